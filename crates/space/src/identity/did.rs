@@ -1,0 +1,93 @@
+//! Decentralised identifiers (W3C DID Core 1.0) of the method `web`, and the address of their document.
+//!
+//! Never resolves: [`Did::document_url`] says where the document is, the shell gets it.
+
+use std::fmt;
+
+use crate::limits::ID_BYTES;
+
+/// `did:web:host%3Aport:path…` or another method's DID taken verbatim.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Did(Box<str>);
+
+impl Did {
+    /// Checks DID Core's syntax: `did:` method `:` method-specific-id.
+    pub fn parse(text: &str) -> Result<Self, BadDid> {
+        let rest = text.strip_prefix("did:").ok_or(BadDid)?;
+        let (method, id) = rest.split_once(':').ok_or(BadDid)?;
+        let method_ok = !method.is_empty() && method.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let id_ok = !id.is_empty()
+            && !id.ends_with(':')
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
+        if method_ok && id_ok && text.len() <= ID_BYTES { Ok(Self(text.into())) } else { Err(BadDid) }
+    }
+
+    /// The DID of a node that listens on `host:port`, without a path (did:web §3.1: the port's colon is `%3A`).
+    pub fn web(host: &str, port: Option<u16>) -> Result<Self, BadDid> {
+        match port {
+            Some(port) => Self::parse(&format!("did:web:{host}%3A{port}")),
+            None => Self::parse(&format!("did:web:{host}")),
+        }
+    }
+
+    /// Where a `did:web` document lies, without the scheme: `host[:port]/.well-known/did.json` (did:web §3.2).
+    pub fn document_location(&self) -> Option<String> {
+        let id = self.0.strip_prefix("did:web:")?;
+        let mut parts = id.split(':');
+        let host = parts.next()?.replace("%3A", ":").replace("%3a", ":");
+        let path: Vec<&str> = parts.collect();
+        if host.is_empty() || host.contains('%') || path.iter().any(|p| p.is_empty() || p.contains('%') || *p == ".." || *p == ".") {
+            return None;
+        }
+        Some(if path.is_empty() {
+            format!("{host}/.well-known/did.json")
+        } else {
+            format!("{host}/{}/did.json", path.join("/"))
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a DID, for example did:web:plant.example")]
+pub struct BadDid;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_documents_lie() {
+        for (did, location) in [
+            ("did:web:localhost%3A8443", Some("localhost:8443/.well-known/did.json")),
+            ("did:web:plant.example", Some("plant.example/.well-known/did.json")),
+            ("did:web:plant.example:unit:a", Some("plant.example/unit/a/did.json")),
+            ("did:web:plant.example:..:a", None),
+            ("did:key:z6Mk", None),
+        ] {
+            assert_eq!(Did::parse(did).unwrap().document_location().as_deref(), location, "{did}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_did() {
+        for bad in ["", "did:", "did:web:", "web:a", "did:WEB:a", "did:web:a b", "did:web:a:", "did:web:a/b", "did:web:a?b"] {
+            assert_eq!(Did::parse(bad), Err(BadDid), "{bad}");
+        }
+    }
+}

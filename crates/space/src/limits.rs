@@ -1,0 +1,48 @@
+//! Every bound of the data space, in one place, each with its why.
+//!
+//! Never a number elsewhere: a limit that is not here is not a limit.
+
+use std::time::Duration;
+
+/// EDC offer ids are three base64 parts of ids; 512 leaves room for all seen in the field.
+pub const ID_BYTES: usize = 512;
+/// One protocol message. A policy of 262 pairs of constraints (ODRL test suite) takes 160 kB.
+pub const MESSAGE_BYTES: usize = 1 << 20;
+/// Nesting of a received JSON document; contexts, policies and catalogues stay below 20.
+pub const JSON_DEPTH: usize = 64;
+/// Rules in one policy.
+pub const POLICY_RULES: usize = 256;
+/// Constraints in one policy, all levels together; the ODRL test suite's biggest holds 786.
+pub const POLICY_CONSTRAINTS: usize = 4096;
+/// Nesting of logical constraints.
+pub const POLICY_DEPTH: usize = 16;
+/// Characters of a reason that a peer or a person gives.
+pub const REASON_CHARS: usize = 1000;
+/// Offers of one product.
+pub const OFFERS: usize = 64;
+/// Haggling rounds before a negotiation is ended: two people rarely need ten.
+pub const OFFER_ROUNDS: usize = 50;
+/// Open negotiations with one peer; more are refused with a reason, so that one peer starves no other.
+pub const OPEN_NEGOTIATIONS: u32 = 1_000;
+
+/// A negotiation that waits for a machine ends after this long without a move.
+pub const NEGOTIATION_IDLE: Duration = Duration::from_secs(10 * 60);
+/// A negotiation that waits for a person's approval.
+pub const APPROVAL_IDLE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A requested transfer that is not started by then ends.
+pub const TRANSFER_IDLE: Duration = Duration::from_secs(10 * 60);
+/// A lease that carries a key: long enough to open a file, short enough that a revocation bites.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// Longest lease that a consumer may ask for.
+pub const LEASE_MAX: Duration = Duration::from_secs(3600);
+
+/// First retry of an undelivered message; doubled each time.
+pub const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// Longest pause between two tries.
+pub const RETRY_LONGEST: Duration = Duration::from_secs(60);
+/// A message that could not be delivered for this long is given up, and its negotiation ended.
+pub const RETRY_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// A peer that answers 404 may not have committed its side yet; after this long it is final.
+pub const RETRY_NOT_FOUND: Duration = Duration::from_secs(10);
+/// How long a message id is remembered. Longer than any peer retries.
+pub const SEEN: Duration = Duration::from_secs(48 * 3600);
