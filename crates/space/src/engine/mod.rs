@@ -1,1 +1,106 @@
-//! (in work)
+//! The unit of work: what a received message, a delivery's outcome, a due timer or a wish of ours changes.
+//!
+//! `needs(input)` says what must be loaded, `decide(node, view, input, now, ids)` says what follows, as one
+//! [`commit::Commit`] that is executed in one transaction: by the node in its database, by the simulator
+//! in memory. Duplicates, retries, giving up, deadlines and the automatic answers are decided here.
+//!
+//! **Architecture invariant:** whoever executes a commit decides nothing.
+
+pub mod commit;
+mod contract;
+mod deliver;
+mod due;
+mod gate;
+pub mod input;
+mod negotiation;
+pub mod node;
+mod notice;
+mod transfer;
+pub mod view;
+
+use crate::id::Ids;
+use crate::time::Time;
+
+use commit::Decision;
+use input::{Heard, Input, Wish};
+use node::Node;
+use view::{Needs, View};
+
+/// What the store must load, in one transaction with what [`decide`] returns.
+pub fn needs(input: &Input) -> Needs {
+    match input {
+        Input::Heard(heard) => match &heard.what {
+            Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
+            Heard::Transfer(it) => transfer::needs(&heard.from, it),
+            Heard::Ask(request) => gate::needs(request),
+            Heard::Return { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
+            Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
+                Needs { contract: Some(contract.clone()), ..Needs::default() }
+            }
+        }
+        .with_message(&heard.from, heard.id.as_ref()),
+        Input::Delivered { send, .. } => send.about.needs(),
+        Input::Due(timer) => timer.what.needs(),
+        Input::Wish(wish) => wish.needs(),
+    }
+}
+
+/// What follows from `input`, given what [`needs`] asked for.
+pub fn decide(node: &Node<'_>, view: &View, input: Input, now: Time, ids: &mut dyn Ids) -> Decision {
+    let mut work = commit::Work { node, view, now, ids, commit: commit::Commit::default() };
+    let reply = match input {
+        Input::Heard(it) => heard(&mut work, *it),
+        Input::Delivered { send, outcome } => deliver::delivered(&mut work, *send, outcome),
+        Input::Due(timer) => due::due(&mut work, timer),
+        Input::Wish(wish) => wished(&mut work, *wish),
+    };
+    work.finish(reply)
+}
+
+fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
+    // A message id that was acknowledged before is acknowledged again; its effect stands already.
+    // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again.
+    if !matches!(it.what, Heard::Ask(_))
+        && let Some(seen) = &work.view.seen
+    {
+        return notice::seen_again(work, seen, &it);
+    }
+    let id = it.id.clone();
+    let from = it.from.clone();
+    let digest = it.digest;
+    let reply = match it.what {
+        Heard::Negotiation(spoken) => negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken),
+        Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
+        Heard::Ask(request) => gate::asked(work, &it.from, &request),
+        Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
+        Heard::Ended { contract, why, reason } => contract::heard_end(work, &it.from, &contract, why, reason),
+        Heard::Deleted { contract, deletion } => contract::heard_deletion(work, &it.from, it.key.as_ref(), &contract, deletion),
+    };
+    if reply.is_ok()
+        && let Some(id) = id
+    {
+        work.commit.seen = Some(commit::Seen { peer: from, id, digest, at: work.now });
+    }
+    reply
+}
+
+fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
+    match wish {
+        Wish::Request(it) => negotiation::request(work, it),
+        Wish::Say { negotiation, body } => negotiation::say(work, &negotiation, body),
+        Wish::Fetch(it) => transfer::request(work, it),
+        Wish::SayTransfer { transfer, body } => transfer::say(work, &transfer, body),
+        Wish::Provided { transfer, address, bytes, content } => transfer::provided(work, &transfer, address, bytes, content),
+        Wish::Received { transfer, bytes, content } => transfer::received(work, &transfer, bytes, content),
+        Wish::Hold(it) => gate::hold(work, *it),
+        Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
+        Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),
+        Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
+        Wish::Erased { contract, files } => contract::erased(work, &contract, files),
+        Wish::Publish(product) => contract::publish(work, *product),
+        Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,4 +4,12 @@
 
 pub mod dsp;
 pub mod odrl;
+pub mod record;
 pub mod tidm;
+
+/// A message ready to be posted: path below the peer's address, and the JSON document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    pub path: String,
+    pub body: String,
+}

@@ -1,0 +1,139 @@
+//! A contract: what both sides signed, and whether it still holds.
+//!
+//! Never counts uses: that is the gate's table of debits ([`crate::lease`]). An ended contract is a
+//! tombstone: it never opens anything again, whatever else a store may hold (house D13).
+
+use tidm_crypto::hash::Digest;
+
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::negotiation::message::{Role, Signature};
+use crate::policy::model::Policy;
+use crate::time::Time;
+
+/// One side's copy of a finalized agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// The agreement's id, the same on both sides.
+    pub id: Id,
+    /// Ours.
+    pub role: Role,
+    pub peer: Did,
+    /// The peer's DSP base, without a trailing slash.
+    pub address: String,
+    pub negotiation: Id,
+    /// The product version that it is about.
+    pub product: Id,
+    pub policy: Policy,
+    /// SHA-256 of what was signed ([`signed_bytes`]).
+    pub digest: Digest,
+    /// `None`: *unsigned by* that side, shown wherever the contract is shown (house D14).
+    pub provider_signature: Option<Signature>,
+    pub consumer_signature: Option<Signature>,
+    pub signed_at: Time,
+    pub first_use: Option<Time>,
+    pub state: State,
+    /// Provider: the consumer's deletion receipt arrived. Consumer: ours was signed.
+    pub deletion: Option<Deletion>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Active,
+    /// The tombstone.
+    Ended { why: End, by: Role, at: Time, reason: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Revoked,
+    Expired,
+    UsedUp,
+    /// By either side, as the contract allows.
+    Agreed,
+}
+
+impl End {
+    pub const ALL: [Self; 4] = [Self::Revoked, Self::Expired, Self::UsedUp, Self::Agreed];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::UsedUp => "used-up",
+            Self::Agreed => "agreed",
+        }
+    }
+}
+
+/// A signed deletion receipt; evidence of destruction, never proof that no copy exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    pub at: Time,
+    /// SHA-256 of each deleted file's ciphertext.
+    pub files: Vec<Digest>,
+    pub receipt: Signature,
+}
+
+impl Contract {
+    pub fn provider<'a>(&'a self, me: &'a Did) -> &'a Did {
+        match self.role {
+            Role::Provider => me,
+            Role::Consumer => &self.peer,
+        }
+    }
+
+    pub fn consumer<'a>(&'a self, me: &'a Did) -> &'a Did {
+        match self.role {
+            Role::Provider => &self.peer,
+            Role::Consumer => me,
+        }
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.state == State::Active
+    }
+
+    /// The tombstone check: the first thing that the gate asks.
+    pub fn check_active(&self) -> Result<(), Fault> {
+        match &self.state {
+            State::Active => Ok(()),
+            State::Ended { why, at, reason, .. } => Err(Fault::denied(
+                "contract.ended",
+                why.word(),
+                format!("the contract ended at {at} ({}): {reason}", why.word()),
+            )),
+        }
+    }
+}
+
+/// What both sides sign: canonical CBOR under its own domain (house D16).
+pub fn signed_bytes(id: &Id, provider: &Did, consumer: &Did, product: &Id, policy: Digest, at: Time) -> Vec<u8> {
+    use tidm_crypto::cbor::{Value, tuple};
+    tuple(
+        tidm_crypto::domain::AGREEMENT,
+        vec![
+            Value::Text(id.to_string()),
+            Value::Text(provider.to_string()),
+            Value::Text(consumer.to_string()),
+            Value::Text(product.to_string()),
+            Value::Bytes(policy.as_bytes().to_vec()),
+            Value::Int(at.ms()),
+        ],
+    )
+}
+
+/// What a deletion receipt says.
+pub fn deletion_bytes(contract: &Id, consumer: &Did, files: &[Digest], at: Time) -> Vec<u8> {
+    use tidm_crypto::cbor::{Value, tuple};
+    tuple(
+        tidm_crypto::domain::DELETION,
+        vec![
+            Value::Text(contract.to_string()),
+            Value::Text(consumer.to_string()),
+            Value::Array(files.iter().map(|it| Value::Bytes(it.as_bytes().to_vec())).collect()),
+            Value::Int(at.ms()),
+        ],
+    )
+}

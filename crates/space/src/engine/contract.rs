@@ -1,0 +1,172 @@
+//! How contracts end, what is destroyed then, and what is published before they begin.
+//!
+//! Never destroys anything: the tombstone is saved here, the shell's jobs erase after it is durable.
+
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::sign::VerifyingKey;
+
+use crate::catalog::product::Product;
+use crate::contract::{Contract, Deletion, End, State, deletion_bytes};
+use crate::evidence::fact::{Links, What};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::lease::machine::Input as LeaseEvent;
+use crate::negotiation::message::{Role, Signature};
+use crate::transfer::message::Body as TransferBody;
+
+use super::commit::{Answer, Due, Job, Reply, Work};
+use super::{gate, notice, transfer};
+
+/// The JWS type of a deletion receipt.
+pub const RECEIPT_TYPE: &str = "tidm-deletion+jws";
+
+/// We end it: revocation, time over, or as agreed.
+pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Answer {
+    let Some(contract) = work.view.contract.clone().filter(|it| it.id == *id) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    if !contract.is_active() {
+        return Ok(Reply::Contract(contract.id));
+    }
+    if why == End::Revoked && contract.role != Role::Provider {
+        return Err(Fault::refused("contract.revoke", "only the provider revokes; a consumer ends a contract as agreed"));
+    }
+    let by = contract.role;
+    let id = contract.id.clone();
+    end_active(work, contract, why, by, reason)?;
+    Ok(Reply::Contract(id))
+}
+
+/// The tombstone, and everything that follows from it on this side.
+pub(super) fn end_active(work: &mut Work<'_>, mut contract: Contract, why: End, by: Role, reason: String) -> Result<(), Fault> {
+    contract.state = State::Ended { why, by, at: work.now, reason: reason.clone() };
+    work.fact(links(&contract), What::ContractEnded { why, by, reason: reason.clone() });
+    work.untimer(&Due::ContractEnd { contract: contract.id.clone() });
+    for lease in work.view.open_leases.clone() {
+        gate::end_lease(work, lease, LeaseEvent::Revoke)?;
+    }
+    for it in work.view.open_transfers.clone() {
+        let ending = TransferBody::Terminate { code: Some("contract.ended".to_owned()), reason: vec![reason.clone()] };
+        // One that waits for an acknowledgement of its own ending needs no second one.
+        if let Ok(it) = transfer::say_now(work, it, ending) {
+            work.commit.transfers.push(it);
+        }
+    }
+    let job = match contract.role {
+        Role::Provider => Job::DestroyKey { contract: contract.id.clone() },
+        Role::Consumer => Job::Erase { contract: contract.id.clone() },
+    };
+    work.timer(work.now, Due::Job(job));
+    if by == contract.role {
+        notice::contract_ended(work, &contract, why, &reason);
+    }
+    work.commit.contracts.retain(|it| it.id != contract.id);
+    work.commit.contracts.push(contract);
+    Ok(())
+}
+
+/// The peer ended it.
+pub(super) fn heard_end(work: &mut Work<'_>, from: &Did, id: &Id, why: End, reason: String) -> Answer {
+    let contract = of_peer(work, from, id)?;
+    if !contract.is_active() {
+        return Ok(Reply::Contract(contract.id));
+    }
+    if contract.role == Role::Provider && why != End::Agreed {
+        return Err(Fault::misbehaved("contract.end", "a consumer can only end a contract as agreed"));
+    }
+    let by = contract.role.peer();
+    let id = contract.id.clone();
+    end_active(work, contract, why, by, reason)?;
+    Ok(Reply::Contract(id))
+}
+
+fn of_peer(work: &Work<'_>, from: &Did, id: &Id) -> Result<Contract, Fault> {
+    work.view.contract.clone().filter(|it| it.id == *id && it.peer == *from).ok_or(Fault::NotFound { what: "contract" })
+}
+
+/// The consumer's deletion receipt: checked, kept, never called proof that no copy exists.
+pub(super) fn heard_deletion(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>, id: &Id, deletion: Deletion) -> Answer {
+    let mut contract = of_peer(work, from, id)?;
+    if contract.role != Role::Provider {
+        return Err(Fault::misbehaved("deletion.role", "a deletion receipt comes from the consumer"));
+    }
+    if contract.deletion.is_some() {
+        return Ok(Reply::Contract(contract.id));
+    }
+    let key = key.ok_or_else(|| Fault::misbehaved("deletion.key", "your key is not known"))?;
+    let expected = deletion_bytes(id, from, &deletion.files, deletion.at);
+    let parsed = tidm_crypto::jws::Unverified::parse(&deletion.receipt.0)
+        .map_err(|_| Fault::misbehaved("deletion.receipt", "the receipt is not a JWS"))?;
+    if !parsed.verify(key).is_ok_and(|payload| *payload == *expected) {
+        return Err(Fault::misbehaved("deletion.receipt", "the receipt's signature does not verify"));
+    }
+    let what = What::CopiesDeleted { files: deletion.files.clone(), receipt: sha256(deletion.receipt.0.as_bytes()) };
+    work.fact(links(&contract), what);
+    contract.deletion = Some(deletion);
+    let id = contract.id.clone();
+    work.commit.contracts.push(contract);
+    Ok(Reply::Contract(id))
+}
+
+/// Provider's job: the wrapping key is erased.
+pub(super) fn key_destroyed(work: &mut Work<'_>, id: &Id) -> Answer {
+    let Some(contract) = work.view.contract.clone().filter(|it| it.id == *id) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    if contract.is_active() {
+        return Err(Fault::ApiMisuse("a key was destroyed without its tombstone"));
+    }
+    work.untimer(&Due::Job(Job::DestroyKey { contract: id.clone() }));
+    work.fact(links(&contract), What::KeyDestroyed);
+    Ok(Reply::Contract(contract.id))
+}
+
+/// Consumer's job: ciphertext and caches are deleted; sign for it and tell the provider.
+pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer {
+    let Some(mut contract) = work.view.contract.clone().filter(|it| it.id == *id && it.role == Role::Consumer) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    work.untimer(&Due::Job(Job::Erase { contract: id.clone() }));
+    if contract.deletion.is_some() {
+        return Ok(Reply::Contract(contract.id));
+    }
+    let payload = deletion_bytes(id, work.node.me, &files, work.now);
+    let receipt = Signature(work.node.signer.sign(RECEIPT_TYPE, &payload));
+    let what = What::CopiesDeleted { files: files.clone(), receipt: sha256(receipt.0.as_bytes()) };
+    work.fact(links(&contract), what);
+    let deletion = Deletion { at: work.now, files, receipt };
+    notice::deleted(work, &contract, &deletion);
+    contract.deletion = Some(deletion);
+    let id = contract.id.clone();
+    work.commit.contracts.push(contract);
+    Ok(Reply::Contract(id))
+}
+
+/// A product version enters the catalogue.
+pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
+    if work.view.product.is_some() {
+        return Err(Fault::conflict("product.exists", "a product version is immutable: publish a new version"));
+    }
+    let links = Links { product: Some(product.id.clone()), ..Links::default() };
+    let what = What::Published {
+        content: product.content,
+        origin: product.origin,
+        rows: product.rows,
+        bytes: product.bytes,
+    };
+    work.fact(links, what);
+    let id = product.id.clone();
+    work.commit.products.push(product);
+    Ok(Reply::Product(id))
+}
+
+fn links(it: &Contract) -> Links {
+    Links {
+        peer: Some(it.peer.clone()),
+        product: Some(it.product.clone()),
+        negotiation: Some(it.negotiation.clone()),
+        contract: Some(it.id.clone()),
+        ..Links::default()
+    }
+}

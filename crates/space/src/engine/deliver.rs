@@ -1,0 +1,159 @@
+//! What came of a delivery: move on, try again, or give up with a reason.
+//!
+//! Never waits: the next try is a time in the outbox row.
+
+use std::time::Duration;
+
+use crate::evidence::fact::{Links, What};
+use crate::fault::Fault;
+use crate::limits::{RETRY_FIRST, RETRY_GIVE_UP, RETRY_LONGEST, RETRY_NOT_FOUND};
+use crate::negotiation;
+use crate::transfer;
+
+use super::commit::{About, Answer, Reply, Send, Work};
+use super::input::Outcome;
+
+pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Accepted { pid } => {
+            work.commit.unsends.push(send.id.clone());
+            match &send.about {
+                About::Negotiation(_) => acknowledged(work, &send, pid),
+                About::Transfer(_) => acknowledged_transfer(work, &send, pid),
+                About::Notice { .. } => Ok(Reply::Nothing),
+            }
+        }
+        Outcome::Refused { not_found, code, reason } => {
+            // 404 may mean that the peer has not committed its side yet, or lost its callback for a moment.
+            if not_found && work.now.since(send.first) < RETRY_NOT_FOUND {
+                return again(work, send);
+            }
+            work.commit.unsends.push(send.id.clone());
+            refused(work, &send, code, reason)
+        }
+        Outcome::Unreachable { reason } => {
+            if work.now.since(send.first) < RETRY_GIVE_UP {
+                return again(work, send);
+            }
+            work.commit.unsends.push(send.id.clone());
+            give_up(work, &send, reason)
+        }
+    }
+}
+
+fn again(work: &mut Work<'_>, mut send: Send) -> Answer {
+    send.attempts = send.attempts.saturating_add(1);
+    send.next = work.now.after(pause(send.attempts));
+    work.commit.sends.push(send);
+    Ok(Reply::Nothing)
+}
+
+/// Doubling pauses, from [`RETRY_FIRST`] to [`RETRY_LONGEST`].
+pub(super) fn pause(attempts: u32) -> Duration {
+    let factor = 1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    RETRY_FIRST.saturating_mul(factor).min(RETRY_LONGEST)
+}
+
+fn acknowledged(work: &mut Work<'_>, send: &Send, pid: Option<crate::id::Id>) -> Answer {
+    let Some(mut it) = work.view.negotiation.clone() else { return Ok(Reply::Nothing) };
+    if it.peer_pid.is_none() {
+        it.peer_pid = pid;
+    }
+    if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+        // The acknowledgement of something that was implied or withdrawn meanwhile.
+        work.commit.negotiations.push(it);
+        return Ok(Reply::Nothing);
+    }
+    let (after, step) = negotiation::machine::next(&it, negotiation::machine::Input::Acknowledged, work.now)?;
+    let after = super::negotiation::settle(work, after, step)?;
+    work.commit.negotiations.push(after);
+    Ok(Reply::Nothing)
+}
+
+fn acknowledged_transfer(work: &mut Work<'_>, send: &Send, pid: Option<crate::id::Id>) -> Answer {
+    let Some(mut it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
+    if it.peer_pid.is_none() {
+        it.peer_pid = pid;
+    }
+    if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+        work.commit.transfers.push(it);
+        return Ok(Reply::Nothing);
+    }
+    let (after, step) = transfer::machine::next(&it, transfer::machine::Input::Acknowledged, work.now)?;
+    let after = super::transfer::settle(work, after, step)?;
+    work.commit.transfers.push(after);
+    Ok(Reply::Nothing)
+}
+
+fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<String>) -> Answer {
+    match &send.about {
+        About::Negotiation(_) => {
+            let Some(it) = work.view.negotiation.clone() else { return Ok(Reply::Nothing) };
+            if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+                return Ok(Reply::Nothing);
+            }
+            let event = negotiation::machine::Input::Refused { code, reason };
+            let (after, step) = negotiation::machine::next(&it, event, work.now)?;
+            let after = super::negotiation::settle(work, after, step)?;
+            work.commit.negotiations.push(after);
+        }
+        About::Transfer(_) => {
+            let Some(it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
+            if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+                return Ok(Reply::Nothing);
+            }
+            let event = transfer::machine::Input::Refused { code, reason };
+            let (after, step) = transfer::machine::next(&it, event, work.now)?;
+            let after = super::transfer::settle(work, after, step)?;
+            work.commit.transfers.push(after);
+        }
+        About::Notice { contract } => {
+            let links = Links { peer: Some(send.to.clone()), contract: Some(contract.clone()), ..Links::default() };
+            work.fact(links, What::GaveUp { code: code.unwrap_or_else(|| "notice.refused".to_owned()) });
+        }
+    }
+    Ok(Reply::Nothing)
+}
+
+fn give_up(work: &mut Work<'_>, send: &Send, reason: String) -> Answer {
+    const CODE: &str = "peer.unreachable";
+    match &send.about {
+        About::Negotiation(_) => {
+            let Some(it) = work.view.negotiation.clone() else { return Ok(Reply::Nothing) };
+            give_up_negotiation(work, &it, CODE, reason)
+        }
+        About::Transfer(_) => {
+            let Some(it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
+            give_up_transfer(work, &it, CODE, reason)
+        }
+        About::Notice { contract } => {
+            let links = Links { peer: Some(send.to.clone()), contract: Some(contract.clone()), ..Links::default() };
+            work.fact(links, What::GaveUp { code: CODE.to_owned() });
+            Ok(Reply::Nothing)
+        }
+    }
+}
+
+pub(super) fn give_up_negotiation(
+    work: &mut Work<'_>,
+    it: &negotiation::state::Negotiation,
+    code: &'static str,
+    reason: String,
+) -> Result<Reply, Fault> {
+    let (after, step) = negotiation::machine::next(it, negotiation::machine::Input::GiveUp { code, reason }, work.now)?;
+    let after = super::negotiation::settle(work, after, step)?;
+    work.commit.negotiations.push(after);
+    Ok(Reply::Nothing)
+}
+
+pub(super) fn give_up_transfer(
+    work: &mut Work<'_>,
+    it: &transfer::state::Transfer,
+    code: &'static str,
+    reason: String,
+) -> Result<Reply, Fault> {
+    let (after, step) = transfer::machine::next(it, transfer::machine::Input::GiveUp { code, reason }, work.now)?;
+    let after = super::transfer::settle(work, after, step)?;
+    work.commit.transfers.push(after);
+    Ok(Reply::Nothing)
+}

@@ -1,0 +1,65 @@
+//! What a due timer changes: deadlines end what would hang.
+//!
+//! Never runs a job: the shell does, and reports by a wish. A timer that is due is gone unless set again.
+
+use crate::contract::End;
+use crate::fault::Fault;
+use crate::negotiation::message::{Body, Message};
+use crate::negotiation::state::Name;
+use crate::transfer::message as moved;
+
+use super::commit::{Answer, Due, Reply, Timer, Work};
+use super::deliver;
+
+pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
+    if timer.at > work.now {
+        return Err(Fault::ApiMisuse("a timer was fired before its time"));
+    }
+    match &timer.what {
+        Due::NegotiationIdle(_) => {
+            work.commit.untimers.push(timer.key);
+            let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let reason = format!("nothing moved since {}", it.moved);
+            if it.state.name() == Name::Initial || it.pending.is_some() || it.peer_pid.is_none() {
+                // The peer never answered: telling it would only wait again.
+                return deliver::give_up_negotiation(work, &it, "deadline", reason);
+            }
+            let body = Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
+            let message = Message { id: Some(work.ids.fresh()), body };
+            let (after, step) =
+                crate::negotiation::machine::next(&it, crate::negotiation::machine::Input::Say(message), work.now)?;
+            let after = super::negotiation::settle(work, after, step)?;
+            work.commit.negotiations.push(after);
+            Ok(Reply::Nothing)
+        }
+        Due::TransferIdle(_) => {
+            work.commit.untimers.push(timer.key);
+            let Some(it) = work.view.transfer.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let reason = format!("nothing moved since {}", it.moved);
+            if it.pending.is_some() || it.peer_pid.is_none() {
+                return deliver::give_up_transfer(work, &it, "deadline", reason);
+            }
+            let body = moved::Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
+            let it = super::transfer::say_now(work, it, body)?;
+            work.commit.transfers.push(it);
+            Ok(Reply::Nothing)
+        }
+        Due::LeaseEnd { .. } => {
+            work.commit.untimers.push(timer.key);
+            super::gate::expired(work)
+        }
+        Due::ContractEnd { contract } => {
+            work.commit.untimers.push(timer.key.clone());
+            super::contract::end(work, contract, End::Expired, "its time is over".to_owned())
+        }
+        Due::Job(_) => Err(Fault::ApiMisuse("a job is for the shell")),
+    }
+}
+
+/// A job failed: the same timer, later. Jobs are never given up: what they owe is owed.
+pub(super) fn postpone(work: &mut Work<'_>, mut timer: Timer, attempts: u32) -> Answer {
+    timer.attempts = attempts;
+    timer.at = work.now.after(deliver::pause(attempts));
+    work.commit.timers.push(timer);
+    Ok(Reply::Nothing)
+}

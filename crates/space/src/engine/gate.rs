@@ -1,0 +1,166 @@
+//! The gate's unit of work: lease, debit and fact in one commit.
+//!
+//! Never says more than needed: a stranger learns nothing, a consumer learns which term refused.
+
+use tidm_crypto::hash::sha256;
+
+use crate::contract::{Contract, End};
+use crate::evidence::fact::{Closed, Links, What};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
+use crate::lease::message::{Outcome, Request};
+use crate::lease::state::{Lease, State};
+use crate::negotiation::message::Role;
+use crate::policy::compile::compile;
+
+use super::commit::{Answer, Due, Reply, Work};
+use super::contract;
+use super::input::HoldWish;
+use super::notice;
+use super::view::Needs;
+
+pub(super) fn needs(request: &Request) -> Needs {
+    Needs {
+        contract: Some(request.contract.clone()),
+        lease_of: Some((request.contract.clone(), request.nonce)),
+        spent: Some(request.contract.clone()),
+        ..Needs::default()
+    }
+}
+
+/// Provider: may this use happen?
+pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answer {
+    let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    let gate = Gate { contract, spent: work.view.spent, earlier: work.view.lease.as_ref(), from };
+    let id = work.ids.fresh();
+    match machine::grant(gate, request, id, work.now) {
+        Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
+        Ok(Granted::New { lease, debit }) => {
+            let mut contract = contract.clone();
+            if contract.first_use.is_none() {
+                contract.first_use = Some(work.now);
+                work.commit.contracts.push(contract);
+            }
+            let uses = work.view.spent.uses.saturating_add(debit.amount);
+            let what = What::LeaseGranted {
+                kind: request.kind,
+                purpose: request.purpose.clone(),
+                query: request.query,
+                key: sha256(&request.key),
+                uses,
+                until: lease.until,
+            };
+            work.fact(links(&lease), what);
+            work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
+            let reply = lease.grant();
+            work.commit.debits.push(debit);
+            work.commit.leases.push(lease);
+            Ok(Reply::Lease(reply))
+        }
+        Err(fault) => {
+            if let Fault::Denied { code, rule, .. } = &fault {
+                let links = Links { peer: Some(from.clone()), contract: Some(request.contract.clone()), ..Links::default() };
+                let what = What::LeaseRefused { kind: request.kind, code: (*code).to_owned(), rule: rule.clone() };
+                work.fact(links, what);
+            }
+            Err(fault)
+        }
+    }
+}
+
+fn links(it: &Lease) -> Links {
+    Links {
+        peer: Some(it.peer.clone()),
+        contract: Some(it.request.contract.clone()),
+        lease: Some(it.id.clone()),
+        ..Links::default()
+    }
+}
+
+/// Provider: the consumer's receipt for a use.
+pub(super) fn returned(work: &mut Work<'_>, from: &Did, id: &Id, outcome: Outcome) -> Answer {
+    let Some(lease) = work.view.lease.clone().filter(|it| it.id == *id && it.role == Role::Provider && it.peer == *from) else {
+        return Err(Fault::NotFound { what: "lease" });
+    };
+    end_lease(work, lease, Event::Return(outcome))?;
+    Ok(Reply::Nothing)
+}
+
+/// The lease's time is over.
+pub(super) fn expired(work: &mut Work<'_>) -> Answer {
+    let Some(lease) = work.view.lease.clone() else { return Ok(Reply::Nothing) };
+    end_lease(work, lease, Event::Expire)?;
+    Ok(Reply::Nothing)
+}
+
+/// Consumer: the peer's gate granted this; keep it beside our other facts.
+pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
+    let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Consumer) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    let HoldWish { request, grant } = wish;
+    let lease = Lease {
+        id: grant.lease.clone(),
+        role: Role::Consumer,
+        peer: contract.peer.clone(),
+        request,
+        granted: work.now,
+        until: grant.until,
+        uses_left: grant.uses_left,
+        state: State::Granted,
+    };
+    work.fact(links(&lease), What::LeaseHeld { kind: lease.request.kind, until: lease.until });
+    work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
+    work.commit.leases.push(lease);
+    Ok(Reply::Lease(grant))
+}
+
+/// Either side: what came of a lease that we hold or granted. The consumer also tells the gate.
+pub(super) fn close(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
+    let Some(lease) = work.view.lease.clone().filter(|it| it.id == *id) else {
+        return Err(Fault::NotFound { what: "lease" });
+    };
+    if lease.role == Role::Consumer
+        && let Some(contract) = work.view.contract.clone()
+    {
+        notice::lease_returned(work, &contract, &lease, &outcome);
+    }
+    end_lease(work, lease, Event::Return(outcome))?;
+    Ok(Reply::Nothing)
+}
+
+/// Ends a lease, and the contract with it where its last use is over.
+pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Result<(), Fault> {
+    let (after, changed) = machine::next(&lease, event, work.now)?;
+    if !changed {
+        return Ok(());
+    }
+    let (how, outcome) = match &after.state {
+        State::Returned { outcome, .. } => (Closed::Returned, Some(outcome.clone())),
+        State::Revoked { .. } => (Closed::Revoked, None),
+        State::Expired { .. } | State::Granted => (Closed::Expired, None),
+    };
+    let (rows, bytes, result) = outcome.map_or((0, 0, None), |it| (it.rows, it.bytes, it.result));
+    work.fact(links(&after), What::LeaseClosed { how, rows, bytes, result });
+    work.untimer(&Due::LeaseEnd { lease: after.id.clone() });
+    work.commit.leases.push(after);
+    if lease.role == Role::Provider
+        && how != Closed::Revoked
+        && let Some(contract) = work.view.contract.clone()
+        && used_up(&contract, work.view.spent)
+        && work.view.open_leases.iter().all(|open| open.id == lease.id)
+    {
+        let reason = "all uses are used".to_owned();
+        contract::end_active(work, contract, End::UsedUp, Role::Provider, reason)?;
+    }
+    Ok(())
+}
+
+/// No use is left; the contract ends when the last open lease does.
+fn used_up(contract: &Contract, spent: Spent) -> bool {
+    contract.is_active() && compile(&contract.policy).is_ok_and(|terms| terms.uses.is_some_and(|limit| spent.uses >= limit))
+}

@@ -1,0 +1,164 @@
+//! Everything that can happen to a node, as one closed list.
+//!
+//! Never raw bytes: messages are parsed and their senders authenticated before they get here.
+
+use tidm_crypto::hash::Digest;
+use tidm_crypto::sign::VerifyingKey;
+
+use crate::catalog::product::Product;
+use crate::contract::{Deletion, End};
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::lease;
+use crate::negotiation::message as said;
+use crate::policy::model::Policy;
+use crate::transfer::message as moved;
+
+use super::commit::{Send, Timer};
+use super::view::Needs;
+
+#[derive(Clone, Debug)]
+pub enum Input {
+    Heard(Box<Received>),
+    Delivered { send: Box<Send>, outcome: Outcome },
+    Due(Timer),
+    Wish(Box<Wish>),
+}
+
+/// A message of an authenticated peer.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub from: Did,
+    /// The key of `from` that signatures in this message are checked with.
+    pub key: Option<VerifyingKey>,
+    /// The message's `@id`.
+    pub id: Option<Id>,
+    /// SHA-256 of the body: the same id with another body is a forgery or a fault.
+    pub digest: Digest,
+    pub what: Heard,
+}
+
+#[derive(Clone, Debug)]
+pub enum Heard {
+    Negotiation(Box<NegotiationSpoken>),
+    Transfer(Box<TransferSpoken>),
+    /// Our profile: a lease is asked for.
+    Ask(Box<lease::message::Request>),
+    Return { lease: Id, outcome: lease::message::Outcome },
+    /// The peer ended a contract.
+    Ended { contract: Id, why: End, reason: String },
+    /// The consumer's deletion receipt.
+    Deleted { contract: Id, deletion: Deletion },
+}
+
+/// A DSP negotiation message with the pids it names. `mine` comes from the path it was posted to.
+#[derive(Clone, Debug)]
+pub struct NegotiationSpoken {
+    /// `None`: it opens a negotiation.
+    pub mine: Option<Id>,
+    pub theirs: Option<Id>,
+    pub callback: Option<String>,
+    /// Which side we are in this negotiation.
+    pub role: said::Role,
+    pub body: said::Body,
+}
+
+#[derive(Clone, Debug)]
+pub struct TransferSpoken {
+    pub mine: Option<Id>,
+    pub theirs: Option<Id>,
+    pub callback: Option<String>,
+    pub body: moved::Body,
+}
+
+/// What came of trying to deliver a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx. `pid` is the peer's own pid, if its answer named one.
+    Accepted { pid: Option<Id> },
+    /// 4xx: it will not take it. 404 is retried for a while ([`crate::limits::RETRY_NOT_FOUND`]).
+    Refused { not_found: bool, code: Option<String>, reason: Vec<String> },
+    /// No answer, 5xx, 429: try again later.
+    Unreachable { reason: String },
+}
+
+/// What a person or program of ours wants, and what our own jobs report.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// Consumer: ask for these terms.
+    Request(Box<ContractWish>),
+    /// Counter-offer, accept, approve, terminate.
+    Say { negotiation: Id, body: SayWish },
+    /// Consumer: have the contract's data delivered.
+    Fetch(Box<TransferWish>),
+    SayTransfer { transfer: Id, body: moved::Body },
+    /// Provider's job: the data lies ready there.
+    Provided { transfer: Id, address: moved::DataAddress, bytes: u64, content: Digest },
+    /// Consumer's job: the data arrived whole.
+    Received { transfer: Id, bytes: u64, content: Digest },
+    /// Consumer: the peer's gate granted this.
+    Hold(Box<HoldWish>),
+    /// Either side: what came of a lease that we hold or granted.
+    Close { lease: Id, outcome: lease::message::Outcome },
+    EndContract { contract: Id, why: End, reason: String },
+    /// Provider's job: the contract's wrapping key is erased.
+    KeyDestroyed { contract: Id },
+    /// Consumer's job: ciphertext and caches are deleted.
+    Erased { contract: Id, files: Vec<Digest> },
+    Publish(Box<Product>),
+    /// A job of ours failed: try again later.
+    Postpone { timer: Timer, attempts: u32 },
+}
+
+#[derive(Clone, Debug)]
+pub struct ContractWish {
+    pub peer: Did,
+    /// The peer's DSP base.
+    pub address: String,
+    pub product: Id,
+    pub offer: Policy,
+}
+
+/// What an operator may say in a negotiation.
+#[derive(Clone, Debug)]
+pub enum SayWish {
+    /// A (counter-)offer: a request where we are the consumer.
+    Propose(Policy),
+    /// Consumer: accept the offer. Provider: agree to what is on the table.
+    Approve,
+    Terminate { reason: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct TransferWish {
+    pub contract: Id,
+    pub format: String,
+    pub push_to: Option<moved::DataAddress>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HoldWish {
+    pub request: lease::message::Request,
+    pub grant: lease::message::Grant,
+}
+
+impl Wish {
+    /// What the store must load before this wish can be decided.
+    pub(super) fn needs(&self) -> Needs {
+        let contract = |id: &Id| Needs { contract: Some(id.clone()), ..Needs::default() };
+        match self {
+            Self::Request(_) => Needs::default(),
+            Self::Say { negotiation, .. } => Needs { negotiation: Some(negotiation.clone()), ..Needs::default() },
+            Self::Fetch(it) => contract(&it.contract),
+            Self::SayTransfer { transfer, .. } | Self::Provided { transfer, .. } | Self::Received { transfer, .. } => {
+                Needs { transfer: Some(transfer.clone()), transfer_contract: true, ..Needs::default() }
+            }
+            Self::Hold(it) => contract(&it.request.contract),
+            Self::Close { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
+            Self::EndContract { contract: id, .. } => Needs { open_under: Some(id.clone()), ..contract(id) },
+            Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),
+            Self::Publish(product) => Needs { product: Some(product.id.clone()), ..Needs::default() },
+            Self::Postpone { .. } => Needs::default(),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Negotiations: what a message, a wish or an outcome changes, and the automatic answers.
+//!
+//! Never knows how a message looks on the wire: [`crate::wire::dsp::negotiation`] writes it.
+
+use tidm_crypto::sign::VerifyingKey;
+
+use crate::catalog::product::{Approval, Offer, Product};
+use crate::contract::{Contract, State as ContractState, signed_bytes};
+use crate::evidence::fact::{Links, What};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::limits::{APPROVAL_IDLE, NEGOTIATION_IDLE, OPEN_NEGOTIATIONS};
+use crate::negotiation::machine::{self, Input as Event, Step};
+use crate::negotiation::message::{Agreement, Body, Message, Role, Signature};
+use crate::negotiation::state::{Name, Negotiation, State};
+use crate::policy::compile::compile;
+use crate::policy::model::{Kind as PolicyKind, Policy};
+use crate::wire::dsp;
+
+use super::commit::{About, Answer, Due, Reply, Send, Work};
+use super::input::{ContractWish, NegotiationSpoken, SayWish};
+use super::view::Needs;
+
+/// The JWS type of both signatures on an agreement.
+pub const SIGNATURE_TYPE: &str = "tidm-agreement+jws";
+
+pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
+    let product = match &it.body {
+        Body::Request { offer } | Body::Offer { offer } => offer.target.clone(),
+        Body::Accept | Body::Agree { .. } | Body::Verify { .. } | Body::Finalize | Body::Terminate { .. } => None,
+    };
+    match &it.mine {
+        Some(mine) => Needs { negotiation: Some(mine.clone()), product, ..Needs::default() },
+        None => Needs {
+            negotiation_of: it.theirs.as_ref().map(|pid| (from.clone(), pid.clone())),
+            open_with: Some(from.clone()),
+            product,
+            ..Needs::default()
+        },
+    }
+}
+
+pub(super) fn heard(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>, id: Option<Id>, it: NegotiationSpoken) -> Answer {
+    let NegotiationSpoken { mine, theirs, callback, role, body } = it;
+    let (negotiation, created) = match (&work.view.negotiation, &mine) {
+        (Some(known), _) if known.peer != *from || known.role != role => return Err(Fault::NotFound { what: "negotiation" }),
+        (Some(known), Some(_)) if theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != theirs => {
+            return Err(Fault::misbehaved("negotiation.pid", "this message names another negotiation of yours"));
+        }
+        (Some(known), _) => (known.clone(), false),
+        (None, Some(_)) => return Err(Fault::NotFound { what: "negotiation" }),
+        (None, None) => (open(work, from, theirs.as_ref(), callback, role, &body)?, true),
+    };
+    let mut negotiation = negotiation;
+    if negotiation.peer_pid.is_none() {
+        negotiation.peer_pid = theirs;
+    }
+    let (after, step) = machine::next(&negotiation, Event::Heard(Message { id, body: body.clone() }), work.now)?;
+    let moved = !step.moved.is_empty();
+    let after = settle(work, after, step)?;
+    if !moved {
+        return Ok(Reply::Negotiation { it: Box::new(after), created: false });
+    }
+    let reply = after.clone();
+    let after = react(work, after, key, &body)?;
+    work.commit.negotiations.push(after);
+    // What is acknowledged is the state that the message led to, before our own answer to it.
+    Ok(Reply::Negotiation { it: Box::new(reply), created })
+}
+
+/// A first message: a negotiation of ours begins.
+fn open(work: &mut Work<'_>, from: &Did, theirs: Option<&Id>, callback: Option<String>, role: Role, body: &Body) -> Result<Negotiation, Fault> {
+    let (Body::Request { offer } | Body::Offer { offer }) = body else {
+        return Err(Fault::NotFound { what: "negotiation" });
+    };
+    let (Some(theirs), Some(address)) = (theirs, callback) else {
+        return Err(Fault::misbehaved("negotiation.opening", "a first message names your pid and a callbackAddress"));
+    };
+    let Some(product) = offer.target.clone() else {
+        return Err(Fault::misbehaved("negotiation.target", "the offer names no target"));
+    };
+    if work.view.open_negotiations >= OPEN_NEGOTIATIONS {
+        return Err(Fault::Unavailable {
+            reason: format!("{OPEN_NEGOTIATIONS} negotiations with you are open already"),
+            retry_after: std::time::Duration::from_secs(30),
+        });
+    }
+    if role == Role::Provider && work.view.product.is_none() {
+        return Err(Fault::NotFound { what: "dataset" });
+    }
+    Ok(Negotiation {
+        id: work.ids.fresh(),
+        role,
+        peer: from.clone(),
+        peer_pid: Some(theirs.clone()),
+        address: address.trim_end_matches('/').to_owned(),
+        product,
+        state: State::Initial,
+        pending: None,
+        rounds: 0,
+        awaits_approval: false,
+        created: work.now,
+        moved: work.now,
+    })
+}
+
+/// The answers that need nobody: approval by rule, verification, finalization.
+fn react(work: &mut Work<'_>, it: Negotiation, key: Option<&VerifyingKey>, heard: &Body) -> Result<Negotiation, Fault> {
+    match (it.role, heard) {
+        (Role::Provider, Body::Request { offer }) => match approval(work.view.product.as_ref(), &it.peer, offer, work.now.ms()) {
+            Verdict::Agree => agree(work, it),
+            Verdict::Ask => Ok(wait_for_person(work, it)),
+            Verdict::Refuse(reason) => end(work, it, "offer.refused", reason),
+        },
+        (Role::Consumer, Body::Offer { .. }) => Ok(wait_for_person(work, it)),
+        // We offered these terms: who accepts them gets them.
+        (Role::Provider, Body::Accept) => agree(work, it),
+        (Role::Consumer, Body::Agree { agreement }) => match check_signature(work, &it, agreement, agreement.signature.as_ref(), key) {
+            Ok(()) => {
+                let signature = Some(sign(work, &it, agreement));
+                say_now(work, it, Body::Verify { signature })
+            }
+            Err(reason) => end(work, it, "signature", reason),
+        },
+        (Role::Provider, Body::Verify { signature }) => {
+            let Some(agreement) = it.state.agreement().cloned() else {
+                return Err(Fault::ApiMisuse("verified without an agreement"));
+            };
+            match check_signature(work, &it, &agreement, signature.as_ref(), key) {
+                Ok(()) => say_now(work, it, Body::Finalize),
+                Err(reason) => end(work, it, "signature", reason),
+            }
+        }
+        (_, _) => Ok(it),
+    }
+}
+
+enum Verdict {
+    Agree,
+    Ask,
+    Refuse(String),
+}
+
+/// Approval rules are the offer's: other terms than the listed ones always go to a person.
+fn approval(product: Option<&Product>, peer: &Did, asked: &Policy, _now_ms: i64) -> Verdict {
+    let Some(product) = product else {
+        return Verdict::Refuse("the product is no longer offered".to_owned());
+    };
+    if let Err(refused) = compile(asked) {
+        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return Verdict::Refuse(format!("terms that nobody here can enforce: {}", terms.join("; ")));
+    }
+    match product.offers.iter().find(|it| it.id == asked.id) {
+        Some(listed) if !offered_to(listed, peer) => Verdict::Refuse("this offer is not made to you".to_owned()),
+        Some(listed) if listed.policy.same_rules(asked) => match listed.approval {
+            Approval::Auto => Verdict::Agree,
+            Approval::Manual => Verdict::Ask,
+        },
+        Some(_) => Verdict::Ask,
+        None => Verdict::Refuse("no such offer of this product".to_owned()),
+    }
+}
+
+/// An offer with recipients is made to them alone.
+fn offered_to(offer: &Offer, peer: &Did) -> bool {
+    compile(&offer.policy).is_ok_and(|terms| terms.recipients.is_empty() || terms.recipients.contains(peer))
+}
+
+fn wait_for_person(work: &mut Work<'_>, mut it: Negotiation) -> Negotiation {
+    it.awaits_approval = true;
+    work.timer(work.now.after(APPROVAL_IDLE), Due::NegotiationIdle(it.id.clone()));
+    it
+}
+
+fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
+    let Some(offer) = it.state.offer().cloned() else {
+        return Err(Fault::ApiMisuse("agreeing to nothing"));
+    };
+    let mut policy = offer;
+    policy.kind = PolicyKind::Agreement;
+    policy.id = work.ids.fresh();
+    policy.assigner = Some(work.node.me.clone());
+    policy.assignee = Some(it.peer.clone());
+    policy.target = Some(it.product.clone());
+    let mut agreement = Agreement { id: policy.id.clone(), policy, at: work.now, signature: None };
+    agreement.signature = Some(sign(work, &it, &agreement));
+    say_now(work, it, Body::Agree { agreement })
+}
+
+fn parties<'a>(work: &'a Work<'_>, it: &'a Negotiation) -> (&'a Did, &'a Did) {
+    match it.role {
+        Role::Provider => (work.node.me, &it.peer),
+        Role::Consumer => (&it.peer, work.node.me),
+    }
+}
+
+fn what_is_signed(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Vec<u8> {
+    let (provider, consumer) = parties(work, it);
+    signed_bytes(&agreement.id, provider, consumer, &it.product, agreement.policy.digest(), agreement.at)
+}
+
+fn sign(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Signature {
+    Signature(work.node.signer.sign(SIGNATURE_TYPE, &what_is_signed(work, it, agreement)))
+}
+
+/// House D14: present and wrong always ends it; missing ends it where signatures are demanded.
+fn check_signature(work: &Work<'_>, it: &Negotiation, agreement: &Agreement, signature: Option<&Signature>, key: Option<&VerifyingKey>) -> Result<(), String> {
+    let Some(Signature(jws)) = signature else {
+        return if work.node.demands_signatures { Err("the agreement is not signed".to_owned()) } else { Ok(()) };
+    };
+    let Some(key) = key else { return Err("the signer's key is not known".to_owned()) };
+    let expected = what_is_signed(work, it, agreement);
+    let parsed = tidm_crypto::jws::Unverified::parse(jws).map_err(|_| "the signature is not a JWS".to_owned())?;
+    match parsed.verify(key) {
+        Ok(payload) if *payload == *expected => Ok(()),
+        Ok(_) => Err("the signature is over other terms".to_owned()),
+        Err(_) => Err("the signature does not verify".to_owned()),
+    }
+}
+
+/// Consumer: ask for these terms.
+pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
+    if let Err(refused) = compile(&wish.offer) {
+        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return Err(Fault::refused("policy.unknown-terms", format!("this node cannot honour: {}", terms.join("; "))));
+    }
+    let it = Negotiation {
+        id: work.ids.fresh(),
+        role: Role::Consumer,
+        peer: wish.peer,
+        peer_pid: None,
+        address: wish.address.trim_end_matches('/').to_owned(),
+        product: wish.product,
+        state: State::Initial,
+        pending: None,
+        rounds: 0,
+        awaits_approval: false,
+        created: work.now,
+        moved: work.now,
+    };
+    let it = say_now(work, it, Body::Request { offer: wish.offer })?;
+    work.commit.negotiations.push(it.clone());
+    Ok(Reply::Negotiation { it: Box::new(it), created: true })
+}
+
+/// What an operator says.
+pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
+    let Some(it) = work.view.negotiation.clone().filter(|it| it.id == *id) else {
+        return Err(Fault::NotFound { what: "negotiation" });
+    };
+    let it = match (wish, it.role, it.state.name()) {
+        (SayWish::Terminate { reason }, _, _) => end(work, it, "operator", reason)?,
+        (SayWish::Propose(offer), Role::Consumer, _) => propose(work, it, offer, |offer| Body::Request { offer })?,
+        (SayWish::Propose(offer), Role::Provider, _) => propose(work, it, offer, |offer| Body::Offer { offer })?,
+        (SayWish::Approve, Role::Consumer, Name::Offered) => say_now(work, it, Body::Accept)?,
+        (SayWish::Approve, Role::Provider, Name::Requested | Name::Accepted) => agree(work, it)?,
+        (SayWish::Approve, _, state) => {
+            return Err(Fault::refused("negotiation.not-now", format!("nothing waits for approval in state {}", state.token())));
+        }
+    };
+    work.commit.negotiations.push(it.clone());
+    Ok(Reply::Negotiation { it: Box::new(it), created: false })
+}
+
+fn propose(work: &mut Work<'_>, it: Negotiation, mut offer: Policy, body: fn(Policy) -> Body) -> Result<Negotiation, Fault> {
+    if let Err(refused) = compile(&offer) {
+        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return Err(Fault::refused("policy.unknown-terms", format!("this node cannot honour: {}", terms.join("; "))));
+    }
+    offer.target = Some(it.product.clone());
+    // A counter-offer speaks of the offer it answers: the id stays, so that the peer finds what it listed.
+    if let Some(had) = it.state.offer() {
+        offer.id = had.id.clone();
+    }
+    say_now(work, it, body(offer))
+}
+
+fn end(work: &mut Work<'_>, it: Negotiation, code: &str, reason: String) -> Result<Negotiation, Fault> {
+    say_now(work, it, Body::Terminate { code: Some(code.to_owned()), reason: vec![reason] })
+}
+
+/// Decides to say it: pending in the state, a row in the outbox.
+fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiation, Fault> {
+    let message = Message { id: Some(work.ids.fresh()), body };
+    let (mut after, step) = machine::next(&it, Event::Say(message), work.now)?;
+    after.awaits_approval = false;
+    settle(work, after, step)
+}
+
+/// Turns a step into rows: facts, outbox, timers, and the contract once it stands.
+pub(super) fn settle(work: &mut Work<'_>, it: Negotiation, step: Step) -> Result<Negotiation, Fault> {
+    if step.withdraw {
+        work.commit.withdrawn.push(About::Negotiation(it.id.clone()));
+        work.commit.sends.retain(|send| send.about != About::Negotiation(it.id.clone()));
+    }
+    for (from, to, by) in &step.moved {
+        let terms = it.state.offer().map(Policy::digest);
+        let reason = match &it.state {
+            State::Terminated { reason, .. } => Some(reason.join("; ")),
+            _ => None,
+        };
+        work.fact(links(&it), What::Negotiation { from: *from, to: *to, by: *by, terms, reason });
+    }
+    if let Some(message) = step.send {
+        let posting = dsp::negotiation::write(&it, &message, work.node.address)?;
+        let id = message.id.clone().ok_or(Fault::ApiMisuse("what we say has an id"))?;
+        work.commit.sends.push(Send {
+            id,
+            to: it.peer.clone(),
+            url: format!("{}{}", it.address, posting.path),
+            body: posting.body,
+            about: About::Negotiation(it.id.clone()),
+            attempts: 0,
+            first: work.now,
+            next: work.now,
+        });
+    }
+    if it.is_open() {
+        work.timer(work.now.after(NEGOTIATION_IDLE), Due::NegotiationIdle(it.id.clone()));
+    } else {
+        work.untimer(&Due::NegotiationIdle(it.id.clone()));
+    }
+    if let State::Finalized { agreement, consumer_signature } = &it.state
+        && !step.moved.is_empty()
+    {
+        conclude(work, &it, agreement, consumer_signature.clone())?;
+    }
+    Ok(it)
+}
+
+fn links(it: &Negotiation) -> Links {
+    Links {
+        peer: Some(it.peer.clone()),
+        product: Some(it.product.clone()),
+        negotiation: Some(it.id.clone()),
+        contract: it.state.agreement().map(|it| it.id.clone()),
+        ..Links::default()
+    }
+}
+
+/// FINALIZED: the contract stands on this side.
+fn conclude(work: &mut Work<'_>, it: &Negotiation, agreement: &Agreement, consumer_signature: Option<Signature>) -> Result<(), Fault> {
+    let digest = tidm_crypto::hash::sha256(&what_is_signed(work, it, agreement));
+    let terms = compile(&agreement.policy).map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
+    let contract = Contract {
+        id: agreement.id.clone(),
+        role: it.role,
+        peer: it.peer.clone(),
+        address: it.address.clone(),
+        negotiation: it.id.clone(),
+        product: it.product.clone(),
+        policy: agreement.policy.clone(),
+        digest,
+        provider_signature: agreement.signature.clone(),
+        consumer_signature,
+        signed_at: agreement.at,
+        first_use: None,
+        state: ContractState::Active,
+        deletion: None,
+    };
+    if let Some(until) = terms.until
+        && it.role == Role::Provider
+    {
+        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
+    }
+    let what = What::Concluded {
+        signed: digest,
+        provider_signed: contract.provider_signature.is_some(),
+        consumer_signed: contract.consumer_signature.is_some(),
+    };
+    work.fact(links(it), what);
+    work.commit.contracts.push(contract);
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! What the engine knows about the node it decides for: identity, addresses, demands.
+//!
+//! Never holds a key: [`Signer`] signs for it.
+
+use crate::identity::did::Did;
+
+/// Signs what we vouch for. Two implementations: the node's keys, the simulator's.
+pub trait Signer {
+    /// A compact JWS of `typ` over `payload` by our identity key.
+    fn sign(&self, typ: &str, payload: &[u8]) -> String;
+}
+
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    pub me: &'a Did,
+    /// Our DSP base, without a trailing slash: what peers get as `callbackAddress`.
+    pub address: &'a str,
+    pub signer: &'a dyn Signer,
+    /// House D14: a missing signature ends the negotiation.
+    pub demands_signatures: bool,
+}

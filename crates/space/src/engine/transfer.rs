@@ -1,0 +1,232 @@
+//! Transfers: what a message, a wish or a job's report changes.
+//!
+//! Never moves data: laying ready and fetching are jobs of the shell ([`Job`]).
+
+use tidm_crypto::hash::Digest;
+
+use crate::contract::Contract;
+use crate::evidence::fact::{Links, What};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::limits::TRANSFER_IDLE;
+use crate::negotiation::message::Role;
+use crate::transfer::machine::{self, Input as Event, Step};
+use crate::transfer::message::{Body, DataAddress, Message};
+use crate::transfer::state::{Name, State, Transfer};
+use crate::wire::dsp;
+
+use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
+use super::input::{TransferSpoken, TransferWish};
+use super::view::Needs;
+
+pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
+    match (&it.mine, &it.body) {
+        (Some(mine), _) => Needs { transfer: Some(mine.clone()), transfer_contract: true, ..Needs::default() },
+        (None, Body::Request { contract, .. }) => Needs {
+            transfer_of: it.theirs.as_ref().map(|pid| (from.clone(), pid.clone())),
+            contract: Some(contract.clone()),
+            ..Needs::default()
+        },
+        (None, _) => Needs::default(),
+    }
+}
+
+pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: TransferSpoken) -> Answer {
+    let (mut transfer, created) = match (&work.view.transfer, &it.mine) {
+        (Some(known), _) if known.peer != *from => return Err(Fault::NotFound { what: "transfer" }),
+        (Some(known), Some(_)) if it.theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != it.theirs => {
+            return Err(Fault::misbehaved("transfer.pid", "this message names another transfer of yours"));
+        }
+        (Some(known), _) => (known.clone(), false),
+        (None, Some(_)) => return Err(Fault::NotFound { what: "transfer" }),
+        (None, None) => (open(work, from, &it)?, true),
+    };
+    if transfer.peer_pid.is_none() {
+        transfer.peer_pid = it.theirs;
+    }
+    let starts = matches!(it.body, Body::Start { .. });
+    let (after, step) = machine::next(&transfer, Event::Heard(Message { id, body: it.body }), work.now)?;
+    if starts && !step.moved.is_empty() && transfer.role == Role::Provider {
+        // The consumer resumes what it suspended: the contract must still hold.
+        contract_of(work, &transfer)?.check_active()?;
+    }
+    let moved = !step.moved.is_empty();
+    let after = settle(work, after, step)?;
+    if moved {
+        react(work, &after);
+        work.commit.transfers.push(after.clone());
+    }
+    Ok(Reply::Transfer { it: Box::new(after), created })
+}
+
+fn open(work: &mut Work<'_>, from: &Did, it: &TransferSpoken) -> Result<Transfer, Fault> {
+    let Body::Request { contract: _, format, address } = &it.body else {
+        return Err(Fault::NotFound { what: "transfer" });
+    };
+    let (Some(theirs), Some(callback)) = (&it.theirs, &it.callback) else {
+        return Err(Fault::misbehaved("transfer.opening", "a transfer request names your pid and a callbackAddress"));
+    };
+    let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider && it.peer == *from) else {
+        return Err(Fault::NotFound { what: "agreement" });
+    };
+    contract.check_active()?;
+    Ok(Transfer {
+        id: work.ids.fresh(),
+        role: Role::Provider,
+        peer: from.clone(),
+        peer_pid: Some(theirs.clone()),
+        address: callback.trim_end_matches('/').to_owned(),
+        contract: contract.id.clone(),
+        format: format.clone(),
+        push_to: address.clone(),
+        state: State::Initial,
+        pending: None,
+        created: work.now,
+        moved: work.now,
+    })
+}
+
+fn contract_of<'a>(work: &'a Work<'_>, it: &Transfer) -> Result<&'a Contract, Fault> {
+    let found = work.view.contract.as_ref().filter(|contract| contract.id == it.contract);
+    found.ok_or(Fault::ApiMisuse("a transfer without its contract"))
+}
+
+/// What the shell has to do now.
+fn react(work: &mut Work<'_>, it: &Transfer) {
+    let job = match (it.role, &it.state) {
+        (Role::Provider, State::Requested) => Job::Provide { transfer: it.id.clone() },
+        (Role::Consumer, State::Started { address: Some(_) }) => Job::Fetch { transfer: it.id.clone() },
+        (_, _) => return,
+    };
+    work.timer(work.now, Due::Job(job));
+}
+
+/// Consumer: have the contract's data delivered.
+pub(super) fn request(work: &mut Work<'_>, wish: TransferWish) -> Answer {
+    let Some(contract) = work.view.contract.clone().filter(|it| it.role == Role::Consumer) else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    contract.check_active()?;
+    let it = Transfer {
+        id: work.ids.fresh(),
+        role: Role::Consumer,
+        peer: contract.peer.clone(),
+        peer_pid: None,
+        address: contract.address.clone(),
+        contract: contract.id.clone(),
+        format: wish.format.clone(),
+        push_to: wish.push_to.clone(),
+        state: State::Initial,
+        pending: None,
+        created: work.now,
+        moved: work.now,
+    };
+    let body = Body::Request { contract: contract.id, format: wish.format, address: wish.push_to };
+    let it = say_now(work, it, body)?;
+    work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: true })
+}
+
+/// What an operator or a job says.
+pub(super) fn say(work: &mut Work<'_>, id: &Id, body: Body) -> Answer {
+    let it = mine(work, id)?;
+    if matches!(body, Body::Start { .. }) {
+        contract_of(work, &it)?.check_active()?;
+    }
+    let it = say_now(work, it, body)?;
+    work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+fn mine(work: &Work<'_>, id: &Id) -> Result<Transfer, Fault> {
+    work.view.transfer.clone().filter(|it| it.id == *id).ok_or(Fault::NotFound { what: "transfer" })
+}
+
+/// Provider's job: the data lies ready there; say so.
+pub(super) fn provided(work: &mut Work<'_>, id: &Id, address: DataAddress, bytes: u64, content: Digest) -> Answer {
+    let it = mine(work, id)?;
+    work.untimer(&Due::Job(Job::Provide { transfer: id.clone() }));
+    if it.role != Role::Provider || it.state.name() != Name::Requested || it.pending.is_some() {
+        // It ended meanwhile, or the job ran twice: nothing to say.
+        return Ok(Reply::Transfer { it: Box::new(it), created: false });
+    }
+    if contract_of(work, &it)?.check_active().is_err() {
+        let reason = vec!["the contract ended".to_owned()];
+        let it = say_now(work, it, Body::Terminate { code: Some("contract.ended".to_owned()), reason })?;
+        work.commit.transfers.push(it.clone());
+        return Ok(Reply::Transfer { it: Box::new(it), created: false });
+    }
+    work.fact(links(&it), What::Delivered { bytes, content });
+    let it = say_now(work, it, Body::Start { address: Some(address) })?;
+    work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+/// Consumer's job: everything arrived and its digest is right; the transfer is complete.
+pub(super) fn received(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
+    let it = mine(work, id)?;
+    work.untimer(&Due::Job(Job::Fetch { transfer: id.clone() }));
+    if it.role != Role::Consumer || it.state.name() != Name::Started || it.pending.is_some() {
+        return Ok(Reply::Transfer { it: Box::new(it), created: false });
+    }
+    work.fact(links(&it), What::Delivered { bytes, content });
+    let it = say_now(work, it, Body::Complete)?;
+    work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+pub(super) fn say_now(work: &mut Work<'_>, it: Transfer, body: Body) -> Result<Transfer, Fault> {
+    let message = Message { id: Some(work.ids.fresh()), body };
+    let (after, step) = machine::next(&it, Event::Say(message), work.now)?;
+    settle(work, after, step)
+}
+
+/// Turns a step into rows: facts, outbox, timers.
+pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Transfer, Fault> {
+    if step.withdraw {
+        work.commit.withdrawn.push(About::Transfer(it.id.clone()));
+        work.commit.sends.retain(|send| send.about != About::Transfer(it.id.clone()));
+    }
+    for (from, to, by) in &step.moved {
+        let reason = match &it.state {
+            State::Terminated { reason, .. } | State::Suspended { reason, .. } => Some(reason.join("; ")),
+            State::Initial | State::Requested | State::Started { .. } | State::Completed { .. } => None,
+        };
+        work.fact(links(&it), What::Transfer { from: *from, to: *to, by: *by, reason });
+    }
+    if let Some(message) = step.send {
+        let posting = dsp::transfer::write(&it, &message, work.node.address)?;
+        let id = message.id.clone().ok_or(Fault::ApiMisuse("what we say has an id"))?;
+        work.commit.sends.push(Send {
+            id,
+            to: it.peer.clone(),
+            url: format!("{}{}", it.address, posting.path),
+            body: posting.body,
+            about: About::Transfer(it.id.clone()),
+            attempts: 0,
+            first: work.now,
+            next: work.now,
+        });
+    }
+    match it.state.name() {
+        Name::Initial | Name::Requested => work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone())),
+        Name::Started | Name::Suspended | Name::Completed | Name::Terminated => {
+            work.untimer(&Due::TransferIdle(it.id.clone()));
+        }
+    }
+    if !it.is_open() {
+        work.untimer(&Due::Job(Job::Provide { transfer: it.id.clone() }));
+        work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
+    }
+    Ok(it)
+}
+
+fn links(it: &Transfer) -> Links {
+    Links {
+        peer: Some(it.peer.clone()),
+        contract: Some(it.contract.clone()),
+        transfer: Some(it.id.clone()),
+        ..Links::default()
+    }
+}

@@ -1,0 +1,62 @@
+//! What a decision needs from the store, and what the store found.
+//!
+//! Never a handle to a store: plain values, loaded in the transaction that saves the decision.
+
+use crate::catalog::product::Product;
+use crate::contract::Contract;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::lease::machine::Spent;
+use crate::lease::message::Nonce;
+use crate::lease::state::Lease;
+use crate::negotiation::state::Negotiation;
+use crate::transfer::state::Transfer;
+
+use super::commit::Seen;
+
+/// What to load. Everything is by primary key or by a unique index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub message: Option<(Did, Id)>,
+    pub negotiation: Option<Id>,
+    /// The negotiation that this peer calls by this pid: finds the one that a repeated opening made.
+    pub negotiation_of: Option<(Did, Id)>,
+    /// How many negotiations are open with this peer.
+    pub open_with: Option<Did>,
+    pub transfer: Option<Id>,
+    pub transfer_of: Option<(Did, Id)>,
+    pub contract: Option<Id>,
+    /// Also the contract of the transfer that is loaded.
+    pub transfer_contract: bool,
+    pub product: Option<Id>,
+    pub lease: Option<Id>,
+    /// Also the contract of the lease that is loaded, what was debited, and its open leases.
+    pub lease_contract: bool,
+    pub lease_of: Option<(Id, Nonce)>,
+    /// What was debited under this contract.
+    pub spent: Option<Id>,
+    /// The leases of this contract that are still granted, and its open transfers.
+    pub open_under: Option<Id>,
+}
+
+impl Needs {
+    pub(super) fn with_message(mut self, from: &Did, id: Option<&Id>) -> Self {
+        self.message = id.map(|id| (from.clone(), id.clone()));
+        self
+    }
+}
+
+/// What was found; absent means there is none.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub seen: Option<Seen>,
+    pub negotiation: Option<Negotiation>,
+    pub open_negotiations: u32,
+    pub transfer: Option<Transfer>,
+    pub contract: Option<Contract>,
+    pub product: Option<Product>,
+    pub lease: Option<Lease>,
+    pub spent: Spent,
+    pub open_leases: Vec<Lease>,
+    pub open_transfers: Vec<Transfer>,
+}

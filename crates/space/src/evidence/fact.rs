@@ -1,0 +1,82 @@
+//! The fact and its kinds.
+//!
+//! Never serialised from here: [`super::encode`] is the one way to bytes and back.
+
+use tidm_crypto::hash::Digest;
+
+use crate::catalog::delivery::Use;
+use crate::contract::End;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::negotiation;
+use crate::negotiation::message::Role;
+use crate::time::Time;
+use crate::transfer;
+
+/// One thing that happened, as one node saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    pub id: Id,
+    pub at: Time,
+    /// The node that records it.
+    pub by: Did,
+    pub links: Links,
+    pub what: What,
+}
+
+/// The correlation keys; the same on both sides where both know them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    pub peer: Option<Did>,
+    pub product: Option<Id>,
+    pub negotiation: Option<Id>,
+    pub contract: Option<Id>,
+    pub transfer: Option<Id>,
+    pub lease: Option<Id>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A product version was published: digest of content, digest of its source, size.
+    Published { content: Digest, origin: Digest, rows: Option<u64>, bytes: u64 },
+    Negotiation { from: negotiation::state::Name, to: negotiation::state::Name, by: Role, terms: Option<Digest>, reason: Option<String> },
+    /// The contract stands: what was signed, and by whom.
+    Concluded { signed: Digest, provider_signed: bool, consumer_signed: bool },
+    Transfer { from: transfer::state::Name, to: transfer::state::Name, by: Role, reason: Option<String> },
+    /// Sealed or plain bytes were made available (provider) or arrived whole (consumer).
+    Delivered { bytes: u64, content: Digest },
+    /// The gate said yes. `uses` counts this one; `key` is the digest of the one-time key.
+    LeaseGranted { kind: Use, purpose: Option<String>, query: Option<Digest>, key: Digest, uses: u64, until: Time },
+    LeaseRefused { kind: Use, code: String, rule: String },
+    /// Consumer: a lease of the peer's gate arrived.
+    LeaseHeld { kind: Use, until: Time },
+    LeaseClosed { how: Closed, rows: u64, bytes: u64, result: Option<Digest> },
+    ContractEnded { why: End, by: Role, reason: String },
+    /// The data key is gone: no later release by the protocol can follow.
+    KeyDestroyed,
+    /// Consumer: ciphertext and caches deleted, receipt signed. Provider: that receipt arrived.
+    CopiesDeleted { files: Vec<Digest>, receipt: Digest },
+    /// A message of the peer was refused and changed nothing.
+    MessageRefused { code: String },
+    /// We could not reach or convince the peer, and gave up.
+    GaveUp { code: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    Returned,
+    Expired,
+    Revoked,
+}
+
+impl Closed {
+    pub const ALL: [Self; 3] = [Self::Returned, Self::Expired, Self::Revoked];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}

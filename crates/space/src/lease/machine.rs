@@ -1,0 +1,225 @@
+//! The gate's decision, and what ends a lease.
+//!
+//! Never wraps a key and never asks a clock. `grant` is called with what one transaction loaded, and its
+//! result is saved in that same transaction: the debit, the lease and the fact stand or fall together.
+
+use std::time::Duration;
+
+use crate::contract::Contract;
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::limits::{LEASE, LEASE_MAX};
+use crate::negotiation::message::Role;
+use crate::policy::compile::compile;
+use crate::policy::eval::{self, Verdict, evaluate};
+use crate::time::Time;
+
+use super::message::{Grant, Outcome, Request};
+use super::state::{Lease, Name, State};
+
+/// One row of the one ledger of debits. Later budgets (rows, bytes, time, privacy) are further kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debit {
+    pub contract: Id,
+    /// Whose budget: the consumer's legal entity.
+    pub group: Did,
+    pub kind: DebitKind,
+    pub amount: u64,
+    pub lease: Id,
+    pub at: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebitKind {
+    Use,
+    Rows,
+    Bytes,
+}
+
+impl DebitKind {
+    pub const ALL: [Self; 3] = [Self::Use, Self::Rows, Self::Bytes];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Use => "use",
+            Self::Rows => "rows",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// What was debited so far under one contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub uses: u64,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// What the gate looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    pub contract: &'a Contract,
+    pub spent: Spent,
+    /// The lease that this nonce got before, if any.
+    pub earlier: Option<&'a Lease>,
+    /// Who asks, as authenticated.
+    pub from: &'a Did,
+}
+
+/// The gate's yes.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// A fresh lease with its debit.
+    New { lease: Lease, debit: Debit },
+    /// The same nonce and key again: the same lease, uncharged.
+    Again(Lease),
+}
+
+/// Contract holds → asker is its consumer → nonce → terms (time, count, purpose, kind of use) → debit.
+pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Granted, Fault> {
+    let Gate { contract, spent, earlier, from } = gate;
+    if contract.role != Role::Provider || contract.id != request.contract {
+        return Err(Fault::ApiMisuse("the gate was asked with a contract that is not its own"));
+    }
+    if contract.peer != *from {
+        // Somebody else's contract: not even its existence is told.
+        return Err(Fault::NotFound { what: "contract" });
+    }
+    contract.check_active()?;
+    if let Some(earlier) = earlier {
+        return again(earlier, request, now);
+    }
+    let terms = compile(&contract.policy)
+        .map_err(|_| Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed"))?;
+    let asked = eval::Request {
+        now,
+        kind: request.kind,
+        purpose: request.purpose.as_deref(),
+        recipient: from,
+        uses_so_far: spent.uses,
+        first_use: contract.first_use,
+        signed_at: contract.signed_at,
+    };
+    match evaluate(&terms, &asked).verdict {
+        Verdict::Permit => {}
+        Verdict::Deny { rule, reason } => return Err(Fault::denied("lease.denied", rule, reason)),
+    }
+    let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
+    let until = end_of(now, span, terms.until);
+    let uses_left = terms.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
+    let lease = Lease {
+        id: id.clone(),
+        role: Role::Provider,
+        peer: from.clone(),
+        request: request.clone(),
+        granted: now,
+        until,
+        uses_left,
+        state: State::Granted,
+    };
+    let debit = Debit { contract: contract.id.clone(), group: from.clone(), kind: DebitKind::Use, amount: 1, lease: id, at: now };
+    Ok(Granted::New { lease, debit })
+}
+
+/// A lease never outlives the contract.
+fn end_of(now: Time, span: Duration, contract_until: Option<Time>) -> Time {
+    let until = now.after(span);
+    contract_until.map_or(until, |end| end.min(until))
+}
+
+fn again(earlier: &Lease, request: &Request, now: Time) -> Result<Granted, Fault> {
+    if earlier.request != *request {
+        return Err(Fault::misbehaved("lease.nonce", "this nonce was used for another request"));
+    }
+    match &earlier.state {
+        State::Granted if now < earlier.until => Ok(Granted::Again(earlier.clone())),
+        State::Granted | State::Expired { .. } => {
+            Err(Fault::denied("lease.expired", "lease", format!("the lease of this nonce ended at {}", earlier.until)))
+        }
+        State::Returned { at, .. } => {
+            Err(Fault::denied("lease.returned", "lease", format!("the lease of this nonce was returned at {at}")))
+        }
+        State::Revoked { at } => {
+            Err(Fault::denied("lease.revoked", "lease", format!("the lease of this nonce was revoked at {at}")))
+        }
+    }
+}
+
+impl Lease {
+    pub fn grant(&self) -> Grant {
+        Grant {
+            lease: self.id.clone(),
+            contract: self.request.contract.clone(),
+            until: self.until,
+            uses_left: self.uses_left,
+        }
+    }
+}
+
+/// What ends a lease.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The user of the data says what came of it.
+    Return(Outcome),
+    /// Its time is over.
+    Expire,
+    /// The contract ended.
+    Revoke,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Ask,
+    Return,
+    Expire,
+    Revoke,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Ask, Self::Return, Self::Expire, Self::Revoke];
+}
+
+impl Input {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Return(_) => Kind::Return,
+            Self::Expire => Kind::Expire,
+            Self::Revoke => Kind::Revoke,
+        }
+    }
+}
+
+/// `(state, input, now) -> (state, changed?)`. A repeated or late input changes nothing.
+pub fn next(it: &Lease, input: Input, now: Time) -> Result<(Lease, bool), Fault> {
+    let from = it.state.name();
+    let to = table(from, input.kind()).map_err(|_| Fault::misbehaved("lease.unexpected", "not possible for this lease"))?;
+    if to == from {
+        return Ok((it.clone(), false));
+    }
+    let mut it = it.clone();
+    it.state = match input {
+        Input::Return(outcome) => State::Returned { at: now, outcome },
+        Input::Expire => State::Expired { at: now },
+        Input::Revoke => State::Revoked { at: now },
+    };
+    Ok((it, true))
+}
+
+/// The transition table: every legal move, and nothing else.
+pub fn table(state: Name, input: Kind) -> Result<Name, Unexpected> {
+    Ok(match (state, input) {
+        (Name::None | Name::Granted, Kind::Ask) => Name::Granted,
+        (Name::Granted, Kind::Return) => Name::Returned,
+        (Name::Granted, Kind::Expire) => Name::Expired,
+        (Name::Granted, Kind::Revoke) => Name::Revoked,
+        // Late or repeated endings: the first one stands. A revoked or expired lease never opens again.
+        (Name::Returned | Name::Expired | Name::Revoked, Kind::Return | Kind::Expire | Kind::Revoke) => state,
+        (Name::Returned | Name::Expired | Name::Revoked, Kind::Ask) | (Name::None, _) => return Err(Unexpected),
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unexpected;

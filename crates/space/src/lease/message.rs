@@ -1,0 +1,48 @@
+//! What consumer and gate say about a use.
+//!
+//! Never carries a key in the clear: the data key travels wrapped to [`Request::key`], added by the shell
+//! after the grant is durable.
+
+use std::time::Duration;
+
+use tidm_crypto::hash::Digest;
+
+use crate::catalog::delivery::Use;
+use crate::id::Id;
+use crate::time::Time;
+
+/// A single-use value of the asker: a retry carries the same one.
+pub type Nonce = [u8; 16];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub contract: Id,
+    pub kind: Use,
+    pub nonce: Nonce,
+    /// One-time X25519 public key of the process that will use the data.
+    pub key: [u8; 32],
+    pub purpose: Option<String>,
+    /// SHA-256 of the normalised query; the provider checks it against what is run.
+    pub query: Option<Digest>,
+    /// How long the use needs the key.
+    pub span: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub lease: Id,
+    pub contract: Id,
+    pub until: Time,
+    /// `None`: the contract does not count.
+    pub uses_left: Option<u64>,
+}
+
+/// What came of a use: the consumer's receipt, or the provider's own finding for a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub done: bool,
+    pub rows: u64,
+    pub bytes: u64,
+    /// SHA-256 of what left the sandbox; none where nothing did.
+    pub result: Option<Digest>,
+}

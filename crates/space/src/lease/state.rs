@@ -1,0 +1,67 @@
+//! One lease, as the side that holds this copy knows it.
+//!
+//! Never moves by itself: only [`super::machine`] changes a [`Lease`].
+
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::negotiation::message::Role;
+use crate::time::Time;
+
+use super::message::{Outcome, Request};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub id: Id,
+    /// Ours: provider = the gate granted it, consumer = we hold it.
+    pub role: Role,
+    pub peer: Did,
+    pub request: Request,
+    pub granted: Time,
+    pub until: Time,
+    /// Uses that remained after this one, where the contract counts.
+    pub uses_left: Option<u64>,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Granted,
+    Returned { at: Time, outcome: Outcome },
+    Expired { at: Time },
+    Revoked { at: Time },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// No lease yet.
+    None,
+    Granted,
+    Returned,
+    Expired,
+    Revoked,
+}
+
+impl Name {
+    pub const ALL: [Self; 5] = [Self::None, Self::Granted, Self::Returned, Self::Expired, Self::Revoked];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Granted => "granted",
+            Self::Returned => "returned",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl State {
+    pub fn name(&self) -> Name {
+        match self {
+            Self::Granted => Name::Granted,
+            Self::Returned { .. } => Name::Returned,
+            Self::Expired { .. } => Name::Expired,
+            Self::Revoked { .. } => Name::Revoked,
+        }
+    }
+}
