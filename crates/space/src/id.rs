@@ -27,6 +27,11 @@ impl Id {
         Ok(Self(text.into()))
     }
 
+    /// A DID was checked more strictly than an id is.
+    pub(crate) fn of_did(did: &str) -> Self {
+        Self(did.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

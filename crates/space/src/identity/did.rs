@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::id::Id;
 use crate::limits::ID_BYTES;
 
 /// `did:web:host%3Aport:path…` or another method's DID taken verbatim.
@@ -48,6 +49,11 @@ impl Did {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As a party of a policy is named; a DID's alphabet is within an id's.
+    pub fn to_id(&self) -> Id {
+        Id::of_did(&self.0)
     }
 }
 

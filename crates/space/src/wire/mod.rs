@@ -5,6 +5,7 @@
 pub mod dsp;
 pub mod odrl;
 pub mod record;
+pub mod terms;
 pub mod tidm;
 
 /// A message ready to be posted: path below the peer's address, and the JSON document.
