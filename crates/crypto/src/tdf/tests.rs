@@ -34,7 +34,7 @@ fn params() -> SealParams {
 }
 
 fn plain(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| (i % 251) as u8).collect()
+    (0..=250_u8).cycle().take(bytes).collect()
 }
 
 fn sealed(plain: &[u8]) -> Vec<u8> {
@@ -281,7 +281,7 @@ fn only_proven_assertions_are_handed_out() {
     }
     // One made for another payload under the same key.
     let (other, _) = entries(&sealed(b"y"));
-    let mut edited = manifest.clone();
+    let mut edited = manifest;
     edited["assertions"] = other["assertions"].clone();
     assert_eq!(proven(&edited), 0);
 }
@@ -421,6 +421,78 @@ fn ambiguous_zips_are_refused() {
         let opened = Container::open(Cursor::new(bad));
         assert!(matches!(opened, Err(TdfFault::NotContainer(_))), "{what}");
     }
+}
+
+/// A file of 5 GiB of which only what was put in exists.
+struct Sparse {
+    parts: Vec<(u64, Vec<u8>)>,
+    length: u64,
+    at: u64,
+}
+
+impl io::Read for Sparse {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = out.len().min(usize::try_from(self.length - self.at).unwrap_or(usize::MAX));
+        for (index, byte) in out[..count].iter_mut().enumerate() {
+            let at = self.at + index as u64;
+            let part = self
+                .parts
+                .iter()
+                .find(|(start, part)| (*start..start + part.len() as u64).contains(&at));
+            *byte = part.map_or(0, |(start, part)| part[usize::try_from(at - start).unwrap()]);
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl io::Seek for Sparse {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.at = match to {
+            io::SeekFrom::Start(at) => at,
+            io::SeekFrom::End(by) => self.length.saturating_add_signed(by),
+            io::SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+        };
+        Ok(self.at)
+    }
+}
+
+/// APPNOTE 4.3.14-16 and 4.5.3: sizes and offsets beyond 4 GiB, moved into ZIP64 records.
+#[test]
+fn zip64_entries_are_found() {
+    let payload_bytes: u64 = 5 << 30;
+    let local = |name: &str| {
+        let mut header = hex("504b0304 2d00 0000 0000 0000 2100 00000000 ffffffff ffffffff");
+        header.extend([u8::try_from(name.len()).unwrap(), 0, 0, 0]);
+        header.extend(name.as_bytes());
+        header
+    };
+    let central = |name: &str, bytes: u64, at: u64| {
+        let mut entry = hex("504b0102 2d03 2d00 0000 0000 0000 2100 00000000 ffffffff ffffffff");
+        entry.extend([u8::try_from(name.len()).unwrap(), 0, 28, 0]);
+        entry.extend(hex("0000 0000 0000 00000000 ffffffff"));
+        entry.extend(name.as_bytes());
+        entry.extend(hex("0100 1800"));
+        [bytes, bytes, at].iter().for_each(|field| entry.extend(field.to_le_bytes()));
+        entry
+    };
+    let second = 39 + payload_bytes;
+    let start = second + 45 + 7;
+    let directory =
+        [central(PAYLOAD_NAME, payload_bytes, 0), central(MANIFEST_NAME, 7, second)].concat();
+    let mut tail = directory.clone();
+    tail.extend(hex("504b0606 2c00000000000000 2d03 2d00 00000000 00000000"));
+    for field in [2, 2, directory.len() as u64, start] {
+        tail.extend(field.to_le_bytes());
+    }
+    tail.extend(hex("504b0607 00000000"));
+    tail.extend((start + directory.len() as u64).to_le_bytes());
+    tail.extend(hex("01000000 504b0506 0000 0000 ffff ffff ffffffff ffffffff 0000"));
+    let length = start + tail.len() as u64;
+    let parts = vec![(0, local(PAYLOAD_NAME)), (second, local(MANIFEST_NAME)), (start, tail)];
+    let found = zip::locate(&mut Sparse { parts, length, at: 0 }).unwrap();
+    assert_eq!(found.payload, zip::Span { start: 39, bytes: payload_bytes });
+    assert_eq!(found.manifest, zip::Span { start: second + 45, bytes: 7 });
 }
 
 #[test]
