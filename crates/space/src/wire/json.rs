@@ -210,6 +210,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An array of texts, all kept as they are.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
+        let texts: Option<Vec<String>> = self.array(name)?.iter().map(|it| it.as_str().map(str::to_owned)).collect();
+        texts.ok_or_else(|| self.wrong(name, "not an array of texts"))
+    }
+
     /// An array, or one value in its place (JSON-LD compaction unwraps arrays of one), or nothing.
     pub fn values(&self, name: &str) -> &'a [Value] {
         match self.get(name) {

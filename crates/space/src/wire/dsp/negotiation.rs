@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::negotiation::message::{Agreement, Body, Message, Role, Signature};
 use crate::negotiation::state::{Name, Negotiation};
+use crate::policy::model::Policy;
 use crate::time::Time;
 use crate::wire::json::{Fields, parse};
 use crate::wire::{Posting, odrl};
@@ -86,7 +87,7 @@ pub fn write(it: &Negotiation, message: &Message, callback: &str) -> Result<Post
     put_pids(&mut doc, it.pids());
     match &message.body {
         Body::Request { offer } | Body::Offer { offer } => {
-            doc.insert("offer".to_owned(), odrl::write(offer));
+            doc.insert("offer".to_owned(), odrl::to_json(offer));
             if opening {
                 doc.insert("callbackAddress".to_owned(), json!(callback));
             }
@@ -126,7 +127,7 @@ fn path(it: &Negotiation, body: &Body) -> Result<String, Fault> {
 
 /// The agreement's ODRL document with its `timestamp`.
 pub(crate) fn write_agreement(it: &Agreement) -> Value {
-    let mut doc = odrl::write(&it.policy);
+    let mut doc = odrl::to_json(&it.policy);
     if let Some(members) = doc.as_object_mut() {
         members.insert("@id".to_owned(), json!(it.id.as_str()));
         members.insert("timestamp".to_owned(), json!(it.at.to_string()));
@@ -141,7 +142,7 @@ pub(crate) fn read_agreement(of: &Fields<'_>, name: &str) -> Result<Agreement, F
     let text = inner.text("timestamp")?;
     // DSP's pattern allows a time without a zone; it is read as UTC.
     let at = Time::parse(text).or_else(|_| Time::parse(&format!("{text}Z"))).map_err(|why| inner.wrong("timestamp", why))?;
-    let mut policy = odrl::read(of.get(name).unwrap_or(&Value::Null))?;
+    let mut policy = read_policy(of, name)?;
     // What was read into `at`: one place for one thing, so that both sides sign the same bytes.
     policy.timestamp = None;
     Ok(Agreement { id: policy.id.clone(), policy, at, signature: None })
@@ -227,9 +228,14 @@ fn read_event(endpoint: Endpoint, top: &Fields<'_>) -> Result<(Role, Body), Faul
     if endpoint != wrong_side { Ok((role, body)) } else { Err(top.wrong("eventType", format!("not for the {} to hear", role.peer().word()))) }
 }
 
-fn read_offer(top: &Fields<'_>) -> Result<crate::policy::model::Policy, Fault> {
+fn read_policy(of: &Fields<'_>, name: &str) -> Result<Policy, Fault> {
+    let value = of.get(name).ok_or_else(|| of.wrong(name, "missing"))?;
+    odrl::OdrlPolicy::parse(value.clone()).map(|it| it.model).map_err(|why| of.wrong(name, why))
+}
+
+fn read_offer(top: &Fields<'_>) -> Result<Policy, Fault> {
     top.object("offer")?.expect_type("Offer")?;
-    odrl::read(top.get("offer").unwrap_or(&Value::Null))
+    read_policy(top, "offer")
 }
 
 /// `ContractNegotiation`: the answer to a message, and to GET.
