@@ -119,42 +119,10 @@ fn double(number: &Number) -> Result<f64, BadJson> {
     }
 }
 
-/// ECMAScript `Number::toString` (ECMA-262 §6.1.6.1.20) of a finite double.
+/// ECMAScript `Number::toString` (ECMA-262 §6.1.6.1.20) of a finite double. Not Rust's own
+/// shortest form: on a tie of digits the ECMAScript rule takes the even one, Rust the upper.
 fn es6(double: f64) -> String {
-    if double == 0.0 {
-        return "0".to_owned(); // also minus zero
-    }
-    // Rust's `{:e}` prints the shortest digits that read back, the closest of them: the `s` and
-    // `n` of the ECMAScript algorithm.
-    let shortest = format!("{:e}", double.abs());
-    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits: String = mantissa.chars().filter(|it| *it != '.').collect();
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let point = exponent.parse::<i32>().unwrap_or(0).saturating_add(1);
-    let sign = if double < 0.0 { "-" } else { "" };
-    let zeros = |n: i32| "0".repeat(usize::try_from(n).unwrap_or(0));
-    let split = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or(0));
-    match point {
-        _ if count <= point && point <= 21 => {
-            format!("{sign}{digits}{}", zeros(point.saturating_sub(count)))
-        }
-        1..=21 => {
-            let (whole, fraction) = split(point).unwrap_or((&digits, ""));
-            format!("{sign}{whole}.{fraction}")
-        }
-        -5..=0 => format!("{sign}0.{}{digits}", zeros(point.saturating_neg())),
-        _ => {
-            let power = point.saturating_sub(1);
-            let plus = if power < 0 { "-" } else { "+" };
-            let power = power.unsigned_abs();
-            match split(1) {
-                Some((first, rest)) if !rest.is_empty() => {
-                    format!("{sign}{first}.{rest}e{plus}{power}")
-                }
-                Some(_) | None => format!("{sign}{digits}e{plus}{power}"),
-            }
-        }
-    }
+    ryu_js::Buffer::new().format_finite(double).to_owned()
 }
 
 /// A `Value` read with duplicate names refused.

@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod fault;
 pub mod id;
 pub mod identity;
+pub mod lang;
 pub mod lease;
 pub mod limits;
 pub mod negotiation;

@@ -58,3 +58,24 @@ pub const RETRY_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 pub const RETRY_NOT_FOUND: Duration = Duration::from_secs(10);
 /// How long a message id is remembered. Longer than any peer retries.
 pub const SEEN: Duration = Duration::from_secs(48 * 3600);
+
+/// Members of one list in a policy (columns, purposes, recipients): the widest machine tables have some thousand columns.
+pub const POLICY_LIST: usize = 4096;
+/// Bytes of a product's title or of a member's name.
+pub const TITLE_BYTES: usize = 512;
+/// Bytes of a product's description: a few pages.
+pub const DESCRIPTION_BYTES: usize = 16 << 10;
+/// Keywords of one product.
+pub const KEYWORDS: usize = 64;
+/// Datasets read from one foreign catalogue page; our own pages are smaller.
+pub const CATALOG_DATASETS: usize = 10_000;
+/// Nesting of catalogues in catalogues.
+pub const CATALOG_DEPTH: usize = 4;
+/// Members of one space: ten times the biggest known data space.
+pub const MEMBERS: usize = 10_000;
+/// Longest life of a self-issued token (DCP asks for short ones; a call takes seconds).
+pub const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// How far two nodes' clocks may differ.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// One token with its signature; larger ones carry credentials, which are fetched instead.
+pub const TOKEN_BYTES: usize = 16 << 10;

@@ -1,1 +1,426 @@
-//! (in work)
+//! ODRL policies as JSON, the way DSP 2025-1 writes them (negotiation/contract-schema.json), and tolerant of how
+//! others write them: `odrl:` prefixes, full IRIs, `{"@id"}` objects, one object where an array belongs.
+//!
+//! Decision: the received JSON is kept beside the model ([`OdrlPolicy::original`]), so that what we echo is what the
+//! peer sent, down to rule order and properties unknown to us. Never decides whether a term can be kept: unknown
+//! terms parse, [`crate::policy::compile`] refuses them.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::id::Id;
+use crate::limits::{JSON_DEPTH, MESSAGE_BYTES, POLICY_CONSTRAINTS, POLICY_DEPTH, POLICY_RULES};
+use crate::policy::model::{Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
+
+/// A policy as it came or will go, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OdrlPolicy {
+    pub model: Policy,
+    pub original: Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPolicy {
+    #[error("a policy of {0} bytes is longer than {MESSAGE_BYTES}")]
+    TooLong(usize),
+    #[error("not JSON")]
+    Json,
+    #[error("nested deeper than {JSON_DEPTH}, or constraints deeper than {POLICY_DEPTH}")]
+    TooDeep,
+    #[error("more than {POLICY_RULES} rules or {POLICY_CONSTRAINTS} constraints")]
+    TooMany,
+    #[error("{place}: {why}")]
+    Shape { place: String, why: &'static str },
+}
+
+fn shape(place: &str, why: &'static str) -> BadPolicy {
+    BadPolicy::Shape { place: place.to_owned(), why }
+}
+
+/// Reads a policy document from outside bytes.
+pub fn parse(bytes: &[u8]) -> Result<OdrlPolicy, BadPolicy> {
+    if bytes.len() > MESSAGE_BYTES {
+        return Err(BadPolicy::TooLong(bytes.len()));
+    }
+    OdrlPolicy::parse(serde_json::from_slice(bytes).map_err(|_| BadPolicy::Json)?)
+}
+
+impl OdrlPolicy {
+    /// Reads a policy inside a message that was read within [`MESSAGE_BYTES`].
+    pub fn parse(original: Json) -> Result<Self, BadPolicy> {
+        if !shallow(&original, JSON_DEPTH) {
+            return Err(BadPolicy::TooDeep);
+        }
+        let model = Reader::default().policy(&original)?;
+        Ok(Self { model, original })
+    }
+
+    /// A policy of ours: the JSON follows from the model.
+    pub fn from_model(model: Policy) -> Self {
+        let original = to_json(&model);
+        Self { model, original }
+    }
+
+    /// The agreement over this offer: same JSON but for `@type`, `@id`, parties, target and time.
+    #[must_use]
+    pub fn agreement(&self, id: &Id, assigner: &Id, assignee: &Id, target: &Id, timestamp: &str) -> Self {
+        let mut model = self.model.clone();
+        model.kind = Kind::Agreement;
+        model.id = id.clone();
+        model.assigner = Some(assigner.clone());
+        model.assignee = Some(assignee.clone());
+        model.target = Some(target.clone());
+        model.timestamp = Some(timestamp.to_owned());
+        let changes = [
+            ("@type", "Agreement"),
+            ("@id", id.as_str()),
+            ("assigner", assigner.as_str()),
+            ("assignee", assignee.as_str()),
+            ("target", target.as_str()),
+            ("timestamp", timestamp),
+        ];
+        Self { model, original: with(&self.original, &changes) }
+    }
+
+    /// The offer with its target, as messages carry it.
+    #[must_use]
+    pub fn targeted(&self, target: &Id) -> Self {
+        let model = Policy { target: Some(target.clone()), ..self.model.clone() };
+        Self { model, original: with(&self.original, &[("target", target.as_str())]) }
+    }
+
+    /// The offer without its target, as catalogues carry it (DSP: `not: required: target`).
+    #[must_use]
+    pub fn untargeted(&self) -> Self {
+        let model = Policy { target: None, ..self.model.clone() };
+        let mut original = self.original.clone();
+        if let Some(map) = original.as_object_mut() {
+            map.retain(|key, _| plain(key) != "target");
+        }
+        Self { model, original }
+    }
+
+    /// The policy's digest over its canonical JSON; `hash` is SHA-256 over RFC 8785.
+    pub fn digest<E>(&self, hash: impl FnOnce(&Json) -> Result<[u8; 32], E>) -> Result<[u8; 32], E> {
+        hash(&self.original)
+    }
+}
+
+/// `original` with some top-level strings replaced, whatever prefix they were written under.
+fn with(original: &Json, changes: &[(&str, &str)]) -> Json {
+    let mut map = original.as_object().cloned().unwrap_or_default();
+    for (key, value) in changes {
+        // A policy under JSON-LD 1.1 aliases may spell `@id` as `uid`; replaced together.
+        map.retain(|k, _| plain(k) != *key && !(*key == "@id" && plain(k) == "uid"));
+        map.insert((*key).to_owned(), Json::from(*value));
+    }
+    Json::Object(map)
+}
+
+/// Whether nothing lies deeper than `left` levels.
+fn shallow(it: &Json, left: usize) -> bool {
+    let Some(left) = left.checked_sub(1) else { return false };
+    match it {
+        Json::Array(all) => all.iter().all(|v| shallow(v, left)),
+        Json::Object(all) => all.values().all(|v| shallow(v, left)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+    }
+}
+
+/// An ODRL term without prefix or namespace; other terms as they are.
+fn plain(term: &str) -> &str {
+    ["odrl:", "http://www.w3.org/ns/odrl/2/", "https://www.w3.org/ns/odrl/2/"]
+        .into_iter()
+        .find_map(|prefix| term.strip_prefix(prefix))
+        .unwrap_or(term)
+}
+
+/// ODRL properties of a policy that change its meaning and are not read here.
+const UNREAD_IN_POLICY: [&str; 9] =
+    ["inheritFrom", "inheritRelation", "function", "relation", "action", "constraint", "refinement", "duty", "uid"];
+/// What changes no rule: JSON-LD bookkeeping and notes.
+const HARMLESS_IN_RULE: [&str; 7] = ["@id", "@type", "@context", "uid", "description", "title", "name"];
+
+#[derive(Default)]
+struct Reader {
+    rules: usize,
+    constraints: usize,
+}
+
+impl Reader {
+    fn policy(&mut self, it: &Json) -> Result<Policy, BadPolicy> {
+        let map = object(it, "policy")?;
+        let id = id_of(map, "@id").or_else(|| id_of(map, "uid")).ok_or_else(|| shape("policy", "has no @id"))??;
+        let mut policy = Policy::new(id, kind(map)?);
+        let mut seen: Vec<&str> = Vec::with_capacity(map.len());
+        for (key, value) in map {
+            let name = plain(key);
+            if seen.contains(&name) {
+                return Err(shape(key, "said twice, once with and once without prefix"));
+            }
+            seen.push(name);
+            match name {
+                "@id" | "@type" | "@context" => {}
+                "uid" if !map.contains_key("@id") => {}
+                "target" => policy.target = Some(id_value(value, "target")?),
+                "assigner" => policy.assigner = Some(id_value(value, "assigner")?),
+                "assignee" => policy.assignee = Some(id_value(value, "assignee")?),
+                "profile" => policy.profile = strings(value, "profile")?,
+                "permission" => policy.permissions = self.rules(value, "permission")?,
+                "prohibition" => policy.prohibitions = self.rules(value, "prohibition")?,
+                "obligation" => policy.obligations = self.rules(value, "obligation")?,
+                "conflict" => policy.conflict = Some(conflict(value)?),
+                "timestamp" => {
+                    policy.timestamp = Some(text(value).ok_or_else(|| shape("timestamp", "is no string"))?.to_owned());
+                }
+                other if UNREAD_IN_POLICY.contains(&other) => policy.unsupported.push(other.to_owned()),
+                _ => policy.extra.push(key.clone()),
+            }
+        }
+        Ok(policy)
+    }
+
+    fn rules(&mut self, it: &Json, place: &str) -> Result<Vec<Rule>, BadPolicy> {
+        many(it).map(|rule| self.rule(rule, place, true)).collect()
+    }
+
+    fn rule(&mut self, it: &Json, place: &str, duties: bool) -> Result<Rule, BadPolicy> {
+        self.rules += 1;
+        if self.rules > POLICY_RULES {
+            return Err(BadPolicy::TooMany);
+        }
+        let map = object(it, place)?;
+        let mut action = None;
+        let mut rule = Rule::new(Action::Use, vec![]);
+        for (key, value) in map {
+            match plain(key) {
+                "action" => action = Some(self.action(value, place)?),
+                "constraint" => {
+                    rule.constraints =
+                        many(value).map(|c| self.constraint(c, POLICY_DEPTH)).collect::<Result<_, _>>()?;
+                }
+                "duty" if duties => {
+                    rule.duties = many(value).map(|d| self.rule(d, "duty", false)).collect::<Result<_, _>>()?;
+                }
+                name if HARMLESS_IN_RULE.contains(&name) => {}
+                other => rule.unsupported.push(other.to_owned()),
+            }
+        }
+        rule.action = action.ok_or_else(|| shape(place, "has no action"))?;
+        Ok(rule)
+    }
+
+    /// DSP: a string. A refined action (ODRL §2.4) is an unknown action, since the refinement would be lost.
+    fn action(&self, it: &Json, place: &str) -> Result<Action, BadPolicy> {
+        let mut all = many(it);
+        let (Some(one), None) = (all.next(), all.next()) else { return Err(shape(place, "has not exactly one action")) };
+        let refined = one.as_object().is_some_and(|map| map.keys().any(|k| k != "@id"));
+        match text(one) {
+            Some(name) if !refined => Ok(Action::from_name(plain(name))),
+            _ if refined => Ok(Action::Unknown("refined action".to_owned())),
+            _ => Err(shape(place, "has an action that is no string")),
+        }
+    }
+
+    fn constraint(&mut self, it: &Json, left: usize) -> Result<Constraint, BadPolicy> {
+        self.constraints += 1;
+        if self.constraints > POLICY_CONSTRAINTS {
+            return Err(BadPolicy::TooMany);
+        }
+        let left = left.checked_sub(1).ok_or(BadPolicy::TooDeep)?;
+        let map = object(it, "constraint")?;
+        let logic: Vec<_> =
+            map.iter().filter(|(k, _)| ["and", "or", "xone", "andSequence"].contains(&plain(k))).collect();
+        let [(key, value)] = logic.as_slice() else {
+            return if logic.is_empty() { atomic(map) } else { Err(shape("constraint", "mixes logical operators")) };
+        };
+        if map.keys().any(|k| k != *key && !HARMLESS_IN_RULE.contains(&plain(k))) {
+            return Err(shape("constraint", "is logical and has other terms too"));
+        }
+        let members = value.get("@list").unwrap_or(value);
+        let parts = many(members).map(|c| self.constraint(c, left)).collect::<Result<Vec<_>, _>>()?;
+        Ok(match plain(key) {
+            "and" => Constraint::And(parts),
+            "or" => Constraint::Or(parts),
+            "xone" => Constraint::Xone(parts),
+            _ => Constraint::AndSequence(parts),
+        })
+    }
+}
+
+fn kind(map: &Map<String, Json>) -> Result<Kind, BadPolicy> {
+    let name = map.get("@type").map(|it| text(it).ok_or_else(|| shape("@type", "is no string"))).transpose()?;
+    match name.map(plain) {
+        Some("Offer") => Ok(Kind::Offer),
+        Some("Agreement") => Ok(Kind::Agreement),
+        None | Some("Set" | "Policy") => Ok(Kind::Set),
+        Some(_) => Err(shape("@type", "is none of Offer, Agreement, Set")),
+    }
+}
+
+fn conflict(it: &Json) -> Result<Conflict, BadPolicy> {
+    match text(it).map(plain) {
+        Some("perm") => Ok(Conflict::Permission),
+        Some("prohibit") => Ok(Conflict::Prohibition),
+        Some("invalid") => Ok(Conflict::Invalid),
+        _ => Err(shape("conflict", "is none of perm, prohibit, invalid")),
+    }
+}
+
+fn atomic(map: &Map<String, Json>) -> Result<Constraint, BadPolicy> {
+    let (mut left, mut op, mut right) = (None, None, None);
+    let (mut unit, mut unsupported) = (None, vec![]);
+    for (key, value) in map {
+        match plain(key) {
+            "leftOperand" => left = text(value).map(|name| Operand::from_name(plain(name))),
+            "operator" => op = text(value).map(|name| operator(plain(name))),
+            "rightOperand" => right = Some(right_operand(value)),
+            "unit" => unit = Some(text(value).ok_or_else(|| shape("unit", "is no string"))?.to_owned()),
+            name if HARMLESS_IN_RULE.contains(&name) => {}
+            other => unsupported.push(other.to_owned()),
+        }
+    }
+    let left = left.ok_or_else(|| shape("constraint", "has no leftOperand"))?;
+    let op = op.ok_or_else(|| shape("constraint", "has no operator"))?;
+    let right = right.ok_or_else(|| shape("constraint", "has no rightOperand"))?;
+    Ok(Constraint::Atomic(Atomic { left, op, right, unit, unsupported }))
+}
+
+fn operator(name: &str) -> Operator {
+    Operator::from_name(if name == "term-lteq" { "lteq" } else { name })
+}
+
+fn right_operand(it: &Json) -> Value {
+    match it {
+        Json::String(t) => Value::Text(t.clone()),
+        Json::Number(n) => Value::Text(n.to_string()),
+        Json::Bool(b) => Value::Text(b.to_string()),
+        Json::Array(all) => Value::List(all.iter().map(right_operand).collect()),
+        Json::Object(map) => object_operand(map).unwrap_or_else(|| Value::Opaque(it.to_string())),
+        Json::Null => Value::Opaque("null".to_owned()),
+    }
+}
+
+fn object_operand(map: &Map<String, Json>) -> Option<Value> {
+    let member = |key: &str| map.get(key).and_then(Json::as_str).map(str::to_owned);
+    match map.len() {
+        1 => match map.get("@value") {
+            Some(value @ (Json::String(_) | Json::Number(_) | Json::Bool(_))) => Some(right_operand(value)),
+            _ => member("@id").map(Value::Reference).or_else(|| {
+                let list = map.get("@list").or_else(|| map.get("@set"))?;
+                Some(Value::List(many(list).map(right_operand).collect()))
+            }),
+        },
+        2 => Some(Value::Typed { text: member("@value")?, datatype: member("@type")? }),
+        _ => None,
+    }
+}
+
+fn object<'a>(it: &'a Json, place: &str) -> Result<&'a Map<String, Json>, BadPolicy> {
+    it.as_object().ok_or_else(|| shape(place, "is no JSON object"))
+}
+
+/// An array's members, or the one value that stands where an array belongs.
+pub(crate) fn many(it: &Json) -> impl Iterator<Item = &Json> {
+    it.as_array().map_or_else(|| std::slice::from_ref(it), Vec::as_slice).iter()
+}
+
+/// A string, or the `@id` or `@value` of an object.
+pub(crate) fn text(it: &Json) -> Option<&str> {
+    it.as_str().or_else(|| it.get("@id")?.as_str()).or_else(|| it.get("@value")?.as_str())
+}
+
+fn strings(it: &Json, place: &str) -> Result<Vec<String>, BadPolicy> {
+    many(it).map(|v| text(v).map(str::to_owned).ok_or_else(|| shape(place, "holds something that is no string"))).collect()
+}
+
+fn id_value(it: &Json, place: &str) -> Result<Id, BadPolicy> {
+    // One party or asset; ODRL's collections and JSON-LD wrap even one of them in an array.
+    let mut all = many(it);
+    let (Some(one), None) = (all.next(), all.next()) else { return Err(shape(place, "is not exactly one id")) };
+    let bare = one.is_string() || one.as_object().is_some_and(|m| m.keys().all(|k| k == "@id" || k == "@type"));
+    let name = text(one).filter(|_| bare).ok_or_else(|| shape(place, "is no plain id"))?;
+    Id::parse(name).map_err(|_| shape(place, "is empty, too long, or holds spaces"))
+}
+
+fn id_of(map: &Map<String, Json>, key: &str) -> Option<Result<Id, BadPolicy>> {
+    map.iter().find(|(k, _)| plain(k) == key).map(|(_, value)| id_value(value, key))
+}
+
+/// A policy in DSP's form: plain terms, actions and operators as strings, empty lists left out (schema: `minItems`).
+pub fn to_json(it: &Policy) -> Json {
+    let mut map = Map::new();
+    map.insert("@id".into(), it.id.as_str().into());
+    map.insert("@type".into(), it.kind.name().into());
+    for (key, id) in [("target", &it.target), ("assigner", &it.assigner), ("assignee", &it.assignee)] {
+        if let Some(id) = id {
+            map.insert(key.into(), id.as_str().into());
+        }
+    }
+    if !it.profile.is_empty() {
+        map.insert("profile".into(), it.profile.clone().into());
+    }
+    if let Some(conflict) = it.conflict {
+        let name = match conflict {
+            Conflict::Permission => "perm",
+            Conflict::Prohibition => "prohibit",
+            Conflict::Invalid => "invalid",
+        };
+        map.insert("conflict".into(), name.into());
+    }
+    if let Some(timestamp) = &it.timestamp {
+        map.insert("timestamp".into(), timestamp.as_str().into());
+    }
+    for (key, rules) in [("permission", &it.permissions), ("prohibition", &it.prohibitions), ("obligation", &it.obligations)] {
+        if !rules.is_empty() {
+            map.insert(key.into(), rules.iter().map(rule_json).collect());
+        }
+    }
+    Json::Object(map)
+}
+
+fn rule_json(it: &Rule) -> Json {
+    let mut map = Map::new();
+    map.insert("action".into(), it.action.name().into());
+    if !it.constraints.is_empty() {
+        map.insert("constraint".into(), it.constraints.iter().map(constraint_json).collect());
+    }
+    if !it.duties.is_empty() {
+        map.insert("duty".into(), it.duties.iter().map(rule_json).collect());
+    }
+    Json::Object(map)
+}
+
+fn constraint_json(it: &Constraint) -> Json {
+    let list = |parts: &[Constraint]| parts.iter().map(constraint_json).collect::<Json>();
+    match it {
+        Constraint::And(parts) => json!({ "and": list(parts) }),
+        Constraint::Or(parts) => json!({ "or": list(parts) }),
+        Constraint::Xone(parts) => json!({ "xone": list(parts) }),
+        Constraint::AndSequence(parts) => json!({ "andSequence": list(parts) }),
+        Constraint::Atomic(it) => {
+            let mut json = json!({
+                "leftOperand": it.left.name(),
+                "operator": it.op.name(),
+                "rightOperand": value_json(&it.right),
+            });
+            if let (Some(unit), Some(map)) = (&it.unit, json.as_object_mut()) {
+                map.insert("unit".into(), unit.as_str().into());
+            }
+            json
+        }
+    }
+}
+
+fn value_json(it: &Value) -> Json {
+    match it {
+        Value::Text(text) => text.as_str().into(),
+        Value::Typed { text, datatype } => json!({ "@value": text, "@type": datatype }),
+        Value::Reference(id) => json!({ "@id": id }),
+        Value::List(all) => all.iter().map(value_json).collect(),
+        // Made from JSON by this module; other text would be a string.
+        Value::Opaque(text) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

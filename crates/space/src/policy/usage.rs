@@ -1,0 +1,114 @@
+//! Kinds of use, and who really enforces a term of each (enforcement levels).
+//!
+//! Never promises more than the weakest place a use passes through.
+
+use std::fmt;
+
+use crate::lang::Lang;
+use crate::policy::model::Action;
+
+/// One way in which a product is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Use {
+    /// Asked at the provider; only results leave.
+    Query,
+    /// An encrypted table that opens only under a lease.
+    SealedTable,
+    /// Another encrypted file that opens only under a lease.
+    SealedFile,
+    /// The bytes as they are.
+    Plain,
+}
+
+impl Use {
+    pub const ALL: [Self; 4] = [Self::Query, Self::SealedTable, Self::SealedFile, Self::Plain];
+
+    /// The word inside a policy (`tidm:kindOfUse`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::SealedTable => "sealed-table",
+            Self::SealedFile => "sealed-file",
+            Self::Plain => "plain",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// The ODRL action that one such use exercises. Plain bytes can be put to any use.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Query | Self::SealedTable | Self::SealedFile => Action::Read,
+            Self::Plain => Action::Use,
+        }
+    }
+
+    /// Who enforces what happens to the data in such a use.
+    pub fn level(self) -> Level {
+        match self {
+            Self::Query => Level::E2,
+            Self::SealedTable | Self::SealedFile => Level::E1,
+            Self::Plain => Level::E0,
+        }
+    }
+
+    pub fn words(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Query => lang.pick("在提供方沙箱内查询", "queries in the provider's sandbox"),
+            Self::SealedTable => lang.pick("密封表", "sealed table"),
+            Self::SealedFile => lang.pick("密封文件", "sealed file"),
+            Self::Plain => lang.pick("明文交付", "plain delivery"),
+        }
+    }
+}
+
+/// Enforcement level of a term (house decision D4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// A promise in a contract.
+    E0,
+    /// Software on the consumer's machine; its administrator can defeat it.
+    E1,
+    /// A sandbox at the provider or a third party.
+    E2,
+    /// An attested TEE of the consumer; not proof against who owns the machine.
+    E3,
+    /// An attested TEE at an independent operator.
+    E4,
+}
+
+impl Level {
+    pub const ALL: [Self; 5] = [Self::E0, Self::E1, Self::E2, Self::E3, Self::E4];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::E0 => "E0",
+            Self::E1 => "E1",
+            Self::E2 => "E2",
+            Self::E3 => "E3",
+            Self::E4 => "E4",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    pub fn words(self, lang: Lang) -> &'static str {
+        match self {
+            Self::E0 => lang.pick("仅合同约束", "by contract only"),
+            Self::E1 => lang.pick("使用方软件强制", "by software at the consumer"),
+            Self::E2 => lang.pick("提供方或第三方沙箱强制", "by a sandbox at the provider or a third party"),
+            Self::E3 => lang.pick("使用方可信执行环境强制", "by a TEE at the consumer"),
+            Self::E4 => lang.pick("独立运营方可信执行环境强制", "by a TEE at an independent operator"),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
