@@ -1,0 +1,34 @@
+//! Everything a running node holds, in one place, shared by its handlers, loops and jobs.
+//!
+//! Never a global: who needs the node gets an `Arc<App>`.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::keys::Keys;
+use crate::net::client::Client;
+use crate::net::directory::Directory;
+use crate::objects::Objects;
+use crate::store::Store;
+use crate::store::writer::Writer;
+use crate::telemetry::Metrics;
+
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub identity: Identity,
+    pub keys: Arc<dyn Keys>,
+    pub store: Store,
+    pub writer: Writer,
+    pub objects: Objects,
+    pub client: Client,
+    pub directory: Arc<Directory>,
+    pub metrics: Metrics,
+    /// Rung when facts became durable: the sequencer moves them into the log.
+    pub log_bell: Notify,
+    pub log: crate::log::Log,
+}

@@ -1,0 +1,26 @@
+//! What takes longer than a unit of work: publishing, sealing, fetching, using, erasing, crawling, reporting.
+//!
+//! Never decides: a job does its IO and reports by a [`tidm_space::engine::input::Wish`]. Jobs run at least
+//! once, so each must be harmless when repeated.
+
+pub mod release;
+pub mod query;
+pub mod provide;
+pub mod fetch;
+pub mod erase;
+
+use std::sync::Arc;
+
+use tidm_space::engine::commit::Job;
+
+use crate::app::App;
+
+/// Runs one owed job.
+pub async fn run(app: &Arc<App>, job: &Job) -> anyhow::Result<()> {
+    match job {
+        Job::Provide { transfer } => provide::run(app, transfer).await,
+        Job::Fetch { transfer } => fetch::run(app, transfer).await,
+        Job::DestroyKey { contract } => erase::destroy_key(app, contract).await,
+        Job::Erase { contract } => erase::copies(app, contract).await,
+    }
+}

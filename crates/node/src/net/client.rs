@@ -1,0 +1,194 @@
+//! The HTTP client to peers: TLS, our token, bounded answers, no surprises.
+//!
+//! Threat model: an address from a peer may point at our own network (server-side request forgery).
+//! Only `https` is followed, `http` only to loopback and only where the configuration allows it, private
+//! addresses only where it allows them; redirects are never followed; answers are bounded in size and time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, Url};
+use rustls::ClientConfig;
+
+use tidm_space::limits::MESSAGE_BYTES;
+
+/// A peer that takes longer to answer a message is tried again later.
+const ANSWER: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Which addresses may be called.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// `http:` to loopback.
+    pub insecure_http: bool,
+    /// 10/8, 172.16/12, 192.168/16, 127/8, link-local and their IPv6 kin.
+    pub private_addresses: bool,
+}
+
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    reach: Reach,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("the address {url} is not called: {why}")]
+    Address { url: String, why: &'static str },
+    #[error("no answer from {host}: {why}")]
+    NoAnswer { host: String, why: String },
+    #[error("the answer of {host} is larger than {MESSAGE_BYTES} bytes")]
+    TooLarge { host: String },
+}
+
+/// A bounded answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Vec<u8>,
+    /// `Link` header, for paged lists.
+    pub link: Option<String>,
+}
+
+impl Client {
+    pub fn new(tls: Arc<ClientConfig>, reach: Reach) -> Result<Self, CallError> {
+        let http = reqwest::Client::builder()
+            .use_preconfigured_tls((*tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(64)
+            .tcp_nodelay(true)
+            .no_proxy()
+            .build()
+            .map_err(|why| CallError::NoAnswer { host: "this node's own client".to_owned(), why: why.to_string() })?;
+        Ok(Self { http, reach })
+    }
+
+    /// The checked form of an address, or why it is not called.
+    pub fn check(&self, url: &str) -> Result<Url, CallError> {
+        let refuse = |why| CallError::Address { url: url.to_owned(), why };
+        let parsed = Url::parse(url).map_err(|_| refuse("it is not a URL"))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(refuse("it carries a password"));
+        }
+        let host = parsed.host_str().ok_or_else(|| refuse("it names no host"))?;
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let loopback = host == "localhost" || host.ends_with(".localhost") || literal.is_some_and(|it| it.is_loopback());
+        match parsed.scheme() {
+            "https" => {}
+            "http" if loopback && self.reach.insecure_http => {}
+            "http" => return Err(refuse("plain http is only for loopback with insecure_http")),
+            _ => return Err(refuse("only https is spoken")),
+        }
+        if !self.reach.private_addresses && (loopback || literal.is_some_and(is_private)) {
+            return Err(refuse("it is a private address; peers.allow_private_addresses is off"));
+        }
+        Ok(parsed)
+    }
+
+    /// One call with a bounded answer. `bearer` goes into `Authorization`.
+    pub async fn call(&self, method: Method, url: &str, bearer: Option<&str>, json: Option<String>) -> Result<Answer, CallError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.check_resolved(&url, &host).await?;
+        let mut request = self.http.request(method, url).timeout(ANSWER);
+        if let Some(bearer) = bearer {
+            request = request.bearer_auth(bearer);
+        }
+        if let Some(json) = json {
+            request = request.header("content-type", "application/json").body(json);
+        }
+        let no_answer = |why: reqwest::Error| CallError::NoAnswer { host: host.clone(), why: root_cause(&why) };
+        let mut response = request.send().await.map_err(no_answer)?;
+        let status = response.status();
+        let link = response.headers().get("link").and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            if body.len() + chunk.len() > MESSAGE_BYTES {
+                return Err(CallError::TooLarge { host });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body, link })
+    }
+
+    /// For large bodies: the caller bounds and streams.
+    pub fn request(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, CallError> {
+        Ok(self.http.request(method, self.check(url)?))
+    }
+
+    /// A name must not lead into the private network either.
+    async fn check_resolved(&self, url: &Url, host: &str) -> Result<(), CallError> {
+        if self.reach.private_addresses {
+            return Ok(());
+        }
+        let port = url.port_or_known_default().unwrap_or(443);
+        let addresses = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
+            .await
+            .map_err(|why| CallError::NoAnswer { host: host.to_owned(), why: why.to_string() })?;
+        for address in addresses {
+            if is_private(address.ip()) {
+                return Err(CallError::Address { url: url.to_string(), why: "its name leads to a private address" });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The innermost cause: "connection refused" says more than "error sending request".
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(it) => {
+            it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified() || it.is_broadcast()
+                || it.octets()[0] == 0 || (it.octets()[0] == 100 && (64..128).contains(&it.octets()[1]))
+        }
+        IpAddr::V6(it) => match it.to_ipv4_mapped() {
+            Some(mapped) => is_private(IpAddr::V4(mapped)),
+            None => {
+                it.is_loopback() || it.is_unspecified() || (it.segments()[0] & 0xfe00) == 0xfc00
+                    || (it.segments()[0] & 0xffc0) == 0xfe80
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(insecure_http: bool, private_addresses: bool) -> Client {
+        Client { http: reqwest::Client::new(), reach: Reach { insecure_http, private_addresses } }
+    }
+
+    #[test]
+    fn which_addresses_are_called() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        for (url, http, private, ok) in [
+            ("https://plant.example/dsp", false, false, true),
+            ("http://plant.example/dsp", true, true, false),
+            ("http://localhost:1/dsp", true, true, true),
+            ("http://localhost:1/dsp", false, true, false),
+            ("https://localhost:1/dsp", false, false, false),
+            ("https://127.0.0.1/x", false, false, false),
+            ("https://[::1]/x", false, false, false),
+            ("https://[::ffff:10.0.0.1]/x", false, false, false),
+            ("https://169.254.169.254/latest", false, false, false),
+            ("https://10.1.2.3/x", false, true, true),
+            ("https://user:pw@plant.example/", false, true, false),
+            ("file:///etc/passwd", true, true, false),
+            ("ftp://plant.example/", true, true, false),
+            ("no url", true, true, false),
+        ] {
+            assert_eq!(client(http, private).check(url).is_ok(), ok, "{url}");
+        }
+    }
+}

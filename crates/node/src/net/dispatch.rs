@@ -1,0 +1,168 @@
+//! The loop that does what is owed: deliver messages, fire timers, run jobs.
+//!
+//! Never forgets: rows that this process claimed and did not finish are taken again when their claim ends,
+//! by this or another replica. One peer that hangs holds back only its own messages.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use tidm_space::engine::commit::{About, Due, Send as Sending, Timer};
+use tidm_space::engine::input::{Input, Outcome, Wish};
+use tidm_space::identity::did::Did;
+use tidm_space::wire;
+
+use super::auth;
+use crate::app::App;
+use crate::jobs;
+use crate::store::writer::After;
+
+/// Messages under way to one peer at a time.
+const PER_PEER: usize = 64;
+/// How often the store is looked at even if nobody says that something is due.
+const LOOK: Duration = Duration::from_secs(5);
+/// Old rows are swept this often.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Runs until `after` closes. What is under way then is durable and goes on at the next start.
+pub async fn run(app: Arc<App>, mut after: mpsc::UnboundedReceiver<After>) {
+    let lanes = Arc::new(Lanes::default());
+    let mut tasks = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut wake = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            told = after.recv() => {
+                let Some(told) = told else { break };
+                if told.facts { app.log_bell.notify_one(); }
+                for send in told.sends { tasks.spawn(deliver(app.clone(), lanes.clone(), send)); }
+                for timer in told.timers { tasks.spawn(fire(app.clone(), timer)); }
+                // A timer in the future may have been set: look when it is due.
+                wake = wake.min(tokio::time::Instant::now() + Duration::from_millis(200));
+            }
+            () = tokio::time::sleep_until(wake) => {
+                wake = tokio::time::Instant::now() + look(&app, &lanes, &mut tasks).await;
+            }
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+            _ = sweep.tick() => {
+                if let Err(error) = app.store.sweep(app.clock.now()).await {
+                    tracing::warn!(%error, "sweeping old rows failed");
+                }
+            }
+        }
+    }
+    tasks.shutdown().await;
+}
+
+/// Takes what is due; says how long to wait until the next look.
+async fn look(app: &Arc<App>, lanes: &Arc<Lanes>, tasks: &mut JoinSet<()>) -> Duration {
+    let now = app.clock.now();
+    let due = async {
+        let sends = app.store.due_sends(now).await?;
+        let timers = app.store.due_timers(now).await?;
+        let next = app.store.next_due().await?;
+        Ok::<_, crate::store::StoreError>((sends, timers, next))
+    };
+    match due.await {
+        Ok((sends, timers, next)) => {
+            for send in sends {
+                tasks.spawn(deliver(app.clone(), lanes.clone(), send));
+            }
+            for timer in timers {
+                tasks.spawn(fire(app.clone(), timer));
+            }
+            next.map_or(LOOK, |next| next.since(now).clamp(Duration::from_millis(5), LOOK))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the queue cannot be read");
+            LOOK
+        }
+    }
+}
+
+/// One semaphore per peer.
+#[derive(Default)]
+struct Lanes(Mutex<HashMap<Did, Arc<Semaphore>>>);
+
+impl Lanes {
+    fn of(&self, peer: &Did) -> Arc<Semaphore> {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.entry(peer.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
+    }
+}
+
+async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
+    let lane = lanes.of(&send.to);
+    let Ok(_place) = lane.acquire().await else { return };
+    let outcome = post(&app, &send).await;
+    match &outcome {
+        Outcome::Accepted { .. } => metrics::counter!("tidm_messages_delivered_total").increment(1),
+        Outcome::Refused { code, reason, .. } => {
+            metrics::counter!("tidm_messages_refused_total").increment(1);
+            tracing::info!(to = %send.to, url = %send.url, ?code, ?reason, "a peer refused a message");
+        }
+        Outcome::Unreachable { reason } => {
+            metrics::counter!("tidm_messages_unreachable_total").increment(1);
+            tracing::info!(to = %send.to, url = %send.url, attempts = send.attempts, %reason, "a peer cannot be reached");
+        }
+    }
+    if let Err(error) = app.writer.run(Input::Delivered { send: Box::new(send), outcome }).await {
+        tracing::warn!(%error, "the outcome of a delivery was not recorded; it will be delivered again");
+    }
+}
+
+/// Posts one message and says what came of it.
+async fn post(app: &App, send: &Sending) -> Outcome {
+    let bearer = auth::mint(&app.identity, &send.to, &app.clock);
+    let answer = match app.client.call(reqwest::Method::POST, &send.url, Some(&bearer), Some(send.body.clone())).await {
+        Ok(answer) => answer,
+        Err(super::client::CallError::Address { url, why }) => {
+            return Outcome::Refused { not_found: false, code: Some("peer.address".to_owned()), reason: vec![format!("{url}: {why}")] };
+        }
+        Err(error) => return Outcome::Unreachable { reason: error.to_string() },
+    };
+    let status = answer.status.as_u16();
+    match status {
+        200..=299 => Outcome::Accepted { pid: peers_pid(send, &answer.body) },
+        404 => Outcome::Refused { not_found: true, code: None, reason: vec!["404 from the peer".to_owned()] },
+        408 | 425 | 429 | 500..=599 => Outcome::Unreachable { reason: format!("HTTP {status}") },
+        _ => {
+            let (code, mut reason) = wire::dsp::error::read(&answer.body);
+            if reason.is_empty() {
+                reason.push(format!("HTTP {status}"));
+            }
+            Outcome::Refused { not_found: false, code, reason }
+        }
+    }
+}
+
+/// The peer's own pid from its answer to an opening message.
+fn peers_pid(send: &Sending, body: &[u8]) -> Option<tidm_space::id::Id> {
+    match &send.about {
+        About::Negotiation(mine) => wire::dsp::negotiation::read_ack(body, mine),
+        About::Transfer(mine) => wire::dsp::transfer::read_ack(body, mine),
+        About::Notice { .. } => None,
+    }
+}
+
+async fn fire(app: Arc<App>, timer: Timer) {
+    let outcome = match &timer.what {
+        Due::Job(job) => match jobs::run(&app, job).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, job = %timer.key, attempts = timer.attempts, "a job failed and will be tried again");
+                let attempts = timer.attempts.saturating_add(1);
+                app.writer.run(Input::Wish(Box::new(Wish::Postpone { timer, attempts }))).await
+            }
+        },
+        Due::NegotiationIdle(_) | Due::TransferIdle(_) | Due::LeaseEnd { .. } | Due::ContractEnd { .. } => {
+            app.writer.run(Input::Due(timer)).await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "a timer could not be handled; it will fire again");
+    }
+}

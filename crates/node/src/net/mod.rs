@@ -1,0 +1,8 @@
+//! How this node reaches others: their documents, our tokens, the delivery of what the outbox owes.
+//!
+//! Never decides what a peer's answer means for a negotiation: [`tidm_space::engine`] does.
+
+pub mod auth;
+pub mod client;
+pub mod directory;
+pub mod dispatch;

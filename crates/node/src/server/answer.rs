@@ -1,0 +1,60 @@
+//! Answers of the protocol endpoints: JSON bodies, typed errors, and what a stranger may learn.
+//!
+//! Never tells an unauthorised caller that something exists: DSP answers 404 there (DSP §8.2, §10.2).
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use tidm_space::fault::Fault;
+
+use crate::app::App;
+use crate::net::auth::{self, Caller};
+use crate::store::writer::WorkError;
+
+/// A JSON document.
+pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+}
+
+/// Which status a fault has towards a peer.
+pub fn status(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => StatusCode::BAD_REQUEST,
+        Fault::Denied { code, .. } if code.starts_with("token.") || code.starts_with("member.") => StatusCode::NOT_FOUND,
+        Fault::Denied { .. } => StatusCode::FORBIDDEN,
+        Fault::NotFound { .. } => StatusCode::NOT_FOUND,
+        Fault::Conflict { .. } => StatusCode::CONFLICT,
+        Fault::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::ApiMisuse(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A refusal as a typed error body, written by `body` from the fault.
+pub fn refusal(error: WorkError, body: impl FnOnce(&Fault) -> String) -> Response {
+    let fault = match error {
+        WorkError::Fault(fault) => fault,
+        WorkError::Store(reason) => {
+            tracing::error!(%reason, "the store failed while answering a peer");
+            unavailable()
+        }
+        WorkError::Stopping => unavailable(),
+    };
+    if let Fault::ApiMisuse(what) = &fault {
+        tracing::error!(what, "a fault of our own while answering a peer");
+    } else {
+        tracing::info!(code = fault.code(), %fault, "refused a peer's message");
+    }
+    metrics::counter!("tidm_peer_messages_refused_total", "code" => fault.code()).increment(1);
+    json(status(&fault), body(&fault))
+}
+
+fn unavailable() -> Fault {
+    Fault::Unavailable { reason: "try again".to_owned(), retry_after: std::time::Duration::from_secs(1) }
+}
+
+/// Who calls, or the answer for strangers.
+pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, WorkError> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    Ok(auth::check(authorization, &app.identity.did, &app.directory, &app.clock).await?)
+}

@@ -1,0 +1,163 @@
+//! DSP 2025-1 endpoints: negotiation and transfer, both roles (catalogue: [`super::catalog`]).
+//!
+//! Never keeps state: each message is one unit of work, durable before it is acknowledged.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use tidm_crypto::hash::sha256;
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{Heard, Input, Received};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::wire::dsp::negotiation::{self as wire_negotiation, Endpoint as Said};
+use tidm_space::wire::dsp::transfer::{self as wire_transfer, Endpoint as Moved};
+
+use super::answer::{caller, json, refusal};
+use crate::app::App;
+use crate::net::auth::Caller;
+use crate::store::writer::WorkError;
+
+type Shared = State<Arc<App>>;
+
+/// Routes below the DSP base.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/negotiations/request", post(open_request))
+        .route("/negotiations/offers", post(open_offer))
+        .route("/negotiations/{pid}", get(negotiation))
+        .route("/negotiations/{pid}/request", post(|s: Shared, p, h, b| said(s, Said::Request, p, h, b)))
+        .route("/negotiations/{pid}/offers", post(|s: Shared, p, h, b| said(s, Said::Offer, p, h, b)))
+        .route("/negotiations/{pid}/events", post(|s: Shared, p, h, b| said(s, Said::Events, p, h, b)))
+        .route("/negotiations/{pid}/agreement", post(|s: Shared, p, h, b| said(s, Said::Agreement, p, h, b)))
+        .route("/negotiations/{pid}/agreement/verification", post(|s: Shared, p, h, b| said(s, Said::Verification, p, h, b)))
+        .route("/negotiations/{pid}/termination", post(|s: Shared, p, h, b| said(s, Said::Termination, p, h, b)))
+        .route("/transfers/request", post(open_transfer))
+        .route("/transfers/{pid}", get(transfer))
+        .route("/transfers/{pid}/start", post(|s: Shared, p, h, b| moved(s, Moved::Start, p, h, b)))
+        .route("/transfers/{pid}/completion", post(|s: Shared, p, h, b| moved(s, Moved::Completion, p, h, b)))
+        .route("/transfers/{pid}/suspension", post(|s: Shared, p, h, b| moved(s, Moved::Suspension, p, h, b)))
+        .route("/transfers/{pid}/termination", post(|s: Shared, p, h, b| moved(s, Moved::Termination, p, h, b)))
+}
+
+async fn open_request(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    hear_negotiation(&app, Said::RequestOpen, None, &headers, &body).await
+}
+
+async fn open_offer(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    hear_negotiation(&app, Said::OfferOpen, None, &headers, &body).await
+}
+
+async fn said(State(app): Shared, endpoint: Said, Path(pid): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    match Id::parse(&pid) {
+        Ok(pid) => hear_negotiation(&app, endpoint, Some(pid), &headers, &body).await,
+        Err(_) => refusal(not_found("negotiation"), |fault| wire_negotiation::error((None, None), fault)),
+    }
+}
+
+async fn hear_negotiation(app: &App, endpoint: Said, mine: Option<Id>, headers: &HeaderMap, body: &Bytes) -> Response {
+    let pid = mine.clone();
+    match try_negotiation(app, endpoint, mine, headers, body).await {
+        Ok((status, body)) => json(status, body),
+        Err(error) => refusal(error, |fault| wire_negotiation::error((pid.as_ref(), None), fault)),
+    }
+}
+
+async fn try_negotiation(
+    app: &App,
+    endpoint: Said,
+    mine: Option<Id>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(StatusCode, String), WorkError> {
+    let who = caller(app, headers).await?;
+    let (id, spoken) = wire_negotiation::read(endpoint, mine.as_ref(), body)?;
+    match hear(app, who, id, body, Heard::Negotiation(Box::new(spoken))).await? {
+        Reply::Negotiation { it, created } => {
+            let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+            Ok((status, wire_negotiation::state(&it)))
+        }
+        _ => Ok((StatusCode::OK, "{}".to_owned())),
+    }
+}
+
+/// One message of an authenticated peer: one unit of work.
+pub(super) async fn hear(app: &App, who: Caller, id: Option<Id>, body: &[u8], what: Heard) -> Result<Reply, WorkError> {
+    let received = Received { from: who.did, key: Some(who.key), id, digest: sha256(body), what };
+    app.writer.run_once(Input::Heard(Box::new(received)), who.token).await
+}
+
+async fn negotiation(State(app): Shared, Path(pid): Path<String>, headers: HeaderMap) -> Response {
+    let found = async {
+        let who = caller(&app, &headers).await?;
+        app.writer.remember(who.token).await?;
+        let pid = Id::parse(&pid).map_err(|_| not_found("negotiation"))?;
+        let it = app.store.negotiation(&pid).await.map_err(|why| WorkError::Store(why.to_string()))?;
+        it.filter(|it| it.peer == who.did).ok_or_else(|| not_found("negotiation"))
+    };
+    match found.await {
+        Ok(it) => json(StatusCode::OK, wire_negotiation::state(&it)),
+        Err(error) => refusal(error, |fault| wire_negotiation::error((None, None), fault)),
+    }
+}
+
+async fn open_transfer(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    hear_transfer(&app, Moved::Request, None, &headers, &body).await
+}
+
+async fn moved(State(app): Shared, endpoint: Moved, Path(pid): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    match Id::parse(&pid) {
+        Ok(pid) => hear_transfer(&app, endpoint, Some(pid), &headers, &body).await,
+        Err(_) => refusal(not_found("transfer"), |fault| wire_transfer::error((None, None), fault)),
+    }
+}
+
+async fn hear_transfer(app: &App, endpoint: Moved, mine: Option<Id>, headers: &HeaderMap, body: &Bytes) -> Response {
+    let pid = mine.clone();
+    match try_transfer(app, endpoint, mine, headers, body).await {
+        Ok((status, body)) => json(status, body),
+        Err(error) => refusal(error, |fault| wire_transfer::error((pid.as_ref(), None), fault)),
+    }
+}
+
+async fn try_transfer(
+    app: &App,
+    endpoint: Moved,
+    mine: Option<Id>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(StatusCode, String), WorkError> {
+    let who = caller(app, headers).await?;
+    let (id, spoken) = wire_transfer::read(endpoint, mine.as_ref(), body)?;
+    match hear(app, who, id, body, Heard::Transfer(Box::new(spoken))).await? {
+        Reply::Transfer { it, created } => {
+            let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+            Ok((status, wire_transfer::state(&it)))
+        }
+        _ => Ok((StatusCode::OK, "{}".to_owned())),
+    }
+}
+
+async fn transfer(State(app): Shared, Path(pid): Path<String>, headers: HeaderMap) -> Response {
+    let found = async {
+        let who = caller(&app, &headers).await?;
+        app.writer.remember(who.token).await?;
+        let pid = Id::parse(&pid).map_err(|_| not_found("transfer"))?;
+        let it = app.store.transfer(&pid).await.map_err(|why| WorkError::Store(why.to_string()))?;
+        it.filter(|it| it.peer == who.did).ok_or_else(|| not_found("transfer"))
+    };
+    match found.await {
+        Ok(it) => json(StatusCode::OK, wire_transfer::state(&it)),
+        Err(error) => refusal(error, |fault| wire_transfer::error((None, None), fault)),
+    }
+}
+
+pub(super) fn not_found(what: &'static str) -> WorkError {
+    Fault::NotFound { what }.into()
+}

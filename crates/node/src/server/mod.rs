@@ -1,0 +1,8 @@
+//! What others see of this node: DSP, our profile, documents, data, the evidence log.
+//!
+//! Never a rule of the data space: handlers authenticate, parse, run one unit of work and write the answer.
+
+pub mod answer;
+pub mod dsp;
+pub mod profile;
+pub mod public;

@@ -1,0 +1,125 @@
+//! Our own profile beside DSP (`tidm/1`): leases, queries, notices, facts for reconciliation.
+//!
+//! Never releases a key before the lease is durable, and never a key or a row without one.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::Heard;
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::wire::dsp::error;
+use tidm_space::wire::tidm::{facts, lease, notice};
+
+use super::answer::{caller, json, refusal};
+use super::dsp::{hear, not_found};
+use crate::app::App;
+use crate::jobs;
+use crate::store::writer::WorkError;
+
+type Shared = State<Arc<App>>;
+
+/// Routes below the DSP base.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/tidm/1/leases/request", post(ask))
+        .route("/tidm/1/leases/{lease}/query", post(query))
+        .route("/tidm/1/leases/returned", post(|s: Shared, h, b| noticed(s, notice::read_lease_returned, h, b)))
+        .route("/tidm/1/contracts/ended", post(|s: Shared, h, b| noticed(s, notice::read_contract_ended, h, b)))
+        .route("/tidm/1/contracts/deleted", post(|s: Shared, h, b| noticed(s, notice::read_deleted, h, b)))
+        .route("/tidm/1/contracts/{contract}/facts", get(facts_of))
+}
+
+/// The gate: a lease, and with it the data key wrapped to the caller's one-time key.
+async fn ask(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    match try_ask(&app, &headers, &body).await {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => refusal(error, lease::write_refusal),
+    }
+}
+
+async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String, WorkError> {
+    let who = caller(app, headers).await?;
+    let (id, heard) = lease::read_request(body)?;
+    let Heard::Ask(request) = &heard else {
+        return Err(Fault::ApiMisuse("a lease request that is none").into());
+    };
+    let request = (**request).clone();
+    let started = std::time::Instant::now();
+    let Reply::Lease(grant) = hear(app, who, id, body, heard).await? else {
+        return Err(Fault::ApiMisuse("a lease request without a grant").into());
+    };
+    metrics::histogram!("tidm_lease_seconds").record(started.elapsed().as_secs_f64());
+    let wrapped = jobs::release::wrap(app, &request, &grant).await?;
+    Ok(lease::write_grant(&grant, wrapped.as_deref()))
+}
+
+/// Runs the query of a lease beside the data; only what passes the output gate leaves.
+async fn query(State(app): Shared, Path(lease_id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let lease_id = Id::parse(&lease_id).map_err(|_| not_found("lease"))?;
+        app.writer.remember(who.token.clone()).await?;
+        jobs::query::serve(&app, &who.did, &lease_id, &body).await
+    };
+    match done.await {
+        Ok(batches) => {
+            (StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], batches).into_response()
+        }
+        Err(error) => refusal(error, lease::write_refusal),
+    }
+}
+
+type ReadNotice = fn(&[u8]) -> Result<(Option<Id>, Heard), Fault>;
+
+async fn noticed(State(app): Shared, read: ReadNotice, headers: HeaderMap, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let (id, heard) = read(&body)?;
+        hear(&app, who, id, &body, heard).await
+    };
+    match done.await {
+        Ok(_) => json(StatusCode::OK, "{}"),
+        Err(error) => refusal(error, error::write),
+    }
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: i64,
+}
+
+/// Facts per page of reconciliation.
+const FACTS: i64 = 500;
+
+/// Our facts about a contract, for its other party.
+async fn facts_of(State(app): Shared, Path(contract): Path<String>, Query(page): Query<After>, headers: HeaderMap) -> Response {
+    let found = async {
+        let who = caller(&app, &headers).await?;
+        app.writer.remember(who.token).await?;
+        let contract = Id::parse(&contract).map_err(|_| not_found("contract"))?;
+        let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
+        let known = app.store.contract(&contract).await.map_err(store)?;
+        known.filter(|it| it.peer == who.did).ok_or_else(|| not_found("contract"))?;
+        let rows = app.store.facts_of_contract(&contract, page.after, FACTS + 1).await.map_err(store)?;
+        Ok::<_, WorkError>((contract, rows))
+    };
+    match found.await {
+        Ok((contract, mut rows)) => {
+            let more = rows.len() > usize::try_from(FACTS).unwrap_or(usize::MAX);
+            rows.truncate(usize::try_from(FACTS).unwrap_or(usize::MAX));
+            let entries: Vec<(String, Vec<u8>)> = rows.into_iter().map(|(seq, entry)| (seq.to_string(), entry)).collect();
+            json(StatusCode::OK, facts::write_page(&contract, &entries, more))
+        }
+        Err(error) => refusal(error, error::write),
+    }
+}

@@ -1,0 +1,119 @@
+//! What differs between SQLite and PostgreSQL, and nothing else.
+//!
+//! Never a query of the data space: those are the same on both.
+
+use sqlx::{AnyConnection, Executor as _};
+
+use super::StoreError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Any number that no other program is likely to lock on.
+const SCHEMA_LOCK: &str = "7201360942";
+
+impl Dialect {
+    pub fn of(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            Ok(Self::Sqlite)
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Ok(Self::Postgres)
+        } else {
+            Err(StoreError::Address(url.split(':').next().unwrap_or_default().to_owned()))
+        }
+    }
+
+    /// SQLite creates the file only when asked to.
+    pub(super) fn address(self, url: &str) -> String {
+        match self {
+            Self::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
+            Self::Sqlite | Self::Postgres => url.to_owned(),
+        }
+    }
+
+    /// Per connection: durable commits, foreign writers waited for.
+    pub(super) async fn prepare(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite => {
+                // WAL with full sync: a commit is on the disk when it returns.
+                for pragma in [
+                    "PRAGMA busy_timeout = 10000",
+                    "PRAGMA journal_mode = WAL",
+                    "PRAGMA synchronous = FULL",
+                    "PRAGMA foreign_keys = ON",
+                    "PRAGMA wal_autocheckpoint = 4000",
+                    "PRAGMA cache_size = -8000",
+                ] {
+                    conn.execute(pragma).await?;
+                }
+            }
+            Self::Postgres => {
+                conn.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE").await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin(self) -> &'static str {
+        match self {
+            // Takes the write lock at once: no upgrade from a stale read later.
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        }
+    }
+
+    /// How many units of work may share one transaction. PostgreSQL groups commits by itself and
+    /// would lose the whole batch to one conflict.
+    pub(super) fn batch(self) -> usize {
+        match self {
+            Self::Sqlite => 128,
+            Self::Postgres => 1,
+        }
+    }
+
+    /// How many writers run side by side.
+    pub(super) fn writers(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres => 8,
+        }
+    }
+
+    /// Another replica decided at the same time: load and decide again.
+    pub(super) fn is_conflict(self, error: &sqlx::Error) -> bool {
+        let Some(code) = error.as_database_error().and_then(|it| it.code()) else { return false };
+        match self {
+            // SQLITE_BUSY and its extended codes.
+            Self::Sqlite => code == "5" || code == "261" || code == "517",
+            // serialization_failure, deadlock_detected, unique_violation of a concurrent insert.
+            Self::Postgres => code == "40001" || code == "40P01" || code == "23505",
+        }
+    }
+
+    /// The types that the two spell differently.
+    pub(super) fn ddl(self, statement: &str) -> String {
+        match self {
+            Self::Sqlite => {
+                statement.replace("SEQUENCE_KEY", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("BYTEA", "BLOB")
+            }
+            Self::Postgres => statement.replace("SEQUENCE_KEY", "BIGSERIAL PRIMARY KEY"),
+        }
+    }
+
+    pub(super) async fn lock_schema(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if self == Self::Postgres {
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_lock({SCHEMA_LOCK})"))).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn unlock_schema(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if self == Self::Postgres {
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_unlock({SCHEMA_LOCK})"))).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! From [`Needs`] to [`View`]: what a decision looks at, in the transaction that saves it.
+//!
+//! Never a list without a bound: everything is by primary key or unique index, save the open leases and
+//! transfers of one contract, which the contract's own limits bound.
+
+use sqlx::{AnyConnection, Row as _};
+
+use tidm_crypto::hash::Digest;
+use tidm_space::engine::commit::Seen;
+use tidm_space::engine::view::{Needs, View};
+use tidm_space::id::Id;
+use tidm_space::lease::machine::Spent;
+use tidm_space::time::Time;
+use tidm_space::wire::record;
+
+use super::StoreError;
+
+/// Loads all that is asked for.
+pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
+    let mut view = View::default();
+    if let Some((peer, id)) = &needs.message {
+        let row = sqlx::query("SELECT digest, at FROM seen WHERE peer = $1 AND id = $2")
+            .bind(peer.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&mut *conn)
+            .await?;
+        if let Some(row) = row {
+            let digest: String = row.get(0);
+            let digest = Digest::parse(&digest).map_err(|_| bad("seen", "not a digest"))?;
+            view.seen = Some(Seen { peer: peer.clone(), id: id.clone(), digest, at: Time::from_ms(row.get(1)) });
+        }
+    }
+    if let Some(id) = &needs.negotiation {
+        let record = one(conn, "SELECT record FROM negotiations WHERE id = $1", &[id.as_str()]).await?;
+        view.negotiation = read("negotiations", record.as_deref(), record::negotiation::decode)?;
+    }
+    if let Some((peer, pid)) = &needs.negotiation_of {
+        let sql = "SELECT record FROM negotiations WHERE peer = $1 AND peer_pid = $2";
+        let record = one(conn, sql, &[peer.as_str(), pid.as_str()]).await?;
+        view.negotiation = read("negotiations", record.as_deref(), record::negotiation::decode)?;
+    }
+    if let Some(peer) = &needs.open_with {
+        let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM negotiations WHERE peer = $1 AND open = 1")
+            .bind(peer.as_str())
+            .fetch_one(&mut *conn)
+            .await?;
+        view.open_negotiations = u32::try_from(open).unwrap_or(u32::MAX);
+    }
+    load_transfer(conn, needs, &mut view).await?;
+    load_lease(conn, needs, &mut view).await?;
+    if let Some(id) = contract_wanted(needs, &view) {
+        let record = one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
+        view.contract = read("contracts", record.as_deref(), record::contract::decode)?;
+    }
+    if let Some(id) = &needs.product {
+        let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
+        view.product = read("products", record.as_deref(), record::product::decode)?;
+    }
+    Ok(view)
+}
+
+fn contract_wanted(needs: &Needs, view: &View) -> Option<Id> {
+    if let Some(id) = &needs.contract {
+        return Some(id.clone());
+    }
+    if needs.transfer_contract
+        && let Some(it) = &view.transfer
+    {
+        return Some(it.contract.clone());
+    }
+    if needs.lease_contract
+        && let Some(it) = &view.lease
+    {
+        return Some(it.request.contract.clone());
+    }
+    None
+}
+
+async fn load_transfer(conn: &mut AnyConnection, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
+    if let Some(id) = &needs.transfer {
+        let record = one(conn, "SELECT record FROM transfers WHERE id = $1", &[id.as_str()]).await?;
+        view.transfer = read("transfers", record.as_deref(), record::transfer::decode)?;
+    }
+    if let Some((peer, pid)) = &needs.transfer_of {
+        let sql = "SELECT record FROM transfers WHERE peer = $1 AND peer_pid = $2";
+        let record = one(conn, sql, &[peer.as_str(), pid.as_str()]).await?;
+        view.transfer = read("transfers", record.as_deref(), record::transfer::decode)?;
+    }
+    Ok(())
+}
+
+async fn load_lease(conn: &mut AnyConnection, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
+    if let Some(id) = &needs.lease {
+        let record = one(conn, "SELECT record FROM leases WHERE id = $1", &[id.as_str()]).await?;
+        view.lease = read("leases", record.as_deref(), record::lease::decode)?;
+    }
+    if let Some((contract, nonce)) = &needs.lease_of {
+        let nonce = super::rows::hex(nonce);
+        let sql = "SELECT record FROM leases WHERE contract = $1 AND nonce = $2";
+        let record = one(conn, sql, &[contract.as_str(), &nonce]).await?;
+        view.lease = read("leases", record.as_deref(), record::lease::decode)?;
+    }
+    let of_lease = view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone());
+    if let Some(contract) = needs.spent.as_ref().or(of_lease.as_ref()) {
+        view.spent = spent(conn, contract).await?;
+    }
+    if let Some(contract) = needs.open_under.as_ref().or(of_lease.as_ref()) {
+        let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1";
+        for record in all(conn, sql, contract.as_str()).await? {
+            view.open_leases.extend(read("leases", Some(&record), record::lease::decode)?);
+        }
+    }
+    if let Some(contract) = needs.open_under.as_ref().or(of_lease.as_ref()) {
+        let sql = "SELECT record FROM transfers WHERE contract = $1 AND open = 1";
+        for record in all(conn, sql, contract.as_str()).await? {
+            view.open_transfers.extend(read("transfers", Some(&record), record::transfer::decode)?);
+        }
+    }
+    Ok(())
+}
+
+/// What was debited so far under one contract.
+pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, StoreError> {
+    let sql = "SELECT kind, CAST(SUM(amount) AS BIGINT) FROM debits WHERE contract = $1 GROUP BY kind";
+    let rows = sqlx::query(sql).bind(contract.as_str()).fetch_all(&mut *conn).await?;
+    let mut spent = Spent::default();
+    for row in rows {
+        let kind: String = row.get(0);
+        let amount: i64 = row.get(1);
+        let amount = u64::try_from(amount).map_err(|_| bad("debits", "a negative sum"))?;
+        match kind.as_str() {
+            "use" => spent.uses = amount,
+            "rows" => spent.rows = amount,
+            "bytes" => spent.bytes = amount,
+            _ => return Err(bad("debits", "an unknown kind")),
+        }
+    }
+    Ok(spent)
+}
+
+async fn one(conn: &mut AnyConnection, sql: &'static str, keys: &[&str]) -> Result<Option<String>, StoreError> {
+    let mut query = sqlx::query_scalar(sql);
+    for key in keys {
+        query = query.bind((*key).to_owned());
+    }
+    Ok(query.fetch_optional(&mut *conn).await?)
+}
+
+async fn all(conn: &mut AnyConnection, sql: &'static str, key: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(sql).bind(key.to_owned()).fetch_all(&mut *conn).await?)
+}
+
+/// Decodes one record; `None` stays `None`.
+pub(super) fn read<T, E: std::fmt::Display>(
+    table: &'static str,
+    record: Option<&str>,
+    decode: fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, StoreError> {
+    record.map(|it| decode(it).map_err(|why| bad(table, &why.to_string()))).transpose()
+}
+
+pub(super) fn bad(table: &'static str, why: &str) -> StoreError {
+    StoreError::Row { table, why: why.to_owned() }
+}

@@ -1,0 +1,128 @@
+//! The node's store: SQLite by default, PostgreSQL when several replicas share a node; the same SQL on both.
+//!
+//! Never decides: [`tidm_space::engine`] does. [`Store::run`] loads what an input needs, lets the engine
+//! decide and executes the commit, all in one transaction ([`writer`]). What differs between the two
+//! databases is in [`dialect`] and nowhere else.
+//!
+//! Threat model: whoever can write this database owns the node's state but not its keys (they lie in
+//! `keys/`) and not its evidence (the log is witnessed): a rolled-back database is found at start.
+
+pub mod checkpoint;
+pub mod dialect;
+pub mod load;
+pub mod queue;
+pub mod read;
+pub mod rows;
+pub mod save;
+mod schema;
+pub mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, Connection as _};
+
+use dialect::Dialect;
+
+/// Readers beside the writer. SQLite allows many; two cores need no more.
+const READERS: u32 = 4;
+/// How long a connection waits for a lock of another process before it says so.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A handle to the node's database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+    url: Arc<str>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database answered with an error: full disk, lost connection, lock.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database address {0:?} is neither sqlite: nor postgres:")]
+    Address(String),
+    /// A row of ours cannot be read: written by a newer version, or damaged.
+    #[error("a row of {table} cannot be read: {why}")]
+    Row { table: &'static str, why: String },
+    #[error("the database was written by a newer tidm (schema {found}, this one knows {known}): upgrade tidm")]
+    Newer { found: i64, known: i64 },
+}
+
+impl Store {
+    /// Opens, creates where absent, and migrates forward. `url`: `sqlite:PATH` or `postgres://…`.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let dialect = Dialect::of(url)?;
+        let options: AnyConnectOptions = dialect.address(url).parse()?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(LOCK_WAIT)
+            .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
+            .connect_with(options)
+            .await?;
+        let store = Self { pool, dialect, url: url.into() };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// The usual place in a node's directory.
+    pub fn sqlite_url(dir: &Path) -> String {
+        format!("sqlite:{}", dir.join("node.db").display())
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A connection of its own, for a writer.
+    pub(crate) async fn connect(&self) -> Result<sqlx::AnyConnection, StoreError> {
+        let options: AnyConnectOptions = self.dialect.address(&self.url).parse()?;
+        let mut conn = sqlx::AnyConnection::connect_with(&options).await?;
+        self.dialect.prepare(&mut conn).await?;
+        Ok(conn)
+    }
+
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut conn = self.connect().await?;
+        self.dialect.lock_schema(&mut conn).await?;
+        let done = self.migrate_locked(&mut conn).await;
+        self.dialect.unlock_schema(&mut conn).await?;
+        done
+    }
+
+    async fn migrate_locked(&self, conn: &mut sqlx::AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)")
+            .execute(&mut *conn)
+            .await?;
+        let found: i64 =
+            sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&mut *conn).await?;
+        let known = i64::try_from(schema::MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(StoreError::Newer { found, known });
+        }
+        for (version, statements) in (1_i64..).zip(schema::MIGRATIONS) {
+            if version <= found {
+                continue;
+            }
+            let mut tx = conn.begin().await?;
+            for statement in statements.split(';').map(str::trim).filter(|it| !it.is_empty()) {
+                sqlx::query(sqlx::AssertSqlSafe(self.dialect.ddl(statement))).execute(&mut *tx).await?;
+            }
+            sqlx::query("INSERT INTO schema_version (version, at) VALUES ($1, 0)").bind(version).execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

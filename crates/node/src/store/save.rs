@@ -1,0 +1,241 @@
+//! Executes a [`Commit`] inside a transaction: rows in, nothing decided.
+//!
+//! Never partial: the caller commits or rolls back.
+
+use sqlx::AnyConnection;
+
+use tidm_space::engine::commit::{About, Commit, Send, Timer};
+use tidm_space::evidence;
+use tidm_space::time::Time;
+use tidm_space::wire::record;
+
+use super::StoreError;
+use super::rows::{hex, product_kind};
+
+/// New outbox rows and due timers are claimed by this process at once; another may take them after this.
+pub const CLAIM_MS: i64 = 30_000;
+
+/// Saves every row of the commit.
+pub async fn save(conn: &mut AnyConnection, commit: &Commit, now: Time) -> Result<(), StoreError> {
+    save_negotiations(conn, commit).await?;
+    save_transfers(conn, commit).await?;
+    save_contracts(conn, commit).await?;
+    save_leases(conn, commit).await?;
+    save_products(conn, commit).await?;
+    save_facts(conn, commit).await?;
+    save_queue(conn, commit, now).await
+}
+
+async fn save_negotiations(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.negotiations {
+        sqlx::query(
+            "INSERT INTO negotiations (id, peer, peer_pid, role, product, contract, state, open, awaits_approval, created, moved, record)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)
+             ON CONFLICT (id) DO UPDATE SET peer_pid = excluded.peer_pid, contract = excluded.contract, state = excluded.state,
+             open = excluded.open, awaits_approval = excluded.awaits_approval, moved = excluded.moved, record = excluded.record",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.peer.as_str().to_owned())
+        .bind(it.peer_pid.as_ref().map(ToString::to_string))
+        .bind(it.role.word())
+        .bind(it.product.as_str().to_owned())
+        .bind(it.state.agreement().map(|agreement| agreement.id.to_string()))
+        .bind(it.state.name().token())
+        .bind(i64::from(it.is_open()))
+        .bind(i64::from(it.awaits_approval))
+        .bind(it.created.ms())
+        .bind(it.moved.ms())
+        .bind(record::negotiation::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_transfers(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.transfers {
+        sqlx::query(
+            "INSERT INTO transfers (id, peer, peer_pid, role, contract, state, open, created, moved, record)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)
+             ON CONFLICT (id) DO UPDATE SET peer_pid = excluded.peer_pid, state = excluded.state, open = excluded.open,
+             moved = excluded.moved, record = excluded.record",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.peer.as_str().to_owned())
+        .bind(it.peer_pid.as_ref().map(ToString::to_string))
+        .bind(it.role.word())
+        .bind(it.contract.as_str().to_owned())
+        .bind(it.state.name().token())
+        .bind(i64::from(it.is_open()))
+        .bind(it.created.ms())
+        .bind(it.moved.ms())
+        .bind(record::transfer::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_contracts(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.contracts {
+        // A tombstone stays one, whatever an older replica of this row says (house D13).
+        sqlx::query(
+            "INSERT INTO contracts (id, peer, role, product, negotiation, active, signed_at, record)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8)
+             ON CONFLICT (id) DO UPDATE SET active = excluded.active, record = excluded.record
+             WHERE contracts.active >= excluded.active",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.peer.as_str().to_owned())
+        .bind(it.role.word())
+        .bind(it.product.as_str().to_owned())
+        .bind(it.negotiation.as_str().to_owned())
+        .bind(i64::from(it.is_active()))
+        .bind(it.signed_at.ms())
+        .bind(record::contract::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.leases {
+        let open = it.state.name() == tidm_space::lease::state::Name::Granted;
+        sqlx::query(
+            "INSERT INTO leases (id, contract, nonce, role, open, granted, record) VALUES ($1,$2,$3,$4,$5,$6,$7)
+             ON CONFLICT (id) DO UPDATE SET open = excluded.open, record = excluded.record",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.request.contract.as_str().to_owned())
+        .bind(hex(&it.request.nonce))
+        .bind(it.role.word())
+        .bind(i64::from(open))
+        .bind(it.granted.ms())
+        .bind(record::lease::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    for it in &commit.debits {
+        sqlx::query("INSERT INTO debits (lease, kind, contract, grp, amount, at) VALUES ($1,$2,$3,$4,$5,$6)")
+            .bind(it.lease.as_str().to_owned())
+            .bind(it.kind.word())
+            .bind(it.contract.as_str().to_owned())
+            .bind(it.group.as_str().to_owned())
+            .bind(i64::try_from(it.amount).unwrap_or(i64::MAX))
+            .bind(it.at.ms())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn save_products(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.products {
+        sqlx::query(
+            "INSERT INTO products (id, line, title, kind, listed, published, dataset, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.line.as_str().to_owned())
+        .bind(it.title.clone())
+        .bind(product_kind(it))
+        .bind(1_i64)
+        .bind(it.published_at.ms())
+        // The wire form is made once, at publishing: a catalogue page is then a concatenation of rows.
+        .bind(tidm_space::wire::dsp::catalog::dataset_to_json(it).to_string())
+        .bind(record::product::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_facts(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.facts {
+        let links = &it.links;
+        sqlx::query(
+            "INSERT INTO facts (id, at, peer, product, negotiation, contract, transfer, lease, entry)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.at.ms())
+        .bind(links.peer.as_ref().map(ToString::to_string))
+        .bind(links.product.as_ref().map(ToString::to_string))
+        .bind(links.negotiation.as_ref().map(ToString::to_string))
+        .bind(links.contract.as_ref().map(ToString::to_string))
+        .bind(links.transfer.as_ref().map(ToString::to_string))
+        .bind(links.lease.as_ref().map(ToString::to_string))
+        .bind(evidence::encode::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_queue(conn: &mut AnyConnection, commit: &Commit, now: Time) -> Result<(), StoreError> {
+    for about in &commit.withdrawn {
+        sqlx::query("DELETE FROM outbox WHERE about = $1").bind(subject(about)).execute(&mut *conn).await?;
+    }
+    for id in &commit.unsends {
+        sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id.as_str().to_owned()).execute(&mut *conn).await?;
+    }
+    for it in &commit.sends {
+        save_send(conn, it, now).await?;
+    }
+    for key in &commit.untimers {
+        sqlx::query("DELETE FROM timers WHERE name = $1").bind(key.clone()).execute(&mut *conn).await?;
+    }
+    for it in &commit.timers {
+        save_timer(conn, it, now).await?;
+    }
+    if let Some(it) = &commit.seen {
+        sqlx::query("INSERT INTO seen (peer, id, digest, at) VALUES ($1,$2,$3,$4) ON CONFLICT (peer, id) DO NOTHING")
+            .bind(it.peer.as_str().to_owned())
+            .bind(it.id.as_str().to_owned())
+            .bind(it.digest.to_string())
+            .bind(it.at.ms())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn save_send(conn: &mut AnyConnection, it: &Send, now: Time) -> Result<(), StoreError> {
+    let claimed = if it.next <= now { now.ms() + CLAIM_MS } else { 0 };
+    sqlx::query(
+        "INSERT INTO outbox (id, peer, about, next, claimed, record) VALUES ($1,$2,$3,$4,$5,$6)
+         ON CONFLICT (id) DO UPDATE SET next = excluded.next, claimed = excluded.claimed, record = excluded.record",
+    )
+    .bind(it.id.as_str().to_owned())
+    .bind(it.to.as_str().to_owned())
+    .bind(subject(&it.about))
+    .bind(it.next.ms())
+    .bind(claimed)
+    .bind(record::send::encode(it))
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+async fn save_timer(conn: &mut AnyConnection, it: &Timer, now: Time) -> Result<(), StoreError> {
+    let claimed = if it.at <= now { now.ms() + CLAIM_MS } else { 0 };
+    sqlx::query(
+        "INSERT INTO timers (name, at, claimed, record) VALUES ($1,$2,$3,$4)
+         ON CONFLICT (name) DO UPDATE SET at = excluded.at, claimed = excluded.claimed, record = excluded.record",
+    )
+    .bind(it.key.clone())
+    .bind(it.at.ms())
+    .bind(claimed)
+    .bind(record::timer::encode(it))
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+fn subject(about: &About) -> String {
+    match about {
+        About::Negotiation(id) => format!("negotiation {id}"),
+        About::Transfer(id) => format!("transfer {id}"),
+        About::Notice { contract } => format!("notice {contract}"),
+    }
+}

@@ -1,0 +1,80 @@
+//! The numbered, forward-only migrations.
+//!
+//! Never edited once released: a change is a new entry, tested from every older version.
+
+/// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
+pub(super) const MIGRATIONS: &[&str] = &[V1];
+
+const V1: &str = "
+CREATE TABLE negotiations (
+  id TEXT PRIMARY KEY, peer TEXT NOT NULL, peer_pid TEXT, role TEXT NOT NULL, product TEXT NOT NULL,
+  contract TEXT, state TEXT NOT NULL, open BIGINT NOT NULL, awaits_approval BIGINT NOT NULL,
+  created BIGINT NOT NULL, moved BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX negotiations_peer_pid ON negotiations (peer, peer_pid);
+CREATE INDEX negotiations_peer_open ON negotiations (peer, open);
+CREATE INDEX negotiations_moved ON negotiations (moved, id);
+CREATE TABLE transfers (
+  id TEXT PRIMARY KEY, peer TEXT NOT NULL, peer_pid TEXT, role TEXT NOT NULL, contract TEXT NOT NULL,
+  state TEXT NOT NULL, open BIGINT NOT NULL, created BIGINT NOT NULL, moved BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX transfers_peer_pid ON transfers (peer, peer_pid);
+CREATE INDEX transfers_contract ON transfers (contract, open);
+CREATE INDEX transfers_moved ON transfers (moved, id);
+CREATE TABLE contracts (
+  id TEXT PRIMARY KEY, peer TEXT NOT NULL, role TEXT NOT NULL, product TEXT NOT NULL, negotiation TEXT NOT NULL,
+  active BIGINT NOT NULL, signed_at BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX contracts_signed ON contracts (signed_at, id);
+CREATE TABLE leases (
+  id TEXT PRIMARY KEY, contract TEXT NOT NULL, nonce TEXT NOT NULL, role TEXT NOT NULL, open BIGINT NOT NULL,
+  granted BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE UNIQUE INDEX leases_nonce ON leases (contract, nonce);
+CREATE INDEX leases_contract ON leases (contract, open);
+CREATE TABLE products (
+  id TEXT PRIMARY KEY, line TEXT NOT NULL, title TEXT NOT NULL, kind TEXT NOT NULL, listed BIGINT NOT NULL,
+  published BIGINT NOT NULL, dataset TEXT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX products_published ON products (published, id);
+CREATE INDEX products_line ON products (line);
+CREATE TABLE sources (
+  product TEXT PRIMARY KEY, object TEXT NOT NULL, origin TEXT NOT NULL, profile TEXT, preview TEXT);
+CREATE TABLE debits (
+  lease TEXT NOT NULL, kind TEXT NOT NULL, contract TEXT NOT NULL, grp TEXT NOT NULL, amount BIGINT NOT NULL,
+  at BIGINT NOT NULL, PRIMARY KEY (lease, kind));
+CREATE INDEX debits_contract ON debits (contract, kind);
+CREATE TABLE facts (
+  seq SEQUENCE_KEY, id TEXT NOT NULL UNIQUE, at BIGINT NOT NULL, peer TEXT, product TEXT, negotiation TEXT,
+  contract TEXT, transfer TEXT, lease TEXT, log_index BIGINT, entry BYTEA NOT NULL);
+CREATE INDEX facts_contract ON facts (contract, seq);
+CREATE INDEX facts_product ON facts (product, seq);
+CREATE INDEX facts_negotiation ON facts (negotiation, seq);
+CREATE INDEX facts_transfer ON facts (transfer, seq);
+CREATE INDEX facts_log_index ON facts (log_index);
+CREATE TABLE outbox (
+  id TEXT PRIMARY KEY, peer TEXT NOT NULL, about TEXT NOT NULL, next BIGINT NOT NULL, claimed BIGINT NOT NULL,
+  record TEXT NOT NULL);
+CREATE INDEX outbox_next ON outbox (next);
+CREATE INDEX outbox_about ON outbox (about);
+CREATE TABLE seen (
+  peer TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (peer, id));
+CREATE INDEX seen_at ON seen (at);
+CREATE TABLE timers (
+  name TEXT PRIMARY KEY, at BIGINT NOT NULL, claimed BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX timers_at ON timers (at);
+CREATE TABLE tokens (issuer TEXT NOT NULL, jti TEXT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (issuer, jti));
+CREATE INDEX tokens_until ON tokens (until);
+CREATE TABLE checkpoint (log TEXT PRIMARY KEY, size BIGINT NOT NULL, root TEXT NOT NULL, fence BIGINT NOT NULL);
+CREATE TABLE duties (name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence BIGINT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE seals (
+  contract TEXT PRIMARY KEY, object TEXT NOT NULL, wrapped_key TEXT NOT NULL, bytes BIGINT NOT NULL,
+  digest TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE copies (
+  contract TEXT NOT NULL, object TEXT NOT NULL, transfer TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL,
+  record TEXT NOT NULL, PRIMARY KEY (contract, object));
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE accounts (name TEXT PRIMARY KEY, secret TEXT NOT NULL, role TEXT NOT NULL, created BIGINT NOT NULL);
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, digest TEXT NOT NULL, scopes TEXT NOT NULL, created BIGINT NOT NULL, until BIGINT);
+CREATE TABLE remote_products (
+  id TEXT NOT NULL, provider TEXT NOT NULL, address TEXT NOT NULL, title TEXT NOT NULL, search TEXT NOT NULL,
+  seen BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (provider, id));
+CREATE TABLE grants (
+  contract TEXT NOT NULL, transfer TEXT PRIMARY KEY, token_digest TEXT NOT NULL, object TEXT NOT NULL, until BIGINT NOT NULL)
+";

@@ -1,0 +1,282 @@
+//! The one way to change the store: units of work, decided by the engine, committed in groups.
+//!
+//! Never decides, and never answers before the commit is durable. On SQLite one writer takes what waits
+//! and commits it together (each decided alone, in order, seeing what the earlier ones changed); on
+//! PostgreSQL several writers commit alone and retry on conflict, so that replicas are safe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::{AnyConnection, Executor as _};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use tidm_space::engine::commit::{Commit, Decision, Reply, Send as Sending, Timer};
+use tidm_space::engine::input::Input;
+use tidm_space::engine::node::{Node, Signer};
+use tidm_space::engine::{decide, needs};
+use tidm_space::fault::Fault;
+use tidm_space::identity::did::Did;
+use tidm_space::time::Time;
+
+use super::{Store, StoreError, load, save};
+use crate::clock::{Clock, FreshIds};
+
+/// Units of work that wait; more and the caller waits, which slows peers down rather than memory up.
+const QUEUE: usize = 4096;
+/// Tries of one unit of work against other replicas.
+const TRIES: u32 = 12;
+
+/// Who the engine decides for.
+pub struct Self_ {
+    pub me: Did,
+    pub address: String,
+    pub signer: Arc<dyn Signer + Send + Sync>,
+    pub demands_signatures: bool,
+}
+
+/// A token that was presented with a message: usable once.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub issuer: Did,
+    pub jti: String,
+    pub until: Time,
+}
+
+/// What became durable and now wants to be done at once.
+#[derive(Debug, Default)]
+pub struct After {
+    pub sends: Vec<Sending>,
+    pub timers: Vec<Timer>,
+    pub facts: bool,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Nothing was changed; the caller may try again.
+    #[error("the store failed: {0}")]
+    Store(String),
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+type Statement = Arc<dyn for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>> + Send + Sync>;
+
+enum Task {
+    /// Decide and save.
+    Decide { input: Box<Input>, token: Option<Token> },
+    /// Remember a token: it came with a request that changes nothing else.
+    Remember(Token),
+    /// Rows that no decision depends on (jobs' own notes, accounts, caches).
+    Note(Statement),
+}
+
+struct Unit {
+    task: Task,
+    done: oneshot::Sender<Result<Reply, WorkError>>,
+}
+
+/// A handle to the writers; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Unit>,
+}
+
+struct Shared {
+    store: Store,
+    myself: Arc<Self_>,
+    clock: Clock,
+    after: mpsc::UnboundedSender<After>,
+}
+
+impl Writer {
+    /// Starts the writers in `tasks`; what becomes durable is announced on `after`.
+    pub async fn start(
+        store: &Store,
+        myself: Arc<Self_>,
+        clock: Clock,
+        after: mpsc::UnboundedSender<After>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, StoreError> {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let inbox = Arc::new(Mutex::new(inbox));
+        let shared = Arc::new(Shared { store: store.clone(), myself, clock, after });
+        for _ in 0..store.dialect().writers() {
+            let conn = store.connect().await?;
+            tasks.spawn(write(shared.clone(), inbox.clone(), conn));
+        }
+        Ok(Self { queue })
+    }
+
+    /// Loads, decides, saves; answers when it is durable.
+    pub async fn run(&self, input: Input) -> Result<Reply, WorkError> {
+        self.send(Task::Decide { input: Box::new(input), token: None }).await
+    }
+
+    /// The same for a message of a peer: its token is used up in the same transaction.
+    pub async fn run_once(&self, input: Input, token: Token) -> Result<Reply, WorkError> {
+        self.send(Task::Decide { input: Box::new(input), token: Some(token) }).await
+    }
+
+    pub async fn remember(&self, token: Token) -> Result<(), WorkError> {
+        self.send(Task::Remember(token)).await.map(drop)
+    }
+
+    /// Rows of the node's own, in the same group commit.
+    pub async fn note<F>(&self, statement: F) -> Result<(), WorkError>
+    where
+        F: for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>> + Send + Sync + 'static,
+    {
+        self.send(Task::Note(Arc::new(statement))).await.map(drop)
+    }
+
+    async fn send(&self, task: Task) -> Result<Reply, WorkError> {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(Unit { task, done }).await.map_err(|_| WorkError::Stopping)?;
+        answer.await.map_err(|_| WorkError::Stopping)?
+    }
+}
+
+async fn write(shared: Arc<Shared>, inbox: Arc<Mutex<mpsc::Receiver<Unit>>>, mut conn: AnyConnection) {
+    loop {
+        let mut units = Vec::new();
+        {
+            let mut inbox = inbox.lock().await;
+            if inbox.recv_many(&mut units, shared.store.dialect().batch()).await == 0 {
+                return;
+            }
+        }
+        if units.len() > 1 {
+            match together(&shared, &mut conn, &units).await {
+                Ok(outcomes) => {
+                    answer(&shared, units, outcomes);
+                    continue;
+                }
+                Err(error) => tracing::warn!(%error, units = units.len(), "a group commit failed; trying one by one"),
+            }
+        }
+        for unit in units {
+            let outcome = alone(&shared, &mut conn, &unit).await;
+            answer(&shared, vec![unit], vec![outcome]);
+        }
+    }
+}
+
+type Outcome = Result<(Reply, After), WorkError>;
+
+fn answer(shared: &Shared, units: Vec<Unit>, outcomes: Vec<Outcome>) {
+    for (unit, outcome) in units.into_iter().zip(outcomes) {
+        let reply = outcome.map(|(reply, after)| {
+            if !after.sends.is_empty() || !after.timers.is_empty() || after.facts {
+                // Nobody listens while the node stops; the rows are durable and found at the next start.
+                drop(shared.after.send(after));
+            }
+            reply
+        });
+        // The caller may have gone; what was decided stands all the same.
+        drop(unit.done.send(reply));
+    }
+}
+
+/// Several units in one transaction; any failure of the database undoes them all.
+async fn together(shared: &Shared, conn: &mut AnyConnection, units: &[Unit]) -> Result<Vec<Outcome>, StoreError> {
+    conn.execute(shared.store.dialect().begin()).await?;
+    let mut outcomes = Vec::with_capacity(units.len());
+    for unit in units {
+        match one(shared, conn, &unit.task).await {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                roll_back(conn).await;
+                return Err(error);
+            }
+        }
+    }
+    if let Err(error) = conn.execute("COMMIT").await {
+        roll_back(conn).await;
+        return Err(error.into());
+    }
+    Ok(outcomes)
+}
+
+/// One unit in its own transaction, again where another replica came first.
+async fn alone(shared: &Shared, conn: &mut AnyConnection, unit: &Unit) -> Outcome {
+    let mut tries = 0;
+    loop {
+        match together(shared, conn, std::slice::from_ref(unit)).await {
+            Ok(mut outcomes) => return outcomes.pop().unwrap_or(Err(WorkError::Stopping)),
+            Err(StoreError::Database(error)) if tries < TRIES && shared.store.dialect().is_conflict(&error) => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
+            }
+            Err(error) => {
+                if let Ok(fresh) = shared.store.connect().await {
+                    *conn = fresh;
+                }
+                return Err(WorkError::Store(error.to_string()));
+            }
+        }
+    }
+}
+
+async fn roll_back(conn: &mut AnyConnection) {
+    if let Err(error) = conn.execute("ROLLBACK").await {
+        tracing::debug!(%error, "rollback after a failure");
+    }
+}
+
+async fn one(shared: &Shared, conn: &mut AnyConnection, task: &Task) -> Result<Outcome, StoreError> {
+    let now = shared.clock.now();
+    match task {
+        Task::Decide { input, token } => {
+            if let Some(token) = token
+                && !use_up(conn, token).await?
+            {
+                return Ok(Err(replayed()));
+            }
+            let view = load::load(conn, &needs(input)).await?;
+            let myself = &shared.myself;
+            let node = Node {
+                me: &myself.me,
+                address: &myself.address,
+                signer: myself.signer.as_ref(),
+                demands_signatures: myself.demands_signatures,
+            };
+            let Decision { commit, reply } = decide(&node, &view, (**input).clone(), now, &mut FreshIds);
+            save::save(conn, &commit, now).await?;
+            Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
+        }
+        Task::Remember(token) => {
+            Ok(if use_up(conn, token).await? { Ok((Reply::Nothing, After::default())) } else { Err(replayed()) })
+        }
+        Task::Note(statement) => {
+            statement(conn).await?;
+            Ok(Ok((Reply::Nothing, After::default())))
+        }
+    }
+}
+
+fn replayed() -> WorkError {
+    Fault::misbehaved("token.replayed", "this token was used before; make a fresh one for every request").into()
+}
+
+fn after(commit: Commit, now: Time) -> After {
+    After {
+        sends: commit.sends.into_iter().filter(|it| it.next <= now).collect(),
+        timers: commit.timers.into_iter().filter(|it| it.at <= now).collect(),
+        facts: !commit.facts.is_empty(),
+    }
+}
+
+/// `false`: this token was used before.
+async fn use_up(conn: &mut AnyConnection, token: &Token) -> Result<bool, StoreError> {
+    let done = sqlx::query("INSERT INTO tokens (issuer, jti, until) VALUES ($1,$2,$3) ON CONFLICT (issuer, jti) DO NOTHING")
+        .bind(token.issuer.as_str().to_owned())
+        .bind(token.jti.clone())
+        .bind(token.until.ms())
+        .execute(&mut *conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
