@@ -18,6 +18,18 @@ pub const POLICY_CONSTRAINTS: usize = 4096;
 pub const POLICY_DEPTH: usize = 16;
 /// Characters of a reason that a peer or a person gives.
 pub const REASON_CHARS: usize = 1000;
+/// Reasons of one message that are kept: people read them.
+pub const REASONS: usize = 16;
+/// Properties of a data address; endpoint and token need three.
+pub const ADDRESS_PROPERTIES: usize = 64;
+/// Files named by one deletion receipt or fact: 1024 digests keep a fact below [`FACT_BYTES`].
+pub const DELETED_FILES: usize = 1024;
+/// An entry of the evidence log (house D6).
+pub const FACT_BYTES: usize = 65_535;
+/// Encoded facts in one page, so that it stays a message with its Base64 and envelope.
+pub const FACTS_PAGE_BYTES: usize = 512 * 1024;
+/// Entries of a peer's version document that are looked at.
+pub const VERSIONS: usize = 64;
 /// Offers of one product.
 pub const OFFERS: usize = 64;
 /// Haggling rounds before a negotiation is ended: two people rarely need ten.

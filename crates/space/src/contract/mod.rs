@@ -65,6 +65,11 @@ impl End {
             Self::Agreed => "agreed",
         }
     }
+
+    /// By its [`word`](Self::word).
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
 }
 
 /// A signed deletion receipt; evidence of destruction, never proof that no copy exists.

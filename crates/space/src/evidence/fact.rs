@@ -72,6 +72,11 @@ pub enum Closed {
 impl Closed {
     pub const ALL: [Self; 3] = [Self::Returned, Self::Expired, Self::Revoked];
 
+    /// By its [`word`](Self::word).
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Returned => "returned",

@@ -5,3 +5,4 @@
 
 pub mod encode;
 pub mod fact;
+mod summary;

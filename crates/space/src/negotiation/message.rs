@@ -21,6 +21,13 @@ impl Role {
         }
     }
 
+    pub const ALL: [Self; 2] = [Self::Consumer, Self::Provider];
+
+    /// By its [`word`](Self::word).
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Consumer => "consumer",

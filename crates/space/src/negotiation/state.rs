@@ -48,6 +48,11 @@ impl Name {
         Self::Terminated,
     ];
 
+    /// By its [`token`](Self::token).
+    pub fn from_token(token: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.token() == token)
+    }
+
     /// As DSP writes it.
     pub fn token(self) -> &'static str {
         match self {

@@ -34,6 +34,11 @@ impl Name {
     pub const ALL: [Self; 6] =
         [Self::Initial, Self::Requested, Self::Started, Self::Suspended, Self::Completed, Self::Terminated];
 
+    /// By its [`token`](Self::token).
+    pub fn from_token(token: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.token() == token)
+    }
+
     /// As DSP writes it.
     pub fn token(self) -> &'static str {
         match self {

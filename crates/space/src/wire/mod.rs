@@ -3,10 +3,16 @@
 //! Never decides anything: a message that parses may still be refused by a machine.
 
 pub mod dsp;
+pub mod json;
 pub mod odrl;
 pub mod record;
 pub mod terms;
 pub mod tidm;
+
+#[cfg(test)]
+pub(crate) mod schema;
+#[cfg(test)]
+pub(crate) mod samples;
 
 /// A message ready to be posted: path below the peer's address, and the JSON document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,89 @@
+//! One readable line of a fact, in both languages.
+//!
+//! Never the record: the line is made from the fact whenever it is shown.
+
+use crate::contract::End;
+use crate::lang::Lang;
+use crate::negotiation::message::Role;
+
+use super::fact::{Closed, Fact, What};
+
+/// What happened, as one line for people.
+pub fn summary(it: &Fact, lang: Lang) -> String {
+    let why = |reason: &Option<String>| match reason {
+        Some(reason) if !reason.is_empty() => format!("{}{reason}", lang.pick("：", ": ")),
+        Some(_) | None => String::new(),
+    };
+    let zh = lang == Lang::Zh;
+    match &it.what {
+        What::Published { bytes, rows: Some(rows), .. } if zh => format!("发布产品版本：{rows} 行，{bytes} 字节"),
+        What::Published { bytes, rows: Some(rows), .. } => format!("Published a product version: {rows} rows, {bytes} bytes"),
+        What::Published { bytes, rows: None, .. } if zh => format!("发布产品版本：{bytes} 字节"),
+        What::Published { bytes, rows: None, .. } => format!("Published a product version: {bytes} bytes"),
+        What::Negotiation { from, to, by, reason, .. } => {
+            format!("{} {} → {} ({}){}", lang.pick("协商", "Negotiation"), from.token(), to.token(), role(*by, lang), why(reason))
+        }
+        What::Concluded { provider_signed, consumer_signed, .. } => {
+            let signed = |it: bool| if it { lang.pick("已签名", "signed") } else { lang.pick("未签名", "unsigned") };
+            format!(
+                "{}{} {}{}{} {}",
+                lang.pick("合约成立：", "Contract concluded: "),
+                role(Role::Provider, lang),
+                signed(*provider_signed),
+                lang.pick("，", ", "),
+                role(Role::Consumer, lang),
+                signed(*consumer_signed)
+            )
+        }
+        What::Transfer { from, to, by, reason } => {
+            format!("{} {} → {} ({}){}", lang.pick("传输", "Transfer"), from.token(), to.token(), role(*by, lang), why(reason))
+        }
+        What::Delivered { bytes, .. } if zh => format!("交付 {bytes} 字节"),
+        What::Delivered { bytes, .. } => format!("Delivered {bytes} bytes"),
+        What::LeaseGranted { kind, uses, until, .. } if zh => format!("授予租约（{}），第 {uses} 次使用，至 {until}", kind.name()),
+        What::LeaseGranted { kind, uses, until, .. } => format!("Lease granted ({}), use {uses}, until {until}", kind.name()),
+        What::LeaseRefused { kind, code, rule } => {
+            format!("{} ({}): {rule} [{code}]", lang.pick("拒绝租约", "Lease refused"), kind.name())
+        }
+        What::LeaseHeld { kind, until } if zh => format!("持有租约（{}），至 {until}", kind.name()),
+        What::LeaseHeld { kind, until } => format!("Lease held ({}), until {until}", kind.name()),
+        What::LeaseClosed { how, rows, bytes, .. } if zh => format!("租约{}：{rows} 行，{bytes} 字节", closed(*how, lang)),
+        What::LeaseClosed { how, rows, bytes, .. } => format!("Lease {}: {rows} rows, {bytes} bytes", closed(*how, lang)),
+        What::ContractEnded { why, by, reason } => format!(
+            "{} ({}, {}){}{reason}",
+            lang.pick("合约终止", "Contract ended"),
+            end(*why, lang),
+            role(*by, lang),
+            lang.pick("：", ": ")
+        ),
+        What::KeyDestroyed => lang.pick("数据密钥已销毁", "Data key destroyed").to_owned(),
+        What::CopiesDeleted { files, .. } if zh => format!("{} 个密文文件已删除，附签名回执", files.len()),
+        What::CopiesDeleted { files, .. } => format!("{} ciphertext files deleted, receipt signed", files.len()),
+        What::MessageRefused { code } => format!("{} [{code}]", lang.pick("拒绝对方消息", "Message of the peer refused")),
+        What::GaveUp { code } => format!("{} [{code}]", lang.pick("放弃投递", "Gave up")),
+    }
+}
+
+fn role(it: Role, lang: Lang) -> &'static str {
+    match it {
+        Role::Provider => lang.pick("提供方", "provider"),
+        Role::Consumer => lang.pick("使用方", "consumer"),
+    }
+}
+
+fn closed(it: Closed, lang: Lang) -> &'static str {
+    match it {
+        Closed::Returned => lang.pick("已归还", "returned"),
+        Closed::Expired => lang.pick("已到期", "expired"),
+        Closed::Revoked => lang.pick("已撤销", "revoked"),
+    }
+}
+
+fn end(it: End, lang: Lang) -> &'static str {
+    match it {
+        End::Revoked => lang.pick("撤销", "revoked"),
+        End::Expired => lang.pick("到期", "expired"),
+        End::UsedUp => lang.pick("次数用尽", "used up"),
+        End::Agreed => lang.pick("协议终止", "as agreed"),
+    }
+}

@@ -1,0 +1,78 @@
+//! The row of a contract, tombstone and deletion receipt included.
+//!
+//! Never the only tombstone of a destroyed key: the key's own place holds one, too (house D13).
+
+use serde_json::{Map, Value};
+
+use crate::contract::{Contract, End, State};
+use crate::fault::Fault;
+use crate::negotiation::message::Role;
+use crate::wire::dsp::put;
+use crate::wire::json::Fields;
+use crate::wire::tidm::notice::{put_deletion, read_deletion};
+
+use super::negotiation::read_signature;
+use super::{BadRecord, fields, open, policy, row};
+
+pub fn encode(it: &Contract) -> String {
+    let mut doc = Map::new();
+    put(&mut doc, "id", Some(it.id.as_str()));
+    put(&mut doc, "role", Some(it.role.word()));
+    put(&mut doc, "peer", Some(it.peer.as_str()));
+    put(&mut doc, "address", Some(it.address.as_str()));
+    put(&mut doc, "negotiation", Some(it.negotiation.as_str()));
+    put(&mut doc, "product", Some(it.product.as_str()));
+    doc.insert("policy".to_owned(), policy::write(&it.policy));
+    put(&mut doc, "digest", Some(it.digest.to_string()));
+    put(&mut doc, "providerSignature", it.provider_signature.as_ref().map(|it| it.0.as_str()));
+    put(&mut doc, "consumerSignature", it.consumer_signature.as_ref().map(|it| it.0.as_str()));
+    put(&mut doc, "signedAt", Some(it.signed_at.to_string()));
+    put(&mut doc, "firstUse", it.first_use.map(|it| it.to_string()));
+    put(&mut doc, "ended", write_end(&it.state));
+    put(&mut doc, "deletion", it.deletion.as_ref().map(|it| {
+        let mut doc = Map::new();
+        put_deletion(&mut doc, it);
+        Value::Object(doc)
+    }));
+    row(doc)
+}
+
+pub fn decode(text: &str) -> Result<Contract, BadRecord> {
+    let value = open(text)?;
+    let top = fields(&value)?;
+    Ok(Contract {
+        id: top.id("id")?,
+        role: top.word("role", Role::from_word)?,
+        peer: top.did("peer")?,
+        address: top.text("address")?.to_owned(),
+        negotiation: top.id("negotiation")?,
+        product: top.id("product")?,
+        policy: policy::read(&top, "policy")?,
+        digest: top.digest("digest")?,
+        provider_signature: read_signature(&top, "providerSignature")?,
+        consumer_signature: read_signature(&top, "consumerSignature")?,
+        signed_at: top.time("signedAt")?,
+        first_use: top.time_opt("firstUse")?,
+        state: top.object_opt("ended")?.map_or(Ok(State::Active), |it| read_end(&it))?,
+        deletion: top.object_opt("deletion")?.map(|it| read_deletion(&it)).transpose()?,
+    })
+}
+
+fn write_end(it: &State) -> Option<Value> {
+    let State::Ended { why, by, at, reason } = it else { return None };
+    let mut doc = Map::new();
+    put(&mut doc, "why", Some(why.word()));
+    put(&mut doc, "by", Some(by.word()));
+    put(&mut doc, "at", Some(at.to_string()));
+    put(&mut doc, "reason", Some(reason.as_str()));
+    Some(Value::Object(doc))
+}
+
+fn read_end(of: &Fields<'_>) -> Result<State, Fault> {
+    Ok(State::Ended {
+        why: of.word("why", End::from_word)?,
+        by: of.word("by", Role::from_word)?,
+        at: of.time("at")?,
+        reason: of.text("reason")?.to_owned(),
+    })
+}

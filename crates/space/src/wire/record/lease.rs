@@ -1,0 +1,100 @@
+//! The row of a lease.
+//!
+//! Never a data key: the request's key is public, and what was wrapped to it is not kept.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::delivery::Use;
+use crate::fault::Fault;
+use crate::lease::message::Request;
+use crate::lease::state::{Lease, State};
+use crate::negotiation::message::Role;
+use crate::wire::dsp::put;
+use crate::wire::json::{Fields, base64url};
+use crate::wire::tidm::notice::{put_outcome, read_outcome};
+
+use super::{BadRecord, fields, open, row};
+
+pub fn encode(it: &Lease) -> String {
+    let mut doc = Map::new();
+    put(&mut doc, "id", Some(it.id.as_str()));
+    put(&mut doc, "role", Some(it.role.word()));
+    put(&mut doc, "peer", Some(it.peer.as_str()));
+    doc.insert("request".to_owned(), write_request(&it.request));
+    put(&mut doc, "granted", Some(it.granted.to_string()));
+    put(&mut doc, "until", Some(it.until.to_string()));
+    put(&mut doc, "usesLeft", it.uses_left);
+    doc.insert("state".to_owned(), write_state(&it.state));
+    row(doc)
+}
+
+pub fn decode(text: &str) -> Result<Lease, BadRecord> {
+    let value = open(text)?;
+    let top = fields(&value)?;
+    Ok(Lease {
+        id: top.id("id")?,
+        role: top.word("role", Role::from_word)?,
+        peer: top.did("peer")?,
+        request: read_request(&top.object("request")?)?,
+        granted: top.time("granted")?,
+        until: top.time("until")?,
+        uses_left: top.number_opt("usesLeft")?,
+        state: read_state(&top.object("state")?)?,
+    })
+}
+
+fn write_request(it: &Request) -> Value {
+    let mut doc = Map::new();
+    put(&mut doc, "contract", Some(it.contract.as_str()));
+    put(&mut doc, "kind", Some(it.kind.name()));
+    put(&mut doc, "nonce", Some(base64url(&it.nonce)));
+    put(&mut doc, "key", Some(base64url(&it.key)));
+    put(&mut doc, "purpose", it.purpose.as_deref());
+    put(&mut doc, "query", it.query.map(|it| it.to_string()));
+    // Seconds and nanoseconds apart: a repeated request must compare equal.
+    doc.insert("span".to_owned(), json!({"s": it.span.as_secs(), "ns": it.span.subsec_nanos()}));
+    Value::Object(doc)
+}
+
+fn read_request(of: &Fields<'_>) -> Result<Request, Fault> {
+    let span = of.object("span")?;
+    let nanos = span.small_number("ns")?;
+    if nanos >= 1_000_000_000 {
+        return Err(span.wrong("ns", "a second or more"));
+    }
+    Ok(Request {
+        contract: of.id("contract")?,
+        kind: of.word("kind", Use::from_name)?,
+        nonce: of.exact_bytes("nonce")?,
+        key: of.exact_bytes("key")?,
+        purpose: of.text_opt("purpose")?.map(str::to_owned),
+        query: of.digest_opt("query")?,
+        span: Duration::new(span.number("s")?, nanos),
+    })
+}
+
+fn write_state(it: &State) -> Value {
+    let mut doc = Map::new();
+    put(&mut doc, "name", Some(it.name().word()));
+    match it {
+        State::Granted => {}
+        State::Returned { at, outcome } => {
+            put(&mut doc, "at", Some(at.to_string()));
+            put_outcome(&mut doc, outcome);
+        }
+        State::Expired { at } | State::Revoked { at } => put(&mut doc, "at", Some(at.to_string())),
+    }
+    Value::Object(doc)
+}
+
+fn read_state(of: &Fields<'_>) -> Result<State, Fault> {
+    Ok(match of.text("name")? {
+        "granted" => State::Granted,
+        "returned" => State::Returned { at: of.time("at")?, outcome: read_outcome(of)? },
+        "expired" => State::Expired { at: of.time("at")? },
+        "revoked" => State::Revoked { at: of.time("at")? },
+        _ => return Err(of.wrong("name", "unknown state")),
+    })
+}

@@ -1,0 +1,137 @@
+//! The lease: asked for, granted with a wrapped key, or refused with the term that says no.
+//!
+//! Never carries a key in the clear: `wrappedKey` is encrypted to the one-time key of the request.
+//!
+//! | who serves | method path | in | out |
+//! |---|---|---|---|
+//! | provider | POST `/tidm/1/leases/request` | `LeaseRequest` | 200 `LeaseGrant`, 4xx `LeaseRefusal` |
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::catalog::delivery::Use;
+use crate::engine::input::Heard;
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::lease::message::{Grant, Request};
+use crate::limits::LEASE_MAX;
+use crate::wire::Posting;
+use crate::wire::dsp::put;
+use crate::wire::json::{Fields, base64url, bounded, parse};
+
+use super::envelope;
+
+/// Where a lease is asked for, below the provider's DSP base.
+pub const REQUEST_PATH: &str = "/tidm/1/leases/request";
+
+/// An HPKE encapsulation with a wrapped 32-byte key takes below 200 bytes; post-quantum ones below 2 kB.
+const WRAPPED_KEY_BYTES: usize = 4096;
+
+/// `LeaseRequest`.
+pub fn write_request(id: &Id, it: &Request) -> Posting {
+    let mut doc = envelope("LeaseRequest", Some(id));
+    put(&mut doc, "contract", Some(it.contract.as_str()));
+    put(&mut doc, "kind", Some(it.kind.name()));
+    put(&mut doc, "nonce", Some(base64url(&it.nonce)));
+    put(&mut doc, "key", Some(base64url(&it.key)));
+    put(&mut doc, "purpose", it.purpose.as_deref());
+    put(&mut doc, "query", it.query.map(|it| it.to_string()));
+    doc.insert("milliseconds".to_owned(), json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)));
+    Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `LeaseRequest`.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed` with the field.
+pub fn read_request(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseRequest")?;
+    let id = top.id_opt("@id")?;
+    Ok((id, Heard::Ask(Box::new(request(&top)?))))
+}
+
+fn request(top: &Fields<'_>) -> Result<Request, Fault> {
+    // Longer spans are cut by the gate; this bound keeps arithmetic sane.
+    let span = Duration::from_millis(top.number_opt("milliseconds")?.unwrap_or(0)).min(LEASE_MAX);
+    Ok(Request {
+        contract: top.id("contract")?,
+        kind: top.word("kind", Use::from_name)?,
+        nonce: top.exact_bytes("nonce")?,
+        key: top.exact_bytes("key")?,
+        purpose: top.get("purpose").map(|_| top.short_text("purpose")).transpose()?.map(str::to_owned),
+        query: top.digest_opt("query")?,
+        span,
+    })
+}
+
+/// `LeaseGrant`. `wrapped_key` is added by the node once the grant is durable; a query at the provider has none.
+pub fn write_grant(it: &Grant, wrapped_key: Option<&[u8]>) -> String {
+    let mut doc = envelope("LeaseGrant", None);
+    put(&mut doc, "lease", Some(it.lease.as_str()));
+    put(&mut doc, "contract", Some(it.contract.as_str()));
+    put(&mut doc, "until", Some(it.until.to_string()));
+    put(&mut doc, "usesLeft", it.uses_left);
+    put(&mut doc, "wrappedKey", wrapped_key.map(base64url));
+    Value::Object(doc).to_string()
+}
+
+/// Reads a `LeaseGrant` and its wrapped key, which the caller unwraps with the one-time key of its request.
+pub fn read_grant(body: &[u8]) -> Result<(Grant, Option<Vec<u8>>), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseGrant")?;
+    let wrapped = top.get("wrappedKey").map(|_| top.bytes("wrappedKey")).transpose()?;
+    if wrapped.as_ref().is_some_and(|it| it.len() > WRAPPED_KEY_BYTES) {
+        return Err(top.wrong("wrappedKey", format!("longer than {WRAPPED_KEY_BYTES} bytes")));
+    }
+    let grant = Grant {
+        lease: top.id("lease")?,
+        contract: top.id("contract")?,
+        until: top.time("until")?,
+        uses_left: top.number_opt("usesLeft")?,
+    };
+    Ok((grant, wrapped))
+}
+
+/// Why the gate said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: String,
+    /// The term that said no, where one did.
+    pub rule: Option<String>,
+    pub reason: String,
+}
+
+/// `LeaseRefusal`.
+pub fn write_refusal(fault: &Fault) -> String {
+    let mut doc = envelope("LeaseRefusal", None);
+    put(&mut doc, "code", Some(fault.code()));
+    let (rule, reason) = match fault {
+        Fault::Denied { rule, reason, .. } => (Some(rule.as_str()), bounded(reason)),
+        Fault::PeerMisbehaved { .. }
+        | Fault::PeerIncompatible { .. }
+        | Fault::NotFound { .. }
+        | Fault::Conflict { .. }
+        | Fault::Refused { .. }
+        | Fault::Unavailable { .. }
+        | Fault::ApiMisuse(_) => (None, bounded(&fault.to_string())),
+    };
+    put(&mut doc, "rule", rule);
+    put(&mut doc, "reason", Some(reason));
+    Value::Object(doc).to_string()
+}
+
+/// Reads a `LeaseRefusal`.
+pub fn read_refusal(body: &[u8]) -> Result<Refusal, Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseRefusal")?;
+    Ok(Refusal {
+        code: bounded(top.text("code")?),
+        rule: top.text_opt("rule")?.map(bounded),
+        reason: bounded(top.text("reason")?),
+    })
+}

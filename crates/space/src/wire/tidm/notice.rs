@@ -1,0 +1,120 @@
+//! Notices: a contract ended, a lease was returned, copies were deleted.
+//!
+//! Never the only carrier of a right: what a notice says holds at its sender whether or not it arrives.
+//!
+//! | who serves | method path | in |
+//! |---|---|---|
+//! | both | POST `/tidm/1/contracts/ended` | `ContractEnded` |
+//! | provider | POST `/tidm/1/leases/returned` | `LeaseReturned` |
+//! | provider | POST `/tidm/1/contracts/deleted` | `CopiesDeleted` |
+
+use serde_json::{Value, json};
+use tidm_crypto::hash::Digest;
+
+use crate::contract::{Deletion, End};
+use crate::engine::input::Heard;
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::lease::message::Outcome;
+use crate::limits::DELETED_FILES;
+use crate::negotiation::message::Signature;
+use crate::wire::Posting;
+use crate::wire::dsp::put;
+use crate::wire::json::{Fields, bounded, parse};
+
+use super::envelope;
+
+pub const ENDED_PATH: &str = "/tidm/1/contracts/ended";
+pub const RETURNED_PATH: &str = "/tidm/1/leases/returned";
+pub const DELETED_PATH: &str = "/tidm/1/contracts/deleted";
+
+/// `ContractEnded`: the tombstone stands at the sender.
+pub fn contract_ended(id: &Id, contract: &Id, why: End, reason: &str) -> Posting {
+    let mut doc = envelope("ContractEnded", Some(id));
+    put(&mut doc, "contract", Some(contract.as_str()));
+    put(&mut doc, "why", Some(why.word()));
+    put(&mut doc, "reason", Some(bounded(reason)));
+    Posting { path: ENDED_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `ContractEnded`.
+pub fn read_contract_ended(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("ContractEnded")?;
+    let heard = Heard::Ended {
+        contract: top.id("contract")?,
+        why: top.word("why", End::from_word)?,
+        reason: bounded(top.text("reason")?),
+    };
+    Ok((top.id_opt("@id")?, heard))
+}
+
+/// `LeaseReturned`: what came of a use.
+pub fn lease_returned(id: &Id, lease: &Id, outcome: &Outcome) -> Posting {
+    let mut doc = envelope("LeaseReturned", Some(id));
+    put(&mut doc, "lease", Some(lease.as_str()));
+    put_outcome(&mut doc, outcome);
+    Posting { path: RETURNED_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `LeaseReturned`.
+pub fn read_lease_returned(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseReturned")?;
+    Ok((top.id_opt("@id")?, Heard::Return { lease: top.id("lease")?, outcome: read_outcome(&top)? }))
+}
+
+pub(crate) fn put_outcome(doc: &mut serde_json::Map<String, Value>, it: &Outcome) {
+    put(doc, "done", Some(it.done));
+    put(doc, "rows", Some(it.rows));
+    put(doc, "bytes", Some(it.bytes));
+    put(doc, "result", it.result.map(|it| it.to_string()));
+}
+
+pub(crate) fn read_outcome(of: &Fields<'_>) -> Result<Outcome, Fault> {
+    Ok(Outcome {
+        done: of.truth("done")?,
+        rows: of.number("rows")?,
+        bytes: of.number("bytes")?,
+        result: of.digest_opt("result")?,
+    })
+}
+
+/// `CopiesDeleted`: the consumer's signed receipt.
+pub fn deleted(id: &Id, contract: &Id, deletion: &Deletion) -> Posting {
+    let mut doc = envelope("CopiesDeleted", Some(id));
+    put(&mut doc, "contract", Some(contract.as_str()));
+    put_deletion(&mut doc, deletion);
+    Posting { path: DELETED_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `CopiesDeleted`; the receipt's signature is checked by the engine.
+pub fn read_deleted(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("CopiesDeleted")?;
+    Ok((top.id_opt("@id")?, Heard::Deleted { contract: top.id("contract")?, deletion: read_deletion(&top)? }))
+}
+
+pub(crate) fn put_deletion(doc: &mut serde_json::Map<String, Value>, it: &Deletion) {
+    put(doc, "at", Some(it.at.to_string()));
+    let files: Vec<String> = it.files.iter().map(ToString::to_string).collect();
+    doc.insert("files".to_owned(), json!(files));
+    put(doc, "receipt", Some(it.receipt.0.as_str()));
+}
+
+pub(crate) fn read_deletion(of: &Fields<'_>) -> Result<Deletion, Fault> {
+    let listed = of.array("files")?;
+    if listed.len() > DELETED_FILES {
+        return Err(of.wrong("files", format!("more than {DELETED_FILES}")));
+    }
+    let digest = |it: &Value| it.as_str().and_then(|it| Digest::parse(it).ok());
+    let files: Option<Vec<Digest>> = listed.iter().map(digest).collect();
+    Ok(Deletion {
+        at: of.time("at")?,
+        files: files.ok_or_else(|| of.wrong("files", "a digest is written as 64 lower-case hexadecimal digits"))?,
+        receipt: Signature(of.text("receipt")?.to_owned()),
+    })
+}
