@@ -19,7 +19,7 @@ use super::commit::{Answer, Due, Job, Reply, Work};
 use super::{gate, notice, transfer};
 
 /// The JWS type of a deletion receipt.
-pub const RECEIPT_TYPE: &str = "tidm-deletion+jws";
+pub(super) const RECEIPT_TYPE: &str = "tidm-deletion+jws";
 
 /// We end it: revocation, time over, or as agreed.
 pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Answer {

@@ -24,7 +24,7 @@ use super::input::{ContractWish, NegotiationSpoken, SayWish};
 use super::view::Needs;
 
 /// The JWS type of both signatures on an agreement.
-pub const SIGNATURE_TYPE: &str = "tidm-agreement+jws";
+pub(super) const SIGNATURE_TYPE: &str = "tidm-agreement+jws";
 
 pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     let product = match &it.body {
