@@ -27,11 +27,19 @@ pub(crate) const S3: Tool =
     Tool { package: "s3s-fs", program: "s3s-fs", version: "0.14.1", features: "binary" };
 
 impl Tool {
+    /// Where the program is once installed.
+    pub(crate) fn program(&self) -> Result<PathBuf> {
+        Ok(self.home()?.join("bin").join(self.program))
+    }
+
+    /// A folder per version: an older program in the cache is never mistaken for the one asked for.
+    fn home(&self) -> Result<PathBuf> {
+        Ok(place::tools()?.join(format!("{}-{}", self.package, self.version)))
+    }
+
     /// Path of the program, after installing it when this version is not in the cache yet. Takes minutes the first time.
     pub(crate) fn ensure(&self, log: &Path) -> Result<PathBuf> {
-        // A folder per version: an older program in the cache is never mistaken for the one asked for.
-        let home = place::tools()?.join(format!("{}-{}", self.package, self.version));
-        let program = home.join("bin").join(self.program);
+        let program = self.program()?;
         if program.is_file() {
             return Ok(program);
         }
@@ -40,7 +48,7 @@ impl Tool {
             self.package, self.version
         );
         let build = place::tools()?.join("build");
-        let mut call = Call::new("cargo").args(["install", "--locked", "--root"]).arg(&home);
+        let mut call = Call::new("cargo").args(["install", "--locked", "--root"]).arg(self.home()?);
         call = call.args(["--version", self.version, self.package]).env("CARGO_TARGET_DIR", &build);
         if !self.features.is_empty() {
             call = call.args(["--features", self.features]);

@@ -31,7 +31,7 @@ impl Postgres {
             tries += 1;
             match Self::try_start(&programs, log) {
                 Err(error) if tries < START_TRIES => {
-                    println!("    PostgreSQL did not start, trying again: {error}");
+                    println!("    PostgreSQL did not start, trying again: {error:#}");
                 }
                 outcome => return outcome,
             }
@@ -103,4 +103,26 @@ fn programs() -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop().map(|(_, folder)| folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_cluster_answers_queries_and_goes() {
+        let Some(programs) = programs() else {
+            println!("SKIPPED: no PostgreSQL server programs under {PROGRAMS}");
+            return;
+        };
+        let scratch = Scratch::new("postgres-test").unwrap();
+        let server = Postgres::start(&scratch.path().join("postgres.log")).unwrap();
+        let query =
+            Call::new(programs.join("psql")).args(["-tAc", "SELECT 6 * 7"]).arg(server.url());
+        assert_eq!(query.text().unwrap().trim(), "42");
+        let files = server._files.path().to_owned();
+        drop(server);
+        assert!(!files.exists());
+        assert!(query.text().is_err());
+    }
 }

@@ -30,7 +30,7 @@ impl S3 {
             tries += 1;
             match Self::try_start(&program, log) {
                 Err(error) if tries < START_TRIES => {
-                    println!("    s3s-fs did not start, trying again: {error}");
+                    println!("    s3s-fs did not start, trying again: {error:#}");
                 }
                 outcome => return outcome,
             }
@@ -61,5 +61,34 @@ impl S3 {
         let mut server = Server::start("s3s-fs", &call, &log.with_extension("s3.log"))?;
         server.wait_until(|| answers(port))?;
         Ok(Self { port, _server: server, _files: files })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An anonymous GET, by the interpreter that the data chore needs anyway; prints the HTTP status.
+    const GET: &str = "\
+import sys, urllib.request, urllib.error
+try: print(urllib.request.urlopen(sys.argv[1]).status)
+except urllib.error.HTTPError as error: print(error.code)
+";
+
+    #[test]
+    fn the_server_answers_and_wants_keys() {
+        if !tools::S3.program().unwrap().is_file() {
+            println!(
+                "SKIPPED: s3s-fs is not installed; the stage s3 of `cargo xtask test` installs it"
+            );
+            return;
+        }
+        let scratch = Scratch::new("s3-test").unwrap();
+        let server = S3::start(&scratch.path().join("s3.log")).unwrap();
+        let url = format!("http://127.0.0.1:{}/{BUCKET}", server.port);
+        let get = Call::new("python3").args(["-c", GET]).arg(url);
+        assert_eq!(get.text().unwrap().trim(), "403");
+        drop(server);
+        assert!(get.text().is_err());
     }
 }
