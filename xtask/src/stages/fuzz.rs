@@ -1,4 +1,4 @@
-//! The fuzz stage: each target of `fuzz/` for a few seconds from a printed seed. What it finds is a failure, and the
+//! The fuzz stage: the seeds of `fuzz/` as plain tests, then each target for a few seconds from a printed seed. What it finds is a failure, and the
 //! input lies in `fuzz/artifacts`, ready to be committed as a seed.
 //!
 //! Works on the stable compiler: coverage guides the search, sanitizers (which want a nightly one) are off.
@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 
 use crate::shell::{Call, tail};
+use crate::stages::counts::cargo_test;
 use crate::stages::{Context, Counts};
 use crate::tools;
 
@@ -27,11 +28,11 @@ pub(crate) fn all(context: &Context) -> Result<Counts> {
     let base =
         Call::new(program).dir(&context.root).env("CARGO_TARGET_DIR", context.target.join("fuzz"));
     base.clone().args(["build", "-s", "none"]).logged(&context.log)?;
+    let mut counts = replay(context, &fuzz)?;
 
     let seconds = if context.long { SECONDS.1 } else { SECONDS.0 };
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() % 1_000_000_007;
     println!("    {} targets, {seconds} s each, seed {seed}", targets.len());
-    let mut counts = Counts::default();
     for target in &targets {
         let found = context.target.join("fuzz-corpus").join(target);
         std::fs::create_dir_all(&found)?;
@@ -52,6 +53,20 @@ pub(crate) fn all(context: &Context) -> Result<Counts> {
                 Counts::failure(format!("fuzz target {target}, seed {seed}:\n{}\n", tail(&written)))
             }
         });
+    }
+    Ok(counts)
+}
+
+/// The seeds as plain tests, which is also how the targets are debugged.
+fn replay(context: &Context, fuzz: &Path) -> Result<Counts> {
+    let call = Call::new("cargo")
+        .dir(fuzz)
+        .args(["test", "--locked", "--lib"])
+        .env("CARGO_TARGET_DIR", &context.target);
+    let (success, written) = call.logged_output(&context.log)?;
+    let mut counts = cargo_test(&written);
+    if !success && counts.failed == 0 || counts.passed + counts.failed == 0 {
+        counts.add(Counts::failure(tail(&written)));
     }
     Ok(counts)
 }
