@@ -2,7 +2,8 @@
 //!
 //! Two runners share them. libFuzzer (`targets/NAME.rs`) looks for new inputs; the plain test below replays the seeds
 //! in `seeds/NAME/`. To add a target: a function here and in [`TARGETS`], a file in `targets/`, a `[[bin]]` in
-//! Cargo.toml, and a few valid inputs as seeds. What a run finds becomes a seed in the commit that mends it.
+//! Cargo.toml, and a few valid inputs as seeds. When dependencies of the product change, `cargo metadata` in this
+//! folder brings its lock file up to date. What a run finds becomes a seed in the commit that mends it.
 
 mod space;
 

@@ -13,6 +13,11 @@ use anyhow::{Context, Result, bail};
 /// Lines of a failed program's output that are worth repeating in an error.
 const TAIL_LINES: usize = 25;
 
+/// What Cargo tells us about this package. Passed on, it would make build scripts that watch these variables run again
+/// each time somebody switches between `cargo xtask test` and `cargo test`.
+const OF_OUR_PACKAGE: &[&str] =
+    &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+
 /// One program to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -73,6 +78,14 @@ impl Call {
             .stdin(Stdio::null());
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
+        }
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|name| OF_OUR_PACKAGE.iter().any(|prefix| name.starts_with(prefix)))
+            {
+                command.env_remove(name);
+            }
         }
         command
     }
@@ -179,6 +192,13 @@ mod tests {
         let error = Call::new("no-such-program-of-ours").text().unwrap_err().to_string();
         assert!(error.contains("no-such-program-of-ours"), "{error}");
         assert!(!exists("no-such-program-of-ours") && exists("sh"));
+    }
+
+    #[test]
+    fn what_cargo_told_us_stays_with_us() {
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        let text = Call::new("env").env("OURS", "kept").text().unwrap();
+        assert!(!text.contains("CARGO_PKG_NAME") && text.contains("OURS=kept"), "{text}");
     }
 
     #[test]

@@ -112,7 +112,9 @@ mod tests {
     #[test]
     fn a_private_cluster_answers_queries_and_goes() {
         let Some(programs) = programs() else {
-            println!("SKIPPED: no PostgreSQL server programs under {PROGRAMS}");
+            println!(
+                "SKIPPED: no programs in {PROGRAMS} yet; the stage that supplies TIDM_TEST_POSTGRES installs them"
+            );
             return;
         };
         let scratch = Scratch::new("postgres-test").unwrap();
