@@ -38,13 +38,12 @@ impl S3 {
     }
 
     /// What tests need to reach it.
-    pub(crate) fn env(&self) -> [(&'static str, String); 5] {
+    pub(crate) fn env(&self) -> [(&'static str, String); 4] {
         [
             ("TIDM_TEST_S3_ENDPOINT", format!("http://127.0.0.1:{}", self.port)),
             ("TIDM_TEST_S3_BUCKET", BUCKET.to_owned()),
-            ("TIDM_TEST_S3_REGION", "us-east-1".to_owned()),
-            ("TIDM_TEST_S3_ACCESS_KEY", ACCESS_KEY.to_owned()),
-            ("TIDM_TEST_S3_SECRET_KEY", SECRET_KEY.to_owned()),
+            ("TIDM_TEST_S3_KEY_ID", ACCESS_KEY.to_owned()),
+            ("TIDM_TEST_S3_SECRET", SECRET_KEY.to_owned()),
         ]
     }
 

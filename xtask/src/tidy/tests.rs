@@ -51,6 +51,9 @@ fn silent_modules_are_found() {
     assert_eq!(lines(shape::modules_say_what_they_are, "a.rs", "use x;\n"), [1]);
     assert_eq!(lines(shape::modules_say_what_they_are, "a.rs", "//!\nuse x;\n"), [1]);
     assert!(lines(shape::modules_say_what_they_are, "a.rs", "//! What.\n").is_empty());
+    assert!(
+        lines(shape::modules_say_what_they_are, "crates/a/src/b/tests.rs", "use x;\n").is_empty()
+    );
 }
 
 #[test]
