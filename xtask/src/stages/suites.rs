@@ -1,0 +1,77 @@
+//! Stages that run the project's own tests: alone, against servers, and in the simulator.
+
+use anyhow::Result;
+
+use crate::servers::postgres::Postgres;
+use crate::servers::s3::S3;
+use crate::shell::{Call, tail};
+use crate::stages::counts::{cargo_test, closing_line};
+use crate::stages::{Context, Counts};
+
+/// Simulated seeds: some hundreds in every run, the number of a release check with `--long`.
+const SEEDS: (&str, &str) = ("300", "10000");
+
+/// Unit and integration tests of the whole workspace.
+pub(crate) fn workspace(context: &Context) -> Result<Counts> {
+    run_tests(context, cargo_test_call(context).arg("--workspace"), "")
+}
+
+/// The node's store tests again, on PostgreSQL.
+pub(crate) fn postgres(context: &Context) -> Result<Counts> {
+    let server = Postgres::start(&context.log)?;
+    let call =
+        cargo_test_call(context).args(["-p", "tidm-node"]).env("TIDM_TEST_POSTGRES", server.url());
+    run_tests(context, call, "store")
+}
+
+/// The node's object tests again, on an S3 server.
+pub(crate) fn s3(context: &Context) -> Result<Counts> {
+    let server = S3::start(&context.log)?;
+    let mut call = cargo_test_call(context).args(["-p", "tidm-node"]);
+    for (name, value) in server.env() {
+        call = call.env(name, value);
+    }
+    run_tests(context, call, "object")
+}
+
+/// Simulated seeds of the deterministic simulator, which closes with `N passed, N failed`.
+pub(crate) fn sim(context: &Context) -> Result<Counts> {
+    let seeds = if context.long { SEEDS.1 } else { SEEDS.0 };
+    let call = Call::new("cargo")
+        .dir(&context.root)
+        .args(["run", "--quiet", "--locked", "-p", "tidm-sim", "--"]);
+    let (success, written) = call.args(["run", "--seeds", seeds]).logged_output(&context.log)?;
+    let Some(mut counts) = closing_line(&written) else {
+        return Ok(Counts::failure(format!(
+            "the simulator printed no closing line:\n{}",
+            tail(&written)
+        )));
+    };
+    if !success && counts.failed == 0 {
+        counts.add(Counts::failure(String::new()));
+    }
+    if counts.failed > 0 {
+        counts.report = tail(&written);
+    }
+    Ok(counts)
+}
+
+fn cargo_test_call(context: &Context) -> Call {
+    Call::new("cargo").dir(&context.root).args(["test", "--locked", "--no-fail-fast"])
+}
+
+/// Runs tests whose path contains `filter` and counts them; a run without any test, or one that did not compile, failed.
+fn run_tests(context: &Context, call: Call, filter: &str) -> Result<Counts> {
+    let mut call = call;
+    if !filter.is_empty() {
+        call = call.arg(filter);
+    }
+    let (success, written) = call.args(["--", "--show-output"]).logged_output(&context.log)?;
+    let mut counts = cargo_test(&written);
+    if !success && counts.failed == 0 {
+        counts.add(Counts::failure(tail(&written)));
+    } else if counts.passed + counts.failed == 0 {
+        counts.add(Counts::failure(format!("no test ran for `{filter}`\n{}", tail(&written))));
+    }
+    Ok(counts)
+}
