@@ -1,1 +1,6 @@
-//! placeholder
+//! x
+pub mod config;
+pub mod lang;
+pub mod problem;
+pub mod telemetry;
+pub mod tls;
