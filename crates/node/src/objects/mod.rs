@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tidm_crypto::hash::{Digest, Sha256Hasher};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
