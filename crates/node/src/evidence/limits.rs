@@ -18,8 +18,8 @@ pub const RECORD_BYTES: u64 = 256 << 20;
 pub const START_LIMIT: Duration = Duration::from_secs(2);
 /// A custodian that answers a cosignature request later than this is asked again next time.
 pub const WITNESS_LIMIT: Duration = Duration::from_secs(5);
-/// A witness that is behind says so once; twice means that it answers something else each time.
-pub const WITNESS_TRIES: usize = 2;
+/// First guess, the size the witness names, and once more if another request came between.
+pub const WITNESS_TRIES: usize = 3;
 /// Body of a custodian's answer.
 pub const ANSWER_BYTES: usize = 512 * 1024;
 /// Logs one witness watches; a file and a lock each.

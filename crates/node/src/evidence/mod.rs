@@ -28,5 +28,6 @@ pub mod start;
 pub mod tiles;
 pub mod witness;
 
+
 #[cfg(test)]
 mod tests;

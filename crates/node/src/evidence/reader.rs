@@ -93,7 +93,11 @@ impl Reader {
 
     /// Hashes that prove that the log of `old` entries is the beginning of the log of `new` ones.
     pub async fn consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
-        self.blocking(move |it| consistency(it, old, new)).await
+        self.blocking(move |it| {
+            let source = TileReader::new(new, Source(it.clone()));
+            proof::consistency(old, new, &source).map_err(damaged)
+        })
+        .await
     }
 
     /// An offline proof (`.tlog-proof`) for entry `index`; `extra` is what the entry's holder keeps beside it.
@@ -101,7 +105,11 @@ impl Reader {
         self.blocking(move |it| {
             let checkpoint = published(it, index)?;
             let source = TileReader::new(checkpoint.checkpoint().size(), Source(it.clone()));
-            Receipt::build(index, extra, checkpoint, &source).map_err(damaged)
+            let receipt = Receipt::build(index, checkpoint, &source).map_err(damaged)?;
+            match extra {
+                Some(extra) => receipt.with_extra(extra).map_err(damaged),
+                None => Ok(receipt),
+            }
         })
         .await
     }
@@ -113,12 +121,6 @@ impl Reader {
         let tiles = self.tiles.clone();
         tokio::task::spawn_blocking(move || work(&tiles)).await.map_err(|_| ReadError::Thread)?
     }
-}
-
-/// [`Reader::consistency`] for callers that are on a blocking thread already.
-pub(super) fn consistency(tiles: &Arc<dyn Tiles>, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
-    let source = TileReader::new(new, Source(tiles.clone()));
-    proof::consistency(old, new, &source).map_err(damaged)
 }
 
 fn head(tiles: &Arc<dyn Tiles>) -> Result<SignedCheckpoint, ReadError> {

@@ -137,7 +137,7 @@ mod tests {
         assert!(!it.compare_and_set(Some(row(0, 1)), row(6, 1), &[]).await.unwrap());
         assert_eq!(it.load().await.unwrap(), Some(row(5, 2)));
         for bad in ["", "1", "1\n2\n3\n", "5\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n2\n\n"] {
-            std::fs::write(dir.path().join("row"), bad).unwrap();
+            fs::write(dir.path().join("row"), bad).unwrap();
             assert!(it.load().await.is_err(), "{bad:?}");
         }
     }

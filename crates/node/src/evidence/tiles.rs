@@ -8,7 +8,7 @@
 //! Never a temporary file below `tile/` (tlog-tiles: a static server may publish that directory).
 
 pub mod directory;
-mod journal;
+pub mod journal;
 pub mod objects;
 
 use std::sync::Arc;
@@ -46,6 +46,9 @@ impl TileSource for Source {
         self.0.get(&path.to_string())
     }
 }
+
+
+
 
 #[cfg(test)]
 mod tests;

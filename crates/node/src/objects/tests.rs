@@ -56,7 +56,7 @@ async fn local_objects() {
     assert_eq!(std::fs::read_dir(dir.path().join(".partial")).unwrap().count(), 0);
     // What a crash left is gone after the next start.
     std::fs::write(dir.path().join(".partial/x"), b"half").unwrap();
-    let _ = Objects::local(dir.path()).unwrap();
+    drop(Objects::local(dir.path()).unwrap());
     assert_eq!(std::fs::read_dir(dir.path().join(".partial")).unwrap().count(), 0);
 }
 
