@@ -147,7 +147,7 @@ mod tests {
             encode(&[&longer]),
             Err(BundleError::EntryTooLong { position: 0, bytes: 65_536 })
         );
-        assert_eq!(encode(&[[]; 257] as &[[u8; 0]]), Err(BundleError::TooMany));
+        assert_eq!(encode(&[[0_u8; 0]; 257]), Err(BundleError::TooMany));
     }
 
     proptest! {

@@ -13,6 +13,7 @@ mod edge;
 mod reader;
 
 pub use edge::{AppendError, Edge, TileWrite, append_plan};
+pub(crate) use reader::load_bytes;
 pub use reader::{LoadError, MemoryTiles, TileReader, TileSource};
 
 /// What a tile holds.

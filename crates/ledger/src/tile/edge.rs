@@ -157,18 +157,27 @@ impl Edge {
     }
 
     fn push_partials(&self, touched: usize, writes: &mut Vec<TileWrite>) {
-        let path = |kind, shift: u32| {
-            TilePath::in_tree(kind, (self.size >> shift) / u64::from(TILE_WIDTH), self.size)
-        };
         if !self.bundle.is_empty() {
-            writes.extend(path(TileKind::Entries, 0).map(|it| (it, self.bundle.clone())));
+            let path = TilePath::in_tree(TileKind::Entries, self.size >> 8, self.size);
+            writes.extend(path.map(|it| (it, self.bundle.clone())));
         }
-        for (level, tile) in (0_u8..).zip(self.levels.iter()).take(touched + 1) {
-            if !tile.is_empty() {
-                let path = path(TileKind::Hash(level), 8 * u32::from(level));
-                writes.extend(path.map(|it| (it, tile.clone())));
-            }
-        }
+        let touched = |kind| matches!(kind, TileKind::Hash(level) if usize::from(level) <= touched);
+        writes.extend(
+            self.partial_tiles()
+                .filter(|(path, _)| touched(path.kind()))
+                .map(|(path, bytes)| (path, bytes.to_vec())),
+        );
+    }
+
+    /// The partial hash tiles, level by level.
+    pub(crate) fn partial_tiles(&self) -> impl Iterator<Item = (TilePath, &[u8])> {
+        (0_u8..).zip(&self.levels).filter(|(_, tile)| !tile.is_empty()).filter_map(
+            |(level, tile)| {
+                let index = self.size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
+                let path = TilePath::in_tree(TileKind::Hash(level), index, self.size)?;
+                Some((path, tile.as_slice()))
+            },
+        )
     }
 }
 

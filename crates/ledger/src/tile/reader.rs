@@ -31,7 +31,7 @@ impl<S: TileSource + ?Sized> TileSource for &S {
 }
 
 /// A tile could not be loaded.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// Neither the tile nor the full one at its place exists.
     #[error("{0} is missing: restore it from a mirror or rebuild it from the entry bundles")]
