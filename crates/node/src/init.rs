@@ -98,7 +98,8 @@ pub fn init(it: &Init<'_>) -> Result<Report, InitError> {
     };
     let keys = Directory::open(&keys_dir, it.passphrase)?;
     report.log_vkey = log_vkey(&config, &keys)?.to_string();
-    let document = did_document(&config.node.did, &config.http.public_url, &keys.identity().verifying_key());
+    let document =
+        did_document(&config.node.did, &config.http.public_url, &keys.identity().verifying_key());
     let files = [
         (path, text),
         (it.dir.join(DID_DOCUMENT), format!("{document:#}\n")),
@@ -125,11 +126,19 @@ pub fn witness_vkey(config: &Config, keys: &dyn Keys) -> Result<VerifierKey, not
 
 /// Name of this node's witness in cosignatures: where it is, without scheme.
 pub fn witness_name(config: &Config) -> String {
-    let host = config.http.public_url.split_once("://").map_or(config.http.public_url.as_str(), |(_, it)| it);
+    let host = config
+        .http
+        .public_url
+        .split_once("://")
+        .map_or(config.http.public_url.as_str(), |(_, it)| it);
     format!("{host}/witness")
 }
 
-fn verifier(name: &str, kind: note::KeyKind, key: &VerifyingKey) -> Result<VerifierKey, note::NoteError> {
+fn verifier(
+    name: &str,
+    kind: note::KeyKind,
+    key: &VerifyingKey,
+) -> Result<VerifierKey, note::NoteError> {
     debug_assert_eq!(key.kind(), KeyKind::Ed25519);
     let bytes = key.to_bytes().try_into().map_err(|_| note::NoteError::Misuse)?;
     VerifierKey::new(name, kind, &bytes)
@@ -137,7 +146,8 @@ fn verifier(name: &str, kind: note::KeyKind, key: &VerifyingKey) -> Result<Verif
 
 /// Id of the verification method: the key's thumbprint, so that a new key gets a new id.
 pub fn key_id(did: &Did, key: &VerifyingKey) -> String {
-    let print: String = key.thumbprint().as_bytes().iter().take(8).map(|it| format!("{it:02x}")).collect();
+    let print: String =
+        key.thumbprint().as_bytes().iter().take(8).map(|it| format!("{it:02x}")).collect();
     format!("{did}#{print}")
 }
 
@@ -202,7 +212,12 @@ fn create(path: &Path, text: &[u8]) -> io::Result<bool> {
         return Ok(false);
     }
     let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;
@@ -220,14 +235,25 @@ mod tests {
     use super::*;
 
     fn example(dir: &Path) -> Init<'_> {
-        Init { org: "某某公司", credit_code: Some("91350100M000100Y43"), dir, host: "localhost", port: 9000, passphrase: None }
+        Init {
+            org: "某某公司",
+            credit_code: Some("91350100M000100Y43"),
+            dir,
+            host: "localhost",
+            port: 9000,
+            passphrase: None,
+        }
     }
 
     fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { all.extend(snapshot(&path)) } else { drop(all.insert(path.clone(), fs::read(&path).unwrap())) }
+            if path.is_dir() {
+                all.extend(snapshot(&path))
+            } else {
+                drop(all.insert(path.clone(), fs::read(&path).unwrap()))
+            }
         }
         all
     }
@@ -239,7 +265,10 @@ mod tests {
         let first = init(&example(&dir)).unwrap();
         assert_eq!((first.made.len(), first.kept.len()), (7, 0), "{first:?}");
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!((first.did.as_str(), first.public_url.as_str()), ("did:web:localhost%3A9000", "http://localhost:9000"));
+        assert_eq!(
+            (first.did.as_str(), first.public_url.as_str()),
+            ("did:web:localhost%3A9000", "http://localhost:9000")
+        );
         let before = snapshot(&dir);
         let other = Init { org: "Another", ..example(&dir) };
         let second = init(&other).unwrap();
@@ -273,7 +302,11 @@ mod tests {
     fn a_wrong_setting_leaves_no_trace() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("node");
-        for bad in [Init { credit_code: Some("1"), ..example(&dir) }, Init { org: " ", ..example(&dir) }, Init { host: "a b", ..example(&dir) }] {
+        for bad in [
+            Init { credit_code: Some("1"), ..example(&dir) },
+            Init { org: " ", ..example(&dir) },
+            Init { host: "a b", ..example(&dir) },
+        ] {
             assert!(matches!(init(&bad), Err(InitError::Config(_))));
             assert!(!dir.exists());
         }
@@ -312,7 +345,13 @@ mod tests {
         for use_ in ["authentication", "assertionMethod", "capabilityInvocation"] {
             assert_eq!(it[use_][0], method["id"]);
         }
-        assert_eq!(it["service"][1]["serviceEndpoint"], "https://a.example/.well-known/dspace-version");
-        assert_eq!(VerifyingKey::from_jwk(&method["publicKeyJwk"]).unwrap().to_bytes(), keys.identity().verifying_key().to_bytes());
+        assert_eq!(
+            it["service"][1]["serviceEndpoint"],
+            "https://a.example/.well-known/dspace-version"
+        );
+        assert_eq!(
+            VerifyingKey::from_jwk(&method["publicKeyJwk"]).unwrap().to_bytes(),
+            keys.identity().verifying_key().to_bytes()
+        );
     }
 }

@@ -29,13 +29,17 @@ pub enum TelemetryError {
 pub const FILTER: &str = "info";
 
 /// Seconds; from one fdatasync to a slow query.
-const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// Sends logs to standard error (standard output belongs to commands' results).
 pub fn logs(format: Format, filter: Option<&str>) -> Result<(), TelemetryError> {
     let text = filter.unwrap_or(FILTER);
     let filter = EnvFilter::try_new(text).map_err(|_| TelemetryError::Filter(text.to_owned()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true);
     let done = match format {
         Format::Human => builder.try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
@@ -70,7 +74,10 @@ impl Metrics {
 }
 
 fn recorder() -> Result<metrics_exporter_prometheus::PrometheusRecorder, TelemetryError> {
-    Ok(PrometheusBuilder::new().set_buckets(BUCKETS).map_err(|_| TelemetryError::Twice)?.build_recorder())
+    Ok(PrometheusBuilder::new()
+        .set_buckets(BUCKETS)
+        .map_err(|_| TelemetryError::Twice)?
+        .build_recorder())
 }
 
 #[cfg(test)]
@@ -92,6 +99,8 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named() {
-        assert!(matches!(logs(Format::Json, Some("a=b=c")), Err(TelemetryError::Filter(it)) if it == "a=b=c"));
+        assert!(
+            matches!(logs(Format::Json, Some("a=b=c")), Err(TelemetryError::Filter(it)) if it == "a=b=c")
+        );
     }
 }

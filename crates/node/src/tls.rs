@@ -12,7 +12,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,11 +84,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     use std::os::unix::fs::PermissionsExt;
-    let found = std::fs::metadata(path).map_err(|e| TlsError::Unreadable(path.to_owned(), e.to_string()))?;
+    let found = std::fs::metadata(path)
+        .map_err(|e| TlsError::Unreadable(path.to_owned(), e.to_string()))?;
     if found.permissions().mode() & 0o077 != 0 {
         return Err(TlsError::Exposed(path.to_owned()));
     }
-    PrivateKeyDer::from_pem_file(path).map_err(|e| TlsError::Unreadable(path.to_owned(), e.to_string()))
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|e| TlsError::Unreadable(path.to_owned(), e.to_string()))
 }
 
 /// Where [`demo_ca`] put its files.
@@ -99,14 +104,17 @@ pub struct DemoFiles {
 /// A fresh CA and one leaf per name, all for `localhost`, `127.0.0.1` and `::1`. Existing files are replaced.
 pub fn demo_ca(dir: &Path, names: &[&str]) -> Result<DemoFiles, TlsError> {
     let demo = |e: rcgen::Error| TlsError::Demo(e.to_string());
-    let write = |name: String, text: &str| write_private(&dir.join(name), text).map_err(|e| TlsError::Demo(e.to_string()));
+    let write = |name: String, text: &str| {
+        write_private(&dir.join(name), text).map_err(|e| TlsError::Demo(e.to_string()))
+    };
     std::fs::create_dir_all(dir).map_err(|e| TlsError::Demo(e.to_string()))?;
 
     let mut params = CertificateParams::new(Vec::new()).map_err(demo)?;
     params.distinguished_name.push(DnType::CommonName, "tidm demo CA (throw away)");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(demo)?).map_err(demo)?;
+    let ca =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(demo)?).map_err(demo)?;
 
     let mut leaves = Vec::new();
     for name in names {
@@ -114,10 +122,14 @@ pub fn demo_ca(dir: &Path, names: &[&str]) -> Result<DemoFiles, TlsError> {
         let mut params = CertificateParams::new(hosts).map_err(demo)?;
         params.distinguished_name.push(DnType::CommonName, *name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().map_err(demo)?;
         let leaf = params.signed_by(&key, &ca).map_err(demo)?;
-        leaves.push((write(format!("{name}.crt"), &leaf.pem())?, write(format!("{name}.key"), &key.serialize_pem())?));
+        leaves.push((
+            write(format!("{name}.crt"), &leaf.pem())?,
+            write(format!("{name}.key"), &key.serialize_pem())?,
+        ));
     }
     Ok(DemoFiles { ca: write("ca.crt".into(), &ca.pem())?, leaves })
 }
@@ -125,7 +137,12 @@ pub fn demo_ca(dir: &Path, names: &[&str]) -> Result<DemoFiles, TlsError> {
 fn write_private(path: &Path, text: &str) -> std::io::Result<PathBuf> {
     use std::os::unix::fs::OpenOptionsExt;
     let partial = path.with_extension("partial");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&partial, path)?;
@@ -139,7 +156,10 @@ mod tests {
 
     use super::*;
 
-    async fn talk(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> std::io::Result<rustls::HandshakeKind> {
+    async fn talk(
+        server: Arc<ServerConfig>,
+        client: Arc<ClientConfig>,
+    ) -> std::io::Result<rustls::HandshakeKind> {
         let (near, far) = tokio::io::duplex(1 << 16);
         let serve = async {
             let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(far).await?;
@@ -152,7 +172,10 @@ mod tests {
             let mut said = String::new();
             stream.read_to_string(&mut said).await?;
             assert_eq!(said, "hello");
-            assert_eq!(stream.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+            assert_eq!(
+                stream.get_ref().1.protocol_version(),
+                Some(rustls::ProtocolVersion::TLSv1_3)
+            );
             Ok(stream.get_ref().1.handshake_kind().unwrap())
         };
         let (served, called) = tokio::join!(serve, call);
@@ -167,7 +190,10 @@ mod tests {
         let (cert, key) = &files.leaves[1];
         let listening = server(cert, key, &["http/1.1"]).unwrap();
         let caller = client(RootCertStore::empty(), Some(&files.ca)).unwrap();
-        assert_eq!(talk(listening.clone(), caller.clone()).await.unwrap(), rustls::HandshakeKind::Full);
+        assert_eq!(
+            talk(listening.clone(), caller.clone()).await.unwrap(),
+            rustls::HandshakeKind::Full
+        );
         assert_eq!(talk(listening.clone(), caller).await.unwrap(), rustls::HandshakeKind::Resumed);
         let stranger = client(RootCertStore::empty(), Some(&other.ca)).unwrap();
         assert!(talk(listening, stranger).await.is_err());

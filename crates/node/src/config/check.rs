@@ -12,7 +12,10 @@ use tidm_space::identity::did::Did;
 use super::error::{ConfigError, From, Text};
 use super::key::Origins;
 use super::raw::{self, Raw};
-use super::{Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security, Space, Store};
+use super::{
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
+    Space, Store,
+};
 use crate::lang::Lang;
 
 /// Loopback until somebody decides otherwise.
@@ -40,7 +43,13 @@ impl Context<'_> {
     }
 
     /// A number within bounds; both ends named when it is not.
-    fn number(&self, key: &str, value: Option<u64>, default: u64, bounds: (u64, u64)) -> Result<u64, ConfigError> {
+    fn number(
+        &self,
+        key: &str,
+        value: Option<u64>,
+        default: u64,
+        bounds: (u64, u64),
+    ) -> Result<u64, ConfigError> {
         let value = value.unwrap_or(default);
         if (bounds.0..=bounds.1).contains(&value) {
             return Ok(value);
@@ -50,7 +59,10 @@ impl Context<'_> {
             key,
             &value.to_string(),
             Text::new("超出范围", "out of range"),
-            Text::new(format!("取值 {least} 至 {most},默认 {default}"), format!("from {least} to {most}, by default {default}")),
+            Text::new(
+                format!("取值 {least} 至 {most},默认 {default}"),
+                format!("from {least} to {most}, by default {default}"),
+            ),
         ))
     }
 
@@ -90,7 +102,10 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
             "node.org",
             &org,
             Text::new("组织名称为空或过长", "the organisation's name is empty or too long"),
-            Text::new("运行 `tidm init --org 名称`,或设置 node.org", "run `tidm init --org NAME`, or set node.org"),
+            Text::new(
+                "运行 `tidm init --org 名称`,或设置 node.org",
+                "run `tidm init --org NAME`, or set node.org",
+            ),
         ));
     }
     if let Some(code) = raw.credit_code.as_deref().filter(|it| !credit_code_holds(it)) {
@@ -108,7 +123,12 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
     let lang = match raw.lang.as_deref() {
         None => Lang::default(),
         Some(text) => Lang::parse(text).ok_or_else(|| {
-            cx.bad("node.lang", text, Text::new("不支持的语言", "no such language here"), Text::new("取值 zh 或 en", "zh or en"))
+            cx.bad(
+                "node.lang",
+                text,
+                Text::new("不支持的语言", "no such language here"),
+                Text::new("取值 zh 或 en", "zh or en"),
+            )
         })?,
     };
     let data = cx.path(raw.data.as_deref().unwrap_or("data"));
@@ -122,10 +142,17 @@ fn roles(cx: &Context<'_>, raw: Option<Vec<String>>) -> Result<BTreeSet<Role>, C
     let mut roles = BTreeSet::new();
     for name in &names {
         let role = Role::ALL.into_iter().find(|it| it.name() == name);
-        roles.insert(role.ok_or_else(|| cx.bad("node.roles", name, Text::new("没有这个角色", "there is no such role"), next()))?);
+        roles.insert(role.ok_or_else(|| {
+            cx.bad("node.roles", name, Text::new("没有这个角色", "there is no such role"), next())
+        })?);
     }
     if roles.is_empty() {
-        return Err(cx.bad("node.roles", "", Text::new("没有任何角色", "a node needs a role"), next()));
+        return Err(cx.bad(
+            "node.roles",
+            "",
+            Text::new("没有任何角色", "a node needs a role"),
+            next(),
+        ));
     }
     Ok(roles)
 }
@@ -137,7 +164,10 @@ fn http(cx: &Context<'_>, raw: raw::Http) -> Result<Http, ConfigError> {
             "http.listen",
             listen,
             Text::new("不是 地址:端口", "not ADDRESS:PORT"),
-            Text::new("例如 127.0.0.1:8443 或 0.0.0.0:8443", "for example 127.0.0.1:8443 or 0.0.0.0:8443"),
+            Text::new(
+                "例如 127.0.0.1:8443 或 0.0.0.0:8443",
+                "for example 127.0.0.1:8443 or 0.0.0.0:8443",
+            ),
         )
     })?;
     let security = security(cx, &raw, listen)?;
@@ -148,15 +178,25 @@ fn http(cx: &Context<'_>, raw: raw::Http) -> Result<Http, ConfigError> {
         None => {
             return Err(ConfigError::missing(
                 "http.public_url",
-                Text::new("监听非本机地址时,其他节点需要知道如何访问本节点", "a node that listens beyond loopback must say how others reach it"),
-                Text::new("例如 https://node.example.com:8443", "for example https://node.example.com:8443"),
+                Text::new(
+                    "监听非本机地址时,其他节点需要知道如何访问本节点",
+                    "a node that listens beyond loopback must say how others reach it",
+                ),
+                Text::new(
+                    "例如 https://node.example.com:8443",
+                    "for example https://node.example.com:8443",
+                ),
             ));
         }
     };
     Ok(Http { listen, public_url, security })
 }
 
-fn security(cx: &Context<'_>, raw: &raw::Http, listen: SocketAddr) -> Result<Security, ConfigError> {
+fn security(
+    cx: &Context<'_>,
+    raw: &raw::Http,
+    listen: SocketAddr,
+) -> Result<Security, ConfigError> {
     let insecure = raw.insecure_http.unwrap_or(false);
     match (&raw.tls_cert, &raw.tls_key) {
         (Some(_), Some(_)) if insecure => Err(cx.bad(
@@ -207,18 +247,29 @@ fn store(cx: &Context<'_>, raw: raw::Store, node: &Node) -> Result<Store, Config
         "store.url",
         &url,
         Text::new("只支持 SQLite 和 PostgreSQL", "SQLite and PostgreSQL are the stores there are"),
-        Text::new("sqlite:路径 或 postgres://用户:口令@主机/库", "sqlite:PATH or postgres://user:password@host/database"),
+        Text::new(
+            "sqlite:路径 或 postgres://用户:口令@主机/库",
+            "sqlite:PATH or postgres://user:password@host/database",
+        ),
     ))
 }
 
 fn objects(cx: &Context<'_>, raw: raw::Objects, node: &Node) -> Result<Objects, ConfigError> {
     let Some(bucket) = raw.bucket else {
-        let lone = [("endpoint", &raw.endpoint), ("region", &raw.region), ("key_id", &raw.key_id), ("secret_file", &raw.secret_file)];
+        let lone = [
+            ("endpoint", &raw.endpoint),
+            ("region", &raw.region),
+            ("key_id", &raw.key_id),
+            ("secret_file", &raw.secret_file),
+        ];
         if let Some((name, Some(value))) = lone.into_iter().find(|(_, value)| value.is_some()) {
             return Err(cx.bad(
                 &format!("objects.{name}"),
                 value,
-                Text::new("设置了 S3 参数但没有 objects.bucket", "an S3 setting without objects.bucket"),
+                Text::new(
+                    "设置了 S3 参数但没有 objects.bucket",
+                    "an S3 setting without objects.bucket",
+                ),
                 Text::new("设置 objects.bucket,或删除该项", "set objects.bucket, or remove it"),
             ));
         }
@@ -263,7 +314,10 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
         return Err(cx.bad(
             "space.members",
             url,
-            Text::new("来自网络的成员名单需要运营方签名", "a member list from the network needs an operator who signs it"),
+            Text::new(
+                "来自网络的成员名单需要运营方签名",
+                "a member list from the network needs an operator who signs it",
+            ),
             Text::new("设置 space.operator", "set space.operator"),
         ));
     }
@@ -272,14 +326,22 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
 
 fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidence, ConfigError> {
     let origin = raw.origin.unwrap_or_else(|| {
-        let host = http.public_url.split_once("://").map_or(http.public_url.as_str(), |(_, rest)| rest);
+        let host =
+            http.public_url.split_once("://").map_or(http.public_url.as_str(), |(_, rest)| rest);
         format!("{host}/evidence")
     });
-    if origin.is_empty() || origin.contains("://") || origin.contains('+') || origin.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if origin.is_empty()
+        || origin.contains("://")
+        || origin.contains('+')
+        || origin.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
         return Err(cx.bad(
             "evidence.origin",
             &origin,
-            Text::new("日志名称不含协议头、空白和 +", "a log's name has no scheme, no space and no +"),
+            Text::new(
+                "日志名称不含协议头、空白和 +",
+                "a log's name has no scheme, no space and no +",
+            ),
             Text::new("例如 node.example.com/evidence", "for example node.example.com/evidence"),
         ));
     }
@@ -291,7 +353,10 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
                 "evidence.custodians",
                 &it.vkey,
                 Text::new("不是验证公钥", "not a verifier key"),
-                Text::new("格式为 名称+标识+公钥,由存证方提供", "NAME+ID+KEY, as the custodian publishes it"),
+                Text::new(
+                    "格式为 名称+标识+公钥,由存证方提供",
+                    "NAME+ID+KEY, as the custodian publishes it",
+                ),
             ));
         }
         custodians.push(Custodian { url, vkey: it.vkey });
@@ -308,8 +373,14 @@ fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
     let workers = cx.number("limits.workers", raw.workers, 2, (1, 256))?;
     Ok(Limits {
         excel_bytes: cx.number("limits.excel_mib", raw.excel_mib, 64, (1, 1024))? * MIB,
-        query_deadline: Duration::from_secs(cx.number("limits.query_seconds", raw.query_seconds, 60, (1, 86_400))?),
-        worker_memory_bytes: cx.number("limits.worker_mib", raw.worker_mib, 1024, (64, 1 << 20))? * MIB,
+        query_deadline: Duration::from_secs(cx.number(
+            "limits.query_seconds",
+            raw.query_seconds,
+            60,
+            (1, 86_400),
+        )?),
+        worker_memory_bytes: cx.number("limits.worker_mib", raw.worker_mib, 1024, (64, 1 << 20))?
+            * MIB,
         workers: usize::try_from(workers).unwrap_or(1),
         upload_bytes: cx.number("limits.upload_mib", raw.upload_mib, 4096, (1, 1 << 22))? * MIB,
     })
@@ -325,18 +396,37 @@ fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
 
 /// An https address without trailing slash; http only for this machine itself.
 fn url(cx: &Context<'_>, key: &str, text: &str) -> Result<String, ConfigError> {
-    let refuse = |why| cx.bad(key, text, why, Text::new("例如 https://node.example.com:8443", "for example https://node.example.com:8443"));
+    let refuse = |why| {
+        cx.bad(
+            key,
+            text,
+            why,
+            Text::new(
+                "例如 https://node.example.com:8443",
+                "for example https://node.example.com:8443",
+            ),
+        )
+    };
     let uri: axum::http::Uri =
         text.parse().map_err(|_| refuse(Text::new("不是合法的地址", "not an address")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     if host.is_empty() || uri.query().is_some() || text.contains('@') || text.contains('#') {
-        return Err(refuse(Text::new("地址需有主机名,且不含用户、查询和片段", "it needs a host and has no user, query or fragment")));
+        return Err(refuse(Text::new(
+            "地址需有主机名,且不含用户、查询和片段",
+            "it needs a host and has no user, query or fragment",
+        )));
     }
-    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
+    let loopback =
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
     match uri.scheme_str() {
         Some("https") => {}
         Some("http") if loopback => {}
-        _ => return Err(refuse(Text::new("必须使用 https(http 仅限本机)", "it must be https; http is for this machine only"))),
+        _ => {
+            return Err(refuse(Text::new(
+                "必须使用 https(http 仅限本机)",
+                "it must be https; http is for this machine only",
+            )));
+        }
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -355,7 +445,8 @@ fn did_of(cx: &Context<'_>, public_url: &str) -> Result<Did, ConfigError> {
 /// GB 32100-2015: 17 characters of an alphabet of 31 and a check character modulo 31.
 pub(crate) fn credit_code_holds(code: &str) -> bool {
     const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-    let digits: Option<Vec<usize>> = code.bytes().map(|c| ALPHABET.iter().position(|it| *it == c)).collect();
+    let digits: Option<Vec<usize>> =
+        code.bytes().map(|c| ALPHABET.iter().position(|it| *it == c)).collect();
     let Some(digits) = digits.filter(|it| it.len() == 18) else { return false };
     let mut weight = 1;
     let mut sum = 0;

@@ -106,10 +106,21 @@ impl ConfigError {
 
     pub(super) fn unknown_named(name: &str, from: From, near: Option<String>) -> Self {
         let next = near.map_or_else(
-            || Text::new("删除它;`tidm init` 生成的文件列出了全部配置项", "remove it; the file that `tidm init` writes lists every key"),
+            || {
+                Text::new(
+                    "删除它;`tidm init` 生成的文件列出了全部配置项",
+                    "remove it; the file that `tidm init` writes lists every key",
+                )
+            },
             |near| Text::new(format!("是否应为 {near}?"), format!("did you mean {near}?")),
         );
-        Self { key: name.to_owned(), value: None, from, why: Text::new("没有这个配置项", "there is no such key"), next }
+        Self {
+            key: name.to_owned(),
+            value: None,
+            from,
+            why: Text::new("没有这个配置项", "there is no such key"),
+            next,
+        }
     }
 
     pub(super) fn shape(path: &str, value: &str, from: From, example: &str) -> Self {

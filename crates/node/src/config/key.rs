@@ -48,10 +48,23 @@ const PREFIX: &str = "TIDM_";
 
 /// Variables with our prefix that are no settings: the program's own, those of tests, and those that
 /// Kubernetes injects for a service named `tidm` (`TIDM_PORT`, `TIDM_SERVICE_HOST`…).
-const NOT_SETTINGS: &[&str] =
-    &["TIDM_DIR", "TIDM_LOG", "TIDM_PASSPHRASE_FILE", "TIDM_CONFORMANCE", "TIDM_TEST_", "TIDM_SERVICE_", "TIDM_PORT"];
+const NOT_SETTINGS: &[&str] = &[
+    "TIDM_DIR",
+    "TIDM_LOG",
+    "TIDM_PASSPHRASE_FILE",
+    "TIDM_CONFORMANCE",
+    "TIDM_TEST_",
+    "TIDM_SERVICE_",
+    "TIDM_PORT",
+];
 
-const fn key(path: (&'static str, &'static str), kind: Kind, example: &'static str, zh: &'static str, en: &'static str) -> Key {
+const fn key(
+    path: (&'static str, &'static str),
+    kind: Kind,
+    example: &'static str,
+    zh: &'static str,
+    en: &'static str,
+) -> Key {
     Key { section: path.0, name: path.1, kind, example, zh, en }
 }
 
@@ -70,37 +83,199 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
 /// Every setting.
 pub const KEYS: &[Key] = &[
     key(("node", "org"), Kind::Text, "\"Example Co.\"", "组织名称", "Name of the organisation"),
-    key(("node", "credit_code"), Kind::Text, "\"91350100M000100Y43\"", "统一社会信用代码(18 位)", "Unified social credit code, 18 characters"),
-    key(("node", "did"), Kind::Text, "\"did:web:localhost%3A8443\"", "去中心化标识;默认由 http.public_url 推出", "DID; follows from http.public_url unless set"),
-    key(("node", "roles"), Kind::List, "[\"provider\", \"consumer\"]", "角色:provider, consumer, custodian, intermediary, infrastructure", "Roles: provider, consumer, custodian, intermediary, infrastructure"),
-    key(("node", "data"), Kind::Text, "\"data\"", "数据目录;相对路径以本文件所在目录为准", "Data directory, relative to this file's"),
+    key(
+        ("node", "credit_code"),
+        Kind::Text,
+        "\"91350100M000100Y43\"",
+        "统一社会信用代码(18 位)",
+        "Unified social credit code, 18 characters",
+    ),
+    key(
+        ("node", "did"),
+        Kind::Text,
+        "\"did:web:localhost%3A8443\"",
+        "去中心化标识;默认由 http.public_url 推出",
+        "DID; follows from http.public_url unless set",
+    ),
+    key(
+        ("node", "roles"),
+        Kind::List,
+        "[\"provider\", \"consumer\"]",
+        "角色:provider, consumer, custodian, intermediary, infrastructure",
+        "Roles: provider, consumer, custodian, intermediary, infrastructure",
+    ),
+    key(
+        ("node", "data"),
+        Kind::Text,
+        "\"data\"",
+        "数据目录;相对路径以本文件所在目录为准",
+        "Data directory, relative to this file's",
+    ),
     key(("node", "lang"), Kind::Text, "\"zh\"", "默认语言:zh 或 en", "Default language: zh or en"),
-    key(("http", "listen"), Kind::Text, "\"127.0.0.1:8443\"", "监听地址;非本机地址必须配置 TLS 并已有管理员", "Listen address; beyond loopback it needs TLS and an administrator"),
-    key(("http", "public_url"), Kind::Text, "\"https://localhost:8443\"", "其他节点访问本节点的地址", "Address under which other nodes reach this one"),
-    key(("http", "tls_cert"), Kind::Text, "\"tls/node.crt\"", "TLS 证书链(PEM)", "TLS certificate chain, PEM"),
-    key(("http", "tls_key"), Kind::Text, "\"tls/node.key\"", "TLS 私钥(PEM,权限 0600)", "TLS private key, PEM, mode 0600"),
-    key(("http", "tls_ca"), Kind::Text, "\"tls/ca.crt\"", "额外信任的 CA(PEM)", "CA to trust beside the public roots, PEM"),
-    key(("http", "insecure_http"), Kind::Switch, "false", "允许明文 HTTP;仅限本机地址", "Allow plain HTTP; loopback only"),
-    key(("store", "url"), Kind::Text, "\"sqlite:data/tidm.db\"", "sqlite:路径 或 postgres://用户:口令@主机/库", "sqlite:PATH or postgres://user:password@host/database"),
-    key(("objects", "dir"), Kind::Text, "\"data/objects\"", "本地目录(未设置 bucket 时使用)", "Local directory, used unless bucket is set"),
+    key(
+        ("http", "listen"),
+        Kind::Text,
+        "\"127.0.0.1:8443\"",
+        "监听地址;非本机地址必须配置 TLS 并已有管理员",
+        "Listen address; beyond loopback it needs TLS and an administrator",
+    ),
+    key(
+        ("http", "public_url"),
+        Kind::Text,
+        "\"https://localhost:8443\"",
+        "其他节点访问本节点的地址",
+        "Address under which other nodes reach this one",
+    ),
+    key(
+        ("http", "tls_cert"),
+        Kind::Text,
+        "\"tls/node.crt\"",
+        "TLS 证书链(PEM)",
+        "TLS certificate chain, PEM",
+    ),
+    key(
+        ("http", "tls_key"),
+        Kind::Text,
+        "\"tls/node.key\"",
+        "TLS 私钥(PEM,权限 0600)",
+        "TLS private key, PEM, mode 0600",
+    ),
+    key(
+        ("http", "tls_ca"),
+        Kind::Text,
+        "\"tls/ca.crt\"",
+        "额外信任的 CA(PEM)",
+        "CA to trust beside the public roots, PEM",
+    ),
+    key(
+        ("http", "insecure_http"),
+        Kind::Switch,
+        "false",
+        "允许明文 HTTP;仅限本机地址",
+        "Allow plain HTTP; loopback only",
+    ),
+    key(
+        ("store", "url"),
+        Kind::Text,
+        "\"sqlite:data/tidm.db\"",
+        "sqlite:路径 或 postgres://用户:口令@主机/库",
+        "sqlite:PATH or postgres://user:password@host/database",
+    ),
+    key(
+        ("objects", "dir"),
+        Kind::Text,
+        "\"data/objects\"",
+        "本地目录(未设置 bucket 时使用)",
+        "Local directory, used unless bucket is set",
+    ),
     key(("objects", "bucket"), Kind::Text, "\"tidm\"", "S3 桶名", "S3 bucket"),
-    key(("objects", "endpoint"), Kind::Text, "\"https://s3.example.com\"", "S3 服务地址", "S3 service address"),
+    key(
+        ("objects", "endpoint"),
+        Kind::Text,
+        "\"https://s3.example.com\"",
+        "S3 服务地址",
+        "S3 service address",
+    ),
     key(("objects", "region"), Kind::Text, "\"us-east-1\"", "S3 区域", "S3 region"),
     key(("objects", "key_id"), Kind::Text, "\"tidm\"", "S3 访问标识", "S3 access key id"),
-    key(("objects", "secret_file"), Kind::Text, "\"keys/s3.secret\"", "存放 S3 密钥的文件(权限 0600)", "File that holds the S3 secret, mode 0600"),
-    key(("space", "members"), Kind::Text, "\"members.json\"", "成员名单:文件或 https 地址", "Member list: a file or an https address"),
-    key(("space", "operator"), Kind::Text, "\"did:web:space.example.com\"", "签署成员名单的运营方 DID", "DID of the operator who signs the member list"),
-    key(("evidence", "origin"), Kind::Text, "\"localhost:8443/evidence\"", "日志名称;启用后不可更改", "Name of the log; never change it once used"),
-    key(("evidence", "custodians"), Kind::Custodians, "[{ url = \"https://custodian.example.com\", vkey = \"name+hash+key\" }]", "存证方地址与验证公钥", "Custodians: address and verifier key"),
-    key(("evidence", "quorum"), Kind::Number, "1", "发布检查点所需的见证数;默认为全部存证方", "Cosignatures before a checkpoint is published; all custodians unless set"),
-    key(("evidence", "checkpoint_ms"), Kind::Number, "1000", "检查点间隔(毫秒)", "Checkpoint interval in milliseconds"),
-    key(("limits", "excel_mib"), Kind::Number, "64", "可读取的 Excel 文件上限(MiB)", "Largest Excel file read, MiB"),
-    key(("limits", "query_seconds"), Kind::Number, "60", "单次查询时限(秒)", "Deadline of one query, seconds"),
-    key(("limits", "worker_mib"), Kind::Number, "1024", "单个沙箱进程的内存(MiB)", "Memory of one sandbox process, MiB"),
-    key(("limits", "workers"), Kind::Number, "2", "同时运行的沙箱进程数", "Sandbox processes at a time"),
-    key(("limits", "upload_mib"), Kind::Number, "4096", "单个上传文件上限(MiB)", "Largest upload, MiB"),
-    key(("peers", "allow_private_addresses"), Kind::Switch, "false", "是否允许连接内网或本机地址的节点", "Whether peers may live at private or loopback addresses"),
-    key(("peers", "timeout_seconds"), Kind::Number, "30", "请求其他节点的时限(秒)", "Deadline of a request to a peer, seconds"),
+    key(
+        ("objects", "secret_file"),
+        Kind::Text,
+        "\"keys/s3.secret\"",
+        "存放 S3 密钥的文件(权限 0600)",
+        "File that holds the S3 secret, mode 0600",
+    ),
+    key(
+        ("space", "members"),
+        Kind::Text,
+        "\"members.json\"",
+        "成员名单:文件或 https 地址",
+        "Member list: a file or an https address",
+    ),
+    key(
+        ("space", "operator"),
+        Kind::Text,
+        "\"did:web:space.example.com\"",
+        "签署成员名单的运营方 DID",
+        "DID of the operator who signs the member list",
+    ),
+    key(
+        ("evidence", "origin"),
+        Kind::Text,
+        "\"localhost:8443/evidence\"",
+        "日志名称;启用后不可更改",
+        "Name of the log; never change it once used",
+    ),
+    key(
+        ("evidence", "custodians"),
+        Kind::Custodians,
+        "[{ url = \"https://custodian.example.com\", vkey = \"name+hash+key\" }]",
+        "存证方地址与验证公钥",
+        "Custodians: address and verifier key",
+    ),
+    key(
+        ("evidence", "quorum"),
+        Kind::Number,
+        "1",
+        "发布检查点所需的见证数;默认为全部存证方",
+        "Cosignatures before a checkpoint is published; all custodians unless set",
+    ),
+    key(
+        ("evidence", "checkpoint_ms"),
+        Kind::Number,
+        "1000",
+        "检查点间隔(毫秒)",
+        "Checkpoint interval in milliseconds",
+    ),
+    key(
+        ("limits", "excel_mib"),
+        Kind::Number,
+        "64",
+        "可读取的 Excel 文件上限(MiB)",
+        "Largest Excel file read, MiB",
+    ),
+    key(
+        ("limits", "query_seconds"),
+        Kind::Number,
+        "60",
+        "单次查询时限(秒)",
+        "Deadline of one query, seconds",
+    ),
+    key(
+        ("limits", "worker_mib"),
+        Kind::Number,
+        "1024",
+        "单个沙箱进程的内存(MiB)",
+        "Memory of one sandbox process, MiB",
+    ),
+    key(
+        ("limits", "workers"),
+        Kind::Number,
+        "2",
+        "同时运行的沙箱进程数",
+        "Sandbox processes at a time",
+    ),
+    key(
+        ("limits", "upload_mib"),
+        Kind::Number,
+        "4096",
+        "单个上传文件上限(MiB)",
+        "Largest upload, MiB",
+    ),
+    key(
+        ("peers", "allow_private_addresses"),
+        Kind::Switch,
+        "false",
+        "是否允许连接内网或本机地址的节点",
+        "Whether peers may live at private or loopback addresses",
+    ),
+    key(
+        ("peers", "timeout_seconds"),
+        Kind::Number,
+        "30",
+        "请求其他节点的时限(秒)",
+        "Deadline of a request to a peer, seconds",
+    ),
 ];
 
 /// Where each value came from, by `section.key`.
@@ -138,7 +313,8 @@ pub fn gather(
         lay(&mut table, &mut origins, key, value, From::Env)?;
     }
     for (path, value) in flags {
-        let key = find(path).ok_or_else(|| ConfigError::unknown(path, From::Flag, nearest(path)))?;
+        let key =
+            find(path).ok_or_else(|| ConfigError::unknown(path, From::Flag, nearest(path)))?;
         lay(&mut table, &mut origins, key, value, From::Flag)?;
     }
     Ok((table, origins))
@@ -149,9 +325,16 @@ fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|it| it.section == section && it.name == name)
 }
 
-fn lay(table: &mut Table, origins: &mut Origins, key: &Key, text: &str, from: From) -> Result<(), ConfigError> {
+fn lay(
+    table: &mut Table,
+    origins: &mut Origins,
+    key: &Key,
+    text: &str,
+    from: From,
+) -> Result<(), ConfigError> {
     let path = key.path();
-    let value = value(key.kind, text.trim()).ok_or_else(|| ConfigError::shape(&path, text, from, key.example))?;
+    let value = value(key.kind, text.trim())
+        .ok_or_else(|| ConfigError::shape(&path, text, from, key.example))?;
     let section = table.entry(key.section).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         section.insert(key.name.to_owned(), value);
@@ -169,7 +352,9 @@ fn value(kind: Kind, text: &str) -> Option<Value> {
             "false" | "0" | "no" | "off" => false,
             _ => return None,
         }),
-        Kind::List => Value::Array(pieces(text, ',').map(|it| Value::String(it.to_owned())).collect()),
+        Kind::List => {
+            Value::Array(pieces(text, ',').map(|it| Value::String(it.to_owned())).collect())
+        }
         Kind::Custodians => Value::Array(pieces(text, ';').map(custodian).collect::<Option<_>>()?),
     })
 }
@@ -189,8 +374,13 @@ fn custodian(text: &str) -> Option<Value> {
 /// The known key closest to `path`, if it is close enough to be a slip of the hand.
 fn nearest(path: &str) -> Option<&'static Key> {
     let name = path.rsplit('.').next().unwrap_or(path);
-    let score = |it: &Key| distance(path, &it.path()).min(distance(name, it.name).saturating_add(1));
-    KEYS.iter().map(|it| (score(it), it)).min_by_key(|(score, _)| *score).filter(|(score, _)| *score <= MAX_SLIPS).map(|(_, it)| it)
+    let score =
+        |it: &Key| distance(path, &it.path()).min(distance(name, it.name).saturating_add(1));
+    KEYS.iter()
+        .map(|it| (score(it), it))
+        .min_by_key(|(score, _)| *score)
+        .filter(|(score, _)| *score <= MAX_SLIPS)
+        .map(|(_, it)| it)
 }
 
 /// More edits than this and the suggestion would be noise.

@@ -209,8 +209,11 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
         let text = match std::fs::metadata(&path) {
-            Ok(found) if found.len() > FILE_BYTES => return Err(ConfigError::unreadable(&path, "it is larger than 1 MiB")),
-            Ok(_) => std::fs::read_to_string(&path).map_err(|e| ConfigError::unreadable(&path, &e.to_string()))?,
+            Ok(found) if found.len() > FILE_BYTES => {
+                return Err(ConfigError::unreadable(&path, "it is larger than 1 MiB"));
+            }
+            Ok(_) => std::fs::read_to_string(&path)
+                .map_err(|e| ConfigError::unreadable(&path, &e.to_string()))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(ConfigError::unreadable(&path, &e.to_string())),
         };

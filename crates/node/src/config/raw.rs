@@ -113,7 +113,12 @@ impl Raw {
                 whole.insert(section.clone(), Value::Table(one));
                 if let Err(e) = Self::deserialize(Value::Table(whole)) {
                     let from = origins.get(&path).copied().unwrap_or(From::File);
-                    return Err(ConfigError::wrong_type(&path, &value.to_string(), from, e.message()));
+                    return Err(ConfigError::wrong_type(
+                        &path,
+                        &value.to_string(),
+                        from,
+                        e.message(),
+                    ));
                 }
             }
         }

@@ -24,8 +24,14 @@ fn defaults_are_safe_and_local() {
 #[test]
 fn flags_win_over_environment_over_file() {
     let text = format!("{BASE}[evidence]\ncheckpoint_ms = 100\n");
-    let ms = |env: &[(&str, &str)], flags: &[(&str, &str)]| parse(&text, env, flags).unwrap().evidence.interval.as_millis();
-    let env = [("TIDM_EVIDENCE_CHECKPOINT_MS", "200"), ("PATH", "x"), ("TIDM_PORT_8443_TCP", "tcp://10.0.0.1")];
+    let ms = |env: &[(&str, &str)], flags: &[(&str, &str)]| {
+        parse(&text, env, flags).unwrap().evidence.interval.as_millis()
+    };
+    let env = [
+        ("TIDM_EVIDENCE_CHECKPOINT_MS", "200"),
+        ("PATH", "x"),
+        ("TIDM_PORT_8443_TCP", "tcp://10.0.0.1"),
+    ];
     assert_eq!(ms(&[], &[]), 100);
     assert_eq!(ms(&env, &[]), 200);
     assert_eq!(ms(&env, &[("evidence.checkpoint_ms", "300")]), 300);
@@ -35,12 +41,18 @@ fn flags_win_over_environment_over_file() {
 fn lists_and_custodians_fit_in_variables() {
     let it = parse(
         BASE,
-        &[("TIDM_NODE_ROLES", "custodian, provider"), ("TIDM_EVIDENCE_CUSTODIANS", "a+1+k https://a.example; b+2+k https://b.example/")],
+        &[
+            ("TIDM_NODE_ROLES", "custodian, provider"),
+            ("TIDM_EVIDENCE_CUSTODIANS", "a+1+k https://a.example; b+2+k https://b.example/"),
+        ],
         &[],
     )
     .unwrap();
     assert_eq!(it.node.roles, [Role::Provider, Role::Custodian].into());
-    assert_eq!(it.evidence.custodians[1], Custodian { url: "https://b.example".into(), vkey: "b+2+k".into() });
+    assert_eq!(
+        it.evidence.custodians[1],
+        Custodian { url: "https://b.example".into(), vkey: "b+2+k".into() }
+    );
     assert_eq!(it.evidence.quorum, 2);
 }
 
@@ -59,18 +71,53 @@ fn refusals_name_key_reason_and_next_step() {
         ("", &[], &[("http.insecure_http", "false")], "http.tls_cert", "plain HTTP is not allowed"),
         ("", &[], &[("http.insecure_http", "maybe")], "http.insecure_http", "for example false"),
         ("", &[], &[("http.tls_cert", "c")], "http.tls_key", "come together"),
-        ("", &[], &[("http.tls_cert", "c"), ("http.tls_key", "k")], "http.insecure_http", "contradicts"),
-        ("", &[], &[("http.insecure_http", "0"), ("http.tls_cert", "c"), ("http.tls_key", "k"), ("http.listen", "0.0.0.0:1")], "http.public_url", "how others reach"),
+        (
+            "",
+            &[],
+            &[("http.tls_cert", "c"), ("http.tls_key", "k")],
+            "http.insecure_http",
+            "contradicts",
+        ),
+        (
+            "",
+            &[],
+            &[
+                ("http.insecure_http", "0"),
+                ("http.tls_cert", "c"),
+                ("http.tls_key", "k"),
+                ("http.listen", "0.0.0.0:1"),
+            ],
+            "http.public_url",
+            "how others reach",
+        ),
         ("", &[], &[("http.public_url", "http://example.com")], "http.public_url", "must be https"),
         ("", &[], &[("http.public_url", "https://a:b@example.com")], "http.public_url", "no user"),
         ("", &[("TIDM_NODE_ORG", " ")], &[], "node.org", "tidm init"),
-        ("", &[("TIDM_NODE_CREDIT_CODE", "91350100M000100Y44")], &[], "node.credit_code", "business licence"),
+        (
+            "",
+            &[("TIDM_NODE_CREDIT_CODE", "91350100M000100Y44")],
+            &[],
+            "node.credit_code",
+            "business licence",
+        ),
         ("", &[("TIDM_NODE_ROLES", "king")], &[], "node.roles", "one or more of provider"),
         ("", &[("TIDM_NODE_ROLES", ",")], &[], "node.roles", "needs a role"),
         ("", &[("TIDM_NODE_LANG", "fr")], &[], "node.lang", "zh or en"),
         ("", &[("TIDM_NODE_DID", "web:x")], &[], "node.did", "not a DID"),
-        ("[store]\nurl = \"mysql://root:secret@h/d\"", &[], &[], "store.url", "SQLite and PostgreSQL"),
-        ("[objects]\nendpoint = \"https://s3\"", &[], &[], "objects.endpoint", "without objects.bucket"),
+        (
+            "[store]\nurl = \"mysql://root:secret@h/d\"",
+            &[],
+            &[],
+            "store.url",
+            "SQLite and PostgreSQL",
+        ),
+        (
+            "[objects]\nendpoint = \"https://s3\"",
+            &[],
+            &[],
+            "objects.endpoint",
+            "without objects.bucket",
+        ),
         ("[objects]\nbucket = \"b\"", &[], &[], "objects.endpoint", "needed"),
         ("[objects]\nbucket = \"b\"\ndir = \"d\"", &[], &[], "objects.dir", "contradicts"),
         ("[space]\nmembers = \"https://m.example/l.json\"", &[], &[], "space.members", "operator"),
@@ -78,8 +125,20 @@ fn refusals_name_key_reason_and_next_step() {
         ("[evidence]\norigin = \"https://x\"", &[], &[], "evidence.origin", "no scheme"),
         ("[evidence]\ncheckpoint_ms = 1", &[], &[], "evidence.checkpoint_ms", "from 50 to 60000"),
         ("[evidence]\ncheckpoint_ms = \"soon\"", &[], &[], "evidence.checkpoint_ms", "wrong type"),
-        ("[evidence]\ncustodians = [{ url = \"https://x\" }]", &[], &[], "evidence.custodians", "vkey"),
-        ("[evidence]\ncustodians = [{ url = \"https://x\", vkey = \"v\" }]", &[], &[], "evidence.custodians", "verifier key"),
+        (
+            "[evidence]\ncustodians = [{ url = \"https://x\" }]",
+            &[],
+            &[],
+            "evidence.custodians",
+            "vkey",
+        ),
+        (
+            "[evidence]\ncustodians = [{ url = \"https://x\", vkey = \"v\" }]",
+            &[],
+            &[],
+            "evidence.custodians",
+            "verifier key",
+        ),
         ("[limits]\nworkers = 0", &[], &[], "limits.workers", "from 1 to 256"),
         ("[limits]\nworkers = 18446744073709551615", &[], &[], "tidm.toml", "TOML"),
         ("not toml", &[], &[], "tidm.toml", "not valid TOML"),

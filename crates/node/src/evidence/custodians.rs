@@ -56,7 +56,9 @@ pub enum CustodianError {
     #[error("{who} answered something else than its cosignature of our checkpoint")]
     Nonsense { who: String },
     /// Somebody signed more entries with our key than we have: restored from an old backup?
-    #[error("{who} has seen {seen} entries of our log, we have {have}: stop and restore a newer copy")]
+    #[error(
+        "{who} has seen {seen} entries of our log, we have {have}: stop and restore a newer copy"
+    )]
     Ahead { who: String, seen: u64, have: u64 },
     #[error("no consistency proof from {old} entries: {why}")]
     Proof { old: u64, why: String },
@@ -90,16 +92,20 @@ impl Custodian {
         for _ in 0..WITNESS_TRIES {
             let request = request((*known).min(size), tiles, checkpoint, log).await?;
             let url = format!("{}/add-checkpoint", self.url);
-            let answer = self.answer(http.post(url, request.to_string().into_bytes()), WITNESS_LIMIT).await?;
+            let answer = self
+                .answer(http.post(url, request.to_string().into_bytes()), WITNESS_LIMIT)
+                .await?;
             match answer.status {
                 200 => {
-                    let lines = witness::parse_cosignatures(&answer.body, checkpoint, [&self.key]).map_err(|_| nonsense())?;
+                    let lines = witness::parse_cosignatures(&answer.body, checkpoint, [&self.key])
+                        .map_err(|_| nonsense())?;
                     let (_, line) = lines.into_iter().next().ok_or_else(nonsense)?;
                     *known = size;
                     return Ok(line);
                 }
                 409 => {
-                    let seen = witness::parse_conflict(&answer.media_type, &answer.body).map_err(|_| nonsense())?;
+                    let seen = witness::parse_conflict(&answer.media_type, &answer.body)
+                        .map_err(|_| nonsense())?;
                     if seen > size {
                         return Err(CustodianError::Ahead { who: self.who(), seen, have: size });
                     }
@@ -116,7 +122,12 @@ impl Custodian {
     }
 
     /// The last head of the log `origin` that this custodian cosigned, its cosignature verified.
-    pub async fn seen(&self, http: &dyn Http, origin: &str, limit: Duration) -> Result<Seen, CustodianError> {
+    pub async fn seen(
+        &self,
+        http: &dyn Http,
+        origin: &str,
+        limit: Duration,
+    ) -> Result<Seen, CustodianError> {
         let nonsense = || CustodianError::Nonsense { who: self.who() };
         let url = format!("{}/{}", self.url, witness::monitor_path(origin));
         let answer = self.answer(http.get(url), limit).await?;
@@ -158,7 +169,9 @@ async fn request(
 ) -> Result<AddCheckpoint, CustodianError> {
     let source = TileReader::new(checkpoint.checkpoint().size(), Source(tiles.clone()));
     let (checkpoint, log) = (checkpoint.clone(), log.clone());
-    let made = tokio::task::spawn_blocking(move || AddCheckpoint::build(old, &checkpoint, &log, &source)).await;
+    let made =
+        tokio::task::spawn_blocking(move || AddCheckpoint::build(old, &checkpoint, &log, &source))
+            .await;
     let failed = |why: String| CustodianError::Proof { old, why };
     made.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
 }

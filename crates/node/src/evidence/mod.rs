@@ -28,6 +28,5 @@ pub mod start;
 pub mod tiles;
 pub mod witness;
 
-
 #[cfg(test)]
 mod tests;

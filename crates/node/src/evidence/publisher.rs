@@ -62,7 +62,10 @@ impl Publisher {
     ) -> Self {
         let durable = sequencer.durable();
         let progress = Progress { durable: *durable.borrow(), signed: 0, witnessed: 0 };
-        let watchers: Vec<_> = custodians.into_iter().map(|custodian| Watcher { custodian, known: 0, signed: false }).collect();
+        let watchers: Vec<_> = custodians
+            .into_iter()
+            .map(|custodian| Watcher { custodian, known: 0, signed: false })
+            .collect();
         Self {
             tiles: sequencer.tiles(),
             durable,
@@ -81,7 +84,11 @@ impl Publisher {
     }
 
     /// Publishes every `interval` until `stop` is true or all its senders are gone.
-    pub async fn run(mut self, interval: Duration, mut stop: watch::Receiver<bool>) -> Result<(), PublishError> {
+    pub async fn run(
+        mut self,
+        interval: Duration,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), PublishError> {
         let mut clock = tokio::time::interval(interval);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -95,7 +102,9 @@ impl Publisher {
             match self.once().await {
                 Ok(_) => {}
                 Err(error @ PublishError::Behind(_)) => return Err(error),
-                Err(error) => tracing::warn!(%error, "the checkpoint could not be published; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "the checkpoint could not be published; trying again")
+                }
             }
         }
     }
@@ -108,7 +117,8 @@ impl Publisher {
             Some(it) => it,
             None => {
                 self.watchers.iter_mut().for_each(|it| it.signed = false);
-                Checkpoint::new(self.signer.verifier().name(), row.size, row.root)?.sign(&self.signer)?
+                Checkpoint::new(self.signer.verifier().name(), row.size, row.root)?
+                    .sign(&self.signer)?
             }
         };
         let added = self.ask(&mut checkpoint).await?;
@@ -117,8 +127,14 @@ impl Publisher {
         let reached = cosigned >= self.quorum;
         if reached && (fresh || added) {
             let (tiles, text) = (self.tiles.clone(), checkpoint.to_string().into_bytes());
-            let put = tokio::task::spawn_blocking(move || tiles.put_all(&[(CHECKPOINT.to_owned(), text)]));
-            if let Err(error) = put.await.map_err(|_| PublishError::Thread).and_then(|it| it.map_err(PublishError::from)) {
+            let put = tokio::task::spawn_blocking(move || {
+                tiles.put_all(&[(CHECKPOINT.to_owned(), text)])
+            });
+            if let Err(error) = put
+                .await
+                .map_err(|_| PublishError::Thread)
+                .and_then(|it| it.map_err(PublishError::from))
+            {
                 // Sign and publish again next time.
                 self.current = None;
                 return Err(error);
@@ -149,7 +165,9 @@ impl Publisher {
                     checkpoint.add(line).map_err(CheckpointError::from)?;
                     added = true;
                 }
-                Err(error @ CustodianError::Ahead { .. }) => return Err(PublishError::Behind(error)),
+                Err(error @ CustodianError::Ahead { .. }) => {
+                    return Err(PublishError::Behind(error));
+                }
                 Err(error) => {
                     metrics::counter!("tidm_evidence_custodian_failures_total").increment(1);
                     tracing::warn!(%error, "no cosignature");

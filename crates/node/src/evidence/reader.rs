@@ -59,7 +59,8 @@ impl Reader {
         let path = TilePath::parse(path).map_err(|_| ReadError::Absent)?;
         self.blocking(move |it| {
             let published = head(it)?.checkpoint().size();
-            let there = TilePath::in_tree(path.kind(), path.index(), published).ok_or(ReadError::Absent)?;
+            let there =
+                TilePath::in_tree(path.kind(), path.index(), published).ok_or(ReadError::Absent)?;
             if path.width() > there.width() {
                 return Err(ReadError::Absent);
             }

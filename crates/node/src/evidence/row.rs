@@ -59,14 +59,19 @@ impl FileRow {
 
     fn read(&self) -> io::Result<Option<Row>> {
         match fs::read(&self.path) {
-            Ok(bytes) => parse(&bytes).map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is damaged")),
+            Ok(bytes) => parse(&bytes)
+                .map(Some)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is damaged")),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
     }
 
     fn write(&self, row: Row) -> io::Result<()> {
-        replace(&self.path, format!("{}\n{}\n{}\n", row.size, row.root.to_base64(), row.fence).as_bytes())
+        replace(
+            &self.path,
+            format!("{}\n{}\n{}\n", row.size, row.root.to_base64(), row.fence).as_bytes(),
+        )
     }
 
     fn named(&self, error: &io::Error) -> RowError {
@@ -101,7 +106,11 @@ pub fn parse(bytes: &[u8]) -> Option<Row> {
     let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
     let mut lines = text.split('\n');
     let (size, root, fence) = (lines.next()?, lines.next()?, lines.next()?);
-    let row = Row { size: size.parse().ok()?, root: Hash::from_base64(root)?, fence: fence.parse().ok()? };
+    let row = Row {
+        size: size.parse().ok()?,
+        root: Hash::from_base64(root)?,
+        fence: fence.parse().ok()?,
+    };
     lines.next().is_none().then_some(row)
 }
 
@@ -136,7 +145,8 @@ mod tests {
         assert!(it.compare_and_set(Some(row(0, 1)), row(5, 2), &[]).await.unwrap());
         assert!(!it.compare_and_set(Some(row(0, 1)), row(6, 1), &[]).await.unwrap());
         assert_eq!(it.load().await.unwrap(), Some(row(5, 2)));
-        for bad in ["", "1", "1\n2\n3\n", "5\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n2\n\n"] {
+        for bad in ["", "1", "1\n2\n3\n", "5\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n2\n\n"]
+        {
             fs::write(dir.path().join("row"), bad).unwrap();
             assert!(it.load().await.is_err(), "{bad:?}");
         }

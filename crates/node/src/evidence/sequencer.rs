@@ -28,7 +28,9 @@ pub enum AppendError {
     #[error("at most {BATCH_ENTRIES} entries or {BATCH_BYTES} bytes can be appended at once")]
     TooMany,
     /// Maybe appended. Look for the entries' leaf hashes before appending them again.
-    #[error("the log could not be written ({0}); whether the entries are in it will be known after a reload")]
+    #[error(
+        "the log could not be written ({0}); whether the entries are in it will be known after a reload"
+    )]
     Uncertain(String),
     /// Another sequencer took over; this one is finished. Nothing was appended.
     #[error("another replica is the sequencer now")]
@@ -43,9 +45,13 @@ pub enum AppendError {
 pub enum OpenError {
     #[error(transparent)]
     Row(#[from] RowError),
-    #[error("the log's files do not fit its checkpoint: {0}; restore them, or rebuild them from the entry bundles")]
+    #[error(
+        "the log's files do not fit its checkpoint: {0}; restore them, or rebuild them from the entry bundles"
+    )]
     Tiles(#[from] LoadError),
-    #[error("the log's files give the root {found} at {size} entries, the checkpoint row says {expected}: restore a newer copy of the files")]
+    #[error(
+        "the log's files give the root {found} at {size} entries, the checkpoint row says {expected}: restore a newer copy of the files"
+    )]
     Root { size: u64, found: Hash, expected: Hash },
     #[error("another sequencer opened the log at the same moment; try again")]
     Race,
@@ -83,9 +89,13 @@ impl Sequencer {
     ///
     /// Refuses when the files are behind or beside the row. Whether the row itself is behind what
     /// custodians saw is asked before ([`super::start`]).
-    pub async fn open(tiles: Arc<dyn Tiles>, row: Arc<dyn CheckpointRow>) -> Result<Self, OpenError> {
+    pub async fn open(
+        tiles: Arc<dyn Tiles>,
+        row: Arc<dyn CheckpointRow>,
+    ) -> Result<Self, OpenError> {
         let found = row.load().await?;
-        let (size, root, fence) = found.map_or((0, EMPTY_ROOT, 0), |it| (it.size, it.root, it.fence));
+        let (size, root, fence) =
+            found.map_or((0, EMPTY_ROOT, 0), |it| (it.size, it.root, it.fence));
         let mine = Row { size, root, fence: fence.saturating_add(1) };
         let edge = load(&tiles, mine).await?;
         if !row.compare_and_set(found, mine, &[]).await? {
@@ -102,7 +112,9 @@ impl Sequencer {
     ///
     /// At most [`BATCH_ENTRIES`] and [`BATCH_BYTES`] a call; callers wait when the queue is full.
     pub async fn append(&self, entries: Vec<Vec<u8>>) -> Result<Range<u64>, AppendError> {
-        if let Some((position, it)) = entries.iter().enumerate().find(|(_, it)| it.len() > MAX_ENTRY_BYTES) {
+        if let Some((position, it)) =
+            entries.iter().enumerate().find(|(_, it)| it.len() > MAX_ENTRY_BYTES)
+        {
             return Err(AppendError::TooLong { position, bytes: it.len() });
         }
         let bytes = entries.iter().map(Vec::len).sum();
@@ -142,9 +154,12 @@ impl Writer {
             let entries = batch.iter().map(|it| it.entries.len()).sum::<usize>();
             let started = std::time::Instant::now();
             let done = self.commit(batch).await;
-            metrics::histogram!("tidm_evidence_commit_seconds").record(started.elapsed().as_secs_f64());
+            metrics::histogram!("tidm_evidence_commit_seconds")
+                .record(started.elapsed().as_secs_f64());
             match done {
-                Ok(()) => metrics::counter!("tidm_evidence_entries_total").increment(entries as u64),
+                Ok(()) => {
+                    metrics::counter!("tidm_evidence_entries_total").increment(entries as u64)
+                }
                 Err(AppendError::Superseded) => {
                     tracing::info!("another replica writes the evidence log now");
                     return;
@@ -187,13 +202,17 @@ impl Writer {
         let tiles = self.tiles.clone();
         let planned = tokio::task::spawn_blocking(move || {
             let leaves: Vec<Hash> = entries.iter().map(|it| leaf_hash(it)).collect();
-            let (edge, writes) = append_plan(&edge, &entries).map_err(|e| TilesError(e.to_string()))?;
-            let full: Vec<_> = writes.iter().map(|(path, _)| *path).filter(|it| it.is_full()).collect();
-            let files: Vec<_> = writes.into_iter().map(|(path, bytes)| (path.to_string(), bytes)).collect();
+            let (edge, writes) =
+                append_plan(&edge, &entries).map_err(|e| TilesError(e.to_string()))?;
+            let full: Vec<_> =
+                writes.iter().map(|(path, _)| *path).filter(|it| it.is_full()).collect();
+            let files: Vec<_> =
+                writes.into_iter().map(|(path, bytes)| (path.to_string(), bytes)).collect();
             tiles.put_all(&files)?;
             Ok::<_, TilesError>((edge, leaves, full))
         });
-        let (edge, leaves, full) = planned.await.map_err(|e| uncertain(&e))?.map_err(|e| uncertain(&e))?;
+        let (edge, leaves, full) =
+            planned.await.map_err(|e| uncertain(&e))?.map_err(|e| uncertain(&e))?;
         let next = Row { size: edge.size(), root: edge.root(), fence: self.at.fence };
         match self.row.compare_and_set(Some(self.at), next, &leaves).await {
             Ok(true) => {}

@@ -16,7 +16,13 @@ use super::row::Row;
 use super::tiles::{Source, Tiles};
 
 /// Asks every custodian for the last head of `origin` it cosigned and decides about `row`.
-pub async fn check(row: Row, origin: &str, custodians: &[Custodian], http: &dyn Http, tiles: &Arc<dyn Tiles>) -> Start {
+pub async fn check(
+    row: Row,
+    origin: &str,
+    custodians: &[Custodian],
+    http: &dyn Http,
+    tiles: &Arc<dyn Tiles>,
+) -> Start {
     let asked = custodians.iter().map(async |it| {
         let seen = it.seen(http, origin, START_LIMIT).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "a custodian did not say what it saw of our log");
@@ -26,6 +32,7 @@ pub async fn check(row: Row, origin: &str, custodians: &[Custodian], http: &dyn 
     });
     let seen = join_all(asked).await;
     let source = TileReader::new(row.size, Source(tiles.clone()));
-    let decided = tokio::task::spawn_blocking(move || state::start((row.size, row.root), &seen, &source));
+    let decided =
+        tokio::task::spawn_blocking(move || state::start((row.size, row.root), &seen, &source));
     decided.await.unwrap_or_else(|error| Start::Damaged { why: error.to_string() })
 }

@@ -93,7 +93,12 @@ impl CheckpointRow for FaultyRow {
         async { Ok(*self.row.lock().unwrap()) }.boxed()
     }
 
-    fn compare_and_set<'a>(&'a self, expected: Option<Row>, next: Row, leaves: &'a [Hash]) -> BoxFuture<'a, Result<bool, RowError>> {
+    fn compare_and_set<'a>(
+        &'a self,
+        expected: Option<Row>,
+        next: Row,
+        leaves: &'a [Hash],
+    ) -> BoxFuture<'a, Result<bool, RowError>> {
         async move {
             let how = self.plan.next();
             if matches!(how, Some(Break::Before | Break::Half)) {
@@ -123,7 +128,11 @@ impl World {
         let plan = Arc::new(Plan { at: Mutex::new(at), writes: AtomicUsize::new(0) });
         Self {
             tiles: Arc::new(FaultyTiles { plan: plan.clone(), files: Mutex::default() }),
-            row: Arc::new(FaultyRow { plan: plan.clone(), row: Mutex::default(), leaves: Mutex::default() }),
+            row: Arc::new(FaultyRow {
+                plan: plan.clone(),
+                row: Mutex::default(),
+                leaves: Mutex::default(),
+            }),
             plan,
         }
     }
@@ -141,7 +150,8 @@ impl World {
         let truth = self.row.leaves.lock().unwrap();
         assert_eq!(truth.len() as u64, row.size, "{context}");
         for (index, leaf) in (0..).zip(truth.iter()) {
-            let entry = reader.entry(index).unwrap().unwrap_or_else(|| panic!("{context}: entry {index}"));
+            let entry =
+                reader.entry(index).unwrap().unwrap_or_else(|| panic!("{context}: entry {index}"));
             assert_eq!(leaf_hash(&entry), *leaf, "{context}: entry {index}");
         }
     }
@@ -169,16 +179,21 @@ async fn a_failure_at_every_write_loses_nothing_answered() {
                 }
                 world.audit(&context);
             }
-            let reader = tile::TileReader::new(world.row.row.lock().unwrap().unwrap().size, Source(world.tiles.clone()));
+            let reader = tile::TileReader::new(
+                world.row.row.lock().unwrap().unwrap().size,
+                Source(world.tiles.clone()),
+            );
             for (index, entry) in &answered {
                 assert_eq!(reader.entry(*index).unwrap().as_ref(), Some(entry), "{context}");
             }
+            let planned = world.plan.writes.load(Ordering::SeqCst) > k;
+            *world.plan.at.lock().unwrap() = None;
             // And after a restart of the process as well.
             drop(log);
             let again = world.open().await.unwrap_or_else(|e| panic!("{context}: {e}"));
             again.append(entries(0..2)).await.unwrap();
             world.audit(&context);
-            if world.plan.writes.load(Ordering::SeqCst) <= k {
+            if !planned {
                 assert!(k > 10, "the plan was never carried out");
                 break;
             }
@@ -215,8 +230,14 @@ async fn many_callers_share_commits_and_get_their_own_ranges() {
         }
     }
     assert!(world.plan.writes.load(Ordering::SeqCst) < 200, "each caller had a commit of its own");
-    assert!(matches!(log.append(vec![vec![0; 65_536]]).await, Err(AppendError::TooLong { position: 0, .. })));
-    assert!(matches!(log.append(vec![vec![]; limits::BATCH_ENTRIES + 1]).await, Err(AppendError::TooMany)));
+    assert!(matches!(
+        log.append(vec![vec![0; 65_536]]).await,
+        Err(AppendError::TooLong { position: 0, .. })
+    ));
+    assert!(matches!(
+        log.append(vec![vec![]; limits::BATCH_ENTRIES + 1]).await,
+        Err(AppendError::TooMany)
+    ));
 }
 
 #[tokio::test]
@@ -306,9 +327,12 @@ fn space(dir: &std::path::Path) -> (Arc<Space>, Vec<Custodian>) {
     let mut custodians = Vec::new();
     for (name, seed) in [("inside.example", 1), ("outside.example", 2)] {
         let signer = NoteSigner::cosigner(&format!("{name}/witness"), &[seed; 32]).unwrap();
-        custodians.push(Custodian::new(&format!("https://{name}/"), &signer.verifier().to_string()).unwrap());
+        custodians.push(
+            Custodian::new(&format!("https://{name}/"), &signer.verifier().to_string()).unwrap(),
+        );
         let log = signer_key();
-        witnesses.insert(name.to_owned(), Witness::open(&dir.join(name), signer, vec![log]).unwrap());
+        witnesses
+            .insert(name.to_owned(), Witness::open(&dir.join(name), signer, vec![log]).unwrap());
     }
     (Arc::new(Space { witnesses, down: Mutex::default() }), custodians)
 }
@@ -384,7 +408,11 @@ async fn a_node_behind_its_own_witnessed_head_does_not_start() {
     let world = World::new(None);
     let log = world.open().await.unwrap();
     log.append(entries(0..10)).await.unwrap();
-    let old = (world.tiles.files.lock().unwrap().clone(), *world.row.row.lock().unwrap(), world.row.leaves.lock().unwrap().clone());
+    let old = (
+        world.tiles.files.lock().unwrap().clone(),
+        *world.row.row.lock().unwrap(),
+        world.row.leaves.lock().unwrap().clone(),
+    );
     log.append(entries(10..20)).await.unwrap();
     let mut publisher = Publisher::new(&log, signer(), custodians.clone(), 1, space.clone());
     publisher.once().await.unwrap();
@@ -408,7 +436,10 @@ async fn a_node_behind_its_own_witnessed_head_does_not_start() {
     let log = world.open().await.unwrap();
     let mut publisher = Publisher::new(&log, signer(), custodians.clone(), 1, space.clone());
     log.append(entries(50..55)).await.unwrap();
-    assert!(matches!(publisher.once().await, Err(PublishError::Behind(CustodianError::Ahead { seen: 20, have: 15, .. }))));
+    assert!(matches!(
+        publisher.once().await,
+        Err(PublishError::Behind(CustodianError::Ahead { seen: 20, have: 15, .. }))
+    ));
     log.append(entries(55..60)).await.unwrap();
     let before = world.tiles.get("checkpoint").unwrap();
     assert_eq!(publisher.once().await.unwrap().witnessed, 0);
@@ -426,12 +457,18 @@ fn a_witness_forgets_nothing_and_refuses_nonsense() {
     let head = |size: u64| {
         let mut edge = tile::Edge::new();
         edge.append(&entries(0..size)).unwrap();
-        tidm_ledger::checkpoint::Checkpoint::new(ORIGIN, size, edge.root()).unwrap().sign(&signer()).unwrap()
+        tidm_ledger::checkpoint::Checkpoint::new(ORIGIN, size, edge.root())
+            .unwrap()
+            .sign(&signer())
+            .unwrap()
     };
     let ask = |text: String| open().add_checkpoint(text.as_bytes(), 1_700_000_000).unwrap();
     assert_eq!(ask(format!("old 0\n\n{}", head(5))).status, 200);
     let conflict = ask(format!("old 0\n\n{}", head(6)));
-    assert_eq!((conflict.status, conflict.media_type.as_str(), &*conflict.body), (409, "text/x.tlog.size", &b"5\n"[..]));
+    assert_eq!(
+        (conflict.status, conflict.media_type.as_str(), &*conflict.body),
+        (409, "text/x.tlog.size", &b"5\n"[..])
+    );
     assert_eq!(ask(format!("old 5\n\n{}", head(5))).status, 200);
     assert_eq!(ask(format!("old 5\n\n{}", head(6))).status, 422);
     assert_eq!(ask(format!("old 7\n\n{}", head(6))).status, 400);
@@ -449,10 +486,16 @@ fn a_witness_forgets_nothing_and_refuses_nonsense() {
 /// Group commit on this disk. Prints what the durable figures rest on; fails only if far off.
 #[tokio::test(flavor = "multi_thread")]
 async fn throughput_of_durable_appends() {
-    let dir = tempfile::tempdir_in(std::env::var("TIDM_TEST_BENCH_DIR").unwrap_or_else(|_| "/tmp".into())).unwrap();
-    let seconds: u64 = std::env::var("TIDM_TEST_BENCH_SECONDS").ok().and_then(|it| it.parse().ok()).unwrap_or(1);
+    let dir = tempfile::tempdir_in(
+        std::env::var("TIDM_TEST_BENCH_DIR").unwrap_or_else(|_| "/tmp".into()),
+    )
+    .unwrap();
+    let seconds: u64 =
+        std::env::var("TIDM_TEST_BENCH_SECONDS").ok().and_then(|it| it.parse().ok()).unwrap_or(1);
+    println!("fdatasync of 512 KiB: {}", fdatasync(dir.path()));
     let tiles: Arc<dyn Tiles> = Arc::new(Directory::open(&dir.path().join("log")).unwrap());
-    let log = Sequencer::open(tiles, Arc::new(FileRow::new(&dir.path().join("row")))).await.unwrap();
+    let log =
+        Sequencer::open(tiles, Arc::new(FileRow::new(&dir.path().join("row")))).await.unwrap();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
     let callers = (0..64).map(|_| {
         let log = log.clone();
@@ -466,11 +509,33 @@ async fn throughput_of_durable_appends() {
             times
         })
     });
-    let mut times: Vec<_> = futures::future::join_all(callers).await.into_iter().flat_map(Result::unwrap).collect();
+    let mut times: Vec<_> =
+        futures::future::join_all(callers).await.into_iter().flat_map(Result::unwrap).collect();
     times.sort();
     let facts = times.len() * 16;
     let at = |q: usize| times[(times.len() - 1) * q / 100];
-    println!("64 callers, 16 × 512 B a call: {} facts/s, ack p50 {:?}, p99 {:?}", facts as u64 / seconds, at(50), at(99));
+    println!(
+        "64 callers, 16 × 512 B a call: {} facts/s, ack p50 {:?}, p99 {:?}",
+        facts as u64 / seconds,
+        at(50),
+        at(99)
+    );
     let head = *log.durable().borrow();
     assert_eq!(head.size, facts as u64);
+}
+
+/// What one durable write costs here: all figures above rest on it.
+fn fdatasync(dir: &std::path::Path) -> String {
+    use std::io::Write;
+    let mut file = std::fs::File::create(dir.join("probe")).unwrap();
+    let mut times: Vec<_> = (0..50)
+        .map(|_| {
+            let started = std::time::Instant::now();
+            file.write_all(&[1; 512 << 10]).unwrap();
+            file.sync_data().unwrap();
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    format!("p50 {:?}, p99 {:?}", times[25], times[49])
 }

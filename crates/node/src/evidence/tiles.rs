@@ -47,8 +47,5 @@ impl TileSource for Source {
     }
 }
 
-
-
-
 #[cfg(test)]
 mod tests;

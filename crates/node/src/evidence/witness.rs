@@ -48,7 +48,11 @@ struct Log {
 
 impl Witness {
     /// Watches the logs of `keys` (each key's name is its log's origin), with state in `dir`.
-    pub fn open(dir: &Path, signer: NoteSigner, keys: Vec<VerifierKey>) -> Result<Self, WitnessError> {
+    pub fn open(
+        dir: &Path,
+        signer: NoteSigner,
+        keys: Vec<VerifierKey>,
+    ) -> Result<Self, WitnessError> {
         if keys.len() > WITNESSED_LOGS {
             return Err(WitnessError::TooMany);
         }
@@ -86,10 +90,16 @@ impl Witness {
             }),
             witness::Answer::Unprocessable => {
                 // May be the proof of a fork: worth keeping in the log of this node.
-                tracing::warn!(origin, size = request.checkpoint.checkpoint().size(), "a head that does not extend the last one");
+                tracing::warn!(
+                    origin,
+                    size = request.checkpoint.checkpoint().size(),
+                    "a head that does not extend the last one"
+                );
                 Ok(plain(422))
             }
-            witness::Answer::Forbidden | witness::Answer::NotFound | witness::Answer::BadRequest => Ok(plain(said.status())),
+            witness::Answer::Forbidden
+            | witness::Answer::NotFound
+            | witness::Answer::BadRequest => Ok(plain(said.status())),
         }
     }
 
@@ -122,7 +132,12 @@ impl Witness {
         if head.origin() == origin { Ok(Some((head.size(), head.root()))) } else { Err(damaged()) }
     }
 
-    fn persist(&self, origin: &str, checkpoint: &SignedCheckpoint, lines: &str) -> Result<(), WitnessError> {
+    fn persist(
+        &self,
+        origin: &str,
+        checkpoint: &SignedCheckpoint,
+        lines: &str,
+    ) -> Result<(), WitnessError> {
         let log = self.logs.get(origin).map(|it| it.entry.keys.as_slice()).unwrap_or_default();
         let mut head = checkpoint.clone();
         if let Some(key) = log.iter().find(|key| checkpoint.verify(key).is_ok()) {

@@ -74,7 +74,11 @@ impl Directory {
         let fresh = SIGNING.iter().all(|(name, ..)| !dir.join(name).exists());
         if passphrase.is_some() && fresh && !cost.exists() {
             let salt = random()?;
-            let it = Cost { salt: STANDARD.encode(salt.expose()), memory_kib: MEMORY_KIB, passes: PASSES };
+            let it = Cost {
+                salt: STANDARD.encode(salt.expose()),
+                memory_kib: MEMORY_KIB,
+                passes: PASSES,
+            };
             let text = serde_json::to_vec(&it).map_err(|_| KeyError::Passphrase)?;
             file::create(&cost, &text)?;
             files.push(cost);
@@ -83,7 +87,8 @@ impl Directory {
         for (name, purpose, kind) in SIGNING {
             let path = dir.join(name);
             if file::read(&path, purpose, master.as_ref())?.is_none() {
-                let text = file::encode(purpose, &generate(kind)?.to_secret_bytes(), master.as_ref())?;
+                let text =
+                    file::encode(purpose, &generate(kind)?.to_secret_bytes(), master.as_ref())?;
                 if file::create(&path, text.expose())? {
                     files.push(path);
                 }
@@ -100,8 +105,10 @@ impl Directory {
         let master = master(dir, passphrase)?;
         let signing = |(name, purpose, kind): (&str, _, _)| {
             let path = dir.join(name);
-            let bytes = file::read(&path, purpose, master.as_ref())?.ok_or_else(|| KeyError::Missing(path.clone()))?;
-            SigningKey::from_secret_bytes(kind, bytes.expose()).map_err(|_| KeyError::Malformed(path))
+            let bytes = file::read(&path, purpose, master.as_ref())?
+                .ok_or_else(|| KeyError::Missing(path.clone()))?;
+            SigningKey::from_secret_bytes(kind, bytes.expose())
+                .map_err(|_| KeyError::Malformed(path))
         };
         let [identity, log, witness] = SIGNING.map(signing);
         Ok(Self { dir: dir.to_owned(), identity: identity?, log: log?, witness: witness?, master })
@@ -109,7 +116,11 @@ impl Directory {
 
     fn path(&self, contract: &Id, ending: &str) -> PathBuf {
         // A peer chooses the id: hashed, it is a harmless file name of fixed length.
-        let name: String = sha256(contract.as_str().as_bytes()).as_bytes().iter().map(|it| format!("{it:02x}")).collect();
+        let name: String = sha256(contract.as_str().as_bytes())
+            .as_bytes()
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect();
         self.dir.join("contracts").join(format!("{name}.{ending}"))
     }
 
@@ -185,12 +196,19 @@ impl Keys for Directory {
 }
 
 fn make_dir(dir: &Path) -> Result<(), KeyError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| KeyError::Io(dir.to_owned(), e))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| KeyError::Io(dir.to_owned(), e))?;
     file::guard(dir)
 }
 
 /// The master key, if the directory is sealed. Derived once per start.
-fn master(dir: &Path, passphrase: Option<&Secret<String>>) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
+fn master(
+    dir: &Path,
+    passphrase: Option<&Secret<String>>,
+) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
     let path = dir.join("passphrase.json");
     let malformed = || KeyError::Malformed(path.clone());
     let (text, passphrase) = match (file::contents(&path)?, passphrase) {
@@ -206,7 +224,11 @@ fn master(dir: &Path, passphrase: Option<&Secret<String>>) -> Result<Option<Secr
     let salt = STANDARD.decode(&cost.salt).map_err(|_| malformed())?;
     let params = Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| malformed())?;
     let mut key = [0; 32];
-    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(passphrase.expose().as_bytes(), &salt, &mut key);
+    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
+        passphrase.expose().as_bytes(),
+        &salt,
+        &mut key,
+    );
     let secret = Secret::new(key);
     zeroize::Zeroize::zeroize(&mut key);
     done.map(|()| Some(secret)).map_err(|_| malformed())

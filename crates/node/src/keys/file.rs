@@ -47,24 +47,39 @@ impl Drop for Record {
 }
 
 /// Text of the file that keeps `key`, sealed when there is a `master`.
-pub(super) fn encode(purpose: Purpose<'_>, key: &Secret<[u8; 32]>, master: Option<&Secret<[u8; 32]>>) -> Result<Secret<Vec<u8>>, KeyError> {
+pub(super) fn encode(
+    purpose: Purpose<'_>,
+    key: &Secret<[u8; 32]>,
+    master: Option<&Secret<[u8; 32]>>,
+) -> Result<Secret<Vec<u8>>, KeyError> {
     let (nonce, key) = match master {
         None => (None, STANDARD.encode(key.expose())),
         Some(master) => {
             let mut nonce = [0; aead::NONCE_BYTES];
             getrandom::fill(&mut nonce).map_err(|_| KeyError::Randomness)?;
-            let sealed = aead::seal(master, nonce, &associated(purpose), key.expose()).map_err(|_| KeyError::Passphrase)?;
+            let sealed = aead::seal(master, nonce, &associated(purpose), key.expose())
+                .map_err(|_| KeyError::Passphrase)?;
             (Some(STANDARD.encode(nonce)), STANDARD.encode(sealed))
         }
     };
-    let record = Record { version: VERSION, kind: purpose.kind.to_owned(), id: purpose.id.to_owned(), nonce, key };
+    let record = Record {
+        version: VERSION,
+        kind: purpose.kind.to_owned(),
+        id: purpose.id.to_owned(),
+        nonce,
+        key,
+    };
     let mut text = serde_json::to_vec(&record).map_err(|_| KeyError::Passphrase)?;
     text.push(b'\n');
     Ok(Secret::new(text))
 }
 
 /// Reads the key of `purpose` back. `None`: the file is not there.
-pub(super) fn read(path: &Path, purpose: Purpose<'_>, master: Option<&Secret<[u8; 32]>>) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
+pub(super) fn read(
+    path: &Path,
+    purpose: Purpose<'_>,
+    master: Option<&Secret<[u8; 32]>>,
+) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
     let Some(text) = contents(path)? else { return Ok(None) };
     let malformed = || KeyError::Malformed(path.to_owned());
     let record: Record = serde_json::from_slice(text.expose()).map_err(|_| malformed())?;
@@ -75,8 +90,13 @@ pub(super) fn read(path: &Path, purpose: Purpose<'_>, master: Option<&Secret<[u8
     let plain = match (&record.nonce, master) {
         (None, None) => bytes,
         (Some(nonce), Some(master)) => {
-            let nonce = STANDARD.decode(nonce).ok().and_then(|it| it.try_into().ok()).ok_or_else(malformed)?;
-            aead::open(master, nonce, &associated(purpose), bytes.expose()).map_err(|_| KeyError::Passphrase)?
+            let nonce = STANDARD
+                .decode(nonce)
+                .ok()
+                .and_then(|it| it.try_into().ok())
+                .ok_or_else(malformed)?;
+            aead::open(master, nonce, &associated(purpose), bytes.expose())
+                .map_err(|_| KeyError::Passphrase)?
         }
         (Some(_), None) => return Err(KeyError::PassphraseNeeded),
         // A key in clear inside a sealed directory was put there by somebody else.
@@ -91,7 +111,8 @@ pub(super) fn read(path: &Path, purpose: Purpose<'_>, master: Option<&Secret<[u8
 /// The contract id written in a key file or a tombstone.
 pub(super) fn id_in(path: &Path) -> Result<Option<String>, KeyError> {
     let Some(text) = contents(path)? else { return Ok(None) };
-    let mut record: Record = serde_json::from_slice(text.expose()).map_err(|_| KeyError::Malformed(path.to_owned()))?;
+    let mut record: Record =
+        serde_json::from_slice(text.expose()).map_err(|_| KeyError::Malformed(path.to_owned()))?;
     Ok(Some(std::mem::take(&mut record.id)))
 }
 
@@ -102,7 +123,11 @@ fn associated(purpose: Purpose<'_>) -> Vec<u8> {
 /// Refuses what group or others may touch.
 pub(super) fn guard(path: &Path) -> Result<(), KeyError> {
     let found = fs::metadata(path).map_err(|e| io_error(path, e))?;
-    if found.permissions().mode() & 0o077 == 0 { Ok(()) } else { Err(KeyError::Exposed(path.to_owned())) }
+    if found.permissions().mode() & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(KeyError::Exposed(path.to_owned()))
+    }
 }
 
 pub(super) fn contents(path: &Path) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
@@ -129,7 +154,8 @@ pub(super) fn contents(path: &Path) -> Result<Option<Secret<Vec<u8>>>, KeyError>
 pub(super) fn create(path: &Path, text: &[u8]) -> Result<bool, KeyError> {
     let partial = path.with_extension(format!("{}.partial", uuid::Uuid::now_v7().simple()));
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
         file.write_all(text)?;
         file.sync_all()?;
         fs::hard_link(&partial, path)
@@ -169,5 +195,9 @@ fn sync_parent(path: &Path) -> Result<(), KeyError> {
 }
 
 pub(super) fn io_error(path: &Path, error: io::Error) -> KeyError {
-    if error.kind() == io::ErrorKind::NotFound { KeyError::Missing(path.to_owned()) } else { KeyError::Io(path.to_owned(), error) }
+    if error.kind() == io::ErrorKind::NotFound {
+        KeyError::Missing(path.to_owned())
+    } else {
+        KeyError::Io(path.to_owned(), error)
+    }
 }

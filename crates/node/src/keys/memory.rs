@@ -62,7 +62,11 @@ impl Keys for Memory {
 
     fn get(&self, contract: &Id) -> Result<Option<ContractKey>, KeyError> {
         let it = self.lock();
-        if it.tombstones.contains(contract) { Err(KeyError::Destroyed) } else { Ok(it.keys.get(contract).cloned()) }
+        if it.tombstones.contains(contract) {
+            Err(KeyError::Destroyed)
+        } else {
+            Ok(it.keys.get(contract).cloned())
+        }
     }
 
     fn destroy(&self, contract: &Id) -> Result<(), KeyError> {

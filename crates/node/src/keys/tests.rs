@@ -51,7 +51,10 @@ fn keys_survive_a_restart_and_leftovers_are_completed() {
     assert_eq!(Directory::create(&dir, None).unwrap().files, [dir.join("log.key")]);
     let after = Directory::open(&dir, None).unwrap();
     assert_eq!(after.contract_key(&id("c")).unwrap().expose(), key.expose());
-    assert_eq!(after.identity().verifying_key().to_bytes(), before.identity().verifying_key().to_bytes());
+    assert_eq!(
+        after.identity().verifying_key().to_bytes(),
+        before.identity().verifying_key().to_bytes()
+    );
 }
 
 #[test]
@@ -81,9 +84,20 @@ fn exposed_swapped_and_damaged_files_are_refused() {
     Directory::create(&dir, None).unwrap();
     let path = dir.join("log.key");
     let good = fs::read(&path).unwrap();
-    for bad in [&b""[..], b"{}", b"\xff\xfe", &vec![b'x'; 10_000], &fs::read(dir.join("identity.key")).unwrap(), &good[..good.len() / 2]] {
+    for bad in [
+        &b""[..],
+        b"{}",
+        b"\xff\xfe",
+        &vec![b'x'; 10_000],
+        &fs::read(dir.join("identity.key")).unwrap(),
+        &good[..good.len() / 2],
+    ] {
         fs::write(&path, bad).unwrap();
-        assert!(matches!(Directory::open(&dir, None), Err(KeyError::Malformed(_))), "{} bytes", bad.len());
+        assert!(
+            matches!(Directory::open(&dir, None), Err(KeyError::Malformed(_))),
+            "{} bytes",
+            bad.len()
+        );
     }
     fs::write(&path, &good).unwrap();
     for mode in [0o640, 0o604] {
@@ -103,7 +117,12 @@ fn a_tombstone_beats_a_key_file() {
     Directory::create(&dir, None).unwrap();
     let keys = Directory::open(&dir, None).unwrap();
     keys.contract_key(&id("c")).unwrap();
-    let files = || fs::read_dir(dir.join("contracts")).unwrap().map(|it| it.unwrap().path()).collect::<Vec<_>>();
+    let files = || {
+        fs::read_dir(dir.join("contracts"))
+            .unwrap()
+            .map(|it| it.unwrap().path())
+            .collect::<Vec<_>>()
+    };
     let path = files().remove(0);
     let backup = fs::read(&path).unwrap();
     keys.destroy(&id("c")).unwrap();

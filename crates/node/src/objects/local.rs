@@ -28,7 +28,8 @@ pub(super) fn open(dir: &Path) -> Result<(Arc<dyn ObjectStore>, Arc<Path>), Obje
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&partial).map_err(setup)?;
     let dir = dir.canonicalize().map_err(setup)?;
-    let store = LocalFileSystem::new_with_prefix(&dir).map_err(|e| ObjectError::Setup(e.to_string()))?;
+    let store =
+        LocalFileSystem::new_with_prefix(&dir).map_err(|e| ObjectError::Setup(e.to_string()))?;
     Ok((Arc::new(store), dir.into()))
 }
 
@@ -54,7 +55,10 @@ pub(super) async fn put(
     done
 }
 
-async fn write(partial: &Path, source: &mut Counted<impl AsyncRead + Unpin + Send>) -> Result<(), ObjectError> {
+async fn write(
+    partial: &Path,
+    source: &mut Counted<impl AsyncRead + Unpin + Send>,
+) -> Result<(), ObjectError> {
     let mut file = tokio::fs::File::create_new(partial).await.map_err(failed)?;
     loop {
         let part = source.part().await?;
@@ -73,7 +77,11 @@ fn name(dir: &Path, key: &Key, partial: &Path) -> Result<(), ObjectError> {
     fs::create_dir_all(parent).map_err(failed)?;
     fs::rename(partial, &path).map_err(failed)?;
     // A new directory's own name lies in its parent: sync up to the root, else a crash loses the subtree.
-    for it in parent.ancestors().take_while(|it| it.starts_with(dir)).take(if new { usize::MAX } else { 1 }) {
+    for it in parent.ancestors().take_while(|it| it.starts_with(dir)).take(if new {
+        usize::MAX
+    } else {
+        1
+    }) {
         sync_dir(it)?;
     }
     Ok(())

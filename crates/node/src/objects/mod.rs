@@ -35,9 +35,15 @@ pub struct Key(Box<str>);
 impl Key {
     pub fn parse(text: &str) -> Result<Self, ObjectError> {
         let part = |it: &str| {
-            !it.is_empty() && !it.starts_with('.') && it.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            !it.is_empty()
+                && !it.starts_with('.')
+                && it.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
-        if text.len() <= KEY_BYTES && text.split('/').all(part) { Ok(Self(text.into())) } else { Err(ObjectError::Key) }
+        if text.len() <= KEY_BYTES && text.split('/').all(part) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ObjectError::Key)
+        }
     }
 
     pub fn as_str(&self) -> &str {
@@ -51,7 +57,9 @@ impl Key {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    #[error("an object's name has letters, digits, '.', '_', '-' between slashes, and at most {KEY_BYTES} bytes")]
+    #[error(
+        "an object's name has letters, digits, '.', '_', '-' between slashes, and at most {KEY_BYTES} bytes"
+    )]
     Key,
     #[error("no object {0}")]
     Missing(String),
@@ -69,7 +77,11 @@ pub enum ObjectError {
 
 impl From<object_store::Error> for ObjectError {
     fn from(error: object_store::Error) -> Self {
-        if let object_store::Error::NotFound { path, .. } = error { Self::Missing(path) } else { Self::Failed(error.to_string()) }
+        if let object_store::Error::NotFound { path, .. } = error {
+            Self::Missing(path)
+        } else {
+            Self::Failed(error.to_string())
+        }
     }
 }
 
@@ -114,7 +126,12 @@ impl Objects {
     }
 
     /// Streams `source` to `key`, replacing what was there; at most `limit` bytes. Durable on return.
-    pub async fn put(&self, key: &Key, source: impl AsyncRead + Unpin + Send, limit: u64) -> Result<Put, ObjectError> {
+    pub async fn put(
+        &self,
+        key: &Key,
+        source: impl AsyncRead + Unpin + Send,
+        limit: u64,
+    ) -> Result<Put, ObjectError> {
         let mut source = Counted { source, hasher: Sha256Hasher::new(), bytes: 0, limit };
         match &self.local {
             Some(dir) => local::put(dir, key, &mut source).await?,
@@ -145,7 +162,12 @@ impl Objects {
     }
 
     /// The whole object, at most `limit` bytes, refused unless it has this hash.
-    pub async fn get_checked(&self, key: &Key, sha256: Digest, limit: u64) -> Result<Vec<u8>, ObjectError> {
+    pub async fn get_checked(
+        &self,
+        key: &Key,
+        sha256: Digest,
+        limit: u64,
+    ) -> Result<Vec<u8>, ObjectError> {
         let mut stream = self.get(key).await?;
         let mut hasher = Sha256Hasher::new();
         let mut all = Vec::new();
@@ -157,7 +179,11 @@ impl Objects {
                 return Err(ObjectError::TooLarge(limit));
             }
         }
-        if hasher.finish() == sha256 { Ok(all) } else { Err(ObjectError::Changed(key.as_str().to_owned())) }
+        if hasher.finish() == sha256 {
+            Ok(all)
+        } else {
+            Err(ObjectError::Changed(key.as_str().to_owned()))
+        }
     }
 
     pub async fn head(&self, key: &Key) -> Result<Head, ObjectError> {
@@ -180,7 +206,9 @@ impl Objects {
             .list(Some(&prefix.path()))
             .filter_map(|it| async {
                 match it {
-                    Ok(it) => Key::parse(it.location.as_ref()).ok().map(|key| Ok(Head { key, bytes: it.size })),
+                    Ok(it) => Key::parse(it.location.as_ref())
+                        .ok()
+                        .map(|key| Ok(Head { key, bytes: it.size })),
                     Err(e) => Some(Err(e.into())),
                 }
             })
@@ -200,7 +228,11 @@ impl<R: AsyncRead + Unpin> Counted<R> {
     /// Up to [`PART_BYTES`]; less only at the end, then nothing.
     async fn part(&mut self) -> Result<Bytes, ObjectError> {
         let mut part = Vec::new();
-        let read = (&mut self.source).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(ObjectError::Source)?;
+        let read = (&mut self.source)
+            .take(PART_BYTES as u64)
+            .read_to_end(&mut part)
+            .await
+            .map_err(ObjectError::Source)?;
         self.bytes = self.bytes.saturating_add(read as u64);
         if self.bytes > self.limit {
             return Err(ObjectError::TooLarge(self.limit));

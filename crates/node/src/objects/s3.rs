@@ -14,7 +14,8 @@ use super::{Counted, Key, ObjectError, PART_BYTES};
 use crate::config::S3;
 
 pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
-    let setup = |why: String| ObjectError::Setup(format!("{}: {why}", config.secret_file.display()));
+    let setup =
+        |why: String| ObjectError::Setup(format!("{}: {why}", config.secret_file.display()));
     let found = std::fs::metadata(&config.secret_file).map_err(|e| setup(e.to_string()))?;
     if found.permissions().mode() & 0o077 != 0 {
         return Err(setup("others on this machine can read it; run chmod 600".to_owned()));

@@ -25,8 +25,14 @@ async fn behaves(objects: &Objects) {
     objects.put_bytes(&a, b"short").await.unwrap();
     objects.put_bytes(&b, b"").await.unwrap();
     assert_eq!(objects.get_checked(&a, sha256(b"short"), 5).await.unwrap(), b"short");
-    assert!(matches!(objects.get_checked(&a, sha256(b"shore"), 5).await, Err(ObjectError::Changed(_))));
-    assert!(matches!(objects.get_checked(&a, sha256(b"short"), 4).await, Err(ObjectError::TooLarge(4))));
+    assert!(matches!(
+        objects.get_checked(&a, sha256(b"shore"), 5).await,
+        Err(ObjectError::Changed(_))
+    ));
+    assert!(matches!(
+        objects.get_checked(&a, sha256(b"short"), 4).await,
+        Err(ObjectError::TooLarge(4))
+    ));
     assert!(all(objects, &b).await.unwrap().is_empty());
 
     // Too much, or a source that breaks: the old object stays as it is.
@@ -38,7 +44,8 @@ async fn behaves(objects: &Objects) {
     assert!(matches!(objects.put(&a, broken, u64::MAX).await, Err(ObjectError::Source(_))));
     assert_eq!(all(objects, &a).await.unwrap(), b"short");
 
-    let mut listed: Vec<_> = objects.list(&key("t")).map_ok(|it| it.key).try_collect().await.unwrap();
+    let mut listed: Vec<_> =
+        objects.list(&key("t")).map_ok(|it| it.key).try_collect().await.unwrap();
     listed.sort();
     assert_eq!(listed, [a.clone(), b.clone()]);
     for it in [&a, &b, &a] {

@@ -25,7 +25,13 @@ fn row(code: &str) -> Option<Entry> {
     ENTRIES.iter().find(|it| it.code == code).copied()
 }
 
-const fn entry(code: &'static str, status: u16, party: Party, title: [&'static str; 2], next: [&'static str; 2]) -> Entry {
+const fn entry(
+    code: &'static str,
+    status: u16,
+    party: Party,
+    title: [&'static str; 2],
+    next: [&'static str; 2],
+) -> Entry {
     let ([title_zh, title_en], [next_zh, next_en]) = (title, next);
     Entry { code, status, party, title_zh, title_en, next_zh, next_en }
 }
@@ -35,7 +41,10 @@ const INTERNAL: Entry = entry(
     500,
     Party::Node,
     ["节点内部错误", "This node failed"],
-    ["请将错误码和时间告知节点管理员,详情在节点日志中", "Tell the node's administrator the code and the time; the log holds the details"],
+    [
+        "请将错误码和时间告知节点管理员,详情在节点日志中",
+        "Tell the node's administrator the code and the time; the log holds the details",
+    ],
 );
 
 /// Families first, then single codes in the order of the walk.
@@ -46,21 +55,30 @@ pub const ENTRIES: &[Entry] = &[
         400,
         Party::Peer,
         ["对方消息不符合协议", "The message breaks the protocol"],
-        ["请对照说明修正消息后重发;本次未改变任何状态", "Correct the message as the detail says and send it again; nothing has changed here"],
+        [
+            "请对照说明修正消息后重发;本次未改变任何状态",
+            "Correct the message as the detail says and send it again; nothing has changed here",
+        ],
     ),
     entry(
         "peer.incompatible",
         400,
         Party::Peer,
         ["本节点不支持所请求的内容", "This node does not support what was asked"],
-        ["请改用本节点版本文档中列出的协议和策略条款", "Use the protocols and policy terms that this node's version document lists"],
+        [
+            "请改用本节点版本文档中列出的协议和策略条款",
+            "Use the protocols and policy terms that this node's version document lists",
+        ],
     ),
     entry(
         "denied",
         403,
         Party::Rule,
         ["策略不允许此操作", "A rule does not allow this"],
-        ["请查看原因中的条款;如需更多权限,请重新协商合约", "See the term under cause; negotiate a new contract if you need more"],
+        [
+            "请查看原因中的条款;如需更多权限,请重新协商合约",
+            "See the term under cause; negotiate a new contract if you need more",
+        ],
     ),
     entry(
         "not-found",
@@ -116,7 +134,10 @@ pub const ENTRIES: &[Entry] = &[
         400,
         Party::Caller,
         ["请求格式错误", "The request cannot be read"],
-        ["请按接口文档修正所示字段", "Correct the field named in the detail; the API description shows its shape"],
+        [
+            "请按接口文档修正所示字段",
+            "Correct the field named in the detail; the API description shows its shape",
+        ],
     ),
     entry(
         "request.too-large",
@@ -130,21 +151,33 @@ pub const ENTRIES: &[Entry] = &[
         405,
         Party::Caller,
         ["不支持该方法", "This method is not allowed here"],
-        ["请查看接口文档中该路径支持的方法", "See the API description for the methods of this path"],
+        [
+            "请查看接口文档中该路径支持的方法",
+            "See the API description for the methods of this path",
+        ],
     ),
     entry(
         "evidence.read-only",
         503,
         Party::Node,
         ["节点处于只读状态:存证方尚未应答", "Read-only: no evidence custodian has answered yet"],
-        ["请检查与存证方的网络;任一存证方应答后自动恢复", "Check the network to the custodians; the node recovers once one has answered"],
+        [
+            "请检查与存证方的网络;任一存证方应答后自动恢复",
+            "Check the network to the custodians; the node recovers once one has answered",
+        ],
     ),
     entry(
         "evidence.behind",
         503,
         Party::Node,
-        ["本地存证日志落后于已见证的日志头", "The evidence log here is behind its own witnessed head"],
-        ["请恢复更新的备份;不得从当前状态继续", "Restore a newer backup; never continue from this state"],
+        [
+            "本地存证日志落后于已见证的日志头",
+            "The evidence log here is behind its own witnessed head",
+        ],
+        [
+            "请恢复更新的备份;不得从当前状态继续",
+            "Restore a newer backup; never continue from this state",
+        ],
     ),
     entry(
         "evidence.not-yet",
@@ -158,7 +191,10 @@ pub const ENTRIES: &[Entry] = &[
         410,
         Party::Rule,
         ["密钥已按合约销毁", "The key was destroyed as the contract demands"],
-        ["数据无法再打开;如仍需使用,请重新签订合约", "The data cannot be opened again; agree a new contract if you still need it"],
+        [
+            "数据无法再打开;如仍需使用,请重新签订合约",
+            "The data cannot be opened again; agree a new contract if you still need it",
+        ],
     ),
     entry(
         "object.missing",
@@ -172,6 +208,9 @@ pub const ENTRIES: &[Entry] = &[
         503,
         Party::Node,
         ["尚未建立管理员", "No administrator exists yet"],
-        ["请使用首次启动时打印的一次性链接完成设置", "Use the one-time link printed at first start to finish the set-up"],
+        [
+            "请使用首次启动时打印的一次性链接完成设置",
+            "Use the one-time link printed at first start to finish the set-up",
+        ],
     ),
 ];

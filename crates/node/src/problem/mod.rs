@@ -128,7 +128,8 @@ impl Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             // Rounded up: "0" would invite an immediate storm.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+            headers
+                .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
         }
         answer
     }
@@ -138,12 +139,24 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
         let (status, party, family, detail, cause, retry_after) = match fault {
-            Fault::PeerMisbehaved { reason, .. } => (400, Party::Peer, "peer.misbehaved", Some(reason), None, None),
-            Fault::PeerIncompatible { reason, .. } => (400, Party::Peer, "peer.incompatible", Some(reason), None, None),
-            Fault::Denied { rule, reason, .. } => (403, Party::Rule, "denied", Some(reason), Some(rule), None),
-            Fault::NotFound { what } => (404, Party::Caller, "not-found", None, Some(what.to_owned()), None),
-            Fault::Conflict { reason, .. } => (409, Party::Caller, "conflict", Some(reason), None, None),
-            Fault::Refused { reason, .. } => (422, Party::Caller, "refused", Some(reason), None, None),
+            Fault::PeerMisbehaved { reason, .. } => {
+                (400, Party::Peer, "peer.misbehaved", Some(reason), None, None)
+            }
+            Fault::PeerIncompatible { reason, .. } => {
+                (400, Party::Peer, "peer.incompatible", Some(reason), None, None)
+            }
+            Fault::Denied { rule, reason, .. } => {
+                (403, Party::Rule, "denied", Some(reason), Some(rule), None)
+            }
+            Fault::NotFound { what } => {
+                (404, Party::Caller, "not-found", None, Some(what.to_owned()), None)
+            }
+            Fault::Conflict { reason, .. } => {
+                (409, Party::Caller, "conflict", Some(reason), None, None)
+            }
+            Fault::Refused { reason, .. } => {
+                (422, Party::Caller, "refused", Some(reason), None, None)
+            }
             Fault::Unavailable { reason, retry_after } => {
                 (503, Party::Node, "unavailable", Some(reason), None, Some(retry_after))
             }

@@ -23,13 +23,49 @@ fn every_code_speaks_both_languages() {
 fn each_fault_has_its_status_and_party() {
     let wait = Duration::from_secs(2);
     for (fault, status, code, party, title_en) in [
-        (Fault::misbehaved("negotiation.after-end", "r"), 400, "negotiation.after-end", "peer", "The message breaks the protocol"),
-        (Fault::incompatible("policy.term", "r"), 400, "policy.term", "peer", "This node does not support what was asked"),
-        (Fault::denied("lease.count", "count ≤ 3", "r"), 403, "lease.count", "rule", "A rule does not allow this"),
+        (
+            Fault::misbehaved("negotiation.after-end", "r"),
+            400,
+            "negotiation.after-end",
+            "peer",
+            "The message breaks the protocol",
+        ),
+        (
+            Fault::incompatible("policy.term", "r"),
+            400,
+            "policy.term",
+            "peer",
+            "This node does not support what was asked",
+        ),
+        (
+            Fault::denied("lease.count", "count ≤ 3", "r"),
+            403,
+            "lease.count",
+            "rule",
+            "A rule does not allow this",
+        ),
         (Fault::NotFound { what: "lease" }, 404, "not-found", "caller", "Not found"),
-        (Fault::conflict("store.moved", "r"), 409, "store.moved", "caller", "The state has changed meanwhile"),
-        (Fault::refused("product.draft", "r"), 422, "product.draft", "caller", "This cannot be done now"),
-        (Fault::Unavailable { reason: "r".into(), retry_after: wait }, 503, "unavailable", "node", "Not available now"),
+        (
+            Fault::conflict("store.moved", "r"),
+            409,
+            "store.moved",
+            "caller",
+            "The state has changed meanwhile",
+        ),
+        (
+            Fault::refused("product.draft", "r"),
+            422,
+            "product.draft",
+            "caller",
+            "This cannot be done now",
+        ),
+        (
+            Fault::Unavailable { reason: "r".into(), retry_after: wait },
+            503,
+            "unavailable",
+            "node",
+            "Not available now",
+        ),
         (Fault::ApiMisuse("secret detail"), 500, "internal", "node", "This node failed"),
     ] {
         let it = Problem::from(fault);
@@ -46,7 +82,10 @@ fn each_fault_has_its_status_and_party() {
 
 #[test]
 fn the_answer_names_type_language_and_wait() {
-    let it = Problem::from(Fault::Unavailable { reason: "r".into(), retry_after: Duration::from_millis(1500) });
+    let it = Problem::from(Fault::Unavailable {
+        reason: "r".into(),
+        retry_after: Duration::from_millis(1500),
+    });
     let answer = it.response(Lang::Zh);
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["content-type"], MEDIA_TYPE);

@@ -87,7 +87,8 @@ impl Directory {
             return Ok(());
         }
         let old = state.journal.path().to_owned();
-        state.journal = Journal::create(&self.dir.join("journal"), state.journal.number().saturating_add(1))?;
+        state.journal =
+            Journal::create(&self.dir.join("journal"), state.journal.number().saturating_add(1))?;
         let dir = self.dir.clone();
         state.retiring = Some(std::thread::spawn(move || {
             sync_all(&dir)?;

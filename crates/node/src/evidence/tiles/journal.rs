@@ -55,7 +55,8 @@ impl Journal {
 }
 
 fn encode(files: &[File]) -> io::Result<Vec<u8>> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "a journal record would be too long");
+    let too_long =
+        || io::Error::new(io::ErrorKind::InvalidInput, "a journal record would be too long");
     let length: usize = files.iter().map(|(path, bytes)| 6 + path.len() + bytes.len()).sum();
     if length as u64 > RECORD_BYTES {
         return Err(too_long());
@@ -65,7 +66,8 @@ fn encode(files: &[File]) -> io::Result<Vec<u8>> {
     for (path, bytes) in files {
         record.extend_from_slice(&u16::try_from(path.len()).map_err(|_| too_long())?.to_be_bytes());
         record.extend_from_slice(path.as_bytes());
-        record.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| too_long())?.to_be_bytes());
+        record
+            .extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| too_long())?.to_be_bytes());
         record.extend_from_slice(bytes);
     }
     let (header, payload) = record.split_at_mut(HEADER);
@@ -102,7 +104,8 @@ pub fn parse(mut rest: &[u8]) -> Vec<Vec<File>> {
 fn one(bytes: &[u8]) -> Option<(Vec<File>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (hash, rest) = rest.split_first_chunk::<32>()?;
-    let (mut payload, after) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+    let (mut payload, after) =
+        rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
     if sha256(payload).as_bytes() != hash {
         return None;
     }
@@ -111,7 +114,8 @@ fn one(bytes: &[u8]) -> Option<(Vec<File>, &[u8])> {
         let (length, rest) = payload.split_first_chunk::<2>()?;
         let (path, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (bytes, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        let (bytes, rest) =
+            rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
         files.push((std::str::from_utf8(path).ok()?.to_owned(), bytes.to_vec()));
         payload = rest;
     }

@@ -34,8 +34,11 @@ impl ObjectTiles {
 impl Tiles for ObjectTiles {
     fn put_all(&self, files: &[File]) -> Result<(), TilesError> {
         let keys = files.iter().map(|(path, _)| self.key(path)).collect::<Result<Vec<_>, _>>()?;
-        let puts = keys.iter().zip(files).map(|(key, (_, bytes))| self.objects.put_bytes(key, bytes));
-        let all = futures::stream::iter(puts).buffer_unordered(UPLOADS).try_for_each(|_| async { Ok(()) });
+        let puts =
+            keys.iter().zip(files).map(|(key, (_, bytes))| self.objects.put_bytes(key, bytes));
+        let all = futures::stream::iter(puts)
+            .buffer_unordered(UPLOADS)
+            .try_for_each(|_| async { Ok(()) });
         self.runtime.block_on(all).map_err(|e| TilesError(e.to_string()))
     }
 

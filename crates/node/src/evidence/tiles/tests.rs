@@ -15,7 +15,14 @@ fn files(list: &[(&str, &[u8])]) -> Vec<File> {
 /// What both implementations promise.
 fn behaves(tiles: &dyn Tiles) {
     assert_eq!(tiles.get("checkpoint").unwrap(), None);
-    tiles.put_all(&files(&[("tile/0/000.p/1", b"a"), ("tile/0/000.p/2", b"ab"), ("tile/0/x001/000", b"c"), ("checkpoint", b"1")])).unwrap();
+    tiles
+        .put_all(&files(&[
+            ("tile/0/000.p/1", b"a"),
+            ("tile/0/000.p/2", b"ab"),
+            ("tile/0/x001/000", b"c"),
+            ("checkpoint", b"1"),
+        ]))
+        .unwrap();
     tiles.put_all(&files(&[("checkpoint", b"2"), ("tile/0/000", b"abc")])).unwrap();
     tiles.put_all(&[]).unwrap();
     assert_eq!(tiles.get("checkpoint").unwrap().unwrap(), b"2");
@@ -39,7 +46,11 @@ fn a_directory_behaves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_behave() {
     let dir = tempfile::tempdir().unwrap();
-    let tiles = ObjectTiles::new(Objects::local(dir.path()).unwrap(), "evidence", tokio::runtime::Handle::current());
+    let tiles = ObjectTiles::new(
+        Objects::local(dir.path()).unwrap(),
+        "evidence",
+        tokio::runtime::Handle::current(),
+    );
     tokio::task::spawn_blocking(move || behaves(&tiles)).await.unwrap();
 }
 
