@@ -1,1 +1,19 @@
-//! placeholder
+//! Everything of a node that touches the world: configuration, keys, objects, the evidence log's files, TLS.
+//!
+//! **Architecture invariant:** no rule of the data space is decided here. What a message, an outcome or a
+//! timer changes is `tidm_space`'s answer; what a checkpoint is, `tidm_ledger`'s. This crate parses at
+//! the door, makes durable what the core returned, and sends afterwards.
+//!
+//! How to read it: [`config`] is the first thing read, [`init`] the first thing run; [`keys`] and
+//! [`objects`] are the two seams to secrets and bytes; [`evidence`] turns facts into a log that
+//! outsiders verify; [`problem`] is how every failure reaches a person.
+
+pub mod config;
+pub mod evidence;
+pub mod init;
+pub mod keys;
+pub mod lang;
+pub mod objects;
+pub mod problem;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,458 @@
+//! From raw to checked, component by component.
+//!
+//! Never repairs a value: a setting is as written, or refused with key, value and next step.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidm_space::identity::did::Did;
+
+use super::error::{ConfigError, From, Text};
+use super::key::Origins;
+use super::raw::{self, Raw};
+use super::{
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
+    Space, Store,
+};
+use crate::lang::Lang;
+
+/// Loopback until somebody decides otherwise.
+const LISTEN: &str = "127.0.0.1:8443";
+const MIB: u64 = 1 << 20;
+/// A name on a title bar and in a certificate.
+const ORG_CHARS: usize = 200;
+/// Witness answers with 16 and more signatures must be readable; beyond that notes grow without gain.
+const CUSTODIANS: usize = 16;
+
+/// What every check needs besides the value.
+struct Context<'a> {
+    dir: &'a Path,
+    origins: &'a Origins,
+}
+
+impl Context<'_> {
+    fn bad(&self, key: &str, value: &str, why: Text, next: Text) -> ConfigError {
+        let from = self.origins.get(key).copied().unwrap_or(From::Default);
+        ConfigError::bad(key, value, from, why, next)
+    }
+
+    fn path(&self, text: &str) -> PathBuf {
+        self.dir.join(text)
+    }
+
+    /// A number within bounds; both ends named when it is not.
+    fn number(
+        &self,
+        key: &str,
+        value: Option<u64>,
+        default: u64,
+        bounds: (u64, u64),
+    ) -> Result<u64, ConfigError> {
+        let value = value.unwrap_or(default);
+        if (bounds.0..=bounds.1).contains(&value) {
+            return Ok(value);
+        }
+        let (least, most) = bounds;
+        Err(self.bad(
+            key,
+            &value.to_string(),
+            Text::new("超出范围", "out of range"),
+            Text::new(
+                format!("取值 {least} 至 {most},默认 {default}"),
+                format!("from {least} to {most}, by default {default}"),
+            ),
+        ))
+    }
+
+    fn did(&self, key: &str, text: &str) -> Result<Did, ConfigError> {
+        Did::parse(text).map_err(|_| {
+            self.bad(
+                key,
+                text,
+                Text::new("不是合法的 DID", "not a DID"),
+                Text::new("例如 did:web:node.example.com", "for example did:web:node.example.com"),
+            )
+        })
+    }
+}
+
+pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, ConfigError> {
+    let cx = Context { dir, origins };
+    let http = http(&cx, raw.http)?;
+    let node = node(&cx, raw.node, &http)?;
+    let evidence = evidence(&cx, raw.evidence, &http)?;
+    Ok(Config {
+        store: store(&cx, raw.store, &node)?,
+        objects: objects(&cx, raw.objects, &node)?,
+        space: space(&cx, raw.space)?,
+        limits: limits(&cx, &raw.limits)?,
+        peers: peers(&cx, &raw.peers)?,
+        node,
+        http,
+        evidence,
+    })
+}
+
+fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigError> {
+    let org = raw.org.unwrap_or_default().trim().to_owned();
+    if org.is_empty() || org.chars().count() > ORG_CHARS || org.chars().any(char::is_control) {
+        return Err(cx.bad(
+            "node.org",
+            &org,
+            Text::new("组织名称为空或过长", "the organisation's name is empty or too long"),
+            Text::new(
+                "运行 `tidm init --org 名称`,或设置 node.org",
+                "run `tidm init --org NAME`, or set node.org",
+            ),
+        ));
+    }
+    if let Some(code) = raw.credit_code.as_deref().filter(|it| !credit_code_holds(it)) {
+        return Err(cx.bad(
+            "node.credit_code",
+            code,
+            Text::new("不是合法的统一社会信用代码(GB 32100:18 位,末位为校验码)", "not a unified social credit code (GB 32100: 18 characters, the last checks the others)"),
+            Text::new("请核对营业执照上的代码", "compare it with the business licence"),
+        ));
+    }
+    let did = match raw.did {
+        Some(text) => cx.did("node.did", &text)?,
+        None => did_of(cx, &http.public_url)?,
+    };
+    let lang = match raw.lang.as_deref() {
+        None => Lang::default(),
+        Some(text) => Lang::parse(text).ok_or_else(|| {
+            cx.bad(
+                "node.lang",
+                text,
+                Text::new("不支持的语言", "no such language here"),
+                Text::new("取值 zh 或 en", "zh or en"),
+            )
+        })?,
+    };
+    let data = cx.path(raw.data.as_deref().unwrap_or("data"));
+    Ok(Node { org, credit_code: raw.credit_code, did, roles: roles(cx, raw.roles)?, data, lang })
+}
+
+fn roles(cx: &Context<'_>, raw: Option<Vec<String>>) -> Result<BTreeSet<Role>, ConfigError> {
+    let Some(names) = raw else { return Ok([Role::Provider, Role::Consumer].into()) };
+    let all = Role::ALL.map(Role::name).join(", ");
+    let next = || Text::new(format!("取值:{all}"), format!("one or more of {all}"));
+    let mut roles = BTreeSet::new();
+    for name in &names {
+        let role = Role::ALL.into_iter().find(|it| it.name() == name);
+        roles.insert(role.ok_or_else(|| {
+            cx.bad("node.roles", name, Text::new("没有这个角色", "there is no such role"), next())
+        })?);
+    }
+    if roles.is_empty() {
+        return Err(cx.bad(
+            "node.roles",
+            "",
+            Text::new("没有任何角色", "a node needs a role"),
+            next(),
+        ));
+    }
+    Ok(roles)
+}
+
+fn http(cx: &Context<'_>, raw: raw::Http) -> Result<Http, ConfigError> {
+    let listen = raw.listen.as_deref().unwrap_or(LISTEN);
+    let listen: SocketAddr = listen.parse().map_err(|_| {
+        cx.bad(
+            "http.listen",
+            listen,
+            Text::new("不是 地址:端口", "not ADDRESS:PORT"),
+            Text::new(
+                "例如 127.0.0.1:8443 或 0.0.0.0:8443",
+                "for example 127.0.0.1:8443 or 0.0.0.0:8443",
+            ),
+        )
+    })?;
+    let security = security(cx, &raw, listen)?;
+    let scheme = if security == Security::Plain { "http" } else { "https" };
+    let public_url = match raw.public_url {
+        Some(text) => url(cx, "http.public_url", &text)?,
+        None if listen.ip().is_loopback() => format!("{scheme}://localhost:{}", listen.port()),
+        None => {
+            return Err(ConfigError::missing(
+                "http.public_url",
+                Text::new(
+                    "监听非本机地址时,其他节点需要知道如何访问本节点",
+                    "a node that listens beyond loopback must say how others reach it",
+                ),
+                Text::new(
+                    "例如 https://node.example.com:8443",
+                    "for example https://node.example.com:8443",
+                ),
+            ));
+        }
+    };
+    Ok(Http { listen, public_url, security })
+}
+
+fn security(
+    cx: &Context<'_>,
+    raw: &raw::Http,
+    listen: SocketAddr,
+) -> Result<Security, ConfigError> {
+    let insecure = raw.insecure_http.unwrap_or(false);
+    match (&raw.tls_cert, &raw.tls_key) {
+        (Some(_), Some(_)) if insecure => Err(cx.bad(
+            "http.insecure_http",
+            "true",
+            Text::new("与 http.tls_cert 矛盾", "contradicts http.tls_cert"),
+            Text::new("删除其中之一", "remove one of them"),
+        )),
+        (Some(cert), Some(key)) => Ok(Security::Tls {
+            cert: cx.path(cert),
+            key: cx.path(key),
+            ca: raw.tls_ca.as_deref().map(|it| cx.path(it)),
+        }),
+        (None, None) if !listen.ip().is_loopback() => Err(cx.bad(
+            "http.listen",
+            &listen.to_string(),
+            Text::new(
+                "该地址可从外部访问但没有 TLS:令牌和数据会以明文传输(insecure_http 只适用于本机地址)",
+                "this address can be reached from outside and there is no TLS: tokens and data would travel in clear (insecure_http is for loopback only)",
+            ),
+            Text::new("设置 http.tls_cert 和 http.tls_key,或改为 127.0.0.1 并在前面放置反向代理", "set http.tls_cert and http.tls_key, or listen on 127.0.0.1 behind a reverse proxy"),
+        )),
+        (None, None) if !insecure => Err(ConfigError::missing(
+            "http.tls_cert",
+            Text::new("没有 TLS 证书,且未允许明文 HTTP", "there is no TLS certificate and plain HTTP is not allowed"),
+            Text::new("设置 http.tls_cert 和 http.tls_key;仅在本机试用时可设 http.insecure_http = true", "set http.tls_cert and http.tls_key; for a trial on this machine alone, http.insecure_http = true"),
+        )),
+        (None, None) => Ok(Security::Plain),
+        (Some(_), None) | (None, Some(_)) => Err(ConfigError::missing(
+            if raw.tls_cert.is_some() { "http.tls_key" } else { "http.tls_cert" },
+            Text::new("证书和私钥必须同时设置", "certificate and key come together"),
+            Text::new("同时设置 http.tls_cert 和 http.tls_key", "set both http.tls_cert and http.tls_key"),
+        )),
+    }
+}
+
+fn store(cx: &Context<'_>, raw: raw::Store, node: &Node) -> Result<Store, ConfigError> {
+    let Some(url) = raw.url else { return Ok(Store::Sqlite(node.data.join("tidm.db"))) };
+    if let Some(path) = url.strip_prefix("sqlite:").filter(|it| !it.is_empty()) {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return Ok(Store::Sqlite(cx.path(path)));
+    }
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+    if rest.is_some_and(|it| !it.is_empty()) {
+        return Ok(Store::Postgres(url));
+    }
+    Err(cx.bad(
+        "store.url",
+        &url,
+        Text::new("只支持 SQLite 和 PostgreSQL", "SQLite and PostgreSQL are the stores there are"),
+        Text::new(
+            "sqlite:路径 或 postgres://用户:口令@主机/库",
+            "sqlite:PATH or postgres://user:password@host/database",
+        ),
+    ))
+}
+
+fn objects(cx: &Context<'_>, raw: raw::Objects, node: &Node) -> Result<Objects, ConfigError> {
+    let Some(bucket) = raw.bucket else {
+        let lone = [
+            ("endpoint", &raw.endpoint),
+            ("region", &raw.region),
+            ("key_id", &raw.key_id),
+            ("secret_file", &raw.secret_file),
+        ];
+        if let Some((name, Some(value))) = lone.into_iter().find(|(_, value)| value.is_some()) {
+            return Err(cx.bad(
+                &format!("objects.{name}"),
+                value,
+                Text::new(
+                    "设置了 S3 参数但没有 objects.bucket",
+                    "an S3 setting without objects.bucket",
+                ),
+                Text::new("设置 objects.bucket,或删除该项", "set objects.bucket, or remove it"),
+            ));
+        }
+        let dir = raw.dir.map_or_else(|| node.data.join("objects"), |it| cx.path(&it));
+        return Ok(Objects::Local { dir });
+    };
+    if let Some(dir) = raw.dir {
+        return Err(cx.bad(
+            "objects.dir",
+            &dir,
+            Text::new("与 objects.bucket 矛盾", "contradicts objects.bucket"),
+            Text::new("删除其中之一", "remove one of them"),
+        ));
+    }
+    let need = |name: &str, value: Option<String>| {
+        value.filter(|it| !it.is_empty()).ok_or_else(|| {
+            ConfigError::missing(
+                &format!("objects.{name}"),
+                Text::new("使用 S3 时必须设置", "needed with objects.bucket"),
+                Text::new("见配置文件中的示例", "see the example in the file"),
+            )
+        })
+    };
+    let endpoint = url(cx, "objects.endpoint", &need("endpoint", raw.endpoint)?)?;
+    Ok(Objects::S3(S3 {
+        bucket,
+        endpoint,
+        region: raw.region.unwrap_or_else(|| "us-east-1".to_owned()),
+        key_id: need("key_id", raw.key_id)?,
+        secret_file: cx.path(&need("secret_file", raw.secret_file)?),
+    }))
+}
+
+fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
+    let members = match raw.members {
+        None => None,
+        Some(text) if text.contains("://") => Some(Members::Url(url(cx, "space.members", &text)?)),
+        Some(text) => Some(Members::File(cx.path(&text))),
+    };
+    let operator = raw.operator.map(|text| cx.did("space.operator", &text)).transpose()?;
+    if let (Some(Members::Url(url)), None) = (&members, &operator) {
+        return Err(cx.bad(
+            "space.members",
+            url,
+            Text::new(
+                "来自网络的成员名单需要运营方签名",
+                "a member list from the network needs an operator who signs it",
+            ),
+            Text::new("设置 space.operator", "set space.operator"),
+        ));
+    }
+    Ok(Space { members, operator })
+}
+
+fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidence, ConfigError> {
+    let origin = raw.origin.unwrap_or_else(|| {
+        let host =
+            http.public_url.split_once("://").map_or(http.public_url.as_str(), |(_, rest)| rest);
+        format!("{host}/evidence")
+    });
+    if origin.is_empty()
+        || origin.contains("://")
+        || origin.contains('+')
+        || origin.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return Err(cx.bad(
+            "evidence.origin",
+            &origin,
+            Text::new(
+                "日志名称不含协议头、空白和 +",
+                "a log's name has no scheme, no space and no +",
+            ),
+            Text::new("例如 node.example.com/evidence", "for example node.example.com/evidence"),
+        ));
+    }
+    let mut custodians = Vec::new();
+    for it in raw.custodians {
+        let url = url(cx, "evidence.custodians", &it.url)?;
+        if it.vkey.split('+').count() < 3 {
+            return Err(cx.bad(
+                "evidence.custodians",
+                &it.vkey,
+                Text::new("不是验证公钥", "not a verifier key"),
+                Text::new(
+                    "格式为 名称+标识+公钥,由存证方提供",
+                    "NAME+ID+KEY, as the custodian publishes it",
+                ),
+            ));
+        }
+        custodians.push(Custodian { url, vkey: it.vkey });
+    }
+    let many = u64::try_from(custodians.len()).unwrap_or(u64::MAX);
+    cx.number("evidence.custodians", Some(many), 0, (0, CUSTODIANS as u64))?;
+    let quorum = cx.number("evidence.quorum", raw.quorum, many, (0, many))?;
+    let interval = cx.number("evidence.checkpoint_ms", raw.checkpoint_ms, 1000, (50, 60_000))?;
+    let quorum = usize::try_from(quorum).unwrap_or(CUSTODIANS);
+    Ok(Evidence { origin, custodians, quorum, interval: Duration::from_millis(interval) })
+}
+
+fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
+    let workers = cx.number("limits.workers", raw.workers, 2, (1, 256))?;
+    Ok(Limits {
+        excel_bytes: cx.number("limits.excel_mib", raw.excel_mib, 64, (1, 1024))? * MIB,
+        query_deadline: Duration::from_secs(cx.number(
+            "limits.query_seconds",
+            raw.query_seconds,
+            60,
+            (1, 86_400),
+        )?),
+        worker_memory_bytes: cx.number("limits.worker_mib", raw.worker_mib, 1024, (64, 1 << 20))?
+            * MIB,
+        workers: usize::try_from(workers).unwrap_or(1),
+        upload_bytes: cx.number("limits.upload_mib", raw.upload_mib, 4096, (1, 1 << 22))? * MIB,
+    })
+}
+
+fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
+    let timeout = cx.number("peers.timeout_seconds", raw.timeout_seconds, 30, (1, 600))?;
+    Ok(Peers {
+        allow_private_addresses: raw.allow_private_addresses.unwrap_or(false),
+        timeout: Duration::from_secs(timeout),
+    })
+}
+
+/// An https address without trailing slash; http only for this machine itself.
+fn url(cx: &Context<'_>, key: &str, text: &str) -> Result<String, ConfigError> {
+    let refuse = |why| {
+        cx.bad(
+            key,
+            text,
+            why,
+            Text::new(
+                "例如 https://node.example.com:8443",
+                "for example https://node.example.com:8443",
+            ),
+        )
+    };
+    let uri: axum::http::Uri =
+        text.parse().map_err(|_| refuse(Text::new("不是合法的地址", "not an address")))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    if host.is_empty() || uri.query().is_some() || text.contains('@') || text.contains('#') {
+        return Err(refuse(Text::new(
+            "地址需有主机名,且不含用户、查询和片段",
+            "it needs a host and has no user, query or fragment",
+        )));
+    }
+    let loopback =
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if loopback => {}
+        _ => {
+            return Err(refuse(Text::new(
+                "必须使用 https(http 仅限本机)",
+                "it must be https; http is for this machine only",
+            )));
+        }
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn did_of(cx: &Context<'_>, public_url: &str) -> Result<Did, ConfigError> {
+    let authority = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
+    let (authority, path) = authority.split_once('/').unwrap_or((authority, ""));
+    let mut id = format!("did:web:{}", authority.replace(':', "%3A"));
+    for segment in path.split('/').filter(|it| !it.is_empty()) {
+        id.push(':');
+        id.push_str(segment);
+    }
+    cx.did("node.did", &id)
+}
+
+/// GB 32100-2015: 17 characters of an alphabet of 31 and a check character modulo 31.
+pub(crate) fn credit_code_holds(code: &str) -> bool {
+    const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
+    let digits: Option<Vec<usize>> =
+        code.bytes().map(|c| ALPHABET.iter().position(|it| *it == c)).collect();
+    let Some(digits) = digits.filter(|it| it.len() == 18) else { return false };
+    let mut weight = 1;
+    let mut sum = 0;
+    for digit in digits.iter().take(17) {
+        sum += digit * weight;
+        weight = weight * 3 % 31;
+    }
+    digits.last() == Some(&((31 - sum % 31) % 31))
+}

@@ -1,0 +1,411 @@
+//! The table of known keys, and how file, environment and flags are laid over one another.
+//!
+//! Never guesses: a name that is not in the table is an error that names the nearest one.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::error::{ConfigError, From};
+
+/// How a value is written in a variable or a flag, where everything is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Switch,
+    /// Comma separated.
+    List,
+    /// `VKEY URL` pairs separated by `;`.
+    Custodians,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As the template shows it, TOML syntax.
+    pub example: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+}
+
+impl Key {
+    /// `http.listen`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// `TIDM_HTTP_LISTEN`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}_{}", self.section, self.name).to_ascii_uppercase()
+    }
+}
+
+const PREFIX: &str = "TIDM_";
+
+/// Variables with our prefix that are no settings: the program's own, those of tests, and those that
+/// Kubernetes injects for a service named `tidm` (`TIDM_PORT`, `TIDM_SERVICE_HOST`…).
+const NOT_SETTINGS: &[&str] = &[
+    "TIDM_DIR",
+    "TIDM_LOG",
+    "TIDM_PASSPHRASE_FILE",
+    "TIDM_CONFORMANCE",
+    "TIDM_TEST_",
+    "TIDM_SERVICE_",
+    "TIDM_PORT",
+];
+
+const fn key(
+    path: (&'static str, &'static str),
+    kind: Kind,
+    example: &'static str,
+    zh: &'static str,
+    en: &'static str,
+) -> Key {
+    Key { section: path.0, name: path.1, kind, example, zh, en }
+}
+
+/// Sections with their headings, in the order of the template.
+pub const SECTIONS: &[(&str, &str, &str)] = &[
+    ("node", "本节点及其所属组织", "This node and its organisation"),
+    ("http", "网络接入", "Network access"),
+    ("store", "状态数据库", "State database"),
+    ("objects", "大对象存储", "Object storage"),
+    ("space", "数据空间", "The data space"),
+    ("evidence", "存证日志与存证方", "Evidence log and custodians"),
+    ("limits", "资源上限", "Bounds"),
+    ("peers", "与其他节点的连接", "Connections to other nodes"),
+];
+
+/// Every setting.
+pub const KEYS: &[Key] = &[
+    key(("node", "org"), Kind::Text, "\"Example Co.\"", "组织名称", "Name of the organisation"),
+    key(
+        ("node", "credit_code"),
+        Kind::Text,
+        "\"91350100M000100Y43\"",
+        "统一社会信用代码(18 位)",
+        "Unified social credit code, 18 characters",
+    ),
+    key(
+        ("node", "did"),
+        Kind::Text,
+        "\"did:web:localhost%3A8443\"",
+        "去中心化标识;默认由 http.public_url 推出",
+        "DID; follows from http.public_url unless set",
+    ),
+    key(
+        ("node", "roles"),
+        Kind::List,
+        "[\"provider\", \"consumer\"]",
+        "角色:provider, consumer, custodian, intermediary, infrastructure",
+        "Roles: provider, consumer, custodian, intermediary, infrastructure",
+    ),
+    key(
+        ("node", "data"),
+        Kind::Text,
+        "\"data\"",
+        "数据目录;相对路径以本文件所在目录为准",
+        "Data directory, relative to this file's",
+    ),
+    key(("node", "lang"), Kind::Text, "\"zh\"", "默认语言:zh 或 en", "Default language: zh or en"),
+    key(
+        ("http", "listen"),
+        Kind::Text,
+        "\"127.0.0.1:8443\"",
+        "监听地址;非本机地址必须配置 TLS 并已有管理员",
+        "Listen address; beyond loopback it needs TLS and an administrator",
+    ),
+    key(
+        ("http", "public_url"),
+        Kind::Text,
+        "\"https://localhost:8443\"",
+        "其他节点访问本节点的地址",
+        "Address under which other nodes reach this one",
+    ),
+    key(
+        ("http", "tls_cert"),
+        Kind::Text,
+        "\"tls/node.crt\"",
+        "TLS 证书链(PEM)",
+        "TLS certificate chain, PEM",
+    ),
+    key(
+        ("http", "tls_key"),
+        Kind::Text,
+        "\"tls/node.key\"",
+        "TLS 私钥(PEM,权限 0600)",
+        "TLS private key, PEM, mode 0600",
+    ),
+    key(
+        ("http", "tls_ca"),
+        Kind::Text,
+        "\"tls/ca.crt\"",
+        "额外信任的 CA(PEM)",
+        "CA to trust beside the public roots, PEM",
+    ),
+    key(
+        ("http", "insecure_http"),
+        Kind::Switch,
+        "false",
+        "允许明文 HTTP;仅限本机地址",
+        "Allow plain HTTP; loopback only",
+    ),
+    key(
+        ("store", "url"),
+        Kind::Text,
+        "\"sqlite:data/tidm.db\"",
+        "sqlite:路径 或 postgres://用户:口令@主机/库",
+        "sqlite:PATH or postgres://user:password@host/database",
+    ),
+    key(
+        ("objects", "dir"),
+        Kind::Text,
+        "\"data/objects\"",
+        "本地目录(未设置 bucket 时使用)",
+        "Local directory, used unless bucket is set",
+    ),
+    key(("objects", "bucket"), Kind::Text, "\"tidm\"", "S3 桶名", "S3 bucket"),
+    key(
+        ("objects", "endpoint"),
+        Kind::Text,
+        "\"https://s3.example.com\"",
+        "S3 服务地址",
+        "S3 service address",
+    ),
+    key(("objects", "region"), Kind::Text, "\"us-east-1\"", "S3 区域", "S3 region"),
+    key(("objects", "key_id"), Kind::Text, "\"tidm\"", "S3 访问标识", "S3 access key id"),
+    key(
+        ("objects", "secret_file"),
+        Kind::Text,
+        "\"keys/s3.secret\"",
+        "存放 S3 密钥的文件(权限 0600)",
+        "File that holds the S3 secret, mode 0600",
+    ),
+    key(
+        ("space", "members"),
+        Kind::Text,
+        "\"members.json\"",
+        "成员名单:文件或 https 地址",
+        "Member list: a file or an https address",
+    ),
+    key(
+        ("space", "operator"),
+        Kind::Text,
+        "\"did:web:space.example.com\"",
+        "签署成员名单的运营方 DID",
+        "DID of the operator who signs the member list",
+    ),
+    key(
+        ("evidence", "origin"),
+        Kind::Text,
+        "\"localhost:8443/evidence\"",
+        "日志名称;启用后不可更改",
+        "Name of the log; never change it once used",
+    ),
+    key(
+        ("evidence", "custodians"),
+        Kind::Custodians,
+        "[{ url = \"https://custodian.example.com\", vkey = \"name+hash+key\" }]",
+        "存证方地址与验证公钥",
+        "Custodians: address and verifier key",
+    ),
+    key(
+        ("evidence", "quorum"),
+        Kind::Number,
+        "1",
+        "发布检查点所需的见证数;默认为全部存证方",
+        "Cosignatures before a checkpoint is published; all custodians unless set",
+    ),
+    key(
+        ("evidence", "checkpoint_ms"),
+        Kind::Number,
+        "1000",
+        "检查点间隔(毫秒)",
+        "Checkpoint interval in milliseconds",
+    ),
+    key(
+        ("limits", "excel_mib"),
+        Kind::Number,
+        "64",
+        "可读取的 Excel 文件上限(MiB)",
+        "Largest Excel file read, MiB",
+    ),
+    key(
+        ("limits", "query_seconds"),
+        Kind::Number,
+        "60",
+        "单次查询时限(秒)",
+        "Deadline of one query, seconds",
+    ),
+    key(
+        ("limits", "worker_mib"),
+        Kind::Number,
+        "1024",
+        "单个沙箱进程的内存(MiB)",
+        "Memory of one sandbox process, MiB",
+    ),
+    key(
+        ("limits", "workers"),
+        Kind::Number,
+        "2",
+        "同时运行的沙箱进程数",
+        "Sandbox processes at a time",
+    ),
+    key(
+        ("limits", "upload_mib"),
+        Kind::Number,
+        "4096",
+        "单个上传文件上限(MiB)",
+        "Largest upload, MiB",
+    ),
+    key(
+        ("peers", "allow_private_addresses"),
+        Kind::Switch,
+        "false",
+        "是否允许连接内网或本机地址的节点",
+        "Whether peers may live at private or loopback addresses",
+    ),
+    key(
+        ("peers", "timeout_seconds"),
+        Kind::Number,
+        "30",
+        "请求其他节点的时限(秒)",
+        "Deadline of a request to a peer, seconds",
+    ),
+];
+
+/// Where each value came from, by `section.key`.
+pub type Origins = BTreeMap<String, From>;
+
+/// One table out of three places, unknown names refused.
+pub fn gather(
+    text: &str,
+    env: &BTreeMap<String, String>,
+    flags: &[(String, String)],
+) -> Result<(Table, Origins), ConfigError> {
+    let mut table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(&e))?;
+    let mut origins = Origins::new();
+    for (section, values) in &table {
+        let Value::Table(values) = values else {
+            return Err(ConfigError::unknown(section, From::File, nearest(section)));
+        };
+        for name in values.keys() {
+            let path = format!("{section}.{name}");
+            if find(&path).is_none() {
+                return Err(ConfigError::unknown(&path, From::File, nearest(&path)));
+            }
+            origins.insert(path, From::File);
+        }
+    }
+    for (name, value) in env {
+        if !name.starts_with(PREFIX) || NOT_SETTINGS.iter().any(|it| name.starts_with(it)) {
+            continue;
+        }
+        let Some(key) = KEYS.iter().find(|it| it.variable() == *name) else {
+            let path = name.trim_start_matches(PREFIX).to_ascii_lowercase().replacen('_', ".", 1);
+            let near = nearest(&path).map(Key::variable);
+            return Err(ConfigError::unknown_named(name, From::Env, near));
+        };
+        lay(&mut table, &mut origins, key, value, From::Env)?;
+    }
+    for (path, value) in flags {
+        let key =
+            find(path).ok_or_else(|| ConfigError::unknown(path, From::Flag, nearest(path)))?;
+        lay(&mut table, &mut origins, key, value, From::Flag)?;
+    }
+    Ok((table, origins))
+}
+
+fn find(path: &str) -> Option<&'static Key> {
+    let (section, name) = path.split_once('.')?;
+    KEYS.iter().find(|it| it.section == section && it.name == name)
+}
+
+fn lay(
+    table: &mut Table,
+    origins: &mut Origins,
+    key: &Key,
+    text: &str,
+    from: From,
+) -> Result<(), ConfigError> {
+    let path = key.path();
+    let value = value(key.kind, text.trim())
+        .ok_or_else(|| ConfigError::shape(&path, text, from, key.example))?;
+    let section = table.entry(key.section).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(section) = section {
+        section.insert(key.name.to_owned(), value);
+    }
+    origins.insert(path, from);
+    Ok(())
+}
+
+fn value(kind: Kind, text: &str) -> Option<Value> {
+    Some(match kind {
+        Kind::Text => Value::String(text.to_owned()),
+        Kind::Number => Value::Integer(text.parse().ok()?),
+        Kind::Switch => Value::Boolean(match text {
+            "true" | "1" | "yes" | "on" => true,
+            "false" | "0" | "no" | "off" => false,
+            _ => return None,
+        }),
+        Kind::List => {
+            Value::Array(pieces(text, ',').map(|it| Value::String(it.to_owned())).collect())
+        }
+        Kind::Custodians => Value::Array(pieces(text, ';').map(custodian).collect::<Option<_>>()?),
+    })
+}
+
+fn pieces(text: &str, by: char) -> impl Iterator<Item = &str> {
+    text.split(by).map(str::trim).filter(|it| !it.is_empty())
+}
+
+fn custodian(text: &str) -> Option<Value> {
+    let (vkey, url) = text.split_once(' ')?;
+    let mut it = Table::new();
+    it.insert("vkey".into(), Value::String(vkey.to_owned()));
+    it.insert("url".into(), Value::String(url.trim().to_owned()));
+    Some(Value::Table(it))
+}
+
+/// The known key closest to `path`, if it is close enough to be a slip of the hand.
+fn nearest(path: &str) -> Option<&'static Key> {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let score =
+        |it: &Key| distance(path, &it.path()).min(distance(name, it.name).saturating_add(1));
+    KEYS.iter()
+        .map(|it| (score(it), it))
+        .min_by_key(|(score, _)| *score)
+        .filter(|(score, _)| *score <= MAX_SLIPS)
+        .map(|(_, it)| it)
+}
+
+/// More edits than this and the suggestion would be noise.
+const MAX_SLIPS: usize = 4;
+/// A longer name is not a slip of any of ours; keeps the quadratic search small.
+const NAME_BYTES: usize = 64;
+
+/// Levenshtein over bytes.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > NAME_BYTES {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = cost.min(left + 1).min(diagonal + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}

@@ -1,0 +1,237 @@
+//! What the operator decided: one file, the environment and flags, checked once at start.
+//!
+//! Precedence: flags over `TIDM_*` over `tidm.toml` over defaults. One table ([`key::KEYS`]) says which
+//! keys exist; the file's template, the names of variables and the search for the nearest known key all
+//! come from it. Raw text becomes [`raw::Raw`], then the checked types here; the rest of the node never
+//! sees a raw value.
+//!
+//! Threat model: a mistyped or half-understood setting must not open the node. Unknown keys are errors,
+//! plain HTTP stays on loopback, and a node that others can reach needs TLS here and an administrator
+//! before it listens ([`Http::admit`]). A secret is never a value in the file, only the path of one; a
+//! database URL may hold one and is redacted wherever it is shown.
+
+mod check;
+pub mod error;
+pub mod key;
+pub mod raw;
+pub mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidm_space::identity::did::Did;
+
+pub use error::ConfigError;
+
+use crate::lang::Lang;
+
+/// The file's name inside the node's directory.
+pub const FILE: &str = "tidm.toml";
+/// A longer file is not a configuration.
+pub const FILE_BYTES: u64 = 1 << 20;
+
+/// Everything, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: Node,
+    pub http: Http,
+    pub store: Store,
+    pub objects: Objects,
+    pub space: Space,
+    pub evidence: Evidence,
+    pub limits: Limits,
+    pub peers: Peers,
+}
+
+/// Who runs this node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The organisation's name as people know it.
+    pub org: String,
+    /// 统一社会信用代码, check digit verified.
+    pub credit_code: Option<String>,
+    pub did: Did,
+    pub roles: BTreeSet<Role>,
+    /// Absolute or relative to the working directory; holds everything local.
+    pub data: PathBuf,
+    /// Language of texts when the reader states none.
+    pub lang: Lang,
+}
+
+/// The white paper's five roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Provider,
+    Consumer,
+    Custodian,
+    Intermediary,
+    Infrastructure,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] =
+        [Self::Provider, Self::Consumer, Self::Custodian, Self::Intermediary, Self::Infrastructure];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Consumer => "consumer",
+            Self::Custodian => "custodian",
+            Self::Intermediary => "intermediary",
+            Self::Infrastructure => "infrastructure",
+        }
+    }
+}
+
+/// Where the node listens, and how others reach it.
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// Without a trailing slash.
+    pub public_url: String,
+    pub security: Security,
+}
+
+/// How connections to us are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// `ca` is what we trust beside the public roots when we call others.
+    Tls { cert: PathBuf, key: PathBuf, ca: Option<PathBuf> },
+    /// Loopback only; checked at load.
+    Plain,
+}
+
+impl Http {
+    /// The rule that needs the store: whoever can be reached from outside has an administrator first.
+    /// Call before listening; `listen` without TLS was refused at load already.
+    pub fn admit(&self, has_administrator: bool) -> Result<(), ConfigError> {
+        if has_administrator || self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError::no_administrator(self.listen))
+    }
+}
+
+/// Where state is kept. Debug hides a password.
+#[derive(Clone)]
+pub enum Store {
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(url) => f.debug_tuple("Postgres").field(&error::redact(url)).finish(),
+        }
+    }
+}
+
+/// Where large bytes are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objects {
+    Local { dir: PathBuf },
+    S3(S3),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3 {
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub key_id: String,
+    pub secret_file: PathBuf,
+}
+
+/// The space this node belongs to.
+#[derive(Clone, Debug)]
+pub struct Space {
+    pub members: Option<Members>,
+    /// Whose signature the member list carries.
+    pub operator: Option<Did>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    File(PathBuf),
+    Url(String),
+}
+
+/// The evidence log and who watches it.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// First line of every checkpoint: a name without scheme (C2SP tlog-checkpoint).
+    pub origin: String,
+    pub custodians: Vec<Custodian>,
+    /// Cosignatures a checkpoint needs before it is published; at most `custodians.len()`.
+    pub quorum: usize,
+    pub interval: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custodian {
+    pub url: String,
+    /// C2SP verifier key of type 0x04; parsed by `tidm_ledger::note` at start.
+    pub vkey: String,
+}
+
+/// Bounds an operator may move.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub excel_bytes: u64,
+    pub query_deadline: Duration,
+    pub worker_memory_bytes: u64,
+    pub workers: usize,
+    pub upload_bytes: u64,
+}
+
+/// How we call others.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// Whether addresses of peers may resolve to loopback or private networks.
+    pub allow_private_addresses: bool,
+    pub timeout: Duration,
+}
+
+impl Config {
+    /// Reads `dir/tidm.toml` when it exists, lays environment and flags over it and checks the whole.
+    ///
+    /// `env` is all variables of the process (others are skipped); `flags` are `(section.key, value)`.
+    pub fn load(
+        dir: &Path,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let path = dir.join(FILE);
+        let text = match std::fs::metadata(&path) {
+            Ok(found) if found.len() > FILE_BYTES => {
+                return Err(ConfigError::unreadable(&path, "it is larger than 1 MiB"));
+            }
+            Ok(_) => std::fs::read_to_string(&path)
+                .map_err(|e| ConfigError::unreadable(&path, &e.to_string()))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(ConfigError::unreadable(&path, &e.to_string())),
+        };
+        Self::parse(dir, &text, &env.into_iter().collect(), flags)
+    }
+
+    /// [`Config::load`] without IO.
+    pub fn parse(
+        dir: &Path,
+        text: &str,
+        env: &BTreeMap<String, String>,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let (table, from) = key::gather(text, env, flags)?;
+        let raw = raw::Raw::of(table, &from)?;
+        check::check(dir, raw, &from)
+    }
+}
+
+#[cfg(test)]
+mod tests;

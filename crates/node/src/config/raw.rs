@@ -1,0 +1,127 @@
+//! The settings as they are written: optional, unchecked, unknown names refused.
+//!
+//! Never leaves `config`: the rest of the node sees checked types only.
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::error::{ConfigError, From};
+use super::key::Origins;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Raw {
+    pub(super) node: Node,
+    pub(super) http: Http,
+    pub(super) store: Store,
+    pub(super) objects: Objects,
+    pub(super) space: Space,
+    pub(super) evidence: Evidence,
+    pub(super) limits: Limits,
+    pub(super) peers: Peers,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Node {
+    pub(super) org: Option<String>,
+    pub(super) credit_code: Option<String>,
+    pub(super) did: Option<String>,
+    pub(super) roles: Option<Vec<String>>,
+    pub(super) data: Option<String>,
+    pub(super) lang: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: Option<String>,
+    pub(super) public_url: Option<String>,
+    pub(super) tls_cert: Option<String>,
+    pub(super) tls_key: Option<String>,
+    pub(super) tls_ca: Option<String>,
+    pub(super) insecure_http: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Objects {
+    pub(super) dir: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) key_id: Option<String>,
+    pub(super) secret_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Space {
+    pub(super) members: Option<String>,
+    pub(super) operator: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Evidence {
+    pub(super) origin: Option<String>,
+    pub(super) custodians: Vec<Custodian>,
+    pub(super) quorum: Option<u64>,
+    pub(super) checkpoint_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Custodian {
+    pub(super) url: String,
+    pub(super) vkey: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) excel_mib: Option<u64>,
+    pub(super) query_seconds: Option<u64>,
+    pub(super) worker_mib: Option<u64>,
+    pub(super) workers: Option<u64>,
+    pub(super) upload_mib: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Peers {
+    pub(super) allow_private_addresses: Option<bool>,
+    pub(super) timeout_seconds: Option<u64>,
+}
+
+impl Raw {
+    /// Section by section and key by key, so that an error can name the one that has the wrong type.
+    pub(super) fn of(table: Table, origins: &Origins) -> Result<Self, ConfigError> {
+        for (section, values) in &table {
+            let Value::Table(values) = values else { continue };
+            for (name, value) in values {
+                let path = format!("{section}.{name}");
+                let mut one = Table::new();
+                one.insert(name.clone(), value.clone());
+                let mut whole = Table::new();
+                whole.insert(section.clone(), Value::Table(one));
+                if let Err(e) = Self::deserialize(Value::Table(whole)) {
+                    let from = origins.get(&path).copied().unwrap_or(From::File);
+                    return Err(ConfigError::wrong_type(
+                        &path,
+                        &value.to_string(),
+                        from,
+                        e.message(),
+                    ));
+                }
+            }
+        }
+        Self::deserialize(Value::Table(table)).map_err(|e| ConfigError::syntax(&e))
+    }
+}

@@ -1,0 +1,190 @@
+use super::*;
+
+const BASE: &str = "[node]\norg = \"某某公司\"\n[http]\ninsecure_http = true\n";
+
+fn parse(text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let flags: Vec<_> = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::parse(Path::new("/n"), text, &env, &flags)
+}
+
+#[test]
+fn defaults_are_safe_and_local() {
+    let it = parse(BASE, &[], &[]).unwrap();
+    assert_eq!(it.http.listen.to_string(), "127.0.0.1:8443");
+    assert_eq!(it.http.public_url, "http://localhost:8443");
+    assert_eq!(it.node.did.as_str(), "did:web:localhost%3A8443");
+    assert_eq!(it.evidence.origin, "localhost:8443/evidence");
+    assert!(matches!(&it.store, Store::Sqlite(path) if path == Path::new("/n/data/tidm.db")));
+    assert_eq!(it.objects, Objects::Local { dir: "/n/data/objects".into() });
+    assert!(!it.peers.allow_private_addresses);
+    assert!(it.http.admit(false).is_ok());
+}
+
+#[test]
+fn flags_win_over_environment_over_file() {
+    let text = format!("{BASE}[evidence]\ncheckpoint_ms = 100\n");
+    let ms = |env: &[(&str, &str)], flags: &[(&str, &str)]| {
+        parse(&text, env, flags).unwrap().evidence.interval.as_millis()
+    };
+    let env = [
+        ("TIDM_EVIDENCE_CHECKPOINT_MS", "200"),
+        ("PATH", "x"),
+        ("TIDM_PORT_8443_TCP", "tcp://10.0.0.1"),
+    ];
+    assert_eq!(ms(&[], &[]), 100);
+    assert_eq!(ms(&env, &[]), 200);
+    assert_eq!(ms(&env, &[("evidence.checkpoint_ms", "300")]), 300);
+}
+
+#[test]
+fn lists_and_custodians_fit_in_variables() {
+    let it = parse(
+        BASE,
+        &[
+            ("TIDM_NODE_ROLES", "custodian, provider"),
+            ("TIDM_EVIDENCE_CUSTODIANS", "a+1+k https://a.example; b+2+k https://b.example/"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(it.node.roles, [Role::Provider, Role::Custodian].into());
+    assert_eq!(
+        it.evidence.custodians[1],
+        Custodian { url: "https://b.example".into(), vkey: "b+2+k".into() }
+    );
+    assert_eq!(it.evidence.quorum, 2);
+}
+
+/// (file beyond [`BASE`], environment, flags) → what key and English text the refusal names.
+#[test]
+fn refusals_name_key_reason_and_next_step() {
+    type Pairs = &'static [(&'static str, &'static str)];
+    let cases: &[(&str, Pairs, Pairs, &str, &str)] = &[
+        ("[htpp]\nlisten = \"x\"", &[], &[], "htpp.listen", "did you mean http.listen?"),
+        ("[evidence]\nqorum = 1", &[], &[], "evidence.qorum", "did you mean evidence.quorum?"),
+        ("[zebra]\nunrelated_thing = 1", &[], &[], "zebra.unrelated_thing", "there is no such key"),
+        ("", &[("TIDM_HTTP_LISTN", "x")], &[], "TIDM_HTTP_LISTN", "did you mean TIDM_HTTP_LISTEN?"),
+        ("", &[], &[("http.lissten", "x")], "http.lissten", "did you mean http.listen?"),
+        ("", &[], &[("http.listen", "8443")], "http.listen", "not ADDRESS:PORT"),
+        ("", &[], &[("http.listen", "0.0.0.0:8443")], "http.listen", "no TLS"),
+        ("", &[], &[("http.insecure_http", "false")], "http.tls_cert", "plain HTTP is not allowed"),
+        ("", &[], &[("http.insecure_http", "maybe")], "http.insecure_http", "for example false"),
+        ("", &[], &[("http.tls_cert", "c")], "http.tls_key", "come together"),
+        (
+            "",
+            &[],
+            &[("http.tls_cert", "c"), ("http.tls_key", "k")],
+            "http.insecure_http",
+            "contradicts",
+        ),
+        (
+            "",
+            &[],
+            &[
+                ("http.insecure_http", "0"),
+                ("http.tls_cert", "c"),
+                ("http.tls_key", "k"),
+                ("http.listen", "0.0.0.0:1"),
+            ],
+            "http.public_url",
+            "how others reach",
+        ),
+        ("", &[], &[("http.public_url", "http://example.com")], "http.public_url", "must be https"),
+        ("", &[], &[("http.public_url", "https://a:b@example.com")], "http.public_url", "no user"),
+        ("", &[("TIDM_NODE_ORG", " ")], &[], "node.org", "tidm init"),
+        (
+            "",
+            &[("TIDM_NODE_CREDIT_CODE", "91350100M000100Y44")],
+            &[],
+            "node.credit_code",
+            "business licence",
+        ),
+        ("", &[("TIDM_NODE_ROLES", "king")], &[], "node.roles", "one or more of provider"),
+        ("", &[("TIDM_NODE_ROLES", ",")], &[], "node.roles", "needs a role"),
+        ("", &[("TIDM_NODE_LANG", "fr")], &[], "node.lang", "zh or en"),
+        ("", &[("TIDM_NODE_DID", "web:x")], &[], "node.did", "not a DID"),
+        (
+            "[store]\nurl = \"mysql://root:secret@h/d\"",
+            &[],
+            &[],
+            "store.url",
+            "SQLite and PostgreSQL",
+        ),
+        (
+            "[objects]\nendpoint = \"https://s3\"",
+            &[],
+            &[],
+            "objects.endpoint",
+            "without objects.bucket",
+        ),
+        ("[objects]\nbucket = \"b\"", &[], &[], "objects.endpoint", "needed"),
+        ("[objects]\nbucket = \"b\"\ndir = \"d\"", &[], &[], "objects.dir", "contradicts"),
+        ("[space]\nmembers = \"https://m.example/l.json\"", &[], &[], "space.members", "operator"),
+        ("[evidence]\nquorum = 1", &[], &[], "evidence.quorum", "from 0 to 0"),
+        ("[evidence]\norigin = \"https://x\"", &[], &[], "evidence.origin", "no scheme"),
+        ("[evidence]\ncheckpoint_ms = 1", &[], &[], "evidence.checkpoint_ms", "from 50 to 60000"),
+        ("[evidence]\ncheckpoint_ms = \"soon\"", &[], &[], "evidence.checkpoint_ms", "wrong type"),
+        (
+            "[evidence]\ncustodians = [{ url = \"https://x\" }]",
+            &[],
+            &[],
+            "evidence.custodians",
+            "vkey",
+        ),
+        (
+            "[evidence]\ncustodians = [{ url = \"https://x\", vkey = \"v\" }]",
+            &[],
+            &[],
+            "evidence.custodians",
+            "verifier key",
+        ),
+        ("[limits]\nworkers = 0", &[], &[], "limits.workers", "from 1 to 256"),
+        ("[limits]\nworkers = 18446744073709551615", &[], &[], "tidm.toml", "TOML"),
+        ("not toml", &[], &[], "tidm.toml", "not valid TOML"),
+    ];
+    for (text, env, flags, key, says) in cases {
+        let error = parse(&format!("{BASE}{text}"), env, flags).unwrap_err();
+        let en = error.render(Lang::En);
+        assert_eq!(&error.key, key, "{en}");
+        assert!(en.contains(says), "{en:?} lacks {says:?}");
+        assert!(en.contains("next: ") && error.render(Lang::Zh).contains("下一步"), "{en}");
+        assert!(!en.contains("secret"), "{en}");
+    }
+}
+
+#[test]
+fn beyond_loopback_an_administrator_comes_first() {
+    let tls: &[(&str, &str)] = &[
+        ("http.insecure_http", "false"),
+        ("http.tls_cert", "c"),
+        ("http.tls_key", "k"),
+        ("http.listen", "0.0.0.0:8443"),
+        ("http.public_url", "https://node.example.com/"),
+    ];
+    let it = parse(BASE, &[], tls).unwrap();
+    assert_eq!(it.node.did.as_str(), "did:web:node.example.com");
+    assert!(it.http.admit(true).is_ok());
+    assert!(it.http.admit(false).unwrap_err().to_string().contains("administrator"));
+}
+
+#[test]
+fn every_key_is_readable_and_templated() {
+    let text = template::render(&[("node.org", template::quoted("a \"b\" 公司"))]);
+    let (table, _) = key::gather(&text, &BTreeMap::new(), &[]).unwrap();
+    assert_eq!(table["node"]["org"].as_str(), Some("a \"b\" 公司"));
+    // Uncomment each example: the table of keys and the raw structs agree on names and types.
+    for it in key::KEYS {
+        let line = format!("[{}]\n{} = {}\n", it.section, it.name, it.example);
+        let (table, from) = key::gather(&line, &BTreeMap::new(), &[]).unwrap();
+        raw::Raw::of(table, &from).unwrap_or_else(|e| panic!("{}: {e}", it.path()));
+        assert!(text.contains(&format!("{} = ", it.name)));
+        assert!(!it.zh.is_ascii() && it.en.is_ascii(), "{}", it.path());
+    }
+}
+
+#[test]
+fn a_database_password_is_not_shown() {
+    let it = parse(&format!("{BASE}[store]\nurl = \"postgres://u:secret@h/d\""), &[], &[]).unwrap();
+    assert_eq!(format!("{:?}", it.store), "Postgres(\"postgres://u:***@h/d\")");
+}
