@@ -52,7 +52,9 @@ pub enum Finding {
     TileUnreadable(LoadError),
     /// Entries and hash tiles agree with each other in these 256 places, but not with the rest of
     /// the log: both were rewritten.
-    #[error("entries from {first} on were rewritten together with {tile}: restore both from a mirror")]
+    #[error(
+        "entries from {first} on were rewritten together with {tile}: restore both from a mirror"
+    )]
     Rewritten {
         /// First entry of the bundle.
         first: u64,
@@ -60,7 +62,9 @@ pub enum Finding {
         tile: TilePath,
     },
     /// Entries and tiles agree with each other, but are not the log of this root.
-    #[error("all entries and tiles agree, on root {found}: this is another log than the checkpoint's")]
+    #[error(
+        "all entries and tiles agree, on root {found}: this is another log than the checkpoint's"
+    )]
     Root {
         /// Root of what is stored.
         found: Hash,

@@ -7,7 +7,9 @@ use crate::limits::{MAX_ENTRY_BYTES, TILE_WIDTH};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// An entry is longer than the format can say.
-    #[error("entry {position} has {bytes} bytes, a log entry has at most {MAX_ENTRY_BYTES}: log its hash")]
+    #[error(
+        "entry {position} has {bytes} bytes, a log entry has at most {MAX_ENTRY_BYTES}: log its hash"
+    )]
     EntryTooLong {
         /// Position among the entries given.
         position: usize,
@@ -131,10 +133,7 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(decode(bytes).as_ref(), Err(expected));
         }
-        assert_eq!(
-            decode_exact(&[0, 0], 2),
-            Err(BundleError::Count { expected: 2, found: 1 })
-        );
+        assert_eq!(decode_exact(&[0, 0], 2), Err(BundleError::Count { expected: 2, found: 1 }));
     }
 
     #[test]
@@ -153,13 +152,15 @@ mod tests {
     proptest! {
         #[test]
         fn encode_and_decode_are_inverse(entries: Vec<Vec<u8>>) {
-            prop_assert_eq!(decode(&encode(&entries).unwrap()).unwrap(), entries);
+            let bytes = encode(&entries).unwrap();
+            prop_assert_eq!(decode(&bytes).unwrap(), entries);
         }
 
         #[test]
         fn whatever_decodes_encodes_to_the_same_bytes(bytes in proptest::collection::vec(0u8..4, 0..80)) {
             if let Ok(entries) = decode(&bytes) {
-                prop_assert_eq!(encode(&entries).unwrap(), bytes);
+                let again = encode(&entries).unwrap();
+                prop_assert_eq!(again, bytes);
             }
         }
     }

@@ -45,7 +45,9 @@ impl Checkpoint {
     ) -> Result<Self, CheckpointError> {
         let line = |it: &str| !it.is_empty() && it.bytes().all(|it| it >= b' ');
         if !line(origin) || origin.len() > MAX_NAME_BYTES {
-            return Err(CheckpointError::Malformed("the origin is empty, too long or not one line"));
+            return Err(CheckpointError::Malformed(
+                "the origin is empty, too long or not one line",
+            ));
         }
         if size > MAX_TREE_SIZE {
             return Err(CheckpointError::Malformed("the tree size is above 2^63 - 1"));

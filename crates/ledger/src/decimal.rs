@@ -23,9 +23,20 @@ mod tests {
         for good in [0, 1, 10, 255, u64::MAX] {
             assert_eq!(parse(&good.to_string()), Some(good));
         }
-        for bad in
-            ["", "00", "01", "+1", "-0", "-1", " 1", "1 ", "1\r", "1_0", "٣", "18446744073709551616"]
-        {
+        for bad in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-0",
+            "-1",
+            " 1",
+            "1 ",
+            "1\r",
+            "1_0",
+            "٣",
+            "18446744073709551616",
+        ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
         assert_eq!(parse_up_to("11", 10), None);

@@ -31,7 +31,9 @@ pub enum NoteError {
     #[error("malformed verifier key: {0}")]
     BadKey(&'static str),
     /// A key of a type that is not implemented.
-    #[error("verifier keys of type 0x{0:02x} are not supported: use Ed25519 (0x01, or 0x04 for a witness)")]
+    #[error(
+        "verifier keys of type 0x{0:02x} are not supported: use Ed25519 (0x01, or 0x04 for a witness)"
+    )]
     UnsupportedKey(u8),
     /// A line names a known key but its signature is wrong: the whole note is refused.
     #[error("a signature by a known key does not verify: do not trust this note")]
@@ -125,7 +127,8 @@ impl VerifierKey {
         if id.len() != 8 || !id.bytes().all(lower_hex) {
             return Err(NoteError::BadKey("the ID is not eight lower-case hexadecimal digits"));
         }
-        let id = u32::from_str_radix(id, 16).map_err(|_| NoteError::BadKey("the ID is no number"))?;
+        let id =
+            u32::from_str_radix(id, 16).map_err(|_| NoteError::BadKey("the ID is no number"))?;
         let key = STANDARD.decode(key).map_err(|_| NoteError::BadKey("not strict base64"))?;
         let (&kind, public) = key.split_first().ok_or(NoteError::BadKey("the key is empty"))?;
         let kind = KeyKind::from_byte(kind)?;
@@ -175,7 +178,8 @@ impl VerifierKey {
             return Err(NoteError::BadSignature);
         }
         let check = |message: &[u8], signature: &[u8]| {
-            let signature = Signature::from_slice(signature).map_err(|_| NoteError::BadSignature)?;
+            let signature =
+                Signature::from_slice(signature).map_err(|_| NoteError::BadSignature)?;
             self.key.verify_strict(message, &signature).map_err(|_| NoteError::BadSignature)
         };
         match self.kind {

@@ -161,7 +161,10 @@ impl Policy {
     }
 
     /// The accepted key for a log of this origin.
-    pub fn log_keys<'a>(&'a self, origin: &'a str) -> impl Iterator<Item = &'a VerifierKey> + Clone {
+    pub fn log_keys<'a>(
+        &'a self,
+        origin: &'a str,
+    ) -> impl Iterator<Item = &'a VerifierKey> + Clone {
         self.logs.iter().map(|it| &it.key).filter(move |it| it.name() == origin)
     }
 

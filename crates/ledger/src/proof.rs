@@ -36,7 +36,9 @@ pub enum ProofError {
 
 /// The proof does not show what it claims. Deliberately says no more.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the proof does not verify: do not trust the log's answer, ask again and keep it as evidence")]
+#[error(
+    "the proof does not verify: do not trust the log's answer, ask again and keep it as evidence"
+)]
 pub struct BadProof;
 
 /// Leaves `start..end` whose hash belongs into a proof.
@@ -44,11 +46,7 @@ type Range = (u64, u64);
 
 /// Inclusion proof of entry `index` in the tree of `size` entries, leaf's sibling first
 /// (RFC 9162 §2.1.3.1).
-pub fn inclusion(
-    size: u64,
-    index: u64,
-    source: &impl HashSource,
-) -> Result<Vec<Hash>, ProofError> {
+pub fn inclusion(size: u64, index: u64, source: &impl HashSource) -> Result<Vec<Hash>, ProofError> {
     if index >= size {
         return Err(ProofError::IndexOutOfRange { index, size });
     }
@@ -70,11 +68,7 @@ pub fn inclusion(
 
 /// Consistency proof between the trees of `old` and `new` entries (RFC 9162 §2.1.4.1).
 /// Empty when `old` is 0 or equals `new`.
-pub fn consistency(
-    old: u64,
-    new: u64,
-    source: &impl HashSource,
-) -> Result<Vec<Hash>, ProofError> {
+pub fn consistency(old: u64, new: u64, source: &impl HashSource) -> Result<Vec<Hash>, ProofError> {
     if old > new {
         return Err(ProofError::Shrinking { old, new });
     }

@@ -37,7 +37,9 @@ pub struct TilePath {
 
 /// Not a tile path, or not the one spelling of it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a tile path: expected tile/<level>/<x123/456> or tile/entries/<x123/456>, with .p/<1..255> if partial")]
+#[error(
+    "not a tile path: expected tile/<level>/<x123/456> or tile/entries/<x123/456>, with .p/<1..255> if partial"
+)]
 pub struct BadTilePath;
 
 impl TilePath {

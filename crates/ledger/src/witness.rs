@@ -12,7 +12,9 @@ use std::fmt;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::cosignature::{self, Cosigned};
 use crate::decimal;
-use crate::limits::{MAX_ADD_CHECKPOINT_BYTES, MAX_NOTE_SIGNATURES, MAX_PROOF_HASHES, MAX_TREE_SIZE};
+use crate::limits::{
+    MAX_ADD_CHECKPOINT_BYTES, MAX_NOTE_SIGNATURES, MAX_PROOF_HASHES, MAX_TREE_SIZE,
+};
 use crate::note::{KeyKind, NoteError, NoteSigner, SignatureLine, VerifierKey};
 use crate::proof::{self, ProofError, verify_consistency};
 use crate::tree::{EMPTY_ROOT, Hash, HashSource, sha256};

@@ -80,8 +80,7 @@ fn a_rewritten_past_is_told_from_an_accident() {
     bytes[44 * 4 + 3] ^= 1;
     let tile = TilePath::hash(0, 1, 256).unwrap();
     let mut hashes = tiles.tile(&tile).unwrap().unwrap();
-    hashes[44 * 32..45 * 32]
-        .copy_from_slice(leaf_hash(&bytes[44 * 4 + 2..44 * 4 + 4]).as_bytes());
+    hashes[44 * 32..45 * 32].copy_from_slice(leaf_hash(&bytes[44 * 4 + 2..44 * 4 + 4]).as_bytes());
     tiles.write([(bundle, bytes), (tile, hashes)]);
     assert_eq!(audit(&tiles, 1000, root), Err(Finding::Rewritten { first: 256, tile }));
     // A whole other log.

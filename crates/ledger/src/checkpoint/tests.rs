@@ -66,10 +66,7 @@ fn extension_lines_are_kept_and_signed() {
     let back = SignedCheckpoint::parse(&text).unwrap();
     assert_eq!(back.verify(key.verifier()).unwrap(), &head);
     let other = SignedCheckpoint::parse(&text.replace("two", "too")).unwrap();
-    assert_eq!(
-        other.verify(key.verifier()),
-        Err(CheckpointError::Note(NoteError::BadSignature))
-    );
+    assert_eq!(other.verify(key.verifier()), Err(CheckpointError::Note(NoteError::BadSignature)));
 }
 
 #[test]

@@ -12,7 +12,10 @@ fn checkpoint() -> SignedCheckpoint {
 
 #[test]
 fn the_message_covers_time_and_whole_text() {
-    assert_eq!(message("a\n1\nr\next\n", 1_679_315_147), "cosignature/v1\ntime 1679315147\na\n1\nr\next\n");
+    assert_eq!(
+        message("a\n1\nr\next\n", 1_679_315_147),
+        "cosignature/v1\ntime 1679315147\na\n1\nr\next\n"
+    );
 }
 
 #[test]

@@ -21,7 +21,10 @@ fn signed(text: &str, signers: &[&NoteSigner]) -> Note {
 #[test]
 fn the_example_of_the_specification_verifies() {
     let key = VerifierKey::parse(KEY).unwrap();
-    assert_eq!((key.name(), key.id(), key.kind()), ("example.com/foo", 0x530d_903a, KeyKind::Ed25519));
+    assert_eq!(
+        (key.name(), key.id(), key.kind()),
+        ("example.com/foo", 0x530d_903a, KeyKind::Ed25519)
+    );
     assert_eq!(key.to_string(), KEY);
     let note = Note::parse(NOTE).unwrap();
     assert_eq!(note.text(), "This is an example message.\n");
@@ -35,8 +38,10 @@ fn nasty_keys_are_refused() {
     let as_log = VerifierKey::new("w", KeyKind::Ed25519, cosigner.verifier().public()).unwrap();
     assert_ne!(cosigner.verifier().id(), as_log.id());
     // The witness's key behind the ID of type 0x01, and the other way round.
-    let swapped =
-        cosigner.verifier().to_string().replace(&format!("{:08x}", cosigner.verifier().id()), &format!("{:08x}", as_log.id()));
+    let swapped = cosigner
+        .verifier()
+        .to_string()
+        .replace(&format!("{:08x}", cosigner.verifier().id()), &format!("{:08x}", as_log.id()));
     let nasty = [
         String::new(),
         "+".into(),
@@ -64,7 +69,8 @@ fn nasty_keys_are_refused() {
         assert!(matches!(VerifierKey::parse(&text), Err(NoteError::BadKey(_))), "{text:?}");
     }
     for kind in [0x00, 0x02, 0x05, 0x06, 0xff] {
-        let text = format!("n+00000000+{}", STANDARD.encode([&[kind], [9; 32].as_slice()].concat()));
+        let text =
+            format!("n+00000000+{}", STANDARD.encode([&[kind], [9; 32].as_slice()].concat()));
         assert_eq!(VerifierKey::parse(&text), Err(NoteError::UnsupportedKey(kind)));
     }
     // The neutral element verifies anything under lax rules.
@@ -167,7 +173,9 @@ fn strangers_are_ignored_and_a_bad_known_signature_refuses_all() {
     // A bad line by a known key, before or after a good one, also beside others' good lines.
     for length in [1, 63, 64, 65] {
         let bad = odd("log", id, length);
-        for text in [format!("text\n\n{bad}\n{}\n", log.sign("text\n").unwrap()), format!("{note}{bad}\n")] {
+        for text in
+            [format!("text\n\n{bad}\n{}\n", log.sign("text\n").unwrap()), format!("{note}{bad}\n")]
+        {
             let keys = [log.verifier(), stranger.verifier()];
             assert_eq!(Note::parse(&text).unwrap().verify(keys), Err(NoteError::BadSignature));
         }

@@ -135,8 +135,9 @@ fn nasty_policies_are_refused() {
 
 #[test]
 fn names_are_octets() {
-    let text = [fill("witness \u{212a} $1\nwitness K $2\n").as_bytes(), b"# \xff\nquorum \xe2\x84\xaa"]
-        .concat();
+    let text =
+        [fill("witness \u{212a} $1\nwitness K $2\n").as_bytes(), b"# \xff\nquorum \xe2\x84\xaa"]
+            .concat();
     let policy = Policy::parse(&text).unwrap();
     assert_eq!(policy.witnesses()[0].name.to_string(), "\u{212a}");
     assert_eq!(policy.witnesses()[0].name.as_bytes(), b"\xe2\x84\xaa");
@@ -151,7 +152,11 @@ fn thirty_two_of_each_are_possible() {
         let key = NoteSigner::cosigner("w", &[it + 1; 32]).unwrap();
         let log = NoteSigner::ed25519("l", &[it + 101; 32]).unwrap();
         let before = it.checked_sub(1).map_or(String::new(), |it| format!(" g{it}"));
-        text += &format!("log {}\nwitness w{it} {}\ngroup g{it} all w{it}{before}\n", log.verifier(), key.verifier());
+        text += &format!(
+            "log {}\nwitness w{it} {}\ngroup g{it} all w{it}{before}\n",
+            log.verifier(),
+            key.verifier()
+        );
     }
     let policy = Policy::parse((text + "quorum g31\n").as_bytes()).unwrap();
     assert!(satisfied(&policy, policy.witness_keys()));

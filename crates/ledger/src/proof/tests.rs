@@ -100,7 +100,9 @@ fn consistency_of_every_pair_of_trees() {
                 check_tree(&oracle, new, theirs(&new_root), old, theirs(&old_root)).unwrap();
                 assert!(verify_consistency(old, leaf(0x1_0000), new, new_root, &proof).is_err());
             }
-            assert!(verify_consistency(old, old_root, new, leaf(0x1_0000), &proof).is_err() || old == 0);
+            assert!(
+                verify_consistency(old, old_root, new, leaf(0x1_0000), &proof).is_err() || old == 0
+            );
             if old < new {
                 assert!(verify_consistency(new, new_root, old, old_root, &proof).is_err());
             }

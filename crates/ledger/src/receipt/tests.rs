@@ -37,7 +37,8 @@ fn receipt(size: u64, index: u64, witnesses: &[u8]) -> Receipt {
     let tree = tree(size);
     let mut head = Checkpoint::new("log", size, tree.root()).unwrap().sign(&log()).unwrap();
     for &seed in witnesses {
-        head.add(cosignature::sign(&witness(seed), 1000 + u64::from(seed), &head).unwrap()).unwrap();
+        head.add(cosignature::sign(&witness(seed), 1000 + u64::from(seed), &head).unwrap())
+            .unwrap();
     }
     Receipt::build(index, head, &tree).unwrap()
 }
@@ -130,12 +131,18 @@ fn nasty_receipts_are_refused() {
         good.replace("extra ", "Extra "),
         good.replace("extra ZXh0cmEgZGF0YQ==\n", "extra ZXh0cmEgZGF0YR==\n"),
         good.replace("extra ZXh0cmEgZGF0YQ==\n", "extra ZXh0cmEgZGF0YQ=\n"),
-        good.replace("extra ZXh0cmEgZGF0YQ==\n", "extra ZXh0cmEgZGF0YQ==\nextra ZXh0cmEgZGF0YQ==\n"),
+        good.replace(
+            "extra ZXh0cmEgZGF0YQ==\n",
+            "extra ZXh0cmEgZGF0YQ==\nextra ZXh0cmEgZGF0YQ==\n",
+        ),
         good.replace("extra ZXh0cmEgZGF0YQ==\nindex 4\n", "index 4\nextra ZXh0cmEgZGF0YQ==\n"),
         good.replace("\nlog\n", "\n\nlog\n"),
         good[..good.len() - 1].into(),
         good.replacen("=\n\n", "=\nAAAA\n\n", 1),
-        good.replace("index 4\n", &format!("index 4\n{}", format!("{}\n", leaf_hash(b"")).repeat(63))),
+        good.replace(
+            "index 4\n",
+            &format!("index 4\n{}", format!("{}\n", leaf_hash(b"")).repeat(63)),
+        ),
         format!("{HEADER}\nextra {}\n", STANDARD.encode(vec![0; MAX_EXTRA_BYTES + 1])),
     ];
     for text in nasty {

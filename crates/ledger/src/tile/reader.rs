@@ -150,7 +150,8 @@ impl<S: TileSource> HashSource for TileReader<S> {
                     load_bytes(&self.source, path).map_err(|error| missing(error.to_string()))?;
                 loaded.insert(path, bytes);
             }
-            let bytes = loaded.get(&path).and_then(|it| it.get(place.bytes())).ok_or_else(beyond)?;
+            let bytes =
+                loaded.get(&path).and_then(|it| it.get(place.bytes())).ok_or_else(beyond)?;
             hashes.push(root_of(hashes_in(bytes)));
         }
         Ok(hashes)

@@ -33,10 +33,7 @@ fn frontier_memory_tree_and_definition_agree_up_to_300() {
         assert_eq!(frontier.root(), expected, "size {size}");
         assert_eq!(tree.root(), expected, "size {size}");
         assert_eq!(Frontier::read(size as u64, &tree).unwrap(), frontier);
-        assert_eq!(
-            Frontier::from_parts(size as u64, frontier.peaks().to_vec()).unwrap(),
-            frontier
-        );
+        assert_eq!(Frontier::from_parts(size as u64, frontier.peaks().to_vec()).unwrap(), frontier);
         if let Some(&next) = leaves.get(size) {
             frontier.append(next);
             tree.append(next);
@@ -79,8 +76,14 @@ fn only_one_spelling_of_a_hash_is_read() {
         other[42] = alphabet[at | extra];
         assert_eq!(Hash::from_base64(std::str::from_utf8(&other).unwrap()), None);
     }
-    for bad in ["", "AAAA", &text[..43], &format!("{text}="), &format!("{text}\n"), &text.replace('=', " ")]
-    {
+    for bad in [
+        "",
+        "AAAA",
+        &text[..43],
+        &format!("{text}="),
+        &format!("{text}\n"),
+        &text.replace('=', " "),
+    ] {
         assert_eq!(Hash::from_base64(bad), None, "{bad:?}");
     }
     assert_eq!(Hash::from_base64(&Hash::new([0xfb; 32]).to_base64().replace('+', "-")), None);

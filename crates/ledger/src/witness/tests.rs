@@ -109,8 +109,14 @@ fn the_order_of_answers() {
     }
     assert_eq!(conflict(7).conflict_body().as_deref(), Some("7\n"));
     assert_eq!(
-        [Answer::BadRequest, Answer::Forbidden, Answer::NotFound, conflict(1), Answer::Unprocessable]
-            .map(|it| it.status()),
+        [
+            Answer::BadRequest,
+            Answer::Forbidden,
+            Answer::NotFound,
+            conflict(1),
+            Answer::Unprocessable
+        ]
+        .map(|it| it.status()),
         [400, 403, 404, 409, 422]
     );
 }
@@ -242,6 +248,7 @@ proptest! {
     fn arbitrary_bytes_do_no_harm(bytes: Vec<u8>) {
         drop(AddCheckpoint::parse(&bytes));
         drop(parse_cosignatures(&bytes, &head_of(1), []));
-        drop(parse_conflict(CONFLICT_CONTENT_TYPE, &bytes));
+        let size = parse_conflict(CONFLICT_CONTENT_TYPE, &bytes);
+        prop_assert!(size.is_err() || bytes.last() == Some(&b'\n'));
     }
 }
