@@ -21,6 +21,8 @@ pub const OFFER: &str = "tidm/contract/offer/v1";
 pub const CONTRACT: &str = "tidm/contract/agreement/v1";
 /// Signature of a party on a contract.
 pub const CONTRACT_SIGNATURE: &str = "tidm/contract/signature/v1";
+/// Receipt for the deletion of what was delivered under a contract.
+pub const DELETION_RECEIPT: &str = "tidm/contract/deletion/v1";
 /// Revocation of a contract or lease.
 pub const REVOCATION: &str = "tidm/contract/revocation/v1";
 /// Digest of a product version.
@@ -61,6 +63,7 @@ pub const ALL: &[&str] = &[
     OFFER,
     CONTRACT,
     CONTRACT_SIGNATURE,
+    DELETION_RECEIPT,
     REVOCATION,
     PRODUCT,
     FACT,

@@ -38,6 +38,7 @@ pub mod limits;
 pub mod secret;
 pub mod sign;
 pub mod suite;
+pub mod tdf;
 
 #[cfg(test)]
 mod test_hex;

@@ -28,3 +28,30 @@ pub const KID_MAX_BYTES: usize = 1024;
 
 /// Largest plaintext under one HPKE encapsulation: keys and small answers, never files.
 pub const KEM_MAX_PLAINTEXT: usize = 1 << 20;
+
+/// Largest TDF manifest: 2^18 segments at about 100 bytes each, and a policy.
+pub const TDF_MAX_MANIFEST_BYTES: u64 = 32 << 20;
+
+/// Most segments in a TDF: 256 GiB at the default size; beyond that, choose larger segments.
+pub const TDF_MAX_SEGMENTS: usize = 1 << 18;
+
+/// Segment size we write by default: one GCM call stays in cache, overhead 28 bytes in a MiB.
+pub const TDF_DEFAULT_SEGMENT_BYTES: usize = 1 << 20;
+
+/// Smallest segment size we write (TDF specification, `segmentSizeDefault`: at least 16 KiB).
+pub const TDF_MIN_SEGMENT_BYTES: usize = 16 << 10;
+
+/// Largest segment we write or read: a reader holds one in memory.
+pub const TDF_MAX_SEGMENT_BYTES: usize = 16 << 20;
+
+/// Most key access objects: one per key service that must or may release.
+pub const TDF_MAX_KEY_ACCESS: usize = 64;
+
+/// Most assertions in a manifest.
+pub const TDF_MAX_ASSERTIONS: usize = 64;
+
+/// Largest policy and largest single assertion: an agreement with all its terms.
+pub const TDF_MAX_DOCUMENT_BYTES: usize = 1 << 20;
+
+/// Largest ZIP directory of a TDF: two entries with their extra fields.
+pub const TDF_MAX_DIRECTORY_BYTES: u64 = 4 << 10;

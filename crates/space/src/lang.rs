@@ -19,6 +19,10 @@ impl Lang {
 
     /// From the first language tag of an `Accept-Language` header or a setting; anything not Chinese reads English.
     pub fn from_tag(tag: &str) -> Self {
-        if tag.trim_start().get(..2).is_some_and(|t| t.eq_ignore_ascii_case("zh")) { Self::Zh } else { Self::En }
+        if tag.trim_start().get(..2).is_some_and(|t| t.eq_ignore_ascii_case("zh")) {
+            Self::Zh
+        } else {
+            Self::En
+        }
     }
 }

@@ -75,7 +75,13 @@ mod tests {
         let it = Time::parse("2026-06-30T08:00:00+08:00").unwrap();
         assert_eq!(it.to_string(), "2026-06-30T00:00:00.000Z");
         assert_eq!(Time::parse(&it.to_string()), Ok(it));
-        for bad in ["2026-06-30T08:00:00", "2026-06-30", "", "99999-01-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+        for bad in [
+            "2026-06-30T08:00:00",
+            "2026-06-30",
+            "",
+            "99999-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+        ] {
             assert_eq!(Time::parse(bad), Err(BadTime), "{bad}");
         }
     }

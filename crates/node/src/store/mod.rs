@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod dialect;
 pub mod load;
+pub mod notes;
 pub mod queue;
 pub mod read;
 pub mod rows;

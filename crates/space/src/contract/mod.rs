@@ -117,7 +117,7 @@ impl Contract {
 pub fn signed_bytes(id: &Id, provider: &Did, consumer: &Did, product: &Id, policy: Digest, at: Time) -> Vec<u8> {
     use tidm_crypto::cbor::{Value, tuple};
     tuple(
-        tidm_crypto::domain::AGREEMENT,
+        tidm_crypto::domain::CONTRACT_SIGNATURE,
         vec![
             Value::Text(id.to_string()),
             Value::Text(provider.to_string()),
@@ -133,7 +133,7 @@ pub fn signed_bytes(id: &Id, provider: &Did, consumer: &Did, product: &Id, polic
 pub fn deletion_bytes(contract: &Id, consumer: &Did, files: &[Digest], at: Time) -> Vec<u8> {
     use tidm_crypto::cbor::{Value, tuple};
     tuple(
-        tidm_crypto::domain::DELETION,
+        tidm_crypto::domain::DELETION_RECEIPT,
         vec![
             Value::Text(contract.to_string()),
             Value::Text(consumer.to_string()),

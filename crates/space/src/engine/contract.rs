@@ -149,12 +149,10 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
         return Err(Fault::conflict("product.exists", "a product version is immutable: publish a new version"));
     }
     let links = Links { product: Some(product.id.clone()), ..Links::default() };
-    let what = What::Published {
-        content: product.content,
-        origin: product.origin,
-        rows: product.rows,
-        bytes: product.bytes,
+    let (Some(content), Some(origin), Some(bytes)) = (product.content, product.origin, product.bytes) else {
+        return Err(Fault::refused("product.origin", "a product names the digest of its content, of its origin, and its size"));
     };
+    let what = What::Published { content, origin, rows: product.rows, bytes };
     work.fact(links, what);
     let id = product.id.clone();
     work.commit.products.push(product);

@@ -162,5 +162,5 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
 
 /// No use is left; the contract ends when the last open lease does.
 fn used_up(contract: &Contract, spent: Spent) -> bool {
-    contract.is_active() && compile(&contract.policy).is_ok_and(|terms| terms.uses.is_some_and(|limit| spent.uses >= limit))
+    contract.is_active() && compile(&contract.policy).is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
 }

@@ -17,6 +17,7 @@ use crate::negotiation::state::{Name, Negotiation, State};
 use crate::policy::compile::compile;
 use crate::policy::model::{Kind as PolicyKind, Policy};
 use crate::wire::dsp;
+use crate::wire::terms::digest;
 
 use super::commit::{About, Answer, Due, Reply, Send, Work};
 use super::input::{ContractWish, NegotiationSpoken, SayWish};
@@ -108,9 +109,10 @@ fn open(work: &mut Work<'_>, from: &Did, theirs: Option<&Id>, callback: Option<S
 /// The answers that need nobody: approval by rule, verification, finalization.
 fn react(work: &mut Work<'_>, it: Negotiation, key: Option<&VerifyingKey>, heard: &Body) -> Result<Negotiation, Fault> {
     match (it.role, heard) {
-        (Role::Provider, Body::Request { offer }) => match approval(work.view.product.as_ref(), &it.peer, offer, work.now.ms()) {
+        (Role::Provider, Body::Request { offer }) => match approval(work.view.product.as_ref(), &it.peer, offer) {
             Verdict::Agree => agree(work, it),
             Verdict::Ask => Ok(wait_for_person(work, it)),
+            Verdict::Counter(offer) => propose(work, it, *offer, |offer| Body::Offer { offer }),
             Verdict::Refuse(reason) => end(work, it, "offer.refused", reason),
         },
         (Role::Consumer, Body::Offer { .. }) => Ok(wait_for_person(work, it)),
@@ -139,11 +141,13 @@ fn react(work: &mut Work<'_>, it: Negotiation, key: Option<&VerifyingKey>, heard
 enum Verdict {
     Agree,
     Ask,
+    /// Our own terms first; who accepts them gets them.
+    Counter(Box<Policy>),
     Refuse(String),
 }
 
 /// Approval rules are the offer's: other terms than the listed ones always go to a person.
-fn approval(product: Option<&Product>, peer: &Did, asked: &Policy, _now_ms: i64) -> Verdict {
+fn approval(product: Option<&Product>, peer: &Did, asked: &Policy) -> Verdict {
     let Some(product) = product else {
         return Verdict::Refuse("the product is no longer offered".to_owned());
     };
@@ -151,11 +155,12 @@ fn approval(product: Option<&Product>, peer: &Did, asked: &Policy, _now_ms: i64)
         let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
         return Verdict::Refuse(format!("terms that nobody here can enforce: {}", terms.join("; ")));
     }
-    match product.offers.iter().find(|it| it.id == asked.id) {
+    match product.offer(&asked.id) {
         Some(listed) if !offered_to(listed, peer) => Verdict::Refuse("this offer is not made to you".to_owned()),
-        Some(listed) if listed.policy.same_rules(asked) => match listed.approval {
+        Some(listed) if listed.policy().same_terms(asked) => match listed.approval() {
             Approval::Auto => Verdict::Agree,
             Approval::Manual => Verdict::Ask,
+            Approval::Counter => Verdict::Counter(Box::new(listed.policy().clone())),
         },
         Some(_) => Verdict::Ask,
         None => Verdict::Refuse("no such offer of this product".to_owned()),
@@ -164,7 +169,8 @@ fn approval(product: Option<&Product>, peer: &Did, asked: &Policy, _now_ms: i64)
 
 /// An offer with recipients is made to them alone.
 fn offered_to(offer: &Offer, peer: &Did) -> bool {
-    compile(&offer.policy).is_ok_and(|terms| terms.recipients.is_empty() || terms.recipients.contains(peer))
+    let recipients = offer.terms().summary.recipients.as_ref();
+    recipients.is_none_or(|all| all.iter().any(|it| it == peer.as_str()))
 }
 
 fn wait_for_person(work: &mut Work<'_>, mut it: Negotiation) -> Negotiation {
@@ -180,8 +186,8 @@ fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
     let mut policy = offer;
     policy.kind = PolicyKind::Agreement;
     policy.id = work.ids.fresh();
-    policy.assigner = Some(work.node.me.clone());
-    policy.assignee = Some(it.peer.clone());
+    policy.assigner = Some(work.node.me.to_id());
+    policy.assignee = Some(it.peer.to_id());
     policy.target = Some(it.product.clone());
     let mut agreement = Agreement { id: policy.id.clone(), policy, at: work.now, signature: None };
     agreement.signature = Some(sign(work, &it, &agreement));
@@ -197,7 +203,7 @@ fn parties<'a>(work: &'a Work<'_>, it: &'a Negotiation) -> (&'a Did, &'a Did) {
 
 fn what_is_signed(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Vec<u8> {
     let (provider, consumer) = parties(work, it);
-    signed_bytes(&agreement.id, provider, consumer, &it.product, agreement.policy.digest(), agreement.at)
+    signed_bytes(&agreement.id, provider, consumer, &it.product, digest(&agreement.policy), agreement.at)
 }
 
 fn sign(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Signature {
@@ -295,7 +301,7 @@ pub(super) fn settle(work: &mut Work<'_>, it: Negotiation, step: Step) -> Result
         work.commit.sends.retain(|send| send.about != About::Negotiation(it.id.clone()));
     }
     for (from, to, by) in &step.moved {
-        let terms = it.state.offer().map(Policy::digest);
+        let terms = it.state.offer().map(digest);
         let reason = match &it.state {
             State::Terminated { reason, .. } => Some(reason.join("; ")),
             _ => None,
@@ -359,7 +365,7 @@ fn conclude(work: &mut Work<'_>, it: &Negotiation, agreement: &Agreement, consum
         state: ContractState::Active,
         deletion: None,
     };
-    if let Some(until) = terms.until
+    if let Some(until) = terms.summary.until
         && it.role == Role::Provider
     {
         work.timer(until, Due::ContractEnd { contract: contract.id.clone() });

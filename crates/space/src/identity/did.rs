@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::id::Id;
 use crate::limits::ID_BYTES;
 
 /// `did:web:host%3Aport:path…` or another method's DID taken verbatim.
@@ -15,11 +16,16 @@ impl Did {
     pub fn parse(text: &str) -> Result<Self, BadDid> {
         let rest = text.strip_prefix("did:").ok_or(BadDid)?;
         let (method, id) = rest.split_once(':').ok_or(BadDid)?;
-        let method_ok = !method.is_empty() && method.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let method_ok = !method.is_empty()
+            && method.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let id_ok = !id.is_empty()
             && !id.ends_with(':')
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
-        if method_ok && id_ok && text.len() <= ID_BYTES { Ok(Self(text.into())) } else { Err(BadDid) }
+        if method_ok && id_ok && text.len() <= ID_BYTES {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadDid)
+        }
     }
 
     /// The DID of a node that listens on `host:port`, without a path (did:web §3.1: the port's colon is `%3A`).
@@ -36,7 +42,10 @@ impl Did {
         let mut parts = id.split(':');
         let host = parts.next()?.replace("%3A", ":").replace("%3a", ":");
         let path: Vec<&str> = parts.collect();
-        if host.is_empty() || host.contains('%') || path.iter().any(|p| p.is_empty() || p.contains('%') || *p == ".." || *p == ".") {
+        if host.is_empty()
+            || host.contains('%')
+            || path.iter().any(|p| p.is_empty() || p.contains('%') || *p == ".." || *p == ".")
+        {
             return None;
         }
         Some(if path.is_empty() {
@@ -48,6 +57,11 @@ impl Did {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As a party of a policy is named; a DID's alphabet is within an id's.
+    pub fn to_id(&self) -> Id {
+        Id::of_did(&self.0)
     }
 }
 
@@ -86,7 +100,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_did() {
-        for bad in ["", "did:", "did:web:", "web:a", "did:WEB:a", "did:web:a b", "did:web:a:", "did:web:a/b", "did:web:a?b"] {
+        for bad in [
+            "",
+            "did:",
+            "did:web:",
+            "web:a",
+            "did:WEB:a",
+            "did:web:a b",
+            "did:web:a:",
+            "did:web:a/b",
+            "did:web:a?b",
+        ] {
             assert_eq!(Did::parse(bad), Err(BadDid), "{bad}");
         }
     }

@@ -12,7 +12,7 @@ use crate::identity::did::Did;
 use crate::limits::{LEASE, LEASE_MAX};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
-use crate::policy::eval::{self, Verdict, evaluate};
+use crate::policy::eval::{Request as Asked, evaluate};
 use crate::time::Time;
 
 use super::message::{Grant, Outcome, Request};
@@ -94,22 +94,17 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     }
     let terms = compile(&contract.policy)
         .map_err(|_| Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed"))?;
-    let asked = eval::Request {
-        now,
-        kind: request.kind,
+    let asked = Asked {
         purpose: request.purpose.as_deref(),
-        recipient: from,
         uses_so_far: spent.uses,
-        first_use: contract.first_use,
-        signed_at: contract.signed_at,
+        first_use_at: contract.first_use,
+        agreed_at: Some(contract.signed_at),
+        ..Asked::new(now, request.kind, from.as_str())
     };
-    match evaluate(&terms, &asked).verdict {
-        Verdict::Permit => {}
-        Verdict::Deny { rule, reason } => return Err(Fault::denied("lease.denied", rule, reason)),
-    }
+    evaluate(&terms, &asked).permitted()?;
     let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
-    let until = end_of(now, span, terms.until);
-    let uses_left = terms.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
+    let until = end_of(now, span, terms.summary.until);
+    let uses_left = terms.summary.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
     let lease = Lease {
         id: id.clone(),
         role: Role::Provider,

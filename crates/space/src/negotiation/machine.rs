@@ -200,7 +200,7 @@ fn check_agreement(it: &Negotiation, sender: Role, agreement: &Agreement) -> Res
     let Some(offer) = it.state.offer() else {
         return Err(Fault::ApiMisuse("an agreement without an offer"));
     };
-    if agreement.policy.same_rules(offer) {
+    if agreement.policy.same_terms(offer) {
         Ok(())
     } else if sender == it.role {
         Err(Fault::refused("negotiation.terms", "the agreement's rules differ from the offer on the table"))

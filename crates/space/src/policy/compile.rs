@@ -5,9 +5,13 @@
 //! as the bound that people mean by it; duties are `delete` and `compensate` only.
 
 use crate::limits::POLICY_LIST;
-use crate::policy::model::{Action, Atomic, Conflict, Constraint, Operand, Operator, PROFILE, Policy, Rule};
+use crate::policy::model::{
+    Action, Atomic, Conflict, Constraint, Operand, Operator, PROFILE, Policy, Rule,
+};
 use crate::policy::span::Span;
-use crate::policy::terms::{Clause, Cmp, Delete, Limit, Limits, Member, Price, Summary, Terms, Test};
+use crate::policy::terms::{
+    Clause, Cmp, Delete, Limit, Limits, Member, Price, Summary, Terms, Test,
+};
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
@@ -35,26 +39,48 @@ const UNKNOWN: &str = "is not understood here, so it cannot be kept";
 
 /// All refusals at once, so that a person corrects an offer in one round.
 pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
-    let mut refused: Vec<Refusal> = policy.unsupported.iter().map(|name| refusal(name, UNKNOWN)).collect();
+    let mut refused: Vec<Refusal> =
+        policy.unsupported.iter().map(|name| refusal(name, UNKNOWN)).collect();
     refused.extend(
-        policy.profile.iter().filter(|p| !PROFILES.contains(&p.as_str())).map(|p| refusal(p, "is an unknown profile")),
+        policy
+            .profile
+            .iter()
+            .filter(|p| !PROFILES.contains(&p.as_str()))
+            .map(|p| refusal(p, "is an unknown profile")),
     );
     let mut duties = Duties::default();
     let mut grants = vec![];
     for (i, rule) in policy.permissions.iter().enumerate() {
-        grants.extend(clause(rule, format!("permission[{i}]"), Side::Grant, &mut duties, &mut refused));
+        grants.extend(clause(
+            rule,
+            format!("permission[{i}]"),
+            Side::Grant,
+            &mut duties,
+            &mut refused,
+        ));
     }
     let mut bans = vec![];
     for (i, rule) in policy.prohibitions.iter().enumerate() {
-        bans.extend(clause(rule, format!("prohibition[{i}]"), Side::Ban, &mut duties, &mut refused));
+        bans.extend(clause(
+            rule,
+            format!("prohibition[{i}]"),
+            Side::Ban,
+            &mut duties,
+            &mut refused,
+        ));
     }
     for rule in &policy.obligations {
         duties.add(rule, &mut refused);
     }
     if matches!(policy.conflict, None | Some(Conflict::Invalid)) {
-        let void = |b: &&Clause| b.when == Test::All(vec![]) && grants.iter().any(|g| g.action == b.action);
+        let void = |b: &&Clause| {
+            b.when == Test::All(vec![]) && grants.iter().any(|g| g.action == b.action)
+        };
         refused.extend(bans.iter().filter(void).map(|b| {
-            refusal(b.action.name(), "is permitted and prohibited at once, which makes the policy void (ODRL conflict)")
+            refusal(
+                b.action.name(),
+                "is permitted and prohibited at once, which makes the policy void (ODRL conflict)",
+            )
         }));
     }
     if !refused.is_empty() {
@@ -78,12 +104,20 @@ pub(super) enum Side {
     Ban,
 }
 
-fn clause(rule: &Rule, place: String, side: Side, duties: &mut Duties, refused: &mut Vec<Refusal>) -> Option<Clause> {
+fn clause(
+    rule: &Rule,
+    place: String,
+    side: Side,
+    duties: &mut Duties,
+    refused: &mut Vec<Refusal>,
+) -> Option<Clause> {
     let before = refused.len();
     refused.extend(rule.unsupported.iter().map(|name| refusal(name, UNKNOWN)));
     match &rule.action {
         Action::Unknown(name) => refused.push(refusal(name, UNKNOWN)),
-        Action::Delete | Action::Compensate => refused.push(refusal(rule.action.name(), "is a duty, not a use")),
+        Action::Delete | Action::Compensate => {
+            refused.push(refusal(rule.action.name(), "is a duty, not a use"))
+        }
         Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute => {}
     }
     let mut tests = vec![];
@@ -96,7 +130,10 @@ fn clause(rule: &Rule, place: String, side: Side, duties: &mut Duties, refused: 
                     top(part, side, &mut tests, &mut limits, refused);
                 }
             }
-            Constraint::Atomic(_) | Constraint::Or(_) | Constraint::Xone(_) | Constraint::AndSequence(_) => {
+            Constraint::Atomic(_)
+            | Constraint::Or(_)
+            | Constraint::Xone(_)
+            | Constraint::AndSequence(_) => {
                 top(constraint, side, &mut tests, &mut limits, refused);
             }
         }
@@ -121,15 +158,26 @@ fn clause(rule: &Rule, place: String, side: Side, duties: &mut Duties, refused: 
     })
 }
 
-fn top(it: &Constraint, side: Side, tests: &mut Vec<Test>, limits: &mut Limits, refused: &mut Vec<Refusal>) {
+fn top(
+    it: &Constraint,
+    side: Side,
+    tests: &mut Vec<Test>,
+    limits: &mut Limits,
+    refused: &mut Vec<Refusal>,
+) {
     match it {
         Constraint::Atomic(atomic) => match part(atomic, side) {
             Ok(Part::Test(test)) => tests.push(test),
             Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
-            Ok(Part::Limit(_)) => refused.push(refusal(atomic.left.name(), "is understood in permissions only")),
+            Ok(Part::Limit(_)) => {
+                refused.push(refusal(atomic.left.name(), "is understood in permissions only"))
+            }
             Err(why) => refused.push(why),
         },
-        Constraint::And(_) | Constraint::Or(_) | Constraint::Xone(_) | Constraint::AndSequence(_) => {
+        Constraint::And(_)
+        | Constraint::Or(_)
+        | Constraint::Xone(_)
+        | Constraint::AndSequence(_) => {
             tests.extend(nested(it, side, refused));
         }
     }
@@ -152,7 +200,10 @@ fn nested(it: &Constraint, side: Side, refused: &mut Vec<Refusal>) -> Option<Tes
         Constraint::Atomic(atomic) => match part(atomic, side) {
             Ok(Part::Test(test)) => Some(test),
             Ok(Part::Limit(_)) => {
-                refused.push(refusal(atomic.left.name(), "may not stand inside and/or/xone: it limits results always"));
+                refused.push(refusal(
+                    atomic.left.name(),
+                    "may not stand inside and/or/xone: it limits results always",
+                ));
                 None
             }
             Err(why) => {
@@ -200,12 +251,16 @@ pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
     }
     let scalar = || it.right.as_text().ok_or_else(|| no("needs one value"));
     let number = || number(scalar()?).ok_or_else(|| no("needs a whole number"));
-    let span = || Span::parse(scalar()?).map_err(|_| no("needs a duration such as P30D or PT60M (xsd:duration)"));
+    let span = || {
+        Span::parse(scalar()?)
+            .map_err(|_| no("needs a duration such as P30D or PT60M (xsd:duration)"))
+    };
     let list = || list(it).ok_or_else(|| no("needs a value or a list of values, none empty"));
     let op = no("does not know this operator");
     Ok(match &it.left {
         Operand::DateTime => {
-            let at = moment(scalar()?).ok_or_else(|| no("needs a time with a zone, such as 2026-06-30T00:00:00Z"))?;
+            let at = moment(scalar()?)
+                .ok_or_else(|| no("needs a time with a zone, such as 2026-06-30T00:00:00Z"))?;
             Part::Test(Test::Clock(cmp(&it.op).ok_or(op)?, at))
         }
         Operand::Count => Part::Test(Test::Count(upper(&it.op, side).ok_or(op)?, number()?)),
@@ -215,7 +270,8 @@ pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
         Operand::Recipient => Part::Test(Test::Recipient(member(&it.op).ok_or(op)?, list()?)),
         Operand::KindOfUse => {
             let kinds: Option<Vec<Use>> = list()?.iter().map(|k| Use::from_name(k)).collect();
-            let kinds = kinds.ok_or_else(|| no("knows query, sealed-table, sealed-file and plain"))?;
+            let kinds =
+                kinds.ok_or_else(|| no("knows query, sealed-table, sealed-file and plain"))?;
             Part::Test(Test::Kind(kinds_for(&it.op, kinds).ok_or(op)?))
         }
         Operand::Enforcement => {
@@ -225,20 +281,19 @@ pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
             }
             Part::Test(Test::Enforcement(level))
         }
-        Operand::Columns => match it.op {
-            Operator::Eq | Operator::IsAnyOf | Operator::IsPartOf => {
-                Part::Limit(Limit::Columns(list()?.into_iter().collect()))
-            }
-            _ => return Err(op),
-        },
+        Operand::Columns
+            if matches!(it.op, Operator::Eq | Operator::IsAnyOf | Operator::IsPartOf) =>
+        {
+            Part::Limit(Limit::Columns(list()?.into_iter().collect()))
+        }
         Operand::AggregatesOnly => match (&it.op, scalar()?) {
             (Operator::Eq, "true") => Part::Limit(Limit::AggregatesOnly),
             _ => return Err(no("is said as eq \"true\" or not at all")),
         },
-        Operand::MinGroup => match it.op {
-            Operator::Gteq | Operator::Eq => Part::Limit(Limit::MinGroup(number()?)),
-            _ => return Err(op),
-        },
+        Operand::MinGroup if matches!(it.op, Operator::Gteq | Operator::Eq) => {
+            Part::Limit(Limit::MinGroup(number()?))
+        }
+        Operand::Columns | Operand::MinGroup => return Err(op),
         Operand::OutputRows => Part::Limit(Limit::OutputRows(cap(&it.op, number()?).ok_or(op)?)),
         Operand::OutputBytes => Part::Limit(Limit::OutputBytes(cap(&it.op, number()?).ok_or(op)?)),
         Operand::PayAmount | Operand::Currency => return Err(no("belongs into a compensate duty")),
@@ -247,19 +302,20 @@ pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
 }
 
 fn cmp(op: &Operator) -> Option<Cmp> {
-    match op {
-        Operator::Lt => Some(Cmp::Lt),
-        Operator::Lteq => Some(Cmp::Lteq),
-        Operator::Gt => Some(Cmp::Gt),
-        Operator::Gteq => Some(Cmp::Gteq),
-        _ => None,
-    }
+    let table = [
+        (Operator::Lt, Cmp::Lt),
+        (Operator::Lteq, Cmp::Lteq),
+        (Operator::Gt, Cmp::Gt),
+        (Operator::Gteq, Cmp::Gteq),
+    ];
+    table.into_iter().find_map(|(known, cmp)| (known == *op).then_some(cmp))
 }
 
 /// A permission up to a bound (`eq` reads as "at most"), a prohibition beyond one.
 fn upper(op: &Operator, side: Side) -> Option<Cmp> {
     match (cmp(op), side) {
-        (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Grant) | (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Ban) => Some(it),
+        (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Grant)
+        | (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Ban) => Some(it),
         (None, Side::Grant) if *op == Operator::Eq => Some(Cmp::Lteq),
         _ => None,
     }
@@ -267,18 +323,18 @@ fn upper(op: &Operator, side: Side) -> Option<Cmp> {
 
 fn lower(op: &Operator, side: Side) -> Option<Cmp> {
     match (cmp(op), side) {
-        (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Grant) | (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Ban) => Some(it),
+        (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Grant)
+        | (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Ban) => Some(it),
         (None, Side::Grant) if *op == Operator::Eq => Some(Cmp::Gteq),
         _ => None,
     }
 }
 
 fn member(op: &Operator) -> Option<Member> {
-    match op {
-        Operator::Eq | Operator::IsA | Operator::IsAnyOf | Operator::IsPartOf => Some(Member::In),
-        Operator::Neq | Operator::IsNoneOf => Some(Member::NotIn),
-        _ => None,
+    if matches!(op, Operator::Eq | Operator::IsA | Operator::IsAnyOf | Operator::IsPartOf) {
+        return Some(Member::In);
     }
+    matches!(op, Operator::Neq | Operator::IsNoneOf).then_some(Member::NotIn)
 }
 
 fn kinds_for(op: &Operator, said: Vec<Use>) -> Option<Vec<Use>> {
@@ -289,11 +345,10 @@ fn kinds_for(op: &Operator, said: Vec<Use>) -> Option<Vec<Use>> {
 }
 
 fn cap(op: &Operator, n: u64) -> Option<u64> {
-    match op {
-        Operator::Lteq | Operator::Eq => Some(n),
-        Operator::Lt => n.checked_sub(1),
-        _ => None,
+    if *op == Operator::Lt {
+        return n.checked_sub(1);
     }
+    matches!(op, Operator::Lteq | Operator::Eq).then_some(n)
 }
 
 /// A whole number, plainly written: no sign, no exponent.
@@ -303,8 +358,11 @@ fn number(text: &str) -> Option<u64> {
 
 fn list(it: &Atomic) -> Option<Vec<String>> {
     let texts = it.right.texts()?;
-    let ok = !texts.is_empty() && texts.len() <= POLICY_LIST && texts.iter().all(|t| !t.trim().is_empty());
-    let one_for_eq = texts.len() == 1 || !matches!(it.op, Operator::Eq | Operator::Neq | Operator::IsA);
+    let ok = !texts.is_empty()
+        && texts.len() <= POLICY_LIST
+        && texts.iter().all(|t| !t.trim().is_empty());
+    let one_for_eq =
+        texts.len() == 1 || !matches!(it.op, Operator::Eq | Operator::Neq | Operator::IsA);
     (ok && one_for_eq).then(|| texts.into_iter().map(str::to_owned).collect())
 }
 
@@ -348,7 +406,9 @@ impl Duties {
             | Action::Display
             | Action::Aggregate
             | Action::Distribute
-            | Action::Unknown(_) => refused.push(refusal(rule.action.name(), "is not a duty that can be kept here")),
+            | Action::Unknown(_) => {
+                refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"))
+            }
         }
     }
 }
@@ -360,7 +420,9 @@ pub(super) fn delete(rule: &Rule) -> Result<Delete, Refusal> {
         [Constraint::Atomic(it)] => match part(it, Side::Grant)? {
             Part::Test(Test::Clock(Cmp::Lteq | Cmp::Lt, at)) => Ok(Delete::By(at)),
             Part::Test(Test::Elapsed(Cmp::Lteq | Cmp::Lt, span)) => Ok(Delete::Within(span)),
-            Part::Test(_) | Part::Limit(_) => Err(refusal(it.left.name(), "cannot say when to delete")),
+            Part::Test(_) | Part::Limit(_) => {
+                Err(refusal(it.left.name(), "cannot say when to delete"))
+            }
         },
         _ => Err(refusal("delete", "has more than one constraint")),
     }
@@ -378,13 +440,13 @@ pub(super) fn price(rule: &Rule) -> Result<Price, Refusal> {
             return Err(bad("is said with eq"));
         }
         let value = it.right.as_text().ok_or_else(|| bad("needs one value"))?;
-        let old = match &it.left {
-            Operand::PayAmount => {
-                currency = currency.or(it.unit.as_deref());
-                amount.replace(value)
-            }
-            Operand::Currency => currency.replace(value).filter(|old| *old != value),
-            _ => return Err(bad("has no meaning in a price")),
+        let old = if it.left == Operand::PayAmount {
+            currency = currency.or(it.unit.as_deref());
+            amount.replace(value)
+        } else if it.left == Operand::Currency {
+            currency.replace(value).filter(|old| *old != value)
+        } else {
+            return Err(bad("has no meaning in a price"));
         };
         if old.is_some() {
             return Err(bad("is said twice"));
@@ -394,20 +456,24 @@ pub(super) fn price(rule: &Rule) -> Result<Price, Refusal> {
     let currency = currency.ok_or_else(|| refusal("payAmount", "has no currency"))?;
     // Currencies as IRIs, as ODRL's examples write them, end in the code.
     let code = currency.rsplit(['/', '#', ':']).next().unwrap_or(currency);
-    Price::parse(amount, code).map_err(|_| refusal("payAmount", "needs an amount such as 99.50 and a currency such as CNY"))
+    Price::parse(amount, code).map_err(|_| {
+        refusal("payAmount", "needs an amount such as 99.50 and a currency such as CNY")
+    })
 }
 
 fn summary(grants: &[Clause], bans: &[Clause], delete: Option<Delete>) -> Summary {
     let mut flat = grants
         .iter()
-        .filter(|g| matches!(g.action, Action::Use | Action::Read | Action::Display | Action::Aggregate))
+        .filter(|g| {
+            matches!(g.action, Action::Use | Action::Read | Action::Display | Action::Aggregate)
+        })
         .map(flat_clause);
     let mut out = flat.next().unwrap_or_default();
     for other in flat {
         keep_common(&mut out, &other);
     }
-    out.export =
-        grants.iter().any(|g| g.action == Action::Distribute) && !bans.iter().any(|b| b.action == Action::Distribute);
+    out.export = grants.iter().any(|g| g.action == Action::Distribute)
+        && !bans.iter().any(|b| b.action == Action::Distribute);
     out.delete_after_use = delete == Some(Delete::AfterUse);
     out
 }
@@ -418,7 +484,9 @@ fn flat_clause(grant: &Clause) -> Summary {
     for test in tests {
         match test {
             Test::Clock(Cmp::Gteq | Cmp::Gt, at) => out.from = out.from.max(Some(*at)),
-            Test::Clock(Cmp::Lteq | Cmp::Lt, at) => out.until = Some(out.until.map_or(*at, |old| old.min(*at))),
+            Test::Clock(Cmp::Lteq | Cmp::Lt, at) => {
+                out.until = Some(out.until.map_or(*at, |old| old.min(*at)))
+            }
             Test::Count(cmp, n) => {
                 let most = if *cmp == Cmp::Lt { n.saturating_sub(1) } else { *n };
                 out.uses = Some(out.uses.map_or(most, |old| old.min(most)));

@@ -93,7 +93,7 @@ pub struct Rule {
     pub action: Action,
     pub constraints: Vec<Constraint>,
     /// Duties of a permission: to be done before it is used (ODRL §2.6.3). DSP's own place for duties is the policy.
-    pub duties: Vec<Rule>,
+    pub duties: Vec<Self>,
     pub unsupported: Vec<String>,
 }
 
@@ -106,10 +106,10 @@ impl Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Constraint {
     Atomic(Atomic),
-    And(Vec<Constraint>),
-    Or(Vec<Constraint>),
-    Xone(Vec<Constraint>),
-    AndSequence(Vec<Constraint>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Xone(Vec<Self>),
+    AndSequence(Vec<Self>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ pub enum Value {
     },
     /// A JSON-LD reference `{"@id"}`.
     Reference(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// Any other JSON, as canonical text; nothing compiles against it.
     Opaque(String),
 }
@@ -167,7 +167,9 @@ impl Value {
     pub fn texts(&self) -> Option<Vec<&str>> {
         match self {
             Self::List(all) => all.iter().map(Self::as_text).collect(),
-            Self::Text(_) | Self::Typed { .. } | Self::Reference(_) | Self::Opaque(_) => Some(vec![self.as_text()?]),
+            Self::Text(_) | Self::Typed { .. } | Self::Reference(_) | Self::Opaque(_) => {
+                Some(vec![self.as_text()?])
+            }
         }
     }
 }

@@ -18,7 +18,9 @@ pub struct Span {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a duration as xsd:duration writes it, for example P30D, P6M (months) or PT60M (minutes)")]
+#[error(
+    "not a duration as xsd:duration writes it, for example P30D, P6M (months) or PT60M (minutes)"
+)]
 pub struct BadSpan;
 
 impl Span {
@@ -69,7 +71,9 @@ impl Span {
 
     /// `P60M`: legal, five years, and most likely meant as an hour.
     pub fn looks_like_minutes(text: &str) -> bool {
-        text.strip_prefix('P').and_then(|t| t.strip_suffix('M')).is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 12))
+        text.strip_prefix('P')
+            .and_then(|t| t.strip_suffix('M'))
+            .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 12))
     }
 
     /// In words, for sentences.
@@ -86,7 +90,9 @@ impl Span {
         let said: Vec<String> = parts
             .into_iter()
             .filter(|(n, ..)| *n > 0)
-            .map(|(n, z, e)| if zh { format!("{n} {z}") } else { format!("{n} {}", singular(n, e)) })
+            .map(
+                |(n, z, e)| if zh { format!("{n} {z}") } else { format!("{n} {}", singular(n, e)) },
+            )
             .collect();
         match (said.is_empty(), zh) {
             (true, true) => "0 秒".to_owned(),
@@ -101,9 +107,15 @@ fn singular(n: u64, word: &str) -> &str {
 }
 
 /// Takes `digits` + `letter` off the front when they are there.
-fn part(text: &str, letter: char, mut add: impl FnMut(u64) -> Result<(), BadSpan>) -> Result<&str, BadSpan> {
+fn part(
+    text: &str,
+    letter: char,
+    mut add: impl FnMut(u64) -> Result<(), BadSpan>,
+) -> Result<&str, BadSpan> {
     match text.split_once(letter) {
-        Some((digits, rest)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((digits, rest))
+            if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) =>
+        {
             add(digits.parse().map_err(|_| BadSpan)?)?;
             Ok(rest)
         }
@@ -190,6 +202,10 @@ mod tests {
                 assert_eq!(Span::parse(&span.to_string()), Ok(span), "{text}");
             }
         }
-        assert!(Span::looks_like_minutes("P60M") && !Span::looks_like_minutes("P3M") && !Span::looks_like_minutes("PT60M"));
+        assert!(
+            Span::looks_like_minutes("P60M")
+                && !Span::looks_like_minutes("P3M")
+                && !Span::looks_like_minutes("PT60M")
+        );
     }
 }

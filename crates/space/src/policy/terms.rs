@@ -39,10 +39,10 @@ pub struct Clause {
 /// A condition on the facts of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    All(Vec<Test>),
-    Any(Vec<Test>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
     /// Exactly one.
-    One(Vec<Test>),
+    One(Vec<Self>),
     Clock(Cmp, Time),
     /// Compares the number of this use (uses so far + 1).
     Count(Cmp, u64),
@@ -98,7 +98,10 @@ pub struct Limits {
 impl Limits {
     /// Limits that only a place of use which sees the result can keep.
     pub fn on_results(&self) -> bool {
-        self.aggregates_only || self.min_group.is_some() || self.output_rows.is_some() || self.output_bytes.is_some()
+        self.aggregates_only
+            || self.min_group.is_some()
+            || self.output_rows.is_some()
+            || self.output_bytes.is_some()
     }
 }
 
@@ -149,7 +152,10 @@ impl Price {
         }
         let whole: u64 = whole.parse().map_err(|_| BadPrice::Amount)?;
         let fraction: u64 = format!("{fraction:0<6}").parse().map_err(|_| BadPrice::Amount)?;
-        let micros = whole.checked_mul(1_000_000).and_then(|n| n.checked_add(fraction)).ok_or(BadPrice::Amount)?;
+        let micros = whole
+            .checked_mul(1_000_000)
+            .and_then(|n| n.checked_add(fraction))
+            .ok_or(BadPrice::Amount)?;
         Ok(Self { micros, currency: currency.to_owned() })
     }
 
@@ -203,7 +209,9 @@ impl Terms {
             why.push("the policy does not permit this kind of use");
         }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
-            why.push("limits on results need a place that sees the result: a query or a sealed table");
+            why.push(
+                "limits on results need a place that sees the result: a query or a sealed table",
+            );
         }
         if limits.columns.is_some() && kind == Use::SealedFile {
             why.push("a file has no columns");

@@ -100,9 +100,13 @@ impl Level {
         match self {
             Self::E0 => lang.pick("仅合同约束", "by contract only"),
             Self::E1 => lang.pick("使用方软件强制", "by software at the consumer"),
-            Self::E2 => lang.pick("提供方或第三方沙箱强制", "by a sandbox at the provider or a third party"),
+            Self::E2 => {
+                lang.pick("提供方或第三方沙箱强制", "by a sandbox at the provider or a third party")
+            }
             Self::E3 => lang.pick("使用方可信执行环境强制", "by a TEE at the consumer"),
-            Self::E4 => lang.pick("独立运营方可信执行环境强制", "by a TEE at an independent operator"),
+            Self::E4 => {
+                lang.pick("独立运营方可信执行环境强制", "by a TEE at an independent operator")
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod dsp;
 pub mod json;
 pub mod odrl;
 pub mod record;
+pub mod terms;
 pub mod tidm;
 
 #[cfg(test)]

@@ -6,10 +6,14 @@
 //! terms parse, [`crate::policy::compile`] refuses them.
 
 use serde_json::{Map, Value as Json, json};
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::jcs;
 
 use crate::id::Id;
 use crate::limits::{JSON_DEPTH, MESSAGE_BYTES, POLICY_CONSTRAINTS, POLICY_DEPTH, POLICY_RULES};
-use crate::policy::model::{Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
+use crate::policy::model::{
+    Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
+};
 
 /// A policy as it came or will go, and what it says.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +26,7 @@ pub struct OdrlPolicy {
 pub enum BadPolicy {
     #[error("a policy of {0} bytes is longer than {MESSAGE_BYTES}")]
     TooLong(usize),
-    #[error("not JSON")]
+    #[error("not JSON, or with numbers that RFC 8785 cannot write")]
     Json,
     #[error("nested deeper than {JSON_DEPTH}, or constraints deeper than {POLICY_DEPTH}")]
     TooDeep,
@@ -62,7 +66,14 @@ impl OdrlPolicy {
 
     /// The agreement over this offer: same JSON but for `@type`, `@id`, parties, target and time.
     #[must_use]
-    pub fn agreement(&self, id: &Id, assigner: &Id, assignee: &Id, target: &Id, timestamp: &str) -> Self {
+    pub fn agreement(
+        &self,
+        id: &Id,
+        assigner: &Id,
+        assignee: &Id,
+        target: &Id,
+        timestamp: &str,
+    ) -> Self {
         let mut model = self.model.clone();
         model.kind = Kind::Agreement;
         model.id = id.clone();
@@ -99,9 +110,9 @@ impl OdrlPolicy {
         Self { model, original }
     }
 
-    /// The policy's digest over its canonical JSON; `hash` is SHA-256 over RFC 8785.
-    pub fn digest<E>(&self, hash: impl FnOnce(&Json) -> Result<[u8; 32], E>) -> Result<[u8; 32], E> {
-        hash(&self.original)
+    /// SHA-256 over the JSON's RFC 8785 form. Refuses numbers that RFC 8785 cannot write.
+    pub fn digest(&self) -> Result<Digest, BadPolicy> {
+        jcs::canonical(&self.original).map(|bytes| sha256(&bytes)).map_err(|_| BadPolicy::Json)
     }
 }
 
@@ -135,10 +146,20 @@ fn plain(term: &str) -> &str {
 }
 
 /// ODRL properties of a policy that change its meaning and are not read here.
-const UNREAD_IN_POLICY: [&str; 9] =
-    ["inheritFrom", "inheritRelation", "function", "relation", "action", "constraint", "refinement", "duty", "uid"];
+const UNREAD_IN_POLICY: [&str; 9] = [
+    "inheritFrom",
+    "inheritRelation",
+    "function",
+    "relation",
+    "action",
+    "constraint",
+    "refinement",
+    "duty",
+    "uid",
+];
 /// What changes no rule: JSON-LD bookkeeping and notes.
-const HARMLESS_IN_RULE: [&str; 7] = ["@id", "@type", "@context", "uid", "description", "title", "name"];
+const HARMLESS_IN_RULE: [&str; 7] =
+    ["@id", "@type", "@context", "uid", "description", "title", "name"];
 
 #[derive(Default)]
 struct Reader {
@@ -149,7 +170,9 @@ struct Reader {
 impl Reader {
     fn policy(&mut self, it: &Json) -> Result<Policy, BadPolicy> {
         let map = object(it, "policy")?;
-        let id = id_of(map, "@id").or_else(|| id_of(map, "uid")).ok_or_else(|| shape("policy", "has no @id"))??;
+        let id = id_of(map, "@id")
+            .or_else(|| id_of(map, "uid"))
+            .ok_or_else(|| shape("policy", "has no @id"))??;
         let mut policy = Policy::new(id, kind(map)?);
         let mut seen: Vec<&str> = Vec::with_capacity(map.len());
         for (key, value) in map {
@@ -170,9 +193,13 @@ impl Reader {
                 "obligation" => policy.obligations = self.rules(value, "obligation")?,
                 "conflict" => policy.conflict = Some(conflict(value)?),
                 "timestamp" => {
-                    policy.timestamp = Some(text(value).ok_or_else(|| shape("timestamp", "is no string"))?.to_owned());
+                    policy.timestamp = Some(
+                        text(value).ok_or_else(|| shape("timestamp", "is no string"))?.to_owned(),
+                    );
                 }
-                other if UNREAD_IN_POLICY.contains(&other) => policy.unsupported.push(other.to_owned()),
+                other if UNREAD_IN_POLICY.contains(&other) => {
+                    policy.unsupported.push(other.to_owned())
+                }
                 _ => policy.extra.push(key.clone()),
             }
         }
@@ -195,11 +222,14 @@ impl Reader {
             match plain(key) {
                 "action" => action = Some(self.action(value, place)?),
                 "constraint" => {
-                    rule.constraints =
-                        many(value).map(|c| self.constraint(c, POLICY_DEPTH)).collect::<Result<_, _>>()?;
+                    rule.constraints = many(value)
+                        .map(|c| self.constraint(c, POLICY_DEPTH))
+                        .collect::<Result<_, _>>()?;
                 }
                 "duty" if duties => {
-                    rule.duties = many(value).map(|d| self.rule(d, "duty", false)).collect::<Result<_, _>>()?;
+                    rule.duties = many(value)
+                        .map(|d| self.rule(d, "duty", false))
+                        .collect::<Result<_, _>>()?;
                 }
                 name if HARMLESS_IN_RULE.contains(&name) => {}
                 other => rule.unsupported.push(other.to_owned()),
@@ -212,7 +242,9 @@ impl Reader {
     /// DSP: a string. A refined action (ODRL §2.4) is an unknown action, since the refinement would be lost.
     fn action(&self, it: &Json, place: &str) -> Result<Action, BadPolicy> {
         let mut all = many(it);
-        let (Some(one), None) = (all.next(), all.next()) else { return Err(shape(place, "has not exactly one action")) };
+        let (Some(one), None) = (all.next(), all.next()) else {
+            return Err(shape(place, "has not exactly one action"));
+        };
         let refined = one.as_object().is_some_and(|map| map.keys().any(|k| k != "@id"));
         match text(one) {
             Some(name) if !refined => Ok(Action::from_name(plain(name))),
@@ -228,16 +260,23 @@ impl Reader {
         }
         let left = left.checked_sub(1).ok_or(BadPolicy::TooDeep)?;
         let map = object(it, "constraint")?;
-        let logic: Vec<_> =
-            map.iter().filter(|(k, _)| ["and", "or", "xone", "andSequence"].contains(&plain(k))).collect();
+        let logic: Vec<_> = map
+            .iter()
+            .filter(|(k, _)| ["and", "or", "xone", "andSequence"].contains(&plain(k)))
+            .collect();
         let [(key, value)] = logic.as_slice() else {
-            return if logic.is_empty() { atomic(map) } else { Err(shape("constraint", "mixes logical operators")) };
+            return if logic.is_empty() {
+                atomic(map)
+            } else {
+                Err(shape("constraint", "mixes logical operators"))
+            };
         };
         if map.keys().any(|k| k != *key && !HARMLESS_IN_RULE.contains(&plain(k))) {
             return Err(shape("constraint", "is logical and has other terms too"));
         }
         let members = value.get("@list").unwrap_or(value);
-        let parts = many(members).map(|c| self.constraint(c, left)).collect::<Result<Vec<_>, _>>()?;
+        let parts =
+            many(members).map(|c| self.constraint(c, left)).collect::<Result<Vec<_>, _>>()?;
         Ok(match plain(key) {
             "and" => Constraint::And(parts),
             "or" => Constraint::Or(parts),
@@ -248,7 +287,10 @@ impl Reader {
 }
 
 fn kind(map: &Map<String, Json>) -> Result<Kind, BadPolicy> {
-    let name = map.get("@type").map(|it| text(it).ok_or_else(|| shape("@type", "is no string"))).transpose()?;
+    let name = map
+        .get("@type")
+        .map(|it| text(it).ok_or_else(|| shape("@type", "is no string")))
+        .transpose()?;
     match name.map(plain) {
         Some("Offer") => Ok(Kind::Offer),
         Some("Agreement") => Ok(Kind::Agreement),
@@ -274,7 +316,9 @@ fn atomic(map: &Map<String, Json>) -> Result<Constraint, BadPolicy> {
             "leftOperand" => left = text(value).map(|name| Operand::from_name(plain(name))),
             "operator" => op = text(value).map(|name| operator(plain(name))),
             "rightOperand" => right = Some(right_operand(value)),
-            "unit" => unit = Some(text(value).ok_or_else(|| shape("unit", "is no string"))?.to_owned()),
+            "unit" => {
+                unit = Some(text(value).ok_or_else(|| shape("unit", "is no string"))?.to_owned())
+            }
             name if HARMLESS_IN_RULE.contains(&name) => {}
             other => unsupported.push(other.to_owned()),
         }
@@ -304,7 +348,9 @@ fn object_operand(map: &Map<String, Json>) -> Option<Value> {
     let member = |key: &str| map.get(key).and_then(Json::as_str).map(str::to_owned);
     match map.len() {
         1 => match map.get("@value") {
-            Some(value @ (Json::String(_) | Json::Number(_) | Json::Bool(_))) => Some(right_operand(value)),
+            Some(value @ (Json::String(_) | Json::Number(_) | Json::Bool(_))) => {
+                Some(right_operand(value))
+            }
             _ => member("@id").map(Value::Reference).or_else(|| {
                 let list = map.get("@list").or_else(|| map.get("@set"))?;
                 Some(Value::List(many(list).map(right_operand).collect()))
@@ -330,14 +376,23 @@ pub(crate) fn text(it: &Json) -> Option<&str> {
 }
 
 fn strings(it: &Json, place: &str) -> Result<Vec<String>, BadPolicy> {
-    many(it).map(|v| text(v).map(str::to_owned).ok_or_else(|| shape(place, "holds something that is no string"))).collect()
+    many(it)
+        .map(|v| {
+            text(v)
+                .map(str::to_owned)
+                .ok_or_else(|| shape(place, "holds something that is no string"))
+        })
+        .collect()
 }
 
 fn id_value(it: &Json, place: &str) -> Result<Id, BadPolicy> {
     // One party or asset; ODRL's collections and JSON-LD wrap even one of them in an array.
     let mut all = many(it);
-    let (Some(one), None) = (all.next(), all.next()) else { return Err(shape(place, "is not exactly one id")) };
-    let bare = one.is_string() || one.as_object().is_some_and(|m| m.keys().all(|k| k == "@id" || k == "@type"));
+    let (Some(one), None) = (all.next(), all.next()) else {
+        return Err(shape(place, "is not exactly one id"));
+    };
+    let bare = one.is_string()
+        || one.as_object().is_some_and(|m| m.keys().all(|k| k == "@id" || k == "@type"));
     let name = text(one).filter(|_| bare).ok_or_else(|| shape(place, "is no plain id"))?;
     Id::parse(name).map_err(|_| shape(place, "is empty, too long, or holds spaces"))
 }
@@ -351,7 +406,9 @@ pub fn to_json(it: &Policy) -> Json {
     let mut map = Map::new();
     map.insert("@id".into(), it.id.as_str().into());
     map.insert("@type".into(), it.kind.name().into());
-    for (key, id) in [("target", &it.target), ("assigner", &it.assigner), ("assignee", &it.assignee)] {
+    for (key, id) in
+        [("target", &it.target), ("assigner", &it.assigner), ("assignee", &it.assignee)]
+    {
         if let Some(id) = id {
             map.insert(key.into(), id.as_str().into());
         }
@@ -370,7 +427,11 @@ pub fn to_json(it: &Policy) -> Json {
     if let Some(timestamp) = &it.timestamp {
         map.insert("timestamp".into(), timestamp.as_str().into());
     }
-    for (key, rules) in [("permission", &it.permissions), ("prohibition", &it.prohibitions), ("obligation", &it.obligations)] {
+    for (key, rules) in [
+        ("permission", &it.permissions),
+        ("prohibition", &it.prohibitions),
+        ("obligation", &it.obligations),
+    ] {
         if !rules.is_empty() {
             map.insert(key.into(), rules.iter().map(rule_json).collect());
         }

@@ -1,0 +1,162 @@
+//! Provider: lay ready what a transfer delivers, sealed where its format says so.
+//!
+//! Threat model: sealed bytes are useless without a lease (one data key per product version and contract;
+//! the associated data binds ciphertext to contract, product and recipient). An infrastructure node that
+//! stores them learns sizes and times, never a key. Plain delivery (E0) protects nothing after delivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use tidm_crypto::cbor::{Value, tuple};
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::{domain, tdf};
+use tidm_space::catalog::delivery::Use;
+use tidm_space::contract::Contract;
+use tidm_space::engine::input::{Input, Wish};
+use tidm_space::id::Id;
+use tidm_space::transfer::message::{Body, DataAddress};
+use tidm_space::transfer::state::Transfer;
+use tidm_space::wire::odrl;
+
+use super::{infrastructure, release, spool};
+use crate::app::App;
+use crate::objects::Key;
+use crate::random;
+use crate::store::notes::{self, Grant, Seal};
+
+/// A download grant lives this long; a contract that ends sooner ends it.
+const GRANT: Duration = Duration::from_secs(24 * 3600);
+
+/// What binds sealed bytes to their deal; known to both sides, never stored in the file.
+pub fn aad(contract: &Id, product: &Id, recipient: &str) -> Digest {
+    let parts = vec![Value::Text(contract.to_string()), Value::Text(product.to_string()), Value::Text(recipient.to_owned())];
+    sha256(&tuple(domain::PRODUCT, parts))
+}
+
+/// Runs the job; harmless when repeated.
+pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
+    let Some(it) = app.store.transfer(transfer).await? else { return Ok(()) };
+    let Some(contract) = app.store.contract(&it.contract).await? else { return Ok(()) };
+    let Some(format) = Use::from_format(&it.format).filter(|it| *it != Use::Query) else {
+        let reason = vec![format!("the format {} is not offered here", it.format)];
+        return refuse(app, transfer, "transfer.format", reason).await;
+    };
+    let terms = tidm_space::policy::compile::compile(&contract.policy).map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
+    if !terms.summary.allows(format) || !terms.unkeepable(format).is_empty() {
+        let reason = vec![format!("the contract does not grant {}", format.name())];
+        return refuse(app, transfer, "transfer.kind", reason).await;
+    }
+    let source = app.store.source(&contract.product).await?.context("a product without its source")?;
+    let (address, bytes, content) = match format {
+        Use::Plain => {
+            let object = Key::parse(&source.object)?;
+            let bytes = app.objects.head(&object).await?.bytes;
+            let product = app.store.product(&contract.product).await?.context("a contract without its product")?;
+            let content = product.content.context("a product without a digest")?;
+            let address = own_address(app, &it, &source.object, bytes, content, "none").await?;
+            (address, bytes, content)
+        }
+        Use::SealedTable | Use::SealedFile => {
+            let seal = sealed(app, &contract, &source.object, format).await?;
+            let word = if format == Use::SealedTable { "table" } else { "file" };
+            let address = match infrastructure::address(app, &it, &seal).await? {
+                Some(address) => describe(address, seal.bytes, seal.digest, word),
+                None => own_address(app, &it, &seal.object, seal.bytes, seal.digest, word).await?,
+            };
+            (address, seal.bytes, seal.digest)
+        }
+        Use::Query => anyhow::bail!("a query delivers nothing"),
+    };
+    let wish = Wish::Provided { transfer: transfer.clone(), address, bytes, content };
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
+    Ok(())
+}
+
+async fn refuse(app: &App, transfer: &Id, code: &str, reason: Vec<String>) -> anyhow::Result<()> {
+    let body = Body::Terminate { code: Some(code.to_owned()), reason };
+    let wish = Wish::SayTransfer { transfer: transfer.clone(), body };
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
+    Ok(())
+}
+
+/// The one sealed object of a contract, made at the first need.
+async fn sealed(app: &Arc<App>, contract: &Contract, source: &str, format: Use) -> anyhow::Result<Seal> {
+    if let Some(seal) = app.store.seal(&contract.id).await? {
+        return Ok(seal);
+    }
+    let key = random::key();
+    let wrapped_key = release::wrap_at_rest(app, &contract.id, &key)?;
+    let plain = spool::local(app, source).await?;
+    let out = spool::fresh(app, "sealed")?;
+    let aad = aad(&contract.id, &contract.product, contract.peer.as_str());
+    let params = (format == Use::SealedFile).then(|| container(app, contract, &key, &wrapped_key));
+    let (plain_path, out_path) = (plain.path().to_owned(), out.path().to_owned());
+    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        match params {
+            None => {
+                tidm_ingest::seal::seal_table(&plain_path, &out_path, key.expose(), aad.as_bytes())?;
+            }
+            Some(params) => {
+                let plain = std::io::BufReader::new(std::fs::File::open(&plain_path)?);
+                let sealed = std::fs::File::create(&out_path)?;
+                tdf::seal(plain, sealed, &params, &mut random::os())?;
+            }
+        }
+        Ok(())
+    })
+    .await??;
+    let object = format!("sealed/{}", sha256(contract.id.as_str().as_bytes()));
+    let put = app.objects.put(&Key::parse(&object)?, tokio::fs::File::open(out.path()).await?, u64::MAX).await?;
+    let elsewhere = infrastructure::store(app, out.path(), put.bytes, put.sha256).await?;
+    let seal = Seal { contract: contract.id.clone(), object, wrapped_key, bytes: put.bytes, digest: put.sha256, elsewhere };
+    let row = seal.clone();
+    app.writer.note(move |conn| { let row = row.clone(); Box::pin(async move { notes::save_seal(conn, &row).await }) }).await?;
+    // Another run may have come first: its seal stands.
+    app.store.seal(&contract.id).await?.context("a seal that was saved is gone")
+}
+
+/// OpenTDF manifest parts: our gate as the key service, the agreement as policy and assertion.
+fn container(app: &App, contract: &Contract, key: &tidm_crypto::secret::Secret<[u8; 32]>, wrapped: &str) -> tdf::SealParams {
+    let attribute = format!("urn:tidm:contract:{}", contract.id);
+    let policy = serde_json::json!({
+        "uuid": contract.id.as_str(),
+        "body": { "dataAttributes": [{ "attribute": attribute }], "dissem": [contract.peer.as_str()] },
+    });
+    let access = tdf::Access::whole(&app.identity.dsp_base(), "contract", wrapped.as_bytes(), key);
+    let mut params = tdf::SealParams::new(key, policy.to_string().as_bytes(), access);
+    params.assertions.push(serde_json::json!({
+        "id": "agreement", "type": "other", "scope": "tdo", "appliesToState": "encrypted",
+        "statement": { "format": "json-structured", "schema": "odrl", "value": odrl::to_json(&contract.policy).to_string() },
+    }));
+    params
+}
+
+/// Our own download endpoint, under a token that only its digest is kept of.
+async fn own_address(app: &App, it: &Transfer, object: &str, bytes: u64, digest: Digest, sealed: &str) -> anyhow::Result<DataAddress> {
+    let token = URL_SAFE_NO_PAD.encode(random::key().expose());
+    let grant = Grant {
+        contract: it.contract.clone(),
+        transfer: it.id.clone(),
+        token: sha256(token.as_bytes()),
+        object: object.to_owned(),
+        until: app.clock.now().after(GRANT),
+    };
+    app.writer.note(move |conn| { let grant = grant.clone(); Box::pin(async move { notes::save_grant(conn, &grant).await }) }).await?;
+    let address = DataAddress {
+        endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
+        endpoint: Some(format!("{}/data/{}", app.identity.public_url, it.id)),
+        properties: vec![("authorization".to_owned(), token), ("authType".to_owned(), "bearer".to_owned())],
+    };
+    Ok(describe(address, bytes, digest, sealed))
+}
+
+fn describe(mut address: DataAddress, bytes: u64, digest: Digest, sealed: &str) -> DataAddress {
+    address.properties.push(("tidm:sha256".to_owned(), digest.to_string()));
+    address.properties.push(("tidm:bytes".to_owned(), bytes.to_string()));
+    address.properties.push(("tidm:sealed".to_owned(), sealed.to_owned()));
+    address
+}

@@ -1,0 +1,368 @@
+//! A product: one immutable version of what circulates, with its offers. DSP calls its face a *dataset*.
+//!
+//! Never exists with an offer whose terms are unknown or cannot be kept in the way it is delivered.
+
+use std::ops::Deref;
+
+use tidm_crypto::hash::Digest;
+
+use crate::id::Id;
+use crate::limits::{DESCRIPTION_BYTES, KEYWORDS, OFFERS, POLICY_LIST, TITLE_BYTES};
+use crate::policy::compile::{Refusal, compile};
+use crate::policy::model::{Kind as PolicyKind, Policy};
+use crate::policy::terms::Terms;
+use crate::policy::usage::{Level, Use};
+use crate::time::Time;
+
+/// A checked product; made by [`Product::new`], read through its [`Draft`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product(Draft);
+
+/// Everything a product says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// This version; the DSP dataset's `@id`.
+    pub id: Id,
+    /// What all versions of the product share.
+    pub line: Id,
+    pub version: u64,
+    pub title: String,
+    pub description: String,
+    pub keywords: Vec<String>,
+    pub kind: Kind,
+    /// Empty for what is no table.
+    pub columns: Vec<Column>,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    /// SHA-256 of the content of this version.
+    pub content: Option<Digest>,
+    /// SHA-256 of the origin record (source, time, signature of the device).
+    pub origin: Option<Digest>,
+    pub grade: Grade,
+    pub offers: Vec<Offer>,
+    pub published_at: Time,
+    /// Whether sample rows may be shown to who may read the catalogue.
+    pub preview: bool,
+}
+
+impl Draft {
+    /// A table or file without offers and details.
+    pub fn new(id: Id, line: Id, title: impl Into<String>, kind: Kind, published_at: Time) -> Self {
+        Self {
+            id,
+            line,
+            version: 1,
+            title: title.into(),
+            description: String::new(),
+            keywords: vec![],
+            kind,
+            columns: vec![],
+            rows: None,
+            bytes: None,
+            content: None,
+            origin: None,
+            grade: Grade::General,
+            offers: vec![],
+            published_at,
+            preview: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    File,
+    App,
+    Model,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Table, Self::File, Self::App, Self::Model];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::File => "file",
+            Self::App => "app",
+            Self::Model => "model",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    /// Arrow's name of the type, for example `Float64`.
+    pub data_type: String,
+    /// UCUM code, for example `Cel`.
+    pub unit: Option<String>,
+    pub title: Option<String>,
+}
+
+/// GB/T 43697-2024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    General,
+    Important,
+    Core,
+}
+
+impl Grade {
+    pub const ALL: [Self; 3] = [Self::General, Self::Important, Self::Core];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Important => "important",
+            Self::Core => "core",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// 一般, 重要, 核心.
+    pub fn zh(self) -> &'static str {
+        match self {
+            Self::General => "一般",
+            Self::Important => "重要",
+            Self::Core => "核心",
+        }
+    }
+}
+
+/// A policy that is open to be signed, and the ways of delivery it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    policy: Policy,
+    terms: Terms,
+    approval: Approval,
+    deliveries: Vec<Use>,
+}
+
+/// Who says yes to a request for this offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// The node, when the request repeats the offer.
+    Auto,
+    /// A person.
+    Manual,
+    /// The node sends its offer back first and agrees when the consumer accepts it.
+    Counter,
+}
+
+impl Approval {
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Manual, Self::Counter];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Manual => "manual",
+            Self::Counter => "counter",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadProduct {
+    #[error("{0} is empty or too long")]
+    Text(&'static str),
+    #[error("more than {KEYWORDS} keywords, {POLICY_LIST} columns or {OFFERS} offers")]
+    TooMany,
+    #[error("the version starts at 1")]
+    Version,
+    #[error("the column {0} is there twice")]
+    Column(String),
+    #[error("the offer {0} is there twice")]
+    SameOffer(Id),
+    #[error(
+        "the offer {0} is no offer without target: an agreement cannot be offered, and the target is the product"
+    )]
+    NoOffer(Id),
+    #[error("the offer {0} names no way of delivery, or one twice")]
+    Deliveries(Id),
+    #[error("the offer {offer} has terms that cannot be kept: {}", list(.refusals))]
+    Terms { offer: Id, refusals: Vec<Refusal> },
+    #[error("the offer {offer} cannot be delivered as {}: {why}", .delivery.name())]
+    Delivery { offer: Id, delivery: Use, why: &'static str },
+    #[error("the offer {offer} speaks of the column {column}, which the product does not have")]
+    UnknownColumn { offer: Id, column: String },
+    #[error("core data (核心数据) is not offered")]
+    Core,
+    #[error(
+        "important data (重要数据) is offered for queries only, since nothing less controls what happens to it"
+    )]
+    Important,
+}
+
+fn list(all: &[Refusal]) -> String {
+    all.iter().map(Refusal::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Offer {
+    /// Checks that the terms are understood and can be kept in each delivery.
+    pub fn new(
+        policy: Policy,
+        approval: Approval,
+        deliveries: Vec<Use>,
+    ) -> Result<Self, BadProduct> {
+        let id = policy.id.clone();
+        if policy.kind == PolicyKind::Agreement
+            || policy.target.is_some()
+            || policy.assignee.is_some()
+        {
+            return Err(BadProduct::NoOffer(id));
+        }
+        let terms = match compile(&policy) {
+            Ok(terms) => terms,
+            Err(refusals) => return Err(BadProduct::Terms { offer: id, refusals }),
+        };
+        let mut distinct = deliveries.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if deliveries.is_empty() || distinct.len() != deliveries.len() {
+            return Err(BadProduct::Deliveries(id));
+        }
+        for delivery in &deliveries {
+            if let Some(why) = terms.unkeepable(*delivery).first() {
+                return Err(BadProduct::Delivery { offer: id, delivery: *delivery, why });
+            }
+        }
+        Ok(Self {
+            policy: Policy { kind: PolicyKind::Offer, ..policy },
+            terms,
+            approval,
+            deliveries,
+        })
+    }
+
+    pub fn id(&self) -> &Id {
+        &self.policy.id
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub fn approval(&self) -> Approval {
+        self.approval
+    }
+
+    pub fn deliveries(&self) -> &[Use] {
+        &self.deliveries
+    }
+}
+
+impl Product {
+    pub fn new(draft: Draft) -> Result<Self, BadProduct> {
+        texts(&draft)?;
+        if draft.version == 0 {
+            return Err(BadProduct::Version);
+        }
+        if draft.keywords.len() > KEYWORDS
+            || draft.columns.len() > POLICY_LIST
+            || draft.offers.len() > OFFERS
+        {
+            return Err(BadProduct::TooMany);
+        }
+        let mut names: Vec<&str> = draft.columns.iter().map(|c| c.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some([twice, _]) = names.array_windows().find(|[a, b]| a == b) {
+            return Err(BadProduct::Column((*twice).to_owned()));
+        }
+        let mut seen: Vec<&Id> = vec![];
+        for offer in &draft.offers {
+            if seen.contains(&offer.id()) {
+                return Err(BadProduct::SameOffer(offer.id().clone()));
+            }
+            seen.push(offer.id());
+            offer_fits(offer, &draft, &names)?;
+        }
+        Ok(Self(draft))
+    }
+
+    pub fn offer(&self, id: &Id) -> Option<&Offer> {
+        self.0.offers.iter().find(|offer| offer.id() == id)
+    }
+
+    /// Every way in which some offer delivers the product.
+    pub fn deliveries(&self) -> Vec<Use> {
+        Use::ALL
+            .into_iter()
+            .filter(|kind| self.0.offers.iter().any(|o| o.deliveries.contains(kind)))
+            .collect()
+    }
+}
+
+fn texts(it: &Draft) -> Result<(), BadProduct> {
+    let title_ok = !it.title.trim().is_empty() && it.title.len() <= TITLE_BYTES;
+    let keyword_ok = |k: &String| !k.trim().is_empty() && k.len() <= TITLE_BYTES;
+    let column_ok = |c: &Column| {
+        let rest = [Some(&c.data_type), c.unit.as_ref(), c.title.as_ref()];
+        !c.name.trim().is_empty()
+            && c.name.len() <= TITLE_BYTES
+            && rest.into_iter().flatten().all(|t| t.len() <= TITLE_BYTES)
+    };
+    for (name, ok) in [
+        ("the title", title_ok),
+        ("the description", it.description.len() <= DESCRIPTION_BYTES),
+        ("a keyword", it.keywords.iter().all(keyword_ok)),
+        ("a column", it.columns.iter().all(column_ok)),
+    ] {
+        if !ok {
+            return Err(BadProduct::Text(name));
+        }
+    }
+    Ok(())
+}
+
+fn offer_fits(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadProduct> {
+    match draft.grade {
+        Grade::Core => return Err(BadProduct::Core),
+        Grade::Important if offer.deliveries.iter().any(|d| d.level() < Level::E2) => {
+            return Err(BadProduct::Important);
+        }
+        Grade::Important | Grade::General => {}
+    }
+    let tables_only = "only tables are delivered like that";
+    for delivery in &offer.deliveries {
+        if draft.kind != Kind::Table && matches!(delivery, Use::Query | Use::SealedTable) {
+            let offer = offer.id().clone();
+            return Err(BadProduct::Delivery { offer, delivery: *delivery, why: tables_only });
+        }
+    }
+    // A product whose columns are not listed yet cannot contradict its offer.
+    let said = offer.terms.grants.iter().filter_map(|g| g.limits.columns.as_ref()).flatten();
+    match said.into_iter().find(|c| !names.is_empty() && names.binary_search(&c.as_str()).is_err())
+    {
+        Some(column) => {
+            Err(BadProduct::UnknownColumn { offer: offer.id().clone(), column: column.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+impl Deref for Product {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

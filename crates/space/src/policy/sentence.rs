@@ -1,0 +1,178 @@
+//! Policies from plain choices, the way a person makes them in a form.
+//!
+//! Never builds what [`compile`](super::compile::compile) would refuse: choices are checked first.
+
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::limits::POLICY_LIST;
+use crate::policy::model::{
+    Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
+};
+use crate::policy::terms::Price;
+use crate::policy::usage::{Level, Use};
+use crate::time::Time;
+
+/// What an offer says. Empty lists and `None` say nothing about their matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sentences {
+    /// Who may use it; empty: whoever signs.
+    pub to: Vec<Did>,
+    pub uses: Option<u64>,
+    pub from: Option<Time>,
+    /// Last instant of use.
+    pub until: Option<Time>,
+    pub purposes: Vec<String>,
+    pub columns: Vec<String>,
+    pub aggregates_only: bool,
+    /// Fewest rows behind each group of a result.
+    pub min_group: Option<u64>,
+    pub output_rows: Option<u64>,
+    pub output_bytes: Option<u64>,
+    pub export: Export,
+    pub delete_after_use: bool,
+    pub price: Option<Price>,
+    /// Kinds of use; empty: whatever the product is delivered as.
+    pub kinds: Vec<Use>,
+    /// Least enforcement level.
+    pub level: Option<Level>,
+}
+
+/// Handing on to third parties. Unsaid is not permitted either; forbidden says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Export {
+    #[default]
+    Unsaid,
+    Forbidden,
+    Permitted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSentences {
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    #[error("the end of the period lies before its start")]
+    Period,
+    #[error("{0} holds an empty or repeated entry, or more than {POLICY_LIST}")]
+    List(&'static str),
+}
+
+/// An offer without target. `parse(to_json(build(s)))` says the same as `s`.
+pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, BadSentences> {
+    check(it)?;
+    let mut policy = Policy::new(id, Kind::Offer);
+    policy.assigner = assigner;
+    policy.permissions.push(Rule::new(Action::Use, constraints(it)));
+    match it.export {
+        Export::Unsaid => {}
+        Export::Forbidden => policy.prohibitions.push(Rule::new(Action::Distribute, vec![])),
+        Export::Permitted => policy.permissions.push(Rule::new(Action::Distribute, facts(it))),
+    }
+    if it.delete_after_use {
+        policy.obligations.push(Rule::new(Action::Delete, vec![]));
+    }
+    if let Some(price) = &it.price {
+        let terms = vec![
+            atomic(Operand::PayAmount, Operator::Eq, &price.amount()),
+            atomic(Operand::Currency, Operator::Eq, &price.currency),
+        ];
+        policy.obligations.push(Rule::new(Action::Compensate, terms));
+    }
+    if uses_profile(&policy) {
+        policy.profile.push(PROFILE.to_owned());
+    }
+    Ok(policy)
+}
+
+fn check(it: &Sentences) -> Result<(), BadSentences> {
+    for (name, value) in [
+        ("uses", it.uses),
+        ("min_group", it.min_group),
+        ("output_rows", it.output_rows),
+        ("output_bytes", it.output_bytes),
+    ] {
+        if value == Some(0) {
+            return Err(BadSentences::Zero(name));
+        }
+    }
+    if matches!((it.from, it.until), (Some(from), Some(until)) if until < from) {
+        return Err(BadSentences::Period);
+    }
+    let to: Vec<&str> = it.to.iter().map(Did::as_str).collect();
+    let purposes: Vec<&str> = it.purposes.iter().map(String::as_str).collect();
+    let columns: Vec<&str> = it.columns.iter().map(String::as_str).collect();
+    let kinds: Vec<&str> = it.kinds.iter().map(|k| k.name()).collect();
+    for (name, list) in [("to", to), ("purposes", purposes), ("columns", columns), ("kinds", kinds)]
+    {
+        let mut sorted = list.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() != list.len()
+            || list.len() > POLICY_LIST
+            || list.iter().any(|v| v.trim().is_empty())
+        {
+            return Err(BadSentences::List(name));
+        }
+    }
+    Ok(())
+}
+
+/// Conditions on who, when, how often and what for.
+fn facts(it: &Sentences) -> Vec<Constraint> {
+    let mut out = vec![];
+    let to: Vec<String> = it.to.iter().map(Did::to_string).collect();
+    out.extend(list(Operand::Recipient, &to));
+    out.extend(it.uses.map(|n| atomic(Operand::Count, Operator::Lteq, &n.to_string())));
+    out.extend(it.from.map(|at| atomic(Operand::DateTime, Operator::Gteq, &at.to_string())));
+    out.extend(it.until.map(|at| atomic(Operand::DateTime, Operator::Lteq, &at.to_string())));
+    out.extend(list(Operand::Purpose, &it.purposes));
+    out
+}
+
+fn constraints(it: &Sentences) -> Vec<Constraint> {
+    let mut out = facts(it);
+    let kinds: Vec<String> = it.kinds.iter().map(|k| k.name().to_owned()).collect();
+    out.extend(list(Operand::KindOfUse, &kinds));
+    out.extend(it.level.map(|level| atomic(Operand::Enforcement, Operator::Gteq, level.name())));
+    out.extend(list(Operand::Columns, &it.columns));
+    if it.aggregates_only {
+        out.push(atomic(Operand::AggregatesOnly, Operator::Eq, "true"));
+    }
+    out.extend(it.min_group.map(|n| atomic(Operand::MinGroup, Operator::Gteq, &n.to_string())));
+    out.extend(it.output_rows.map(|n| atomic(Operand::OutputRows, Operator::Lteq, &n.to_string())));
+    out.extend(
+        it.output_bytes.map(|n| atomic(Operand::OutputBytes, Operator::Lteq, &n.to_string())),
+    );
+    out
+}
+
+fn atomic(left: Operand, op: Operator, right: &str) -> Constraint {
+    Atomic::new(left, op, Value::text(right)).into()
+}
+
+/// One value is said with `eq`, which every connector knows; several with `isAnyOf`.
+fn list(left: Operand, all: &[String]) -> Option<Constraint> {
+    match all {
+        [] => None,
+        [one] => Some(atomic(left, Operator::Eq, one)),
+        _ => {
+            let values = all.iter().map(Value::text).collect();
+            Some(Atomic::new(left, Operator::IsAnyOf, Value::List(values)).into())
+        }
+    }
+}
+
+fn uses_profile(policy: &Policy) -> bool {
+    let all = [&policy.permissions, &policy.prohibitions, &policy.obligations];
+    all.into_iter().flatten().flat_map(|rule| &rule.constraints).any(
+        |constraint| match constraint {
+            Constraint::Atomic(it) => it.left.name().starts_with("tidm:"),
+            Constraint::And(_)
+            | Constraint::Or(_)
+            | Constraint::Xone(_)
+            | Constraint::AndSequence(_) => false,
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! The digest of what a policy says: the same on both sides of a wire, whatever envelope it travelled in.
+//!
+//! Never covers time, titles or unknown harmless properties: those are not terms, and foreign connectors
+//! may drop them.
+
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::jcs;
+
+use crate::policy::model::Policy;
+
+use super::odrl;
+
+/// SHA-256 over RFC 8785 of the policy's terms, parties and target.
+pub fn digest(policy: &Policy) -> Digest {
+    let bare = Policy { timestamp: None, extra: vec![], ..policy.clone() };
+    // A policy's JSON holds strings, arrays and objects only, so that its canonical form always exists.
+    sha256(&jcs::canonical(&odrl::to_json(&bare)).unwrap_or_default())
+}
