@@ -4,6 +4,7 @@
 //! JSON Schema is normative in DSP and JSON-LD processing optional, so messages are read as plain JSON.
 
 pub mod catalog;
+pub mod error;
 pub mod negotiation;
 pub mod transfer;
 pub mod version;
@@ -139,7 +140,7 @@ pub struct Ack {
 }
 
 /// Reads the 2xx answer to a message of ours. An answer without a document is one, too (EDC).
-pub(crate) fn read_ack(kind: &str, mine: &Id, body: &[u8]) -> Result<Ack, Fault> {
+pub(crate) fn read_answer(kind: &str, mine: &Id, body: &[u8]) -> Result<Ack, Fault> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Ack::default());
     }
@@ -152,27 +153,6 @@ pub(crate) fn read_ack(kind: &str, mine: &Id, body: &[u8]) -> Result<Ack, Fault>
     let role = role_by_pid(&top, mine)?;
     let pid = pid(&top, pid_names(role).1)?;
     Ok(Ack { pid: Some(pid), state: top.text_opt("state")?.map(|it| bounded(super::json::term(it))) })
-}
-
-/// `ContractNegotiationError` or `TransferError`.
-pub(crate) fn error(kind: &str, pids: Pids<'_>, fault: &Fault) -> String {
-    let mut it = envelope(kind, None);
-    put_both_pids(&mut it, pids);
-    it.insert("code".to_owned(), json!(fault.code()));
-    it.insert("reason".to_owned(), json!([bounded(&fault.to_string())]));
-    Value::Object(it).to_string()
-}
-
-/// `(code, reasons)` of any error body; whatever is not understood is left out.
-pub fn read_error(body: &[u8]) -> (Option<String>, Vec<String>) {
-    let Ok(value) = parse(body) else { return (None, Vec::new()) };
-    let Ok(top) = Fields::top(&value) else { return (None, Vec::new()) };
-    let code = match top.get("code") {
-        Some(Value::Number(number)) => Some(number.to_string()),
-        Some(_) => top.text_opt("code").ok().flatten().map(bounded),
-        None => None,
-    };
-    (code, top.reasons("reason"))
 }
 
 /// Code and reasons of a message that ends or suspends something.

@@ -16,8 +16,6 @@ use crate::wire::{Posting, odrl};
 
 use super::{Ack, Pids, callback, check_pids, envelope, pid, pid_names, put, put_both_pids, put_pids, put_why, read_why, role_by_pid, segment};
 
-pub use super::read_error;
-
 /// The signature of ours on an agreement or its verification (house D14). An absolute IRI in JSON-LD, so
 /// that no context has to define it: DSP's schema allows texts alone in `@context`.
 pub const SIGNATURE: &str = "tidm:signature";
@@ -253,11 +251,16 @@ pub fn state(it: &Negotiation) -> String {
 }
 
 /// The 2xx answer to a message of our negotiation `mine`: `ContractNegotiation`, or nothing.
-pub fn read_ack(mine: &Id, body: &[u8]) -> Result<Ack, Fault> {
-    super::read_ack("ContractNegotiation", mine, body)
+pub fn read_answer(body: &[u8], mine: &Id) -> Result<Ack, Fault> {
+    super::read_answer("ContractNegotiation", mine, body)
+}
+
+/// The peer's pid from that answer; none where the answer does not tell it.
+pub fn read_ack(body: &[u8], mine: &Id) -> Option<Id> {
+    read_answer(body, mine).ok()?.pid
 }
 
 /// `ContractNegotiationError`; an unknown pid becomes the empty text, since the schema requires both.
 pub fn error(pids: Pids<'_>, fault: &Fault) -> String {
-    super::error("ContractNegotiationError", pids, fault)
+    super::error::write_as("ContractNegotiationError", pids, fault)
 }

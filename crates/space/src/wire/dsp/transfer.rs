@@ -16,8 +16,6 @@ use crate::wire::json::{Fields, parse};
 
 use super::{Ack, Pids, callback, check_pids, envelope, pid, put, put_both_pids, put_pids, put_why, read_why, role_by_pid, segment};
 
-pub use super::read_error;
-
 /// Where a message was posted to. All but the first serve both roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -181,13 +179,18 @@ pub fn state(it: &Transfer) -> String {
 }
 
 /// The 2xx answer to a message of our transfer `mine`: `TransferProcess`, or nothing.
-pub fn read_ack(mine: &Id, body: &[u8]) -> Result<Ack, Fault> {
-    super::read_ack("TransferProcess", mine, body)
+pub fn read_answer(body: &[u8], mine: &Id) -> Result<Ack, Fault> {
+    super::read_answer("TransferProcess", mine, body)
+}
+
+/// The peer's pid from that answer; none where the answer does not tell it.
+pub fn read_ack(body: &[u8], mine: &Id) -> Option<Id> {
+    read_answer(body, mine).ok()?.pid
 }
 
 /// `TransferError`; an unknown pid becomes the empty text, since the schema requires both.
 pub fn error(pids: Pids<'_>, fault: &Fault) -> String {
-    super::error("TransferError", pids, fault)
+    super::error::write_as("TransferError", pids, fault)
 }
 
 /// The pids of a message to a transfer that we do not hold, for its error.

@@ -33,13 +33,21 @@ pub fn write(path: &str, base: &str) -> String {
     .to_string()
 }
 
+/// The path of DSP 2025-1 in a peer's document that was parsed already.
+pub fn path_of(document: &Value) -> Option<String> {
+    read_value(document).ok().map(|it| it.path)
+}
+
 /// Reads a peer's document: the first entry of ours among whatever others it lists.
 ///
 /// # Errors
 /// [`Fault::PeerIncompatible`] `version.none` where no entry is DSP 2025-1 over HTTPS.
 pub fn read(body: &[u8]) -> Result<Versions, Fault> {
-    let value = parse(body)?;
-    let top = Fields::top(&value)?;
+    read_value(&parse(body)?)
+}
+
+fn read_value(value: &Value) -> Result<Versions, Fault> {
+    let top = Fields::top(value)?;
     let mut offered = Vec::new();
     for entry in top.values("protocolVersions").iter().take(VERSIONS) {
         let Ok(entry) = Fields::at(entry, "protocolVersions") else { continue };
