@@ -321,7 +321,8 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
             Text::new("设置 space.operator", "set space.operator"),
         ));
     }
-    Ok(Space { members, operator })
+    let infrastructure = raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
+    Ok(Space { members, operator, infrastructure, signatures: raw.signatures.unwrap_or(true) })
 }
 
 fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidence, ConfigError> {
@@ -361,12 +362,22 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
         }
         custodians.push(Custodian { url, vkey: it.vkey });
     }
+    for vkey in &raw.watched {
+        if vkey.split('+').count() < 3 {
+            return Err(cx.bad(
+                "evidence.watched",
+                vkey,
+                Text::new("不是验证公钥", "not a verifier key"),
+                Text::new("格式为 名称+标识+公钥", "NAME+ID+KEY, as `tidm evidence key` prints it"),
+            ));
+        }
+    }
     let many = u64::try_from(custodians.len()).unwrap_or(u64::MAX);
     cx.number("evidence.custodians", Some(many), 0, (0, CUSTODIANS as u64))?;
     let quorum = cx.number("evidence.quorum", raw.quorum, many, (0, many))?;
     let interval = cx.number("evidence.checkpoint_ms", raw.checkpoint_ms, 1000, (50, 60_000))?;
     let quorum = usize::try_from(quorum).unwrap_or(CUSTODIANS);
-    Ok(Evidence { origin, custodians, quorum, interval: Duration::from_millis(interval) })
+    Ok(Evidence { origin, custodians, quorum, interval: Duration::from_millis(interval), watched: raw.watched })
 }
 
 fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {

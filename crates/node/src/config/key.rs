@@ -200,6 +200,27 @@ pub const KEYS: &[Key] = &[
         "DID of the operator who signs the member list",
     ),
     key(
+        ("space", "infrastructure"),
+        Kind::Text,
+        "\"did:web:store.example.com\"",
+        "存放密封数据的基础设施节点;缺省为本节点",
+        "Infrastructure node that keeps our sealed objects; this node unless set",
+    ),
+    key(
+        ("space", "signatures"),
+        Kind::Switch,
+        "true",
+        "合约必须由双方签名",
+        "Contracts must be signed by both sides",
+    ),
+    key(
+        ("evidence", "watched"),
+        Kind::List,
+        "[]",
+        "存证方:受监督日志的验证公钥",
+        "Custodian: verifier keys of the logs that we witness",
+    ),
+    key(
         ("evidence", "origin"),
         Kind::Text,
         "\"localhost:8443/evidence\"",

@@ -154,6 +154,10 @@ pub struct Space {
     pub members: Option<Members>,
     /// Whose signature the member list carries.
     pub operator: Option<Did>,
+    /// Who keeps our sealed objects; ourselves where absent.
+    pub infrastructure: Option<Did>,
+    /// House D14: an agreement without a signature ends the negotiation.
+    pub signatures: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +175,8 @@ pub struct Evidence {
     /// Cosignatures a checkpoint needs before it is published; at most `custodians.len()`.
     pub quorum: usize,
     pub interval: Duration,
+    /// Custodian: verifier keys of the logs that we witness.
+    pub watched: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

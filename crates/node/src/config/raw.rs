@@ -65,6 +65,8 @@ pub(super) struct Objects {
 pub(super) struct Space {
     pub(super) members: Option<String>,
     pub(super) operator: Option<String>,
+    pub(super) infrastructure: Option<String>,
+    pub(super) signatures: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +76,7 @@ pub(super) struct Evidence {
     pub(super) custodians: Vec<Custodian>,
     pub(super) quorum: Option<u64>,
     pub(super) checkpoint_ms: Option<u64>,
+    pub(super) watched: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,54 +2,22 @@
 //!
 //! Never signs: the row is compared and set, durably, before anybody signs.
 
+use futures::future::BoxFuture;
 use sqlx::{Executor as _, Row as _};
 
+use tidm_ledger::tree::{Hash, leaf_hash};
 use tidm_space::time::Time;
 
+use super::load::bad;
 use super::{Store, StoreError};
-
-/// The log's head as the store has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    pub size: u64,
-    /// Lower-case hex of the root hash.
-    pub root: String,
-}
+use crate::evidence::row::{CheckpointRow, Row, RowError};
 
 impl Store {
-    pub async fn head(&self, log: &str) -> Result<Option<Head>, StoreError> {
-        let row =
-            sqlx::query("SELECT size, root FROM checkpoint WHERE log = $1").bind(log.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.map(|row| Head { size: u64::try_from(row.get::<i64, _>(0)).unwrap_or(0), root: row.get(1) }))
-    }
-
     /// Facts that are durable but not in the log yet, oldest first: (row, entry).
     pub async fn unlogged(&self, most: i64) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
         let sql = "SELECT seq, entry FROM facts WHERE log_index IS NULL ORDER BY seq LIMIT $1";
         let rows = sqlx::query(sql).bind(most).fetch_all(self.pool()).await?;
         Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
-    /// Moves the head from `old` to `new` and gives the facts `rows` their places from `old.size` on, in one
-    /// transaction. `false`: another sequencer was here, or our duty is over; nothing was changed.
-    pub async fn advance(&self, log: &str, fence: i64, old: Option<&Head>, new: &Head, rows: &[i64]) -> Result<bool, StoreError> {
-        let mut conn = self.connect().await?;
-        conn.execute(self.dialect().begin()).await?;
-        let done = advance_in(&mut conn, log, fence, old, new, rows).await;
-        match done {
-            Ok(true) => {
-                conn.execute("COMMIT").await?;
-                Ok(true)
-            }
-            Ok(false) => {
-                conn.execute("ROLLBACK").await?;
-                Ok(false)
-            }
-            Err(error) => {
-                drop(conn.execute("ROLLBACK").await);
-                Err(error)
-            }
-        }
     }
 
     /// Takes or keeps a duty (`sequencer`) until `until`. The fence grows whenever the holder changes.
@@ -68,53 +36,105 @@ impl Store {
     }
 }
 
-async fn advance_in(
+/// The checkpoint row as the sequencer wants it: moved together with the facts it covers.
+pub struct SqlRow {
+    store: Store,
+    log: String,
+}
+
+impl SqlRow {
+    pub fn new(store: &Store, log: &str) -> Self {
+        Self { store: store.clone(), log: log.to_owned() }
+    }
+
+    async fn read(&self) -> Result<Option<Row>, StoreError> {
+        let row = sqlx::query("SELECT size, root, fence FROM checkpoint WHERE log = $1")
+            .bind(self.log.clone())
+            .fetch_optional(self.store.pool())
+            .await?;
+        row.map(|row| {
+            let number = |it: i64| u64::try_from(it).map_err(|_| bad("checkpoint", "a negative number"));
+            let root = Hash::from_base64(&row.get::<String, _>(1)).ok_or_else(|| bad("checkpoint", "not a hash"))?;
+            Ok(Row { size: number(row.get(0))?, root, fence: number(row.get(2))? })
+        })
+        .transpose()
+    }
+
+    async fn set(&self, expected: Option<Row>, next: Row, leaves: &[Hash]) -> Result<bool, StoreError> {
+        let mut conn = self.store.connect().await?;
+        conn.execute(self.store.dialect().begin()).await?;
+        match set_in(&mut conn, &self.log, expected, next, leaves).await {
+            Ok(true) => {
+                conn.execute("COMMIT").await?;
+                Ok(true)
+            }
+            Ok(false) => {
+                conn.execute("ROLLBACK").await?;
+                Ok(false)
+            }
+            Err(error) => {
+                if let Err(second) = conn.execute("ROLLBACK").await {
+                    tracing::debug!(%second, "rollback after a failure");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl CheckpointRow for SqlRow {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Row>, RowError>> {
+        Box::pin(async move { self.read().await.map_err(|why| RowError(why.to_string())) })
+    }
+
+    fn compare_and_set<'a>(
+        &'a self,
+        expected: Option<Row>,
+        next: Row,
+        leaves: &'a [Hash],
+    ) -> BoxFuture<'a, Result<bool, RowError>> {
+        Box::pin(async move { self.set(expected, next, leaves).await.map_err(|why| RowError(why.to_string())) })
+    }
+}
+
+async fn set_in(
     conn: &mut sqlx::AnyConnection,
     log: &str,
-    fence: i64,
-    old: Option<&Head>,
-    new: &Head,
-    rows: &[i64],
+    expected: Option<Row>,
+    next: Row,
+    leaves: &[Hash],
 ) -> Result<bool, StoreError> {
-    let held: Option<i64> =
-        sqlx::query_scalar("SELECT fence FROM duties WHERE name = $1").bind(format!("sequencer {log}")).fetch_optional(&mut *conn).await?;
-    if held != Some(fence) {
+    let number = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+    let insert = "INSERT INTO checkpoint (log, size, root, fence) VALUES ($1,$2,$3,$4) ON CONFLICT (log) DO NOTHING";
+    let update = "UPDATE checkpoint SET size = $2, root = $3, fence = $4 WHERE log = $1 AND size = $5 AND root = $6 AND fence = $7";
+    let mut query = sqlx::query(if expected.is_some() { update } else { insert })
+        .bind(log.to_owned())
+        .bind(number(next.size))
+        .bind(next.root.to_base64())
+        .bind(number(next.fence));
+    if let Some(expected) = expected {
+        query = query.bind(number(expected.size)).bind(expected.root.to_base64()).bind(number(expected.fence));
+    }
+    if query.execute(&mut *conn).await?.rows_affected() != 1 {
         return Ok(false);
     }
-    let to_i64 = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-    let changed = match old {
-        None => sqlx::query("INSERT INTO checkpoint (log, size, root, fence) VALUES ($1,$2,$3,$4) ON CONFLICT (log) DO NOTHING")
-            .bind(log.to_owned())
-            .bind(to_i64(new.size))
-            .bind(new.root.clone())
-            .bind(fence)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected(),
-        Some(old) => sqlx::query("UPDATE checkpoint SET size = $1, root = $2, fence = $3 WHERE log = $4 AND size = $5 AND root = $6 AND fence <= $3")
-            .bind(to_i64(new.size))
-            .bind(new.root.clone())
-            .bind(fence)
-            .bind(log.to_owned())
-            .bind(to_i64(old.size))
-            .bind(old.root.clone())
-            .execute(&mut *conn)
-            .await?
-            .rows_affected(),
-    };
-    if changed != 1 {
-        return Ok(false);
-    }
-    let first = to_i64(old.map_or(0, |it| it.size));
-    for (index, row) in (first..).zip(rows) {
-        let done = sqlx::query("UPDATE facts SET log_index = $1 WHERE seq = $2 AND log_index IS NULL")
+    // The facts get their places in the log in the very transaction that makes those places official.
+    let waiting = sqlx::query("SELECT seq, entry FROM facts WHERE log_index IS NULL ORDER BY seq LIMIT $1")
+        .bind(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
+        .fetch_all(&mut *conn)
+        .await?;
+    let first = number(expected.map_or(0, |it| it.size));
+    for (index, leaf) in (first..).zip(leaves) {
+        let place = usize::try_from(index - first).unwrap_or(usize::MAX);
+        let Some(row) = waiting.get(place) else { return Err(bad("facts", "the log was given more than the facts that wait")) };
+        if leaf_hash(&row.get::<Vec<u8>, _>(1)) != *leaf {
+            return Err(bad("facts", "the log was given another entry than the fact that waits"));
+        }
+        sqlx::query("UPDATE facts SET log_index = $1 WHERE seq = $2")
             .bind(index)
-            .bind(*row)
+            .bind(row.get::<i64, _>(0))
             .execute(&mut *conn)
             .await?;
-        if done.rows_affected() != 1 {
-            return Ok(false);
-        }
     }
     Ok(true)
 }

@@ -1,0 +1,237 @@
+//! Starting and stopping a node: open everything in order, listen, and end without losing what is under way.
+//!
+//! Never listens before the start rules hold: keys readable, store migrated, evidence log not behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Members, Security, Store as StoreConfig};
+use crate::evidence::tiles::directory::Directory as TileDirectory;
+use crate::evidence::witness::Witness;
+use crate::identity::Identity;
+use crate::keys::Keys;
+use crate::log::{self, Log, Parts};
+use crate::net::client::{Client, Reach};
+use crate::net::directory::Directory;
+use crate::net::dispatch;
+use crate::objects::Objects;
+use crate::store::Store;
+use crate::store::writer::{After, Self_, Writer};
+use crate::telemetry::Metrics;
+use crate::{api, init, server, tls};
+
+/// Open connections at a time; more wait in the kernel's queue.
+const CONNECTIONS: usize = 4096;
+/// How long requests under way may take when the node stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// The member list is read again this often.
+const MEMBERS: Duration = Duration::from_secs(10);
+
+/// A node that is built but does not listen yet.
+pub struct Node {
+    pub app: Arc<App>,
+    after: mpsc::UnboundedReceiver<After>,
+    writers: JoinSet<()>,
+}
+
+/// Opens everything; `metrics` is installed once per process.
+pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> anyhow::Result<Node> {
+    std::fs::create_dir_all(&config.node.data)?;
+    let store_url = match &config.store {
+        StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
+        StoreConfig::Postgres(url) => url.clone(),
+    };
+    let store = Store::open(&store_url).await.context("the store cannot be opened")?;
+    let clock = Clock::starting_at(store.latest_fact().await?);
+    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.identity());
+    let (ca, plain) = match &config.http.security {
+        Security::Tls { ca, .. } => (ca.clone(), false),
+        Security::Plain => (None, true),
+    };
+    let reach = Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
+    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
+    let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    let objects = Objects::open(&config.objects)?;
+    let (tell, after) = mpsc::unbounded_channel();
+    let mut writers = JoinSet::new();
+    let myself = Arc::new(Self_ {
+        me: config.node.did.clone(),
+        address: identity.dsp_base(),
+        signer: Arc::new(identity.clone()),
+        demands_signatures: config.space.signatures,
+    });
+    let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
+    let log = open_log(&config, keys.as_ref())?;
+    let app = Arc::new(App {
+        config,
+        clock,
+        identity,
+        keys,
+        store,
+        writer,
+        objects,
+        client,
+        directory,
+        metrics,
+        log_bell: tokio::sync::Notify::new(),
+        log,
+    });
+    read_members(&app).await?;
+    app.log.check(&app).await?;
+    Ok(Node { app, after, writers })
+}
+
+fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
+    let tiles = Arc::new(TileDirectory::open(&config.node.data.join("log"))?);
+    let mut watched = Vec::new();
+    for vkey in &config.evidence.watched {
+        watched.push(log::parse_vkey(vkey)?);
+    }
+    let witness = if config.node.roles.contains(&crate::config::Role::Custodian) {
+        let signer = init::witness_signer(config, keys)?;
+        Some(Witness::open(&config.node.data.join("witness"), signer, watched)?)
+    } else {
+        None
+    };
+    Ok(Log::new(Parts {
+        origin: config.evidence.origin.clone(),
+        tiles,
+        custodians: config.evidence.custodians.iter().map(|it| (it.url.clone(), it.vkey.clone())).collect(),
+        quorum: config.evidence.quorum,
+        interval: config.evidence.interval,
+        witness,
+    })?)
+}
+
+/// Reads the space's signed member list, where one is configured.
+pub async fn read_members(app: &App) -> anyhow::Result<()> {
+    let text = match &app.config.space.members {
+        None => return Ok(()),
+        Some(Members::File(path)) => match tokio::fs::read_to_string(path).await {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("the member list {}", path.display())),
+        },
+        Some(Members::Url(url)) => {
+            let answer = app.client.call(reqwest::Method::GET, url, None, None).await?;
+            anyhow::ensure!(answer.status.is_success(), "the member list {url} answers {}", answer.status);
+            String::from_utf8(answer.body).context("the member list is no text")?
+        }
+    };
+    let operator = app.config.space.operator.clone().context("space.operator is not set")?;
+    let jws = text.trim();
+    let parsed = tidm_crypto::jws::Unverified::parse_within(jws, tidm_space::limits::MESSAGE_BYTES)
+        .map_err(|_| anyhow::anyhow!("the member list is not a signed document"))?;
+    let key = if operator == app.identity.did {
+        app.identity.verifying_key()
+    } else {
+        app.directory.key(&operator, parsed.header().kid.as_deref()).await?
+    };
+    let list = tidm_space::wire::tidm::members::read(jws, &operator, &key)?;
+    let floor = app.directory.members().map_or(0, |it| it.version);
+    list.check(&operator, app.clock.now(), floor)?;
+    app.directory.set_members(list);
+    Ok(())
+}
+
+impl Node {
+    /// Listens and works until `stop` becomes true, then lets what is under way finish.
+    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let Self { app, after, mut writers } = self;
+        let acceptor = match &app.config.http.security {
+            Security::Tls { cert, key, .. } => Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?)),
+            Security::Plain => None,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(dispatch::run(app.clone(), after));
+        let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
+        tasks.spawn(watch_members(app.clone()));
+        accept(&app, listener, acceptor, stop).await;
+        if let Err(error) = logging.await {
+            tracing::warn!(%error, "the evidence log's loop ended badly");
+        }
+        tasks.shutdown().await;
+        drop(app);
+        writers.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn watch_members(app: Arc<App>) {
+    let mut again = tokio::time::interval(MEMBERS);
+    loop {
+        again.tick().await;
+        if let Err(error) = read_members(&app).await {
+            tracing::warn!(%error, "the member list could not be read; the last good one stands");
+        }
+    }
+}
+
+/// All routes.
+pub fn router(app: &Arc<App>) -> Router {
+    let dsp = server::dsp::routes().merge(server::catalog::routes()).merge(server::profile::routes()).merge(server::objects::routes());
+    Router::new()
+        .nest(crate::identity::DSP_PATH, dsp)
+        .merge(server::public::routes())
+        .merge(server::data::routes())
+        .merge(server::log::routes())
+        .nest("/api", api::routes(app))
+        .with_state(app.clone())
+}
+
+async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>, mut stop: watch::Receiver<bool>) {
+    let router = router(app);
+    let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|it| *it) => break,
+        };
+        let (tcp, from) = match accepted {
+            Ok(it) => it,
+            Err(error) => {
+                // Out of descriptors: let some connections end before the next try.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        drop(tcp.set_nodelay(true));
+        let service = TowerToHyperService::new(router.clone());
+        let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+        // A client that sends its headers drop by drop is cut off.
+        http.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _place = place;
+            let done = match tls {
+                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp)).await {
+                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+                    Ok(Err(error)) => return tracing::debug!(%error, %from, "no TLS"),
+                    Err(_) => return tracing::debug!(%from, "TLS took too long"),
+                },
+                None => watcher.watch(http.serve_connection(TokioIo::new(tcp), service).into_owned()).await,
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, %from, "a connection ended badly");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+}
