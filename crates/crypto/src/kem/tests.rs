@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_rng::TestRng;
+use crate::{test_hex::hex, test_rng::TestRng};
 
 #[test]
 fn round_trip_and_tampering() {
@@ -46,4 +46,48 @@ fn lengths_and_weak_points_are_refused() {
         let wrapped = Wrapped::from_bytes(&[&weak[..], &[0; 16]].concat()).unwrap();
         assert_eq!(KemSecret::generate(&mut rng).open(&wrapped, b"", b"").err(), Some(Opaque));
     }
+}
+
+/// Draws the given bytes, once.
+struct Fixed(Vec<u8>);
+
+impl rand_core::TryRng for Fixed {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        unreachable!("the KEM draws bytes")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        unreachable!("the KEM draws bytes")
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        out.copy_from_slice(&self.0.drain(..out.len()).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Fixed {}
+
+/// The RFC 9180 vector file's base-mode case of our suite (KEM 0x20, KDF 1, AEAD 2): keys and
+/// encapsulation as published. The first ciphertext was computed with an independent
+/// implementation that reproduces RFC 9180 appendix A.1.1.
+#[test]
+fn rfc9180_vector_of_our_suite() {
+    let ikm_e = hex("2cd7c601cefb3d42a62b04b7a9041494c06c7843818e0ce28a8f704ae7ab20f9");
+    let secret = hex("497b4502664cfea5d5af0b39934dac72242a74f8480451e1aee7d6a53320333d");
+    let public = hex("430f4b9859665145a6b1ba274024487bd66f03a2dd577d7753c68d7d7d00c00c");
+    let sealed = hex("6c93e09869df3402d7bf231bf540fadd35cd56be14f97178f0954db94b7fc256
+         e5d84cd531cfb583096e7cfa9641bd3079cf3a91cda813c52deb5f512be99319
+         80a41de125a925cdad859d5b7a");
+    let (info, aad) = (b"Ode on a Grecian Urn", b"Count-0");
+    let plain = b"Beauty is truth, truth beauty";
+
+    let secret = KemSecret::from_secret_bytes(&secret.try_into().unwrap()).unwrap();
+    assert_eq!(secret.public().to_bytes().to_vec(), public);
+    let wrapped = seal(&secret.public(), info, aad, plain, &mut Fixed(ikm_e)).unwrap();
+    assert_eq!(wrapped.to_bytes(), sealed);
+    let wrapped = Wrapped::from_bytes(&sealed).unwrap();
+    assert_eq!(secret.open(&wrapped, info, aad).unwrap().expose(), plain);
 }
