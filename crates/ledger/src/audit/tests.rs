@@ -10,12 +10,18 @@ fn log(size: u64) -> (MemoryTiles, Hash) {
 }
 
 /// Every flip of `bit` in each byte of each tile must be found and named right.
-fn flip_everything(size: u64, step: usize) {
+fn flip_everything(size: u64, step: usize, tile_step: u64) {
     let (tiles, root) = log(size);
     let good = audit(&tiles, size, root).unwrap();
     assert_eq!(good.entries, size);
     assert_eq!(good.bundles + good.tiles, tiles.iter().count() as u64);
-    for (path, bytes) in tiles.iter() {
+    // Partial tiles and higher levels always, of the full ones below every `tile_step`-th.
+    let chosen = |path: &TilePath| {
+        !path.is_full()
+            || matches!(path.kind(), TileKind::Hash(1..))
+            || path.index().is_multiple_of(tile_step)
+    };
+    for (path, bytes) in tiles.iter().filter(|(path, _)| chosen(path)) {
         for at in (0..bytes.len()).step_by(step) {
             let mut broken = tiles.clone();
             let mut other = bytes.to_vec();
@@ -36,7 +42,10 @@ fn flip_everything(size: u64, step: usize) {
                         Finding::Bundle { index: found, .. } => {
                             assert_eq!(found, index, "byte {at}");
                         }
-                        other => panic!("byte {at} of {path}: {other:?}"),
+                        Finding::Tile { .. }
+                        | Finding::TileUnreadable(_)
+                        | Finding::Rewritten { .. }
+                        | Finding::Root { .. } => panic!("byte {at} of {path}: {finding:?}"),
                     }
                 }
             }
@@ -46,14 +55,14 @@ fn flip_everything(size: u64, step: usize) {
 
 #[test]
 fn one_flipped_byte_anywhere_is_named() {
-    flip_everything(3, 1);
-    flip_everything(256, 1);
-    flip_everything(515, 1);
+    flip_everything(3, 1, 1);
+    flip_everything(256, 1, 1);
+    flip_everything(515, 5, 1);
 }
 
 #[test]
 fn one_flipped_byte_in_a_tree_of_three_levels_is_named() {
-    flip_everything(65_800, 4003);
+    flip_everything(65_800, 4003, 32);
 }
 
 #[test]

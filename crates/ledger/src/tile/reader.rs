@@ -4,6 +4,7 @@
 //! yield wrong proofs instead of an error.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::convert::Infallible;
 use std::fmt::Display;
 
@@ -145,13 +146,13 @@ impl<S: TileSource> HashSource for TileReader<S> {
             let place = locate(level, index).ok_or_else(beyond)?;
             let path = TilePath::in_tree(TileKind::Hash(place.tile_level), place.tile, self.size)
                 .ok_or_else(beyond)?;
-            if !loaded.contains_key(&path) {
-                let bytes =
-                    load_bytes(&self.source, path).map_err(|error| missing(error.to_string()))?;
-                loaded.insert(path, bytes);
-            }
-            let bytes =
-                loaded.get(&path).and_then(|it| it.get(place.bytes())).ok_or_else(beyond)?;
+            let tile = match loaded.entry(path) {
+                Entry::Occupied(it) => it.into_mut(),
+                Entry::Vacant(it) => it.insert(
+                    load_bytes(&self.source, path).map_err(|error| missing(error.to_string()))?,
+                ),
+            };
+            let bytes = tile.get(place.bytes()).ok_or_else(beyond)?;
             hashes.push(root_of(hashes_in(bytes)));
         }
         Ok(hashes)

@@ -158,7 +158,7 @@ fn bytes_do_not_depend_on_batches() {
     let size = 66_100;
     let (whole, at_once, _) = grown(&[size]);
     for step in [255, 256, 257, 4096] {
-        let mut batches = vec![step; (size / step) as usize];
+        let mut batches = vec![step; usize::try_from(size / step).unwrap()];
         batches.push(size % step);
         let (edge, tiles, writes) = grown(&batches);
         assert_eq!((edge.size(), edge.root()), (whole.size(), whole.root()));
@@ -301,8 +301,8 @@ proptest! {
         } else {
             oracle.replacen("tile/8/", "tile/", 1)
         };
-        prop_assert_eq!(ours.to_string(), oracle.clone());
         prop_assert_eq!(TilePath::parse(&oracle), Ok(ours));
+        prop_assert_eq!(ours.to_string(), oracle);
     }
 
     // Levels above 63 and `.p/0`, on which the oracle panics, are in the table of nasty paths.
