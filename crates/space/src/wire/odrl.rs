@@ -484,4 +484,4 @@ fn value_json(it: &Value) -> Json {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
