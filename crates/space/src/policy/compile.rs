@@ -116,7 +116,7 @@ fn clause(
     match &rule.action {
         Action::Unknown(name) => refused.push(refusal(name, UNKNOWN)),
         Action::Delete | Action::Compensate => {
-            refused.push(refusal(rule.action.name(), "is a duty, not a use"))
+            refused.push(refusal(rule.action.name(), "is a duty, not a use"));
         }
         Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute => {}
     }
@@ -170,7 +170,7 @@ fn top(
             Ok(Part::Test(test)) => tests.push(test),
             Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
             Ok(Part::Limit(_)) => {
-                refused.push(refusal(atomic.left.name(), "is understood in permissions only"))
+                refused.push(refusal(atomic.left.name(), "is understood in permissions only"));
             }
             Err(why) => refused.push(why),
         },

@@ -36,7 +36,7 @@ impl Duties {
             | Action::Aggregate
             | Action::Distribute
             | Action::Unknown(_) => {
-                refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"))
+                refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"));
             }
         }
     }

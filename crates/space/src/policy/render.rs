@@ -66,7 +66,7 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
         // Side by side at the top, each its own sentence.
         match constraint {
             Constraint::And(parts) => {
-                out.extend(parts.iter().map(|p| sentence(p, side, lang, kind)))
+                out.extend(parts.iter().map(|p| sentence(p, side, lang, kind)));
             }
             Constraint::Atomic(_)
             | Constraint::Or(_)

@@ -27,7 +27,7 @@ fn flat_clause(grant: &Clause) -> Summary {
         match test {
             Test::Clock(Cmp::Gteq | Cmp::Gt, at) => out.from = out.from.max(Some(*at)),
             Test::Clock(Cmp::Lteq | Cmp::Lt, at) => {
-                out.until = Some(out.until.map_or(*at, |old| old.min(*at)))
+                out.until = Some(out.until.map_or(*at, |old| old.min(*at)));
             }
             Test::Count(cmp, n) => {
                 let most = if *cmp == Cmp::Lt { n.saturating_sub(1) } else { *n };
