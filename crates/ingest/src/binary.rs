@@ -29,7 +29,7 @@ pub fn ingest(
     let mut file = File::open(path).map_err(Fault::file("open", path))?;
     let output = Output::create(out)?;
     let mut writer = output.writer()?;
-    let mut origin = origin::Origin {
+    let mut origin = Origin {
         path: path.to_string_lossy().into_owned(),
         file_name: path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
         bytes: 0,

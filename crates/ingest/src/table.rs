@@ -26,7 +26,7 @@ use crate::limits;
 use crate::options::Options;
 use crate::origin::{self, Origin};
 use crate::output::Output;
-use crate::profile::{ColumnProfile, Profiler};
+use crate::profile::{ColumnProfile, Profiler, in_utc};
 use crate::rows::csv::Csv;
 use crate::rows::excel::Excel;
 use crate::rows::json::Json;
@@ -192,7 +192,7 @@ impl Sink {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Fault> {
         self.profiler.see(batch)?;
-        self.show(batch)?;
+        self.show(batch);
         self.rows += batch.num_rows() as u64;
         self.writer.write(batch).map_err(|e| Fault::broken("Parquet", e))?;
         if self.writer.memory_size() > limits::ROW_GROUP_BYTES {
@@ -201,22 +201,23 @@ impl Sink {
         Ok(())
     }
 
-    fn show(&mut self, batch: &RecordBatch) -> Result<(), Fault> {
+    fn show(&mut self, batch: &RecordBatch) {
         let missing = limits::PREVIEW_ROWS.saturating_sub(self.preview.len()).min(batch.num_rows());
         if missing == 0 {
-            return Ok(());
+            return;
         }
         let options = FormatOptions::default();
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|c| ArrayFormatter::try_new(c, &options))
-            .collect::<Result<Vec<_>, _>>();
-        let columns = columns.map_err(|e| Fault::broken("table", e))?;
+        let shown =
+            batch.columns().iter().map(|c| in_utc(&c.slice(0, missing))).collect::<Vec<_>>();
+        // What cannot be shown (a nested type of an unknown zone) is blank in the preview only.
+        let columns =
+            shown.iter().map(|c| ArrayFormatter::try_new(c, &options).ok()).collect::<Vec<_>>();
         for row in 0..missing {
-            self.preview.push(columns.iter().map(|c| excerpt(&c.value(row).to_string())).collect());
+            let cell = |c: &Option<ArrayFormatter<'_>>| {
+                c.as_ref().map_or_else(String::new, |c| excerpt(&c.value(row).to_string()))
+            };
+            self.preview.push(columns.iter().map(cell).collect());
         }
-        Ok(())
     }
 
     fn finish(self, skipped: Skipped) -> Result<Made, Fault> {

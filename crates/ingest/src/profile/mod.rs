@@ -9,9 +9,14 @@ mod distinct;
 mod quantile;
 mod top;
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 
@@ -152,9 +157,10 @@ fn kind(data: &DataType) -> (Kind, DataType) {
             (Kind::Float, DataType::Float64)
         }
         DataType::Date32 => (Kind::Time, DataType::Date32),
-        DataType::Timestamp(_, zone) => {
-            (Kind::Time, DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
-        }
+        DataType::Timestamp(_, zone) => (
+            Kind::Time,
+            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "+00:00".into())),
+        ),
         DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             (Kind::Text, DataType::LargeUtf8)
         }
@@ -195,6 +201,7 @@ impl Column {
         }
         let read =
             |array: &ArrayRef, as_type| cast(array, as_type).map_err(|e| Fault::broken("table", e));
+        let array = &in_utc(array);
         let shown = if array.data_type() == &self.shown {
             array.clone()
         } else {
@@ -324,6 +331,28 @@ impl Column {
             Kind::Time => show_time(key, &self.shown),
             Kind::Int | Kind::Text | Kind::Opaque => key.to_string(),
         }
+    }
+}
+
+/// Timestamps with a zone as the same instants in UTC: names of zones need not be known for that.
+pub(crate) fn in_utc(array: &ArrayRef) -> ArrayRef {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have zones")]
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => match unit {
+            TimeUnit::Second => Arc::new(
+                array.as_primitive::<TimestampSecondType>().clone().with_timezone("+00:00"),
+            ),
+            TimeUnit::Millisecond => Arc::new(
+                array.as_primitive::<TimestampMillisecondType>().clone().with_timezone("+00:00"),
+            ),
+            TimeUnit::Microsecond => Arc::new(
+                array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00"),
+            ),
+            TimeUnit::Nanosecond => Arc::new(
+                array.as_primitive::<TimestampNanosecondType>().clone().with_timezone("+00:00"),
+            ),
+        },
+        _ => ArrayRef::clone(array),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Profiles against exact answers.
 
-use std::sync::Arc;
-
 use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
 
 use super::*;

@@ -45,7 +45,7 @@ impl Excel {
             });
         }
         let bytes = std::fs::read(path).map_err(Fault::file("read", path))?;
-        let mut book = Book::open(bytes)?;
+        let book = Book::open(bytes)?;
         let sheets = book.sheets();
         let sheet = match &options.sheet {
             None => sheets.first().cloned().ok_or(Fault::Empty)?,
