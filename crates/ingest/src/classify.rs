@@ -53,7 +53,7 @@ pub(crate) fn number(text: &str, max_digits: usize) -> Option<Value> {
     // Only `.`, digits and an exponent may follow; `parse` alone would also take "inf" or "nan".
     let fits =
         rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    let has_digit = whole > 0 || rest.bytes().nth(1).is_some_and(|b| b.is_ascii_digit());
+    let has_digit = whole > 0 || rest.as_bytes().get(1).is_some_and(|b| b.is_ascii_digit());
     if !fits || !has_digit {
         return None;
     }
@@ -187,7 +187,9 @@ mod tests {
     fn text_is_read_strictly() {
         const T: Value = Value::Text;
         let day = |y, m, d| days(y, m, d).unwrap();
-        let us = |y, m, d, s: f64| i64::from(day(y, m, d)) * DAY_US + (s * 1e6) as i64;
+        let us = |y, m, d, s: f64| {
+            i64::from(day(y, m, d)) * DAY_US + (s * 1e6).round().to_string().parse::<i64>().unwrap()
+        };
         let table = [
             ("0", Value::Int(0)),
             ("-7", Value::Int(-7)),

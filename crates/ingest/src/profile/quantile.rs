@@ -64,7 +64,7 @@ impl Sketch {
                 below += weight;
                 below >= rank(*share)
             });
-            hit.or(weighted.last()).map(|(key, _)| *key)
+            hit.or_else(|| weighted.last()).map(|(key, _)| *key)
         };
         shares.iter().filter_map(find).collect()
     }

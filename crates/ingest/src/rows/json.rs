@@ -74,7 +74,6 @@ impl Json {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a broken row inside a fault-free reading")]
     fn visit_line(
         &mut self,
         bytes: &[u8],

@@ -109,7 +109,7 @@ fn csv_oddities() {
         let made = read("a.csv", bytes)
             .unwrap_or_else(|e| panic!("{}: {e}", String::from_utf8_lossy(bytes)));
         assert_eq!(show(&made), *expected, "{}", String::from_utf8_lossy(bytes));
-        assert_eq!(made.rows as usize, made.preview.len());
+        assert_eq!(made.rows, made.preview.len() as u64);
     }
 }
 
@@ -324,7 +324,7 @@ fn parquet_and_binary_sources_keep_their_content() {
     let origin = crate::binary::ingest(&csv, &copy, "did:web:a", 42, &mut go).unwrap();
     assert_eq!(
         (std::fs::read(&copy).unwrap(), origin),
-        (std::fs::read(&csv).unwrap(), first.origin.clone())
+        (std::fs::read(&csv).unwrap(), first.origin)
     );
 }
 
