@@ -250,9 +250,9 @@ mod tests {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                all.extend(snapshot(&path))
+                all.extend(snapshot(&path));
             } else {
-                drop(all.insert(path.clone(), fs::read(&path).unwrap()))
+                drop(all.insert(path.clone(), fs::read(&path).unwrap()));
             }
         }
         all

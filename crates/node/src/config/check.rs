@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidm_space::identity::did::Did;
 
-use super::error::{ConfigError, From, Text};
+use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
 use super::{
@@ -33,7 +33,7 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn bad(&self, key: &str, value: &str, why: Text, next: Text) -> ConfigError {
+    fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
         let from = self.origins.get(key).copied().unwrap_or(From::Default);
         ConfigError::bad(key, value, from, why, next)
     }
@@ -58,21 +58,21 @@ impl Context<'_> {
         Err(self.bad(
             key,
             &value.to_string(),
-            Text::new("超出范围", "out of range"),
-            Text::new(
+            text("超出范围", "out of range"),
+            text(
                 format!("取值 {least} 至 {most},默认 {default}"),
                 format!("from {least} to {most}, by default {default}"),
             ),
         ))
     }
 
-    fn did(&self, key: &str, text: &str) -> Result<Did, ConfigError> {
-        Did::parse(text).map_err(|_| {
+    fn did(&self, key: &str, value: &str) -> Result<Did, ConfigError> {
+        Did::parse(value).map_err(|_| {
             self.bad(
                 key,
-                text,
-                Text::new("不是合法的 DID", "not a DID"),
-                Text::new("例如 did:web:node.example.com", "for example did:web:node.example.com"),
+                value,
+                text("不是合法的 DID", "not a DID"),
+                text("例如 did:web:node.example.com", "for example did:web:node.example.com"),
             )
         })
     }
@@ -101,8 +101,8 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
         return Err(cx.bad(
             "node.org",
             &org,
-            Text::new("组织名称为空或过长", "the organisation's name is empty or too long"),
-            Text::new(
+            text("组织名称为空或过长", "the organisation's name is empty or too long"),
+            text(
                 "运行 `tidm init --org 名称`,或设置 node.org",
                 "run `tidm init --org NAME`, or set node.org",
             ),
@@ -112,8 +112,8 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
         return Err(cx.bad(
             "node.credit_code",
             code,
-            Text::new("不是合法的统一社会信用代码(GB 32100:18 位,末位为校验码)", "not a unified social credit code (GB 32100: 18 characters, the last checks the others)"),
-            Text::new("请核对营业执照上的代码", "compare it with the business licence"),
+            text("不是合法的统一社会信用代码(GB 32100:18 位,末位为校验码)", "not a unified social credit code (GB 32100: 18 characters, the last checks the others)"),
+            text("请核对营业执照上的代码", "compare it with the business licence"),
         ));
     }
     let did = match raw.did {
@@ -122,12 +122,12 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
     };
     let lang = match raw.lang.as_deref() {
         None => Lang::default(),
-        Some(text) => Lang::parse(text).ok_or_else(|| {
+        Some(tag) => Lang::parse(tag).ok_or_else(|| {
             cx.bad(
                 "node.lang",
-                text,
-                Text::new("不支持的语言", "no such language here"),
-                Text::new("取值 zh 或 en", "zh or en"),
+                tag,
+                text("不支持的语言", "no such language here"),
+                text("取值 zh 或 en", "zh or en"),
             )
         })?,
     };
@@ -138,21 +138,16 @@ fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigErr
 fn roles(cx: &Context<'_>, raw: Option<Vec<String>>) -> Result<BTreeSet<Role>, ConfigError> {
     let Some(names) = raw else { return Ok([Role::Provider, Role::Consumer].into()) };
     let all = Role::ALL.map(Role::name).join(", ");
-    let next = || Text::new(format!("取值:{all}"), format!("one or more of {all}"));
+    let next = || text(format!("取值:{all}"), format!("one or more of {all}"));
     let mut roles = BTreeSet::new();
     for name in &names {
         let role = Role::ALL.into_iter().find(|it| it.name() == name);
         roles.insert(role.ok_or_else(|| {
-            cx.bad("node.roles", name, Text::new("没有这个角色", "there is no such role"), next())
+            cx.bad("node.roles", name, text("没有这个角色", "there is no such role"), next())
         })?);
     }
     if roles.is_empty() {
-        return Err(cx.bad(
-            "node.roles",
-            "",
-            Text::new("没有任何角色", "a node needs a role"),
-            next(),
-        ));
+        return Err(cx.bad("node.roles", "", text("没有任何角色", "a node needs a role"), next()));
     }
     Ok(roles)
 }
@@ -163,8 +158,8 @@ fn http(cx: &Context<'_>, raw: raw::Http) -> Result<Http, ConfigError> {
         cx.bad(
             "http.listen",
             listen,
-            Text::new("不是 地址:端口", "not ADDRESS:PORT"),
-            Text::new(
+            text("不是 地址:端口", "not ADDRESS:PORT"),
+            text(
                 "例如 127.0.0.1:8443 或 0.0.0.0:8443",
                 "for example 127.0.0.1:8443 or 0.0.0.0:8443",
             ),
@@ -178,11 +173,11 @@ fn http(cx: &Context<'_>, raw: raw::Http) -> Result<Http, ConfigError> {
         None => {
             return Err(ConfigError::missing(
                 "http.public_url",
-                Text::new(
+                text(
                     "监听非本机地址时,其他节点需要知道如何访问本节点",
                     "a node that listens beyond loopback must say how others reach it",
                 ),
-                Text::new(
+                text(
                     "例如 https://node.example.com:8443",
                     "for example https://node.example.com:8443",
                 ),
@@ -202,8 +197,8 @@ fn security(
         (Some(_), Some(_)) if insecure => Err(cx.bad(
             "http.insecure_http",
             "true",
-            Text::new("与 http.tls_cert 矛盾", "contradicts http.tls_cert"),
-            Text::new("删除其中之一", "remove one of them"),
+            text("与 http.tls_cert 矛盾", "contradicts http.tls_cert"),
+            text("删除其中之一", "remove one of them"),
         )),
         (Some(cert), Some(key)) => Ok(Security::Tls {
             cert: cx.path(cert),
@@ -213,22 +208,22 @@ fn security(
         (None, None) if !listen.ip().is_loopback() => Err(cx.bad(
             "http.listen",
             &listen.to_string(),
-            Text::new(
+            text(
                 "该地址可从外部访问但没有 TLS:令牌和数据会以明文传输(insecure_http 只适用于本机地址)",
                 "this address can be reached from outside and there is no TLS: tokens and data would travel in clear (insecure_http is for loopback only)",
             ),
-            Text::new("设置 http.tls_cert 和 http.tls_key,或改为 127.0.0.1 并在前面放置反向代理", "set http.tls_cert and http.tls_key, or listen on 127.0.0.1 behind a reverse proxy"),
+            text("设置 http.tls_cert 和 http.tls_key,或改为 127.0.0.1 并在前面放置反向代理", "set http.tls_cert and http.tls_key, or listen on 127.0.0.1 behind a reverse proxy"),
         )),
         (None, None) if !insecure => Err(ConfigError::missing(
             "http.tls_cert",
-            Text::new("没有 TLS 证书,且未允许明文 HTTP", "there is no TLS certificate and plain HTTP is not allowed"),
-            Text::new("设置 http.tls_cert 和 http.tls_key;仅在本机试用时可设 http.insecure_http = true", "set http.tls_cert and http.tls_key; for a trial on this machine alone, http.insecure_http = true"),
+            text("没有 TLS 证书,且未允许明文 HTTP", "there is no TLS certificate and plain HTTP is not allowed"),
+            text("设置 http.tls_cert 和 http.tls_key;仅在本机试用时可设 http.insecure_http = true", "set http.tls_cert and http.tls_key; for a trial on this machine alone, http.insecure_http = true"),
         )),
         (None, None) => Ok(Security::Plain),
         (Some(_), None) | (None, Some(_)) => Err(ConfigError::missing(
             if raw.tls_cert.is_some() { "http.tls_key" } else { "http.tls_cert" },
-            Text::new("证书和私钥必须同时设置", "certificate and key come together"),
-            Text::new("同时设置 http.tls_cert 和 http.tls_key", "set both http.tls_cert and http.tls_key"),
+            text("证书和私钥必须同时设置", "certificate and key come together"),
+            text("同时设置 http.tls_cert 和 http.tls_key", "set both http.tls_cert and http.tls_key"),
         )),
     }
 }
@@ -246,8 +241,8 @@ fn store(cx: &Context<'_>, raw: raw::Store, node: &Node) -> Result<Store, Config
     Err(cx.bad(
         "store.url",
         &url,
-        Text::new("只支持 SQLite 和 PostgreSQL", "SQLite and PostgreSQL are the stores there are"),
-        Text::new(
+        text("只支持 SQLite 和 PostgreSQL", "SQLite and PostgreSQL are the stores there are"),
+        text(
             "sqlite:路径 或 postgres://用户:口令@主机/库",
             "sqlite:PATH or postgres://user:password@host/database",
         ),
@@ -266,11 +261,8 @@ fn objects(cx: &Context<'_>, raw: raw::Objects, node: &Node) -> Result<Objects, 
             return Err(cx.bad(
                 &format!("objects.{name}"),
                 value,
-                Text::new(
-                    "设置了 S3 参数但没有 objects.bucket",
-                    "an S3 setting without objects.bucket",
-                ),
-                Text::new("设置 objects.bucket,或删除该项", "set objects.bucket, or remove it"),
+                text("设置了 S3 参数但没有 objects.bucket", "an S3 setting without objects.bucket"),
+                text("设置 objects.bucket,或删除该项", "set objects.bucket, or remove it"),
             ));
         }
         let dir = raw.dir.map_or_else(|| node.data.join("objects"), |it| cx.path(&it));
@@ -280,16 +272,16 @@ fn objects(cx: &Context<'_>, raw: raw::Objects, node: &Node) -> Result<Objects, 
         return Err(cx.bad(
             "objects.dir",
             &dir,
-            Text::new("与 objects.bucket 矛盾", "contradicts objects.bucket"),
-            Text::new("删除其中之一", "remove one of them"),
+            text("与 objects.bucket 矛盾", "contradicts objects.bucket"),
+            text("删除其中之一", "remove one of them"),
         ));
     }
     let need = |name: &str, value: Option<String>| {
         value.filter(|it| !it.is_empty()).ok_or_else(|| {
             ConfigError::missing(
                 &format!("objects.{name}"),
-                Text::new("使用 S3 时必须设置", "needed with objects.bucket"),
-                Text::new("见配置文件中的示例", "see the example in the file"),
+                text("使用 S3 时必须设置", "needed with objects.bucket"),
+                text("见配置文件中的示例", "see the example in the file"),
             )
         })
     };
@@ -314,11 +306,11 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
         return Err(cx.bad(
             "space.members",
             url,
-            Text::new(
+            text(
                 "来自网络的成员名单需要运营方签名",
                 "a member list from the network needs an operator who signs it",
             ),
-            Text::new("设置 space.operator", "set space.operator"),
+            text("设置 space.operator", "set space.operator"),
         ));
     }
     let infrastructure = raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
@@ -339,11 +331,8 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
         return Err(cx.bad(
             "evidence.origin",
             &origin,
-            Text::new(
-                "日志名称不含协议头、空白和 +",
-                "a log's name has no scheme, no space and no +",
-            ),
-            Text::new("例如 node.example.com/evidence", "for example node.example.com/evidence"),
+            text("日志名称不含协议头、空白和 +", "a log's name has no scheme, no space and no +"),
+            text("例如 node.example.com/evidence", "for example node.example.com/evidence"),
         ));
     }
     let mut custodians = Vec::new();
@@ -353,8 +342,8 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
             return Err(cx.bad(
                 "evidence.custodians",
                 &it.vkey,
-                Text::new("不是验证公钥", "not a verifier key"),
-                Text::new(
+                text("不是验证公钥", "not a verifier key"),
+                text(
                     "格式为 名称+标识+公钥,由存证方提供",
                     "NAME+ID+KEY, as the custodian publishes it",
                 ),
@@ -406,23 +395,20 @@ fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
 }
 
 /// An https address without trailing slash; http only for this machine itself.
-fn url(cx: &Context<'_>, key: &str, text: &str) -> Result<String, ConfigError> {
+fn url(cx: &Context<'_>, key: &str, value: &str) -> Result<String, ConfigError> {
     let refuse = |why| {
         cx.bad(
             key,
-            text,
+            value,
             why,
-            Text::new(
-                "例如 https://node.example.com:8443",
-                "for example https://node.example.com:8443",
-            ),
+            text("例如 https://node.example.com:8443", "for example https://node.example.com:8443"),
         )
     };
     let uri: axum::http::Uri =
-        text.parse().map_err(|_| refuse(Text::new("不是合法的地址", "not an address")))?;
+        value.parse().map_err(|_| refuse(text("不是合法的地址", "not an address")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    if host.is_empty() || uri.query().is_some() || text.contains('@') || text.contains('#') {
-        return Err(refuse(Text::new(
+    if host.is_empty() || uri.query().is_some() || value.contains('@') || value.contains('#') {
+        return Err(refuse(text(
             "地址需有主机名,且不含用户、查询和片段",
             "it needs a host and has no user, query or fragment",
         )));
@@ -433,13 +419,13 @@ fn url(cx: &Context<'_>, key: &str, text: &str) -> Result<String, ConfigError> {
         Some("https") => {}
         Some("http") if loopback => {}
         _ => {
-            return Err(refuse(Text::new(
+            return Err(refuse(text(
                 "必须使用 https(http 仅限本机)",
                 "it must be https; http is for this machine only",
             )));
         }
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(value.trim_end_matches('/').to_owned())
 }
 
 fn did_of(cx: &Context<'_>, public_url: &str) -> Result<Did, ConfigError> {

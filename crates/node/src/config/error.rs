@@ -36,10 +36,9 @@ pub struct Text {
     pub en: String,
 }
 
-impl Text {
-    pub(super) fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { zh: zh.into(), en: en.into() }
-    }
+/// Boxed: errors are returned by value through many hands.
+pub(super) fn text(zh: impl Into<String>, en: impl Into<String>) -> Box<Text> {
+    Box::new(Text { zh: zh.into(), en: en.into() })
 }
 
 /// One refused setting. `Display` is English; [`ConfigError::render`] chooses.
@@ -49,8 +48,8 @@ pub struct ConfigError {
     pub key: String,
     pub value: Option<String>,
     pub from: From,
-    pub why: Text,
-    pub next: Text,
+    pub why: Box<Text>,
+    pub next: Box<Text>,
 }
 
 impl std::error::Error for ConfigError {}
@@ -70,11 +69,11 @@ impl ConfigError {
         format!("{}{value} ({}): {why}\n  {arrow}: {next}", self.key, self.from.name(lang))
     }
 
-    pub(super) fn bad(key: &str, value: &str, from: From, why: Text, next: Text) -> Self {
+    pub(super) fn bad(key: &str, value: &str, from: From, why: Box<Text>, next: Box<Text>) -> Self {
         Self { key: key.to_owned(), value: Some(format!("{:?}", redact(value))), from, why, next }
     }
 
-    pub(super) fn missing(key: &str, why: Text, next: Text) -> Self {
+    pub(super) fn missing(key: &str, why: Box<Text>, next: Box<Text>) -> Self {
         Self { key: key.to_owned(), value: None, from: From::Default, why, next }
     }
 
@@ -83,8 +82,8 @@ impl ConfigError {
             key: path.display().to_string(),
             value: None,
             from: From::File,
-            why: Text::new(format!("无法读取:{why}"), format!("cannot be read: {why}")),
-            next: Text::new("请检查文件及其权限", "check the file and its permissions"),
+            why: text(format!("无法读取:{why}"), format!("cannot be read: {why}")),
+            next: text("请检查文件及其权限", "check the file and its permissions"),
         }
     }
 
@@ -95,8 +94,8 @@ impl ConfigError {
             key: super::FILE.to_owned(),
             value: None,
             from: From::File,
-            why: Text::new(format!("不是合法的 TOML:\n{why}"), format!("not valid TOML:\n{why}")),
-            next: Text::new("请修正所示行", "correct the line shown"),
+            why: text(format!("不是合法的 TOML:\n{why}"), format!("not valid TOML:\n{why}")),
+            next: text("请修正所示行", "correct the line shown"),
         }
     }
 
@@ -107,18 +106,18 @@ impl ConfigError {
     pub(super) fn unknown_named(name: &str, from: From, near: Option<String>) -> Self {
         let next = near.map_or_else(
             || {
-                Text::new(
+                text(
                     "删除它;`tidm init` 生成的文件列出了全部配置项",
                     "remove it; the file that `tidm init` writes lists every key",
                 )
             },
-            |near| Text::new(format!("是否应为 {near}?"), format!("did you mean {near}?")),
+            |near| text(format!("是否应为 {near}?"), format!("did you mean {near}?")),
         );
         Self {
             key: name.to_owned(),
             value: None,
             from,
-            why: Text::new("没有这个配置项", "there is no such key"),
+            why: text("没有这个配置项", "there is no such key"),
             next,
         }
     }
@@ -128,8 +127,8 @@ impl ConfigError {
             path,
             value,
             from,
-            Text::new("格式不正确", "this is not how the value is written"),
-            Text::new(format!("例如 {example}"), format!("for example {example}")),
+            text("格式不正确", "this is not how the value is written"),
+            text(format!("例如 {example}"), format!("for example {example}")),
         )
     }
 
@@ -138,8 +137,8 @@ impl ConfigError {
             key: path.to_owned(),
             value: Some(redact(value)),
             from,
-            why: Text::new(format!("类型不正确:{why}"), format!("wrong type: {why}")),
-            next: Text::new("请按配置文件中的示例书写", "write it as the example in the file does"),
+            why: text(format!("类型不正确:{why}"), format!("wrong type: {why}")),
+            next: text("请按配置文件中的示例书写", "write it as the example in the file does"),
         }
     }
 
@@ -148,11 +147,11 @@ impl ConfigError {
             key: "http.listen".to_owned(),
             value: Some(format!("\"{listen}\"")),
             from: From::File,
-            why: Text::new(
+            why: text(
                 "该地址可从外部访问,但节点还没有管理员:任何人都可能抢先完成设置",
                 "this address can be reached from outside and the node has no administrator: anybody could finish the set-up first",
             ),
-            next: Text::new(
+            next: text(
                 "先在 127.0.0.1 上启动并用一次性链接建立管理员,或使用 --setup-token-file",
                 "start on 127.0.0.1 and create the administrator with the one-time link, or use --setup-token-file",
             ),

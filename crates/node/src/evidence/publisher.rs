@@ -103,7 +103,7 @@ impl Publisher {
                 Ok(_) => {}
                 Err(error @ PublishError::Behind(_)) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%error, "the checkpoint could not be published; trying again")
+                    tracing::warn!(%error, "the checkpoint could not be published; trying again");
                 }
             }
         }

@@ -51,7 +51,7 @@ impl Reader {
 
     /// The published checkpoint, parsed.
     pub async fn head(&self) -> Result<SignedCheckpoint, ReadError> {
-        self.blocking(|it| head(it)).await
+        self.blocking(head).await
     }
 
     /// Bytes for the request path `tile/…`.

@@ -158,7 +158,7 @@ impl Writer {
                 .record(started.elapsed().as_secs_f64());
             match done {
                 Ok(()) => {
-                    metrics::counter!("tidm_evidence_entries_total").increment(entries as u64)
+                    metrics::counter!("tidm_evidence_entries_total").increment(entries as u64);
                 }
                 Err(AppendError::Superseded) => {
                     tracing::info!("another replica writes the evidence log now");

@@ -29,7 +29,7 @@ struct State {
     retiring: Option<JoinHandle<io::Result<()>>>,
     /// Names of temporary files.
     counter: u64,
-    /// After a failed append the journal's tail is unknown: nothing more may be written behind it.
+    /// After a failed append the journal's tail is unknown: what follows goes into a new one.
     broken: bool,
 }
 
@@ -66,7 +66,7 @@ impl Directory {
 
     fn write(&self, state: &mut State, files: &[File]) -> io::Result<()> {
         if state.broken {
-            return Err(io::Error::other("an earlier write failed; reopen"));
+            self.begin(state)?;
         }
         state.broken = true;
         state.journal.append(files)?;
@@ -78,7 +78,15 @@ impl Directory {
         Ok(())
     }
 
-    /// Goes on in a new journal; the old one is dropped once its files are synced.
+    /// Goes on in a new journal.
+    fn begin(&self, state: &mut State) -> io::Result<()> {
+        let number = state.journal.number().saturating_add(1);
+        state.journal = Journal::create(&self.dir.join("journal"), number)?;
+        state.broken = false;
+        Ok(())
+    }
+
+    /// Begins a new journal; all older ones are dropped once their files are synced.
     fn rotate(&self, state: &mut State) -> io::Result<()> {
         if let Some(busy) = state.retiring.take_if(|it| it.is_finished()) {
             busy.join().map_err(|_| io::Error::other("syncing stopped"))??;
@@ -86,13 +94,17 @@ impl Directory {
         if state.retiring.is_some() {
             return Ok(());
         }
-        let old = state.journal.path().to_owned();
-        state.journal =
-            Journal::create(&self.dir.join("journal"), state.journal.number().saturating_add(1))?;
-        let dir = self.dir.clone();
+        self.begin(state)?;
+        let (dir, current) = (self.dir.clone(), state.journal.number());
         state.retiring = Some(std::thread::spawn(move || {
             sync_all(&dir)?;
-            fs::remove_file(old)
+            // Oldest first: were an old one left alone, its replay would undo what newer ones wrote.
+            for (number, path) in journal::list(&dir.join("journal"))? {
+                if number < current {
+                    fs::remove_file(path)?;
+                }
+            }
+            Ok(())
         }));
         Ok(())
     }

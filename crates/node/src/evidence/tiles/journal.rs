@@ -19,7 +19,6 @@ const HEADER: usize = 8 + 32;
 /// The journal that is being written.
 pub(super) struct Journal {
     file: Handle,
-    path: PathBuf,
     number: u64,
     bytes: u64,
 }
@@ -30,7 +29,7 @@ impl Journal {
         let path = dir.join(format!("{number:016}"));
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         Handle::open(dir)?.sync_all()?;
-        Ok(Self { file, path, number, bytes: 0 })
+        Ok(Self { file, number, bytes: 0 })
     }
 
     /// Appends one record and syncs it.
@@ -47,10 +46,6 @@ impl Journal {
 
     pub(super) fn number(&self) -> u64 {
         self.number
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 }
 
