@@ -1,0 +1,99 @@
+//! Every domain-separation string of the project, in one place, so that no two can be equal.
+//!
+//! A string is `tidm/<area>/<what>/v<n>`. It opens the canonical CBOR tuple that is hashed, signed
+//! or bound as associated data. Must never be changed in place: a new meaning is a new version.
+
+/// Associated data of a key wrapped under another key ([`crate::aead::wrap_key`]).
+pub const WRAP_KEY: &str = "tidm/aead/wrap-key/v1";
+/// Derivation of the SM4 key from a 32-byte data key ([`crate::suite::Suite::Guomi`]).
+pub const SM4_KEY: &str = "tidm/aead/sm4-key/v1";
+/// HPKE `info` of a data key released under a lease.
+pub const LEASE_KEY: &str = "tidm/lease/key/v1";
+/// Request for a lease, as signed by the consumer.
+pub const LEASE_REQUEST: &str = "tidm/lease/request/v1";
+/// Lease, as signed by the provider's gate.
+pub const LEASE: &str = "tidm/lease/grant/v1";
+/// Result of a use, encrypted to the consumer.
+pub const USE_RESULT: &str = "tidm/lease/result/v1";
+/// Digest of an offer's canonical form.
+pub const OFFER: &str = "tidm/contract/offer/v1";
+/// Digest of a contract's canonical form.
+pub const CONTRACT: &str = "tidm/contract/agreement/v1";
+/// Signature of a party on a contract.
+pub const CONTRACT_SIGNATURE: &str = "tidm/contract/signature/v1";
+/// Revocation of a contract or lease.
+pub const REVOCATION: &str = "tidm/contract/revocation/v1";
+/// Digest of a product version.
+pub const PRODUCT: &str = "tidm/catalog/product/v1";
+/// A fact, as put into the evidence log.
+pub const FACT: &str = "tidm/evidence/fact/v1";
+/// Salted digest of guessable data inside a fact.
+pub const FACT_SALTED: &str = "tidm/evidence/salted/v1";
+/// Receipt for a fact.
+pub const RECEIPT: &str = "tidm/evidence/receipt/v1";
+/// Tombstone of a destroyed key.
+pub const TOMBSTONE: &str = "tidm/evidence/tombstone/v1";
+/// Signed report (fulfilment, destruction, audit).
+pub const REPORT: &str = "tidm/evidence/report/v1";
+/// Command of the agreement ledger.
+pub const LEDGER_COMMAND: &str = "tidm/ledger/command/v1";
+/// State digest of the agreement ledger.
+pub const LEDGER_STATE: &str = "tidm/ledger/state/v1";
+/// Signed body of a message between two nodes.
+pub const MESSAGE: &str = "tidm/message/body/v1";
+/// Specification of a privacy-computing job, as agreed by its parties.
+pub const JOB: &str = "tidm/job/specification/v1";
+/// Handshake of a channel between computing parties.
+pub const JOB_CHANNEL: &str = "tidm/job/channel/v1";
+/// Manifest of a sandbox application.
+pub const APPLICATION: &str = "tidm/sandbox/application/v1";
+/// Record signed by a device or an ingest agent about where data came from.
+pub const ORIGIN: &str = "tidm/ingest/origin/v1";
+
+/// All of the above, for tests and for readers.
+pub const ALL: &[&str] = &[
+    WRAP_KEY,
+    SM4_KEY,
+    LEASE_KEY,
+    LEASE_REQUEST,
+    LEASE,
+    USE_RESULT,
+    OFFER,
+    CONTRACT,
+    CONTRACT_SIGNATURE,
+    REVOCATION,
+    PRODUCT,
+    FACT,
+    FACT_SALTED,
+    RECEIPT,
+    TOMBSTONE,
+    REPORT,
+    LEDGER_COMMAND,
+    LEDGER_STATE,
+    MESSAGE,
+    JOB,
+    JOB_CHANNEL,
+    APPLICATION,
+    ORIGIN,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn domains_are_distinct_and_well_formed() {
+        let set: std::collections::BTreeSet<_> = ALL.iter().collect();
+        assert_eq!(set.len(), ALL.len());
+        for domain in ALL {
+            let parts: Vec<_> = domain.split('/').collect();
+            assert_eq!(parts.len(), 4, "{domain}");
+            assert_eq!(parts[0], "tidm", "{domain}");
+            assert!(parts[3].starts_with('v'), "{domain}");
+        }
+        // A constant left out of ALL would escape this test.
+        let declared = include_str!("domain.rs").matches("pub const ").count();
+        // Two mentions are not domains: ALL itself and the string in this test.
+        assert_eq!(declared - 2, ALL.len());
+    }
+}
