@@ -37,6 +37,10 @@ pub struct Bounds {
     pub cpu_seconds: u64,
     /// Descriptors that may be open.
     pub files: u64,
+    /// Most result rows.
+    pub max_rows: u64,
+    /// Most result bytes.
+    pub max_bytes: u64,
 }
 
 /// First frame of a worker: the jail is on, and this is the key to wrap data keys to.

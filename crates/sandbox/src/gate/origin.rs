@@ -37,20 +37,20 @@ impl Origin {
 
 /// The origin of `expr` over an input with `schema`, whose columns have `origins`.
 pub(super) fn of(expr: &Expr, schema: &DFSchema, origins: &[Origin]) -> Origin {
-    let of = |part: &Expr| self::of(part, schema, origins);
+    let inner = |part: &Expr| of(part, schema, origins);
     match expr {
         Expr::Column(column) => schema
             .maybe_index_of_column(column)
             .and_then(|index| origins.get(index).copied())
             .unwrap_or(Origin::Derived),
-        Expr::Alias(alias) => of(&alias.expr),
+        Expr::Alias(alias) => inner(&alias.expr),
         Expr::Literal(..) => Origin::Polynomial(0),
-        Expr::Negative(inner) => Origin::of_degree(of(inner).degree()),
+        Expr::Negative(part) => Origin::of_degree(inner(part).degree()),
         // A cast that can lose or reject values is a step function, and steps pick rows out.
-        Expr::Cast(cast) => widened(&cast.expr, cast.field.data_type(), schema, of(&cast.expr)),
-        Expr::TryCast(cast) => widened(&cast.expr, cast.field.data_type(), schema, of(&cast.expr)),
+        Expr::Cast(cast) => widened(&cast.expr, cast.field.data_type(), schema, inner(&cast.expr)),
+        Expr::TryCast(cast) => widened(&cast.expr, cast.field.data_type(), schema, inner(&cast.expr)),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let degrees = of(left).degree().zip(of(right).degree());
+            let degrees = inner(left).degree().zip(inner(right).degree());
             Origin::of_degree(degrees.and_then(|(left, right)| match op {
                 Operator::Plus | Operator::Minus => Some(left.max(right)),
                 Operator::Multiply => left.checked_add(right),
