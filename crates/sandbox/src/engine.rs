@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use datafusion::catalog::default_table_source::DefaultTableSource;
 use datafusion::common::config::TableParquetOptions;
@@ -27,6 +28,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::path::Path;
+use parquet::errors::ParquetError;
 
 use crate::files::{Files, SharedFiles};
 use crate::gate::protect::{self, Guarded, Protected};
@@ -121,12 +123,24 @@ fn misfit(error: &DataFusionError) -> Refusal {
 
 /// Errors while running: which kind, and nothing of the text.
 fn given_up(error: &DataFusionError, sealed: bool) -> Refusal {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => Refusal::bare(Code::Memory),
-        DataFusionError::ParquetError(_) if sealed => Refusal::bare(Code::Seal),
-        DataFusionError::ParquetError(_) => Refusal::bare(Code::Table),
-        _ => Refusal::bare(Code::Failed),
+    if let DataFusionError::ResourcesExhausted(_) = error.find_root() {
+        return Refusal::bare(Code::Memory);
     }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if is_parquet(error) {
+            return Refusal::bare(if sealed { Code::Seal } else { Code::Table });
+        }
+        cause = error.source();
+    }
+    Refusal::bare(Code::Failed)
+}
+
+/// Whether the Parquet reader raised `error`; it arrives wrapped in several ways.
+fn is_parquet(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<ParquetError>()
+        || matches!(error.downcast_ref(), Some(ArrowError::ParquetError(_)))
+        || matches!(error.downcast_ref(), Some(DataFusionError::ParquetError(_)))
 }
 
 fn session(
@@ -237,10 +251,7 @@ impl Caps {
         let rules = || request.tables.iter().map(|table| &table.rules);
         let rows = rules().filter_map(|rules| rules.max_rows).min().unwrap_or(u64::MAX);
         let bytes = rules().filter_map(|rules| rules.max_bytes).min().unwrap_or(u64::MAX);
-        Self {
-            rows: rows.min(request.bounds.max_rows),
-            bytes: bytes.min(request.bounds.max_bytes),
-        }
+        Self { rows: rows.min(request.bounds.max_rows), bytes: bytes.min(request.bounds.max_bytes) }
     }
 }
 
@@ -252,7 +263,8 @@ async fn run(
 ) -> Result<Answer, Refusal> {
     let failed = |error: DataFusionError| given_up(&error, sealed);
     let state = context.state();
-    let physical = state.query_planner().create_physical_plan(plan, &state).await.map_err(failed)?;
+    let physical =
+        state.query_planner().create_physical_plan(plan, &state).await.map_err(failed)?;
     let mut stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
 
     let unwritten = |_| Refusal::bare(Code::Failed);

@@ -116,10 +116,9 @@ impl ObjectStore for Files {
         let entry = self.entry(location)?;
         let meta = entry.meta();
         let range = match &options.range {
-            Some(range) => range.as_range(entry.size).map_err(|source| Error::Generic {
-                store: STORE,
-                source: Box::new(source),
-            })?,
+            Some(range) => range
+                .as_range(entry.size)
+                .map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })?,
             None => 0..entry.size,
         };
         let payload = if options.head { Bytes::new() } else { entry.read(&range)? };

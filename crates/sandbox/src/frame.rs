@@ -89,12 +89,13 @@ impl Kind {
 ///
 /// # Errors
 /// An unknown kind, or a length above the kind's bound.
-pub fn parse_header(header: [u8; HEADER_BYTES], result_bytes: u64) -> Result<(Kind, usize), FrameError> {
+pub fn parse_header(
+    header: [u8; HEADER_BYTES],
+    result_bytes: u64,
+) -> Result<(Kind, usize), FrameError> {
     let [first, length @ ..] = header;
-    let kind = Kind::ALL
-        .into_iter()
-        .find(|kind| kind.byte() == first)
-        .ok_or(FrameError::Kind(first))?;
+    let kind =
+        Kind::ALL.into_iter().find(|kind| kind.byte() == first).ok_or(FrameError::Kind(first))?;
     let length = u32::from_be_bytes(length);
     let bound = kind.bound(result_bytes);
     if u64::from(length) > bound {

@@ -177,16 +177,23 @@ impl Worker {
         let started = Instant::now();
         let deadline = limits.deadline.min(MAX_DEADLINE);
         let mut running = Running::start(self, job, &limits)?;
-        let answer = tokio::time::timeout(deadline, Box::pin(running.converse(&limits, keys))).await;
+        let answer =
+            tokio::time::timeout(deadline, Box::pin(running.converse(&limits, keys))).await;
         let (jail, summary, ipc) = match answer {
             Err(_elapsed) => return Err(Failure::Deadline(deadline)),
-            Ok(Err(Failure::Io(error))) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Ok(Err(Failure::Io(error))) if hung_up(&error) => {
                 return Err(Failure::Ended(running.ending().await));
             }
             Ok(answer) => answer?,
         };
         Ok(Outcome { rows: summary.rows, ipc, jail, took: started.elapsed() })
     }
+}
+
+/// Whether the other end went away.
+fn hung_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset)
 }
 
 /// A living worker; dropping it kills its process group.
@@ -206,7 +213,8 @@ impl Drop for Running {
         if self.child.id().is_some()
             && let Some(group) = self.group
         {
-            drop(rustix::process::kill_process_group(group, Signal::KILL));
+            // An error means there is no such group any more.
+            let _gone = rustix::process::kill_process_group(group, Signal::KILL);
         }
     }
 }
@@ -270,8 +278,7 @@ impl Running {
         }
         match self.receive(limits.max_bytes).await? {
             (Kind::Result, payload) => {
-                let (summary, ipc) =
-                    frame::parse_result(payload).map_err(|_| Failure::Protocol)?;
+                let (summary, ipc) = frame::parse_result(payload).map_err(|_| Failure::Protocol)?;
                 if summary.rows > limits.max_rows {
                     return Err(Failure::Protocol);
                 }
@@ -291,10 +298,11 @@ impl Running {
     async fn receive(&mut self, result_bytes: u64) -> Result<(Kind, Vec<u8>), Failure> {
         let mut header = [0; HEADER_BYTES];
         self.answers.read_exact(&mut header).await?;
-        let (kind, length) = frame::parse_header(header, result_bytes).map_err(|error| match error {
-            FrameError::TooLong { kind: Kind::Result, .. } => Failure::Output(error),
-            _ => Failure::Protocol,
-        })?;
+        let (kind, length) =
+            frame::parse_header(header, result_bytes).map_err(|error| match error {
+                FrameError::TooLong { kind: Kind::Result, .. } => Failure::Output(error),
+                _ => Failure::Protocol,
+            })?;
         // Grows with what arrives: an announced length is not yet an allocation.
         let mut payload = Vec::new();
         (&mut self.answers).take(length as u64).read_to_end(&mut payload).await?;
@@ -374,12 +382,8 @@ fn send_header(host: &StdUnixStream, payload: usize, files: &[File]) -> Result<(
     if !ancillary.push(SendAncillaryMessage::ScmRights(&rights)) {
         return Err(Failure::Job("too many files".to_owned()));
     }
-    let sent = rustix::net::sendmsg(
-        host,
-        &[IoSlice::new(&header)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )
-    .map_err(std::io::Error::from)?;
+    let sent =
+        rustix::net::sendmsg(host, &[IoSlice::new(&header)], &mut ancillary, SendFlags::NOSIGNAL)
+            .map_err(std::io::Error::from)?;
     if sent != header.len() { Err(Failure::Protocol) } else { Ok(()) }
 }

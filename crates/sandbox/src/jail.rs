@@ -63,10 +63,10 @@ impl Report {
     /// The state of `layer`; a report that does not mention it says it is off.
     #[must_use]
     pub fn state(&self, layer: Layer) -> State {
-        self.layers
-            .iter()
-            .find(|(reported, _)| *reported == layer)
-            .map_or_else(|| State::Unavailable("not reported".to_owned()), |(_, state)| state.clone())
+        self.layers.iter().find(|(reported, _)| *reported == layer).map_or_else(
+            || State::Unavailable("not reported".to_owned()),
+            |(_, state)| state.clone(),
+        )
     }
 
     /// The first of `required` that is off, with the reason.

@@ -4,8 +4,8 @@
 //! and on the plan as optimised (so that no rewrite of the engine brings in something else).
 //! Whatever a new engine version adds is refused until it is listed here.
 
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::JoinType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Operator};
 
@@ -126,8 +126,8 @@ fn check_join(join: &Join, stage: Stage) -> Result<(), Refusal> {
     if !allowed {
         return Err(Refusal::new(Code::Construct, format!("{} JOIN", join.join_type)));
     }
-    let on_equality =
-        !join.on.is_empty() || join.filter.as_ref().is_some_and(|filter| {
+    let on_equality = !join.on.is_empty()
+        || join.filter.as_ref().is_some_and(|filter| {
             equalities(filter).iter().any(|(left, right)| is_column(left) && is_column(right))
         });
     if !on_equality {

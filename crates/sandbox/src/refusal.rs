@@ -74,14 +74,18 @@ impl Refusal {
 impl Code {
     fn advice(self) -> &'static str {
         match self {
-            Self::Malformed => "the statement does not parse or does not fit the tables; check names and types",
+            Self::Malformed => {
+                "the statement does not parse or does not fit the tables; check names and types"
+            }
             Self::TooComplex => "the statement is too long or too deeply nested; split it",
             Self::Statement => "only one SELECT statement is accepted",
             Self::Function => "this function is not available in the sandbox",
             Self::Construct => "this construct is not available in the sandbox",
             Self::UnknownTable => "no such table in this contract",
             Self::UnknownColumn => "no such column, or the contract does not open it",
-            Self::RawRows => "the contract lets only aggregates leave; aggregate every table it protects",
+            Self::RawRows => {
+                "the contract lets only aggregates leave; aggregate every table it protects"
+            }
             Self::Aggregate => {
                 "this aggregate can reveal single cells; use avg, sum, count, stddev or var over plain columns"
             }

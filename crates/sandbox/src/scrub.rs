@@ -12,9 +12,7 @@ use arrow::array::{
     downcast_primitive_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Field, Float16Type, Float32Type, Float64Type, Schema, SchemaRef,
-};
+use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::refusal::{Code, Refusal};
@@ -68,7 +66,9 @@ fn rebuilt(column: &ArrayRef) -> Result<ArrayRef, Refusal> {
         return Ok(Arc::new(PrimitiveArray::<Float32Type>::from_iter(values)));
     }
     if column.as_primitive_opt::<Float16Type>().is_some() {
-        return rebuilt(&cast(column, &DataType::Float32).map_err(|_| Refusal::bare(Code::Failed))?);
+        return rebuilt(
+            &cast(column, &DataType::Float32).map_err(|_| Refusal::bare(Code::Failed))?,
+        );
     }
     Ok(downcast_primitive_array! {
         column => copied(column),

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use datafusion::common::config::EncryptionFactoryOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::parquet_encryption::EncryptionFactory;
@@ -39,7 +39,12 @@ impl fmt::Debug for Keyring {
 
 impl Keyring {
     /// Adds the data key of one table. `None`: not an AES-256 key.
-    pub(crate) fn insert(&mut self, folder: String, key: &Secret<Vec<u8>>, aad: &[u8]) -> Option<()> {
+    pub(crate) fn insert(
+        &mut self,
+        folder: String,
+        key: &Secret<Vec<u8>>,
+        aad: &[u8],
+    ) -> Option<()> {
         let key = key.expose();
         if key.len() != KEY_BYTES {
             return None;

@@ -186,9 +186,7 @@ fn unwrap(request: &Request, keys: &[TableKey], secret: &KemSecret) -> Result<Ke
         let key = keys.iter().find(|key| key.table == table.name).ok_or_else(refused)?;
         let wrapped = Wrapped::from_bytes(&key.wrapped).map_err(|_| refused())?;
         let data_key = secret.open(&wrapped, &key.info, &key.aad).map_err(|_| refused())?;
-        keyring
-            .insert(engine::folder(number), &data_key, aad_prefix)
-            .ok_or_else(refused)?;
+        keyring.insert(engine::folder(number), &data_key, aad_prefix).ok_or_else(refused)?;
     }
     Ok(keyring)
 }

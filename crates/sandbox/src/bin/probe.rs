@@ -6,9 +6,11 @@
 
 use std::fs::File;
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
 
+use rustix::process::Pid;
 use tidm_sandbox::jail;
 use tidm_sandbox::job::Bounds;
 
@@ -39,12 +41,11 @@ fn outcome(attempt: &str) -> String {
         "stat" => told(std::fs::metadata("/etc/passwd").map(drop)),
         "tcp" => told(TcpStream::connect("127.0.0.1:9").map(drop)),
         "udp" => told(UdpSocket::bind("127.0.0.1:0").map(drop)),
-        "execute" => told(Command::new("/bin/true").status().map(drop)),
-        "signal" => told(
-            rustix::process::getppid()
-                .ok_or_else(|| std::io::Error::other("no parent"))
-                .and_then(|parent| Ok(rustix::process::test_kill_process(parent)?)),
-        ),
+        "execute" => told(Err(Command::new("/bin/true").exec())),
+        "fork" => told(Command::new("/bin/true").status().map(drop)),
+        "signal" => {
+            told(rustix::process::test_kill_process(Pid::INIT).map_err(std::io::Error::from))
+        }
         "memory" => {
             let mut hog: Vec<Vec<u8>> = Vec::new();
             loop {

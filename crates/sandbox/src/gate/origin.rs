@@ -48,7 +48,9 @@ pub(super) fn of(expr: &Expr, schema: &DFSchema, origins: &[Origin]) -> Origin {
         Expr::Negative(part) => Origin::of_degree(inner(part).degree()),
         // A cast that can lose or reject values is a step function, and steps pick rows out.
         Expr::Cast(cast) => widened(&cast.expr, cast.field.data_type(), schema, inner(&cast.expr)),
-        Expr::TryCast(cast) => widened(&cast.expr, cast.field.data_type(), schema, inner(&cast.expr)),
+        Expr::TryCast(cast) => {
+            widened(&cast.expr, cast.field.data_type(), schema, inner(&cast.expr))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let degrees = inner(left).degree().zip(inner(right).degree());
             Origin::of_degree(degrees.and_then(|(left, right)| match op {

@@ -12,8 +12,8 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Filter, Join, LogicalPlan,
-    LogicalPlanBuilder, Projection, Sort, SubqueryAlias, TableScan, TableSource, Union, lit, when,
+    Aggregate, Distinct, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder,
+    Projection, Sort, SubqueryAlias, TableScan, TableSource, Union, lit, when,
 };
 
 use super::Rules;
@@ -164,11 +164,8 @@ impl Gate<'_> {
         if scan.projection.is_some() || !scan.filters.is_empty() || scan.fetch.is_some() {
             return Err(Refusal::bare(Code::Failed));
         }
-        let mut counter = Counter {
-            table: name.to_owned(),
-            threshold: guarded.rules.threshold(),
-            entity: None,
-        };
+        let mut counter =
+            Counter { table: name.to_owned(), threshold: guarded.rules.threshold(), entity: None };
         let visible = scan.projected_schema.columns();
         let entity = guarded.rules.entity.as_deref();
         let origins = visible.iter().map(|column| match entity {
@@ -277,7 +274,8 @@ impl Gate<'_> {
         self.global |= groups.is_empty();
 
         let mut counted = Counted { exprs: Vec::new(), gate: self };
-        let present = conjunction(raw.counters.iter().map(|counter| counted.at_least(counter, None)));
+        let present =
+            conjunction(raw.counters.iter().map(|counter| counted.at_least(counter, None)));
         let mut shown: Vec<Option<Expr>> = vec![None; groups.len()];
         for aggregate in aggregates {
             let values = nullable_values(aggregate, input.plan.schema());

@@ -41,9 +41,11 @@ fn part_rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Divide | Operator::Modulo), right })
-            if !is_nonzero_literal(&right) =>
-        {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Divide | Operator::Modulo),
+            right,
+        }) if !is_nonzero_literal(&right) => {
             let zero = ScalarValue::new_zero(&right.get_type(schema)?)?;
             let call = ScalarFunction::new_udf(nullif(), vec![*right, Expr::Literal(zero, None)]);
             let right = Box::new(Expr::ScalarFunction(call));
@@ -68,8 +70,8 @@ fn is_nonzero_literal(expr: &Expr) -> bool {
 /// Whether no value of `from` makes a cast to `to` fail.
 pub(crate) fn infallible(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Boolean, Date32, Date64, Decimal128, Dictionary, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8,
-        Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+        Boolean, Date32, Date64, Decimal128, Dictionary, Float32, Float64, Int8, Int16, Int32,
+        Int64, LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
     };
 
     if from == to {

@@ -12,8 +12,7 @@ const SIGSYS: i32 = 31;
 
 /// Runs one attempt: the jail's report, what was printed last, and the deadly signal if any.
 fn attempt(name: &str) -> (Report, String, Option<i32>) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_tidm-sandbox-probe")).arg(name).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tidm-sandbox-probe")).arg(name).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines();
     let report = serde_json::from_str(lines.next().unwrap()).unwrap();
@@ -56,8 +55,8 @@ fn what_a_worker_needs_still_works() {
 }
 
 #[test]
-fn the_file_system_is_gone() {
-    for name in ["open", "create", "list", "stat", "signal"] {
+fn files_and_other_processes_are_out_of_reach() {
+    for name in ["open", "create", "list", "stat", "signal", "fork"] {
         let (report, told, signal) = attempt(name);
         if given(&report, &[Layer::Seccomp]) {
             assert_eq!(signal, None, "{name}");
@@ -92,9 +91,7 @@ async fn a_demanded_layer_that_is_missing_stops_the_job() {
     let (_directory, path) = fixture::plain();
     let job = fixture::job("SELECT count(*) FROM t", &path, fixture::open_rules());
     let silent = tidm_sandbox::host::Worker::new("/bin/false", Vec::new());
-    let result = silent
-        .run(job, fixture::limits(), |_| async { Ok(Vec::new()) })
-        .await;
+    let result = silent.run(job, fixture::limits(), |_| async { Ok(Vec::new()) }).await;
     assert!(matches!(result, Err(Failure::Ended(_) | Failure::Io(_))), "{result:?}");
 
     let report = Report { layers: vec![(Layer::Rlimits, State::Applied)] };

@@ -78,7 +78,12 @@ async fn every_statement_ends_as_stated() {
         let result = fixture::run(job, fixture::limits()).await;
         let told = told(&result);
         if told != case.expected {
-            wrong.push(format!("line {}: {told:?} instead of {:?}: {:?}", case.line, case.expected, result.as_ref().err().map(ToString::to_string)));
+            wrong.push(format!(
+                "line {}: {told:?} instead of {:?}: {:?}",
+                case.line,
+                case.expected,
+                result.as_ref().err().map(ToString::to_string)
+            ));
         }
         // Neither an answer nor a refusal carries what no contract opens.
         let left = match &result {
