@@ -86,9 +86,9 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
 
 fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
     match wish {
-        Wish::Request(it) => negotiation::request(work, it),
+        Wish::Request(it) => negotiation::request(work, *it),
         Wish::Say { negotiation, body } => negotiation::say(work, &negotiation, body),
-        Wish::Fetch(it) => transfer::request(work, it),
+        Wish::Fetch(it) => transfer::request(work, *it),
         Wish::SayTransfer { transfer, body } => transfer::say(work, &transfer, body),
         Wish::Provided { transfer, address, bytes, content } => transfer::provided(work, &transfer, address, bytes, content),
         Wish::Received { transfer, bytes, content } => transfer::received(work, &transfer, bytes, content),
