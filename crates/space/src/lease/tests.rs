@@ -45,7 +45,7 @@ fn the_count_is_never_exceeded() {
                 assert_eq!(lease.uses_left, Some(3 - uses));
             }
             Ok(Granted::Again(_)) => panic!("a fresh nonce is no repetition"),
-            Err(fault) => assert_eq!((uses, fault.code()), (3, "lease.denied")),
+            Err(fault) => assert_eq!((uses, fault.code()), (3, "policy.denied")),
         }
     }
     assert_eq!(uses, 3);

@@ -11,7 +11,7 @@ fn rows<T: PartialEq + std::fmt::Debug>(all: Vec<T>, encode: fn(&T) -> String, d
     for it in all {
         let row = encode(&it);
         assert_eq!(decode(&row), Ok(it), "{row}");
-        let newer = row.replace("\"v\":1}", "\"v\":2}");
+        let newer = row.replace("\"v\":1", "\"v\":2");
         assert_eq!(decode(&newer), Err(BadRecord::Version(2)));
         for bad in ["", "{}", "[]", "{\"v\":1}"] {
             assert!(decode(bad).is_err());
