@@ -79,3 +79,5 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(60);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// One token with its signature; larger ones carry credentials, which are fetched instead.
 pub const TOKEN_BYTES: usize = 16 << 10;
+/// One member list: [`MEMBERS`] entries of some 400 bytes.
+pub const MEMBERS_BYTES: usize = 4 << 20;

@@ -5,13 +5,13 @@
 //! as the bound that people mean by it; duties are `delete` and `compensate` only.
 
 use crate::limits::POLICY_LIST;
+use crate::policy::duty::Duties;
 use crate::policy::model::{
     Action, Atomic, Conflict, Constraint, Operand, Operator, PROFILE, Policy, Rule,
 };
 use crate::policy::span::Span;
-use crate::policy::terms::{
-    Clause, Cmp, Delete, Limit, Limits, Member, Price, Summary, Terms, Test,
-};
+use crate::policy::summary::summary;
+use crate::policy::terms::{Clause, Cmp, Limit, Limits, Member, Terms, Test};
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
@@ -31,11 +31,11 @@ pub struct Refusal {
     pub why: &'static str,
 }
 
-fn refusal(term: impl Into<String>, why: &'static str) -> Refusal {
+pub(super) fn refusal(term: impl Into<String>, why: &'static str) -> Refusal {
     Refusal { term: term.into(), why }
 }
 
-const UNKNOWN: &str = "is not understood here, so it cannot be kept";
+pub(super) const UNKNOWN: &str = "is not understood here, so it cannot be kept";
 
 /// All refusals at once, so that a person corrects an offer in one round.
 pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
@@ -116,7 +116,7 @@ fn clause(
     match &rule.action {
         Action::Unknown(name) => refused.push(refusal(name, UNKNOWN)),
         Action::Delete | Action::Compensate => {
-            refused.push(refusal(rule.action.name(), "is a duty, not a use"))
+            refused.push(refusal(rule.action.name(), "is a duty, not a use"));
         }
         Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute => {}
     }
@@ -170,7 +170,7 @@ fn top(
             Ok(Part::Test(test)) => tests.push(test),
             Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
             Ok(Part::Limit(_)) => {
-                refused.push(refusal(atomic.left.name(), "is understood in permissions only"))
+                refused.push(refusal(atomic.left.name(), "is understood in permissions only"));
             }
             Err(why) => refused.push(why),
         },
@@ -375,161 +375,6 @@ fn moment(text: &str) -> Option<Time> {
             .flatten()
     };
     Time::parse(text).ok().or_else(short)
-}
-
-#[derive(Default)]
-struct Duties {
-    delete: Option<Delete>,
-    price: Option<Price>,
-}
-
-impl Duties {
-    fn add(&mut self, rule: &Rule, refused: &mut Vec<Refusal>) {
-        refused.extend(rule.unsupported.iter().map(|name| refusal(name, UNKNOWN)));
-        if !rule.duties.is_empty() {
-            refused.push(refusal("duty", "has no meaning inside a duty"));
-        }
-        let twice = |name: &str| refusal(name, "is said twice");
-        match &rule.action {
-            Action::Delete => match delete(rule) {
-                Ok(it) if self.delete.is_none_or(|old| old == it) => self.delete = Some(it),
-                Ok(_) => refused.push(twice("delete")),
-                Err(why) => refused.push(why),
-            },
-            Action::Compensate => match price(rule) {
-                Ok(it) if self.price.as_ref().is_none_or(|old| *old == it) => self.price = Some(it),
-                Ok(_) => refused.push(twice("compensate")),
-                Err(why) => refused.push(why),
-            },
-            Action::Use
-            | Action::Read
-            | Action::Display
-            | Action::Aggregate
-            | Action::Distribute
-            | Action::Unknown(_) => {
-                refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"))
-            }
-        }
-    }
-}
-
-/// `delete` alone means after use; with a time, by then; with a duration, so long after the first use.
-pub(super) fn delete(rule: &Rule) -> Result<Delete, Refusal> {
-    match rule.constraints.as_slice() {
-        [] => Ok(Delete::AfterUse),
-        [Constraint::Atomic(it)] => match part(it, Side::Grant)? {
-            Part::Test(Test::Clock(Cmp::Lteq | Cmp::Lt, at)) => Ok(Delete::By(at)),
-            Part::Test(Test::Elapsed(Cmp::Lteq | Cmp::Lt, span)) => Ok(Delete::Within(span)),
-            Part::Test(_) | Part::Limit(_) => {
-                Err(refusal(it.left.name(), "cannot say when to delete"))
-            }
-        },
-        _ => Err(refusal("delete", "has more than one constraint")),
-    }
-}
-
-/// `payAmount eq "99.50"` with `tidm:currency eq "CNY"` beside it, or ODRL's `unit`.
-pub(super) fn price(rule: &Rule) -> Result<Price, Refusal> {
-    let (mut amount, mut currency) = (None, None);
-    for constraint in &rule.constraints {
-        let Constraint::Atomic(it) = constraint else {
-            return Err(refusal("compensate", "has a price that is no plain amount"));
-        };
-        let bad = |why| refusal(it.left.name(), why);
-        if !it.unsupported.is_empty() || it.op != Operator::Eq {
-            return Err(bad("is said with eq"));
-        }
-        let value = it.right.as_text().ok_or_else(|| bad("needs one value"))?;
-        let old = if it.left == Operand::PayAmount {
-            currency = currency.or(it.unit.as_deref());
-            amount.replace(value)
-        } else if it.left == Operand::Currency {
-            currency.replace(value).filter(|old| *old != value)
-        } else {
-            return Err(bad("has no meaning in a price"));
-        };
-        if old.is_some() {
-            return Err(bad("is said twice"));
-        }
-    }
-    let amount = amount.ok_or_else(|| refusal("compensate", "has no payAmount"))?;
-    let currency = currency.ok_or_else(|| refusal("payAmount", "has no currency"))?;
-    // Currencies as IRIs, as ODRL's examples write them, end in the code.
-    let code = currency.rsplit(['/', '#', ':']).next().unwrap_or(currency);
-    Price::parse(amount, code).map_err(|_| {
-        refusal("payAmount", "needs an amount such as 99.50 and a currency such as CNY")
-    })
-}
-
-fn summary(grants: &[Clause], bans: &[Clause], delete: Option<Delete>) -> Summary {
-    let mut flat = grants
-        .iter()
-        .filter(|g| {
-            matches!(g.action, Action::Use | Action::Read | Action::Display | Action::Aggregate)
-        })
-        .map(flat_clause);
-    let mut out = flat.next().unwrap_or_default();
-    for other in flat {
-        keep_common(&mut out, &other);
-    }
-    out.export = grants.iter().any(|g| g.action == Action::Distribute)
-        && !bans.iter().any(|b| b.action == Action::Distribute);
-    out.delete_after_use = delete == Some(Delete::AfterUse);
-    out
-}
-
-fn flat_clause(grant: &Clause) -> Summary {
-    let mut out = Summary { limits: grant.limits.clone(), ..Summary::default() };
-    let Test::All(tests) = &grant.when else { return out };
-    for test in tests {
-        match test {
-            Test::Clock(Cmp::Gteq | Cmp::Gt, at) => out.from = out.from.max(Some(*at)),
-            Test::Clock(Cmp::Lteq | Cmp::Lt, at) => {
-                out.until = Some(out.until.map_or(*at, |old| old.min(*at)))
-            }
-            Test::Count(cmp, n) => {
-                let most = if *cmp == Cmp::Lt { n.saturating_sub(1) } else { *n };
-                out.uses = Some(out.uses.map_or(most, |old| old.min(most)));
-            }
-            Test::Purpose(Member::In, all) => common(&mut out.purposes, all),
-            Test::Recipient(Member::In, all) => common(&mut out.recipients, all),
-            Test::Kind(all) => common(&mut out.kinds, all),
-            Test::All(_)
-            | Test::Any(_)
-            | Test::One(_)
-            | Test::Purpose(Member::NotIn, _)
-            | Test::Recipient(Member::NotIn, _)
-            | Test::Elapsed(..)
-            | Test::Delay(..)
-            | Test::Enforcement(_) => {}
-        }
-    }
-    out
-}
-
-/// Two lists that both bind: what is in both.
-fn common<T: Clone + PartialEq>(slot: &mut Option<Vec<T>>, new: &[T]) {
-    *slot = Some(match slot.take() {
-        Some(old) => old.into_iter().filter(|it| new.contains(it)).collect(),
-        None => new.to_vec(),
-    });
-}
-
-fn keep_common(out: &mut Summary, other: &Summary) {
-    fn agree<T: PartialEq>(a: &mut Option<T>, b: &Option<T>) {
-        if a != b {
-            *a = None;
-        }
-    }
-    agree(&mut out.from, &other.from);
-    agree(&mut out.until, &other.until);
-    agree(&mut out.uses, &other.uses);
-    agree(&mut out.purposes, &other.purposes);
-    agree(&mut out.recipients, &other.recipients);
-    agree(&mut out.kinds, &other.kinds);
-    if out.limits != other.limits {
-        out.limits = Limits::default();
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
 pub mod compile;
+mod duty;
 pub mod eval;
 pub mod model;
 pub mod render;
 pub mod sentence;
 pub mod span;
+mod summary;
 pub mod terms;
 pub mod usage;

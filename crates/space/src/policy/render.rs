@@ -5,6 +5,7 @@
 
 use crate::lang::Lang;
 use crate::policy::compile::{self, Part, Side};
+use crate::policy::duty;
 use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
 use crate::policy::terms::{Cmp, Delete, Limit, Member, Test};
 use crate::policy::usage::{Level, Use};
@@ -28,7 +29,7 @@ pub fn render(policy: &Policy, lang: Lang, kind: Use) -> Vec<Sentence> {
         }
     }
     for rule in &policy.obligations {
-        out.push(duty(rule, lang, kind));
+        out.push(duty_sentence(rule, lang, kind));
     }
     out.extend(policy.unsupported.iter().map(|name| unknown(name, lang)));
     out
@@ -65,7 +66,7 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
         // Side by side at the top, each its own sentence.
         match constraint {
             Constraint::And(parts) => {
-                out.extend(parts.iter().map(|p| sentence(p, side, lang, kind)))
+                out.extend(parts.iter().map(|p| sentence(p, side, lang, kind)));
             }
             Constraint::Atomic(_)
             | Constraint::Or(_)
@@ -77,7 +78,7 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
     }
     out.extend(rule.unsupported.iter().map(|name| unknown(name, lang)));
     out.extend(rule.duties.iter().map(|d| {
-        let it = duty(d, lang, kind);
+        let it = duty_sentence(d, lang, kind);
         Sentence {
             text: format!("{}{}", lang.pick("使用之前：", "Before use: "), it.text), ..it
         }
@@ -156,9 +157,9 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
     }
 }
 
-fn duty(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
+fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     let compiled = match &rule.action {
-        Action::Delete => compile::delete(rule).map(|it| {
+        Action::Delete => duty::delete(rule).map(|it| {
             let text = match it {
                 Delete::AfterUse => lang
                     .pick("使用后立即删除全部副本。", "All copies are deleted after use.")
@@ -177,7 +178,7 @@ fn duty(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             };
             said(text, kind.level())
         }),
-        Action::Compensate => compile::price(rule).map(|price| {
+        Action::Compensate => duty::price(rule).map(|price| {
             let text = match lang {
                 Lang::Zh => format!("价格：{price}。"),
                 Lang::En => format!("Price: {price}."),

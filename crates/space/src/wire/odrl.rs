@@ -198,7 +198,7 @@ impl Reader {
                     );
                 }
                 other if UNREAD_IN_POLICY.contains(&other) => {
-                    policy.unsupported.push(other.to_owned())
+                    policy.unsupported.push(other.to_owned());
                 }
                 _ => policy.extra.push(key.clone()),
             }
@@ -317,7 +317,7 @@ fn atomic(map: &Map<String, Json>) -> Result<Constraint, BadPolicy> {
             "operator" => op = text(value).map(|name| operator(plain(name))),
             "rightOperand" => right = Some(right_operand(value)),
             "unit" => {
-                unit = Some(text(value).ok_or_else(|| shape("unit", "is no string"))?.to_owned())
+                unit = Some(text(value).ok_or_else(|| shape("unit", "is no string"))?.to_owned());
             }
             name if HARMLESS_IN_RULE.contains(&name) => {}
             other => unsupported.push(other.to_owned()),
@@ -484,4 +484,4 @@ fn value_json(it: &Value) -> Json {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

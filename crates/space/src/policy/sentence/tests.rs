@@ -1,1 +1,152 @@
-//! Tests.
+//! Whatever a person sets is said, in both languages, and survives the wire.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::lang::Lang;
+use crate::policy::compile::compile;
+use crate::policy::render::render;
+use crate::wire::odrl::{OdrlPolicy, to_json};
+
+fn word() -> impl Strategy<Value = String> {
+    "[a-z]{4,8}"
+}
+
+prop_compose! {
+    fn sentences()(
+        (to, purposes, columns) in (
+            proptest::collection::btree_set(word(), 0..3),
+            proptest::collection::btree_set(word(), 0..3),
+            proptest::collection::btree_set(word(), 0..3),
+        ),
+        (uses, min_group, output_rows, output_bytes) in (
+            proptest::option::of(1..1000_u64), proptest::option::of(1..50_u64),
+            proptest::option::of(1..9999_u64), proptest::option::of(1..99999_u64),
+        ),
+        (from, span, has_until) in (proptest::option::of(0..2_000_000_000_000_i64), 0..1_000_000_000_i64, any::<bool>()),
+        export in prop_oneof![Just(Export::Unsaid), Just(Export::Forbidden), Just(Export::Permitted)],
+        (aggregates_only, delete_after_use) in (any::<bool>(), any::<bool>()),
+        price in proptest::option::of(0..u64::MAX),
+        kinds in proptest::sample::subsequence(Use::ALL.to_vec(), 0..=4),
+        level in proptest::option::of(proptest::sample::select(Level::ALL.to_vec())),
+    ) -> Sentences {
+        Sentences {
+            to: to.iter().map(|w| Did::parse(&format!("did:web:{w}")).unwrap()).collect(),
+            uses,
+            from: from.map(Time::from_ms),
+            until: has_until.then(|| Time::from_ms(from.unwrap_or(0) + span)),
+            purposes: purposes.into_iter().collect(),
+            columns: columns.into_iter().collect(),
+            aggregates_only,
+            min_group,
+            output_rows,
+            output_bytes,
+            export,
+            delete_after_use,
+            price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
+            kinds,
+            level,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_survives_the_wire_and_says_the_same(it in sentences()) {
+        let policy = build(Id::parse("urn:o").unwrap(), Some(Id::parse("did:web:p").unwrap()), &it).unwrap();
+        let bytes = to_json(&policy).to_string();
+        let back = crate::wire::odrl::parse(bytes.as_bytes()).unwrap();
+        prop_assert_eq!(&back.model, &policy);
+        prop_assert_eq!(&back, &OdrlPolicy::from_model(policy.clone()));
+
+        let terms = compile(&policy).map_err(|why| TestCaseError::fail(format!("{why:?}")))?;
+        let said = &terms.summary;
+        prop_assert_eq!(terms.price, it.price);
+        prop_assert_eq!(said.delete_after_use, it.delete_after_use);
+        prop_assert_eq!(said.export, it.export == Export::Permitted);
+        prop_assert_eq!((said.from, said.until, said.uses), (it.from, it.until, it.uses));
+        prop_assert_eq!(said.limits.aggregates_only, it.aggregates_only);
+        prop_assert_eq!((said.limits.min_group, said.limits.output_rows, said.limits.output_bytes), (it.min_group, it.output_rows, it.output_bytes));
+        prop_assert_eq!(said.limits.columns.clone().unwrap_or_default().into_iter().collect::<Vec<_>>(), it.columns);
+        prop_assert_eq!(said.purposes.clone().unwrap_or_default(), it.purposes);
+        prop_assert_eq!(said.kinds.clone().unwrap_or_default(), it.kinds);
+    }
+
+    #[test]
+    fn every_choice_is_said_in_both_languages(it in sentences()) {
+        let policy = build(Id::parse("urn:o").unwrap(), None, &it).unwrap();
+        for (lang, aggregates, export, no_export, delete) in [
+            (Lang::Zh, "只能得到汇总结果", "允许导出", "禁止导出", "使用后立即删除"),
+            (Lang::En, "nly aggregate results", "Permitted: export", "Prohibited: export", "deleted after use"),
+        ] {
+            let all = render(&policy, lang, Use::Query);
+            prop_assert!(all.iter().all(|s| s.understood), "{:?}", all);
+            let text: String = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join("\n");
+            let mut wanted: Vec<String> = it.purposes.iter().chain(&it.columns).cloned().collect();
+            wanted.extend(it.to.iter().map(Did::to_string));
+            wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes].into_iter().flatten().map(|n| n.to_string()));
+            wanted.extend([it.from, it.until].into_iter().flatten().map(|t| t.to_string().replace(".000Z", "Z")));
+            wanted.extend(it.kinds.iter().map(|k| k.words(lang).to_owned()));
+            wanted.extend(it.price.iter().map(Price::to_string));
+            wanted.extend(it.level.iter().map(|l| l.name().to_owned()));
+            for (set, words) in [
+                (it.aggregates_only, aggregates),
+                (it.export == Export::Permitted, export),
+                (it.export == Export::Forbidden, no_export),
+                (it.delete_after_use, delete),
+            ] {
+                if set {
+                    wanted.push(words.to_owned());
+                } else {
+                    prop_assert!(!text.contains(words), "{words} in {text}");
+                }
+            }
+            for words in wanted {
+                prop_assert!(text.contains(&words), "{words} missing in {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn choices_that_make_no_sense_are_refused() {
+    let base = Sentences::default;
+    let one = Did::parse("did:web:a").unwrap();
+    for (it, expected) in [
+        (Sentences { uses: Some(0), ..base() }, BadSentences::Zero("uses")),
+        (Sentences { min_group: Some(0), ..base() }, BadSentences::Zero("min_group")),
+        (
+            Sentences { from: Some(Time::from_ms(2)), until: Some(Time::from_ms(1)), ..base() },
+            BadSentences::Period,
+        ),
+        (Sentences { purposes: vec![" ".to_owned()], ..base() }, BadSentences::List("purposes")),
+        (Sentences { to: vec![one.clone(), one], ..base() }, BadSentences::List("to")),
+        (Sentences { kinds: vec![Use::Plain, Use::Plain], ..base() }, BadSentences::List("kinds")),
+    ] {
+        assert_eq!(build(Id::parse("o").unwrap(), None, &it), Err(expected));
+    }
+}
+
+#[test]
+fn levels_are_no_higher_than_the_use() {
+    let it = Sentences {
+        uses: Some(5),
+        purposes: vec!["quality".to_owned()],
+        columns: vec!["t".to_owned()],
+        min_group: Some(5),
+        price: Some(Price::parse("99.5", "CNY").unwrap()),
+        ..Sentences::default()
+    };
+    let policy = build(Id::parse("o").unwrap(), None, &it).unwrap();
+    // permission, uses, purpose, columns, min group, price
+    for (kind, levels) in [
+        (Use::Query, ["E2", "E2", "E0", "E2", "E2", "E0"]),
+        (Use::SealedTable, ["E1", "E1", "E0", "E1", "E1", "E0"]),
+        (Use::SealedFile, ["E1", "E1", "E0", "E0", "E0", "E0"]),
+        (Use::Plain, ["E0", "E0", "E0", "E2", "E0", "E0"]),
+    ] {
+        let got: Vec<&str> =
+            render(&policy, Lang::En, kind).iter().map(|s| s.level.name()).collect();
+        assert_eq!(got, levels, "{kind:?}");
+    }
+}
