@@ -30,6 +30,8 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::{api, init, server, tls};
+use tidm_space::id::Id;
+use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
 
 /// Open connections at a time; more wait in the kernel's queue.
@@ -71,6 +73,7 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         demands_signatures: config.space.signatures,
+        service: DataService { id: Id::parse(&format!("{}#dsp", config.node.did))?, endpoint: identity.dsp_base() },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
@@ -199,7 +202,7 @@ async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
         let Ok(place) = places.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|it| *it) => break,
+            () = log::stopped(&mut stop) => break,
         };
         let (tcp, from) = match accepted {
             Ok(it) => it,
