@@ -196,7 +196,8 @@ fn lies_contradict() {
 
 #[test]
 fn what_may_still_come_is_pending_and_then_missing() {
-    let (provider, mut consumer) = honest();
+    let (mut provider, mut consumer) = honest();
+    provider.truncate(8);
     consumer.truncate(6);
     for (now, expected) in [(80, Verdict::Pending), (1000, Verdict::Incomplete)] {
         assert_eq!(check(&subject(), Some(&provider), Some(&consumer), at(now)).verdict(), expected, "{now}");
