@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -77,4 +77,10 @@ CREATE TABLE remote_products (
   seen BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (provider, id));
 CREATE TABLE grants (
   contract TEXT NOT NULL, transfer TEXT PRIMARY KEY, token_digest TEXT NOT NULL, object TEXT NOT NULL, until BIGINT NOT NULL)
+";
+
+/// What is spent is a row that grows, not a sum over every use there ever was.
+const V2: &str = "
+CREATE TABLE spent (contract TEXT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (contract, kind));
+INSERT INTO spent (contract, kind, amount) SELECT contract, kind, CAST(SUM(amount) AS BIGINT) FROM debits GROUP BY contract, kind
 ";
