@@ -4,9 +4,10 @@
 
 use crate::contract::End;
 use crate::fault::Fault;
+use crate::limits::TRANSFER_IDLE;
 use crate::negotiation::message::{Body, Message};
 use crate::negotiation::state::Name;
-use crate::transfer::message as moved;
+use crate::transfer::state::{Name as Moved, Transfer};
 
 use super::commit::{Answer, Due, Reply, Timer, Work};
 use super::deliver;
@@ -19,6 +20,13 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         Due::NegotiationIdle(_) => {
             work.commit.untimers.push(timer.key);
             let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let deadline = it.moved.after(super::negotiation::patience(&it));
+            if deadline > work.now || it.must_be_answered() {
+                // It moved after this timer was taken from the store, or its end is under way.
+                let next = deadline.max(work.now.after(crate::limits::RETRY_LONGEST));
+                work.timer(next, timer.what);
+                return Ok(Reply::Nothing);
+            }
             let reason = format!("nothing moved since {}", it.moved);
             if it.state.name() == Name::Initial || it.pending.is_some() || it.peer_pid.is_none() {
                 // The peer never answered: telling it would only wait again.
@@ -34,15 +42,15 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         }
         Due::TransferIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let Some(it) = work.view.transfer.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
-            let reason = format!("nothing moved since {}", it.moved);
-            if it.pending.is_some() || it.peer_pid.is_none() {
-                return deliver::give_up_transfer(work, &it, "deadline", reason);
+            let waits = |it: &Transfer| matches!(it.state.name(), Moved::Initial | Moved::Requested) && !it.must_be_answered();
+            let Some(it) = work.view.transfer.clone().filter(waits) else { return Ok(Reply::Nothing) };
+            let deadline = it.moved.after(TRANSFER_IDLE);
+            if deadline > work.now {
+                work.timer(deadline, timer.what);
+                return Ok(Reply::Nothing);
             }
-            let body = moved::Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
-            let it = super::transfer::say_now(work, it, body)?;
-            work.commit.transfers.push(it);
-            Ok(Reply::Nothing)
+            let reason = format!("nothing moved since {}", it.moved);
+            deliver::end_transfer(work, it, "deadline", reason)
         }
         Due::LeaseEnd { .. } => {
             work.commit.untimers.push(timer.key);

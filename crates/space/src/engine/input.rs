@@ -153,7 +153,7 @@ impl Wish {
             Self::SayTransfer { transfer, .. } | Self::Provided { transfer, .. } | Self::Received { transfer, .. } => {
                 Needs { transfer: Some(transfer.clone()), transfer_contract: true, ..Needs::default() }
             }
-            Self::Hold(it) => contract(&it.request.contract),
+            Self::Hold(it) => Needs { lease: Some(it.grant.lease.clone()), ..contract(&it.request.contract) },
             Self::Close { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
             Self::EndContract { contract: id, .. } => Needs { open_under: Some(id.clone()), ..contract(id) },
             Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),

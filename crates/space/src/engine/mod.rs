@@ -34,9 +34,10 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) => gate::needs(request),
             Heard::Return { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
-            Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
-                Needs { contract: Some(contract.clone()), ..Needs::default() }
+            Heard::Ended { contract, .. } => {
+                Needs { contract: Some(contract.clone()), open_under: Some(contract.clone()), ..Needs::default() }
             }
+            Heard::Deleted { contract, .. } => Needs { contract: Some(contract.clone()), ..Needs::default() },
         }
         .with_message(&heard.from, heard.id.as_ref()),
         Input::Delivered { send, .. } => send.about.needs(),

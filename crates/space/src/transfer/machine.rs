@@ -41,10 +41,17 @@ pub fn next(it: &Transfer, input: Input, now: Time) -> Result<(Transfer, Step), 
             }
         }
         Input::Refused { code, reason } => {
-            it.pending = None;
-            if it.state == State::Initial {
-                let by = it.role.peer();
-                end(&mut it, &mut step, by, code, reason);
+            match it.pending.take().map(|said| said.body) {
+                // Who refuses an ending has nothing open that could end.
+                Some(Body::Terminate { code, reason }) if it.is_open() => {
+                    let by = it.role;
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ if it.state == State::Initial => {
+                    let by = it.role.peer();
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ => {}
             }
         }
         Input::Heard(message) => heard(&mut it, &mut step, message)?,
@@ -65,18 +72,19 @@ pub fn next(it: &Transfer, input: Input, now: Time) -> Result<(Transfer, Step), 
 
 fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault> {
     if let Some(pending) = &it.pending {
-        if message.body.kind() != Kind::Terminate || pending.body.kind() == Kind::Terminate {
+        // What may have ended it at the peer already cannot be taken back.
+        if message.body.kind() != Kind::Terminate || rank(pending.body.kind()) > 0 {
             return Err(Fault::refused("transfer.in-flight", "the last message is not acknowledged yet"));
         }
         step.withdraw = true;
     }
     let kind = message.body.kind();
-    table(it.state.name(), it.role, kind).map_err(|_| {
-        Fault::refused(
+    if !table(it.state.name(), it.role, kind).is_ok_and(|to| to != it.state.name()) {
+        return Err(Fault::refused(
             "transfer.not-now",
             format!("{} cannot be said in state {} by the {}", kind.word(), it.state.name().token(), it.role.word()),
-        )
-    })?;
+        ));
+    }
     it.pending = Some(message.clone());
     step.send = Some(message);
     Ok(())
@@ -100,14 +108,27 @@ fn heard(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fau
     if to == it.state.name() {
         return Ok(());
     }
+    // As in a negotiation: of two messages that cross, the higher one stands on both sides.
+    let crossed = it.pending.as_ref().map(|said| said.body.kind());
+    let crossed = crossed.filter(|said| !table(to, it.role, *said).is_ok_and(|after| after != to));
+    if crossed.is_some_and(|said| rank(said) > rank(kind)) {
+        return Err(Unexpected::Crossed.fault(it.state.name(), kind));
+    }
     enter(it, step, peer, message.body)?;
-    if let Some(said) = &it.pending
-        && !table(it.state.name(), it.role, said.body.kind()).is_ok_and(|to| to != it.state.name())
-    {
+    if crossed.is_some() {
         it.pending = None;
         step.withdraw = true;
     }
     Ok(())
+}
+
+/// Of two messages that cross, the higher one stands.
+pub fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Terminate => 2,
+        Kind::Complete => 1,
+        Kind::Request | Kind::Start | Kind::Suspend => 0,
+    }
 }
 
 fn enter(it: &mut Transfer, step: &mut Step, sender: Role, body: Body) -> Result<(), Fault> {
@@ -167,6 +188,8 @@ pub enum Unexpected {
     AfterEnd,
     BeforeStart,
     Here,
+    /// It crossed something of ours that stands above it.
+    Crossed,
 }
 
 impl Unexpected {
@@ -175,6 +198,7 @@ impl Unexpected {
             Self::AfterEnd => "transfer.after-end",
             Self::BeforeStart => "transfer.before-start",
             Self::Here => "transfer.unexpected",
+            Self::Crossed => "transfer.crossed",
         };
         Fault::misbehaved(code, format!("{} is not possible in state {}", kind.word(), state.token()))
     }
