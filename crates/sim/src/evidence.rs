@@ -138,7 +138,10 @@ impl Evidence {
     pub fn stale_round(&mut self, store: &mut Store) -> Result<Sequenced, String> {
         let Some((had, _)) = &self.believed else { return Ok(Sequenced::Idle) };
         store.head = Some(Head { fence: had.fence + 1, ..*had });
-        self.round(store, None, None)
+        let outcome = self.round(store, None, None);
+        // This process is finished; the other one goes on.
+        self.forget();
+        outcome
     }
 
     fn sign(&self, head: Head) -> Result<SignedCheckpoint, String> {
