@@ -72,17 +72,45 @@ fn failed(it: &Found) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Worlds are independent: each core takes every so manieth seed. Ends at the first violation of each.
+fn many(seeds: u64, from: u64, steps: usize) -> anyhow::Result<(Coverage, Option<Found>)> {
+    let cores = u64::try_from(std::thread::available_parallelism().map_or(1, usize::from))?;
+    let worker = |first: u64| -> anyhow::Result<(Coverage, Option<Found>)> {
+        let mut all = Coverage::default();
+        let mut seed = first;
+        while seed < from.saturating_add(seeds) {
+            let mut world = World::new(Setup { seed, steps, bug: None, keep_log: false })?;
+            let found = world.run(steps);
+            all.add(&world.coverage);
+            if found.is_some() {
+                return Ok((all, found));
+            }
+            seed = seed.saturating_add(cores);
+        }
+        Ok((all, None))
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|it| scope.spawn(move || worker(from.saturating_add(it)))).collect();
+        let mut all = Coverage::default();
+        let mut first: Option<Found> = None;
+        for it in workers {
+            let (coverage, found) = it.join().map_err(|_| anyhow::anyhow!("a world panicked"))??;
+            all.add(&coverage);
+            first = match (first, found) {
+                (Some(a), Some(b)) => Some(if a.seed < b.seed { a } else { b }),
+                (a, b) => a.or(b),
+            };
+        }
+        Ok((all, first))
+    })
+}
+
 #[expect(clippy::print_stdout, reason = "a command's result")]
 fn run(seeds: u64, from: u64, steps: usize) -> anyhow::Result<ExitCode> {
-    let mut all = Coverage::default();
-    for seed in from..from.saturating_add(seeds) {
-        let mut world = World::new(Setup { seed, steps, bug: None, keep_log: false })?;
-        let found = world.run(steps);
-        all.add(&world.coverage);
-        if let Some(found) = found {
-            println!("see it again: tidm-sim replay {seed} --steps {steps}");
-            return Ok(failed(&found));
-        }
+    let (all, found) = many(seeds, from, steps)?;
+    if let Some(found) = found {
+        println!("see it again: tidm-sim replay {} --steps {steps}", found.seed);
+        return Ok(failed(&found));
     }
     println!("happenings {:?}", all.happenings);
     println!("negotiations {:?}", all.ends);

@@ -21,6 +21,8 @@ pub struct Reference {
     pub destroyed: BTreeSet<(usize, Id)>,
     /// Facts that became durable, in their order, by node.
     pub facts: BTreeMap<usize, Vec<Rc<[u8]>>>,
+    /// Signatures that verified, with the payload: looked up rather than computed again for the other side.
+    pub verified: std::cell::RefCell<BTreeMap<(usize, String), Vec<u8>>>,
     /// Roots that were signed, by node and size.
     pub signed: BTreeMap<(usize, u64), Hash>,
     /// Largest head that a custodian saw, by node.

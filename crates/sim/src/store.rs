@@ -17,6 +17,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::machine::{Debit, DebitKind, Spent};
 use tidm_space::lease::message::Nonce;
 use tidm_space::lease::state::{Lease, Name as LeaseName};
+use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Negotiation;
 use tidm_space::time::Time;
 use tidm_space::transfer::state::Transfer;
@@ -33,6 +34,7 @@ pub struct Row {
     /// The contract that it belongs to.
     pub of: Option<Id>,
     pub nonce: Option<Nonce>,
+    pub role: Option<Role>,
     pub state: &'static str,
     pub open: bool,
     pub record: Rc<str>,
@@ -107,6 +109,7 @@ pub fn negotiation_row(it: &Negotiation) -> Row {
         pid: it.peer_pid.clone(),
         of: it.state.agreement().map(|it| it.id.clone()),
         nonce: None,
+        role: Some(it.role),
         state: it.state.name().token(),
         open: it.is_open(),
         record: record::negotiation::encode(it).into(),
@@ -119,6 +122,7 @@ pub fn transfer_row(it: &Transfer) -> Row {
         pid: it.peer_pid.clone(),
         of: Some(it.contract.clone()),
         nonce: None,
+        role: Some(it.role),
         state: it.state.name().token(),
         open: it.is_open(),
         record: record::transfer::encode(it).into(),
@@ -131,6 +135,7 @@ pub fn contract_row(it: &Contract) -> Row {
         pid: None,
         of: None,
         nonce: None,
+        role: Some(it.role),
         state: if it.is_active() { "active" } else { "ended" },
         open: it.is_active(),
         record: record::contract::encode(it).into(),
@@ -143,6 +148,7 @@ pub fn lease_row(it: &Lease) -> Row {
         pid: None,
         of: Some(it.request.contract.clone()),
         nonce: Some(it.request.nonce),
+        role: Some(it.role),
         state: it.state.name().word(),
         open: it.state.name() == LeaseName::Granted,
         record: record::lease::encode(it).into(),
@@ -159,7 +165,7 @@ pub fn stage(commit: &Commit, now: Time) -> Vec<Write> {
     out.extend(commit.debits.iter().cloned().map(Write::Debit));
     for it in &commit.products {
         let record: Rc<str> = record::product::encode(it).into();
-        let row = Row { peer: None, pid: None, of: None, nonce: None, state: "listed", open: true, record };
+        let row = Row { peer: None, pid: None, of: None, nonce: None, role: None, state: "listed", open: true, record };
         out.push(Write::Product(it.id.clone(), row));
     }
     out.extend(commit.facts.iter().map(|it| Write::Fact(it.id.clone(), evidence::encode::encode(it).into())));

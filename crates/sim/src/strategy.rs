@@ -142,8 +142,8 @@ fn talk(world: &mut World) -> Option<Happening> {
 
 fn contracts(world: &World, node: usize, role: Option<Role>) -> Vec<Id> {
     let store = &world.nodes[node].store;
-    let fits = |id: &&Id| store.contract(id).ok().flatten().is_some_and(|it| role.is_none_or(|role| it.role == role));
-    store.contracts.keys().filter(fits).cloned().collect()
+    let fits = |it: &crate::store::Row| role.is_none() || it.role == role;
+    store.contracts.iter().filter(|(_, it)| fits(it)).map(|(id, _)| id.clone()).collect()
 }
 
 fn transfer(world: &mut World) -> Option<Happening> {
@@ -152,7 +152,7 @@ fn transfer(world: &mut World) -> Option<Happening> {
         world.nodes[node].store.transfers.iter().filter(|(_, it)| it.open).map(|(id, it)| (id.clone(), it.state)).collect();
     if !open.is_empty() && world.dice.chance(50) {
         let (transfer, state) = world.dice.pick(&open)?.clone();
-        return Some(match (world.dice.below(3), state) {
+        return Some(match (world.dice.below(5), state) {
             (0, _) => Happening::EndTransfer { node, transfer },
             (_, "SUSPENDED") => Happening::Resume { node, transfer },
             (_, _) => Happening::Suspend { node, transfer },
@@ -227,10 +227,12 @@ fn trouble(world: &mut World) -> Happening {
         7 | 8 => Happening::Cut { a: node, b: any(world) },
         9..=11 => Happening::Mend,
         12 => Happening::ClockJump { node, ms: world.dice.between(-600_000, 600_000) },
-        13 => Happening::Backup { node },
-        14 if node >= world.providers && world.nodes[node].backup.is_some() => Happening::Restore { node },
+        13 | 14 => match world.nodes.iter().skip(world.providers).position(|it| it.backup.is_some()) {
+            Some(at) if world.dice.chance(40) => Happening::Restore { node: world.providers + at },
+            _ => Happening::Backup { node },
+        },
         15 => Happening::RestoreKeys { node },
-        16 if world.dice.chance(10) => Happening::Pass { ms: 25 * 3_600_000 },
+        16 if world.dice.chance(8) => Happening::Pass { ms: 25 * 3_600_000 },
         16 | 17 => Happening::Pass { ms: world.dice.between(60_000, 900_000) },
         _ => Happening::Pass { ms: world.dice.between(1_000, 15_000) },
     }

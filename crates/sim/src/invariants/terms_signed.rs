@@ -2,7 +2,7 @@
 //! verify with their signer's key, on both sides.
 
 use tidm_crypto::hash::sha256;
-use tidm_crypto::jws::Unverified;
+use tidm_crypto::jws::{BadJws, Unverified};
 use tidm_space::contract::{Contract, signed_bytes};
 use tidm_space::negotiation::message::{Role, Signature};
 use tidm_space::policy::model::Policy;
@@ -45,8 +45,7 @@ fn signed(world: &World, node: usize, it: &Contract) -> Result<(), String> {
         let Some(signer) = world.node_of(who) else { return Err(format!("{who} is nobody")) };
         match signature {
             Some(Signature(jws)) => {
-                let token = Unverified::parse(jws).map_err(|why| format!("n{node}: {}: {why}", it.id))?;
-                let payload = token.verify(&world.nodes[signer].public).map_err(|why| format!("n{node}: {}: {why}", it.id))?;
+                let payload = verified(world, signer, jws).map_err(|why| format!("n{node}: {}: {why}", it.id))?;
                 if payload != bytes {
                     return Err(format!("n{node}: {who} signed something else than {}", it.id));
                 }
@@ -56,6 +55,16 @@ fn signed(world: &World, node: usize, it: &Contract) -> Result<(), String> {
         }
     }
     offered(world, node, it)
+}
+
+fn verified(world: &World, signer: usize, jws: &str) -> Result<Vec<u8>, BadJws> {
+    let key = (signer, jws.to_owned());
+    if let Some(known) = world.reference.verified.borrow().get(&key) {
+        return Ok(known.clone());
+    }
+    let payload = Unverified::parse(jws)?.verify(&world.nodes[signer].public)?.to_vec();
+    world.reference.verified.borrow_mut().insert(key, payload.clone());
+    Ok(payload)
 }
 
 fn offered(world: &World, node: usize, it: &Contract) -> Result<(), String> {
