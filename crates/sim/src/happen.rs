@@ -80,7 +80,7 @@ impl World {
             }
             Happening::Backup { node } => {
                 let it = &mut self.nodes[node];
-                it.backup = Some(Backup { store: it.store.clone(), keys: it.keys.clone() });
+                it.backup = Some(Backup { store: it.store.clone(), keys: it.keys.clone(), restored: it.restored });
             }
             Happening::Restore { node } => self.restore(node),
             Happening::RestoreKeys { node } => {
@@ -109,7 +109,7 @@ impl World {
         let node = &mut self.nodes[at];
         let Some(backup) = node.backup.take() else { return };
         // The newer state is put aside first: it is what a refused start falls back to.
-        let newer = Backup { store: std::mem::replace(&mut node.store, backup.store), keys: node.keys.clone() };
+        let newer = Backup { store: std::mem::replace(&mut node.store, backup.store), keys: node.keys.clone(), restored: node.restored };
         node.backup = Some(newer);
         node.restored = true;
         node.up = false;

@@ -109,7 +109,7 @@ impl World {
             // The operator finds the newer copy: the one that was put aside last.
             if let Some(newer) = self.nodes[at].backup.take() {
                 self.nodes[at].store = newer.store;
-                self.nodes[at].restored = false;
+                self.nodes[at].restored = newer.restored;
             }
             let still = self.nodes[at].log.start(&self.nodes[at].store);
             if still != Start::Ready {

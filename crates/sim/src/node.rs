@@ -45,6 +45,8 @@ pub enum Call {
 pub struct Backup {
     pub store: Store,
     pub keys: Keys,
+    /// Whether it was set back before this copy was made.
+    pub restored: bool,
 }
 
 #[derive(Debug)]

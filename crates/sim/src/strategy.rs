@@ -231,7 +231,10 @@ fn trouble(world: &mut World) -> Happening {
             Some(at) if world.dice.chance(40) => Happening::Restore { node: world.providers + at },
             _ => Happening::Backup { node },
         },
-        15 => Happening::RestoreKeys { node },
+        15 => match world.nodes.iter().take(world.providers).position(|it| it.backup.is_some()) {
+            Some(node) => Happening::RestoreKeys { node },
+            None => Happening::Backup { node: world.dice.below(world.providers) },
+        },
         16 if world.dice.chance(8) => Happening::Pass { ms: 25 * 3_600_000 },
         16 | 17 => Happening::Pass { ms: world.dice.between(60_000, 900_000) },
         _ => Happening::Pass { ms: world.dice.between(1_000, 15_000) },
