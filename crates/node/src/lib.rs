@@ -8,12 +8,23 @@
 //! [`objects`] are the two seams to secrets and bytes; [`evidence`] turns facts into a log that
 //! outsiders verify; [`problem`] is how every failure reaches a person.
 
+pub mod api;
+pub mod app;
+pub mod clock;
 pub mod config;
 pub mod evidence;
+pub mod identity;
 pub mod init;
+pub mod jobs;
 pub mod keys;
 pub mod lang;
+pub mod log;
+pub mod net;
 pub mod objects;
 pub mod problem;
+pub mod random;
+pub mod serve;
+pub mod server;
+pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -30,6 +30,9 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::{api, init, server, tls};
+use tidm_space::id::Id;
+use tidm_space::wire::dsp::catalog::DataService;
+use tidm_space::wire::tidm::members;
 
 /// Open connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
@@ -54,12 +57,13 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
-    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.identity());
+    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
     let (ca, plain) = match &config.http.security {
         Security::Tls { ca, .. } => (ca.clone(), false),
         Security::Plain => (None, true),
     };
-    let reach = Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
+    let reach =
+        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
     let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
     let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
     let objects = Objects::open(&config.objects)?;
@@ -70,6 +74,10 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         demands_signatures: config.space.signatures,
+        service: DataService {
+            id: Id::parse(&format!("{}#dsp", config.node.did))?,
+            endpoint: identity.dsp_base(),
+        },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
@@ -107,7 +115,12 @@ fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
     Ok(Log::new(Parts {
         origin: config.evidence.origin.clone(),
         tiles,
-        custodians: config.evidence.custodians.iter().map(|it| (it.url.clone(), it.vkey.clone())).collect(),
+        custodians: config
+            .evidence
+            .custodians
+            .iter()
+            .map(|it| (it.url.clone(), it.vkey.clone()))
+            .collect(),
         quorum: config.evidence.quorum,
         interval: config.evidence.interval,
         witness,
@@ -121,11 +134,17 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
         Some(Members::File(path)) => match tokio::fs::read_to_string(path).await {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error).with_context(|| format!("the member list {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("the member list {}", path.display()));
+            }
         },
         Some(Members::Url(url)) => {
             let answer = app.client.call(reqwest::Method::GET, url, None, None).await?;
-            anyhow::ensure!(answer.status.is_success(), "the member list {url} answers {}", answer.status);
+            anyhow::ensure!(
+                answer.status.is_success(),
+                "the member list {url} answers {}",
+                answer.status
+            );
             String::from_utf8(answer.body).context("the member list is no text")?
         }
     };
@@ -136,21 +155,27 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
     let key = if operator == app.identity.did {
         app.identity.verifying_key()
     } else {
-        app.directory.key(&operator, parsed.header().kid.as_deref()).await?
+        app.directory.key(&operator, parsed.header.kid.as_deref()).await?
     };
-    let list = tidm_space::wire::tidm::members::read(jws, &operator, &key)?;
-    let floor = app.directory.members().map_or(0, |it| it.version);
-    list.check(&operator, app.clock.now(), floor)?;
+    let list = members::open(jws, |_| Some(key.clone()))?;
+    let seen = app.directory.members().map(|it| it.version);
+    list.check(&list.space, &operator, app.clock.now(), seen)?;
     app.directory.set_members(list);
     Ok(())
 }
 
 impl Node {
     /// Listens and works until `stop` becomes true, then lets what is under way finish.
-    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         let Self { app, after, mut writers } = self;
         let acceptor = match &app.config.http.security {
-            Security::Tls { cert, key, .. } => Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?)),
+            Security::Tls { cert, key, .. } => {
+                Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
+            }
             Security::Plain => None,
         };
         let mut tasks = JoinSet::new();
@@ -180,7 +205,10 @@ async fn watch_members(app: Arc<App>) {
 
 /// All routes.
 pub fn router(app: &Arc<App>) -> Router {
-    let dsp = server::dsp::routes().merge(server::catalog::routes()).merge(server::profile::routes()).merge(server::objects::routes());
+    let dsp = server::dsp::routes()
+        .merge(server::catalog::routes())
+        .merge(server::profile::routes())
+        .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
         .merge(server::public::routes())
@@ -190,7 +218,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(app.clone())
 }
 
-async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    app: &Arc<App>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    mut stop: watch::Receiver<bool>,
+) {
     let router = router(app);
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
@@ -198,7 +231,7 @@ async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
         let Ok(place) = places.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|it| *it) => break,
+            () = log::stopped(&mut stop) => break,
         };
         let (tcp, from) = match accepted {
             Ok(it) => it,
@@ -213,17 +246,31 @@ async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
         let service = TowerToHyperService::new(router.clone());
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         // A client that sends its headers drop by drop is cut off.
-        http.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+        http.http1()
+            .timer(hyper_util::rt::TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(10));
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
             let done = match tls {
-                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp))
+                    .await
+                {
+                    Ok(Ok(stream)) => {
+                        watcher
+                            .watch(
+                                http.serve_connection(TokioIo::new(stream), service).into_owned(),
+                            )
+                            .await
+                    }
                     Ok(Err(error)) => return tracing::debug!(%error, %from, "no TLS"),
                     Err(_) => return tracing::debug!(%from, "TLS took too long"),
                 },
-                None => watcher.watch(http.serve_connection(TokioIo::new(tcp), service).into_owned()).await,
+                None => {
+                    watcher
+                        .watch(http.serve_connection(TokioIo::new(tcp), service).into_owned())
+                        .await
+                }
             };
             if let Err(error) = done {
                 tracing::debug!(%error, %from, "a connection ended badly");

@@ -37,21 +37,12 @@ impl World {
             Happening::Suspend { node, transfer } => self.say(node, transfer, Body::Suspend { code: None, reason: vec!["pause".to_owned()] }),
             Happening::Resume { node, transfer } => self.say(node, transfer, Body::Start { address: None }),
             Happening::EndTransfer { node, transfer } => self.say(node, transfer, Body::Terminate { code: None, reason: vec!["stop".to_owned()] }),
-            Happening::Ask { node, request } | Happening::AskAgain { node, request } => {
-                if self.nodes[node].up {
-                    self.ask_gate(node, *request, 0);
-                }
-            }
-            Happening::Query { node, lease } => {
-                if self.nodes[node].up {
-                    self.send_query(node, &lease);
-                }
-            }
-            Happening::Return { node, lease } => {
-                if self.nodes[node].up {
-                    self.close(node, &lease);
-                }
-            }
+            // A process that is down does nothing.
+            Happening::Ask { node, .. } | Happening::AskAgain { node, .. } | Happening::Query { node, .. } | Happening::Return { node, .. }
+                if !self.nodes[node].up => {}
+            Happening::Ask { node, request } | Happening::AskAgain { node, request } => self.ask_gate(node, *request, 0),
+            Happening::Query { node, lease } => self.send_query(node, &lease),
+            Happening::Return { node, lease } => self.close(node, &lease),
             Happening::Revoke { node, contract } => self.end(node, contract, End::Revoked),
             Happening::End { node, contract } => self.end(node, contract, End::Agreed),
             Happening::Pass { ms } => {
@@ -62,22 +53,26 @@ impl World {
             Happening::Cut { a, b } => self.net.cut(a, b),
             Happening::Mend => self.net.mend(),
             Happening::Betray { node, kind } => traitors::act(self, node, kind),
-            other => self.happen_to_machine(other),
+            it @ (Happening::ClockJump { .. }
+            | Happening::Crash { .. }
+            | Happening::Backup { .. }
+            | Happening::Restore { .. }
+            | Happening::RestoreKeys { .. }
+            | Happening::Sequence { .. }
+            | Happening::StaleSequencer { .. }) => self.happen_to_machine(it),
         }
     }
 
     /// Crashes, clocks, disks.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller passes these alone")]
     fn happen_to_machine(&mut self, it: Happening) {
         match it {
             Happening::ClockJump { node, ms } => {
                 self.nodes[node].clock = Clock { error_ms: ms };
                 self.look_soon(node);
             }
-            Happening::Crash { node, point } => {
-                if self.nodes[node].up {
-                    self.nodes[node].crash = Some(point);
-                }
-            }
+            Happening::Crash { node, .. } | Happening::Sequence { node, .. } if !self.nodes[node].up => {}
+            Happening::Crash { node, point } => self.nodes[node].crash = Some(point),
             Happening::Backup { node } => {
                 let it = &mut self.nodes[node];
                 it.backup = Some(Backup { store: it.store.clone(), keys: it.keys.clone(), restored: it.restored });
@@ -90,11 +85,7 @@ impl World {
                 }
                 self.check(&crate::invariants::Moment::Started { node });
             }
-            Happening::Sequence { node, crash_after } => {
-                if self.nodes[node].up {
-                    self.sequence(node, crash_after);
-                }
-            }
+            Happening::Sequence { node, crash_after } => self.sequence(node, crash_after),
             Happening::StaleSequencer { node } => {
                 let it = &mut self.nodes[node];
                 let done = it.log.stale_round(&mut it.store);

@@ -26,12 +26,14 @@ use crate::world::World;
 /// Status and body; `None`: the server died.
 pub(crate) type Served = Option<(u16, String)>;
 
+type ReadNotice = fn(&[u8]) -> Result<(Option<Id>, Heard), Fault>;
+
 enum Door {
     Negotiation(Said, Option<Id>),
     Transfer(Moved, Option<Id>),
     Ask,
     Query(Id),
-    Notice(fn(&[u8]) -> Result<(Option<Id>, Heard), Fault>),
+    Notice(ReadNotice),
 }
 
 fn door(path: &str) -> Option<Door> {
@@ -85,6 +87,7 @@ fn status(fault: &Fault) -> u16 {
 }
 
 impl World {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a repeated message may be answered with nothing")]
     pub(crate) fn serve(&mut self, at: usize, from: &Did, path: &str, body: &[u8]) -> Served {
         let Some(door) = door(path) else { return Some((404, String::new())) };
         match door {

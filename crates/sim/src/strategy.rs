@@ -30,10 +30,10 @@ pub fn pause(world: &mut World) -> i64 {
 }
 
 pub fn next(world: &mut World, step: usize) -> Happening {
-    if step < world.providers {
-        if let Some(it) = publish(world, step) {
-            return it;
-        }
+    if step < world.providers
+        && let Some(it) = publish(world, step)
+    {
+        return it;
     }
     for _ in 0..8 {
         let roll = world.dice.below(100);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use tidm_space::engine::commit::Timer;
 use tidm_space::identity::did::Did;
+use tidm_space::negotiation::state::State;
 
 use crate::bug::Bug;
 use crate::clock::{BEGIN_MS, Clock};
@@ -252,9 +253,10 @@ impl World {
         for node in &self.nodes {
             for id in node.store.negotiations.keys() {
                 if let Ok(Some(it)) = node.store.negotiation(id) {
-                    let end = match &it.state {
-                        tidm_space::negotiation::state::State::Terminated { code: Some(code), .. } => format!("TERMINATED {code}"),
-                        other => other.name().token().to_owned(),
+                    let end = if let State::Terminated { code: Some(code), .. } = &it.state {
+                        format!("TERMINATED {code}")
+                    } else {
+                        it.state.name().token().to_owned()
                     };
                     *coverage.ends.entry(end).or_default() += 1;
                 }

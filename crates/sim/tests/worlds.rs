@@ -1,5 +1,7 @@
 //! Worlds without bugs keep every property; worlds with a planted bug break the one that is there to catch it.
 
+#![expect(clippy::unwrap_used, reason = "outside `#[test]` functions, in the helper of these tests")]
+
 use tidm_sim::bug::Bug;
 use tidm_sim::coverage::Coverage;
 use tidm_sim::world::{Found, Setup, World};

@@ -35,8 +35,11 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
             }
             let body = Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
             let message = Message { id: Some(work.ids.fresh()), body };
-            let (after, step) =
-                crate::negotiation::machine::next(&it, crate::negotiation::machine::Input::Say(message), work.now)?;
+            let (after, step) = crate::negotiation::machine::next(
+                &it,
+                crate::negotiation::machine::Input::Say(message),
+                work.now,
+            )?;
             let after = super::negotiation::settle(work, after, step)?;
             work.commit.negotiations.push(after);
             Ok(Reply::Nothing)

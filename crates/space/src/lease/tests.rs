@@ -29,7 +29,13 @@ fn active(uses: u64) -> Contract {
     contract(policy)
 }
 
-fn ask(contract: &Contract, uses: u64, earlier: Option<&Lease>, from: &Did, request: &Request) -> Result<Granted, Fault> {
+fn ask(
+    contract: &Contract,
+    uses: u64,
+    earlier: Option<&Lease>,
+    from: &Did,
+    request: &Request,
+) -> Result<Granted, Fault> {
     let spent = Spent { uses, ..Spent::default() };
     grant(Gate { contract, spent, earlier, from }, request, id("urn:lease:new"), at(10))
 }
@@ -45,7 +51,7 @@ fn the_count_is_never_exceeded() {
                 assert_eq!(lease.uses_left, Some(3 - uses));
             }
             Ok(Granted::Again(_)) => panic!("a fresh nonce is no repetition"),
-            Err(fault) => assert_eq!((uses, fault.code()), (3, "lease.denied")),
+            Err(fault) => assert_eq!((uses, fault.code()), (3, "policy.denied")),
         }
     }
     assert_eq!(uses, 3);
@@ -59,12 +65,23 @@ fn the_same_nonce_gets_the_same_lease_uncharged() {
     assert_eq!(again, Granted::Again(granted.clone()), "although no use is left");
     let mut other = request(1);
     other.key = [8; 32];
-    assert_eq!(ask(&contract, 0, Some(&granted), &contract.peer, &other).unwrap_err().code(), "lease.nonce");
-    for (ended, code) in [(returned, "lease.returned"), (expired, "lease.expired"), (revoked, "lease.revoked")] {
-        assert_eq!(ask(&contract, 0, Some(&ended), &contract.peer, &request(1)).unwrap_err().code(), code);
+    assert_eq!(
+        ask(&contract, 0, Some(&granted), &contract.peer, &other).unwrap_err().code(),
+        "lease.nonce"
+    );
+    for (ended, code) in
+        [(returned, "lease.returned"), (expired, "lease.expired"), (revoked, "lease.revoked")]
+    {
+        assert_eq!(
+            ask(&contract, 0, Some(&ended), &contract.peer, &request(1)).unwrap_err().code(),
+            code
+        );
     }
     let late = Lease { until: at(10), ..granted };
-    assert_eq!(ask(&contract, 0, Some(&late), &contract.peer, &request(1)).unwrap_err().code(), "lease.expired");
+    assert_eq!(
+        ask(&contract, 0, Some(&late), &contract.peer, &request(1)).unwrap_err().code(),
+        "lease.expired"
+    );
 }
 
 #[test]
@@ -72,9 +89,13 @@ fn an_ended_contract_refuses_even_a_known_nonce() {
     let granted = leases().swap_remove(0);
     for why in End::ALL {
         let mut contract = active(3);
-        contract.state = ContractState::Ended { why, by: Role::Provider, at: at(9), reason: "over".to_owned() };
+        contract.state =
+            ContractState::Ended { why, by: Role::Provider, at: at(9), reason: "over".to_owned() };
         for earlier in [None, Some(&granted)] {
-            assert_eq!(ask(&contract, 0, earlier, &contract.peer, &request(1)).unwrap_err().code(), "contract.ended");
+            assert_eq!(
+                ask(&contract, 0, earlier, &contract.peer, &request(1)).unwrap_err().code(),
+                "contract.ended"
+            );
         }
     }
 }
@@ -84,7 +105,12 @@ fn an_ended_contract_refuses_even_a_known_nonce() {
 fn another_peer_learns_nothing() {
     let stranger = did("did:web:stranger.example");
     let mut ended = active(0);
-    ended.state = ContractState::Ended { why: End::Revoked, by: Role::Provider, at: at(9), reason: "secret".to_owned() };
+    ended.state = ContractState::Ended {
+        why: End::Revoked,
+        by: Role::Provider,
+        at: at(9),
+        reason: "secret".to_owned(),
+    };
     let granted = leases().swap_remove(0);
     for contract in [active(3), active(0), ended] {
         for earlier in [None, Some(&granted)] {

@@ -149,9 +149,8 @@ pub fn rank(kind: Kind) -> u8 {
 /// the same kind with other terms is a second message where none may come.
 fn repeated(it: &Negotiation, body: &Body) -> Result<(), Fault> {
     let same = match (&it.state, body) {
-        (State::Requested { offer: had }, Body::Request { offer }) | (State::Offered { offer: had }, Body::Offer { offer }) => {
-            had == offer
-        }
+        (State::Requested { offer: had }, Body::Request { offer })
+        | (State::Offered { offer: had }, Body::Offer { offer }) => had == offer,
         (State::Agreed { agreement: had }, Body::Agree { agreement }) => had == agreement,
         (_, _) => true,
     };
@@ -201,7 +200,10 @@ fn check_data(it: &Negotiation, sender: Role, body: &Body) -> Result<(), Fault> 
     match body {
         Body::Request { offer } | Body::Offer { offer } => {
             if usize::try_from(it.rounds).unwrap_or(usize::MAX) >= OFFER_ROUNDS {
-                return Err(Fault::misbehaved("negotiation.rounds", format!("more than {OFFER_ROUNDS} offers and counter-offers")));
+                return Err(Fault::misbehaved(
+                    "negotiation.rounds",
+                    format!("more than {OFFER_ROUNDS} offers and counter-offers"),
+                ));
             }
             check_target(it, offer)
         }
@@ -217,7 +219,10 @@ fn check_target(it: &Negotiation, offer: &Policy) -> Result<(), Fault> {
             "negotiation.target",
             format!("the offer is about {target}, this negotiation about {}", it.product),
         )),
-        None => Err(Fault::misbehaved("negotiation.target", "an offer in a negotiation names its target")),
+        None => Err(Fault::misbehaved(
+            "negotiation.target",
+            "an offer in a negotiation names its target",
+        )),
     }
 }
 
@@ -230,9 +235,15 @@ fn check_agreement(it: &Negotiation, sender: Role, agreement: &Agreement) -> Res
     if agreement.policy.same_terms(offer) {
         Ok(())
     } else if sender == it.role {
-        Err(Fault::refused("negotiation.terms", "the agreement's rules differ from the offer on the table"))
+        Err(Fault::refused(
+            "negotiation.terms",
+            "the agreement's rules differ from the offer on the table",
+        ))
     } else {
-        Err(Fault::misbehaved("negotiation.terms", "the agreement's rules differ from the offer on the table"))
+        Err(Fault::misbehaved(
+            "negotiation.terms",
+            "the agreement's rules differ from the offer on the table",
+        ))
     }
 }
 
@@ -289,13 +300,21 @@ impl Unexpected {
             Self::Here => "negotiation.unexpected",
             Self::Crossed => "negotiation.crossed",
         };
-        Fault::misbehaved(code, format!("{} is not possible in state {}", kind.word(), state.token()))
+        Fault::misbehaved(
+            code,
+            format!("{} is not possible in state {}", kind.word(), state.token()),
+        )
     }
 }
 
 fn illegal(it: &Negotiation, kind: Kind) -> Fault {
     Fault::refused(
         "negotiation.not-now",
-        format!("{} cannot be said in state {} by the {}", kind.word(), it.state.name().token(), it.role.word()),
+        format!(
+            "{} cannot be said in state {} by the {}",
+            kind.word(),
+            it.state.name().token(),
+            it.role.word()
+        ),
     )
 }

@@ -13,7 +13,13 @@ fn the_table_is_the_protocols() {
                 if let Ok(to) = table(state, sender, message)
                     && to != state
                 {
-                    seen += &format!("{} --{} {}--> {}\n", state.token(), message.word(), sender.word(), to.token());
+                    seen += &format!(
+                        "{} --{} {}--> {}\n",
+                        state.token(),
+                        message.word(),
+                        sender.word(),
+                        to.token()
+                    );
                 }
             }
         }
@@ -26,7 +32,11 @@ fn terminal_states_are_final() {
     for state in Name::ALL.into_iter().filter(|it| it.is_terminal()) {
         for sender in Role::ALL {
             for message in Kind::ALL {
-                assert!(table(state, sender, message).is_err() || table(state, sender, message) == Ok(state), "{state:?}");
+                assert!(
+                    table(state, sender, message).is_err()
+                        || table(state, sender, message) == Ok(state),
+                    "{state:?}"
+                );
             }
         }
     }
@@ -35,15 +45,22 @@ fn terminal_states_are_final() {
 /// Nothing may slip in between offer and agreement, nor change its subject.
 #[test]
 fn an_agreement_with_other_terms_is_refused() {
-    let it = samples::negotiation(Role::Consumer, State::Requested { offer: samples::offer() }, None);
+    let it =
+        samples::negotiation(Role::Consumer, State::Requested { offer: samples::offer() }, None);
     let mut agreement = samples::agreement(false);
     let heard = |agreement| Input::Heard(Message { id: None, body: Body::Agree { agreement } });
     assert!(next(&it, heard(agreement.clone()), samples::at(0)).is_ok());
     agreement.policy.target = Some(samples::id("urn:product:2"));
-    assert_eq!(next(&it, heard(agreement.clone()), samples::at(0)).unwrap_err().code(), "negotiation.target");
+    assert_eq!(
+        next(&it, heard(agreement.clone()), samples::at(0)).unwrap_err().code(),
+        "negotiation.target"
+    );
     agreement = samples::agreement(false);
     agreement.policy.permissions.clear();
-    assert_eq!(next(&it, heard(agreement), samples::at(0)).unwrap_err().code(), "negotiation.terms");
+    assert_eq!(
+        next(&it, heard(agreement), samples::at(0)).unwrap_err().code(),
+        "negotiation.terms"
+    );
 }
 
 /// Two honest sides over a link that loses and repeats messages: whenever nothing is in flight and
@@ -61,14 +78,17 @@ fn honest_sides_agree_over_a_lossy_link() {
 
 fn run(seed: u64) -> Name {
     let mut rng = Rng(seed);
-    let fresh = |role| Negotiation { rounds: 0, ..samples::negotiation(role, State::Initial, None) };
+    let fresh =
+        |role| Negotiation { rounds: 0, ..samples::negotiation(role, State::Initial, None) };
     let mut sides = [fresh(Role::Consumer), fresh(Role::Provider)];
     for _ in 0..60 {
         let me = rng.below(2);
         if sides[me].pending.is_none() {
             let wishes = if rng.below(12) == 0 { 7 } else { 6 };
             let body = samples::bodies().swap_remove(rng.below(wishes));
-            if let Ok((after, _)) = next(&sides[me], Input::Say(Message { id: None, body }), samples::at(0)) {
+            if let Ok((after, _)) =
+                next(&sides[me], Input::Say(Message { id: None, body }), samples::at(0))
+            {
                 sides[me] = after;
             }
         }
@@ -79,7 +99,10 @@ fn run(seed: u64) -> Name {
         exchange(&mut sides, round % 2, &mut Rng(0));
     }
     let [consumer, provider] = &sides;
-    assert!(consumer.pending.is_none() && provider.pending.is_none(), "seed {seed}: stuck {sides:?}");
+    assert!(
+        consumer.pending.is_none() && provider.pending.is_none(),
+        "seed {seed}: stuck {sides:?}"
+    );
     assert_eq!(consumer.state.name(), provider.state.name(), "seed {seed}: the sides differ");
     consumer.state.name()
 }
@@ -90,13 +113,16 @@ fn exchange(sides: &mut [Negotiation; 2], me: usize, rng: &mut Rng) {
     if rng.lost() {
         return;
     }
-    let answer = next(&sides[1 - me], Input::Heard(message), samples::at(1)).map(|(after, _)| sides[1 - me] = after);
+    let answer = next(&sides[1 - me], Input::Heard(message), samples::at(1))
+        .map(|(after, _)| sides[1 - me] = after);
     if rng.lost() {
         return;
     }
     let outcome = match answer {
         Ok(()) => Input::Acknowledged,
-        Err(fault) => Input::Refused { code: Some(fault.code().to_owned()), reason: vec![fault.to_string()] },
+        Err(fault) => {
+            Input::Refused { code: Some(fault.code().to_owned()), reason: vec![fault.to_string()] }
+        }
     };
     let (after, _) = next(&sides[me], outcome, samples::at(2)).unwrap();
     sides[me] = after;

@@ -202,6 +202,9 @@ impl Unexpected {
             Self::Here => "transfer.unexpected",
             Self::Crossed => "transfer.crossed",
         };
-        Fault::misbehaved(code, format!("{} is not possible in state {}", kind.word(), state.token()))
+        Fault::misbehaved(
+            code,
+            format!("{} is not possible in state {}", kind.word(), state.token()),
+        )
     }
 }

@@ -1,7 +1,7 @@
 use super::machine::{Input, next, table};
 use super::message::{Kind, Message};
-use crate::negotiation::message::Role;
 use super::state::{Name, State, Transfer};
+use crate::negotiation::message::Role;
 use crate::wire::samples;
 
 /// The whole table, as a reviewer reads it. Only moves that change the state are listed.
@@ -14,7 +14,13 @@ fn the_table_is_the_protocols() {
                 if let Ok(to) = table(state, sender, message)
                     && to != state
                 {
-                    seen += &format!("{} --{} {}--> {}\n", state.token(), message.word(), sender.word(), to.token());
+                    seen += &format!(
+                        "{} --{} {}--> {}\n",
+                        state.token(),
+                        message.word(),
+                        sender.word(),
+                        to.token()
+                    );
                 }
             }
         }
@@ -27,7 +33,11 @@ fn terminal_states_are_final() {
     for state in Name::ALL.into_iter().filter(|it| it.is_terminal()) {
         for sender in Role::ALL {
             for message in Kind::ALL {
-                assert!(table(state, sender, message).is_err() || table(state, sender, message) == Ok(state), "{state:?}");
+                assert!(
+                    table(state, sender, message).is_err()
+                        || table(state, sender, message) == Ok(state),
+                    "{state:?}"
+                );
             }
         }
     }
@@ -55,7 +65,9 @@ fn run(seed: u64) -> Name {
         if sides[me].pending.is_none() {
             let wishes = if rng.below(12) == 0 { 6 } else { 5 };
             let body = samples::transfer_bodies().swap_remove(rng.below(wishes));
-            if let Ok((after, _)) = next(&sides[me], Input::Say(Message { id: None, body }), samples::at(0)) {
+            if let Ok((after, _)) =
+                next(&sides[me], Input::Say(Message { id: None, body }), samples::at(0))
+            {
                 sides[me] = after;
             }
         }
@@ -66,7 +78,10 @@ fn run(seed: u64) -> Name {
         exchange(&mut sides, round % 2, &mut Rng(0));
     }
     let [consumer, provider] = &sides;
-    assert!(consumer.pending.is_none() && provider.pending.is_none(), "seed {seed}: stuck {sides:?}");
+    assert!(
+        consumer.pending.is_none() && provider.pending.is_none(),
+        "seed {seed}: stuck {sides:?}"
+    );
     assert_eq!(consumer.state.name(), provider.state.name(), "seed {seed}: the sides differ");
     consumer.state.name()
 }
@@ -77,13 +92,16 @@ fn exchange(sides: &mut [Transfer; 2], me: usize, rng: &mut Rng) {
     if rng.lost() {
         return;
     }
-    let answer = next(&sides[1 - me], Input::Heard(message), samples::at(1)).map(|(after, _)| sides[1 - me] = after);
+    let answer = next(&sides[1 - me], Input::Heard(message), samples::at(1))
+        .map(|(after, _)| sides[1 - me] = after);
     if rng.lost() {
         return;
     }
     let outcome = match answer {
         Ok(()) => Input::Acknowledged,
-        Err(fault) => Input::Refused { code: Some(fault.code().to_owned()), reason: vec![fault.to_string()] },
+        Err(fault) => {
+            Input::Refused { code: Some(fault.code().to_owned()), reason: vec![fault.to_string()] }
+        }
     };
     let (after, _) = next(&sides[me], outcome, samples::at(2)).unwrap();
     sides[me] = after;

@@ -11,7 +11,9 @@ use crate::lease::message::{Outcome, Request};
 use crate::lease::state::{Lease, State as LeaseState};
 use crate::negotiation::message::{Agreement, Body, Message, Role, Signature};
 use crate::negotiation::state::{Negotiation, State};
-use crate::policy::model::{Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
+use crate::policy::model::{
+    Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
+};
 use crate::policy::usage::Use;
 use crate::time::Time;
 use crate::transfer::message as moved;
@@ -41,7 +43,10 @@ pub(crate) fn constraint(left: Operand, op: Operator, right: &str) -> Constraint
 pub(crate) fn counted(uses: u64) -> Policy {
     let mut it = Policy::new(id("urn:offer:1"), Kind::Offer);
     it.target = Some(id("urn:product:1"));
-    it.permissions = vec![Rule::new(Action::Use, vec![constraint(Operand::Count, Operator::Lteq, &uses.to_string())])];
+    it.permissions = vec![Rule::new(
+        Action::Use,
+        vec![constraint(Operand::Count, Operator::Lteq, &uses.to_string())],
+    )];
     it
 }
 
@@ -55,7 +60,12 @@ pub(crate) fn agreement(signed: bool) -> Agreement {
     policy.id = id("urn:agreement:1");
     policy.assigner = Some(id("did:web:provider.example"));
     policy.assignee = Some(id("did:web:consumer.example"));
-    Agreement { id: policy.id.clone(), policy, at: at(5), signature: signed.then(|| Signature("a.b.c".to_owned())) }
+    Agreement {
+        id: policy.id.clone(),
+        policy,
+        at: at(5),
+        signature: signed.then(|| Signature("a.b.c".to_owned())),
+    }
 }
 
 pub(crate) fn negotiation(role: Role, state: State, pending: Option<Body>) -> Negotiation {
@@ -99,9 +109,13 @@ pub(crate) fn odd() -> Policy {
     let mut it = offer();
     it.extra = vec!["note".to_owned()];
     it.unsupported = vec!["inheritFrom".to_owned()];
-    let mut inner = Atomic::new(Operand::Unknown("weather".to_owned()), Operator::Eq, Value::text("fine"));
+    let mut inner =
+        Atomic::new(Operand::Unknown("weather".to_owned()), Operator::Eq, Value::text("fine"));
     inner.unsupported = vec!["status".to_owned()];
-    let mut rule = Rule::new(Action::Unknown("dance".to_owned()), vec![Constraint::Or(vec![Constraint::Atomic(inner)])]);
+    let mut rule = Rule::new(
+        Action::Unknown("dance".to_owned()),
+        vec![Constraint::Or(vec![Constraint::Atomic(inner)])],
+    );
     rule.unsupported = vec!["output".to_owned()];
     rule.duties = vec![Rule::new(Action::Compensate, vec![])];
     it.permissions.push(rule);
@@ -125,7 +139,10 @@ pub(crate) fn address() -> moved::DataAddress {
     moved::DataAddress {
         endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
         endpoint: Some("https://peer.example/data".to_owned()),
-        properties: vec![("zz".to_owned(), "1".to_owned()), ("authorization".to_owned(), "TOKEN".to_owned())],
+        properties: vec![
+            ("zz".to_owned(), "1".to_owned()),
+            ("authorization".to_owned(), "TOKEN".to_owned()),
+        ],
     }
 }
 
@@ -161,7 +178,11 @@ pub(crate) fn transfer_states() -> Vec<TransferState> {
 pub(crate) fn transfer_bodies() -> Vec<moved::Body> {
     let (code, reason) = why();
     vec![
-        moved::Body::Request { contract: id("urn:agreement:1"), format: "HttpData-PUSH".to_owned(), address: Some(address()) },
+        moved::Body::Request {
+            contract: id("urn:agreement:1"),
+            format: "HttpData-PUSH".to_owned(),
+            address: Some(address()),
+        },
         moved::Body::Start { address: Some(address()) },
         moved::Body::Start { address: None },
         moved::Body::Complete,
@@ -190,7 +211,11 @@ pub(crate) fn contract(policy: Policy) -> Contract {
 }
 
 pub(crate) fn deletion() -> Deletion {
-    Deletion { at: at(9), files: vec![digest("a"), digest("b")], receipt: Signature("g.h.i".to_owned()) }
+    Deletion {
+        at: at(9),
+        files: vec![digest("a"), digest("b")],
+        receipt: Signature("g.h.i".to_owned()),
+    }
 }
 
 pub(crate) fn contracts() -> Vec<Contract> {
@@ -199,7 +224,8 @@ pub(crate) fn contracts() -> Vec<Contract> {
     let mut out = vec![used.clone()];
     for why in End::ALL {
         let mut it = used.clone();
-        it.state = ContractState::Ended { why, by: Role::Consumer, at: at(8), reason: "完".to_owned() };
+        it.state =
+            ContractState::Ended { why, by: Role::Consumer, at: at(8), reason: "完".to_owned() };
         it.deletion = Some(deletion());
         out.push(it);
     }

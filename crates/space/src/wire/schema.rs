@@ -35,7 +35,11 @@ impl Schemas {
         let (document, pointer) = to.split_once('#').unwrap_or((to, ""));
         let document = if document.is_empty() { base } else { document };
         // DSP's transfer schemas leave out the slash after the hash.
-        let pointer = if pointer.is_empty() || pointer.starts_with('/') { pointer.to_owned() } else { format!("/{pointer}") };
+        let pointer = if pointer.is_empty() || pointer.starts_with('/') {
+            pointer.to_owned()
+        } else {
+            format!("/{pointer}")
+        };
         (document.to_owned(), self.0[document].pointer(&pointer).unwrap())
     }
 
@@ -43,7 +47,8 @@ impl Schemas {
         for (keyword, rule) in schema.as_object().unwrap() {
             let all = |rule: &Value| rule.as_array().cloned().unwrap();
             let ok = match keyword.as_str() {
-                "$schema" | "$id" | "title" | "description" | "$comment" | "definitions" | "$defs" | "format" | "pattern" => true,
+                "$schema" | "$id" | "title" | "description" | "$comment" | "definitions"
+                | "$defs" | "format" | "pattern" => true,
                 "$ref" => {
                     let (base, schema) = self.reference(base, rule.as_str().unwrap());
                     self.walk(&base, schema, value, path, out);
@@ -59,7 +64,9 @@ impl Schemas {
                 },
                 "const" => value == rule,
                 "enum" => all(rule).contains(value),
-                "required" => value.as_object().is_none_or(|it| all(rule).iter().all(|name| it.contains_key(name.as_str().unwrap()))),
+                "required" => value.as_object().is_none_or(|it| {
+                    all(rule).iter().all(|name| it.contains_key(name.as_str().unwrap()))
+                }),
                 "properties" => {
                     for (name, schema) in rule.as_object().unwrap() {
                         if let Some(inner) = value.get(name) {
@@ -74,11 +81,21 @@ impl Schemas {
                     }
                     true
                 }
-                "contains" => value.as_array().is_none_or(|it| it.iter().any(|item| self.fits(base, rule, item))),
-                "minItems" => value.as_array().is_none_or(|it| it.len() as u64 >= rule.as_u64().unwrap()),
-                "maxItems" => value.as_array().is_none_or(|it| it.len() as u64 <= rule.as_u64().unwrap()),
-                "minLength" => value.as_str().is_none_or(|it| it.chars().count() as u64 >= rule.as_u64().unwrap()),
-                "maxLength" => value.as_str().is_none_or(|it| it.chars().count() as u64 <= rule.as_u64().unwrap()),
+                "contains" => value
+                    .as_array()
+                    .is_none_or(|it| it.iter().any(|item| self.fits(base, rule, item))),
+                "minItems" => {
+                    value.as_array().is_none_or(|it| it.len() as u64 >= rule.as_u64().unwrap())
+                }
+                "maxItems" => {
+                    value.as_array().is_none_or(|it| it.len() as u64 <= rule.as_u64().unwrap())
+                }
+                "minLength" => value
+                    .as_str()
+                    .is_none_or(|it| it.chars().count() as u64 >= rule.as_u64().unwrap()),
+                "maxLength" => value
+                    .as_str()
+                    .is_none_or(|it| it.chars().count() as u64 <= rule.as_u64().unwrap()),
                 "minimum" => value.as_i64().is_none_or(|it| it >= rule.as_i64().unwrap()),
                 "allOf" => {
                     all(rule).iter().for_each(|it| self.walk(base, it, value, path, out));
@@ -105,7 +122,9 @@ pub(crate) fn conformance(kit: &str) -> Option<PathBuf> {
     };
     let found = given.or_else(beside).map(|it| it.join(kit)).filter(|it| it.is_dir());
     if found.is_none() {
-        println!("SKIPPED: no shared/conformance/{kit} beside the project, and TIDM_CONFORMANCE does not name it");
+        println!(
+            "SKIPPED: no shared/conformance/{kit} beside the project, and TIDM_CONFORMANCE does not name it"
+        );
     }
     found
 }

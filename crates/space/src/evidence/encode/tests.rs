@@ -4,7 +4,7 @@ use super::super::fact::{Closed, Fact, Links, What};
 use super::*;
 use crate::lang::Lang;
 use crate::limits::{DELETED_FILES, FACT_BYTES};
-use crate::wire::samples::{digest as hash, did, id};
+use crate::wire::samples::{did, digest as hash, id};
 
 /// One fact of every kind, shaped by the arguments.
 fn all(text: &str, number: u64, some: bool) -> Vec<What> {
@@ -12,7 +12,12 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
     let reason = some.then(|| text.to_owned());
     let text = || text.to_owned();
     let mut out = vec![
-        What::Published { content: hash("c"), origin: hash("o"), rows: some.then_some(number), bytes: number },
+        What::Published {
+            content: hash("c"),
+            origin: hash("o"),
+            rows: some.then_some(number),
+            bytes: number,
+        },
         What::Concluded { signed: hash("s"), provider_signed: some, consumer_signed: !some },
         What::Delivered { bytes: number, content: hash("c") },
         What::LeaseClosed { how: Closed::Expired, rows: number, bytes: number, result: opt },
@@ -23,7 +28,14 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
     ];
     for kind in Use::ALL {
         let until = Time::from_ms(7);
-        out.push(What::LeaseGranted { kind, purpose: reason.clone(), query: opt, key: hash("k"), uses: number, until });
+        out.push(What::LeaseGranted {
+            kind,
+            purpose: reason.clone(),
+            query: opt,
+            key: hash("k"),
+            uses: number,
+            until,
+        });
         out.push(What::LeaseRefused { kind, code: text(), rule: text() });
         out.push(What::LeaseHeld { kind, until });
     }
@@ -31,10 +43,21 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         out.push(What::ContractEnded { why, by, reason: text() });
     }
     for to in negotiation::state::Name::ALL {
-        out.push(What::Negotiation { from: negotiation::state::Name::Initial, to, by: Role::Consumer, terms: opt, reason: reason.clone() });
+        out.push(What::Negotiation {
+            from: negotiation::state::Name::Initial,
+            to,
+            by: Role::Consumer,
+            terms: opt,
+            reason: reason.clone(),
+        });
     }
     for to in transfer::state::Name::ALL {
-        out.push(What::Transfer { from: transfer::state::Name::Initial, to, by: Role::Provider, reason: reason.clone() });
+        out.push(What::Transfer {
+            from: transfer::state::Name::Initial,
+            to,
+            by: Role::Provider,
+            reason: reason.clone(),
+        });
     }
     out
 }
@@ -49,7 +72,13 @@ fn fact(what: What, linked: bool) -> Fact {
         transfer: link("t"),
         lease: link("l"),
     };
-    Fact { id: id("urn:fact"), at: Time::from_ms(1_780_000_000_123), by: did("did:web:me.example"), links, what }
+    Fact {
+        id: id("urn:fact"),
+        at: Time::from_ms(1_780_000_000_123),
+        by: did("did:web:me.example"),
+        links,
+        what,
+    }
 }
 
 proptest! {
@@ -75,7 +104,10 @@ proptest! {
 fn the_biggest_fact_fits_the_log() {
     let long = "喵".repeat(100_000);
     let files = vec![hash("f"); 10 * DELETED_FILES];
-    for what in all(&long, u64::MAX, true).into_iter().chain([What::CopiesDeleted { files, receipt: hash("r") }]) {
+    for what in all(&long, u64::MAX, true)
+        .into_iter()
+        .chain([What::CopiesDeleted { files, receipt: hash("r") }])
+    {
         let bytes = encode(&fact(what, true));
         assert!(bytes.len() <= FACT_BYTES, "{}", bytes.len());
         decode(&bytes).unwrap();

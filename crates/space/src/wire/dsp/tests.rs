@@ -49,8 +49,12 @@ fn negotiation_messages_round_trip() {
                 let theirs = us.peer_pid.clone();
                 let read = negotiation::read(at, theirs.as_ref(), posting.body.as_bytes());
                 let sayable = match &body {
-                    Body::Request { .. } | Body::Accept | Body::Verify { .. } => role == Role::Consumer,
-                    Body::Offer { .. } | Body::Agree { .. } | Body::Finalize => role == Role::Provider,
+                    Body::Request { .. } | Body::Accept | Body::Verify { .. } => {
+                        role == Role::Consumer
+                    }
+                    Body::Offer { .. } | Body::Agree { .. } | Body::Finalize => {
+                        role == Role::Provider
+                    }
                     Body::Terminate { .. } => true,
                 };
                 if !sayable {
@@ -59,7 +63,10 @@ fn negotiation_messages_round_trip() {
                 }
                 let (message, spoken) = read.unwrap();
                 assert_eq!(message, Some(id("urn:message:9")));
-                assert_eq!((spoken.mine, spoken.theirs, spoken.role), (theirs, Some(us.id), role.peer()));
+                assert_eq!(
+                    (spoken.mine, spoken.theirs, spoken.role),
+                    (theirs, Some(us.id), role.peer())
+                );
                 assert_eq!(spoken.callback.as_deref(), opening.then_some(BASE));
                 assert_eq!(spoken.body, body);
             }
@@ -91,9 +98,13 @@ fn transfer_messages_round_trip_and_keep_the_order_of_properties() {
 fn pids_are_checked_and_escaped() {
     let us = samples::negotiation(Role::Consumer, State::Initial, None);
     let posting = negotiation::write(&us, &said(Body::Accept), BASE).unwrap();
-    let fault = negotiation::read(Said::ProviderEvents, Some(&id("urn:other")), posting.body.as_bytes()).unwrap_err();
+    let fault =
+        negotiation::read(Said::ProviderEvents, Some(&id("urn:other")), posting.body.as_bytes())
+            .unwrap_err();
     assert_eq!(fault.code(), "message.pid");
-    let fault = negotiation::read(Said::ConsumerEvents, us.peer_pid.as_ref(), posting.body.as_bytes()).unwrap_err();
+    let fault =
+        negotiation::read(Said::ConsumerEvents, us.peer_pid.as_ref(), posting.body.as_bytes())
+            .unwrap_err();
     assert!(fault.to_string().contains("field eventType"), "{fault}");
     for (pid, path) in [
         ("a/../b?c#d", Some("/negotiations/a%2F..%2Fb%3Fc%23d/events")),
@@ -104,35 +115,57 @@ fn pids_are_checked_and_escaped() {
     ] {
         let mut us = us.clone();
         us.peer_pid = Some(id(pid));
-        assert_eq!(negotiation::write(&us, &said(Body::Accept), BASE).ok().map(|it| it.path).as_deref(), path);
+        assert_eq!(
+            negotiation::write(&us, &said(Body::Accept), BASE).ok().map(|it| it.path).as_deref(),
+            path
+        );
     }
-    for callback in ["ftp://a", "https://", "https:///a", "/a", "https://a b", "https://a?x", "https://a#x"] {
+    for callback in
+        ["ftp://a", "https://", "https:///a", "/a", "https://a b", "https://a?x", "https://a#x"]
+    {
         let body = json!({"@type": "TransferRequestMessage", "consumerPid": "p", "agreementId": "a", "format": "f", "callbackAddress": callback});
-        assert!(transfer::read(Moved::Request, None, body.to_string().as_bytes()).is_err(), "{callback}");
+        assert!(
+            transfer::read(Moved::Request, None, body.to_string().as_bytes()).is_err(),
+            "{callback}"
+        );
     }
 }
 
 #[test]
 fn answers_and_errors_are_understood() {
-    let us = samples::negotiation(Role::Provider, State::Requested { offer: samples::offer() }, None);
-    let answer = negotiation::read_answer(negotiation::state(&us).as_bytes(), &id("urn:theirs:1")).unwrap();
+    let us =
+        samples::negotiation(Role::Provider, State::Requested { offer: samples::offer() }, None);
+    let answer =
+        negotiation::read_answer(negotiation::state(&us).as_bytes(), &id("urn:theirs:1")).unwrap();
     assert_eq!((answer.pid, answer.state.as_deref()), (Some(us.id.clone()), Some("REQUESTED")));
     assert_eq!(negotiation::read_ack(b"", &us.id), None);
     assert_eq!(negotiation::read_ack(b"{}", &us.id), None);
-    assert!(negotiation::read_answer(negotiation::state(&us).as_bytes(), &id("urn:nobody")).is_err());
+    assert!(
+        negotiation::read_answer(negotiation::state(&us).as_bytes(), &id("urn:nobody")).is_err()
+    );
     let fault = Fault::misbehaved("negotiation.after-end", "no");
-    for body in [negotiation::error(us.pids(), &fault), transfer::error((None, None), &fault), error::write(&fault)] {
+    for body in [
+        negotiation::error(us.pids(), &fault),
+        transfer::error((None, None), &fault),
+        error::write(&fault),
+    ] {
         let (code, reasons) = error::read(body.as_bytes());
         assert_eq!((code.as_deref(), reasons.len()), (Some("negotiation.after-end"), 1));
     }
     assert_eq!(error::read(b"<html>"), (None, vec![]));
-    assert_eq!(error::read(br#"{"code": 7, "reason": [{"message": "x"}]}"#), (Some("7".to_owned()), vec!["x".to_owned()]));
+    assert_eq!(
+        error::read(br#"{"code": 7, "reason": [{"message": "x"}]}"#),
+        (Some("7".to_owned()), vec!["x".to_owned()])
+    );
 }
 
 #[test]
 fn version_documents() {
     let it = version::read(version::write("/dsp", BASE).as_bytes()).unwrap();
-    assert_eq!((it.path.as_str(), it.tidm.as_deref()), ("/dsp", Some("https://me.example/dsp/tidm/1")));
+    assert_eq!(
+        (it.path.as_str(), it.tidm.as_deref()),
+        ("/dsp", Some("https://me.example/dsp/tidm/1"))
+    );
     let many = json!({"protocolVersions": ["?", {"version": "0.8", "path": "/old"}, {"version": "2025-1", "path": "//evil", "binding": "HTTPS"}, {"version": "2025-1", "path": "/new/", "binding": "HTTPS"}]});
     assert_eq!(version::path_of(&many).as_deref(), Some("/new"));
     let old = json!({"protocolVersions": [{"version": "0.8", "path": "/old", "binding": "HTTPS"}]});
@@ -144,7 +177,12 @@ fn version_documents() {
 fn nasty_inputs() {
     let mine = id("urn:mine");
     for body in [
-        "", "[]", "null", "{\"@type\": []}", "{\"@type\": {\"@id\": 1}}", "{\"@type\":\"ContractRequestMessage\",\"offer\":[]}",
+        "",
+        "[]",
+        "null",
+        "{\"@type\": []}",
+        "{\"@type\": {\"@id\": 1}}",
+        "{\"@type\":\"ContractRequestMessage\",\"offer\":[]}",
         "{\"@type\":\"TransferStartMessage\",\"providerPid\":\"urn:mine\",\"consumerPid\":\"..\"}",
     ] {
         for at in Said::ALL {
@@ -175,7 +213,8 @@ fn the_kits_examples_and_schemas() {
         ("contract-agreement-verification-message", Said::Verification, Some(&provider)),
         ("contract-negotiation-termination-message", Said::Termination, Some(&provider)),
     ] {
-        negotiation::read(at, mine, &file(&format!("negotiation/example/{name}.json"))).unwrap_or_else(|why| panic!("{name}: {why}"));
+        negotiation::read(at, mine, &file(&format!("negotiation/example/{name}.json")))
+            .unwrap_or_else(|why| panic!("{name}: {why}"));
     }
     for (name, at, mine) in [
         ("request", Moved::Request, None),
@@ -187,8 +226,14 @@ fn the_kits_examples_and_schemas() {
         let name = format!("transfer/example/transfer-{name}-message.json");
         transfer::read(at, mine, &file(&name)).unwrap_or_else(|why| panic!("{name}: {why}"));
     }
-    assert!(negotiation::read_ack(&file("negotiation/example/contract-negotiation.json"), &consumer).is_some());
-    assert_eq!(version::read(&file("common/example/protocol-version.json")).unwrap().path, "/some/path/2025-1");
+    assert!(
+        negotiation::read_ack(&file("negotiation/example/contract-negotiation.json"), &consumer)
+            .is_some()
+    );
+    assert_eq!(
+        version::read(&file("common/example/protocol-version.json")).unwrap().path,
+        "/some/path/2025-1"
+    );
 
     let mut schemas = Schemas::default();
     for folder in ["negotiation", "transfer", "common"] {
@@ -201,7 +246,8 @@ fn the_kits_examples_and_schemas() {
     }
     let mut checked = 0;
     for (name, document) in written() {
-        let wrong = schemas.check(&format!("https://w3id.org/dspace/2025/1/{name}-schema.json"), &document);
+        let wrong =
+            schemas.check(&format!("https://w3id.org/dspace/2025/1/{name}-schema.json"), &document);
         assert!(wrong.is_empty(), "{name}: {wrong:?}\n{document}");
         checked += 1;
     }
@@ -229,7 +275,11 @@ fn written() -> Vec<(String, Value)> {
     };
     for opening in [true, false] {
         for body in samples::bodies() {
-            let role = if matches!(body, Body::Offer { .. } | Body::Agree { .. }) { Role::Provider } else { Role::Consumer };
+            let role = if matches!(body, Body::Offer { .. } | Body::Agree { .. }) {
+                Role::Provider
+            } else {
+                Role::Consumer
+            };
             let mut us = samples::negotiation(role, State::Initial, None);
             if opening {
                 us.peer_pid = None;
@@ -252,6 +302,9 @@ fn written() -> Vec<(String, Value)> {
     let fault = Fault::misbehaved("x", "y");
     add(&negotiation::error((None, None), &fault));
     add(&transfer::error((None, None), &fault));
-    out.push(("common/protocol-version".to_owned(), serde_json::from_str(&version::write("/dsp", BASE)).unwrap()));
+    out.push((
+        "common/protocol-version".to_owned(),
+        serde_json::from_str(&version::write("/dsp", BASE)).unwrap(),
+    ));
     out
 }

@@ -1,0 +1,101 @@
+//! Attempts to break out, made by a program that entered the jail as a worker does.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use tidm_sandbox::host::Failure;
+use tidm_sandbox::jail::{Layer, Report, State};
+
+use crate::fixture;
+
+const SIGSYS: i32 = 31;
+
+/// Runs one attempt: the jail's report, what was printed last, and the deadly signal if any.
+fn attempt(name: &str) -> (Report, String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidm-sandbox-probe")).arg(name).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines();
+    let report = serde_json::from_str(lines.next().unwrap()).unwrap();
+    (report, lines.last().unwrap_or("").to_owned(), output.status.signal())
+}
+
+/// Whether this machine gives all of `layers`; says which not.
+fn given(report: &Report, layers: &[Layer]) -> bool {
+    for &layer in layers {
+        if let State::Unavailable(reason) = report.state(layer) {
+            println!("SKIPPED: {layer:?} is not available here: {reason}");
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn every_layer_is_reported() {
+    let (report, told, signal) = attempt("nothing");
+    assert_eq!((told.as_str(), signal), ("still here", None));
+    let layers: Vec<_> = report.layers.iter().map(|(layer, _)| *layer).collect();
+    let all = [
+        Layer::Rlimits,
+        Layer::Undumpable,
+        Layer::NoNewPrivs,
+        Layer::Namespaces,
+        Layer::Landlock,
+        Layer::Seccomp,
+    ];
+    assert_eq!(layers, all);
+    for (layer, state) in &report.layers {
+        println!("{layer:?}: {state:?}");
+    }
+}
+
+#[test]
+fn what_a_worker_needs_still_works() {
+    assert_eq!(attempt("thread").1, "thread ran");
+}
+
+#[test]
+fn files_and_other_processes_are_out_of_reach() {
+    for name in ["open", "create", "list", "stat", "signal", "fork"] {
+        let (report, told, signal) = attempt(name);
+        if given(&report, &[Layer::Seccomp]) {
+            assert_eq!(signal, None, "{name}");
+            assert!(told.starts_with("refused: "), "{name}: {told}");
+        }
+    }
+}
+
+#[test]
+fn sockets_and_programs_end_the_process() {
+    for name in ["tcp", "udp", "execute"] {
+        let (report, told, signal) = attempt(name);
+        if given(&report, &[Layer::Seccomp]) {
+            assert_eq!(signal, Some(SIGSYS), "{name}: {told}");
+            assert_eq!(told, "", "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_memory_bomb_dies_alone() {
+    let (report, told, signal) = attempt("memory");
+    if given(&report, &[Layer::Rlimits]) {
+        assert_eq!(told, "");
+        assert!(signal.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_demanded_layer_that_is_missing_stops_the_job() {
+    // `false` never says Hello: whatever cannot report its jail gets no job done.
+    let (_directory, path) = fixture::plain();
+    let job = fixture::job("SELECT count(*) FROM t", &path, fixture::open_rules());
+    let silent = tidm_sandbox::host::Worker::new("/bin/false", Vec::new());
+    let result = silent.run(job, fixture::limits(), |_| async { Ok(Vec::new()) }).await;
+    assert!(matches!(result, Err(Failure::Ended(_) | Failure::Io(_))), "{result:?}");
+
+    let report = Report { layers: vec![(Layer::Rlimits, State::Applied)] };
+    assert_eq!(report.missing(&[Layer::Rlimits]), None);
+    let missing = report.missing(&[Layer::Rlimits, Layer::Seccomp]);
+    assert_eq!(missing.map(|(layer, _)| layer), Some(Layer::Seccomp));
+}
