@@ -35,7 +35,9 @@ impl World {
         let epoch = self.nodes[at].epoch;
         let as_did = self.nodes[at].did.clone();
         self.nodes[at].calls.insert(id, call);
-        let target = self.nodes.iter().position(|it| url.strip_prefix(it.address.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        let target = self.nodes.iter().position(|it| {
+            url.strip_prefix(it.address.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        });
         let Some(to) = target else {
             self.later(REFUSED_MS, Event::Late { call: id, to: at, epoch });
             return;
@@ -47,14 +49,31 @@ impl World {
         }
         let copies = self.net.fate(&mut self.dice, at, to);
         for delay in copies {
-            let event = Event::Request { call: id, from: at, epoch, to, path: path.clone(), body: body.clone(), as_did: as_did.clone() };
+            let event = Event::Request {
+                call: id,
+                from: at,
+                epoch,
+                to,
+                path: path.clone(),
+                body: body.clone(),
+                as_did: as_did.clone(),
+            };
             self.later(delay, event);
         }
         self.later(PATIENCE_MS, Event::Late { call: id, to: at, epoch });
     }
 
     #[expect(clippy::too_many_arguments, reason = "one argument for each part of a request")]
-    pub(crate) fn arrive(&mut self, call: u64, from: usize, epoch: u64, to: usize, path: &str, body: &str, as_did: &tidm_space::identity::did::Did) {
+    pub(crate) fn arrive(
+        &mut self,
+        call: u64,
+        from: usize,
+        epoch: u64,
+        to: usize,
+        path: &str,
+        body: &str,
+        as_did: &tidm_space::identity::did::Did,
+    ) {
         if !self.nodes[to].up {
             self.later(REFUSED_MS, Event::Late { call, to: from, epoch });
             return;
@@ -127,14 +146,17 @@ impl World {
 
     pub(crate) fn send_query(&mut self, at: usize, lease: &tidm_space::id::Id) {
         let Ok(Some(held)) = self.nodes[at].store.lease(lease) else { return };
-        let Ok(Some(contract)) = self.nodes[at].store.contract(&held.request.contract) else { return };
+        let Ok(Some(contract)) = self.nodes[at].store.contract(&held.request.contract) else {
+            return;
+        };
         let url = format!("{}/tidm/1/leases/{lease}/query", contract.address);
         self.post(at, Call::Query { lease: lease.clone() }, &url, "SELECT 1");
     }
 
     /// The consumer's receipt for a use.
     pub(crate) fn close(&mut self, at: usize, lease: &tidm_space::id::Id) {
-        let outcome = LeaseOutcome { done: true, rows: 1, bytes: 10, result: Some(sha256(b"result")) };
+        let outcome =
+            LeaseOutcome { done: true, rows: 1, bytes: 10, result: Some(sha256(b"result")) };
         let wish = Wish::Close { lease: lease.clone(), outcome };
         let _died = self.work(at, Input::Wish(Box::new(wish)));
     }
@@ -150,7 +172,11 @@ fn outcome(send: &Send, status: u16, body: &[u8]) -> Outcome {
                 About::Notice { .. } => None,
             },
         },
-        404 => Outcome::Refused { not_found: true, code: None, reason: vec!["404 from the peer".to_owned()] },
+        404 => Outcome::Refused {
+            not_found: true,
+            code: None,
+            reason: vec!["404 from the peer".to_owned()],
+        },
         408 | 425 | 429 | 500..=599 => Outcome::Unreachable { reason: format!("HTTP {status}") },
         _ => {
             let (code, reason) = wire::dsp::error::read(body);

@@ -24,7 +24,13 @@ pub struct Coverage {
 }
 
 /// Ways in which negotiations end; each must occur.
-pub const ENDS: [&str; 5] = ["FINALIZED", "TERMINATED operator", "TERMINATED deadline", "TERMINATED offer.refused", "TERMINATED signature"];
+pub const ENDS: [&str; 5] = [
+    "FINALIZED",
+    "TERMINATED operator",
+    "TERMINATED deadline",
+    "TERMINATED offer.refused",
+    "TERMINATED signature",
+];
 
 impl Coverage {
     pub fn add(&mut self, other: &Self) {
@@ -46,13 +52,34 @@ impl Coverage {
 
     /// What was never reached.
     pub fn missing(&self) -> Vec<String> {
-        let mut out: Vec<String> = Happening::NAMES.iter().filter(|it| !self.happenings.contains_key(*it)).map(|it| format!("happening {it}")).collect();
-        out.extend(ENDS.iter().filter(|it| !self.ends.contains_key(**it)).map(|it| format!("end of a negotiation {it}")));
+        let mut out: Vec<String> = Happening::NAMES
+            .iter()
+            .filter(|it| !self.happenings.contains_key(*it))
+            .map(|it| format!("happening {it}"))
+            .collect();
+        out.extend(
+            ENDS.iter()
+                .filter(|it| !self.ends.contains_key(**it))
+                .map(|it| format!("end of a negotiation {it}")),
+        );
         let ends = [TransferName::Completed, TransferName::Terminated].map(TransferName::token);
-        out.extend(ends.iter().filter(|it| !self.transfers.contains_key(*it)).map(|it| format!("end of a transfer {it}")));
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.transfers.contains_key(*it))
+                .map(|it| format!("end of a transfer {it}")),
+        );
         let ends = tidm_space::contract::End::ALL.map(tidm_space::contract::End::word);
-        out.extend(ends.iter().filter(|it| !self.contracts_ended.contains_key(*it)).map(|it| format!("end of a contract {it}")));
-        for (what, count) in [("lease", self.leases), ("opening", self.openings), ("crash", self.crashes), ("refused start", self.refused_starts)] {
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.contracts_ended.contains_key(*it))
+                .map(|it| format!("end of a contract {it}")),
+        );
+        for (what, count) in [
+            ("lease", self.leases),
+            ("opening", self.openings),
+            ("crash", self.crashes),
+            ("refused start", self.refused_starts),
+        ] {
             if count == 0 {
                 out.push(what.to_owned());
             }

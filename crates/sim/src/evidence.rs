@@ -38,7 +38,11 @@ pub enum Sequenced {
     /// Another sequencer had moved the row: nothing was appended.
     Superseded,
     /// A head was signed; whether the round came to its end.
-    Signed { size: u64, root: Hash, whole: bool },
+    Signed {
+        size: u64,
+        root: Hash,
+        whole: bool,
+    },
     /// The round ended at its crash point, before anything was signed.
     Stopped,
 }
@@ -75,13 +79,19 @@ impl Evidence {
     }
 
     /// One round: appends what is not logged yet. `crash_after`: how many steps are done.
-    pub fn round(&mut self, store: &mut Store, crash_after: Option<usize>, bug: Option<Bug>) -> Result<Sequenced, String> {
+    pub fn round(
+        &mut self,
+        store: &mut Store,
+        crash_after: Option<usize>,
+        bug: Option<Bug>,
+    ) -> Result<Sequenced, String> {
         let row = store.head;
         let (had, edge) = match self.believed.take() {
             Some(it) => it,
             None => {
                 // Taking over fences out whoever believed to be the sequencer.
-                let (size, root, fence) = row.map_or((0, EMPTY_ROOT, 0), |it| (it.size, it.root, it.fence));
+                let (size, root, fence) =
+                    row.map_or((0, EMPTY_ROOT, 0), |it| (it.size, it.root, it.fence));
                 let mine = Head { size, root, fence: fence + 1 };
                 let edge = Edge::load(size, &self.tiles).map_err(|why| why.to_string())?;
                 if edge.root() != root {
@@ -91,7 +101,11 @@ impl Evidence {
                 (mine, edge)
             }
         };
-        let from = if bug == Some(Bug::DoubleAppend) && crash_after.is_some() { store.logged.saturating_sub(1) } else { store.logged };
+        let from = if bug == Some(Bug::DoubleAppend) && crash_after.is_some() {
+            store.logged.saturating_sub(1)
+        } else {
+            store.logged
+        };
         let entries: Vec<_> = store.facts[from..].iter().map(|(_, entry)| entry.clone()).collect();
         if entries.is_empty() {
             self.believed = Some((had, edge));
@@ -145,7 +159,8 @@ impl Evidence {
     }
 
     fn sign(&self, head: Head) -> Result<SignedCheckpoint, String> {
-        let it = Checkpoint::new(self.signer.verifier().name(), head.size, head.root).map_err(|why| why.to_string())?;
+        let it = Checkpoint::new(self.signer.verifier().name(), head.size, head.root)
+            .map_err(|why| why.to_string())?;
         it.sign(&self.signer).map_err(|why| why.to_string())
     }
 
@@ -155,21 +170,28 @@ impl Evidence {
         let size = head.checkpoint().size();
         let old = custodian.last.map_or(0, |(size, _)| size);
         let source = TileReader::new(size, &self.tiles);
-        let request = AddCheckpoint::build(old.min(size), &head, self.signer.verifier(), &source).map_err(|why| why.to_string())?;
-        let request = AddCheckpoint::parse(request.to_string().as_bytes()).map_err(|why| why.to_string())?;
+        let request = AddCheckpoint::build(old.min(size), &head, self.signer.verifier(), &source)
+            .map_err(|why| why.to_string())?;
+        let request =
+            AddCheckpoint::parse(request.to_string().as_bytes()).map_err(|why| why.to_string())?;
         match decide(Some(&custodian.entry), custodian.last, &request, 1_780_272_000) {
             Answer::Cosign { persist, time } => {
                 custodian.last = Some(persist);
-                let body = cosign(&custodian.signer, time, &request).map_err(|why| why.to_string())?;
-                let lines = parse_cosignatures(body.as_bytes(), &head, [custodian.signer.verifier()]).map_err(|why| why.to_string())?;
+                let body =
+                    cosign(&custodian.signer, time, &request).map_err(|why| why.to_string())?;
+                let lines =
+                    parse_cosignatures(body.as_bytes(), &head, [custodian.signer.verifier()])
+                        .map_err(|why| why.to_string())?;
                 for (_, line) in lines {
                     head.add(line).map_err(|why| why.to_string())?;
                 }
                 Ok(head)
             }
-            other @ (Answer::Conflict { .. } | Answer::Forbidden | Answer::NotFound | Answer::Unprocessable | Answer::BadRequest) => {
-                Err(format!("the custodian refuses head {size}: {other:?}"))
-            }
+            other @ (Answer::Conflict { .. }
+            | Answer::Forbidden
+            | Answer::NotFound
+            | Answer::Unprocessable
+            | Answer::BadRequest) => Err(format!("the custodian refuses head {size}: {other:?}")),
         }
     }
 }

@@ -19,28 +19,56 @@ impl World {
     pub(crate) fn happen(&mut self, it: Happening) {
         match it {
             Happening::Publish { node, product } => self.wish(node, Wish::Publish(product)),
-            Happening::RequestListed { consumer, provider, product, offer } | Happening::RequestOther { consumer, provider, product, offer } => {
+            Happening::RequestListed { consumer, provider, product, offer }
+            | Happening::RequestOther { consumer, provider, product, offer } => {
                 self.propose(consumer, &product, &offer);
-                let (peer, address) = (self.nodes[provider].did.clone(), self.nodes[provider].address.clone());
-                self.wish(consumer, Wish::Request(Box::new(ContractWish { peer, address, product, offer: *offer })));
+                let (peer, address) =
+                    (self.nodes[provider].did.clone(), self.nodes[provider].address.clone());
+                self.wish(
+                    consumer,
+                    Wish::Request(Box::new(ContractWish { peer, address, product, offer: *offer })),
+                );
             }
-            Happening::Counter { node, negotiation, offer } => self.counter(node, negotiation, *offer),
-            Happening::Approve { node, negotiation } => self.wish(node, Wish::Say { negotiation, body: SayWish::Approve }),
+            Happening::Counter { node, negotiation, offer } => {
+                self.counter(node, negotiation, *offer);
+            }
+            Happening::Approve { node, negotiation } => {
+                self.wish(node, Wish::Say { negotiation, body: SayWish::Approve });
+            }
             Happening::Terminate { node, negotiation } => {
                 let body = SayWish::Terminate { reason: "no interest".to_owned() };
                 self.wish(node, Wish::Say { negotiation, body });
             }
             Happening::Transfer { node, contract } => {
-                let wish = TransferWish { contract, format: "tidm:sealed-table".to_owned(), push_to: None };
+                let wish = TransferWish {
+                    contract,
+                    format: "tidm:sealed-table".to_owned(),
+                    push_to: None,
+                };
                 self.wish(node, Wish::Fetch(Box::new(wish)));
             }
-            Happening::Suspend { node, transfer } => self.say(node, transfer, Body::Suspend { code: None, reason: vec!["pause".to_owned()] }),
-            Happening::Resume { node, transfer } => self.say(node, transfer, Body::Start { address: None }),
-            Happening::EndTransfer { node, transfer } => self.say(node, transfer, Body::Terminate { code: None, reason: vec!["stop".to_owned()] }),
+            Happening::Suspend { node, transfer } => self.say(
+                node,
+                transfer,
+                Body::Suspend { code: None, reason: vec!["pause".to_owned()] },
+            ),
+            Happening::Resume { node, transfer } => {
+                self.say(node, transfer, Body::Start { address: None });
+            }
+            Happening::EndTransfer { node, transfer } => self.say(
+                node,
+                transfer,
+                Body::Terminate { code: None, reason: vec!["stop".to_owned()] },
+            ),
             // A process that is down does nothing.
-            Happening::Ask { node, .. } | Happening::AskAgain { node, .. } | Happening::Query { node, .. } | Happening::Return { node, .. }
+            Happening::Ask { node, .. }
+            | Happening::AskAgain { node, .. }
+            | Happening::Query { node, .. }
+            | Happening::Return { node, .. }
                 if !self.nodes[node].up => {}
-            Happening::Ask { node, request } | Happening::AskAgain { node, request } => self.ask_gate(node, *request, 0),
+            Happening::Ask { node, request } | Happening::AskAgain { node, request } => {
+                self.ask_gate(node, *request, 0);
+            }
             Happening::Query { node, lease } => self.send_query(node, &lease),
             Happening::Return { node, lease } => self.close(node, &lease),
             Happening::Revoke { node, contract } => self.end(node, contract, End::Revoked),
@@ -71,11 +99,16 @@ impl World {
                 self.nodes[node].clock = Clock { error_ms: ms };
                 self.look_soon(node);
             }
-            Happening::Crash { node, .. } | Happening::Sequence { node, .. } if !self.nodes[node].up => {}
+            Happening::Crash { node, .. } | Happening::Sequence { node, .. }
+                if !self.nodes[node].up => {}
             Happening::Crash { node, point } => self.nodes[node].crash = Some(point),
             Happening::Backup { node } => {
                 let it = &mut self.nodes[node];
-                it.backup = Some(Backup { store: it.store.clone(), keys: it.keys.clone(), restored: it.restored });
+                it.backup = Some(Backup {
+                    store: it.store.clone(),
+                    keys: it.keys.clone(),
+                    restored: it.restored,
+                });
             }
             Happening::Restore { node } => self.restore(node),
             Happening::RestoreKeys { node } => {
@@ -100,7 +133,11 @@ impl World {
         let node = &mut self.nodes[at];
         let Some(backup) = node.backup.take() else { return };
         // The newer state is put aside first: it is what a refused start falls back to.
-        let newer = Backup { store: std::mem::replace(&mut node.store, backup.store), keys: node.keys.clone(), restored: node.restored };
+        let newer = Backup {
+            store: std::mem::replace(&mut node.store, backup.store),
+            keys: node.keys.clone(),
+            restored: node.restored,
+        };
         node.backup = Some(newer);
         node.restored = true;
         node.up = false;
@@ -134,17 +171,22 @@ impl World {
         if let Ok(Some(it)) = self.nodes[at].store.negotiation(&negotiation)
             && let Some(peer) = self.node_of(&it.peer)
         {
-            let consumer = if it.role == tidm_space::negotiation::message::Role::Consumer { at } else { peer };
+            let consumer =
+                if it.role == tidm_space::negotiation::message::Role::Consumer { at } else { peer };
             self.propose(consumer, &it.product, &offer);
         }
-        self.wish(at, Wish::Say { negotiation, body: SayWish::Propose(offer) });
+        self.wish(at, Wish::Say { negotiation, body: SayWish::Propose(Box::new(offer)) });
     }
 
     /// A request that bypasses the sender's own node: only traitors do that.
     pub(crate) fn inject(&mut self, from: usize, to: usize, path: String, body: &str) {
         self.calls += 1;
-        let (call, epoch, as_did) = (self.calls, self.nodes[from].epoch, self.nodes[from].did.clone());
+        let (call, epoch, as_did) =
+            (self.calls, self.nodes[from].epoch, self.nodes[from].did.clone());
         let delay = self.dice.between(1, 500);
-        self.later(delay, Event::Request { call, from, epoch, to, path, body: body.into(), as_did });
+        self.later(
+            delay,
+            Event::Request { call, from, epoch, to, path, body: body.into(), as_did },
+        );
     }
 }

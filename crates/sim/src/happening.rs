@@ -74,9 +74,34 @@ pub enum Happening {
 impl Happening {
     /// Every name, for the proof that each was reached.
     pub const NAMES: [&'static str; 28] = [
-        "publish", "request-listed", "request-other", "counter", "approve", "terminate", "transfer", "suspend", "resume",
-        "end-transfer", "ask", "ask-again", "query", "return", "revoke", "end", "pass", "clock-jump", "crash", "backup",
-        "restore", "restore-keys", "weather", "cut", "mend", "sequence", "stale-sequencer", "betray",
+        "publish",
+        "request-listed",
+        "request-other",
+        "counter",
+        "approve",
+        "terminate",
+        "transfer",
+        "suspend",
+        "resume",
+        "end-transfer",
+        "ask",
+        "ask-again",
+        "query",
+        "return",
+        "revoke",
+        "end",
+        "pass",
+        "clock-jump",
+        "crash",
+        "backup",
+        "restore",
+        "restore-keys",
+        "weather",
+        "cut",
+        "mend",
+        "sequence",
+        "stale-sequencer",
+        "betray",
     ];
 
     pub fn name(&self) -> &'static str {
@@ -116,10 +141,17 @@ impl Happening {
     pub fn line(&self) -> String {
         match self {
             Self::Publish { node, product } => format!("n{node} publish {}", product.id),
-            Self::RequestListed { consumer, provider, product, offer } | Self::RequestOther { consumer, provider, product, offer } => {
-                format!("n{consumer} {} {product} of n{provider} by offer {}", self.name(), offer.id)
+            Self::RequestListed { consumer, provider, product, offer }
+            | Self::RequestOther { consumer, provider, product, offer } => {
+                format!(
+                    "n{consumer} {} {product} of n{provider} by offer {}",
+                    self.name(),
+                    offer.id
+                )
             }
-            Self::Counter { node, negotiation: it, .. } | Self::Approve { node, negotiation: it } | Self::Terminate { node, negotiation: it } => {
+            Self::Counter { node, negotiation: it, .. }
+            | Self::Approve { node, negotiation: it }
+            | Self::Terminate { node, negotiation: it } => {
                 format!("n{node} {} {it}", self.name())
             }
             Self::Transfer { node, contract: it }
@@ -136,13 +168,18 @@ impl Happening {
             Self::Pass { ms } => format!("pass {ms} ms"),
             Self::ClockJump { node, ms } => format!("n{node} clock-jump {ms} ms"),
             Self::Crash { node, point } => format!("n{node} crash {point:?}"),
-            Self::Backup { node } | Self::Restore { node } | Self::RestoreKeys { node } | Self::StaleSequencer { node } => {
+            Self::Backup { node }
+            | Self::Restore { node }
+            | Self::RestoreKeys { node }
+            | Self::StaleSequencer { node } => {
                 format!("n{node} {}", self.name())
             }
             Self::Weather { weather } => format!("weather {weather:?}"),
             Self::Cut { a, b } => format!("cut n{a} n{b}"),
             Self::Mend => "mend".to_owned(),
-            Self::Sequence { node, crash_after } => format!("n{node} sequence, crash after {crash_after:?}"),
+            Self::Sequence { node, crash_after } => {
+                format!("n{node} sequence, crash after {crash_after:?}")
+            }
             Self::Betray { node, kind } => format!("n{node} betray {kind:?}"),
         }
     }

@@ -24,7 +24,10 @@ impl World {
                 let epoch = self.nodes[at].epoch;
                 self.later(delay, Event::JobDone { node: at, epoch, timer: Box::new(timer) });
             }
-            Due::NegotiationIdle(_) | Due::TransferIdle(_) | Due::LeaseEnd { .. } | Due::ContractEnd { .. } => {
+            Due::NegotiationIdle(_)
+            | Due::TransferIdle(_)
+            | Due::LeaseEnd { .. }
+            | Due::ContractEnd { .. } => {
                 let key = timer.key.clone();
                 if let Ran::Done(Err(fault)) = self.work(at, Input::Due(timer)) {
                     self.log.add(self.step, self.ms, || format!("n{at} timer {key}: {fault}"));
@@ -55,7 +58,8 @@ impl World {
         match wish {
             Some(wish) => {
                 if let Ran::Done(Err(fault)) = self.work(at, Input::Wish(Box::new(wish))) {
-                    self.log.add(self.step, self.ms, || format!("n{at} job {}: {fault}", timer.key));
+                    self.log
+                        .add(self.step, self.ms, || format!("n{at} job {}: {fault}", timer.key));
                 }
             }
             None => self.postpone(at, timer),
@@ -73,12 +77,22 @@ impl World {
         let content = sha256(it.contract.as_str().as_bytes());
         if it.is_open() && !self.nodes[at].keys.make(&it.contract) {
             let reason = vec!["the key of this contract was destroyed".to_owned()];
-            let body = tidm_space::transfer::message::Body::Terminate { code: Some("key.destroyed".to_owned()), reason };
+            let body = tidm_space::transfer::message::Body::Terminate {
+                code: Some("key.destroyed".to_owned()),
+                reason,
+            };
             return Some(Wish::SayTransfer { transfer, body });
         }
         let endpoint = format!("{}/data/{transfer}", self.nodes[at].address);
-        let properties = vec![("authType".to_owned(), "bearer".to_owned()), ("authorization".to_owned(), "token".to_owned())];
-        let address = DataAddress { endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(), endpoint: Some(endpoint), properties };
+        let properties = vec![
+            ("authType".to_owned(), "bearer".to_owned()),
+            ("authorization".to_owned(), "token".to_owned()),
+        ];
+        let address = DataAddress {
+            endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
+            endpoint: Some(endpoint),
+            properties,
+        };
         Some(Wish::Provided { transfer, address, bytes: 1000, content })
     }
 
@@ -103,7 +117,10 @@ impl World {
         if self.bug == Some(Bug::Resurrect) {
             self.resurrect(at);
         }
-        let refused = !matches!(self.nodes[at].log.start(&self.nodes[at].store), Start::Ready | Start::ReadOnly);
+        let refused = !matches!(
+            self.nodes[at].log.start(&self.nodes[at].store),
+            Start::Ready | Start::ReadOnly
+        );
         if refused && self.bug != Some(Bug::IgnoreWitness) {
             self.coverage.refused_starts += 1;
             // The operator finds the newer copy: the one that was put aside last.
@@ -113,7 +130,10 @@ impl World {
             }
             let still = self.nodes[at].log.start(&self.nodes[at].store);
             if still != Start::Ready {
-                self.violated("6 the log never forks", format!("n{at} cannot start with its newest store: {still:?}"));
+                self.violated(
+                    "6 the log never forks",
+                    format!("n{at} cannot start with its newest store: {still:?}"),
+                );
             }
         } else if self.nodes[at].restored {
             self.set_back(at);
@@ -157,7 +177,9 @@ impl World {
             Ok(Sequenced::Signed { size, root, .. }) => {
                 self.check(&Moment::Signed { node: at, size, root });
                 self.reference.signed.insert((at, size), root);
-                if let Some((seen, _)) = self.nodes[at].log.custodian.as_ref().and_then(|it| it.last) {
+                if let Some((seen, _)) =
+                    self.nodes[at].log.custodian.as_ref().and_then(|it| it.last)
+                {
                     self.reference.witnessed.insert(at, seen);
                 }
                 if crashes {

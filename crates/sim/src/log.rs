@@ -23,7 +23,8 @@ impl EventLog {
         if self.keep {
             let mut line = String::new();
             // Writing to a String cannot fail.
-            let _infallible = write!(line, "[{:>4}] {:>12} ms  {}", step, world_ms - BEGIN_MS, what());
+            let _infallible =
+                write!(line, "[{:>4}] {:>12} ms  {}", step, world_ms - BEGIN_MS, what());
             self.lines.push((step, line));
         }
     }

@@ -68,7 +68,10 @@ fn main() -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stdout, reason = "a command's result")]
 fn failed(it: &Found) -> ExitCode {
-    println!("seed {} step {}: violated: {}: {}", it.seed, it.step, it.violation.property, it.violation.why);
+    println!(
+        "seed {} step {}: violated: {}: {}",
+        it.seed, it.step, it.violation.property, it.violation.why
+    );
     ExitCode::FAILURE
 }
 
@@ -90,11 +93,13 @@ fn many(seeds: u64, from: u64, steps: usize) -> anyhow::Result<(Coverage, Option
         Ok((all, None))
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|it| scope.spawn(move || worker(from.saturating_add(it)))).collect();
+        let workers: Vec<_> =
+            (0..cores).map(|it| scope.spawn(move || worker(from.saturating_add(it)))).collect();
         let mut all = Coverage::default();
         let mut first: Option<Found> = None;
         for it in workers {
-            let (coverage, found) = it.join().map_err(|_| anyhow::anyhow!("a world panicked"))??;
+            let (coverage, found) =
+                it.join().map_err(|_| anyhow::anyhow!("a world panicked"))??;
             all.add(&coverage);
             first = match (first, found) {
                 (Some(a), Some(b)) => Some(if a.seed < b.seed { a } else { b }),
@@ -115,10 +120,16 @@ fn run(seeds: u64, from: u64, steps: usize) -> anyhow::Result<ExitCode> {
     println!("happenings {:?}", all.happenings);
     println!("negotiations {:?}", all.ends);
     println!("transfers {:?}, contracts ended {:?}", all.transfers, all.contracts_ended);
-    println!("openings {}, crashes {}, refused starts {}", all.openings, all.crashes, all.refused_starts);
+    println!(
+        "openings {}, crashes {}, refused starts {}",
+        all.openings, all.crashes, all.refused_starts
+    );
     println!(
         "{} seeds, {} happenings, {} finalized contracts, {} leases, 0 violations",
-        all.seeds, all.happened(), all.contracts, all.leases
+        all.seeds,
+        all.happened(),
+        all.contracts,
+        all.leases
     );
     let missing = all.missing();
     if !missing.is_empty() && seeds >= COVERED_BY {

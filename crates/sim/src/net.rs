@@ -48,7 +48,13 @@ impl Net {
         }
         let copies = if dice.chance(self.weather.repeated) { 2 } else { 1 };
         (0..copies)
-            .map(|_| if dice.chance(self.weather.late) { dice.between(1_000, 40_000) } else { dice.between(1, 80) })
+            .map(|_| {
+                if dice.chance(self.weather.late) {
+                    dice.between(1_000, 40_000)
+                } else {
+                    dice.between(1, 80)
+                }
+            })
             .collect()
     }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use tidm_crypto::hash::Digest;
 use tidm_crypto::error::BadKey;
+use tidm_crypto::hash::Digest;
 use tidm_crypto::sign::{KeyKind, SigningKey, VerifyingKey};
 use tidm_space::engine::commit::Send;
 use tidm_space::engine::node::{Node, Signer};
@@ -34,8 +34,13 @@ pub enum CrashPoint {
 #[derive(Clone, Debug)]
 pub enum Call {
     Outbox(Box<Send>),
-    Lease { request: Box<Request>, tries: u32 },
-    Query { lease: Id },
+    Lease {
+        request: Box<Request>,
+        tries: u32,
+    },
+    Query {
+        lease: Id,
+    },
     /// A traitor does not care for answers.
     Stray,
 }
@@ -144,7 +149,12 @@ impl SimNode {
     }
 
     pub fn as_engine(&self) -> Node<'_> {
-        Node { me: &self.did, address: &self.address, signer: &self.signer, demands_signatures: self.demands_signatures }
+        Node {
+            me: &self.did,
+            address: &self.address,
+            signer: &self.signer,
+            demands_signatures: self.demands_signatures,
+        }
     }
 
     pub fn sign(&self, typ: &str, payload: &[u8]) -> String {

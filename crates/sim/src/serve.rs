@@ -13,9 +13,9 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Grant, Outcome, Request};
 use tidm_space::lease::state::Name as LeaseName;
 use tidm_space::negotiation::message::Role;
+use tidm_space::wire::dsp::error;
 use tidm_space::wire::dsp::negotiation::{self as said, Endpoint as Said};
 use tidm_space::wire::dsp::transfer::{self as moved, Endpoint as Moved};
-use tidm_space::wire::dsp::error;
 use tidm_space::wire::tidm::{lease, notice};
 
 use crate::bug::Bug;
@@ -77,7 +77,9 @@ fn door(path: &str) -> Option<Door> {
 /// Which status a fault has towards a peer (as the node's `server::answer`).
 fn status(fault: &Fault) -> u16 {
     match fault {
-        Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => 400,
+        Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => {
+            400
+        }
         Fault::Denied { .. } => 403,
         Fault::NotFound { .. } => 404,
         Fault::Conflict { .. } => 409,
@@ -87,25 +89,46 @@ fn status(fault: &Fault) -> u16 {
 }
 
 impl World {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a repeated message may be answered with nothing")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a repeated message may be answered with nothing"
+    )]
     pub(crate) fn serve(&mut self, at: usize, from: &Did, path: &str, body: &[u8]) -> Served {
         let Some(door) = door(path) else { return Some((404, String::new())) };
         match door {
             Door::Negotiation(endpoint, mine) => {
-                let heard = said::read(endpoint, mine.as_ref(), body).map(|(id, it)| (id, Heard::Negotiation(Box::new(it))));
-                self.hear(at, from, body, heard, |reply| match reply {
-                    Reply::Negotiation { it, .. } => said::state(it),
-                    _ => "{}".to_owned(),
-                }, |fault| said::error((mine.as_ref(), None), fault))
+                let heard = said::read(endpoint, mine.as_ref(), body)
+                    .map(|(id, it)| (id, Heard::Negotiation(Box::new(it))));
+                self.hear(
+                    at,
+                    from,
+                    body,
+                    heard,
+                    |reply| match reply {
+                        Reply::Negotiation { it, .. } => said::state(it),
+                        _ => "{}".to_owned(),
+                    },
+                    |fault| said::error((mine.as_ref(), None), fault),
+                )
             }
             Door::Transfer(endpoint, mine) => {
-                let heard = moved::read(endpoint, mine.as_ref(), body).map(|(id, it)| (id, Heard::Transfer(Box::new(it))));
-                self.hear(at, from, body, heard, |reply| match reply {
-                    Reply::Transfer { it, .. } => moved::state(it),
-                    _ => "{}".to_owned(),
-                }, |fault| moved::error((mine.as_ref(), None), fault))
+                let heard = moved::read(endpoint, mine.as_ref(), body)
+                    .map(|(id, it)| (id, Heard::Transfer(Box::new(it))));
+                self.hear(
+                    at,
+                    from,
+                    body,
+                    heard,
+                    |reply| match reply {
+                        Reply::Transfer { it, .. } => moved::state(it),
+                        _ => "{}".to_owned(),
+                    },
+                    |fault| moved::error((mine.as_ref(), None), fault),
+                )
             }
-            Door::Notice(read) => self.hear(at, from, body, read(body), |_| "{}".to_owned(), error::write),
+            Door::Notice(read) => {
+                self.hear(at, from, body, read(body), |_| "{}".to_owned(), error::write)
+            }
             Door::Ask => self.ask(at, from, body),
             Door::Query(id) => self.query(at, from, &id),
         }
@@ -145,14 +168,23 @@ impl World {
             _ => None,
         };
         let mut granted = None;
-        let served = self.hear(at, from, body, heard, |reply| {
-            if let Reply::Lease(grant) = reply {
-                granted = Some(grant.clone());
-            }
-            String::new()
-        }, lease::write_refusal);
+        let served = self.hear(
+            at,
+            from,
+            body,
+            heard,
+            |reply| {
+                if let Reply::Lease(grant) = reply {
+                    granted = Some(grant.clone());
+                }
+                String::new()
+            },
+            lease::write_refusal,
+        );
         match (served, request, granted) {
-            (Some((200, _)), Some(request), Some(grant)) => Some(self.release(at, &request, &grant)),
+            (Some((200, _)), Some(request), Some(grant)) => {
+                Some(self.release(at, &request, &grant))
+            }
             (served, _, _) => served,
         }
     }
@@ -162,14 +194,26 @@ impl World {
             Use::Query | Use::Plain => None,
             Use::SealedTable | Use::SealedFile => {
                 if !self.nodes[at].keys.has(&grant.contract) {
-                    let fault = Fault::refused("lease.not-sealed", "nothing was sealed for this contract yet, or its key is gone");
+                    let fault = Fault::refused(
+                        "lease.not-sealed",
+                        "nothing was sealed for this contract yet, or its key is gone",
+                    );
                     return (status(&fault), lease::write_refusal(&fault));
                 }
                 Some([1_u8; 48])
             }
         };
-        self.reference.released.entry((at, grant.contract.clone())).or_default().insert(grant.lease.clone());
-        self.check(&Moment::Released { node: at, contract: &grant.contract, lease: &grant.lease, key: wrapped.is_some() });
+        self.reference
+            .released
+            .entry((at, grant.contract.clone()))
+            .or_default()
+            .insert(grant.lease.clone());
+        self.check(&Moment::Released {
+            node: at,
+            contract: &grant.contract,
+            lease: &grant.lease,
+            key: wrapped.is_some(),
+        });
         (200, lease::write_grant(grant, wrapped.as_ref().map(<[u8; 48]>::as_slice)))
     }
 
@@ -178,7 +222,13 @@ impl World {
         let refuse = |fault: Fault| Some((status(&fault), lease::write_refusal(&fault)));
         let now = self.nodes[at].now(self.ms);
         let lease = match self.nodes[at].store.lease(id) {
-            Ok(Some(it)) if it.role == Role::Provider && it.peer == *from && it.request.kind == Use::Query => it,
+            Ok(Some(it))
+                if it.role == Role::Provider
+                    && it.peer == *from
+                    && it.request.kind == Use::Query =>
+            {
+                it
+            }
             _ => return refuse(Fault::NotFound { what: "lease" }),
         };
         let open = lease.state.name() == LeaseName::Granted && now < lease.until;

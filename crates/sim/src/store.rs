@@ -158,23 +158,42 @@ pub fn lease_row(it: &Lease) -> Row {
 /// The rows of a commit, in the order of the node's statements.
 pub fn stage(commit: &Commit, now: Time) -> Vec<Write> {
     let mut out = Vec::new();
-    out.extend(commit.negotiations.iter().map(|it| Write::Negotiation(it.id.clone(), negotiation_row(it))));
+    out.extend(
+        commit.negotiations.iter().map(|it| Write::Negotiation(it.id.clone(), negotiation_row(it))),
+    );
     out.extend(commit.transfers.iter().map(|it| Write::Transfer(it.id.clone(), transfer_row(it))));
     out.extend(commit.contracts.iter().map(|it| Write::Contract(it.id.clone(), contract_row(it))));
     out.extend(commit.leases.iter().map(|it| Write::Lease(it.id.clone(), lease_row(it))));
     out.extend(commit.debits.iter().cloned().map(Write::Debit));
     for it in &commit.products {
         let record: Rc<str> = record::product::encode(it).into();
-        let row = Row { peer: None, pid: None, of: None, nonce: None, role: None, state: "listed", open: true, record };
+        let row = Row {
+            peer: None,
+            pid: None,
+            of: None,
+            nonce: None,
+            role: None,
+            state: "listed",
+            open: true,
+            record,
+        };
         out.push(Write::Product(it.id.clone(), row));
     }
-    out.extend(commit.facts.iter().map(|it| Write::Fact(it.id.clone(), evidence::encode::encode(it).into())));
+    out.extend(
+        commit
+            .facts
+            .iter()
+            .map(|it| Write::Fact(it.id.clone(), evidence::encode::encode(it).into())),
+    );
     out.extend(commit.withdrawn.iter().cloned().map(Write::Withdraw));
     out.extend(commit.unsends.iter().cloned().map(Write::Unsend));
     for it in &commit.sends {
         let claimed = if it.next <= now { now.ms() + CLAIM_MS } else { 0 };
         let record = record::send::encode(it).into();
-        out.push(Write::Send(it.id.clone(), Queued { at: it.next, claimed, about: Some(it.about.clone()), record }));
+        out.push(Write::Send(
+            it.id.clone(),
+            Queued { at: it.next, claimed, about: Some(it.about.clone()), record },
+        ));
     }
     out.extend(commit.untimers.iter().cloned().map(Write::Untimer));
     for it in &commit.timers {
@@ -198,10 +217,15 @@ impl Store {
         }
         if let Some((peer, pid)) = &needs.negotiation_of {
             let found = of_peer(&self.negotiations, peer, pid);
-            view.negotiation = found.map(|it| record::negotiation::decode(&it.record)).transpose()?;
+            view.negotiation =
+                found.map(|it| record::negotiation::decode(&it.record)).transpose()?;
         }
         if let Some(peer) = &needs.open_with {
-            let open = self.negotiations.values().filter(|it| it.open && it.peer.as_ref() == Some(peer)).count();
+            let open = self
+                .negotiations
+                .values()
+                .filter(|it| it.open && it.peer.as_ref() == Some(peer))
+                .count();
             view.open_negotiations = u32::try_from(open).unwrap_or(u32::MAX);
         }
         if let Some(id) = &needs.transfer {
@@ -216,7 +240,8 @@ impl Store {
             view.contract = self.contract(&id)?;
         }
         if let Some(id) = &needs.product {
-            view.product = self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()?;
+            view.product =
+                self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()?;
         }
         Ok(view)
     }
@@ -226,10 +251,17 @@ impl Store {
             view.lease = self.lease(id)?;
         }
         if let Some((contract, nonce)) = &needs.lease_of {
-            let found = self.leases.values().find(|it| it.of.as_ref() == Some(contract) && it.nonce.as_ref() == Some(nonce));
+            let found = self
+                .leases
+                .values()
+                .find(|it| it.of.as_ref() == Some(contract) && it.nonce.as_ref() == Some(nonce));
             view.lease = found.map(|it| record::lease::decode(&it.record)).transpose()?;
         }
-        let of_lease = view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone());
+        let of_lease = view
+            .lease
+            .as_ref()
+            .filter(|_| needs.lease_contract)
+            .map(|it| it.request.contract.clone());
         if let Some(contract) = needs.spent.as_ref().or(of_lease.as_ref()) {
             view.spent = self.spent(contract);
         }
@@ -278,12 +310,16 @@ impl Store {
         for write in writes {
             match write {
                 Write::Lease(id, row) => {
-                    let same = |(other, had): (&Id, &Row)| other != id && had.of == row.of && had.nonce == row.nonce;
+                    let same = |(other, had): (&Id, &Row)| {
+                        other != id && had.of == row.of && had.nonce == row.nonce
+                    };
                     if self.leases.iter().any(same) {
                         return Err(StoreError::Unique(format!("lease {id}")));
                     }
                 }
-                Write::Debit(it) if self.debits.contains_key(&(it.lease.clone(), it.kind.word())) => {
+                Write::Debit(it)
+                    if self.debits.contains_key(&(it.lease.clone(), it.kind.word())) =>
+                {
                     return Err(StoreError::Unique(format!("debit of {}", it.lease)));
                 }
                 Write::Product(id, _) if self.products.contains_key(id) => {
@@ -326,7 +362,9 @@ impl Store {
             Write::Send(id, row) => drop(self.outbox.insert(id, row)),
             Write::Untimer(key) => drop(self.timers.remove(&key)),
             Write::Timer(key, row) => drop(self.timers.insert(key, row)),
-            Write::Seen(it) => drop(self.seen.entry((it.peer.clone(), it.id.clone())).or_insert(it)),
+            Write::Seen(it) => {
+                self.seen.entry((it.peer.clone(), it.id.clone())).or_insert(it);
+            }
         }
     }
 
@@ -342,7 +380,11 @@ impl Store {
 
     /// When the next row becomes due, if any waits.
     pub fn next_due(&self) -> Option<Time> {
-        self.outbox.values().chain(self.timers.values()).map(|it| it.at.max(Time::from_ms(it.claimed))).min()
+        self.outbox
+            .values()
+            .chain(self.timers.values())
+            .map(|it| it.at.max(Time::from_ms(it.claimed)))
+            .min()
     }
 }
 
@@ -363,6 +405,9 @@ fn wanted(needs: &Needs, view: &View) -> Option<Id> {
     if let Some(id) = &needs.contract {
         return Some(id.clone());
     }
-    let of_transfer = view.transfer.as_ref().filter(|_| needs.transfer_contract).map(|it| it.contract.clone());
-    of_transfer.or_else(|| view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone()))
+    let of_transfer =
+        view.transfer.as_ref().filter(|_| needs.transfer_contract).map(|it| it.contract.clone());
+    of_transfer.or_else(|| {
+        view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone())
+    })
 }

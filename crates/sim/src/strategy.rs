@@ -72,7 +72,8 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
     draft.origin = Some(digest);
     draft.bytes = Some(1000);
     draft.rows = Some(10);
-    let soon = now.after(Duration::from_secs(600 + u64::try_from(world.dice.below(7200)).unwrap_or(0)));
+    let soon =
+        now.after(Duration::from_secs(600 + u64::try_from(world.dice.below(7200)).unwrap_or(0)));
     let listed = [
         (Approval::Auto, Sentences { uses: Some(2), ..Sentences::default() }),
         (Approval::Auto, Sentences::default()),
@@ -81,7 +82,8 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
         (Approval::Auto, Sentences { until: Some(soon), ..Sentences::default() }),
     ];
     for (number, (approval, sentences)) in listed.into_iter().enumerate() {
-        let offer = Id::parse(&format!("{id}:offer:{number}")).map_err(|_| BadProduct::Text("the id"))?;
+        let offer =
+            Id::parse(&format!("{id}:offer:{number}")).map_err(|_| BadProduct::Text("the id"))?;
         let policy = build(offer, None, &sentences).map_err(|_| BadProduct::Text("the offer"))?;
         draft.offers.push(Offer::new(policy, approval, vec![Use::Query, Use::SealedTable])?);
     }
@@ -103,7 +105,7 @@ fn request(world: &mut World) -> Option<Happening> {
     let product = tidm_space::wire::record::product::decode(&row.record).ok()?;
     let listed = world.dice.pick(&product.offers)?.policy().clone();
     let other = world.dice.chance(20);
-    let mut offer = if other { other_terms(listed.id.clone(), 7)? } else { listed };
+    let mut offer = if other { other_terms(listed.id, 7)? } else { listed };
     if world.dice.chance(4) {
         offer.id = Id::parse("urn:offer:unheard-of").ok()?;
     }
@@ -123,7 +125,13 @@ fn pick_id(world: &mut World, ids: &[Id]) -> Option<Id> {
 /// A person looks at open negotiations.
 fn talk(world: &mut World) -> Option<Happening> {
     let node = any(world);
-    let open: Vec<Id> = world.nodes[node].store.negotiations.iter().filter(|(_, it)| it.open).map(|(id, _)| id.clone()).collect();
+    let open: Vec<Id> = world.nodes[node]
+        .store
+        .negotiations
+        .iter()
+        .filter(|(_, it)| it.open)
+        .map(|(id, _)| id.clone())
+        .collect();
     let negotiation = pick_id(world, &open)?;
     let it = world.nodes[node].store.negotiation(&negotiation).ok().flatten()?;
     match world.dice.below(10) {
@@ -135,7 +143,9 @@ fn talk(world: &mut World) -> Option<Happening> {
             offer.target = Some(it.product);
             Some(Happening::Counter { node, negotiation, offer: Box::new(offer) })
         }
-        _ if it.awaits_approval || it.state.name() == Name::Offered => Some(Happening::Approve { node, negotiation }),
+        _ if it.awaits_approval || it.state.name() == Name::Offered => {
+            Some(Happening::Approve { node, negotiation })
+        }
         _ => None,
     }
 }
@@ -148,8 +158,13 @@ fn contracts(world: &World, node: usize, role: Option<Role>) -> Vec<Id> {
 
 fn transfer(world: &mut World) -> Option<Happening> {
     let node = any(world);
-    let open: Vec<(Id, &'static str)> =
-        world.nodes[node].store.transfers.iter().filter(|(_, it)| it.open).map(|(id, it)| (id.clone(), it.state)).collect();
+    let open: Vec<(Id, &'static str)> = world.nodes[node]
+        .store
+        .transfers
+        .iter()
+        .filter(|(_, it)| it.open)
+        .map(|(id, it)| (id.clone(), it.state))
+        .collect();
     if !open.is_empty() && world.dice.chance(50) {
         let (transfer, state) = world.dice.pick(&open)?.clone();
         return Some(match (world.dice.below(5), state) {
@@ -168,7 +183,12 @@ fn use_it(world: &mut World) -> Option<Happening> {
     let leases: Vec<Id> = world.nodes[node].store.leases.keys().cloned().collect();
     if !leases.is_empty() && world.dice.chance(40) {
         let lease = pick_id(world, &leases)?;
-        let held = world.nodes[node].store.lease(&lease).ok().flatten().filter(|it| it.role == Role::Consumer)?;
+        let held = world.nodes[node]
+            .store
+            .lease(&lease)
+            .ok()
+            .flatten()
+            .filter(|it| it.role == Role::Consumer)?;
         return Some(match world.dice.below(3) {
             0 => Happening::AskAgain { node, request: Box::new(held.request) },
             1 => Happening::Query { node, lease },
@@ -184,7 +204,15 @@ fn use_it(world: &mut World) -> Option<Happening> {
 pub(crate) fn ask(world: &mut World, contract: Id) -> Request {
     let kind = if world.dice.chance(60) { Use::Query } else { Use::SealedTable };
     let span = Duration::from_secs(u64::try_from(world.dice.below(4)).unwrap_or(0) * 20);
-    Request { contract, kind, nonce: world.dice.bytes(), key: world.dice.bytes(), purpose: None, query: None, span }
+    Request {
+        contract,
+        kind,
+        nonce: world.dice.bytes(),
+        key: world.dice.bytes(),
+        purpose: None,
+        query: None,
+        span,
+    }
 }
 
 fn end(world: &mut World) -> Option<Happening> {
@@ -221,16 +249,24 @@ fn trouble(world: &mut World) -> Happening {
             Happening::Crash { node, point: points[world.dice.below(points.len())] }
         }
         5 | 6 => {
-            let bad = Weather { lost: world.dice.below(40), repeated: world.dice.below(40), late: world.dice.below(30) };
+            let bad = Weather {
+                lost: world.dice.below(40),
+                repeated: world.dice.below(40),
+                late: world.dice.below(30),
+            };
             Happening::Weather { weather: if world.dice.chance(70) { bad } else { FAIR } }
         }
         7 | 8 => Happening::Cut { a: node, b: any(world) },
         9..=11 => Happening::Mend,
         12 => Happening::ClockJump { node, ms: world.dice.between(-600_000, 600_000) },
-        13 | 14 => match world.nodes.iter().skip(world.providers).position(|it| it.backup.is_some()) {
-            Some(at) if world.dice.chance(40) => Happening::Restore { node: world.providers + at },
-            _ => Happening::Backup { node },
-        },
+        13 | 14 => {
+            match world.nodes.iter().skip(world.providers).position(|it| it.backup.is_some()) {
+                Some(at) if world.dice.chance(40) => {
+                    Happening::Restore { node: world.providers + at }
+                }
+                _ => Happening::Backup { node },
+            }
+        }
         15 => match world.nodes.iter().take(world.providers).position(|it| it.backup.is_some()) {
             Some(node) => Happening::RestoreKeys { node },
             None => Happening::Backup { node: world.dice.below(world.providers) },

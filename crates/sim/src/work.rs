@@ -57,7 +57,10 @@ impl World {
         }
         let writes = stage(&commit, now);
         if let Err(why) = self.nodes[at].store.admit(&writes) {
-            return Ran::Done(Err(Fault::Unavailable { reason: why.to_string(), retry_after: std::time::Duration::ZERO }));
+            return Ran::Done(Err(Fault::Unavailable {
+                reason: why.to_string(),
+                retry_after: std::time::Duration::ZERO,
+            }));
         }
         if crash == Some(CrashPoint::InCommit) && !commit.is_empty() {
             if self.bug == Some(Bug::TornCommit) {
@@ -132,7 +135,8 @@ impl World {
         }
         node.look_at = None;
         let now = node.now(self.ms);
-        let due = node.store.due_sends(now).and_then(|sends| Ok((sends, node.store.due_timers(now)?)));
+        let due =
+            node.store.due_sends(now).and_then(|sends| Ok((sends, node.store.due_timers(now)?)));
         match due {
             Ok((sends, timers)) => {
                 for send in sends {
@@ -189,8 +193,14 @@ fn twist(bug: Option<Bug>, commit: &mut Commit) {
 }
 
 /// The planted bug: a finalization that was not answered once is given up.
-fn give_up_finalize(bug: Option<Bug>, view: &View, input: &Input) -> Option<tidm_space::negotiation::state::Negotiation> {
-    let Input::Delivered { send, outcome: Outcome::Unreachable { .. } } = input else { return None };
+fn give_up_finalize(
+    bug: Option<Bug>,
+    view: &View,
+    input: &Input,
+) -> Option<tidm_space::negotiation::state::Negotiation> {
+    let Input::Delivered { send, outcome: Outcome::Unreachable { .. } } = input else {
+        return None;
+    };
     let About::Negotiation(_) = &send.about else { return None };
     let it = view.negotiation.as_ref().filter(|_| bug == Some(Bug::GiveUpFinalize))?;
     let finalizes = it.pending.as_ref().is_some_and(|it| it.body.kind() == Kind::Finalize);

@@ -26,7 +26,15 @@ use crate::traitors::{Kind, Traitor};
 #[derive(Debug)]
 pub enum Event {
     /// A request arrives at a server. `from` is who really sent it, `as_did` whom its token names.
-    Request { call: u64, from: usize, epoch: u64, to: usize, path: String, body: Rc<str>, as_did: Did },
+    Request {
+        call: u64,
+        from: usize,
+        epoch: u64,
+        to: usize,
+        path: String,
+        body: Rc<str>,
+        as_did: Did,
+    },
     /// Its answer arrives at the caller.
     Answer { call: u64, to: usize, epoch: u64, status: u16, body: String },
     /// The caller waited long enough.
@@ -150,7 +158,11 @@ impl World {
     }
 
     fn found(&self) -> Option<Found> {
-        self.violations.first().map(|it| Found { seed: self.seed, step: self.step, violation: it.clone() })
+        self.violations.first().map(|it| Found {
+            seed: self.seed,
+            step: self.step,
+            violation: it.clone(),
+        })
     }
 
     /// Everything works again; what is open must end by itself.
@@ -192,7 +204,9 @@ impl World {
 
     fn come(&mut self, event: Event) {
         match event {
-            Event::Request { call, from, epoch, to, path, body, as_did } => self.arrive(call, from, epoch, to, &path, &body, &as_did),
+            Event::Request { call, from, epoch, to, path, body, as_did } => {
+                self.arrive(call, from, epoch, to, &path, &body, &as_did);
+            }
             Event::Answer { call, to, epoch, status, body } => {
                 if self.nodes[to].up && self.nodes[to].epoch == epoch {
                     self.answered(to, call, status, &body);

@@ -1,6 +1,9 @@
 //! Worlds without bugs keep every property; worlds with a planted bug break the one that is there to catch it.
 
-#![expect(clippy::unwrap_used, reason = "outside `#[test]` functions, in the helper of these tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "outside `#[test]` functions, in the helper of these tests"
+)]
 
 use tidm_sim::bug::Bug;
 use tidm_sim::coverage::Coverage;
@@ -36,7 +39,16 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::AnswerBeforeDurable, &["2 releases within the count"], 600),
         (Bug::Resurrect, &["3 terminal states are final"], 50),
         (Bug::LoseOutbox, &["4 both sides end alike"], 300),
-        (Bug::TornCommit, &["5 acknowledged facts are logged", "4 both sides end alike", "10 consumer's contracts stand at the provider", "rows can be read"], 300),
+        (
+            Bug::TornCommit,
+            &[
+                "5 acknowledged facts are logged",
+                "4 both sides end alike",
+                "10 consumer's contracts stand at the provider",
+                "rows can be read",
+            ],
+            300,
+        ),
         (Bug::MarkUnlogged, &["5 acknowledged facts are logged"], 50),
         (Bug::DoubleAppend, &["5 acknowledged facts are logged"], 50),
         (Bug::SignBeforeDurable, &["6 the log never forks"], 50),
@@ -44,13 +56,19 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::OpenClosedLease, &["7 closed leases open nothing"], 50),
         (Bug::KeyFromBackup, &["8 destroyed keys stay destroyed"], 200),
         (Bug::OtherTerms, &["9 agreed terms are offered and signed"], 50),
-        (Bug::GiveUpFinalize, &["10 consumer's contracts stand at the provider", "3 terminal states are final"], 300),
+        (
+            Bug::GiveUpFinalize,
+            &["10 consumer's contracts stand at the provider", "3 terminal states are final"],
+            300,
+        ),
     ] {
         let mut unused = Coverage::default();
         let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));
         match found {
             Some(found) if properties.contains(&found.violation.property) => {}
-            other => missed.push(format!("{bug:?}: expected {properties:?} within {within} seeds, found {other:?}")),
+            other => missed.push(format!(
+                "{bug:?}: expected {properties:?} within {within} seeds, found {other:?}"
+            )),
         }
     }
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
@@ -59,7 +77,8 @@ fn each_planted_bug_is_caught_by_its_property() {
 #[test]
 fn a_seed_is_one_world() {
     let lines = |seed| {
-        let mut world = World::new(Setup { seed, steps: STEPS, bug: None, keep_log: true }).unwrap();
+        let mut world =
+            World::new(Setup { seed, steps: STEPS, bug: None, keep_log: true }).unwrap();
         assert!(world.run(STEPS).is_none());
         world.log.lines
     };

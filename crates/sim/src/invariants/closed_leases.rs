@@ -11,7 +11,11 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
         Moment::Opened { node, lease } => {
             let it = &world.nodes[*node];
             if lease.state.name() != Name::Granted || it.now(world.ms) >= lease.until {
-                return Err(format!("n{node}: {} is {} and opened something", lease.id, lease.state.name().word()));
+                return Err(format!(
+                    "n{node}: {} is {} and opened something",
+                    lease.id,
+                    lease.state.name().word()
+                ));
             }
             ended(world, *node, &lease.request.contract)
         }
@@ -24,15 +28,24 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
         Moment::Committed { node, commit, .. } => {
             let store = &world.nodes[*node].store;
             for contract in commit.contracts.iter().filter(|it| !it.is_active()) {
-                if let Some((lease, _)) = store.leases.iter().find(|(_, it)| it.open && it.of.as_ref() == Some(&contract.id)) {
-                    return Err(format!("n{node}: contract {} ended, its lease {lease} is still granted", contract.id));
+                if let Some((lease, _)) = store
+                    .leases
+                    .iter()
+                    .find(|(_, it)| it.open && it.of.as_ref() == Some(&contract.id))
+                {
+                    return Err(format!(
+                        "n{node}: contract {} ended, its lease {lease} is still granted",
+                        contract.id
+                    ));
                 }
             }
             Ok(())
         }
         Moment::End => {
             for at in 0..world.nodes.len() {
-                if let Some((lease, _)) = world.nodes[at].store.leases.iter().find(|(_, it)| it.open) {
+                if let Some((lease, _)) =
+                    world.nodes[at].store.leases.iter().find(|(_, it)| it.open)
+                {
                     return Err(format!("n{at}: lease {lease} never ended"));
                 }
             }

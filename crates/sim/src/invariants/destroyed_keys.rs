@@ -13,9 +13,18 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
             Ok(())
         }
         Moment::Started { .. } | Moment::End => {
-            let back = world.reference.destroyed.iter().find(|(node, contract)| world.nodes[*node].keys.has(contract));
-            back.map_or(Ok(()), |(node, contract)| Err(format!("n{node}: the destroyed key of {contract} is back")))
+            let back = world
+                .reference
+                .destroyed
+                .iter()
+                .find(|(node, contract)| world.nodes[*node].keys.has(contract));
+            back.map_or(Ok(()), |(node, contract)| {
+                Err(format!("n{node}: the destroyed key of {contract} is back"))
+            })
         }
-        Moment::Released { .. } | Moment::Committed { .. } | Moment::Opened { .. } | Moment::Signed { .. } => Ok(()),
+        Moment::Released { .. }
+        | Moment::Committed { .. }
+        | Moment::Opened { .. }
+        | Moment::Signed { .. } => Ok(()),
     }
 }

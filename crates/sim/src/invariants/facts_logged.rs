@@ -22,12 +22,24 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
             let fact = usize::try_from(index).ok().and_then(|it| facts.get(it));
             match (entry, fact) {
                 (Some(entry), Some(fact)) if entry == **fact => {}
-                (_, Some(_)) => return Err(format!("n{at}: entry {index} of the log is not the fact that was acknowledged as number {index}")),
-                (_, None) => return Err(format!("n{at}: the log holds {size} entries, but {} facts happened", facts.len())),
+                (_, Some(_)) => {
+                    return Err(format!(
+                        "n{at}: entry {index} of the log is not the fact that was acknowledged as number {index}"
+                    ));
+                }
+                (_, None) => {
+                    return Err(format!(
+                        "n{at}: the log holds {size} entries, but {} facts happened",
+                        facts.len()
+                    ));
+                }
             }
         }
         if size != u64::try_from(facts.len()).unwrap_or(u64::MAX) {
-            return Err(format!("n{at}: {} facts were acknowledged, {size} are in the log", facts.len()));
+            return Err(format!(
+                "n{at}: {} facts were acknowledged, {size} are in the log",
+                facts.len()
+            ));
         }
     }
     Ok(())

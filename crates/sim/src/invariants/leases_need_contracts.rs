@@ -10,12 +10,17 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
     for lease in commit.leases.iter().filter(|it| !was.leases.contains_key(&it.id)) {
         let id = &lease.request.contract;
         let contract = store.contract(id).map_err(|why| why.to_string())?;
-        let Some(contract) = contract else { return Err(format!("n{node}: lease {} without contract {id}", lease.id)) };
+        let Some(contract) = contract else {
+            return Err(format!("n{node}: lease {} without contract {id}", lease.id));
+        };
         if !contract.is_active() {
             return Err(format!("n{node}: lease {} under the ended contract {id}", lease.id));
         }
         if contract.role != lease.role || contract.peer != lease.peer {
-            return Err(format!("n{node}: lease {} is another party's than contract {id}", lease.id));
+            return Err(format!(
+                "n{node}: lease {} is another party's than contract {id}",
+                lease.id
+            ));
         }
         if store.negotiations.get(&contract.negotiation).is_none_or(|it| it.state != "FINALIZED") {
             return Err(format!("n{node}: contract {id} without a finalized negotiation"));

@@ -12,17 +12,24 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
                 return Err(format!("n{node}: head {size} is signed before it is durable"));
             }
             match world.reference.signed.get(&(*node, *size)) {
-                Some(had) if had != root => Err(format!("n{node}: two roots are signed for {size} entries")),
+                Some(had) if had != root => {
+                    Err(format!("n{node}: two roots are signed for {size} entries"))
+                }
                 _ => Ok(()),
             }
         }
         Moment::Started { node } => {
             let own = world.nodes[*node].store.head.map_or(0, |it| it.size);
             match world.reference.witnessed.get(node) {
-                Some(seen) if *seen > own && world.nodes[*node].up => Err(format!("n{node}: started with {own} entries, a custodian saw {seen}")),
+                Some(seen) if *seen > own && world.nodes[*node].up => {
+                    Err(format!("n{node}: started with {own} entries, a custodian saw {seen}"))
+                }
                 _ => Ok(()),
             }
         }
-        Moment::Committed { .. } | Moment::Released { .. } | Moment::Opened { .. } | Moment::End => Ok(()),
+        Moment::Committed { .. }
+        | Moment::Released { .. }
+        | Moment::Opened { .. }
+        | Moment::End => Ok(()),
     }
 }

@@ -65,7 +65,10 @@ pub struct Was {
 
 impl Was {
     pub fn of(store: &Store, commit: &Commit) -> Self {
-        fn states<'a>(table: &Table, ids: impl Iterator<Item = &'a Id>) -> BTreeMap<Id, &'static str> {
+        fn states<'a>(
+            table: &Table,
+            ids: impl Iterator<Item = &'a Id>,
+        ) -> BTreeMap<Id, &'static str> {
             ids.filter_map(|id| Some((id.clone(), table.get(id)?.state))).collect()
         }
         Self {

@@ -23,8 +23,16 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
             if row.open && !waits && !world.is_traitor(at) {
                 return Err(format!("n{at}: transfer {id} is still {}", row.state));
             }
-            if row.open && row.of.as_ref().is_some_and(|of| store.contracts.get(of).is_some_and(|it| !it.open)) {
-                return Err(format!("n{at}: transfer {id} is {} although its contract ended", row.state));
+            if row.open
+                && row
+                    .of
+                    .as_ref()
+                    .is_some_and(|of| store.contracts.get(of).is_some_and(|it| !it.open))
+            {
+                return Err(format!(
+                    "n{at}: transfer {id} is {} although its contract ended",
+                    row.state
+                ));
             }
             pair(world, at, id, row, |it| &it.transfers)?;
         }
@@ -35,18 +43,36 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn pair(world: &World, at: usize, id: &Id, row: &Row, table: fn(&crate::store::Store) -> &Table) -> Result<(), String> {
-    let Some(peer) = row.peer.as_ref().and_then(|it: &Did| world.node_of(it)) else { return Ok(()) };
-    if world.is_traitor(at) || world.is_traitor(peer) || world.nodes[at].restored || world.nodes[peer].restored {
+fn pair(
+    world: &World,
+    at: usize,
+    id: &Id,
+    row: &Row,
+    table: fn(&crate::store::Store) -> &Table,
+) -> Result<(), String> {
+    let Some(peer) = row.peer.as_ref().and_then(|it: &Did| world.node_of(it)) else {
+        return Ok(());
+    };
+    if world.is_traitor(at)
+        || world.is_traitor(peer)
+        || world.nodes[at].restored
+        || world.nodes[peer].restored
+    {
         return Ok(());
     }
     let me = &world.nodes[at].did;
-    let mirrors = |(theirs, it): &(&Id, &Row)| it.peer.as_ref() == Some(me) && (it.pid.as_ref() == Some(id) || row.pid.as_ref() == Some(*theirs));
+    let mirrors = |(theirs, it): &(&Id, &Row)| {
+        it.peer.as_ref() == Some(me)
+            && (it.pid.as_ref() == Some(id) || row.pid.as_ref() == Some(*theirs))
+    };
     match table(&world.nodes[peer].store).iter().find(mirrors) {
-        Some((theirs, other)) if other.state != row.state => {
-            Err(format!("{id} is {} at n{at}, its twin {theirs} is {} at n{peer}", row.state, other.state))
+        Some((theirs, other)) if other.state != row.state => Err(format!(
+            "{id} is {} at n{at}, its twin {theirs} is {} at n{peer}",
+            row.state, other.state
+        )),
+        None if row.state != "TERMINATED" => {
+            Err(format!("{id} is {} at n{at}, and n{peer} does not know it", row.state))
         }
-        None if row.state != "TERMINATED" => Err(format!("{id} is {} at n{at}, and n{peer} does not know it", row.state)),
         Some(_) | None => Ok(()),
     }
 }

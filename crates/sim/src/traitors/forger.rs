@@ -44,7 +44,12 @@ pub fn act(world: &mut World, node: usize) {
                     "@type": "CopiesDeleted", "@id": format!("urn:forged:{turn}"), "contract": contract.as_str(),
                     "at": "2026-06-01T00:00:00.000Z", "files": [], "receipt": receipt,
                 });
-                world.inject(node, victim, "/tidm/1/contracts/deleted".to_owned(), &doc.to_string());
+                world.inject(
+                    node,
+                    victim,
+                    "/tidm/1/contracts/deleted".to_owned(),
+                    &doc.to_string(),
+                );
             }
         }
     }
@@ -55,9 +60,14 @@ fn changed(body: &str, turn: u64) -> String {
     let Ok(mut doc) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
     doc["@id"] = json!(format!("urn:forged:{turn}"));
     for policy in ["offer", "agreement"] {
-        if let Some(rules) = doc.get_mut(policy).and_then(|it| it.get_mut("permission")).and_then(Value::as_array_mut) {
+        if let Some(rules) = doc
+            .get_mut(policy)
+            .and_then(|it| it.get_mut("permission"))
+            .and_then(Value::as_array_mut)
+        {
             for rule in rules {
-                rule["constraint"] = json!([{"leftOperand": "count", "operator": "lteq", "rightOperand": "1000"}]);
+                rule["constraint"] =
+                    json!([{"leftOperand": "count", "operator": "lteq", "rightOperand": "1000"}]);
             }
         }
     }

@@ -60,6 +60,7 @@ pub fn act(world: &mut World, node: usize, kind: Kind) {
 
 /// A message that fits, picked by chance.
 fn recall(world: &mut World, fits: impl Fn(&Overheard) -> bool) -> Option<Overheard> {
-    let heard: Vec<Overheard> = world.traitor.as_ref()?.heard.iter().filter(|it| fits(it)).cloned().collect();
+    let heard: Vec<Overheard> =
+        world.traitor.as_ref()?.heard.iter().filter(|it| fits(it)).cloned().collect();
     world.dice.pick(&heard).cloned()
 }

@@ -9,14 +9,20 @@ const REPEATS: usize = 3;
 pub fn act(world: &mut World, node: usize) {
     for _ in 0..REPEATS {
         let Some(it) = recall(world, |it| it.from == node) else { return };
-        let body = if world.dice.chance(50) { it.body.to_string() } else { fresh_id(&it.body, world.dice.roll()) };
+        let body = if world.dice.chance(50) {
+            it.body.to_string()
+        } else {
+            fresh_id(&it.body, world.dice.roll())
+        };
         world.inject(node, it.to, it.path, &body);
     }
 }
 
 /// The same document with another `@id` at its top.
 fn fresh_id(body: &str, number: u64) -> String {
-    let Ok(serde_json::Value::Object(mut doc)) = serde_json::from_str(body) else { return body.to_owned() };
+    let Ok(serde_json::Value::Object(mut doc)) = serde_json::from_str(body) else {
+        return body.to_owned();
+    };
     if doc.contains_key("@id") {
         doc.insert("@id".to_owned(), serde_json::Value::String(format!("urn:replayed:{number}")));
     }

@@ -36,7 +36,10 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
         ));
     }
     if contract.role == Role::Consumer && why != End::Agreed {
-        return Err(Fault::refused("contract.end", "a consumer ends a contract as agreed, nothing else"));
+        return Err(Fault::refused(
+            "contract.end",
+            "a consumer ends a contract as agreed, nothing else",
+        ));
     }
     let by = contract.role;
     let id = contract.id.clone();

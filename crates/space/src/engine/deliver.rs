@@ -60,11 +60,17 @@ fn waits_for(work: &Work<'_>, send: &Send) -> Waits {
     let (pending, without_end) = match &send.about {
         About::Negotiation(_) => {
             let it = work.view.negotiation.as_ref();
-            (it.and_then(|it| it.pending.as_ref()?.id.as_ref()), it.is_some_and(negotiation::state::Negotiation::must_be_answered))
+            (
+                it.and_then(|it| it.pending.as_ref()?.id.as_ref()),
+                it.is_some_and(negotiation::state::Negotiation::must_be_answered),
+            )
         }
         About::Transfer(_) => {
             let it = work.view.transfer.as_ref();
-            (it.and_then(|it| it.pending.as_ref()?.id.as_ref()), it.is_some_and(transfer::state::Transfer::must_be_answered))
+            (
+                it.and_then(|it| it.pending.as_ref()?.id.as_ref()),
+                it.is_some_and(transfer::state::Transfer::must_be_answered),
+            )
         }
         About::Notice { .. } => return Waits::Yes,
     };
@@ -205,10 +211,17 @@ pub(super) fn end_transfer(
     reason: String,
 ) -> Result<Reply, Fault> {
     let after = if it.peer_pid.is_some() {
-        let ending = transfer::message::Body::Terminate { code: Some(code.to_owned()), reason: vec![reason] };
+        let ending = transfer::message::Body::Terminate {
+            code: Some(code.to_owned()),
+            reason: vec![reason],
+        };
         super::transfer::say_now(work, it, ending)?
     } else {
-        let (after, step) = transfer::machine::next(&it, transfer::machine::Input::GiveUp { code, reason }, work.now)?;
+        let (after, step) = transfer::machine::next(
+            &it,
+            transfer::machine::Input::GiveUp { code, reason },
+            work.now,
+        )?;
         super::transfer::settle(work, after, step)?
     };
     work.commit.transfers.push(after);

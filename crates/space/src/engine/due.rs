@@ -20,7 +20,9 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
     match &timer.what {
         Due::NegotiationIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else {
+                return Ok(Reply::Nothing);
+            };
             let deadline = it.moved.after(super::negotiation::patience(&it));
             if deadline > work.now || it.must_be_answered() {
                 // It moved after this timer was taken from the store, or its end is under way.
@@ -46,8 +48,13 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         }
         Due::TransferIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let waits = |it: &Transfer| matches!(it.state.name(), Moved::Initial | Moved::Requested) && !it.must_be_answered();
-            let Some(it) = work.view.transfer.clone().filter(waits) else { return Ok(Reply::Nothing) };
+            let waits = |it: &Transfer| {
+                matches!(it.state.name(), Moved::Initial | Moved::Requested)
+                    && !it.must_be_answered()
+            };
+            let Some(it) = work.view.transfer.clone().filter(waits) else {
+                return Ok(Reply::Nothing);
+            };
             let deadline = it.moved.after(TRANSFER_IDLE);
             if deadline > work.now {
                 work.timer(deadline, timer.what);

@@ -41,7 +41,9 @@ pub fn needs(input: &Input) -> Needs {
                 open_under: Some(contract.clone()),
                 ..Needs::default()
             },
-            Heard::Deleted { contract, .. } => Needs { contract: Some(contract.clone()), ..Needs::default() },
+            Heard::Deleted { contract, .. } => {
+                Needs { contract: Some(contract.clone()), ..Needs::default() }
+            }
         }
         .with_message(&heard.from, heard.id.as_ref()),
         Input::Delivered { send, .. } => send.about.needs(),

@@ -39,7 +39,12 @@ pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
         Some(mine) => {
             let contract = match &it.body {
                 Body::Agree { agreement } => Some(agreement.id.clone()),
-                Body::Request { .. } | Body::Offer { .. } | Body::Accept | Body::Verify { .. } | Body::Finalize | Body::Terminate { .. } => None,
+                Body::Request { .. }
+                | Body::Offer { .. }
+                | Body::Accept
+                | Body::Verify { .. }
+                | Body::Finalize
+                | Body::Terminate { .. } => None,
             };
             Needs { negotiation: Some(mine.clone()), product, contract, ..Needs::default() }
         }
@@ -76,7 +81,9 @@ pub(super) fn heard(
         (None, Some(_)) => return Err(Fault::NotFound { what: "negotiation" }),
         (None, None) => (open(work, from, theirs.as_ref(), callback, role, &body)?, true),
     };
-    if matches!(body, Body::Agree { .. }) && work.view.contract.as_ref().is_some_and(|it| it.negotiation != negotiation.id) {
+    if matches!(body, Body::Agree { .. })
+        && work.view.contract.as_ref().is_some_and(|it| it.negotiation != negotiation.id)
+    {
         // A contract is known by its id alone: nobody may put another in its place.
         return Err(Fault::misbehaved("agreement.id", "this agreement's id is another contract's"));
     }
@@ -392,7 +399,11 @@ pub(super) fn patience(it: &Negotiation) -> std::time::Duration {
     match (it.role, it.state.name()) {
         _ if it.awaits_approval => APPROVAL_IDLE,
         // The peer may have to ask a person.
-        (Role::Consumer, Name::Requested) | (Role::Provider, Name::Offered) if it.pending.is_none() => APPROVAL_IDLE,
+        (Role::Consumer, Name::Requested) | (Role::Provider, Name::Offered)
+            if it.pending.is_none() =>
+        {
+            APPROVAL_IDLE
+        }
         (_, _) => NEGOTIATION_IDLE,
     }
 }

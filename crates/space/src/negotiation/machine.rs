@@ -85,7 +85,10 @@ fn say(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fa
         // Ending overrides what we were about to say, save what may have concluded it at the peer already;
         // anything else waits its turn.
         if message.body.kind() != Kind::Terminate || rank(pending.body.kind()) > 0 {
-            return Err(Fault::refused("negotiation.in-flight", "the last message is not acknowledged yet"));
+            return Err(Fault::refused(
+                "negotiation.in-flight",
+                "the last message is not acknowledged yet",
+            ));
         }
         step.withdraw = true;
     }

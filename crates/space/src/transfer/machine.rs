@@ -74,7 +74,10 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
     if let Some(pending) = &it.pending {
         // What may have ended it at the peer already cannot be taken back.
         if message.body.kind() != Kind::Terminate || rank(pending.body.kind()) > 0 {
-            return Err(Fault::refused("transfer.in-flight", "the last message is not acknowledged yet"));
+            return Err(Fault::refused(
+                "transfer.in-flight",
+                "the last message is not acknowledged yet",
+            ));
         }
         step.withdraw = true;
     }
@@ -82,7 +85,12 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
     if !table(it.state.name(), it.role, kind).is_ok_and(|to| to != it.state.name()) {
         return Err(Fault::refused(
             "transfer.not-now",
-            format!("{} cannot be said in state {} by the {}", kind.word(), it.state.name().token(), it.role.word()),
+            format!(
+                "{} cannot be said in state {} by the {}",
+                kind.word(),
+                it.state.name().token(),
+                it.role.word()
+            ),
         ));
     }
     it.pending = Some(message.clone());

@@ -19,14 +19,20 @@ fn approval_rules_are_the_offers() {
         request(&provider, &mut consumer, terms(Some(if listed { 2 } else { 9 })));
         settle(&mut provider, &mut consumer, at(2));
         assert_eq!((provider.state(), consumer.state()), states, "{approval:?} {listed}");
-        let asked = [("provider", &provider), ("consumer", &consumer)].into_iter().find(|(_, it)| it.only_negotiation().awaits_approval);
+        let asked = [("provider", &provider), ("consumer", &consumer)]
+            .into_iter()
+            .find(|(_, it)| it.only_negotiation().awaits_approval);
         assert_eq!(asked.map(|(who, _)| who), person, "{approval:?} {listed}");
         let Some(who) = person else { continue };
         let side = if who == "provider" { &mut provider } else { &mut consumer };
         let negotiation = side.only_negotiation().id.clone();
         side.wish(Wish::Say { negotiation, body: SayWish::Approve }, at(3)).unwrap();
         settle(&mut provider, &mut consumer, at(4));
-        assert_eq!((provider.state(), consumer.state()), ("FINALIZED", "FINALIZED"), "{approval:?} {listed} approved");
+        assert_eq!(
+            (provider.state(), consumer.state()),
+            ("FINALIZED", "FINALIZED"),
+            "{approval:?} {listed} approved"
+        );
         assert_eq!(provider.contract().digest, consumer.contract().digest);
         assert!(provider.contract().policy.same_terms(&consumer.contract().policy));
     }
@@ -51,10 +57,17 @@ fn a_repeated_message_changes_nothing() {
     let send = consumer.waiting();
     for _ in 0..2 {
         super::side::deliver(&consumer, &mut provider, &send, at(2)).unwrap();
-        assert_eq!((provider.negotiations.len(), provider.facts.len()), (1, 2), "published, requested");
+        assert_eq!(
+            (provider.negotiations.len(), provider.facts.len()),
+            (1, 2),
+            "published, requested"
+        );
     }
     let mut forged = send;
-    forged.body = forged.body.replace("callbackAddress", "callbackAddress ").replace("callbackAddress \"", "callbackAddress\"");
+    forged.body = forged
+        .body
+        .replace("callbackAddress", "callbackAddress ")
+        .replace("callbackAddress \"", "callbackAddress\"");
     forged.body.push(' ');
     let refused = super::side::deliver(&consumer, &mut provider, &forged, at(2)).unwrap_err();
     assert_eq!(refused.code(), "message.id");

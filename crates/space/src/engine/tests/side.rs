@@ -89,7 +89,12 @@ impl Side {
     /// One unit of work: load, decide, save.
     pub(super) fn run(&mut self, input: Input, now: Time) -> Answer {
         let view = self.load(&needs(&input));
-        let node = Node { me: &self.me, address: &self.address, signer: &Key(&self.key), demands_signatures: self.demands };
+        let node = Node {
+            me: &self.me,
+            address: &self.address,
+            signer: &Key(&self.key),
+            demands_signatures: self.demands,
+        };
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);
         self.save(commit);
         reply
@@ -107,20 +112,39 @@ impl Side {
     fn load(&self, needs: &Needs) -> View {
         let mut view = View {
             seen: needs.message.as_ref().and_then(|key| self.seen.get(key).cloned()),
-            negotiation: needs.negotiation.as_ref().and_then(|it| self.negotiations.get(it).cloned()),
+            negotiation: needs
+                .negotiation
+                .as_ref()
+                .and_then(|it| self.negotiations.get(it).cloned()),
             transfer: needs.transfer.as_ref().and_then(|it| self.transfers.get(it).cloned()),
             product: needs.product.as_ref().and_then(|it| self.products.get(it).cloned()),
             lease: needs.lease.as_ref().and_then(|it| self.leases.get(it).cloned()),
             ..View::default()
         };
         if let Some((peer, pid)) = &needs.negotiation_of {
-            view.negotiation = self.negotiations.values().find(|it| it.peer == *peer && it.peer_pid.as_ref() == Some(pid)).cloned();
+            view.negotiation = self
+                .negotiations
+                .values()
+                .find(|it| it.peer == *peer && it.peer_pid.as_ref() == Some(pid))
+                .cloned();
         }
         if let Some((contract, nonce)) = &needs.lease_of {
-            view.lease = self.leases.values().find(|it| it.request.contract == *contract && it.request.nonce == *nonce).cloned();
+            view.lease = self
+                .leases
+                .values()
+                .find(|it| it.request.contract == *contract && it.request.nonce == *nonce)
+                .cloned();
         }
-        let of_lease = view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone());
-        let of_transfer = view.transfer.as_ref().filter(|_| needs.transfer_contract).map(|it| it.contract.clone());
+        let of_lease = view
+            .lease
+            .as_ref()
+            .filter(|_| needs.lease_contract)
+            .map(|it| it.request.contract.clone());
+        let of_transfer = view
+            .transfer
+            .as_ref()
+            .filter(|_| needs.transfer_contract)
+            .map(|it| it.contract.clone());
         let contract = needs.contract.clone().or(of_transfer).or_else(|| of_lease.clone());
         view.contract = contract.and_then(|it| self.contracts.get(&it).cloned());
         if let Some(of) = needs.spent.as_ref().or(of_lease.as_ref()) {
@@ -128,9 +152,15 @@ impl Side {
             view.spent = Spent { uses, ..Spent::default() };
         }
         if let Some(of) = needs.open_under.as_ref().or(of_lease.as_ref()) {
-            let granted = |it: &&Lease| it.request.contract == *of && it.state.name() == LeaseName::Granted;
+            let granted =
+                |it: &&Lease| it.request.contract == *of && it.state.name() == LeaseName::Granted;
             view.open_leases = self.leases.values().filter(granted).cloned().collect();
-            view.open_transfers = self.transfers.values().filter(|it| it.contract == *of && it.is_open()).cloned().collect();
+            view.open_transfers = self
+                .transfers
+                .values()
+                .filter(|it| it.contract == *of && it.is_open())
+                .cloned()
+                .collect();
         }
         view
     }
@@ -153,7 +183,12 @@ impl Side {
 
     /// The one message that waits.
     pub(super) fn waiting(&self) -> Send {
-        assert_eq!(self.outbox.len(), 1, "{:?}", self.outbox.values().map(|it| &it.url).collect::<Vec<_>>());
+        assert_eq!(
+            self.outbox.len(),
+            1,
+            "{:?}",
+            self.outbox.values().map(|it| &it.url).collect::<Vec<_>>()
+        );
         self.outbox.values().next().unwrap().clone()
     }
 
@@ -165,7 +200,8 @@ impl Side {
     /// Fires the timer of this key.
     pub(super) fn fire(&mut self, key: &str, now: Time) -> Answer {
         let found = self.timers.values().find(|it| it.key.starts_with(key));
-        let timer = found.unwrap_or_else(|| panic!("no timer {key} in {:?}", self.timers.keys())).clone();
+        let timer =
+            found.unwrap_or_else(|| panic!("no timer {key} in {:?}", self.timers.keys())).clone();
         self.run(Input::Due(timer), now)
     }
 
@@ -192,7 +228,13 @@ impl Side {
 
 pub(super) fn received(from: &Side, message: Option<Id>, body: &[u8], what: Heard) -> Input {
     let key = Some(from.key.verifying_key());
-    Input::Heard(Box::new(Received { from: from.me.clone(), key, id: message, digest: sha256(body), what }))
+    Input::Heard(Box::new(Received {
+        from: from.me.clone(),
+        key,
+        id: message,
+        digest: sha256(body),
+        what,
+    }))
 }
 
 /// Posts what `from` has waiting; `true`: something was.
@@ -203,7 +245,11 @@ pub(super) fn post(from: &mut Side, to: &mut Side, now: Time) -> bool {
         Ok(_) => Outcome::Accepted { pid: None },
         Err(fault) => {
             let not_found = matches!(fault, Fault::NotFound { .. });
-            Outcome::Refused { not_found, code: Some(fault.code().to_owned()), reason: vec![fault.to_string()] }
+            Outcome::Refused {
+                not_found,
+                code: Some(fault.code().to_owned()),
+                reason: vec![fault.to_string()],
+            }
         }
     };
     let recorded = from.run(Input::Delivered { send: Box::new(send), outcome }, now);
@@ -255,11 +301,13 @@ pub(super) fn terms(uses: Option<u64>) -> Policy {
 /// (provider with a product of one offer, consumer)
 pub(super) fn pair(approval: Approval, uses: Option<u64>) -> (Side, Side) {
     let (mut provider, consumer) = (Side::new("provider", 1), Side::new("consumer", 2));
-    let mut draft = Draft::new(id("urn:product:1"), id("urn:line:1"), "Currents", Kind::Table, at(0));
+    let mut draft =
+        Draft::new(id("urn:product:1"), id("urn:line:1"), "Currents", Kind::Table, at(0));
     draft.content = Some(sha256(b"content"));
     draft.origin = Some(sha256(b"origin"));
     draft.bytes = Some(1);
-    draft.offers = vec![Offer::new(terms(uses), approval, vec![Use::Query, Use::SealedTable]).unwrap()];
+    draft.offers =
+        vec![Offer::new(terms(uses), approval, vec![Use::Query, Use::SealedTable]).unwrap()];
     provider.wish(Wish::Publish(Box::new(Product::new(draft).unwrap())), at(0)).unwrap();
     (provider, consumer)
 }
@@ -282,13 +330,26 @@ pub(super) fn agreed(uses: Option<u64>) -> (Side, Side) {
 
 pub(super) fn ask(contract: &Id, nonce: u8) -> Request {
     let span = Duration::from_secs(30);
-    Request { contract: contract.clone(), kind: Use::Query, nonce: [nonce; 16], key: [7; 32], purpose: None, query: None, span }
+    Request {
+        contract: contract.clone(),
+        kind: Use::Query,
+        nonce: [nonce; 16],
+        key: [7; 32],
+        purpose: None,
+        query: None,
+        span,
+    }
 }
 
-pub(super) fn lease(provider: &mut Side, consumer: &Side, nonce: u8, now: Time) -> Result<Grant, Fault> {
+pub(super) fn lease(
+    provider: &mut Side,
+    consumer: &Side,
+    nonce: u8,
+    now: Time,
+) -> Result<Grant, Fault> {
     let request = ask(&provider.contract().id, nonce);
-    match provider.hear(consumer, &format!("urn:ask:{nonce}"), Heard::Ask(Box::new(request)), now)? {
-        Reply::Lease(grant) => Ok(grant),
-        other => panic!("{other:?}"),
-    }
+    let reply =
+        provider.hear(consumer, &format!("urn:ask:{nonce}"), Heard::Ask(Box::new(request)), now)?;
+    let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
+    Ok(grant)
 }

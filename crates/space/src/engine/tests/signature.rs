@@ -46,10 +46,20 @@ fn signatures_are_checked_by_both() {
         let case = format!("{of_provider} {made:?} {demands}");
         let state = if stands { "FINALIZED" } else { "TERMINATED" };
         assert_eq!((provider.state(), consumer.state()), (state, state), "{case}");
-        assert_eq!((provider.contracts.len(), consumer.contracts.len()), if stands { (1, 1) } else { (0, 0) }, "{case}");
+        assert_eq!(
+            (provider.contracts.len(), consumer.contracts.len()),
+            if stands { (1, 1) } else { (0, 0) },
+            "{case}"
+        );
         if stands {
             let signed = matches!(made, Made::Right);
-            let of = |it: &Side| if of_provider { it.contract().provider_signature } else { it.contract().consumer_signature };
+            let of = |it: &Side| {
+                if of_provider {
+                    it.contract().provider_signature
+                } else {
+                    it.contract().consumer_signature
+                }
+            };
             let receiver = if of_provider { &consumer } else { &provider };
             assert_eq!(of(receiver).is_some(), signed, "{case}: unsigned is marked");
         }
@@ -65,7 +75,12 @@ fn change(side: &mut Side, made: Made) {
         Made::Missing => drop(members.remove(SIGNATURE).unwrap()),
         Made::Garbage => drop(members.insert(SIGNATURE.to_owned(), json!("e30.e30.AAAA"))),
         Made::ByAnother => {
-            let jws = tidm_crypto::jws::sign("key-1", "tidm-agreement+jws", b"other terms", &Side::new("stranger", 9).key);
+            let jws = tidm_crypto::jws::sign(
+                "key-1",
+                "tidm-agreement+jws",
+                b"other terms",
+                &Side::new("stranger", 9).key,
+            );
             members.insert(SIGNATURE.to_owned(), json!(jws));
         }
     }
@@ -82,7 +97,8 @@ fn an_agreement_cannot_take_another_contracts_id() {
     let send = provider.waiting();
     let mut doc: Value = serde_json::from_str(&send.body).unwrap();
     doc["agreement"]["@id"] = json!(had.id.as_str());
-    let refused = deliver(&provider, &mut consumer, &Send { body: doc.to_string(), ..send }, at(4)).unwrap_err();
+    let refused = deliver(&provider, &mut consumer, &Send { body: doc.to_string(), ..send }, at(4))
+        .unwrap_err();
     assert_eq!(refused.code(), "agreement.id");
     assert_eq!(consumer.contract(), had);
 }
