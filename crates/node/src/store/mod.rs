@@ -7,6 +7,7 @@
 //! Threat model: whoever can write this database owns the node's state but not its keys (they lie in
 //! `keys/`) and not its evidence (the log is witnessed): a rolled-back database is found at start.
 
+pub mod accounts;
 pub mod checkpoint;
 pub mod dialect;
 pub mod load;
