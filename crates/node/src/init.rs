@@ -134,6 +134,11 @@ pub fn witness_name(config: &Config) -> String {
     format!("{host}/witness")
 }
 
+/// Signs cosignatures of others' checkpoints.
+pub fn witness_signer(config: &Config, keys: &dyn Keys) -> Result<note::NoteSigner, note::NoteError> {
+    note::NoteSigner::cosigner(&witness_name(config), keys.witness().to_secret_bytes().expose())
+}
+
 fn verifier(
     name: &str,
     kind: note::KeyKind,

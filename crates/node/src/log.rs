@@ -171,12 +171,13 @@ impl Peers {
 
 /// Keeps the log going until `stop`: holds the duty, moves facts, publishes checkpoints.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let end = stop.clone();
     let mut held: Option<Held> = None;
     let mut renew = tokio::time::interval(RENEW);
     loop {
         tokio::select! {
-            _ = stop.wait_for(|it| *it) => break,
-            _ = renew.tick() => keep_duty(&app, &mut held, &stop).await,
+            () = stopped(&mut stop) => break,
+            _ = renew.tick() => keep_duty(&app, &mut held, &end).await,
             () = app.log_bell.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
@@ -193,6 +194,12 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     {
         tracing::warn!(%error, "the last facts wait for the next start");
     }
+}
+
+/// Returns when the node stops.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // All senders gone means the same.
+    drop(stop.wait_for(|it| *it).await);
 }
 
 /// The duty, while we hold it.

@@ -30,6 +30,9 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::{api, init, server, tls};
+use tidm_space::id::Id;
+use tidm_space::wire::dsp::catalog::DataService;
+use tidm_space::wire::tidm::members;
 
 /// Open connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
@@ -54,7 +57,7 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
-    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.identity());
+    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
     let (ca, plain) = match &config.http.security {
         Security::Tls { ca, .. } => (ca.clone(), false),
         Security::Plain => (None, true),
@@ -70,6 +73,7 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         demands_signatures: config.space.signatures,
+        service: DataService { id: Id::parse(&format!("{}#dsp", config.node.did))?, endpoint: identity.dsp_base() },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
@@ -136,11 +140,11 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
     let key = if operator == app.identity.did {
         app.identity.verifying_key()
     } else {
-        app.directory.key(&operator, parsed.header().kid.as_deref()).await?
+        app.directory.key(&operator, parsed.header.kid.as_deref()).await?
     };
-    let list = tidm_space::wire::tidm::members::read(jws, &operator, &key)?;
-    let floor = app.directory.members().map_or(0, |it| it.version);
-    list.check(&operator, app.clock.now(), floor)?;
+    let list = members::open(jws, |_| Some(key.clone()))?;
+    let seen = app.directory.members().map(|it| it.version);
+    list.check(&list.space, &operator, app.clock.now(), seen)?;
     app.directory.set_members(list);
     Ok(())
 }
@@ -198,7 +202,7 @@ async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
         let Ok(place) = places.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|it| *it) => break,
+            () = log::stopped(&mut stop) => break,
         };
         let (tcp, from) = match accepted {
             Ok(it) => it,

@@ -301,7 +301,10 @@ impl Running {
         let (kind, length) =
             frame::parse_header(header, result_bytes).map_err(|error| match error {
                 FrameError::TooLong { kind: Kind::Result, .. } => Failure::Output(error),
-                _ => Failure::Protocol,
+                FrameError::TooLong { .. }
+                | FrameError::Kind(_)
+                | FrameError::Short
+                | FrameError::Json => Failure::Protocol,
             })?;
         // Grows with what arrives: an announced length is not yet an allocation.
         let mut payload = Vec::new();

@@ -41,6 +41,7 @@ pub(crate) fn batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(failed)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "types without a plain form do not leave")]
 fn plain(data_type: &DataType) -> Option<DataType> {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(DataType::Utf8),

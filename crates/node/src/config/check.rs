@@ -356,8 +356,8 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
             return Err(cx.bad(
                 "evidence.watched",
                 vkey,
-                Text::new("不是验证公钥", "not a verifier key"),
-                Text::new("格式为 名称+标识+公钥", "NAME+ID+KEY, as `tidm evidence key` prints it"),
+                text("不是验证公钥", "not a verifier key"),
+                text("格式为 名称+标识+公钥", "NAME+ID+KEY, as `tidm evidence key` prints it"),
             ));
         }
     }

@@ -3,11 +3,13 @@
 //! Never decides: a job does its IO and reports by a [`tidm_space::engine::input::Wish`]. Jobs run at least
 //! once, so each must be harmless when repeated.
 
-pub mod release;
-pub mod query;
-pub mod provide;
-pub mod fetch;
 pub mod erase;
+pub mod fetch;
+pub mod infrastructure;
+pub mod provide;
+pub mod query;
+pub mod release;
+pub mod spool;
 
 use std::sync::Arc;
 

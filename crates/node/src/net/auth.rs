@@ -9,11 +9,12 @@ use std::sync::Arc;
 use tidm_crypto::jws;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
+use tidm_space::id::Ids as _;
 use tidm_space::identity::did::Did;
-use tidm_space::identity::token::{self, Claims};
+use tidm_space::identity::token;
 
 use super::directory::Directory;
-use crate::clock::Clock;
+use crate::clock::{Clock, FreshIds};
 use crate::identity::Identity;
 use crate::store::writer::Token;
 
@@ -27,9 +28,9 @@ pub struct Caller {
 
 /// A token for one request to `audience`.
 pub fn mint(identity: &Identity, audience: &Did, clock: &Clock) -> String {
-    let jti = uuid::Uuid::now_v7().to_string();
+    let jti = FreshIds.fresh();
     let payload = token::mint(&identity.did, audience, &jti, clock.now());
-    identity.sign_jwt(payload.as_bytes())
+    identity.sign_jwt(payload.to_string().as_bytes())
 }
 
 /// Checks an `Authorization` value. Every failure reads the same to the caller; the log says which it was.
@@ -38,10 +39,10 @@ pub async fn check(authorization: Option<&str>, me: &Did, directory: &Arc<Direct
         .and_then(|it| it.strip_prefix("Bearer ").or_else(|| it.strip_prefix("bearer ")))
         .ok_or_else(|| refused("no bearer token"))?;
     let parsed = jws::Unverified::parse(bearer.trim()).map_err(|_| refused("not a compact JWS"))?;
-    let claims = Claims::parse(parsed.unproven_payload()).map_err(|_| refused("not a self-issued token"))?;
+    let claims = token::parse(parsed.unproven_payload()).map_err(|_| refused("not a self-issued token"))?;
     let checked = token::check(&claims, me, clock.now())?;
     directory.member(&checked.from)?;
-    let key = directory.key(&checked.from, parsed.header().kid.as_deref()).await?;
+    let key = directory.key(&checked.from, parsed.header.kid.as_deref()).await?;
     parsed.verify(&key).map_err(|_| refused("its signature does not verify"))?;
     Ok(Caller { did: checked.from.clone(), key, token: Token { issuer: checked.from, jti: checked.jti, until: checked.until } })
 }

@@ -66,9 +66,10 @@ impl Directory {
 
     /// A stranger gets nothing: without a list nobody is a member.
     pub fn member(&self, did: &Did) -> Result<(), Fault> {
-        let list = self.members();
-        let known = list.as_ref().and_then(|it| it.member(did)).is_some_and(|it| !it.cut);
-        if known { Ok(()) } else { Err(Fault::denied("member.unknown", "membership", format!("{did} is not a member of this space"))) }
+        match self.members() {
+            Some(list) => list.active(did).map(drop),
+            None => Err(Fault::denied("member.unknown", "membership", "this node knows no member list yet")),
+        }
     }
 
     /// The key with this id, or the only one.

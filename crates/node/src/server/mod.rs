@@ -3,6 +3,10 @@
 //! Never a rule of the data space: handlers authenticate, parse, run one unit of work and write the answer.
 
 pub mod answer;
+pub mod catalog;
+pub mod data;
 pub mod dsp;
+pub mod log;
+pub mod objects;
 pub mod profile;
 pub mod public;

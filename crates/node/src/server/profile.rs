@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -49,6 +49,10 @@ async fn ask(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
 async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String, WorkError> {
     let who = caller(app, headers).await?;
     let (id, heard) = lease::read_request(body)?;
+    // House D15: no lease while the evidence log may not go on.
+    if let Err(reason) = app.log.readiness() {
+        return Err(Fault::Unavailable { reason, retry_after: std::time::Duration::from_secs(2) }.into());
+    }
     let Heard::Ask(request) = &heard else {
         return Err(Fault::ApiMisuse("a lease request that is none").into());
     };
@@ -72,7 +76,7 @@ async fn query(State(app): Shared, Path(lease_id): Path<String>, headers: Header
     };
     match done.await {
         Ok(batches) => {
-            (StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], batches).into_response()
+            (StatusCode::OK, [(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], batches).into_response()
         }
         Err(error) => refusal(error, lease::write_refusal),
     }

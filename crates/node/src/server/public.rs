@@ -28,7 +28,7 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 async fn did_document(State(app): Shared) -> Response {
-    json(StatusCode::OK, crate::init::did_document(&app.identity).to_string())
+    json(StatusCode::OK, app.identity.document().to_string())
 }
 
 async fn versions(State(app): Shared) -> Response {

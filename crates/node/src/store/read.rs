@@ -78,6 +78,12 @@ impl Store {
         load::spent(&mut conn, contract).await
     }
 
+    /// The latest time that any fact of ours bears: our clock never goes behind it (usage-control A7).
+    pub async fn latest_fact(&self) -> Result<tidm_space::time::Time, StoreError> {
+        let at: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(at), 0) FROM facts").fetch_one(self.pool()).await?;
+        Ok(tidm_space::time::Time::from_ms(at))
+    }
+
     /// (row, entry) of a contract's facts after a row.
     pub async fn facts_of_contract(&self, contract: &Id, after: i64, most: i64) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
         let rows = sqlx::query("SELECT seq, entry FROM facts WHERE contract = $1 AND seq > $2 ORDER BY seq LIMIT $3")

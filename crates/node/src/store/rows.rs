@@ -14,5 +14,5 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(super) fn product_kind(it: &Product) -> &'static str {
-    it.kind.word()
+    it.kind.name()
 }

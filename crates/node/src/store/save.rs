@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use tidm_space::engine::commit::{About, Commit, Send, Timer};
 use tidm_space::evidence;
 use tidm_space::time::Time;
+use tidm_space::wire::dsp::catalog::{DataService, dataset_to_json};
 use tidm_space::wire::record;
 
 use super::StoreError;
@@ -16,12 +17,12 @@ use super::rows::{hex, product_kind};
 pub const CLAIM_MS: i64 = 30_000;
 
 /// Saves every row of the commit.
-pub async fn save(conn: &mut AnyConnection, commit: &Commit, now: Time) -> Result<(), StoreError> {
+pub async fn save(conn: &mut AnyConnection, commit: &Commit, now: Time, service: &DataService) -> Result<(), StoreError> {
     save_negotiations(conn, commit).await?;
     save_transfers(conn, commit).await?;
     save_contracts(conn, commit).await?;
     save_leases(conn, commit).await?;
-    save_products(conn, commit).await?;
+    save_products(conn, commit, service).await?;
     save_facts(conn, commit).await?;
     save_queue(conn, commit, now).await
 }
@@ -130,7 +131,7 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
     Ok(())
 }
 
-async fn save_products(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+async fn save_products(conn: &mut AnyConnection, commit: &Commit, service: &DataService) -> Result<(), StoreError> {
     for it in &commit.products {
         sqlx::query(
             "INSERT INTO products (id, line, title, kind, listed, published, dataset, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
@@ -139,10 +140,11 @@ async fn save_products(conn: &mut AnyConnection, commit: &Commit) -> Result<(), 
         .bind(it.line.as_str().to_owned())
         .bind(it.title.clone())
         .bind(product_kind(it))
-        .bind(1_i64)
+        // Without an offer a product is kept but not listed (DSP's dataset needs at least one).
+        .bind(i64::from(!it.offers.is_empty()))
         .bind(it.published_at.ms())
         // The wire form is made once, at publishing: a catalogue page is then a concatenation of rows.
-        .bind(tidm_space::wire::dsp::catalog::dataset_to_json(it).to_string())
+        .bind(dataset_to_json(it, service).map(|it| it.to_string()).unwrap_or_default())
         .bind(record::product::encode(it))
         .execute(&mut *conn)
         .await?;

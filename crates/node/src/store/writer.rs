@@ -17,7 +17,9 @@ use tidm_space::engine::input::Input;
 use tidm_space::engine::node::{Node, Signer};
 use tidm_space::engine::{decide, needs};
 use tidm_space::fault::Fault;
+use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::time::Time;
 
 use super::{Store, StoreError, load, save};
@@ -34,13 +36,15 @@ pub struct Self_ {
     pub address: String,
     pub signer: Arc<dyn Signer + Send + Sync>,
     pub demands_signatures: bool,
+    /// How our catalogue names our DSP endpoint.
+    pub service: DataService,
 }
 
 /// A token that was presented with a message: usable once.
 #[derive(Clone, Debug)]
 pub struct Token {
     pub issuer: Did,
-    pub jti: String,
+    pub jti: Id,
     pub until: Time,
 }
 
@@ -245,7 +249,7 @@ async fn one(shared: &Shared, conn: &mut AnyConnection, task: &Task) -> Result<O
                 demands_signatures: myself.demands_signatures,
             };
             let Decision { commit, reply } = decide(&node, &view, (**input).clone(), now, &mut FreshIds);
-            save::save(conn, &commit, now).await?;
+            save::save(conn, &commit, now, &myself.service).await?;
             Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
         }
         Task::Remember(token) => {
@@ -274,7 +278,7 @@ fn after(commit: Commit, now: Time) -> After {
 async fn use_up(conn: &mut AnyConnection, token: &Token) -> Result<bool, StoreError> {
     let done = sqlx::query("INSERT INTO tokens (issuer, jti, until) VALUES ($1,$2,$3) ON CONFLICT (issuer, jti) DO NOTHING")
         .bind(token.issuer.as_str().to_owned())
-        .bind(token.jti.clone())
+        .bind(token.jti.as_str().to_owned())
         .bind(token.until.ms())
         .execute(&mut *conn)
         .await?;

@@ -49,9 +49,10 @@ fn spelled(token: &Token) -> String {
     if let Token::Word(word) = token
         && word.quote_style.is_none()
     {
-        return match word.keyword {
-            Keyword::NoKeyword => word.value.to_lowercase(),
-            _ => word.value.to_uppercase(),
+        return if word.keyword == Keyword::NoKeyword {
+            word.value.to_lowercase()
+        } else {
+            word.value.to_uppercase()
         };
     }
     token.to_string()

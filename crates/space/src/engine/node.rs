@@ -5,7 +5,7 @@
 use crate::identity::did::Did;
 
 /// Signs what we vouch for. Two implementations: the node's keys, the simulator's.
-pub trait Signer {
+pub trait Signer: Sync {
     /// A compact JWS of `typ` over `payload` by our identity key.
     fn sign(&self, typ: &str, payload: &[u8]) -> String;
 }

@@ -79,20 +79,40 @@ fn text_opt(it: Option<&String>) -> Value {
 
 fn parts(what: &What) -> (&'static str, Vec<Value>) {
     match what {
-        What::Published { content, origin, rows, bytes } => {
-            ("published", vec![Value::from(*content), Value::from(*origin), Value::from(*rows), Value::from(*bytes)])
-        }
+        What::Published { content, origin, rows, bytes } => (
+            "published",
+            vec![
+                Value::from(*content),
+                Value::from(*origin),
+                Value::from(*rows),
+                Value::from(*bytes),
+            ],
+        ),
         What::Negotiation { from, to, by, terms, reason } => (
             "negotiation",
-            vec![text(from.token()), text(to.token()), text(by.word()), Value::from(*terms), text_opt(reason.as_ref())],
+            vec![
+                text(from.token()),
+                text(to.token()),
+                text(by.word()),
+                Value::from(*terms),
+                text_opt(reason.as_ref()),
+            ],
         ),
-        What::Concluded { signed, provider_signed, consumer_signed } => {
-            ("concluded", vec![Value::from(*signed), Value::Bool(*provider_signed), Value::Bool(*consumer_signed)])
+        What::Concluded { signed, provider_signed, consumer_signed } => (
+            "concluded",
+            vec![
+                Value::from(*signed),
+                Value::Bool(*provider_signed),
+                Value::Bool(*consumer_signed),
+            ],
+        ),
+        What::Transfer { from, to, by, reason } => (
+            "transfer",
+            vec![text(from.token()), text(to.token()), text(by.word()), text_opt(reason.as_ref())],
+        ),
+        What::Delivered { bytes, content } => {
+            ("delivered", vec![Value::from(*bytes), Value::from(*content)])
         }
-        What::Transfer { from, to, by, reason } => {
-            ("transfer", vec![text(from.token()), text(to.token()), text(by.word()), text_opt(reason.as_ref())])
-        }
-        What::Delivered { bytes, content } => ("delivered", vec![Value::from(*bytes), Value::from(*content)]),
         What::LeaseGranted { kind, purpose, query, key, uses, until } => (
             "lease-granted",
             vec![
@@ -104,12 +124,19 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
                 Value::Int(until.ms()),
             ],
         ),
-        What::LeaseRefused { kind, code, rule } => ("lease-refused", vec![text(kind.name()), text(code), text(rule)]),
-        What::LeaseHeld { kind, until } => ("lease-held", vec![text(kind.name()), Value::Int(until.ms())]),
-        What::LeaseClosed { how, rows, bytes, result } => {
-            ("lease-closed", vec![text(how.word()), Value::from(*rows), Value::from(*bytes), Value::from(*result)])
+        What::LeaseRefused { kind, code, rule } => {
+            ("lease-refused", vec![text(kind.name()), text(code), text(rule)])
         }
-        What::ContractEnded { why, by, reason } => ("contract-ended", vec![text(why.word()), text(by.word()), text(reason)]),
+        What::LeaseHeld { kind, until } => {
+            ("lease-held", vec![text(kind.name()), Value::Int(until.ms())])
+        }
+        What::LeaseClosed { how, rows, bytes, result } => (
+            "lease-closed",
+            vec![text(how.word()), Value::from(*rows), Value::from(*bytes), Value::from(*result)],
+        ),
+        What::ContractEnded { why, by, reason } => {
+            ("contract-ended", vec![text(why.word()), text(by.word()), text(reason)])
+        }
         What::KeyDestroyed => ("key-destroyed", vec![]),
         What::CopiesDeleted { files, receipt } => {
             let listed = files.iter().take(DELETED_FILES).map(|it| Value::from(*it)).collect();
@@ -153,7 +180,11 @@ pub fn decode(bytes: &[u8]) -> Result<Fact, BadFact> {
     top.end("end")?;
     let fact = Fact { id, at, by, links, what };
     // Texts above the bound, or an instant outside of the calendar, would be a second encoding.
-    if encode(&fact) == bytes { Ok(fact) } else { Err(BadFact::Cbor("not the canonical encoding".to_owned())) }
+    if encode(&fact) == bytes {
+        Ok(fact)
+    } else {
+        Err(BadFact::Cbor("not the canonical encoding".to_owned()))
+    }
 }
 
 fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
@@ -182,7 +213,9 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             by: it.word("by", Role::from_word)?,
             reason: it.optional(|it| it.owned("reason"))?,
         },
-        "delivered" => What::Delivered { bytes: it.number("bytes")?, content: it.digest("content")? },
+        "delivered" => {
+            What::Delivered { bytes: it.number("bytes")?, content: it.digest("content")? }
+        }
         "lease-granted" => What::LeaseGranted {
             kind: it.word("kind of use", Use::from_name)?,
             purpose: it.optional(|it| it.owned("purpose"))?,
@@ -196,7 +229,10 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             code: it.owned("code")?,
             rule: it.owned("rule")?,
         },
-        "lease-held" => What::LeaseHeld { kind: it.word("kind of use", Use::from_name)?, until: it.time("until")? },
+        "lease-held" => What::LeaseHeld {
+            kind: it.word("kind of use", Use::from_name)?,
+            until: it.time("until")?,
+        },
         "lease-closed" => What::LeaseClosed {
             how: it.word("how", Closed::from_word)?,
             rows: it.number("rows")?,
@@ -209,7 +245,9 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             reason: it.owned("reason")?,
         },
         "key-destroyed" => What::KeyDestroyed,
-        "copies-deleted" => What::CopiesDeleted { files: it.digests("files")?, receipt: it.digest("receipt")? },
+        "copies-deleted" => {
+            What::CopiesDeleted { files: it.digests("files")?, receipt: it.digest("receipt")? }
+        }
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
         other => return Err(BadFact::Kind(other.chars().take(REASON_CHARS).collect())),
@@ -225,7 +263,10 @@ impl<'a> Reader<'a> {
         self.0.next().ok_or(BadFact::Field(name))
     }
 
-    fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, BadFact>) -> Result<Option<T>, BadFact> {
+    fn optional<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, BadFact>,
+    ) -> Result<Option<T>, BadFact> {
         if matches!(self.0.as_slice().first(), Some(Value::Null)) {
             self.0.next();
             return Ok(None);
@@ -241,7 +282,11 @@ impl<'a> Reader<'a> {
         self.text(name).map(str::to_owned)
     }
 
-    fn word<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, BadFact> {
+    fn word<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, BadFact> {
         read(self.text(name)?).ok_or(BadFact::Field(name))
     }
 

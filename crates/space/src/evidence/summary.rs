@@ -16,15 +16,34 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
     };
     let zh = lang == Lang::Zh;
     match &it.what {
-        What::Published { bytes, rows: Some(rows), .. } if zh => format!("发布产品版本：{rows} 行，{bytes} 字节"),
-        What::Published { bytes, rows: Some(rows), .. } => format!("Published a product version: {rows} rows, {bytes} bytes"),
+        What::Published { bytes, rows: Some(rows), .. } if zh => {
+            format!("发布产品版本：{rows} 行，{bytes} 字节")
+        }
+        What::Published { bytes, rows: Some(rows), .. } => {
+            format!("Published a product version: {rows} rows, {bytes} bytes")
+        }
         What::Published { bytes, rows: None, .. } if zh => format!("发布产品版本：{bytes} 字节"),
-        What::Published { bytes, rows: None, .. } => format!("Published a product version: {bytes} bytes"),
+        What::Published { bytes, rows: None, .. } => {
+            format!("Published a product version: {bytes} bytes")
+        }
         What::Negotiation { from, to, by, reason, .. } => {
-            format!("{} {} → {} ({}){}", lang.pick("协商", "Negotiation"), from.token(), to.token(), role(*by, lang), why(reason))
+            format!(
+                "{} {} → {} ({}){}",
+                lang.pick("协商", "Negotiation"),
+                from.token(),
+                to.token(),
+                role(*by, lang),
+                why(reason)
+            )
         }
         What::Concluded { provider_signed, consumer_signed, .. } => {
-            let signed = |it: bool| if it { lang.pick("已签名", "signed") } else { lang.pick("未签名", "unsigned") };
+            let signed = |it: bool| {
+                if it {
+                    lang.pick("已签名", "signed")
+                } else {
+                    lang.pick("未签名", "unsigned")
+                }
+            };
             format!(
                 "{}{} {}{}{} {}",
                 lang.pick("合约成立：", "Contract concluded: "),
@@ -36,19 +55,34 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             )
         }
         What::Transfer { from, to, by, reason } => {
-            format!("{} {} → {} ({}){}", lang.pick("传输", "Transfer"), from.token(), to.token(), role(*by, lang), why(reason))
+            format!(
+                "{} {} → {} ({}){}",
+                lang.pick("传输", "Transfer"),
+                from.token(),
+                to.token(),
+                role(*by, lang),
+                why(reason)
+            )
         }
         What::Delivered { bytes, .. } if zh => format!("交付 {bytes} 字节"),
         What::Delivered { bytes, .. } => format!("Delivered {bytes} bytes"),
-        What::LeaseGranted { kind, uses, until, .. } if zh => format!("授予租约（{}），第 {uses} 次使用，至 {until}", kind.name()),
-        What::LeaseGranted { kind, uses, until, .. } => format!("Lease granted ({}), use {uses}, until {until}", kind.name()),
+        What::LeaseGranted { kind, uses, until, .. } if zh => {
+            format!("授予租约（{}），第 {uses} 次使用，至 {until}", kind.name())
+        }
+        What::LeaseGranted { kind, uses, until, .. } => {
+            format!("Lease granted ({}), use {uses}, until {until}", kind.name())
+        }
         What::LeaseRefused { kind, code, rule } => {
             format!("{} ({}): {rule} [{code}]", lang.pick("拒绝租约", "Lease refused"), kind.name())
         }
         What::LeaseHeld { kind, until } if zh => format!("持有租约（{}），至 {until}", kind.name()),
         What::LeaseHeld { kind, until } => format!("Lease held ({}), until {until}", kind.name()),
-        What::LeaseClosed { how, rows, bytes, .. } if zh => format!("租约{}：{rows} 行，{bytes} 字节", closed(*how, lang)),
-        What::LeaseClosed { how, rows, bytes, .. } => format!("Lease {}: {rows} rows, {bytes} bytes", closed(*how, lang)),
+        What::LeaseClosed { how, rows, bytes, .. } if zh => {
+            format!("租约{}：{rows} 行，{bytes} 字节", closed(*how, lang))
+        }
+        What::LeaseClosed { how, rows, bytes, .. } => {
+            format!("Lease {}: {rows} rows, {bytes} bytes", closed(*how, lang))
+        }
         What::ContractEnded { why, by, reason } => format!(
             "{} ({}, {}){}{reason}",
             lang.pick("合约终止", "Contract ended"),
@@ -57,9 +91,15 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             lang.pick("：", ": ")
         ),
         What::KeyDestroyed => lang.pick("数据密钥已销毁", "Data key destroyed").to_owned(),
-        What::CopiesDeleted { files, .. } if zh => format!("{} 个密文文件已删除，附签名回执", files.len()),
-        What::CopiesDeleted { files, .. } => format!("{} ciphertext files deleted, receipt signed", files.len()),
-        What::MessageRefused { code } => format!("{} [{code}]", lang.pick("拒绝对方消息", "Message of the peer refused")),
+        What::CopiesDeleted { files, .. } if zh => {
+            format!("{} 个密文文件已删除，附签名回执", files.len())
+        }
+        What::CopiesDeleted { files, .. } => {
+            format!("{} ciphertext files deleted, receipt signed", files.len())
+        }
+        What::MessageRefused { code } => {
+            format!("{} [{code}]", lang.pick("拒绝对方消息", "Message of the peer refused"))
+        }
         What::GaveUp { code } => format!("{} [{code}]", lang.pick("放弃投递", "Gave up")),
     }
 }

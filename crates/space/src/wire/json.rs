@@ -16,8 +16,13 @@ use crate::limits::{JSON_DEPTH, MESSAGE_BYTES, REASON_CHARS, REASONS};
 use crate::time::Time;
 
 /// Namespaces that a term of the protocol may be written in; `odrl` terms occur inside policies.
-const PREFIXES: [&str; 5] =
-    ["dspace:", "https://w3id.org/dspace/2025/1/", "https://w3id.org/dspace/2024/1/", "odrl:", "http://www.w3.org/ns/odrl/2/"];
+const PREFIXES: [&str; 5] = [
+    "dspace:",
+    "https://w3id.org/dspace/2025/1/",
+    "https://w3id.org/dspace/2024/1/",
+    "odrl:",
+    "http://www.w3.org/ns/odrl/2/",
+];
 
 /// A message that is not what it should be. The reason names the field.
 pub(crate) fn malformed(reason: impl Into<String>) -> Fault {
@@ -31,7 +36,10 @@ pub(crate) fn malformed(reason: impl Into<String>) -> Fault {
 /// two readers could then see two messages in one signed body.
 pub fn parse(bytes: &[u8]) -> Result<Value, Fault> {
     if bytes.len() > MESSAGE_BYTES {
-        return Err(malformed(format!("a message of {} bytes is longer than {MESSAGE_BYTES}", bytes.len())));
+        return Err(malformed(format!(
+            "a message of {} bytes is longer than {MESSAGE_BYTES}",
+            bytes.len()
+        )));
     }
     check_depth(bytes)?;
     tidm_crypto::jcs::parse(bytes).map_err(|why| malformed(why.to_string()))
@@ -116,7 +124,10 @@ impl<'a> Fields<'a> {
     /// The value of `name`, also if written with a prefix or as a full IRI; `null` is absent.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         let found = self.members.get(name).or_else(|| {
-            self.members.iter().find(|(it, _)| it.len() > name.len() && term(it) == name).map(|(_, value)| value)
+            self.members
+                .iter()
+                .find(|(it, _)| it.len() > name.len() && term(it) == name)
+                .map(|(_, value)| value)
         });
         found.filter(|it| !it.is_null())
     }
@@ -147,7 +158,9 @@ impl<'a> Fields<'a> {
     }
 
     pub fn id_opt(&self, name: &str) -> Result<Option<Id>, Fault> {
-        self.text_opt(name)?.map(|it| Id::parse(it).map_err(|why| self.wrong(name, why))).transpose()
+        self.text_opt(name)?
+            .map(|it| Id::parse(it).map_err(|why| self.wrong(name, why)))
+            .transpose()
     }
 
     pub fn did(&self, name: &str) -> Result<Did, Fault> {
@@ -155,7 +168,9 @@ impl<'a> Fields<'a> {
     }
 
     pub fn did_opt(&self, name: &str) -> Result<Option<Did>, Fault> {
-        self.text_opt(name)?.map(|it| Did::parse(it).map_err(|why| self.wrong(name, why))).transpose()
+        self.text_opt(name)?
+            .map(|it| Did::parse(it).map_err(|why| self.wrong(name, why)))
+            .transpose()
     }
 
     pub fn time(&self, name: &str) -> Result<Time, Fault> {
@@ -163,11 +178,15 @@ impl<'a> Fields<'a> {
     }
 
     pub fn time_opt(&self, name: &str) -> Result<Option<Time>, Fault> {
-        self.text_opt(name)?.map(|it| Time::parse(it).map_err(|why| self.wrong(name, why))).transpose()
+        self.text_opt(name)?
+            .map(|it| Time::parse(it).map_err(|why| self.wrong(name, why)))
+            .transpose()
     }
 
     pub fn number(&self, name: &str) -> Result<u64, Fault> {
-        self.need(name)?.as_u64().ok_or_else(|| self.wrong(name, "not a whole number that is not negative"))
+        self.need(name)?
+            .as_u64()
+            .ok_or_else(|| self.wrong(name, "not a whole number that is not negative"))
     }
 
     pub fn number_opt(&self, name: &str) -> Result<Option<u64>, Fault> {
@@ -212,7 +231,8 @@ impl<'a> Fields<'a> {
 
     /// An array of texts, all kept as they are.
     pub fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
-        let texts: Option<Vec<String>> = self.array(name)?.iter().map(|it| it.as_str().map(str::to_owned)).collect();
+        let texts: Option<Vec<String>> =
+            self.array(name)?.iter().map(|it| it.as_str().map(str::to_owned)).collect();
         texts.ok_or_else(|| self.wrong(name, "not an array of texts"))
     }
 
@@ -236,7 +256,8 @@ impl<'a> Fields<'a> {
     /// One of a closed list of words.
     pub fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
         let text = self.text(name)?;
-        read(term(text)).ok_or_else(|| self.wrong(name, format!("{:?} is unknown here", bounded(text))))
+        read(term(text))
+            .ok_or_else(|| self.wrong(name, format!("{:?} is unknown here", bounded(text))))
     }
 
     /// Checks `@type`, which may be one name or an array that holds it.
@@ -267,7 +288,9 @@ fn reason(value: &Value) -> String {
     if let Some(text) = plain(value) {
         return text.to_owned();
     }
-    let named = ["message", "dspace:message", "description"].iter().find_map(|name| value.get(name).and_then(plain));
+    let named = ["message", "dspace:message", "description"]
+        .iter()
+        .find_map(|name| value.get(name).and_then(plain));
     named.map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -280,10 +303,22 @@ mod tests {
     #[test]
     fn nasty_inputs_are_refused_without_panic() {
         let deep = "[".repeat(JSON_DEPTH + 1);
-        let deep_strings = format!("{}\"{}\"{}", "[".repeat(JSON_DEPTH), "[".repeat(500), "]".repeat(JSON_DEPTH));
+        let deep_strings =
+            format!("{}\"{}\"{}", "[".repeat(JSON_DEPTH), "[".repeat(500), "]".repeat(JSON_DEPTH));
         let long = format!("\"{}\"", "x".repeat(MESSAGE_BYTES));
-        for bad in ["", "{", "{\"a\":1,\"a\":2}", "{} {}", "nul", "\u{0}", "{\"a\":1e999}", &deep, &long, "\"\\"] {
-            assert_eq!(parse(bad.as_bytes()).unwrap_err().code(), "message.malformed", "{:.40}", bad);
+        for bad in [
+            "",
+            "{",
+            "{\"a\":1,\"a\":2}",
+            "{} {}",
+            "nul",
+            "\u{0}",
+            "{\"a\":1e999}",
+            &deep,
+            &long,
+            "\"\\",
+        ] {
+            assert_eq!(parse(bad.as_bytes()).unwrap_err().code(), "message.malformed", "{bad:.40}");
         }
         assert!(parse(&[0xff, 0xfe, b'{']).is_err());
         assert!(parse(deep_strings.as_bytes()).is_ok(), "brackets in strings do not count");
@@ -312,7 +347,10 @@ mod tests {
         for (value, name) in [
             (json!({"@type": "X", "providerPid": "p"}), "providerPid"),
             (json!({"@type": "dspace:X", "dspace:providerPid": {"@value": "p"}}), "providerPid"),
-            (json!({"@type": ["https://w3id.org/dspace/2025/1/X"], "https://w3id.org/dspace/2025/1/providerPid": {"@id": "p"}}), "providerPid"),
+            (
+                json!({"@type": ["https://w3id.org/dspace/2025/1/X"], "https://w3id.org/dspace/2025/1/providerPid": {"@id": "p"}}),
+                "providerPid",
+            ),
         ] {
             let top = Fields::top(&value).unwrap();
             top.expect_type("X").unwrap();

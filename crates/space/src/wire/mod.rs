@@ -10,9 +10,9 @@ pub mod terms;
 pub mod tidm;
 
 #[cfg(test)]
-pub(crate) mod schema;
-#[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod schema;
 
 /// A message ready to be posted: path below the peer's address, and the JSON document.
 #[derive(Clone, Debug, PartialEq, Eq)]

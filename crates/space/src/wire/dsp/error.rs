@@ -11,7 +11,8 @@ use super::{Pids, envelope, put_both_pids};
 
 /// The error body of what is neither negotiation nor transfer.
 pub fn write(fault: &Fault) -> String {
-    json!({"@type": "Error", "code": fault.code(), "reason": [bounded(&fault.to_string())]}).to_string()
+    json!({"@type": "Error", "code": fault.code(), "reason": [bounded(&fault.to_string())]})
+        .to_string()
 }
 
 /// `ContractNegotiationError` or `TransferError`.

@@ -92,7 +92,10 @@ pub(crate) fn check_pids(of: &Fields<'_>, role: Role, mine: &Id) -> Result<Id, F
     let (ours, theirs) = pid_names(role);
     let named = of.id(ours)?;
     if named != *mine {
-        return Err(Fault::misbehaved("message.pid", format!("field {ours}: {named}, but the message was sent to {mine}")));
+        return Err(Fault::misbehaved(
+            "message.pid",
+            format!("field {ours}: {named}, but the message was sent to {mine}"),
+        ));
     }
     pid(of, theirs)
 }
@@ -110,9 +113,10 @@ pub(crate) fn role_by_pid(of: &Fields<'_>, mine: &Id) -> Result<Role, Fault> {
     match (of.id("providerPid")? == *mine, of.id("consumerPid")? == *mine) {
         (true, false) => Ok(Role::Provider),
         (false, true) => Ok(Role::Consumer),
-        (true, true) | (false, false) => {
-            Err(Fault::misbehaved("message.pid", format!("exactly one of providerPid and consumerPid must be {mine}")))
-        }
+        (true, true) | (false, false) => Err(Fault::misbehaved(
+            "message.pid",
+            format!("exactly one of providerPid and consumerPid must be {mine}"),
+        )),
     }
 }
 
@@ -121,8 +125,14 @@ pub(crate) fn callback(of: &Fields<'_>) -> Result<String, Fault> {
     let text = of.text("callbackAddress")?;
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let whole = host.is_some_and(|it| !it.is_empty() && !it.starts_with('/'));
-    if !whole || text.len() > CALLBACK_BYTES || text.chars().any(|c| c.is_control() || c.is_whitespace() || "?#\\".contains(c)) {
-        return Err(of.wrong("callbackAddress", "not an absolute http or https address without query and fragment"));
+    if !whole
+        || text.len() > CALLBACK_BYTES
+        || text.chars().any(|c| c.is_control() || c.is_whitespace() || "?#\\".contains(c))
+    {
+        return Err(of.wrong(
+            "callbackAddress",
+            "not an absolute http or https address without query and fragment",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -152,7 +162,10 @@ pub(crate) fn read_answer(kind: &str, mine: &Id, body: &[u8]) -> Result<Ack, Fau
     top.expect_type(kind)?;
     let role = role_by_pid(&top, mine)?;
     let pid = pid(&top, pid_names(role).1)?;
-    Ok(Ack { pid: Some(pid), state: top.text_opt("state")?.map(|it| bounded(super::json::term(it))) })
+    Ok(Ack {
+        pid: Some(pid),
+        state: top.text_opt("state")?.map(|it| bounded(super::json::term(it))),
+    })
 }
 
 /// Code and reasons of a message that ends or suspends something.

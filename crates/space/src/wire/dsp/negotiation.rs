@@ -14,7 +14,10 @@ use crate::time::Time;
 use crate::wire::json::{Fields, parse};
 use crate::wire::{Posting, odrl};
 
-use super::{Ack, Pids, callback, check_pids, envelope, pid, pid_names, put, put_both_pids, put_pids, put_why, read_why, role_by_pid, segment};
+use super::{
+    Ack, Pids, callback, check_pids, envelope, pid, pid_names, put, put_both_pids, put_pids,
+    put_why, read_why, role_by_pid, segment,
+};
 
 /// The signature of ours on an agreement or its verification (house D14). An absolute IRI in JSON-LD, so
 /// that no context has to define it: DSP's schema allows texts alone in `@context`.
@@ -96,7 +99,9 @@ pub fn write(it: &Negotiation, message: &Message, callback: &str) -> Result<Post
             doc.insert("agreement".to_owned(), write_agreement(agreement));
             put(&mut doc, SIGNATURE, agreement.signature.as_ref().map(|it| it.0.as_str()));
         }
-        Body::Verify { signature } => put(&mut doc, SIGNATURE, signature.as_ref().map(|it| it.0.as_str())),
+        Body::Verify { signature } => {
+            put(&mut doc, SIGNATURE, signature.as_ref().map(|it| it.0.as_str()))
+        }
         Body::Terminate { code, reason } => put_why(&mut doc, code.as_deref(), reason),
     }
     Ok(Posting { path: path(it, &message.body)?, body: Value::Object(doc).to_string() })
@@ -107,9 +112,14 @@ fn path(it: &Negotiation, body: &Body) -> Result<String, Fault> {
         return match body {
             Body::Request { .. } => Ok("/negotiations/request".to_owned()),
             Body::Offer { .. } => Ok("/negotiations/offers".to_owned()),
-            Body::Accept | Body::Agree { .. } | Body::Verify { .. } | Body::Finalize | Body::Terminate { .. } => {
-                Err(Fault::refused("negotiation.unanswered", "the peer has not answered our first message yet"))
-            }
+            Body::Accept
+            | Body::Agree { .. }
+            | Body::Verify { .. }
+            | Body::Finalize
+            | Body::Terminate { .. } => Err(Fault::refused(
+                "negotiation.unanswered",
+                "the peer has not answered our first message yet",
+            )),
         };
     };
     let last = match body {
@@ -139,7 +149,9 @@ pub(crate) fn read_agreement(of: &Fields<'_>, name: &str) -> Result<Agreement, F
     inner.expect_type("Agreement")?;
     let text = inner.text("timestamp")?;
     // DSP's pattern allows a time without a zone; it is read as UTC.
-    let at = Time::parse(text).or_else(|_| Time::parse(&format!("{text}Z"))).map_err(|why| inner.wrong("timestamp", why))?;
+    let at = Time::parse(text)
+        .or_else(|_| Time::parse(&format!("{text}Z")))
+        .map_err(|why| inner.wrong("timestamp", why))?;
     let mut policy = read_policy(of, name)?;
     // What was read into `at`: one place for one thing, so that both sides sign the same bytes.
     policy.timestamp = None;
@@ -158,7 +170,11 @@ fn read_signature(top: &Fields<'_>) -> Result<Option<Signature>, Fault> {
 ///
 /// # Errors
 /// [`Fault::PeerMisbehaved`]: `message.malformed` with the field, `message.pid` where body and path differ.
-pub fn read(endpoint: Endpoint, mine: Option<&Id>, body: &[u8]) -> Result<(Option<Id>, NegotiationSpoken), Fault> {
+pub fn read(
+    endpoint: Endpoint,
+    mine: Option<&Id>,
+    body: &[u8],
+) -> Result<(Option<Id>, NegotiationSpoken), Fault> {
     if endpoint.opens() == mine.is_some() {
         return Err(Fault::ApiMisuse("a pid in the path, or none, does not fit the endpoint"));
     }
@@ -170,7 +186,13 @@ pub fn read(endpoint: Endpoint, mine: Option<&Id>, body: &[u8]) -> Result<(Optio
         Some(mine) => {
             let theirs = check_pids(&top, role, mine)?;
             // A counter-offer carries no callback; one that comes anyway changes nothing.
-            NegotiationSpoken { mine: Some(mine.clone()), theirs: Some(theirs), callback: None, role, body }
+            NegotiationSpoken {
+                mine: Some(mine.clone()),
+                theirs: Some(theirs),
+                callback: None,
+                role,
+                body,
+            }
         }
         None => {
             let (ours, theirs) = pid_names(role);
@@ -184,7 +206,11 @@ pub fn read(endpoint: Endpoint, mine: Option<&Id>, body: &[u8]) -> Result<(Optio
     Ok((id, spoken))
 }
 
-fn read_body(endpoint: Endpoint, mine: Option<&Id>, top: &Fields<'_>) -> Result<(Role, Body), Fault> {
+fn read_body(
+    endpoint: Endpoint,
+    mine: Option<&Id>,
+    top: &Fields<'_>,
+) -> Result<(Role, Body), Fault> {
     Ok(match endpoint {
         Endpoint::RequestOpen | Endpoint::Request => {
             top.expect_type("ContractRequestMessage")?;
@@ -194,7 +220,9 @@ fn read_body(endpoint: Endpoint, mine: Option<&Id>, top: &Fields<'_>) -> Result<
             top.expect_type("ContractOfferMessage")?;
             (Role::Consumer, Body::Offer { offer: read_offer(top)? })
         }
-        Endpoint::Events | Endpoint::ProviderEvents | Endpoint::ConsumerEvents => read_event(endpoint, top)?,
+        Endpoint::Events | Endpoint::ProviderEvents | Endpoint::ConsumerEvents => {
+            read_event(endpoint, top)?
+        }
         Endpoint::Agreement => {
             top.expect_type("ContractAgreementMessage")?;
             let mut agreement = read_agreement(top, "agreement")?;
@@ -222,8 +250,13 @@ fn read_event(endpoint: Endpoint, top: &Fields<'_>) -> Result<(Role, Body), Faul
         "FINALIZED" => Some((Role::Consumer, Body::Finalize)),
         _ => None,
     })?;
-    let wrong_side = if role == Role::Provider { Endpoint::ConsumerEvents } else { Endpoint::ProviderEvents };
-    if endpoint != wrong_side { Ok((role, body)) } else { Err(top.wrong("eventType", format!("not for the {} to hear", role.peer().word()))) }
+    let wrong_side =
+        if role == Role::Provider { Endpoint::ConsumerEvents } else { Endpoint::ProviderEvents };
+    if endpoint != wrong_side {
+        Ok((role, body))
+    } else {
+        Err(top.wrong("eventType", format!("not for the {} to hear", role.peer().word())))
+    }
 }
 
 fn read_policy(of: &Fields<'_>, name: &str) -> Result<Policy, Fault> {

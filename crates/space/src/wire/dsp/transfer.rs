@@ -14,7 +14,10 @@ use crate::transfer::state::{Name, Transfer};
 use crate::wire::Posting;
 use crate::wire::json::{Fields, parse};
 
-use super::{Ack, Pids, callback, check_pids, envelope, pid, put, put_both_pids, put_pids, put_why, read_why, role_by_pid, segment};
+use super::{
+    Ack, Pids, callback, check_pids, envelope, pid, put, put_both_pids, put_pids, put_why,
+    read_why, role_by_pid, segment,
+};
 
 /// Where a message was posted to. All but the first serve both roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,8 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 5] = [Self::Request, Self::Start, Self::Completion, Self::Suspension, Self::Termination];
+    pub const ALL: [Self; 5] =
+        [Self::Request, Self::Start, Self::Completion, Self::Suspension, Self::Termination];
 }
 
 /// What we say, ready to be posted below the peer's address. `callback` is our DSP base.
@@ -56,9 +60,13 @@ pub fn write(it: &Transfer, message: &Message, callback: &str) -> Result<Posting
             doc.insert("callbackAddress".to_owned(), json!(callback));
             put(&mut doc, "dataAddress", address.as_ref().map(write_address));
         }
-        Body::Start { address } => put(&mut doc, "dataAddress", address.as_ref().map(write_address)),
+        Body::Start { address } => {
+            put(&mut doc, "dataAddress", address.as_ref().map(write_address))
+        }
         Body::Complete => {}
-        Body::Suspend { code, reason } | Body::Terminate { code, reason } => put_why(&mut doc, code.as_deref(), reason),
+        Body::Suspend { code, reason } | Body::Terminate { code, reason } => {
+            put_why(&mut doc, code.as_deref(), reason)
+        }
     }
     Ok(Posting { path: path(it, &message.body)?, body: Value::Object(doc).to_string() })
 }
@@ -72,7 +80,10 @@ fn path(it: &Transfer, body: &Body) -> Result<String, Fault> {
         Body::Terminate { .. } => "termination",
     };
     let Some(peer) = &it.peer_pid else {
-        return Err(Fault::refused("transfer.unanswered", "the peer has not answered our request yet"));
+        return Err(Fault::refused(
+            "transfer.unanswered",
+            "the peer has not answered our request yet",
+        ));
     };
     Ok(format!("/transfers/{}/{last}", segment(peer)?))
 }
@@ -81,21 +92,33 @@ fn path(it: &Transfer, body: &Body) -> Result<String, Fault> {
 ///
 /// # Errors
 /// [`Fault::PeerMisbehaved`]: `message.malformed` with the field, `message.pid` where body and path differ.
-pub fn read(endpoint: Endpoint, mine: Option<&Id>, body: &[u8]) -> Result<(Option<Id>, TransferSpoken), Fault> {
+pub fn read(
+    endpoint: Endpoint,
+    mine: Option<&Id>,
+    body: &[u8],
+) -> Result<(Option<Id>, TransferSpoken), Fault> {
     let value = parse(body)?;
     let top = Fields::top(&value)?;
     let body = read_body(endpoint, &top)?;
     let id = top.id_opt("@id")?;
     let spoken = match (endpoint, mine) {
-        (Endpoint::Request, None) => {
-            TransferSpoken { mine: None, theirs: Some(pid(&top, "consumerPid")?), callback: Some(callback(&top)?), body }
-        }
-        (Endpoint::Start | Endpoint::Completion | Endpoint::Suspension | Endpoint::Termination, Some(mine)) => {
+        (Endpoint::Request, None) => TransferSpoken {
+            mine: None,
+            theirs: Some(pid(&top, "consumerPid")?),
+            callback: Some(callback(&top)?),
+            body,
+        },
+        (
+            Endpoint::Start | Endpoint::Completion | Endpoint::Suspension | Endpoint::Termination,
+            Some(mine),
+        ) => {
             let role = role_by_pid(&top, mine)?;
             let theirs = check_pids(&top, role, mine)?;
             TransferSpoken { mine: Some(mine.clone()), theirs: Some(theirs), callback: None, body }
         }
-        (_, _) => return Err(Fault::ApiMisuse("a pid in the path, or none, does not fit the endpoint")),
+        (_, _) => {
+            return Err(Fault::ApiMisuse("a pid in the path, or none, does not fit the endpoint"));
+        }
     };
     Ok((id, spoken))
 }
@@ -162,7 +185,11 @@ pub(crate) fn read_address(of: &Fields<'_>, name: &str) -> Result<Option<DataAdd
         properties.push((property.text("name")?.to_owned(), property.text("value")?.to_owned()));
     }
     let endpoint = inner.text_opt("endpoint")?.map(str::to_owned);
-    Ok(Some(DataAddress { endpoint_type: inner.text("endpointType")?.to_owned(), endpoint, properties }))
+    Ok(Some(DataAddress {
+        endpoint_type: inner.text("endpointType")?.to_owned(),
+        endpoint,
+        properties,
+    }))
 }
 
 /// `TransferProcess`: the answer to a message, and to GET.
@@ -172,7 +199,11 @@ pub fn state(it: &Transfer) -> String {
     // DSP knows no INITIAL: our request is on its way, and this is what it leads to.
     let state = match it.state.name() {
         Name::Initial => Name::Requested,
-        name @ (Name::Requested | Name::Started | Name::Suspended | Name::Completed | Name::Terminated) => name,
+        name @ (Name::Requested
+        | Name::Started
+        | Name::Suspended
+        | Name::Completed
+        | Name::Terminated) => name,
     };
     doc.insert("state".to_owned(), json!(state.token()));
     Value::Object(doc).to_string()

@@ -55,12 +55,18 @@ fn read_value(value: &Value) -> Result<Versions, Fault> {
         // Old connectors leave the binding out; there is only one.
         let https = entry.text_opt("binding").ok().flatten().is_none_or(|it| it == "HTTPS");
         if version == DSP && https && is_path(path) {
-            return Ok(Versions { path: path.trim_end_matches('/').to_owned(), tidm: read_tidm(&top) });
+            return Ok(Versions {
+                path: path.trim_end_matches('/').to_owned(),
+                tidm: read_tidm(&top),
+            });
         }
         offered.push(crate::wire::json::bounded(version));
     }
     let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-    Err(Fault::incompatible("version.none", format!("we speak DSP {DSP} over HTTPS, the peer offers {offered}")))
+    Err(Fault::incompatible(
+        "version.none",
+        format!("we speak DSP {DSP} over HTTPS, the peer offers {offered}"),
+    ))
 }
 
 fn is_path(path: &str) -> bool {
@@ -74,5 +80,6 @@ fn read_tidm(top: &Fields<'_>) -> Option<String> {
     let entry = top.object_opt("tidm").ok().flatten()?;
     let ours = matches!(entry.get("version"), Some(Value::String(version)) if version == "1");
     let base = entry.text("base").ok()?;
-    (ours && (base.starts_with("https://") || base.starts_with("http://"))).then(|| base.trim_end_matches('/').to_owned())
+    (ours && (base.starts_with("https://") || base.starts_with("http://")))
+        .then(|| base.trim_end_matches('/').to_owned())
 }

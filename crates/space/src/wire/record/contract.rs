@@ -29,11 +29,15 @@ pub fn encode(it: &Contract) -> String {
     put(&mut doc, "signedAt", Some(it.signed_at.to_string()));
     put(&mut doc, "firstUse", it.first_use.map(|it| it.to_string()));
     put(&mut doc, "ended", write_end(&it.state));
-    put(&mut doc, "deletion", it.deletion.as_ref().map(|it| {
-        let mut doc = Map::new();
-        put_deletion(&mut doc, it);
-        Value::Object(doc)
-    }));
+    put(
+        &mut doc,
+        "deletion",
+        it.deletion.as_ref().map(|it| {
+            let mut doc = Map::new();
+            put_deletion(&mut doc, it);
+            Value::Object(doc)
+        }),
+    );
     row(doc)
 }
 

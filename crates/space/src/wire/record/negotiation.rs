@@ -60,7 +60,8 @@ fn write_state(it: &State) -> Value {
         State::Agreed { agreement } => {
             doc.insert("agreement".to_owned(), write_agreement(agreement));
         }
-        State::Verified { agreement, consumer_signature } | State::Finalized { agreement, consumer_signature } => {
+        State::Verified { agreement, consumer_signature }
+        | State::Finalized { agreement, consumer_signature } => {
             doc.insert("agreement".to_owned(), write_agreement(agreement));
             put(&mut doc, "consumerSignature", consumer_signature.as_ref().map(|it| it.0.as_str()));
         }
@@ -78,12 +79,14 @@ fn read_state(of: &Fields<'_>) -> Result<State, Fault> {
         "OFFERED" => State::Offered { offer: offer()? },
         "ACCEPTED" => State::Accepted { offer: offer()? },
         "AGREED" => State::Agreed { agreement: agreement()? },
-        "VERIFIED" => {
-            State::Verified { agreement: agreement()?, consumer_signature: read_signature(of, "consumerSignature")? }
-        }
-        "FINALIZED" => {
-            State::Finalized { agreement: agreement()?, consumer_signature: read_signature(of, "consumerSignature")? }
-        }
+        "VERIFIED" => State::Verified {
+            agreement: agreement()?,
+            consumer_signature: read_signature(of, "consumerSignature")?,
+        },
+        "FINALIZED" => State::Finalized {
+            agreement: agreement()?,
+            consumer_signature: read_signature(of, "consumerSignature")?,
+        },
         "TERMINATED" => {
             let (by, code, reason) = read_end(of)?;
             State::Terminated { by, code, reason }
@@ -92,7 +95,12 @@ fn read_state(of: &Fields<'_>) -> Result<State, Fault> {
     })
 }
 
-pub(super) fn put_end(doc: &mut Map<String, Value>, by: Role, code: Option<&str>, reason: &[String]) {
+pub(super) fn put_end(
+    doc: &mut Map<String, Value>,
+    by: Role,
+    code: Option<&str>,
+    reason: &[String],
+) {
     put(doc, "by", Some(by.word()));
     put(doc, "code", code);
     doc.insert("reason".to_owned(), json!(reason));
@@ -101,7 +109,11 @@ pub(super) fn put_end(doc: &mut Map<String, Value>, by: Role, code: Option<&str>
 type Ending = (Role, Option<String>, Vec<String>);
 
 pub(super) fn read_end(of: &Fields<'_>) -> Result<Ending, Fault> {
-    Ok((of.word("by", Role::from_word)?, of.text_opt("code")?.map(str::to_owned), of.texts("reason")?))
+    Ok((
+        of.word("by", Role::from_word)?,
+        of.text_opt("code")?.map(str::to_owned),
+        of.texts("reason")?,
+    ))
 }
 
 pub(super) fn read_signature(of: &Fields<'_>, name: &str) -> Result<Option<Signature>, Fault> {
@@ -137,7 +149,9 @@ fn write_message(it: &Message) -> Value {
         Body::Agree { agreement } => {
             doc.insert("agreement".to_owned(), write_agreement(agreement));
         }
-        Body::Verify { signature } => put(&mut doc, "signature", signature.as_ref().map(|it| it.0.as_str())),
+        Body::Verify { signature } => {
+            put(&mut doc, "signature", signature.as_ref().map(|it| it.0.as_str()))
+        }
         Body::Accept | Body::Finalize => {}
         Body::Terminate { code, reason } => {
             put(&mut doc, "code", code.as_deref());
@@ -155,7 +169,10 @@ fn read_message(of: &Fields<'_>) -> Result<Message, Fault> {
         "agree" => Body::Agree { agreement: read_agreement(&of.object("agreement")?)? },
         "verify" => Body::Verify { signature: read_signature(of, "signature")? },
         "finalize" => Body::Finalize,
-        "terminate" => Body::Terminate { code: of.text_opt("code")?.map(str::to_owned), reason: of.texts("reason")? },
+        "terminate" => Body::Terminate {
+            code: of.text_opt("code")?.map(str::to_owned),
+            reason: of.texts("reason")?,
+        },
         _ => return Err(of.wrong("say", "unknown message")),
     };
     Ok(Message { id: of.id_opt("id")?, body })

@@ -15,7 +15,11 @@ pub(super) fn write(it: &Policy) -> Value {
     if let Value::Object(members) = &mut doc {
         put_names(members, &it.extra);
         put_names(members, &it.unsupported);
-        for (name, rules) in [("permission", &it.permissions), ("prohibition", &it.prohibitions), ("obligation", &it.obligations)] {
+        for (name, rules) in [
+            ("permission", &it.permissions),
+            ("prohibition", &it.prohibitions),
+            ("obligation", &it.obligations),
+        ] {
             put_rules(members, name, rules);
         }
     }

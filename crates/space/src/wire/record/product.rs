@@ -57,7 +57,11 @@ pub fn decode(text: &str) -> Result<Product, BadRecord> {
     Product::new(draft).map_err(|why| BadRecord::Field(why.to_string()))
 }
 
-fn each<T>(of: &Fields<'_>, name: &str, read: fn(&Fields<'_>) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+fn each<T>(
+    of: &Fields<'_>,
+    name: &str,
+    read: fn(&Fields<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
     of.array(name)?.iter().map(|it| read(&Fields::at(it, name)?)).collect()
 }
 

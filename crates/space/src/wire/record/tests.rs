@@ -1,0 +1,133 @@
+use super::*;
+use crate::catalog::product::{Approval, Column, Draft, Grade, Kind, Offer, Product};
+use crate::engine::commit::{About, Due, Job, Send, Timer};
+use crate::negotiation::message::Role;
+use crate::policy::usage::Use;
+use crate::wire::samples;
+
+/// Writes, reads back, and returns the rows.
+fn rows<T: PartialEq + std::fmt::Debug>(
+    all: Vec<T>,
+    encode: fn(&T) -> String,
+    decode: fn(&str) -> Result<T, BadRecord>,
+) -> String {
+    let mut out = String::new();
+    for it in all {
+        let row = encode(&it);
+        assert_eq!(decode(&row), Ok(it), "{row}");
+        let newer = row.replace("\"v\":1", "\"v\":2");
+        assert_eq!(decode(&newer), Err(BadRecord::Version(2)));
+        for bad in ["", "{}", "[]", "{\"v\":1}"] {
+            assert!(decode(bad).is_err());
+        }
+        out += &row;
+        out.push('\n');
+    }
+    out
+}
+
+/// The rows of a released version: a difference is a change of the store's format.
+fn frozen(name: &str, rows: &str) {
+    let path = format!("{}/src/wire/record/frozen/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("TIDM_APPROVE").is_some() {
+        std::fs::write(&path, rows).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        rows,
+        "approve with TIDM_APPROVE=1 if {path} is meant to change"
+    );
+}
+
+#[test]
+fn negotiations() {
+    let states =
+        samples::states().into_iter().map(|it| samples::negotiation(Role::Provider, it, None));
+    let said = samples::bodies()
+        .into_iter()
+        .map(|it| samples::negotiation(Role::Consumer, samples::states().swap_remove(0), Some(it)));
+    frozen(
+        "negotiation",
+        &rows(states.chain(said).collect(), negotiation::encode, negotiation::decode),
+    );
+}
+
+#[test]
+fn transfers() {
+    let states = samples::transfer_states()
+        .into_iter()
+        .map(|it| samples::transfer(Role::Provider, it, None));
+    let said = samples::transfer_bodies().into_iter().map(|it| {
+        samples::transfer(Role::Consumer, samples::transfer_states().swap_remove(0), Some(it))
+    });
+    frozen("transfer", &rows(states.chain(said).collect(), transfer::encode, transfer::decode));
+}
+
+#[test]
+fn contracts_and_leases() {
+    frozen("contract", &rows(samples::contracts(), contract::encode, contract::decode));
+    frozen("lease", &rows(samples::leases(), lease::encode, lease::decode));
+}
+
+#[test]
+fn sends_and_timers() {
+    let id = || samples::id("urn:it");
+    let send = |about| Send {
+        id: id(),
+        to: samples::did("did:web:peer.example"),
+        url: "https://peer.example/dsp/negotiations/request".to_owned(),
+        body: "{\"@type\":\"喵\"}".to_owned(),
+        about,
+        attempts: 3,
+        first: samples::at(0),
+        next: samples::at(1),
+    };
+    let sends = [About::Negotiation(id()), About::Transfer(id()), About::Notice { contract: id() }]
+        .map(send);
+    frozen("send", &rows(sends.into(), send::encode, send::decode));
+    let due = [
+        Due::NegotiationIdle(id()),
+        Due::TransferIdle(id()),
+        Due::LeaseEnd { lease: id() },
+        Due::ContractEnd { contract: id() },
+        Due::Job(Job::Provide { transfer: id() }),
+        Due::Job(Job::Fetch { transfer: id() }),
+        Due::Job(Job::DestroyKey { contract: id() }),
+        Due::Job(Job::Erase { contract: id() }),
+    ];
+    frozen(
+        "timer",
+        &rows(due.map(|it| Timer::new(samples::at(2), it)).into(), timer::encode, timer::decode),
+    );
+}
+
+#[test]
+fn products() {
+    let mut all = Vec::new();
+    for approval in Approval::ALL {
+        let mut draft = Draft::new(
+            samples::id("urn:product:1"),
+            samples::id("urn:line:1"),
+            "振动 / vibration",
+            Kind::Table,
+            samples::at(0),
+        );
+        draft.columns = vec![Column {
+            name: "rms".to_owned(),
+            data_type: "Float64".to_owned(),
+            unit: Some("mm/s".to_owned()),
+            title: None,
+        }];
+        draft.rows = Some(5);
+        draft.bytes = Some(99);
+        draft.content = Some(samples::digest("content"));
+        draft.origin = Some(samples::digest("origin"));
+        draft.grade = Grade::Important;
+        draft.keywords = vec!["pump".to_owned()];
+        let mut policy = samples::offer();
+        policy.target = None;
+        draft.offers = vec![Offer::new(policy, approval, vec![Use::Query]).unwrap()];
+        all.push(Product::new(draft).unwrap());
+    }
+    frozen("product", &rows(all, product::encode, product::decode));
+}

@@ -27,8 +27,17 @@ pub fn decode(text: &str) -> Result<Timer, BadRecord> {
     let value = open(text)?;
     let top = fields(&value)?;
     let what = read_subject(&top)?;
-    let timer = Timer { key: what.key(), at: top.time("at")?, attempts: top.small_number("attempts")?, what };
-    if top.text("key")? == timer.key { Ok(timer) } else { Err(top.wrong("key", "does not fit what is due").into()) }
+    let timer = Timer {
+        key: what.key(),
+        at: top.time("at")?,
+        attempts: top.small_number("attempts")?,
+        what,
+    };
+    if top.text("key")? == timer.key {
+        Ok(timer)
+    } else {
+        Err(top.wrong("key", "does not fit what is due").into())
+    }
 }
 
 fn subject(it: &Due) -> (&'static str, &Id) {

@@ -56,7 +56,9 @@ pub fn read_page(body: &[u8]) -> Result<Page, Fault> {
     let mut facts = Vec::new();
     for item in top.array("facts")? {
         let bytes = item.as_str().and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
-        let bytes = bytes.filter(|it| it.len() <= FACT_BYTES).ok_or_else(|| top.wrong("facts", "not base64url of a fact"))?;
+        let bytes = bytes
+            .filter(|it| it.len() <= FACT_BYTES)
+            .ok_or_else(|| top.wrong("facts", "not base64url of a fact"))?;
         facts.push(decode(&bytes).map_err(|why| top.wrong("facts", why))?);
     }
     let next = top.get("next").map(|_| top.short_text("next")).transpose()?.map(str::to_owned);

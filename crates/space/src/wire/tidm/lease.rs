@@ -37,7 +37,10 @@ pub fn write_request(id: &Id, it: &Request) -> Posting {
     put(&mut doc, "key", Some(base64url(&it.key)));
     put(&mut doc, "purpose", it.purpose.as_deref());
     put(&mut doc, "query", it.query.map(|it| it.to_string()));
-    doc.insert("milliseconds".to_owned(), json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)));
+    doc.insert(
+        "milliseconds".to_owned(),
+        json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)),
+    );
     Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
 }
 
@@ -61,7 +64,11 @@ fn request(top: &Fields<'_>) -> Result<Request, Fault> {
         kind: top.word("kind", Use::from_name)?,
         nonce: top.exact_bytes("nonce")?,
         key: top.exact_bytes("key")?,
-        purpose: top.get("purpose").map(|_| top.short_text("purpose")).transpose()?.map(str::to_owned),
+        purpose: top
+            .get("purpose")
+            .map(|_| top.short_text("purpose"))
+            .transpose()?
+            .map(str::to_owned),
         query: top.digest_opt("query")?,
         span,
     })

@@ -63,7 +63,10 @@ pub fn read_lease_returned(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
     let value = parse(body)?;
     let top = Fields::top(&value)?;
     top.expect_type("LeaseReturned")?;
-    Ok((top.id_opt("@id")?, Heard::Return { lease: top.id("lease")?, outcome: read_outcome(&top)? }))
+    Ok((
+        top.id_opt("@id")?,
+        Heard::Return { lease: top.id("lease")?, outcome: read_outcome(&top)? },
+    ))
 }
 
 pub(crate) fn put_outcome(doc: &mut serde_json::Map<String, Value>, it: &Outcome) {
@@ -95,7 +98,10 @@ pub fn read_deleted(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
     let value = parse(body)?;
     let top = Fields::top(&value)?;
     top.expect_type("CopiesDeleted")?;
-    Ok((top.id_opt("@id")?, Heard::Deleted { contract: top.id("contract")?, deletion: read_deletion(&top)? }))
+    Ok((
+        top.id_opt("@id")?,
+        Heard::Deleted { contract: top.id("contract")?, deletion: read_deletion(&top)? },
+    ))
 }
 
 pub(crate) fn put_deletion(doc: &mut serde_json::Map<String, Value>, it: &Deletion) {
@@ -114,7 +120,9 @@ pub(crate) fn read_deletion(of: &Fields<'_>) -> Result<Deletion, Fault> {
     let files: Option<Vec<Digest>> = listed.iter().map(digest).collect();
     Ok(Deletion {
         at: of.time("at")?,
-        files: files.ok_or_else(|| of.wrong("files", "a digest is written as 64 lower-case hexadecimal digits"))?,
+        files: files.ok_or_else(|| {
+            of.wrong("files", "a digest is written as 64 lower-case hexadecimal digits")
+        })?,
         receipt: Signature(of.text("receipt")?.to_owned()),
     })
 }

@@ -1,0 +1,142 @@
+use serde_json::Value;
+
+use super::{facts, lease, notice};
+use crate::contract::End;
+use crate::engine::input::Heard;
+use crate::evidence::encode::encode;
+use crate::evidence::fact::{Fact, Links, What};
+use crate::fault::Fault;
+use crate::lease::message::Grant;
+use crate::wire::samples::{self, id};
+use crate::wire::schema::Schemas;
+
+fn fact() -> Fact {
+    Fact {
+        id: id("urn:fact:1"),
+        at: samples::at(1),
+        by: samples::did("did:web:me.example"),
+        links: Links::default(),
+        what: What::KeyDestroyed,
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        lease: id("urn:lease:1"),
+        contract: id("urn:agreement:1"),
+        until: samples::at(60),
+        uses_left: Some(2),
+    }
+}
+
+/// What we write is the fixture, and fits its schema.
+#[test]
+fn messages_are_their_fixtures_and_fit_their_schemas() {
+    let m = id("urn:message:1");
+    let entries = [("7".to_owned(), encode(&fact()))];
+    for (name, schema, text) in [
+        (
+            "lease-request",
+            include_str!("schema/lease-request.json"),
+            lease::write_request(&m, &samples::request(1)).body,
+        ),
+        (
+            "lease-grant",
+            include_str!("schema/lease-grant.json"),
+            lease::write_grant(&grant(), Some(&[1, 2, 3])),
+        ),
+        (
+            "lease-refusal",
+            include_str!("schema/lease-refusal.json"),
+            lease::write_refusal(&Fault::denied("lease.denied", "permission[0]", "no use is left")),
+        ),
+        (
+            "contract-ended",
+            include_str!("schema/contract-ended.json"),
+            notice::contract_ended(&m, &id("urn:agreement:1"), End::Revoked, "违约").body,
+        ),
+        (
+            "lease-returned",
+            include_str!("schema/lease-returned.json"),
+            notice::lease_returned(&m, &id("urn:lease:1"), &samples::outcome()).body,
+        ),
+        (
+            "copies-deleted",
+            include_str!("schema/copies-deleted.json"),
+            notice::deleted(&m, &id("urn:agreement:1"), &samples::deletion()).body,
+        ),
+        (
+            "facts-page",
+            include_str!("schema/facts-page.json"),
+            facts::write_page(&id("urn:agreement:1"), &entries, true),
+        ),
+    ] {
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let path = format!("{}/src/wire/tidm/fixture/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let pretty = serde_json::to_string_pretty(&document).unwrap() + "\n";
+        if std::env::var_os("TIDM_APPROVE").is_some() {
+            std::fs::write(&path, &pretty).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            pretty,
+            "{name}: approve with TIDM_APPROVE=1"
+        );
+        let mut schemas = Schemas::default();
+        let schema = schemas.add(serde_json::from_str(schema).unwrap());
+        assert_eq!(schemas.check(&schema, &document), Vec::<String>::new(), "{name}");
+        let mut bare = document.clone();
+        bare.as_object_mut().unwrap().remove("@type");
+        assert!(!schemas.check(&schema, &bare).is_empty(), "{name}: a schema that refuses nothing");
+    }
+}
+
+#[test]
+fn fixtures_are_read_as_they_were_meant() {
+    let fixture = |name: &str| {
+        std::fs::read(format!("{}/src/wire/tidm/fixture/{name}.json", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
+    };
+    let message = Some(id("urn:message:1"));
+    let (got, heard) = lease::read_request(&fixture("lease-request")).unwrap();
+    assert!(matches!(heard, Heard::Ask(it) if *it == samples::request(1)) && got == message);
+    assert_eq!(lease::read_grant(&fixture("lease-grant")).unwrap(), (grant(), Some(vec![1, 2, 3])));
+    assert_eq!(
+        lease::read_refusal(&fixture("lease-refusal")).unwrap().rule.as_deref(),
+        Some("permission[0]")
+    );
+    let (got, heard) = notice::read_contract_ended(&fixture("contract-ended")).unwrap();
+    assert!(
+        matches!(heard, Heard::Ended { why: End::Revoked, reason, .. } if reason == "违约")
+            && got == message
+    );
+    let (_, heard) = notice::read_lease_returned(&fixture("lease-returned")).unwrap();
+    assert!(matches!(heard, Heard::Return { outcome, .. } if outcome == samples::outcome()));
+    let (_, heard) = notice::read_deleted(&fixture("copies-deleted")).unwrap();
+    assert!(matches!(heard, Heard::Deleted { deletion, .. } if deletion == samples::deletion()));
+    let page = facts::read_page(&fixture("facts-page")).unwrap();
+    assert_eq!((page.facts, page.next.as_deref()), (vec![fact()], Some("7")));
+}
+
+#[test]
+fn nasty_inputs() {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "{\"@type\":\"LeaseRequest\",\"contract\":\"c\",\"kind\":\"query\",\"nonce\":\"AA\"}",
+        "{\"@type\":\"FactsPage\",\"facts\":[7]}",
+    ] {
+        let body = body.as_bytes();
+        assert!(
+            lease::read_request(body).is_err()
+                && lease::read_grant(body).is_err()
+                && lease::read_refusal(body).is_err()
+        );
+        assert!(
+            notice::read_contract_ended(body).is_err()
+                && notice::read_lease_returned(body).is_err()
+        );
+        assert!(notice::read_deleted(body).is_err() && facts::read_page(body).is_err());
+    }
+}

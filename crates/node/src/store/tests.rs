@@ -1,0 +1,1 @@
+//! The store against both databases: units of work, retries, crashes between writes.
