@@ -2,8 +2,8 @@
 //!
 //! Never used by the core itself: it gets both as arguments.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidm_space::id::{Id, Ids};
@@ -22,7 +22,9 @@ impl Clock {
     }
 
     pub fn now(&self) -> Time {
-        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
+        let ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
         let high = self.high.fetch_max(ms, Ordering::Relaxed).max(ms);
         Time::from_ms(high)
     }

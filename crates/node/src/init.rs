@@ -135,7 +135,10 @@ pub fn witness_name(config: &Config) -> String {
 }
 
 /// Signs cosignatures of others' checkpoints.
-pub fn witness_signer(config: &Config, keys: &dyn Keys) -> Result<note::NoteSigner, note::NoteError> {
+pub fn witness_signer(
+    config: &Config,
+    keys: &dyn Keys,
+) -> Result<note::NoteSigner, note::NoteError> {
     note::NoteSigner::cosigner(&witness_name(config), keys.witness().to_secret_bytes().expose())
 }
 

@@ -80,7 +80,9 @@ impl Log {
         let custodians: Result<Vec<Custodian>, LogError> = parts
             .custodians
             .iter()
-            .map(|(url, vkey)| Custodian::new(url, vkey).map_err(|why| LogError::Custodian(why.to_string())))
+            .map(|(url, vkey)| {
+                Custodian::new(url, vkey).map_err(|why| LogError::Custodian(why.to_string()))
+            })
             .collect();
         Ok(Self {
             origin: parts.origin,
@@ -99,7 +101,9 @@ impl Log {
     pub fn readiness(&self) -> Result<(), String> {
         match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Ready => Ok(()),
-            State::ReadOnly => Err("read-only: no custodian has confirmed our evidence log yet".to_owned()),
+            State::ReadOnly => {
+                Err("read-only: no custodian has confirmed our evidence log yet".to_owned())
+            }
         }
     }
 
@@ -117,7 +121,10 @@ impl Log {
 
     /// The start rule; an error means that this node must not start.
     pub async fn check(&self, app: &App) -> Result<(), LogError> {
-        let row = SqlRow::new(&app.store, &self.origin).load().await.map_err(|why| LogError::Open(why.to_string()))?;
+        let row = SqlRow::new(&app.store, &self.origin)
+            .load()
+            .await
+            .map_err(|why| LogError::Open(why.to_string()))?;
         let row = row.unwrap_or(Row { size: 0, root: tidm_ledger::tree::EMPTY_ROOT, fence: 0 });
         let http = Peers(app.client.clone());
         match start::check(row, &self.origin, &self.custodians, &http, &self.tiles).await {
@@ -130,7 +137,9 @@ impl Log {
                 self.set(State::ReadOnly);
                 Ok(())
             }
-            refused => Err(LogError::Refused(format!("{refused:?}"))),
+            refused @ (Start::Behind { .. } | Start::Forked { .. } | Start::Damaged { .. }) => {
+                Err(LogError::Refused(format!("{refused:?}")))
+            }
         }
     }
 }
@@ -149,14 +158,27 @@ impl Http for Peers {
 }
 
 impl Peers {
-    async fn call(&self, method: reqwest::Method, url: String, body: Option<Vec<u8>>) -> Result<Answer, String> {
-        let mut request = self.0.request(method, &url).map_err(|why| why.to_string())?.timeout(Duration::from_secs(5));
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        url: String,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, String> {
+        let mut request = self
+            .0
+            .request(method, &url)
+            .map_err(|why| why.to_string())?
+            .timeout(Duration::from_secs(5));
         if let Some(body) = body {
             request = request.body(body);
         }
         let mut response = request.send().await.map_err(|why| why.to_string())?;
         let status = response.status().as_u16();
-        let header = response.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let header = response
+            .headers()
+            .get("content-type")
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default();
         let media_type = header.split(';').next().unwrap_or_default().trim().to_owned();
         let mut bytes = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|why| why.to_string())? {
@@ -229,7 +251,9 @@ async fn keep_duty(app: &Arc<App>, held: &mut Option<Held>, stop: &watch::Receiv
             if held.is_none() {
                 match open(app, stop).await {
                     Ok(it) => *held = Some(it),
-                    Err(error) => tracing::error!(%error, "the evidence log cannot be opened; trying again"),
+                    Err(error) => {
+                        tracing::error!(%error, "the evidence log cannot be opened; trying again");
+                    }
                 }
             }
         }
@@ -244,9 +268,12 @@ async fn keep_duty(app: &Arc<App>, held: &mut Option<Held>, stop: &watch::Receiv
 async fn open(app: &Arc<App>, stop: &watch::Receiver<bool>) -> Result<Held, LogError> {
     let log = &app.log;
     let row = Arc::new(SqlRow::new(&app.store, &log.origin));
-    let sequencer = Sequencer::open(log.tiles.clone(), row).await.map_err(|why| LogError::Open(why.to_string()))?;
+    let sequencer = Sequencer::open(log.tiles.clone(), row)
+        .await
+        .map_err(|why| LogError::Open(why.to_string()))?;
     let seed = app.keys.log().to_secret_bytes();
-    let signer = NoteSigner::ed25519(&log.origin, seed.expose()).map_err(|why| LogError::Open(why.to_string()))?;
+    let signer = NoteSigner::ed25519(&log.origin, seed.expose())
+        .map_err(|why| LogError::Open(why.to_string()))?;
     let http = Arc::new(Peers(app.client.clone()));
     let publisher = Publisher::new(&sequencer, signer, log.custodians.clone(), log.quorum, http);
     let progress = publisher.progress();
@@ -270,7 +297,8 @@ impl Held {
 
     async fn move_facts(&self, app: &App) -> anyhow::Result<()> {
         loop {
-            let waiting = app.store.unlogged(i64::try_from(BATCH_ENTRIES).unwrap_or(i64::MAX)).await?;
+            let waiting =
+                app.store.unlogged(i64::try_from(BATCH_ENTRIES).unwrap_or(i64::MAX)).await?;
             if waiting.is_empty() {
                 let progress = *self.progress.borrow();
                 metrics::gauge!("tidm_log_size").set(progress.durable.size as f64);

@@ -62,7 +62,8 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         Security::Tls { ca, .. } => (ca.clone(), false),
         Security::Plain => (None, true),
     };
-    let reach = Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
+    let reach =
+        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
     let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
     let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
     let objects = Objects::open(&config.objects)?;
@@ -73,7 +74,10 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         demands_signatures: config.space.signatures,
-        service: DataService { id: Id::parse(&format!("{}#dsp", config.node.did))?, endpoint: identity.dsp_base() },
+        service: DataService {
+            id: Id::parse(&format!("{}#dsp", config.node.did))?,
+            endpoint: identity.dsp_base(),
+        },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
@@ -111,7 +115,12 @@ fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
     Ok(Log::new(Parts {
         origin: config.evidence.origin.clone(),
         tiles,
-        custodians: config.evidence.custodians.iter().map(|it| (it.url.clone(), it.vkey.clone())).collect(),
+        custodians: config
+            .evidence
+            .custodians
+            .iter()
+            .map(|it| (it.url.clone(), it.vkey.clone()))
+            .collect(),
         quorum: config.evidence.quorum,
         interval: config.evidence.interval,
         witness,
@@ -125,11 +134,17 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
         Some(Members::File(path)) => match tokio::fs::read_to_string(path).await {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error).with_context(|| format!("the member list {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("the member list {}", path.display()));
+            }
         },
         Some(Members::Url(url)) => {
             let answer = app.client.call(reqwest::Method::GET, url, None, None).await?;
-            anyhow::ensure!(answer.status.is_success(), "the member list {url} answers {}", answer.status);
+            anyhow::ensure!(
+                answer.status.is_success(),
+                "the member list {url} answers {}",
+                answer.status
+            );
             String::from_utf8(answer.body).context("the member list is no text")?
         }
     };
@@ -151,10 +166,16 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
 
 impl Node {
     /// Listens and works until `stop` becomes true, then lets what is under way finish.
-    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         let Self { app, after, mut writers } = self;
         let acceptor = match &app.config.http.security {
-            Security::Tls { cert, key, .. } => Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?)),
+            Security::Tls { cert, key, .. } => {
+                Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
+            }
             Security::Plain => None,
         };
         let mut tasks = JoinSet::new();
@@ -184,7 +205,10 @@ async fn watch_members(app: Arc<App>) {
 
 /// All routes.
 pub fn router(app: &Arc<App>) -> Router {
-    let dsp = server::dsp::routes().merge(server::catalog::routes()).merge(server::profile::routes()).merge(server::objects::routes());
+    let dsp = server::dsp::routes()
+        .merge(server::catalog::routes())
+        .merge(server::profile::routes())
+        .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
         .merge(server::public::routes())
@@ -194,7 +218,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(app.clone())
 }
 
-async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    app: &Arc<App>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    mut stop: watch::Receiver<bool>,
+) {
     let router = router(app);
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
@@ -217,17 +246,31 @@ async fn accept(app: &Arc<App>, listener: TcpListener, tls: Option<TlsAcceptor>,
         let service = TowerToHyperService::new(router.clone());
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         // A client that sends its headers drop by drop is cut off.
-        http.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+        http.http1()
+            .timer(hyper_util::rt::TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(10));
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
             let done = match tls {
-                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp))
+                    .await
+                {
+                    Ok(Ok(stream)) => {
+                        watcher
+                            .watch(
+                                http.serve_connection(TokioIo::new(stream), service).into_owned(),
+                            )
+                            .await
+                    }
                     Ok(Err(error)) => return tracing::debug!(%error, %from, "no TLS"),
                     Err(_) => return tracing::debug!(%from, "TLS took too long"),
                 },
-                None => watcher.watch(http.serve_connection(TokioIo::new(tcp), service).into_owned()).await,
+                None => {
+                    watcher
+                        .watch(http.serve_connection(TokioIo::new(tcp), service).into_owned())
+                        .await
+                }
             };
             if let Err(error) = done {
                 tracing::debug!(%error, %from, "a connection ended badly");

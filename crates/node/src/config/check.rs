@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::Uri;
 use tidm_space::identity::did::Did;
 
 use super::error::{ConfigError, From, Text, text};
@@ -313,7 +314,8 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
             text("设置 space.operator", "set space.operator"),
         ));
     }
-    let infrastructure = raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
+    let infrastructure =
+        raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
     Ok(Space { members, operator, infrastructure, signatures: raw.signatures.unwrap_or(true) })
 }
 
@@ -366,7 +368,13 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
     let quorum = cx.number("evidence.quorum", raw.quorum, many, (0, many))?;
     let interval = cx.number("evidence.checkpoint_ms", raw.checkpoint_ms, 1000, (50, 60_000))?;
     let quorum = usize::try_from(quorum).unwrap_or(CUSTODIANS);
-    Ok(Evidence { origin, custodians, quorum, interval: Duration::from_millis(interval), watched: raw.watched })
+    Ok(Evidence {
+        origin,
+        custodians,
+        quorum,
+        interval: Duration::from_millis(interval),
+        watched: raw.watched,
+    })
 }
 
 fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
@@ -404,8 +412,7 @@ fn url(cx: &Context<'_>, key: &str, value: &str) -> Result<String, ConfigError> 
             text("例如 https://node.example.com:8443", "for example https://node.example.com:8443"),
         )
     };
-    let uri: axum::http::Uri =
-        value.parse().map_err(|_| refuse(text("不是合法的地址", "not an address")))?;
+    let uri: Uri = value.parse().map_err(|_| refuse(text("不是合法的地址", "not an address")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     if host.is_empty() || uri.query().is_some() || value.contains('@') || value.contains('#') {
         return Err(refuse(text(

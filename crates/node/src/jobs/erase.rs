@@ -23,9 +23,16 @@ pub async fn destroy_key(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
             tracing::warn!(%error, %contract, "sealed bytes stay at the infrastructure node");
         }
         let id = contract.clone();
-        app.writer.note(move |conn| { let id = id.clone(); Box::pin(async move { notes::drop_seal(conn, &id).await }) }).await?;
+        app.writer
+            .note(move |conn| {
+                let id = id.clone();
+                Box::pin(async move { notes::drop_seal(conn, &id).await })
+            })
+            .await?;
     }
-    app.writer.run(Input::Wish(Box::new(Wish::KeyDestroyed { contract: contract.clone() }))).await?;
+    app.writer
+        .run(Input::Wish(Box::new(Wish::KeyDestroyed { contract: contract.clone() })))
+        .await?;
     Ok(())
 }
 
@@ -36,8 +43,15 @@ pub async fn copies(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
         app.objects.delete(&Key::parse(&copy.object)?).await?;
         files.push(copy.digest);
     }
-    app.writer.run(Input::Wish(Box::new(Wish::Erased { contract: contract.clone(), files }))).await?;
+    app.writer
+        .run(Input::Wish(Box::new(Wish::Erased { contract: contract.clone(), files })))
+        .await?;
     let id = contract.clone();
-    app.writer.note(move |conn| { let id = id.clone(); Box::pin(async move { notes::drop_copies(conn, &id).await }) }).await?;
+    app.writer
+        .note(move |conn| {
+            let id = id.clone();
+            Box::pin(async move { notes::drop_copies(conn, &id).await })
+        })
+        .await?;
     Ok(())
 }

@@ -23,20 +23,29 @@ use crate::store::notes::{self, Copy};
 pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     let Some(it) = app.store.transfer(transfer).await? else { return Ok(()) };
     let State::Started { address: Some(address) } = &it.state else { return Ok(()) };
-    let expected = address.property("tidm:sha256").map(Digest::parse).transpose().context("the announced digest is none")?;
+    let expected = address
+        .property("tidm:sha256")
+        .map(Digest::parse)
+        .transpose()
+        .context("the announced digest is none")?;
     // One partial file per transfer: a second try goes on where the first stopped.
-    let partial = spool::folder(app)?.join(format!("{}.part", sha256(transfer.as_str().as_bytes())));
+    let partial =
+        spool::folder(app)?.join(format!("{}.part", sha256(transfer.as_str().as_bytes())));
     download(app, address, &partial).await?;
     let (bytes, content) = digest(&partial).await?;
     if expected.is_some_and(|it| it != content) {
         tokio::fs::remove_file(&partial).await?;
         let reason = vec!["the bytes that arrived do not have the announced digest".to_owned()];
         let body = Body::Terminate { code: Some("transfer.digest".to_owned()), reason };
-        app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer: transfer.clone(), body }))).await?;
+        app.writer
+            .run(Input::Wish(Box::new(Wish::SayTransfer { transfer: transfer.clone(), body })))
+            .await?;
         return Ok(());
     }
     let object = object_of(&it.contract);
-    app.objects.put(&Key::parse(&object)?, tokio::fs::File::open(&partial).await?, u64::MAX).await?;
+    app.objects
+        .put(&Key::parse(&object)?, tokio::fs::File::open(&partial).await?, u64::MAX)
+        .await?;
     tokio::fs::remove_file(&partial).await?;
     let copy = Copy {
         contract: it.contract.clone(),
@@ -46,8 +55,15 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         digest: content,
         sealed: address.property("tidm:sealed").unwrap_or("none").to_owned(),
     };
-    app.writer.note(move |conn| { let copy = copy.clone(); Box::pin(async move { notes::save_copy(conn, &copy).await }) }).await?;
-    app.writer.run(Input::Wish(Box::new(Wish::Received { transfer: transfer.clone(), bytes, content }))).await?;
+    app.writer
+        .note(move |conn| {
+            let copy = copy.clone();
+            Box::pin(async move { notes::save_copy(conn, &copy).await })
+        })
+        .await?;
+    app.writer
+        .run(Input::Wish(Box::new(Wish::Received { transfer: transfer.clone(), bytes, content })))
+        .await?;
     Ok(())
 }
 
@@ -57,9 +73,19 @@ pub fn object_of(contract: &Id) -> String {
 }
 
 /// Appends what is missing by an HTTP range request (RFC 9110 §14).
-async fn download(app: &App, address: &DataAddress, partial: &std::path::Path) -> anyhow::Result<()> {
+async fn download(
+    app: &App,
+    address: &DataAddress,
+    partial: &std::path::Path,
+) -> anyhow::Result<()> {
     let url = address.endpoint.as_deref().context("the address names no endpoint")?;
-    let mut file = tokio::fs::OpenOptions::new().create(true).append(false).write(true).truncate(false).open(partial).await?;
+    let mut file = tokio::fs::OpenOptions::new()
+        .create(true)
+        .append(false)
+        .write(true)
+        .truncate(false)
+        .open(partial)
+        .await?;
     let have = file.metadata().await?.len();
     let mut request = app.client.request(reqwest::Method::GET, url)?;
     if let Some(token) = address.property("authorization") {

@@ -51,7 +51,14 @@ struct Elsewhere {
     object: String,
 }
 
-fn token(app: &App, node: &Did, object: &str, right: &str, life: Duration, sha256: Option<Digest>) -> anyhow::Result<String> {
+fn token(
+    app: &App,
+    node: &Did,
+    object: &str,
+    right: &str,
+    life: Duration,
+    sha256: Option<Digest>,
+) -> anyhow::Result<String> {
     let claims = ObjectClaims {
         iss: app.identity.did.to_string(),
         aud: node.to_string(),
@@ -70,7 +77,9 @@ pub async fn store(app: &App, file: &Path, bytes: u64, digest: Digest) -> anyhow
     let base = app.directory.dsp_base(node).await?;
     let object = uuid::Uuid::now_v7().simple().to_string();
     let url = format!("{base}/tidm/1/objects/{object}");
-    let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(tokio::fs::File::open(file).await?));
+    let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(
+        tokio::fs::File::open(file).await?,
+    ));
     let answer = app
         .client
         .request(reqwest::Method::PUT, &url)?
@@ -80,12 +89,20 @@ pub async fn store(app: &App, file: &Path, bytes: u64, digest: Digest) -> anyhow
         .send()
         .await
         .with_context(|| format!("the infrastructure node {node} cannot be reached"))?;
-    anyhow::ensure!(answer.status().is_success(), "the infrastructure node {node} answers {} to a PUT", answer.status());
+    anyhow::ensure!(
+        answer.status().is_success(),
+        "the infrastructure node {node} answers {} to a PUT",
+        answer.status()
+    );
     Ok(serde_json::to_string(&Elsewhere { node: node.to_string(), url, object })?)
 }
 
 /// The address under which a transfer's consumer fetches it there.
-pub async fn address(app: &App, _transfer: &Transfer, seal: &Seal) -> anyhow::Result<Option<DataAddress>> {
+pub async fn address(
+    app: &App,
+    _transfer: &Transfer,
+    seal: &Seal,
+) -> anyhow::Result<Option<DataAddress>> {
     if seal.elsewhere.is_empty() {
         return Ok(None);
     }
@@ -95,7 +112,10 @@ pub async fn address(app: &App, _transfer: &Transfer, seal: &Seal) -> anyhow::Re
     Ok(Some(DataAddress {
         endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
         endpoint: Some(at.url),
-        properties: vec![("authorization".to_owned(), token), ("authType".to_owned(), "bearer".to_owned())],
+        properties: vec![
+            ("authorization".to_owned(), token),
+            ("authType".to_owned(), "bearer".to_owned()),
+        ],
     }))
 }
 
@@ -107,7 +127,12 @@ pub async fn delete(app: &App, seal: &Seal) -> anyhow::Result<()> {
     let at: Elsewhere = serde_json::from_str(&seal.elsewhere)?;
     let node = Did::parse(&at.node)?;
     let bearer = token(app, &node, &at.object, "delete", PUT, None)?;
-    let answer = app.client.request(reqwest::Method::DELETE, &at.url)?.bearer_auth(bearer).send().await?;
-    anyhow::ensure!(answer.status().is_success() || answer.status().as_u16() == 404, "the infrastructure node {node} answers {} to a DELETE", answer.status());
+    let answer =
+        app.client.request(reqwest::Method::DELETE, &at.url)?.bearer_auth(bearer).send().await?;
+    anyhow::ensure!(
+        answer.status().is_success() || answer.status().as_u16() == 404,
+        "the infrastructure node {node} answers {} to a DELETE",
+        answer.status()
+    );
     Ok(())
 }

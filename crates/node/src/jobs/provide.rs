@@ -33,7 +33,11 @@ const GRANT: Duration = Duration::from_secs(24 * 3600);
 
 /// What binds sealed bytes to their deal; known to both sides, never stored in the file.
 pub fn aad(contract: &Id, product: &Id, recipient: &str) -> Digest {
-    let parts = vec![Value::Text(contract.to_string()), Value::Text(product.to_string()), Value::Text(recipient.to_owned())];
+    let parts = vec![
+        Value::Text(contract.to_string()),
+        Value::Text(product.to_string()),
+        Value::Text(recipient.to_owned()),
+    ];
     sha256(&tuple(domain::PRODUCT, parts))
 }
 
@@ -45,17 +49,23 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
     };
-    let terms = tidm_space::policy::compile::compile(&contract.policy).map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
+    let terms = tidm_space::policy::compile::compile(&contract.policy)
+        .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     if !terms.summary.allows(format) || !terms.unkeepable(format).is_empty() {
         let reason = vec![format!("the contract does not grant {}", format.name())];
         return refuse(app, transfer, "transfer.kind", reason).await;
     }
-    let source = app.store.source(&contract.product).await?.context("a product without its source")?;
+    let source =
+        app.store.source(&contract.product).await?.context("a product without its source")?;
     let (address, bytes, content) = match format {
         Use::Plain => {
             let object = Key::parse(&source.object)?;
             let bytes = app.objects.head(&object).await?.bytes;
-            let product = app.store.product(&contract.product).await?.context("a contract without its product")?;
+            let product = app
+                .store
+                .product(&contract.product)
+                .await?
+                .context("a contract without its product")?;
             let content = product.content.context("a product without a digest")?;
             let address = own_address(app, &it, &source.object, bytes, content, "none").await?;
             (address, bytes, content)
@@ -84,7 +94,12 @@ async fn refuse(app: &App, transfer: &Id, code: &str, reason: Vec<String>) -> an
 }
 
 /// The one sealed object of a contract, made at the first need.
-async fn sealed(app: &Arc<App>, contract: &Contract, source: &str, format: Use) -> anyhow::Result<Seal> {
+async fn sealed(
+    app: &Arc<App>,
+    contract: &Contract,
+    source: &str,
+    format: Use,
+) -> anyhow::Result<Seal> {
     if let Some(seal) = app.store.seal(&contract.id).await? {
         return Ok(seal);
     }
@@ -98,7 +113,12 @@ async fn sealed(app: &Arc<App>, contract: &Contract, source: &str, format: Use) 
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         match params {
             None => {
-                tidm_ingest::seal::seal_table(&plain_path, &out_path, key.expose(), aad.as_bytes())?;
+                tidm_ingest::seal::seal_table(
+                    &plain_path,
+                    &out_path,
+                    key.expose(),
+                    aad.as_bytes(),
+                )?;
             }
             Some(params) => {
                 let plain = std::io::BufReader::new(std::fs::File::open(&plain_path)?);
@@ -110,17 +130,37 @@ async fn sealed(app: &Arc<App>, contract: &Contract, source: &str, format: Use) 
     })
     .await??;
     let object = format!("sealed/{}", sha256(contract.id.as_str().as_bytes()));
-    let put = app.objects.put(&Key::parse(&object)?, tokio::fs::File::open(out.path()).await?, u64::MAX).await?;
+    let put = app
+        .objects
+        .put(&Key::parse(&object)?, tokio::fs::File::open(out.path()).await?, u64::MAX)
+        .await?;
     let elsewhere = infrastructure::store(app, out.path(), put.bytes, put.sha256).await?;
-    let seal = Seal { contract: contract.id.clone(), object, wrapped_key, bytes: put.bytes, digest: put.sha256, elsewhere };
+    let seal = Seal {
+        contract: contract.id.clone(),
+        object,
+        wrapped_key,
+        bytes: put.bytes,
+        digest: put.sha256,
+        elsewhere,
+    };
     let row = seal.clone();
-    app.writer.note(move |conn| { let row = row.clone(); Box::pin(async move { notes::save_seal(conn, &row).await }) }).await?;
+    app.writer
+        .note(move |conn| {
+            let row = row.clone();
+            Box::pin(async move { notes::save_seal(conn, &row).await })
+        })
+        .await?;
     // Another run may have come first: its seal stands.
     app.store.seal(&contract.id).await?.context("a seal that was saved is gone")
 }
 
 /// OpenTDF manifest parts: our gate as the key service, the agreement as policy and assertion.
-fn container(app: &App, contract: &Contract, key: &tidm_crypto::secret::Secret<[u8; 32]>, wrapped: &str) -> tdf::SealParams {
+fn container(
+    app: &App,
+    contract: &Contract,
+    key: &tidm_crypto::secret::Secret<[u8; 32]>,
+    wrapped: &str,
+) -> tdf::SealParams {
     let attribute = format!("urn:tidm:contract:{}", contract.id);
     let policy = serde_json::json!({
         "uuid": contract.id.as_str(),
@@ -136,7 +176,14 @@ fn container(app: &App, contract: &Contract, key: &tidm_crypto::secret::Secret<[
 }
 
 /// Our own download endpoint, under a token that only its digest is kept of.
-async fn own_address(app: &App, it: &Transfer, object: &str, bytes: u64, digest: Digest, sealed: &str) -> anyhow::Result<DataAddress> {
+async fn own_address(
+    app: &App,
+    it: &Transfer,
+    object: &str,
+    bytes: u64,
+    digest: Digest,
+    sealed: &str,
+) -> anyhow::Result<DataAddress> {
     let token = URL_SAFE_NO_PAD.encode(random::key().expose());
     let grant = Grant {
         contract: it.contract.clone(),
@@ -145,11 +192,19 @@ async fn own_address(app: &App, it: &Transfer, object: &str, bytes: u64, digest:
         object: object.to_owned(),
         until: app.clock.now().after(GRANT),
     };
-    app.writer.note(move |conn| { let grant = grant.clone(); Box::pin(async move { notes::save_grant(conn, &grant).await }) }).await?;
+    app.writer
+        .note(move |conn| {
+            let grant = grant.clone();
+            Box::pin(async move { notes::save_grant(conn, &grant).await })
+        })
+        .await?;
     let address = DataAddress {
         endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
         endpoint: Some(format!("{}/data/{}", app.identity.public_url, it.id)),
-        properties: vec![("authorization".to_owned(), token), ("authType".to_owned(), "bearer".to_owned())],
+        properties: vec![
+            ("authorization".to_owned(), token),
+            ("authType".to_owned(), "bearer".to_owned()),
+        ],
     };
     Ok(describe(address, bytes, digest, sealed))
 }

@@ -7,6 +7,11 @@ use tidm_space::identity::did::Did;
 use crate::app::App;
 use crate::store::writer::WorkError;
 
-pub async fn serve(_app: &App, _from: &Did, _lease: &Id, _body: &[u8]) -> Result<Vec<u8>, WorkError> {
+pub async fn serve(
+    _app: &App,
+    _from: &Did,
+    _lease: &Id,
+    _body: &[u8],
+) -> Result<Vec<u8>, WorkError> {
     Err(Fault::ApiMisuse("in work").into())
 }

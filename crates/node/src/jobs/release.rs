@@ -23,7 +23,10 @@ use crate::store::writer::WorkError;
 
 /// What the wrapped key is bound to: this lease of this contract.
 pub fn associated_data(lease: &Id, contract: &Id) -> Vec<u8> {
-    tuple(domain::LEASE_KEY, vec![Value::Text(lease.to_string()), Value::Text(contract.to_string())])
+    tuple(
+        domain::LEASE_KEY,
+        vec![Value::Text(lease.to_string()), Value::Text(contract.to_string())],
+    )
 }
 
 /// What a data key at rest is bound to.
@@ -43,14 +46,23 @@ pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
     let wrapping = match app.keys.get(&seal.contract) {
         Ok(Some(key)) => key,
         Ok(None) | Err(KeyError::Destroyed) => {
-            return Err(Fault::denied("key.destroyed", "contract", "the key of this contract was destroyed"));
+            return Err(Fault::denied(
+                "key.destroyed",
+                "contract",
+                "the key of this contract was destroyed",
+            ));
         }
         Err(error) => {
             tracing::error!(%error, contract = %seal.contract, "the contract key cannot be read");
-            return Err(Fault::Unavailable { reason: "the key store does not answer".to_owned(), retry_after: RETRY });
+            return Err(Fault::Unavailable {
+                reason: "the key store does not answer".to_owned(),
+                retry_after: RETRY,
+            });
         }
     };
-    let wrapped = STANDARD.decode(&seal.wrapped_key).map_err(|_| Fault::ApiMisuse("a wrapped key that is not base64"))?;
+    let wrapped = STANDARD
+        .decode(&seal.wrapped_key)
+        .map_err(|_| Fault::ApiMisuse("a wrapped key that is not base64"))?;
     aead::unwrap_key(&wrapping, &wrapped, &context(&seal.contract))
         .map_err(|_| Fault::ApiMisuse("a wrapped key that its contract's key does not open"))
 }
@@ -58,18 +70,31 @@ pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The data key, wrapped to the lease's one-time key. Queries at the provider need none.
-pub async fn wrap(app: &App, request: &Request, grant: &Grant) -> Result<Option<Vec<u8>>, WorkError> {
+pub async fn wrap(
+    app: &App,
+    request: &Request,
+    grant: &Grant,
+) -> Result<Option<Vec<u8>>, WorkError> {
     match request.kind {
         Use::Query | Use::Plain => return Ok(None),
         Use::SealedTable | Use::SealedFile => {}
     }
-    let found = app.store.seal(&request.contract).await.map_err(|why| WorkError::Store(why.to_string()))?;
-    let seal = found.ok_or_else(|| Fault::refused("lease.not-sealed", "nothing was sealed for this contract yet: request a transfer first"))?;
+    let found =
+        app.store.seal(&request.contract).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    let seal = found.ok_or_else(|| {
+        Fault::refused(
+            "lease.not-sealed",
+            "nothing was sealed for this contract yet: request a transfer first",
+        )
+    })?;
     let key = open_at_rest(app, &seal)?;
     let recipient = kem::KemPublic::from_bytes(&request.key)
         .map_err(|_| Fault::misbehaved("lease.key", "the one-time key is not an X25519 key"))?;
     let aad = associated_data(&grant.lease, &grant.contract);
-    let wrapped = kem::seal(&recipient, domain::LEASE_KEY.as_bytes(), &aad, key.expose(), &mut os())
-        .map_err(|_| Fault::misbehaved("lease.key", "nothing can be wrapped to this one-time key"))?;
+    let wrapped =
+        kem::seal(&recipient, domain::LEASE_KEY.as_bytes(), &aad, key.expose(), &mut os())
+            .map_err(|_| {
+                Fault::misbehaved("lease.key", "nothing can be wrapped to this one-time key")
+            })?;
     Ok(Some(wrapped.to_bytes()))
 }

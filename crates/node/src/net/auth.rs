@@ -34,17 +34,27 @@ pub fn mint(identity: &Identity, audience: &Did, clock: &Clock) -> String {
 }
 
 /// Checks an `Authorization` value. Every failure reads the same to the caller; the log says which it was.
-pub async fn check(authorization: Option<&str>, me: &Did, directory: &Arc<Directory>, clock: &Clock) -> Result<Caller, Fault> {
+pub async fn check(
+    authorization: Option<&str>,
+    me: &Did,
+    directory: &Arc<Directory>,
+    clock: &Clock,
+) -> Result<Caller, Fault> {
     let bearer = authorization
         .and_then(|it| it.strip_prefix("Bearer ").or_else(|| it.strip_prefix("bearer ")))
         .ok_or_else(|| refused("no bearer token"))?;
     let parsed = jws::Unverified::parse(bearer.trim()).map_err(|_| refused("not a compact JWS"))?;
-    let claims = token::parse(parsed.unproven_payload()).map_err(|_| refused("not a self-issued token"))?;
+    let claims =
+        token::parse(parsed.unproven_payload()).map_err(|_| refused("not a self-issued token"))?;
     let checked = token::check(&claims, me, clock.now())?;
     directory.member(&checked.from)?;
     let key = directory.key(&checked.from, parsed.header.kid.as_deref()).await?;
     parsed.verify(&key).map_err(|_| refused("its signature does not verify"))?;
-    Ok(Caller { did: checked.from.clone(), key, token: Token { issuer: checked.from, jti: checked.jti, until: checked.until } })
+    Ok(Caller {
+        did: checked.from.clone(),
+        key,
+        token: Token { issuer: checked.from, jti: checked.jti, until: checked.until },
+    })
 }
 
 fn refused(why: &str) -> Fault {

@@ -61,7 +61,10 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy()
             .build()
-            .map_err(|why| CallError::NoAnswer { host: "this node's own client".to_owned(), why: why.to_string() })?;
+            .map_err(|why| CallError::NoAnswer {
+                host: "this node's own client".to_owned(),
+                why: why.to_string(),
+            })?;
         Ok(Self { http, reach })
     }
 
@@ -74,7 +77,9 @@ impl Client {
         }
         let host = parsed.host_str().ok_or_else(|| refuse("it names no host"))?;
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        let loopback = host == "localhost" || host.ends_with(".localhost") || literal.is_some_and(|it| it.is_loopback());
+        let loopback = host == "localhost"
+            || host.ends_with(".localhost")
+            || literal.is_some_and(|it| it.is_loopback());
         match parsed.scheme() {
             "https" => {}
             "http" if loopback && self.reach.insecure_http => {}
@@ -88,7 +93,13 @@ impl Client {
     }
 
     /// One call with a bounded answer. `bearer` goes into `Authorization`.
-    pub async fn call(&self, method: Method, url: &str, bearer: Option<&str>, json: Option<String>) -> Result<Answer, CallError> {
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        bearer: Option<&str>,
+        json: Option<String>,
+    ) -> Result<Answer, CallError> {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
@@ -99,10 +110,12 @@ impl Client {
         if let Some(json) = json {
             request = request.header("content-type", "application/json").body(json);
         }
-        let no_answer = |why: reqwest::Error| CallError::NoAnswer { host: host.clone(), why: root_cause(&why) };
+        let no_answer =
+            |why: reqwest::Error| CallError::NoAnswer { host: host.clone(), why: root_cause(&why) };
         let mut response = request.send().await.map_err(no_answer)?;
         let status = response.status();
-        let link = response.headers().get("link").and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let link =
+            response.headers().get("link").and_then(|it| it.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
             if body.len() + chunk.len() > MESSAGE_BYTES {
@@ -129,7 +142,10 @@ impl Client {
             .map_err(|why| CallError::NoAnswer { host: host.to_owned(), why: why.to_string() })?;
         for address in addresses {
             if is_private(address.ip()) {
-                return Err(CallError::Address { url: url.to_string(), why: "its name leads to a private address" });
+                return Err(CallError::Address {
+                    url: url.to_string(),
+                    why: "its name leads to a private address",
+                });
             }
         }
         Ok(())
@@ -148,13 +164,20 @@ fn root_cause(error: &reqwest::Error) -> String {
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(it) => {
-            it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified() || it.is_broadcast()
-                || it.octets()[0] == 0 || (it.octets()[0] == 100 && (64..128).contains(&it.octets()[1]))
+            it.is_private()
+                || it.is_loopback()
+                || it.is_link_local()
+                || it.is_unspecified()
+                || it.is_broadcast()
+                || it.octets()[0] == 0
+                || (it.octets()[0] == 100 && (64..128).contains(&it.octets()[1]))
         }
         IpAddr::V6(it) => match it.to_ipv4_mapped() {
             Some(mapped) => is_private(IpAddr::V4(mapped)),
             None => {
-                it.is_loopback() || it.is_unspecified() || (it.segments()[0] & 0xfe00) == 0xfc00
+                it.is_loopback()
+                    || it.is_unspecified()
+                    || (it.segments()[0] & 0xfe00) == 0xfc00
                     || (it.segments()[0] & 0xffc0) == 0xfe80
             }
         },

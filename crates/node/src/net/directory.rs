@@ -68,7 +68,11 @@ impl Directory {
     pub fn member(&self, did: &Did) -> Result<(), Fault> {
         match self.members() {
             Some(list) => list.active(did).map(drop),
-            None => Err(Fault::denied("member.unknown", "membership", "this node knows no member list yet")),
+            None => Err(Fault::denied(
+                "member.unknown",
+                "membership",
+                "this node knows no member list yet",
+            )),
         }
     }
 
@@ -102,15 +106,16 @@ impl Directory {
         {
             return Ok(peer);
         }
-        let location = did
-            .document_location()
-            .ok_or_else(|| Fault::incompatible("did.method", format!("{did}: only did:web can be resolved")))?;
+        let location = did.document_location().ok_or_else(|| {
+            Fault::incompatible("did.method", format!("{did}: only did:web can be resolved"))
+        })?;
         let scheme = if self.insecure_http && is_local(&location) { "http" } else { "https" };
         let document = self.json(&format!("{scheme}://{location}"), did).await?;
         let peer = Arc::new(read_document(did, &document, now)?);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= MOST
-            && let Some(oldest) = peers.iter().min_by_key(|(_, it)| it.fetched).map(|(did, _)| did.clone())
+            && let Some(oldest) =
+                peers.iter().min_by_key(|(_, it)| it.fetched).map(|(did, _)| did.clone())
         {
             peers.remove(&oldest);
         }
@@ -129,10 +134,16 @@ impl Directory {
             .iter()
             .find(|(kind, _)| kind == "DataService")
             .map(|(_, endpoint)| endpoint.clone())
-            .ok_or_else(|| Fault::incompatible("did.service", format!("the document of {did} names no DataService")))?;
+            .ok_or_else(|| {
+                Fault::incompatible(
+                    "did.service",
+                    format!("the document of {did} names no DataService"),
+                )
+            })?;
         let document = self.json(&endpoint, did).await?;
-        let path = tidm_space::wire::dsp::version::path_of(&document)
-            .ok_or_else(|| Fault::incompatible("dsp.version", format!("{did} does not speak DSP 2025-1")))?;
+        let path = tidm_space::wire::dsp::version::path_of(&document).ok_or_else(|| {
+            Fault::incompatible("dsp.version", format!("{did} does not speak DSP 2025-1"))
+        })?;
         let root = endpoint.trim_end_matches('/').trim_end_matches("/.well-known/dspace-version");
         let base = format!("{root}{}", path.trim_end_matches('/'));
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(did.clone(), base.clone());
@@ -149,7 +160,8 @@ impl Directory {
         if !answer.status.is_success() {
             return Err(unavailable(format!("{did}: {url} answers {}", answer.status)));
         }
-        tidm_space::wire::json::parse(&answer.body).map_err(|_| unavailable(format!("{did}: {url} is not JSON")))
+        tidm_space::wire::json::parse(&answer.body)
+            .map_err(|_| unavailable(format!("{did}: {url} is not JSON")))
     }
 }
 
@@ -162,7 +174,10 @@ fn pick(peer: &Peer, kid: Option<&str>) -> Option<VerifyingKey> {
     match kid {
         Some(kid) => {
             let fragment = kid.rsplit('#').next().unwrap_or(kid);
-            peer.keys.iter().find(|(id, _)| id == kid || id.rsplit('#').next() == Some(fragment)).map(|(_, key)| key.clone())
+            peer.keys
+                .iter()
+                .find(|(id, _)| id == kid || id.rsplit('#').next() == Some(fragment))
+                .map(|(_, key)| key.clone())
         }
         None => match peer.keys.as_slice() {
             [(_, only)] => Some(only.clone()),
@@ -172,11 +187,16 @@ fn pick(peer: &Peer, kid: Option<&str>) -> Option<VerifyingKey> {
 }
 
 fn read_document(did: &Did, document: &Value, now: Time) -> Result<Peer, Fault> {
-    let wrong = |why: &str| Fault::misbehaved("did.document", format!("the document of {did} is wrong: {why}"));
+    let wrong = |why: &str| {
+        Fault::misbehaved("did.document", format!("the document of {did} is wrong: {why}"))
+    };
     if document.get("id").and_then(Value::as_str) != Some(did.as_str()) {
         return Err(wrong("it is of another DID"));
     }
-    let methods = document.get("verificationMethod").and_then(Value::as_array).ok_or_else(|| wrong("no verificationMethod"))?;
+    let methods = document
+        .get("verificationMethod")
+        .and_then(Value::as_array)
+        .ok_or_else(|| wrong("no verificationMethod"))?;
     let mut keys = Vec::new();
     for method in methods.iter().take(64) {
         let id = method.get("id").and_then(Value::as_str);
@@ -189,7 +209,8 @@ fn read_document(did: &Did, document: &Value, now: Time) -> Result<Peer, Fault> 
         return Err(wrong("no key that we understand"));
     }
     let mut services = Vec::new();
-    for service in document.get("service").and_then(Value::as_array).into_iter().flatten().take(64) {
+    for service in document.get("service").and_then(Value::as_array).into_iter().flatten().take(64)
+    {
         let kind = service.get("type").and_then(Value::as_str);
         let endpoint = service.get("serviceEndpoint").and_then(Value::as_str);
         if let (Some(kind), Some(endpoint)) = (kind, endpoint) {

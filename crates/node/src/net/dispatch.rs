@@ -117,17 +117,29 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
 /// Posts one message and says what came of it.
 async fn post(app: &App, send: &Sending) -> Outcome {
     let bearer = auth::mint(&app.identity, &send.to, &app.clock);
-    let answer = match app.client.call(reqwest::Method::POST, &send.url, Some(&bearer), Some(send.body.clone())).await {
+    let answer = match app
+        .client
+        .call(reqwest::Method::POST, &send.url, Some(&bearer), Some(send.body.clone()))
+        .await
+    {
         Ok(answer) => answer,
         Err(super::client::CallError::Address { url, why }) => {
-            return Outcome::Refused { not_found: false, code: Some("peer.address".to_owned()), reason: vec![format!("{url}: {why}")] };
+            return Outcome::Refused {
+                not_found: false,
+                code: Some("peer.address".to_owned()),
+                reason: vec![format!("{url}: {why}")],
+            };
         }
         Err(error) => return Outcome::Unreachable { reason: error.to_string() },
     };
     let status = answer.status.as_u16();
     match status {
         200..=299 => Outcome::Accepted { pid: peers_pid(send, &answer.body) },
-        404 => Outcome::Refused { not_found: true, code: None, reason: vec!["404 from the peer".to_owned()] },
+        404 => Outcome::Refused {
+            not_found: true,
+            code: None,
+            reason: vec!["404 from the peer".to_owned()],
+        },
         408 | 425 | 429 | 500..=599 => Outcome::Unreachable { reason: format!("HTTP {status}") },
         _ => {
             let (code, mut reason) = wire::dsp::error::read(&answer.body);
@@ -158,9 +170,10 @@ async fn fire(app: Arc<App>, timer: Timer) {
                 app.writer.run(Input::Wish(Box::new(Wish::Postpone { timer, attempts }))).await
             }
         },
-        Due::NegotiationIdle(_) | Due::TransferIdle(_) | Due::LeaseEnd { .. } | Due::ContractEnd { .. } => {
-            app.writer.run(Input::Due(timer)).await
-        }
+        Due::NegotiationIdle(_)
+        | Due::TransferIdle(_)
+        | Due::LeaseEnd { .. }
+        | Due::ContractEnd { .. } => app.writer.run(Input::Due(timer)).await,
     };
     if let Err(error) = outcome {
         tracing::warn!(%error, "a timer could not be handled; it will fire again");

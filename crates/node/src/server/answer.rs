@@ -20,8 +20,12 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
 /// Which status a fault has towards a peer.
 pub fn status(fault: &Fault) -> StatusCode {
     match fault {
-        Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => StatusCode::BAD_REQUEST,
-        Fault::Denied { code, .. } if code.starts_with("token.") || code.starts_with("member.") => StatusCode::NOT_FOUND,
+        Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => {
+            StatusCode::BAD_REQUEST
+        }
+        Fault::Denied { code, .. } if code.starts_with("token.") || code.starts_with("member.") => {
+            StatusCode::NOT_FOUND
+        }
         Fault::Denied { .. } => StatusCode::FORBIDDEN,
         Fault::NotFound { .. } => StatusCode::NOT_FOUND,
         Fault::Conflict { .. } => StatusCode::CONFLICT,
@@ -50,7 +54,10 @@ pub fn refusal(error: WorkError, body: impl FnOnce(&Fault) -> String) -> Respons
 }
 
 fn unavailable() -> Fault {
-    Fault::Unavailable { reason: "try again".to_owned(), retry_after: std::time::Duration::from_secs(1) }
+    Fault::Unavailable {
+        reason: "try again".to_owned(),
+        retry_after: std::time::Duration::from_secs(1),
+    }
 }
 
 /// Who calls, or the answer for strangers.

@@ -32,18 +32,45 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/negotiations/request", post(open_request))
         .route("/negotiations/offers", post(open_offer))
         .route("/negotiations/{pid}", get(negotiation))
-        .route("/negotiations/{pid}/request", post(|s: Shared, p, h, b| said(s, Said::Request, p, h, b)))
-        .route("/negotiations/{pid}/offers", post(|s: Shared, p, h, b| said(s, Said::Offer, p, h, b)))
-        .route("/negotiations/{pid}/events", post(|s: Shared, p, h, b| said(s, Said::Events, p, h, b)))
-        .route("/negotiations/{pid}/agreement", post(|s: Shared, p, h, b| said(s, Said::Agreement, p, h, b)))
-        .route("/negotiations/{pid}/agreement/verification", post(|s: Shared, p, h, b| said(s, Said::Verification, p, h, b)))
-        .route("/negotiations/{pid}/termination", post(|s: Shared, p, h, b| said(s, Said::Termination, p, h, b)))
+        .route(
+            "/negotiations/{pid}/request",
+            post(|s: Shared, p, h, b| said(s, Said::Request, p, h, b)),
+        )
+        .route(
+            "/negotiations/{pid}/offers",
+            post(|s: Shared, p, h, b| said(s, Said::Offer, p, h, b)),
+        )
+        .route(
+            "/negotiations/{pid}/events",
+            post(|s: Shared, p, h, b| said(s, Said::Events, p, h, b)),
+        )
+        .route(
+            "/negotiations/{pid}/agreement",
+            post(|s: Shared, p, h, b| said(s, Said::Agreement, p, h, b)),
+        )
+        .route(
+            "/negotiations/{pid}/agreement/verification",
+            post(|s: Shared, p, h, b| said(s, Said::Verification, p, h, b)),
+        )
+        .route(
+            "/negotiations/{pid}/termination",
+            post(|s: Shared, p, h, b| said(s, Said::Termination, p, h, b)),
+        )
         .route("/transfers/request", post(open_transfer))
         .route("/transfers/{pid}", get(transfer))
         .route("/transfers/{pid}/start", post(|s: Shared, p, h, b| moved(s, Moved::Start, p, h, b)))
-        .route("/transfers/{pid}/completion", post(|s: Shared, p, h, b| moved(s, Moved::Completion, p, h, b)))
-        .route("/transfers/{pid}/suspension", post(|s: Shared, p, h, b| moved(s, Moved::Suspension, p, h, b)))
-        .route("/transfers/{pid}/termination", post(|s: Shared, p, h, b| moved(s, Moved::Termination, p, h, b)))
+        .route(
+            "/transfers/{pid}/completion",
+            post(|s: Shared, p, h, b| moved(s, Moved::Completion, p, h, b)),
+        )
+        .route(
+            "/transfers/{pid}/suspension",
+            post(|s: Shared, p, h, b| moved(s, Moved::Suspension, p, h, b)),
+        )
+        .route(
+            "/transfers/{pid}/termination",
+            post(|s: Shared, p, h, b| moved(s, Moved::Termination, p, h, b)),
+        )
 }
 
 async fn open_request(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
@@ -54,14 +81,28 @@ async fn open_offer(State(app): Shared, headers: HeaderMap, body: Bytes) -> Resp
     hear_negotiation(&app, Said::OfferOpen, None, &headers, &body).await
 }
 
-async fn said(State(app): Shared, endpoint: Said, Path(pid): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn said(
+    State(app): Shared,
+    endpoint: Said,
+    Path(pid): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match Id::parse(&pid) {
         Ok(pid) => hear_negotiation(&app, endpoint, Some(pid), &headers, &body).await,
-        Err(_) => refusal(not_found("negotiation"), |fault| wire_negotiation::error((None, None), fault)),
+        Err(_) => {
+            refusal(not_found("negotiation"), |fault| wire_negotiation::error((None, None), fault))
+        }
     }
 }
 
-async fn hear_negotiation(app: &App, endpoint: Said, mine: Option<Id>, headers: &HeaderMap, body: &Bytes) -> Response {
+async fn hear_negotiation(
+    app: &App,
+    endpoint: Said,
+    mine: Option<Id>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
     let pid = mine.clone();
     match try_negotiation(app, endpoint, mine, headers, body).await {
         Ok((status, body)) => json(status, body),
@@ -83,12 +124,22 @@ async fn try_negotiation(
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, wire_negotiation::state(&it)))
         }
-        _ => Ok((StatusCode::OK, "{}".to_owned())),
+        Reply::Nothing
+        | Reply::Transfer { .. }
+        | Reply::Lease(_)
+        | Reply::Contract(_)
+        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),
     }
 }
 
 /// One message of an authenticated peer: one unit of work.
-pub(super) async fn hear(app: &App, who: Caller, id: Option<Id>, body: &[u8], what: Heard) -> Result<Reply, WorkError> {
+pub(super) async fn hear(
+    app: &App,
+    who: Caller,
+    id: Option<Id>,
+    body: &[u8],
+    what: Heard,
+) -> Result<Reply, WorkError> {
     let received = Received { from: who.did, key: Some(who.key), id, digest: sha256(body), what };
     app.writer.run_once(Input::Heard(Box::new(received)), who.token).await
 }
@@ -98,7 +149,8 @@ async fn negotiation(State(app): Shared, Path(pid): Path<String>, headers: Heade
         let who = caller(&app, &headers).await?;
         app.writer.remember(who.token).await?;
         let pid = Id::parse(&pid).map_err(|_| not_found("negotiation"))?;
-        let it = app.store.negotiation(&pid).await.map_err(|why| WorkError::Store(why.to_string()))?;
+        let it =
+            app.store.negotiation(&pid).await.map_err(|why| WorkError::Store(why.to_string()))?;
         it.filter(|it| it.peer == who.did).ok_or_else(|| not_found("negotiation"))
     };
     match found.await {
@@ -111,14 +163,26 @@ async fn open_transfer(State(app): Shared, headers: HeaderMap, body: Bytes) -> R
     hear_transfer(&app, Moved::Request, None, &headers, &body).await
 }
 
-async fn moved(State(app): Shared, endpoint: Moved, Path(pid): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn moved(
+    State(app): Shared,
+    endpoint: Moved,
+    Path(pid): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match Id::parse(&pid) {
         Ok(pid) => hear_transfer(&app, endpoint, Some(pid), &headers, &body).await,
         Err(_) => refusal(not_found("transfer"), |fault| wire_transfer::error((None, None), fault)),
     }
 }
 
-async fn hear_transfer(app: &App, endpoint: Moved, mine: Option<Id>, headers: &HeaderMap, body: &Bytes) -> Response {
+async fn hear_transfer(
+    app: &App,
+    endpoint: Moved,
+    mine: Option<Id>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
     let pid = mine.clone();
     match try_transfer(app, endpoint, mine, headers, body).await {
         Ok((status, body)) => json(status, body),
@@ -140,7 +204,11 @@ async fn try_transfer(
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, wire_transfer::state(&it)))
         }
-        _ => Ok((StatusCode::OK, "{}".to_owned())),
+        Reply::Nothing
+        | Reply::Negotiation { .. }
+        | Reply::Lease(_)
+        | Reply::Contract(_)
+        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),
     }
 }
 

@@ -32,9 +32,18 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/tidm/1/leases/request", post(ask))
         .route("/tidm/1/leases/{lease}/query", post(query))
-        .route("/tidm/1/leases/returned", post(|s: Shared, h, b| noticed(s, notice::read_lease_returned, h, b)))
-        .route("/tidm/1/contracts/ended", post(|s: Shared, h, b| noticed(s, notice::read_contract_ended, h, b)))
-        .route("/tidm/1/contracts/deleted", post(|s: Shared, h, b| noticed(s, notice::read_deleted, h, b)))
+        .route(
+            "/tidm/1/leases/returned",
+            post(|s: Shared, h, b| noticed(s, notice::read_lease_returned, h, b)),
+        )
+        .route(
+            "/tidm/1/contracts/ended",
+            post(|s: Shared, h, b| noticed(s, notice::read_contract_ended, h, b)),
+        )
+        .route(
+            "/tidm/1/contracts/deleted",
+            post(|s: Shared, h, b| noticed(s, notice::read_deleted, h, b)),
+        )
         .route("/tidm/1/contracts/{contract}/facts", get(facts_of))
 }
 
@@ -51,7 +60,9 @@ async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String,
     let (id, heard) = lease::read_request(body)?;
     // House D15: no lease while the evidence log may not go on.
     if let Err(reason) = app.log.readiness() {
-        return Err(Fault::Unavailable { reason, retry_after: std::time::Duration::from_secs(2) }.into());
+        return Err(
+            Fault::Unavailable { reason, retry_after: std::time::Duration::from_secs(2) }.into()
+        );
     }
     let Heard::Ask(request) = &heard else {
         return Err(Fault::ApiMisuse("a lease request that is none").into());
@@ -67,7 +78,12 @@ async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String,
 }
 
 /// Runs the query of a lease beside the data; only what passes the output gate leaves.
-async fn query(State(app): Shared, Path(lease_id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn query(
+    State(app): Shared,
+    Path(lease_id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let done = async {
         let who = caller(&app, &headers).await?;
         let lease_id = Id::parse(&lease_id).map_err(|_| not_found("lease"))?;
@@ -75,16 +91,24 @@ async fn query(State(app): Shared, Path(lease_id): Path<String>, headers: Header
         jobs::query::serve(&app, &who.did, &lease_id, &body).await
     };
     match done.await {
-        Ok(batches) => {
-            (StatusCode::OK, [(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], batches).into_response()
-        }
+        Ok(batches) => (
+            StatusCode::OK,
+            [(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")],
+            batches,
+        )
+            .into_response(),
         Err(error) => refusal(error, lease::write_refusal),
     }
 }
 
 type ReadNotice = fn(&[u8]) -> Result<(Option<Id>, Heard), Fault>;
 
-async fn noticed(State(app): Shared, read: ReadNotice, headers: HeaderMap, body: Bytes) -> Response {
+async fn noticed(
+    State(app): Shared,
+    read: ReadNotice,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let done = async {
         let who = caller(&app, &headers).await?;
         let (id, heard) = read(&body)?;
@@ -106,7 +130,12 @@ struct After {
 const FACTS: i64 = 500;
 
 /// Our facts about a contract, for its other party.
-async fn facts_of(State(app): Shared, Path(contract): Path<String>, Query(page): Query<After>, headers: HeaderMap) -> Response {
+async fn facts_of(
+    State(app): Shared,
+    Path(contract): Path<String>,
+    Query(page): Query<After>,
+    headers: HeaderMap,
+) -> Response {
     let found = async {
         let who = caller(&app, &headers).await?;
         app.writer.remember(who.token).await?;
@@ -114,14 +143,16 @@ async fn facts_of(State(app): Shared, Path(contract): Path<String>, Query(page):
         let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
         let known = app.store.contract(&contract).await.map_err(store)?;
         known.filter(|it| it.peer == who.did).ok_or_else(|| not_found("contract"))?;
-        let rows = app.store.facts_of_contract(&contract, page.after, FACTS + 1).await.map_err(store)?;
+        let rows =
+            app.store.facts_of_contract(&contract, page.after, FACTS + 1).await.map_err(store)?;
         Ok::<_, WorkError>((contract, rows))
     };
     match found.await {
         Ok((contract, mut rows)) => {
             let more = rows.len() > usize::try_from(FACTS).unwrap_or(usize::MAX);
             rows.truncate(usize::try_from(FACTS).unwrap_or(usize::MAX));
-            let entries: Vec<(String, Vec<u8>)> = rows.into_iter().map(|(seq, entry)| (seq.to_string(), entry)).collect();
+            let entries: Vec<(String, Vec<u8>)> =
+                rows.into_iter().map(|(seq, entry)| (seq.to_string(), entry)).collect();
             json(StatusCode::OK, facts::write_page(&contract, &entries, more))
         }
         Err(error) => refusal(error, error::write),

@@ -21,7 +21,13 @@ impl Store {
     }
 
     /// Takes or keeps a duty (`sequencer`) until `until`. The fence grows whenever the holder changes.
-    pub async fn take_duty(&self, duty: &str, holder: &str, now: Time, until: Time) -> Result<Option<i64>, StoreError> {
+    pub async fn take_duty(
+        &self,
+        duty: &str,
+        holder: &str,
+        now: Time,
+        until: Time,
+    ) -> Result<Option<i64>, StoreError> {
         let sql = "INSERT INTO duties (name, holder, fence, until) VALUES ($1,$2,1,$4)
                    ON CONFLICT (name) DO UPDATE SET until = excluded.until,
                    fence = duties.fence + CASE WHEN duties.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder
@@ -53,14 +59,21 @@ impl SqlRow {
             .fetch_optional(self.store.pool())
             .await?;
         row.map(|row| {
-            let number = |it: i64| u64::try_from(it).map_err(|_| bad("checkpoint", "a negative number"));
-            let root = Hash::from_base64(&row.get::<String, _>(1)).ok_or_else(|| bad("checkpoint", "not a hash"))?;
+            let number =
+                |it: i64| u64::try_from(it).map_err(|_| bad("checkpoint", "a negative number"));
+            let root = Hash::from_base64(&row.get::<String, _>(1))
+                .ok_or_else(|| bad("checkpoint", "not a hash"))?;
             Ok(Row { size: number(row.get(0))?, root, fence: number(row.get(2))? })
         })
         .transpose()
     }
 
-    async fn set(&self, expected: Option<Row>, next: Row, leaves: &[Hash]) -> Result<bool, StoreError> {
+    async fn set(
+        &self,
+        expected: Option<Row>,
+        next: Row,
+        leaves: &[Hash],
+    ) -> Result<bool, StoreError> {
         let mut conn = self.store.connect().await?;
         conn.execute(self.store.dialect().begin()).await?;
         match set_in(&mut conn, &self.log, expected, next, leaves).await {
@@ -93,7 +106,9 @@ impl CheckpointRow for SqlRow {
         next: Row,
         leaves: &'a [Hash],
     ) -> BoxFuture<'a, Result<bool, RowError>> {
-        Box::pin(async move { self.set(expected, next, leaves).await.map_err(|why| RowError(why.to_string())) })
+        Box::pin(async move {
+            self.set(expected, next, leaves).await.map_err(|why| RowError(why.to_string()))
+        })
     }
 }
 
@@ -113,20 +128,26 @@ async fn set_in(
         .bind(next.root.to_base64())
         .bind(number(next.fence));
     if let Some(expected) = expected {
-        query = query.bind(number(expected.size)).bind(expected.root.to_base64()).bind(number(expected.fence));
+        query = query
+            .bind(number(expected.size))
+            .bind(expected.root.to_base64())
+            .bind(number(expected.fence));
     }
     if query.execute(&mut *conn).await?.rows_affected() != 1 {
         return Ok(false);
     }
     // The facts get their places in the log in the very transaction that makes those places official.
-    let waiting = sqlx::query("SELECT seq, entry FROM facts WHERE log_index IS NULL ORDER BY seq LIMIT $1")
-        .bind(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
-        .fetch_all(&mut *conn)
-        .await?;
+    let waiting =
+        sqlx::query("SELECT seq, entry FROM facts WHERE log_index IS NULL ORDER BY seq LIMIT $1")
+            .bind(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
+            .fetch_all(&mut *conn)
+            .await?;
     let first = number(expected.map_or(0, |it| it.size));
     for (index, leaf) in (first..).zip(leaves) {
         let place = usize::try_from(index - first).unwrap_or(usize::MAX);
-        let Some(row) = waiting.get(place) else { return Err(bad("facts", "the log was given more than the facts that wait")) };
+        let Some(row) = waiting.get(place) else {
+            return Err(bad("facts", "the log was given more than the facts that wait"));
+        };
         if leaf_hash(&row.get::<Vec<u8>, _>(1)) != *leaf {
             return Err(bad("facts", "the log was given another entry than the fact that waits"));
         }

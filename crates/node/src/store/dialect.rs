@@ -51,7 +51,10 @@ impl Dialect {
                 }
             }
             Self::Postgres => {
-                conn.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE").await?;
+                conn.execute(
+                    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+                )
+                .await?;
             }
         }
         Ok(())
@@ -96,23 +99,25 @@ impl Dialect {
     /// The types that the two spell differently.
     pub(super) fn ddl(self, statement: &str) -> String {
         match self {
-            Self::Sqlite => {
-                statement.replace("SEQUENCE_KEY", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("BYTEA", "BLOB")
-            }
+            Self::Sqlite => statement
+                .replace("SEQUENCE_KEY", "INTEGER PRIMARY KEY AUTOINCREMENT")
+                .replace("BYTEA", "BLOB"),
             Self::Postgres => statement.replace("SEQUENCE_KEY", "BIGSERIAL PRIMARY KEY"),
         }
     }
 
     pub(super) async fn lock_schema(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
         if self == Self::Postgres {
-            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_lock({SCHEMA_LOCK})"))).await?;
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_lock({SCHEMA_LOCK})")))
+                .await?;
         }
         Ok(())
     }
 
     pub(super) async fn unlock_schema(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
         if self == Self::Postgres {
-            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_unlock({SCHEMA_LOCK})"))).await?;
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_unlock({SCHEMA_LOCK})")))
+                .await?;
         }
         Ok(())
     }

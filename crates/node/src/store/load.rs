@@ -27,11 +27,17 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         if let Some(row) = row {
             let digest: String = row.get(0);
             let digest = Digest::parse(&digest).map_err(|_| bad("seen", "not a digest"))?;
-            view.seen = Some(Seen { peer: peer.clone(), id: id.clone(), digest, at: Time::from_ms(row.get(1)) });
+            view.seen = Some(Seen {
+                peer: peer.clone(),
+                id: id.clone(),
+                digest,
+                at: Time::from_ms(row.get(1)),
+            });
         }
     }
     if let Some(id) = &needs.negotiation {
-        let record = one(conn, "SELECT record FROM negotiations WHERE id = $1", &[id.as_str()]).await?;
+        let record =
+            one(conn, "SELECT record FROM negotiations WHERE id = $1", &[id.as_str()]).await?;
         view.negotiation = read("negotiations", record.as_deref(), record::negotiation::decode)?;
     }
     if let Some((peer, pid)) = &needs.negotiation_of {
@@ -40,16 +46,18 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         view.negotiation = read("negotiations", record.as_deref(), record::negotiation::decode)?;
     }
     if let Some(peer) = &needs.open_with {
-        let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM negotiations WHERE peer = $1 AND open = 1")
-            .bind(peer.as_str())
-            .fetch_one(&mut *conn)
-            .await?;
+        let open: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM negotiations WHERE peer = $1 AND open = 1")
+                .bind(peer.as_str())
+                .fetch_one(&mut *conn)
+                .await?;
         view.open_negotiations = u32::try_from(open).unwrap_or(u32::MAX);
     }
     load_transfer(conn, needs, &mut view).await?;
     load_lease(conn, needs, &mut view).await?;
     if let Some(id) = contract_wanted(needs, &view) {
-        let record = one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
+        let record =
+            one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
         view.contract = read("contracts", record.as_deref(), record::contract::decode)?;
     }
     if let Some(id) = &needs.product {
@@ -76,9 +84,14 @@ fn contract_wanted(needs: &Needs, view: &View) -> Option<Id> {
     None
 }
 
-async fn load_transfer(conn: &mut AnyConnection, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
+async fn load_transfer(
+    conn: &mut AnyConnection,
+    needs: &Needs,
+    view: &mut View,
+) -> Result<(), StoreError> {
     if let Some(id) = &needs.transfer {
-        let record = one(conn, "SELECT record FROM transfers WHERE id = $1", &[id.as_str()]).await?;
+        let record =
+            one(conn, "SELECT record FROM transfers WHERE id = $1", &[id.as_str()]).await?;
         view.transfer = read("transfers", record.as_deref(), record::transfer::decode)?;
     }
     if let Some((peer, pid)) = &needs.transfer_of {
@@ -89,7 +102,11 @@ async fn load_transfer(conn: &mut AnyConnection, needs: &Needs, view: &mut View)
     Ok(())
 }
 
-async fn load_lease(conn: &mut AnyConnection, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
+async fn load_lease(
+    conn: &mut AnyConnection,
+    needs: &Needs,
+    view: &mut View,
+) -> Result<(), StoreError> {
     if let Some(id) = &needs.lease {
         let record = one(conn, "SELECT record FROM leases WHERE id = $1", &[id.as_str()]).await?;
         view.lease = read("leases", record.as_deref(), record::lease::decode)?;
@@ -100,7 +117,8 @@ async fn load_lease(conn: &mut AnyConnection, needs: &Needs, view: &mut View) ->
         let record = one(conn, sql, &[contract.as_str(), &nonce]).await?;
         view.lease = read("leases", record.as_deref(), record::lease::decode)?;
     }
-    let of_lease = view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone());
+    let of_lease =
+        view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone());
     if let Some(contract) = needs.spent.as_ref().or(of_lease.as_ref()) {
         view.spent = spent(conn, contract).await?;
     }
@@ -121,7 +139,8 @@ async fn load_lease(conn: &mut AnyConnection, needs: &Needs, view: &mut View) ->
 
 /// What was debited so far under one contract.
 pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, StoreError> {
-    let sql = "SELECT kind, CAST(SUM(amount) AS BIGINT) FROM debits WHERE contract = $1 GROUP BY kind";
+    let sql =
+        "SELECT kind, CAST(SUM(amount) AS BIGINT) FROM debits WHERE contract = $1 GROUP BY kind";
     let rows = sqlx::query(sql).bind(contract.as_str()).fetch_all(&mut *conn).await?;
     let mut spent = Spent::default();
     for row in rows {
@@ -138,7 +157,11 @@ pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, Sto
     Ok(spent)
 }
 
-async fn one(conn: &mut AnyConnection, sql: &'static str, keys: &[&str]) -> Result<Option<String>, StoreError> {
+async fn one(
+    conn: &mut AnyConnection,
+    sql: &'static str,
+    keys: &[&str],
+) -> Result<Option<String>, StoreError> {
     let mut query = sqlx::query_scalar(sql);
     for key in keys {
         query = query.bind((*key).to_owned());
@@ -146,7 +169,11 @@ async fn one(conn: &mut AnyConnection, sql: &'static str, keys: &[&str]) -> Resu
     Ok(query.fetch_optional(&mut *conn).await?)
 }
 
-async fn all(conn: &mut AnyConnection, sql: &'static str, key: &str) -> Result<Vec<String>, StoreError> {
+async fn all(
+    conn: &mut AnyConnection,
+    sql: &'static str,
+    key: &str,
+) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(sql).bind(key.to_owned()).fetch_all(&mut *conn).await?)
 }
 

@@ -51,7 +51,9 @@ pub enum StoreError {
     /// A row of ours cannot be read: written by a newer version, or damaged.
     #[error("a row of {table} cannot be read: {why}")]
     Row { table: &'static str, why: String },
-    #[error("the database was written by a newer tidm (schema {found}, this one knows {known}): upgrade tidm")]
+    #[error(
+        "the database was written by a newer tidm (schema {found}, this one knows {known}): upgrade tidm"
+    )]
     Newer { found: i64, known: i64 },
 }
 
@@ -105,8 +107,9 @@ impl Store {
         sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)")
             .execute(&mut *conn)
             .await?;
-        let found: i64 =
-            sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&mut *conn).await?;
+        let found: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_version")
+            .fetch_one(&mut *conn)
+            .await?;
         let known = i64::try_from(schema::MIGRATIONS.len()).unwrap_or(i64::MAX);
         if found > known {
             return Err(StoreError::Newer { found, known });
@@ -117,9 +120,14 @@ impl Store {
             }
             let mut tx = conn.begin().await?;
             for statement in statements.split(';').map(str::trim).filter(|it| !it.is_empty()) {
-                sqlx::query(sqlx::AssertSqlSafe(self.dialect.ddl(statement))).execute(&mut *tx).await?;
+                sqlx::query(sqlx::AssertSqlSafe(self.dialect.ddl(statement)))
+                    .execute(&mut *tx)
+                    .await?;
             }
-            sqlx::query("INSERT INTO schema_version (version, at) VALUES ($1, 0)").bind(version).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO schema_version (version, at) VALUES ($1, 0)")
+                .bind(version)
+                .execute(&mut *tx)
+                .await?;
             tx.commit().await?;
         }
         Ok(())

@@ -91,8 +91,14 @@ pub async fn save_seal(conn: &mut AnyConnection, it: &Seal) -> Result<(), StoreE
 }
 
 pub async fn drop_seal(conn: &mut AnyConnection, contract: &Id) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM seals WHERE contract = $1").bind(contract.to_string()).execute(&mut *conn).await?;
-    sqlx::query("DELETE FROM grants WHERE contract = $1").bind(contract.to_string()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM seals WHERE contract = $1")
+        .bind(contract.to_string())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("DELETE FROM grants WHERE contract = $1")
+        .bind(contract.to_string())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
@@ -114,7 +120,10 @@ pub async fn save_copy(conn: &mut AnyConnection, it: &Copy) -> Result<(), StoreE
 }
 
 pub async fn drop_copies(conn: &mut AnyConnection, contract: &Id) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM copies WHERE contract = $1").bind(contract.to_string()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM copies WHERE contract = $1")
+        .bind(contract.to_string())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
@@ -135,10 +144,11 @@ pub async fn save_grant(conn: &mut AnyConnection, it: &Grant) -> Result<(), Stor
 
 impl Store {
     pub async fn source(&self, product: &Id) -> Result<Option<Source>, StoreError> {
-        let row = sqlx::query("SELECT object, origin, profile, preview FROM sources WHERE product = $1")
-            .bind(product.to_string())
-            .fetch_optional(self.pool())
-            .await?;
+        let row =
+            sqlx::query("SELECT object, origin, profile, preview FROM sources WHERE product = $1")
+                .bind(product.to_string())
+                .fetch_optional(self.pool())
+                .await?;
         Ok(row.map(|row| Source {
             product: product.clone(),
             object: row.get(0),
@@ -149,10 +159,12 @@ impl Store {
     }
 
     pub async fn seal(&self, contract: &Id) -> Result<Option<Seal>, StoreError> {
-        let row = sqlx::query("SELECT object, wrapped_key, bytes, digest, record FROM seals WHERE contract = $1")
-            .bind(contract.to_string())
-            .fetch_optional(self.pool())
-            .await?;
+        let row = sqlx::query(
+            "SELECT object, wrapped_key, bytes, digest, record FROM seals WHERE contract = $1",
+        )
+        .bind(contract.to_string())
+        .fetch_optional(self.pool())
+        .await?;
         row.map(|row| {
             Ok(Seal {
                 contract: contract.clone(),
@@ -176,7 +188,8 @@ impl Store {
                 Ok(Copy {
                     contract: contract.clone(),
                     object: row.get(0),
-                    transfer: Id::parse(&row.get::<String, _>(1)).map_err(|_| bad("copies", "not an id"))?,
+                    transfer: Id::parse(&row.get::<String, _>(1))
+                        .map_err(|_| bad("copies", "not an id"))?,
                     bytes: u64::try_from(row.get::<i64, _>(2)).unwrap_or(0),
                     digest: digest("copies", &row.get::<String, _>(3))?,
                     sealed: row.get(4),
@@ -196,7 +209,8 @@ impl Store {
         .await?;
         row.map(|row| {
             Ok(Grant {
-                contract: Id::parse(&row.get::<String, _>(0)).map_err(|_| bad("grants", "not an id"))?,
+                contract: Id::parse(&row.get::<String, _>(0))
+                    .map_err(|_| bad("grants", "not an id"))?,
                 transfer: transfer.clone(),
                 token: digest("grants", &row.get::<String, _>(1))?,
                 object: row.get(2),

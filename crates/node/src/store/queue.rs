@@ -58,9 +58,18 @@ impl Store {
     /// Forgets what is too old to matter.
     pub async fn sweep(&self, now: Time) -> Result<(), StoreError> {
         let seen_ms = i64::try_from(tidm_space::limits::SEEN.as_millis()).unwrap_or(i64::MAX);
-        sqlx::query("DELETE FROM tokens WHERE until < $1").bind(now.ms()).execute(self.pool()).await?;
-        sqlx::query("DELETE FROM seen WHERE at < $1").bind(now.ms() - seen_ms).execute(self.pool()).await?;
-        sqlx::query("DELETE FROM grants WHERE until < $1").bind(now.ms()).execute(self.pool()).await?;
+        sqlx::query("DELETE FROM tokens WHERE until < $1")
+            .bind(now.ms())
+            .execute(self.pool())
+            .await?;
+        sqlx::query("DELETE FROM seen WHERE at < $1")
+            .bind(now.ms() - seen_ms)
+            .execute(self.pool())
+            .await?;
+        sqlx::query("DELETE FROM grants WHERE until < $1")
+            .bind(now.ms())
+            .execute(self.pool())
+            .await?;
         Ok(())
     }
 }

@@ -4,11 +4,11 @@
 
 use sqlx::Row as _;
 
+use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
 use tidm_space::lease::machine::Spent;
 use tidm_space::lease::state::Lease;
-use tidm_space::catalog::product::Product;
 use tidm_space::negotiation::state::Negotiation;
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::record;
@@ -80,46 +80,78 @@ impl Store {
 
     /// The latest time that any fact of ours bears: our clock never goes behind it (usage-control A7).
     pub async fn latest_fact(&self) -> Result<tidm_space::time::Time, StoreError> {
-        let at: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(at), 0) FROM facts").fetch_one(self.pool()).await?;
+        let at: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(at), 0) FROM facts")
+            .fetch_one(self.pool())
+            .await?;
         Ok(tidm_space::time::Time::from_ms(at))
     }
 
     /// (row, entry) of a contract's facts after a row.
-    pub async fn facts_of_contract(&self, contract: &Id, after: i64, most: i64) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query("SELECT seq, entry FROM facts WHERE contract = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-            .bind(contract.as_str().to_owned())
-            .bind(after)
-            .bind(most)
-            .fetch_all(self.pool())
-            .await?;
+    pub async fn facts_of_contract(
+        &self,
+        contract: &Id,
+        after: i64,
+        most: i64,
+    ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, entry FROM facts WHERE contract = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(contract.as_str().to_owned())
+        .bind(after)
+        .bind(most)
+        .fetch_all(self.pool())
+        .await?;
         Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Newest first.
-    pub async fn negotiations(&self, after: Option<&Cursor>, most: i64) -> Result<Page<Negotiation>, StoreError> {
+    pub async fn negotiations(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Negotiation>, StoreError> {
         let sql = "SELECT moved, id, record FROM negotiations WHERE moved < $1 OR (moved = $1 AND id < $2) ORDER BY moved DESC, id DESC LIMIT $3";
         self.page(sql, "negotiations", after, most, record::negotiation::decode).await
     }
 
-    pub async fn transfers(&self, after: Option<&Cursor>, most: i64) -> Result<Page<Transfer>, StoreError> {
+    pub async fn transfers(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Transfer>, StoreError> {
         let sql = "SELECT moved, id, record FROM transfers WHERE moved < $1 OR (moved = $1 AND id < $2) ORDER BY moved DESC, id DESC LIMIT $3";
         self.page(sql, "transfers", after, most, record::transfer::decode).await
     }
 
-    pub async fn contracts(&self, after: Option<&Cursor>, most: i64) -> Result<Page<Contract>, StoreError> {
+    pub async fn contracts(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Contract>, StoreError> {
         let sql = "SELECT signed_at, id, record FROM contracts WHERE signed_at < $1 OR (signed_at = $1 AND id < $2) ORDER BY signed_at DESC, id DESC LIMIT $3";
         self.page(sql, "contracts", after, most, record::contract::decode).await
     }
 
-    pub async fn products(&self, after: Option<&Cursor>, most: i64) -> Result<Page<Product>, StoreError> {
+    pub async fn products(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Product>, StoreError> {
         let sql = "SELECT published, id, record FROM products WHERE listed = 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
         self.page(sql, "products", after, most, record::product::decode).await
     }
 
     /// Wire forms of listed products, newest first: a catalogue page is a concatenation of these.
-    pub async fn datasets(&self, after: Option<&Cursor>, most: i64) -> Result<Page<String>, StoreError> {
+    pub async fn datasets(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<String>, StoreError> {
         let sql = "SELECT published, id, dataset FROM products WHERE listed = 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
-        self.page(sql, "products", after, most, |text| Ok::<_, std::convert::Infallible>(text.to_owned())).await
+        self.page(sql, "products", after, most, |text| {
+            Ok::<_, std::convert::Infallible>(text.to_owned())
+        })
+        .await
     }
 
     async fn page<T, E: std::fmt::Display>(
@@ -131,7 +163,12 @@ impl Store {
         decode: fn(&str) -> Result<T, E>,
     ) -> Result<Page<T>, StoreError> {
         let (key, id) = after.map_or((i64::MAX, ""), |it| (it.key, it.id.as_str()));
-        let found = sqlx::query(sql).bind(key).bind(id.to_owned()).bind(most + 1).fetch_all(self.pool()).await?;
+        let found = sqlx::query(sql)
+            .bind(key)
+            .bind(id.to_owned())
+            .bind(most + 1)
+            .fetch_all(self.pool())
+            .await?;
         let shown = usize::try_from(most).unwrap_or(usize::MAX);
         let more = found.len() > shown;
         let mut rows = Vec::with_capacity(found.len().min(shown));

@@ -17,7 +17,12 @@ use super::rows::{hex, product_kind};
 pub const CLAIM_MS: i64 = 30_000;
 
 /// Saves every row of the commit.
-pub async fn save(conn: &mut AnyConnection, commit: &Commit, now: Time, service: &DataService) -> Result<(), StoreError> {
+pub async fn save(
+    conn: &mut AnyConnection,
+    commit: &Commit,
+    now: Time,
+    service: &DataService,
+) -> Result<(), StoreError> {
     save_negotiations(conn, commit).await?;
     save_transfers(conn, commit).await?;
     save_contracts(conn, commit).await?;
@@ -131,7 +136,11 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
     Ok(())
 }
 
-async fn save_products(conn: &mut AnyConnection, commit: &Commit, service: &DataService) -> Result<(), StoreError> {
+async fn save_products(
+    conn: &mut AnyConnection,
+    commit: &Commit,
+    service: &DataService,
+) -> Result<(), StoreError> {
     for it in &commit.products {
         sqlx::query(
             "INSERT INTO products (id, line, title, kind, listed, published, dataset, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
@@ -174,18 +183,31 @@ async fn save_facts(conn: &mut AnyConnection, commit: &Commit) -> Result<(), Sto
     Ok(())
 }
 
-async fn save_queue(conn: &mut AnyConnection, commit: &Commit, now: Time) -> Result<(), StoreError> {
+async fn save_queue(
+    conn: &mut AnyConnection,
+    commit: &Commit,
+    now: Time,
+) -> Result<(), StoreError> {
     for about in &commit.withdrawn {
-        sqlx::query("DELETE FROM outbox WHERE about = $1").bind(subject(about)).execute(&mut *conn).await?;
+        sqlx::query("DELETE FROM outbox WHERE about = $1")
+            .bind(subject(about))
+            .execute(&mut *conn)
+            .await?;
     }
     for id in &commit.unsends {
-        sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id.as_str().to_owned()).execute(&mut *conn).await?;
+        sqlx::query("DELETE FROM outbox WHERE id = $1")
+            .bind(id.as_str().to_owned())
+            .execute(&mut *conn)
+            .await?;
     }
     for it in &commit.sends {
         save_send(conn, it, now).await?;
     }
     for key in &commit.untimers {
-        sqlx::query("DELETE FROM timers WHERE name = $1").bind(key.clone()).execute(&mut *conn).await?;
+        sqlx::query("DELETE FROM timers WHERE name = $1")
+            .bind(key.clone())
+            .execute(&mut *conn)
+            .await?;
     }
     for it in &commit.timers {
         save_timer(conn, it, now).await?;

@@ -19,8 +19,8 @@ use tidm_space::engine::{decide, needs};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::time::Time;
+use tidm_space::wire::dsp::catalog::DataService;
 
 use super::{Store, StoreError, load, save};
 use crate::clock::{Clock, FreshIds};
@@ -67,7 +67,9 @@ pub enum WorkError {
     Stopping,
 }
 
-type Statement = Arc<dyn for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>> + Send + Sync>;
+type Statement = Arc<
+    dyn for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>> + Send + Sync,
+>;
 
 enum Task {
     /// Decide and save.
@@ -132,7 +134,10 @@ impl Writer {
     /// Rows of the node's own, in the same group commit.
     pub async fn note<F>(&self, statement: F) -> Result<(), WorkError>
     where
-        F: for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>> + Send + Sync + 'static,
+        F: for<'c> Fn(&'c mut AnyConnection) -> BoxFuture<'c, Result<(), StoreError>>
+            + Send
+            + Sync
+            + 'static,
     {
         self.send(Task::Note(Arc::new(statement))).await.map(drop)
     }
@@ -144,7 +149,11 @@ impl Writer {
     }
 }
 
-async fn write(shared: Arc<Shared>, inbox: Arc<Mutex<mpsc::Receiver<Unit>>>, mut conn: AnyConnection) {
+async fn write(
+    shared: Arc<Shared>,
+    inbox: Arc<Mutex<mpsc::Receiver<Unit>>>,
+    mut conn: AnyConnection,
+) {
     loop {
         let mut units = Vec::new();
         {
@@ -159,7 +168,9 @@ async fn write(shared: Arc<Shared>, inbox: Arc<Mutex<mpsc::Receiver<Unit>>>, mut
                     answer(&shared, units, outcomes);
                     continue;
                 }
-                Err(error) => tracing::warn!(%error, units = units.len(), "a group commit failed; trying one by one"),
+                Err(error) => {
+                    tracing::warn!(%error, units = units.len(), "a group commit failed; trying one by one");
+                }
             }
         }
         for unit in units {
@@ -186,7 +197,11 @@ fn answer(shared: &Shared, units: Vec<Unit>, outcomes: Vec<Outcome>) {
 }
 
 /// Several units in one transaction; any failure of the database undoes them all.
-async fn together(shared: &Shared, conn: &mut AnyConnection, units: &[Unit]) -> Result<Vec<Outcome>, StoreError> {
+async fn together(
+    shared: &Shared,
+    conn: &mut AnyConnection,
+    units: &[Unit],
+) -> Result<Vec<Outcome>, StoreError> {
     conn.execute(shared.store.dialect().begin()).await?;
     let mut outcomes = Vec::with_capacity(units.len());
     for unit in units {
@@ -211,7 +226,9 @@ async fn alone(shared: &Shared, conn: &mut AnyConnection, unit: &Unit) -> Outcom
     loop {
         match together(shared, conn, std::slice::from_ref(unit)).await {
             Ok(mut outcomes) => return outcomes.pop().unwrap_or(Err(WorkError::Stopping)),
-            Err(StoreError::Database(error)) if tries < TRIES && shared.store.dialect().is_conflict(&error) => {
+            Err(StoreError::Database(error))
+                if tries < TRIES && shared.store.dialect().is_conflict(&error) =>
+            {
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
             }
@@ -231,7 +248,11 @@ async fn roll_back(conn: &mut AnyConnection) {
     }
 }
 
-async fn one(shared: &Shared, conn: &mut AnyConnection, task: &Task) -> Result<Outcome, StoreError> {
+async fn one(
+    shared: &Shared,
+    conn: &mut AnyConnection,
+    task: &Task,
+) -> Result<Outcome, StoreError> {
     let now = shared.clock.now();
     match task {
         Task::Decide { input, token } => {
@@ -248,13 +269,16 @@ async fn one(shared: &Shared, conn: &mut AnyConnection, task: &Task) -> Result<O
                 signer: myself.signer.as_ref(),
                 demands_signatures: myself.demands_signatures,
             };
-            let Decision { commit, reply } = decide(&node, &view, (**input).clone(), now, &mut FreshIds);
+            let Decision { commit, reply } =
+                decide(&node, &view, (**input).clone(), now, &mut FreshIds);
             save::save(conn, &commit, now, &myself.service).await?;
             Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
         }
-        Task::Remember(token) => {
-            Ok(if use_up(conn, token).await? { Ok((Reply::Nothing, After::default())) } else { Err(replayed()) })
-        }
+        Task::Remember(token) => Ok(if use_up(conn, token).await? {
+            Ok((Reply::Nothing, After::default()))
+        } else {
+            Err(replayed())
+        }),
         Task::Note(statement) => {
             statement(conn).await?;
             Ok(Ok((Reply::Nothing, After::default())))
@@ -263,7 +287,11 @@ async fn one(shared: &Shared, conn: &mut AnyConnection, task: &Task) -> Result<O
 }
 
 fn replayed() -> WorkError {
-    Fault::misbehaved("token.replayed", "this token was used before; make a fresh one for every request").into()
+    Fault::misbehaved(
+        "token.replayed",
+        "this token was used before; make a fresh one for every request",
+    )
+    .into()
 }
 
 fn after(commit: Commit, now: Time) -> After {

@@ -42,7 +42,12 @@ pub struct Contract {
 pub enum State {
     Active,
     /// The tombstone.
-    Ended { why: End, by: Role, at: Time, reason: String },
+    Ended {
+        why: End,
+        by: Role,
+        at: Time,
+        reason: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +119,14 @@ impl Contract {
 }
 
 /// What both sides sign: canonical CBOR under its own domain (house D16).
-pub fn signed_bytes(id: &Id, provider: &Did, consumer: &Did, product: &Id, policy: Digest, at: Time) -> Vec<u8> {
+pub fn signed_bytes(
+    id: &Id,
+    provider: &Did,
+    consumer: &Did,
+    product: &Id,
+    policy: Digest,
+    at: Time,
+) -> Vec<u8> {
     use tidm_crypto::cbor::{Value, tuple};
     tuple(
         tidm_crypto::domain::CONTRACT_SIGNATURE,

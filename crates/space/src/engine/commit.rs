@@ -84,15 +84,21 @@ pub enum About {
     Negotiation(Id),
     Transfer(Id),
     /// A notice of our profile: its loss is retried, its refusal changes no state.
-    Notice { contract: Id },
+    Notice {
+        contract: Id,
+    },
 }
 
 impl About {
     pub(super) fn needs(&self) -> Needs {
         match self {
             Self::Negotiation(id) => Needs { negotiation: Some(id.clone()), ..Needs::default() },
-            Self::Transfer(id) => Needs { transfer: Some(id.clone()), transfer_contract: true, ..Needs::default() },
-            Self::Notice { contract } => Needs { contract: Some(contract.clone()), ..Needs::default() },
+            Self::Transfer(id) => {
+                Needs { transfer: Some(id.clone()), transfer_contract: true, ..Needs::default() }
+            }
+            Self::Notice { contract } => {
+                Needs { contract: Some(contract.clone()), ..Needs::default() }
+            }
         }
     }
 }
@@ -121,8 +127,12 @@ pub enum Due {
     /// Nothing moved: end it.
     NegotiationIdle(Id),
     TransferIdle(Id),
-    LeaseEnd { lease: Id },
-    ContractEnd { contract: Id },
+    LeaseEnd {
+        lease: Id,
+    },
+    ContractEnd {
+        contract: Id,
+    },
     /// Something for the shell to do; it reports by a [`super::input::Wish`].
     Job(Job),
 }
@@ -163,12 +173,20 @@ impl Due {
 
     pub(super) fn needs(&self) -> Needs {
         match self {
-            Self::NegotiationIdle(id) => Needs { negotiation: Some(id.clone()), ..Needs::default() },
-            Self::TransferIdle(id) => Needs { transfer: Some(id.clone()), transfer_contract: true, ..Needs::default() },
-            Self::LeaseEnd { lease } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
-            Self::ContractEnd { contract } => {
-                Needs { contract: Some(contract.clone()), open_under: Some(contract.clone()), ..Needs::default() }
+            Self::NegotiationIdle(id) => {
+                Needs { negotiation: Some(id.clone()), ..Needs::default() }
             }
+            Self::TransferIdle(id) => {
+                Needs { transfer: Some(id.clone()), transfer_contract: true, ..Needs::default() }
+            }
+            Self::LeaseEnd { lease } => {
+                Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
+            }
+            Self::ContractEnd { contract } => Needs {
+                contract: Some(contract.clone()),
+                open_under: Some(contract.clone()),
+                ..Needs::default()
+            },
             Self::Job(_) => Needs::default(),
         }
     }
@@ -179,8 +197,14 @@ impl Due {
 pub enum Reply {
     Nothing,
     /// The negotiation as it stands, and whether this call made it.
-    Negotiation { it: Box<Negotiation>, created: bool },
-    Transfer { it: Box<Transfer>, created: bool },
+    Negotiation {
+        it: Box<Negotiation>,
+        created: bool,
+    },
+    Transfer {
+        it: Box<Transfer>,
+        created: bool,
+    },
     Lease(Grant),
     Contract(Id),
     Product(Id),
@@ -207,7 +231,8 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     pub(super) fn fact(&mut self, links: Links, what: What) {
-        let fact = Fact { id: self.ids.fresh(), at: self.now, by: self.node.me.clone(), links, what };
+        let fact =
+            Fact { id: self.ids.fresh(), at: self.now, by: self.node.me.clone(), links, what };
         self.commit.facts.push(fact);
     }
 

@@ -30,7 +30,10 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
         return Ok(Reply::Contract(contract.id));
     }
     if why == End::Revoked && contract.role != Role::Provider {
-        return Err(Fault::refused("contract.revoke", "only the provider revokes; a consumer ends a contract as agreed"));
+        return Err(Fault::refused(
+            "contract.revoke",
+            "only the provider revokes; a consumer ends a contract as agreed",
+        ));
     }
     let by = contract.role;
     let id = contract.id.clone();
@@ -39,7 +42,13 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
 }
 
 /// The tombstone, and everything that follows from it on this side.
-pub(super) fn end_active(work: &mut Work<'_>, mut contract: Contract, why: End, by: Role, reason: String) -> Result<(), Fault> {
+pub(super) fn end_active(
+    work: &mut Work<'_>,
+    mut contract: Contract,
+    why: End,
+    by: Role,
+    reason: String,
+) -> Result<(), Fault> {
     contract.state = State::Ended { why, by, at: work.now, reason: reason.clone() };
     work.fact(links(&contract), What::ContractEnded { why, by, reason: reason.clone() });
     work.untimer(&Due::ContractEnd { contract: contract.id.clone() });
@@ -47,7 +56,10 @@ pub(super) fn end_active(work: &mut Work<'_>, mut contract: Contract, why: End, 
         gate::end_lease(work, lease, LeaseEvent::Revoke)?;
     }
     for it in work.view.open_transfers.clone() {
-        let ending = TransferBody::Terminate { code: Some("contract.ended".to_owned()), reason: vec![reason.clone()] };
+        let ending = TransferBody::Terminate {
+            code: Some("contract.ended".to_owned()),
+            reason: vec![reason.clone()],
+        };
         // One that waits for an acknowledgement of its own ending needs no second one.
         if let Ok(it) = transfer::say_now(work, it, ending) {
             work.commit.transfers.push(it);
@@ -67,13 +79,22 @@ pub(super) fn end_active(work: &mut Work<'_>, mut contract: Contract, why: End, 
 }
 
 /// The peer ended it.
-pub(super) fn heard_end(work: &mut Work<'_>, from: &Did, id: &Id, why: End, reason: String) -> Answer {
+pub(super) fn heard_end(
+    work: &mut Work<'_>,
+    from: &Did,
+    id: &Id,
+    why: End,
+    reason: String,
+) -> Answer {
     let contract = of_peer(work, from, id)?;
     if !contract.is_active() {
         return Ok(Reply::Contract(contract.id));
     }
     if contract.role == Role::Provider && why != End::Agreed {
-        return Err(Fault::misbehaved("contract.end", "a consumer can only end a contract as agreed"));
+        return Err(Fault::misbehaved(
+            "contract.end",
+            "a consumer can only end a contract as agreed",
+        ));
     }
     let by = contract.role.peer();
     let id = contract.id.clone();
@@ -82,14 +103,27 @@ pub(super) fn heard_end(work: &mut Work<'_>, from: &Did, id: &Id, why: End, reas
 }
 
 fn of_peer(work: &Work<'_>, from: &Did, id: &Id) -> Result<Contract, Fault> {
-    work.view.contract.clone().filter(|it| it.id == *id && it.peer == *from).ok_or(Fault::NotFound { what: "contract" })
+    work.view
+        .contract
+        .clone()
+        .filter(|it| it.id == *id && it.peer == *from)
+        .ok_or(Fault::NotFound { what: "contract" })
 }
 
 /// The consumer's deletion receipt: checked, kept, never called proof that no copy exists.
-pub(super) fn heard_deletion(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>, id: &Id, deletion: Deletion) -> Answer {
+pub(super) fn heard_deletion(
+    work: &mut Work<'_>,
+    from: &Did,
+    key: Option<&VerifyingKey>,
+    id: &Id,
+    deletion: Deletion,
+) -> Answer {
     let mut contract = of_peer(work, from, id)?;
     if contract.role != Role::Provider {
-        return Err(Fault::misbehaved("deletion.role", "a deletion receipt comes from the consumer"));
+        return Err(Fault::misbehaved(
+            "deletion.role",
+            "a deletion receipt comes from the consumer",
+        ));
     }
     if contract.deletion.is_some() {
         return Ok(Reply::Contract(contract.id));
@@ -99,9 +133,15 @@ pub(super) fn heard_deletion(work: &mut Work<'_>, from: &Did, key: Option<&Verif
     let parsed = tidm_crypto::jws::Unverified::parse(&deletion.receipt.0)
         .map_err(|_| Fault::misbehaved("deletion.receipt", "the receipt is not a JWS"))?;
     if !parsed.verify(key).is_ok_and(|payload| *payload == *expected) {
-        return Err(Fault::misbehaved("deletion.receipt", "the receipt's signature does not verify"));
+        return Err(Fault::misbehaved(
+            "deletion.receipt",
+            "the receipt's signature does not verify",
+        ));
     }
-    let what = What::CopiesDeleted { files: deletion.files.clone(), receipt: sha256(deletion.receipt.0.as_bytes()) };
+    let what = What::CopiesDeleted {
+        files: deletion.files.clone(),
+        receipt: sha256(deletion.receipt.0.as_bytes()),
+    };
     work.fact(links(&contract), what);
     contract.deletion = Some(deletion);
     let id = contract.id.clone();
@@ -124,7 +164,9 @@ pub(super) fn key_destroyed(work: &mut Work<'_>, id: &Id) -> Answer {
 
 /// Consumer's job: ciphertext and caches are deleted; sign for it and tell the provider.
 pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer {
-    let Some(mut contract) = work.view.contract.clone().filter(|it| it.id == *id && it.role == Role::Consumer) else {
+    let Some(mut contract) =
+        work.view.contract.clone().filter(|it| it.id == *id && it.role == Role::Consumer)
+    else {
         return Err(Fault::NotFound { what: "contract" });
     };
     work.untimer(&Due::Job(Job::Erase { contract: id.clone() }));
@@ -146,11 +188,19 @@ pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer
 /// A product version enters the catalogue.
 pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
     if work.view.product.is_some() {
-        return Err(Fault::conflict("product.exists", "a product version is immutable: publish a new version"));
+        return Err(Fault::conflict(
+            "product.exists",
+            "a product version is immutable: publish a new version",
+        ));
     }
     let links = Links { product: Some(product.id.clone()), ..Links::default() };
-    let (Some(content), Some(origin), Some(bytes)) = (product.content, product.origin, product.bytes) else {
-        return Err(Fault::refused("product.origin", "a product names the digest of its content, of its origin, and its size"));
+    let (Some(content), Some(origin), Some(bytes)) =
+        (product.content, product.origin, product.bytes)
+    else {
+        return Err(Fault::refused(
+            "product.origin",
+            "a product names the digest of its content, of its origin, and its size",
+        ));
     };
     let what = What::Published { content, origin, rows: product.rows, bytes };
     work.fact(links, what);

@@ -59,12 +59,13 @@ fn acknowledged(work: &mut Work<'_>, send: &Send, pid: Option<crate::id::Id>) ->
     if it.peer_pid.is_none() {
         it.peer_pid = pid;
     }
-    if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+    if it.pending.as_ref().is_none_or(|said| said.id.as_ref() != Some(&send.id)) {
         // The acknowledgement of something that was implied or withdrawn meanwhile.
         work.commit.negotiations.push(it);
         return Ok(Reply::Nothing);
     }
-    let (after, step) = negotiation::machine::next(&it, negotiation::machine::Input::Acknowledged, work.now)?;
+    let (after, step) =
+        negotiation::machine::next(&it, negotiation::machine::Input::Acknowledged, work.now)?;
     let after = super::negotiation::settle(work, after, step)?;
     work.commit.negotiations.push(after);
     Ok(Reply::Nothing)
@@ -75,11 +76,12 @@ fn acknowledged_transfer(work: &mut Work<'_>, send: &Send, pid: Option<crate::id
     if it.peer_pid.is_none() {
         it.peer_pid = pid;
     }
-    if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+    if it.pending.as_ref().is_none_or(|said| said.id.as_ref() != Some(&send.id)) {
         work.commit.transfers.push(it);
         return Ok(Reply::Nothing);
     }
-    let (after, step) = transfer::machine::next(&it, transfer::machine::Input::Acknowledged, work.now)?;
+    let (after, step) =
+        transfer::machine::next(&it, transfer::machine::Input::Acknowledged, work.now)?;
     let after = super::transfer::settle(work, after, step)?;
     work.commit.transfers.push(after);
     Ok(Reply::Nothing)
@@ -89,7 +91,7 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
     match &send.about {
         About::Negotiation(_) => {
             let Some(it) = work.view.negotiation.clone() else { return Ok(Reply::Nothing) };
-            if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+            if it.pending.as_ref().is_none_or(|said| said.id.as_ref() != Some(&send.id)) {
                 return Ok(Reply::Nothing);
             }
             let event = negotiation::machine::Input::Refused { code, reason };
@@ -99,7 +101,7 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
         }
         About::Transfer(_) => {
             let Some(it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
-            if !it.pending.as_ref().is_some_and(|said| said.id.as_ref() == Some(&send.id)) {
+            if it.pending.as_ref().is_none_or(|said| said.id.as_ref() != Some(&send.id)) {
                 return Ok(Reply::Nothing);
             }
             let event = transfer::machine::Input::Refused { code, reason };
@@ -108,8 +110,15 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
             work.commit.transfers.push(after);
         }
         About::Notice { contract } => {
-            let links = Links { peer: Some(send.to.clone()), contract: Some(contract.clone()), ..Links::default() };
-            work.fact(links, What::GaveUp { code: code.unwrap_or_else(|| "notice.refused".to_owned()) });
+            let links = Links {
+                peer: Some(send.to.clone()),
+                contract: Some(contract.clone()),
+                ..Links::default()
+            };
+            work.fact(
+                links,
+                What::GaveUp { code: code.unwrap_or_else(|| "notice.refused".to_owned()) },
+            );
         }
     }
     Ok(Reply::Nothing)
@@ -127,7 +136,11 @@ fn give_up(work: &mut Work<'_>, send: &Send, reason: String) -> Answer {
             give_up_transfer(work, &it, CODE, reason)
         }
         About::Notice { contract } => {
-            let links = Links { peer: Some(send.to.clone()), contract: Some(contract.clone()), ..Links::default() };
+            let links = Links {
+                peer: Some(send.to.clone()),
+                contract: Some(contract.clone()),
+                ..Links::default()
+            };
             work.fact(links, What::GaveUp { code: CODE.to_owned() });
             Ok(Reply::Nothing)
         }
@@ -140,7 +153,11 @@ pub(super) fn give_up_negotiation(
     code: &'static str,
     reason: String,
 ) -> Result<Reply, Fault> {
-    let (after, step) = negotiation::machine::next(it, negotiation::machine::Input::GiveUp { code, reason }, work.now)?;
+    let (after, step) = negotiation::machine::next(
+        it,
+        negotiation::machine::Input::GiveUp { code, reason },
+        work.now,
+    )?;
     let after = super::negotiation::settle(work, after, step)?;
     work.commit.negotiations.push(after);
     Ok(Reply::Nothing)
@@ -152,7 +169,8 @@ pub(super) fn give_up_transfer(
     code: &'static str,
     reason: String,
 ) -> Result<Reply, Fault> {
-    let (after, step) = transfer::machine::next(it, transfer::machine::Input::GiveUp { code, reason }, work.now)?;
+    let (after, step) =
+        transfer::machine::next(it, transfer::machine::Input::GiveUp { code, reason }, work.now)?;
     let after = super::transfer::settle(work, after, step)?;
     work.commit.transfers.push(after);
     Ok(Reply::Nothing)

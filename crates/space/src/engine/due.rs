@@ -18,7 +18,9 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
     match &timer.what {
         Due::NegotiationIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else {
+                return Ok(Reply::Nothing);
+            };
             let reason = format!("nothing moved since {}", it.moved);
             if it.state.name() == Name::Initial || it.pending.is_some() || it.peer_pid.is_none() {
                 // The peer never answered: telling it would only wait again.
@@ -26,20 +28,26 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
             }
             let body = Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
             let message = Message { id: Some(work.ids.fresh()), body };
-            let (after, step) =
-                crate::negotiation::machine::next(&it, crate::negotiation::machine::Input::Say(message), work.now)?;
+            let (after, step) = crate::negotiation::machine::next(
+                &it,
+                crate::negotiation::machine::Input::Say(message),
+                work.now,
+            )?;
             let after = super::negotiation::settle(work, after, step)?;
             work.commit.negotiations.push(after);
             Ok(Reply::Nothing)
         }
         Due::TransferIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let Some(it) = work.view.transfer.clone().filter(|it| it.is_open()) else { return Ok(Reply::Nothing) };
+            let Some(it) = work.view.transfer.clone().filter(|it| it.is_open()) else {
+                return Ok(Reply::Nothing);
+            };
             let reason = format!("nothing moved since {}", it.moved);
             if it.pending.is_some() || it.peer_pid.is_none() {
                 return deliver::give_up_transfer(work, &it, "deadline", reason);
             }
-            let body = moved::Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
+            let body =
+                moved::Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
             let it = super::transfer::say_now(work, it, body)?;
             work.commit.transfers.push(it);
             Ok(Reply::Nothing)

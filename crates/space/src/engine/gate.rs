@@ -63,8 +63,16 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
         }
         Err(fault) => {
             if let Fault::Denied { code, rule, .. } = &fault {
-                let links = Links { peer: Some(from.clone()), contract: Some(request.contract.clone()), ..Links::default() };
-                let what = What::LeaseRefused { kind: request.kind, code: (*code).to_owned(), rule: rule.clone() };
+                let links = Links {
+                    peer: Some(from.clone()),
+                    contract: Some(request.contract.clone()),
+                    ..Links::default()
+                };
+                let what = What::LeaseRefused {
+                    kind: request.kind,
+                    code: (*code).to_owned(),
+                    rule: rule.clone(),
+                };
                 work.fact(links, what);
             }
             Err(fault)
@@ -83,7 +91,12 @@ fn links(it: &Lease) -> Links {
 
 /// Provider: the consumer's receipt for a use.
 pub(super) fn returned(work: &mut Work<'_>, from: &Did, id: &Id, outcome: Outcome) -> Answer {
-    let Some(lease) = work.view.lease.clone().filter(|it| it.id == *id && it.role == Role::Provider && it.peer == *from) else {
+    let Some(lease) = work
+        .view
+        .lease
+        .clone()
+        .filter(|it| it.id == *id && it.role == Role::Provider && it.peer == *from)
+    else {
         return Err(Fault::NotFound { what: "lease" });
     };
     end_lease(work, lease, Event::Return(outcome))?;
@@ -162,5 +175,7 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
 
 /// No use is left; the contract ends when the last open lease does.
 fn used_up(contract: &Contract, spent: Spent) -> bool {
-    contract.is_active() && compile(&contract.policy).is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
+    contract.is_active()
+        && compile(&contract.policy)
+            .is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
 }

@@ -44,11 +44,21 @@ pub enum Heard {
     Transfer(Box<TransferSpoken>),
     /// Our profile: a lease is asked for.
     Ask(Box<lease::message::Request>),
-    Return { lease: Id, outcome: lease::message::Outcome },
+    Return {
+        lease: Id,
+        outcome: lease::message::Outcome,
+    },
     /// The peer ended a contract.
-    Ended { contract: Id, why: End, reason: String },
+    Ended {
+        contract: Id,
+        why: End,
+        reason: String,
+    },
     /// The consumer's deletion receipt.
-    Deleted { contract: Id, deletion: Deletion },
+    Deleted {
+        contract: Id,
+        deletion: Deletion,
+    },
 }
 
 /// A DSP negotiation message with the pids it names. `mine` comes from the path it was posted to.
@@ -88,26 +98,56 @@ pub enum Wish {
     /// Consumer: ask for these terms.
     Request(Box<ContractWish>),
     /// Counter-offer, accept, approve, terminate.
-    Say { negotiation: Id, body: SayWish },
+    Say {
+        negotiation: Id,
+        body: SayWish,
+    },
     /// Consumer: have the contract's data delivered.
     Fetch(Box<TransferWish>),
-    SayTransfer { transfer: Id, body: moved::Body },
+    SayTransfer {
+        transfer: Id,
+        body: moved::Body,
+    },
     /// Provider's job: the data lies ready there.
-    Provided { transfer: Id, address: moved::DataAddress, bytes: u64, content: Digest },
+    Provided {
+        transfer: Id,
+        address: moved::DataAddress,
+        bytes: u64,
+        content: Digest,
+    },
     /// Consumer's job: the data arrived whole.
-    Received { transfer: Id, bytes: u64, content: Digest },
+    Received {
+        transfer: Id,
+        bytes: u64,
+        content: Digest,
+    },
     /// Consumer: the peer's gate granted this.
     Hold(Box<HoldWish>),
     /// Either side: what came of a lease that we hold or granted.
-    Close { lease: Id, outcome: lease::message::Outcome },
-    EndContract { contract: Id, why: End, reason: String },
+    Close {
+        lease: Id,
+        outcome: lease::message::Outcome,
+    },
+    EndContract {
+        contract: Id,
+        why: End,
+        reason: String,
+    },
     /// Provider's job: the contract's wrapping key is erased.
-    KeyDestroyed { contract: Id },
+    KeyDestroyed {
+        contract: Id,
+    },
     /// Consumer's job: ciphertext and caches are deleted.
-    Erased { contract: Id, files: Vec<Digest> },
+    Erased {
+        contract: Id,
+        files: Vec<Digest>,
+    },
     Publish(Box<Product>),
     /// A job of ours failed: try again later.
-    Postpone { timer: Timer, attempts: u32 },
+    Postpone {
+        timer: Timer,
+        attempts: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -123,10 +163,12 @@ pub struct ContractWish {
 #[derive(Clone, Debug)]
 pub enum SayWish {
     /// A (counter-)offer: a request where we are the consumer.
-    Propose(Policy),
+    Propose(Box<Policy>),
     /// Consumer: accept the offer. Provider: agree to what is on the table.
     Approve,
-    Terminate { reason: String },
+    Terminate {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -148,16 +190,28 @@ impl Wish {
         let contract = |id: &Id| Needs { contract: Some(id.clone()), ..Needs::default() };
         match self {
             Self::Request(_) => Needs::default(),
-            Self::Say { negotiation, .. } => Needs { negotiation: Some(negotiation.clone()), ..Needs::default() },
-            Self::Fetch(it) => contract(&it.contract),
-            Self::SayTransfer { transfer, .. } | Self::Provided { transfer, .. } | Self::Received { transfer, .. } => {
-                Needs { transfer: Some(transfer.clone()), transfer_contract: true, ..Needs::default() }
+            Self::Say { negotiation, .. } => {
+                Needs { negotiation: Some(negotiation.clone()), ..Needs::default() }
             }
+            Self::Fetch(it) => contract(&it.contract),
+            Self::SayTransfer { transfer, .. }
+            | Self::Provided { transfer, .. }
+            | Self::Received { transfer, .. } => Needs {
+                transfer: Some(transfer.clone()),
+                transfer_contract: true,
+                ..Needs::default()
+            },
             Self::Hold(it) => contract(&it.request.contract),
-            Self::Close { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
-            Self::EndContract { contract: id, .. } => Needs { open_under: Some(id.clone()), ..contract(id) },
+            Self::Close { lease, .. } => {
+                Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
+            }
+            Self::EndContract { contract: id, .. } => {
+                Needs { open_under: Some(id.clone()), ..contract(id) }
+            }
             Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),
-            Self::Publish(product) => Needs { product: Some(product.id.clone()), ..Needs::default() },
+            Self::Publish(product) => {
+                Needs { product: Some(product.id.clone()), ..Needs::default() }
+            }
             Self::Postpone { .. } => Needs::default(),
         }
     }

@@ -33,7 +33,9 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) => gate::needs(request),
-            Heard::Return { lease, .. } => Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() },
+            Heard::Return { lease, .. } => {
+                Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
+            }
             Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
                 Needs { contract: Some(contract.clone()), ..Needs::default() }
             }
@@ -46,7 +48,13 @@ pub fn needs(input: &Input) -> Needs {
 }
 
 /// What follows from `input`, given what [`needs`] asked for.
-pub fn decide(node: &Node<'_>, view: &View, input: Input, now: Time, ids: &mut dyn Ids) -> Decision {
+pub fn decide(
+    node: &Node<'_>,
+    view: &View,
+    input: Input,
+    now: Time,
+    ids: &mut dyn Ids,
+) -> Decision {
     let mut work = commit::Work { node, view, now, ids, commit: commit::Commit::default() };
     let reply = match input {
         Input::Heard(it) => heard(&mut work, *it),
@@ -69,12 +77,18 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
     let from = it.from.clone();
     let digest = it.digest;
     let reply = match it.what {
-        Heard::Negotiation(spoken) => negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken),
+        Heard::Negotiation(spoken) => {
+            negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken)
+        }
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
         Heard::Ask(request) => gate::asked(work, &it.from, &request),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
-        Heard::Ended { contract, why, reason } => contract::heard_end(work, &it.from, &contract, why, reason),
-        Heard::Deleted { contract, deletion } => contract::heard_deletion(work, &it.from, it.key.as_ref(), &contract, deletion),
+        Heard::Ended { contract, why, reason } => {
+            contract::heard_end(work, &it.from, &contract, why, reason)
+        }
+        Heard::Deleted { contract, deletion } => {
+            contract::heard_deletion(work, &it.from, it.key.as_ref(), &contract, deletion)
+        }
     };
     if reply.is_ok()
         && let Some(id) = id
@@ -90,8 +104,12 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::Say { negotiation, body } => negotiation::say(work, &negotiation, body),
         Wish::Fetch(it) => transfer::request(work, *it),
         Wish::SayTransfer { transfer, body } => transfer::say(work, &transfer, body),
-        Wish::Provided { transfer, address, bytes, content } => transfer::provided(work, &transfer, address, bytes, content),
-        Wish::Received { transfer, bytes, content } => transfer::received(work, &transfer, bytes, content),
+        Wish::Provided { transfer, address, bytes, content } => {
+            transfer::provided(work, &transfer, address, bytes, content)
+        }
+        Wish::Received { transfer, bytes, content } => {
+            transfer::received(work, &transfer, bytes, content)
+        }
         Wish::Hold(it) => gate::hold(work, *it),
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),

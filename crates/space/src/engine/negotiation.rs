@@ -29,7 +29,11 @@ pub(super) const SIGNATURE_TYPE: &str = "tidm-agreement+jws";
 pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     let product = match &it.body {
         Body::Request { offer } | Body::Offer { offer } => offer.target.clone(),
-        Body::Accept | Body::Agree { .. } | Body::Verify { .. } | Body::Finalize | Body::Terminate { .. } => None,
+        Body::Accept
+        | Body::Agree { .. }
+        | Body::Verify { .. }
+        | Body::Finalize
+        | Body::Terminate { .. } => None,
     };
     match &it.mine {
         Some(mine) => Needs { negotiation: Some(mine.clone()), product, ..Needs::default() },
@@ -42,12 +46,25 @@ pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     }
 }
 
-pub(super) fn heard(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>, id: Option<Id>, it: NegotiationSpoken) -> Answer {
+pub(super) fn heard(
+    work: &mut Work<'_>,
+    from: &Did,
+    key: Option<&VerifyingKey>,
+    id: Option<Id>,
+    it: NegotiationSpoken,
+) -> Answer {
     let NegotiationSpoken { mine, theirs, callback, role, body } = it;
     let (negotiation, created) = match (&work.view.negotiation, &mine) {
-        (Some(known), _) if known.peer != *from || known.role != role => return Err(Fault::NotFound { what: "negotiation" }),
-        (Some(known), Some(_)) if theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != theirs => {
-            return Err(Fault::misbehaved("negotiation.pid", "this message names another negotiation of yours"));
+        (Some(known), _) if known.peer != *from || known.role != role => {
+            return Err(Fault::NotFound { what: "negotiation" });
+        }
+        (Some(known), Some(_))
+            if theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != theirs =>
+        {
+            return Err(Fault::misbehaved(
+                "negotiation.pid",
+                "this message names another negotiation of yours",
+            ));
         }
         (Some(known), _) => (known.clone(), false),
         (None, Some(_)) => return Err(Fault::NotFound { what: "negotiation" }),
@@ -57,7 +74,8 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>,
     if negotiation.peer_pid.is_none() {
         negotiation.peer_pid = theirs;
     }
-    let (after, step) = machine::next(&negotiation, Event::Heard(Message { id, body: body.clone() }), work.now)?;
+    let (after, step) =
+        machine::next(&negotiation, Event::Heard(Message { id, body: body.clone() }), work.now)?;
     let moved = !step.moved.is_empty();
     let after = settle(work, after, step)?;
     if !moved {
@@ -71,12 +89,22 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, key: Option<&VerifyingKey>,
 }
 
 /// A first message: a negotiation of ours begins.
-fn open(work: &mut Work<'_>, from: &Did, theirs: Option<&Id>, callback: Option<String>, role: Role, body: &Body) -> Result<Negotiation, Fault> {
+fn open(
+    work: &mut Work<'_>,
+    from: &Did,
+    theirs: Option<&Id>,
+    callback: Option<String>,
+    role: Role,
+    body: &Body,
+) -> Result<Negotiation, Fault> {
     let (Body::Request { offer } | Body::Offer { offer }) = body else {
         return Err(Fault::NotFound { what: "negotiation" });
     };
     let (Some(theirs), Some(address)) = (theirs, callback) else {
-        return Err(Fault::misbehaved("negotiation.opening", "a first message names your pid and a callbackAddress"));
+        return Err(Fault::misbehaved(
+            "negotiation.opening",
+            "a first message names your pid and a callbackAddress",
+        ));
     };
     let Some(product) = offer.target.clone() else {
         return Err(Fault::misbehaved("negotiation.target", "the offer names no target"));
@@ -107,24 +135,33 @@ fn open(work: &mut Work<'_>, from: &Did, theirs: Option<&Id>, callback: Option<S
 }
 
 /// The answers that need nobody: approval by rule, verification, finalization.
-fn react(work: &mut Work<'_>, it: Negotiation, key: Option<&VerifyingKey>, heard: &Body) -> Result<Negotiation, Fault> {
+fn react(
+    work: &mut Work<'_>,
+    it: Negotiation,
+    key: Option<&VerifyingKey>,
+    heard: &Body,
+) -> Result<Negotiation, Fault> {
     match (it.role, heard) {
-        (Role::Provider, Body::Request { offer }) => match approval(work.view.product.as_ref(), &it.peer, offer) {
-            Verdict::Agree => agree(work, it),
-            Verdict::Ask => Ok(wait_for_person(work, it)),
-            Verdict::Counter(offer) => propose(work, it, *offer, |offer| Body::Offer { offer }),
-            Verdict::Refuse(reason) => end(work, it, "offer.refused", reason),
-        },
+        (Role::Provider, Body::Request { offer }) => {
+            match approval(work.view.product.as_ref(), &it.peer, offer) {
+                Verdict::Agree => agree(work, it),
+                Verdict::Ask => Ok(wait_for_person(work, it)),
+                Verdict::Counter(offer) => propose(work, it, *offer, |offer| Body::Offer { offer }),
+                Verdict::Refuse(reason) => end(work, it, "offer.refused", reason),
+            }
+        }
         (Role::Consumer, Body::Offer { .. }) => Ok(wait_for_person(work, it)),
         // We offered these terms: who accepts them gets them.
         (Role::Provider, Body::Accept) => agree(work, it),
-        (Role::Consumer, Body::Agree { agreement }) => match check_signature(work, &it, agreement, agreement.signature.as_ref(), key) {
-            Ok(()) => {
-                let signature = Some(sign(work, &it, agreement));
-                say_now(work, it, Body::Verify { signature })
+        (Role::Consumer, Body::Agree { agreement }) => {
+            match check_signature(work, &it, agreement, agreement.signature.as_ref(), key) {
+                Ok(()) => {
+                    let signature = Some(sign(work, &it, agreement));
+                    say_now(work, it, Body::Verify { signature })
+                }
+                Err(reason) => end(work, it, "signature", reason),
             }
-            Err(reason) => end(work, it, "signature", reason),
-        },
+        }
         (Role::Provider, Body::Verify { signature }) => {
             let Some(agreement) = it.state.agreement().cloned() else {
                 return Err(Fault::ApiMisuse("verified without an agreement"));
@@ -153,10 +190,15 @@ fn approval(product: Option<&Product>, peer: &Did, asked: &Policy) -> Verdict {
     };
     if let Err(refused) = compile(asked) {
         let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Verdict::Refuse(format!("terms that nobody here can enforce: {}", terms.join("; ")));
+        return Verdict::Refuse(format!(
+            "terms that nobody here can enforce: {}",
+            terms.join("; ")
+        ));
     }
     match product.offer(&asked.id) {
-        Some(listed) if !offered_to(listed, peer) => Verdict::Refuse("this offer is not made to you".to_owned()),
+        Some(listed) if !offered_to(listed, peer) => {
+            Verdict::Refuse("this offer is not made to you".to_owned())
+        }
         Some(listed) if listed.policy().same_terms(asked) => match listed.approval() {
             Approval::Auto => Verdict::Agree,
             Approval::Manual => Verdict::Ask,
@@ -203,7 +245,14 @@ fn parties<'a>(work: &'a Work<'_>, it: &'a Negotiation) -> (&'a Did, &'a Did) {
 
 fn what_is_signed(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Vec<u8> {
     let (provider, consumer) = parties(work, it);
-    signed_bytes(&agreement.id, provider, consumer, &it.product, digest(&agreement.policy), agreement.at)
+    signed_bytes(
+        &agreement.id,
+        provider,
+        consumer,
+        &it.product,
+        digest(&agreement.policy),
+        agreement.at,
+    )
 }
 
 fn sign(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Signature {
@@ -211,13 +260,24 @@ fn sign(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Signature {
 }
 
 /// House D14: present and wrong always ends it; missing ends it where signatures are demanded.
-fn check_signature(work: &Work<'_>, it: &Negotiation, agreement: &Agreement, signature: Option<&Signature>, key: Option<&VerifyingKey>) -> Result<(), String> {
+fn check_signature(
+    work: &Work<'_>,
+    it: &Negotiation,
+    agreement: &Agreement,
+    signature: Option<&Signature>,
+    key: Option<&VerifyingKey>,
+) -> Result<(), String> {
     let Some(Signature(jws)) = signature else {
-        return if work.node.demands_signatures { Err("the agreement is not signed".to_owned()) } else { Ok(()) };
+        return if work.node.demands_signatures {
+            Err("the agreement is not signed".to_owned())
+        } else {
+            Ok(())
+        };
     };
     let Some(key) = key else { return Err("the signer's key is not known".to_owned()) };
     let expected = what_is_signed(work, it, agreement);
-    let parsed = tidm_crypto::jws::Unverified::parse(jws).map_err(|_| "the signature is not a JWS".to_owned())?;
+    let parsed = tidm_crypto::jws::Unverified::parse(jws)
+        .map_err(|_| "the signature is not a JWS".to_owned())?;
     match parsed.verify(key) {
         Ok(payload) if *payload == *expected => Ok(()),
         Ok(_) => Err("the signature is over other terms".to_owned()),
@@ -229,7 +289,10 @@ fn check_signature(work: &Work<'_>, it: &Negotiation, agreement: &Agreement, sig
 pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
     if let Err(refused) = compile(&wish.offer) {
         let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Err(Fault::refused("policy.unknown-terms", format!("this node cannot honour: {}", terms.join("; "))));
+        return Err(Fault::refused(
+            "policy.unknown-terms",
+            format!("this node cannot honour: {}", terms.join("; ")),
+        ));
     }
     let it = Negotiation {
         id: work.ids.fresh(),
@@ -257,22 +320,37 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
     };
     let it = match (wish, it.role, it.state.name()) {
         (SayWish::Terminate { reason }, _, _) => end(work, it, "operator", reason)?,
-        (SayWish::Propose(offer), Role::Consumer, _) => propose(work, it, offer, |offer| Body::Request { offer })?,
-        (SayWish::Propose(offer), Role::Provider, _) => propose(work, it, offer, |offer| Body::Offer { offer })?,
+        (SayWish::Propose(offer), Role::Consumer, _) => {
+            propose(work, it, *offer, |offer| Body::Request { offer })?
+        }
+        (SayWish::Propose(offer), Role::Provider, _) => {
+            propose(work, it, *offer, |offer| Body::Offer { offer })?
+        }
         (SayWish::Approve, Role::Consumer, Name::Offered) => say_now(work, it, Body::Accept)?,
         (SayWish::Approve, Role::Provider, Name::Requested | Name::Accepted) => agree(work, it)?,
         (SayWish::Approve, _, state) => {
-            return Err(Fault::refused("negotiation.not-now", format!("nothing waits for approval in state {}", state.token())));
+            return Err(Fault::refused(
+                "negotiation.not-now",
+                format!("nothing waits for approval in state {}", state.token()),
+            ));
         }
     };
     work.commit.negotiations.push(it.clone());
     Ok(Reply::Negotiation { it: Box::new(it), created: false })
 }
 
-fn propose(work: &mut Work<'_>, it: Negotiation, mut offer: Policy, body: fn(Policy) -> Body) -> Result<Negotiation, Fault> {
+fn propose(
+    work: &mut Work<'_>,
+    it: Negotiation,
+    mut offer: Policy,
+    body: fn(Policy) -> Body,
+) -> Result<Negotiation, Fault> {
     if let Err(refused) = compile(&offer) {
         let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Err(Fault::refused("policy.unknown-terms", format!("this node cannot honour: {}", terms.join("; "))));
+        return Err(Fault::refused(
+            "policy.unknown-terms",
+            format!("this node cannot honour: {}", terms.join("; ")),
+        ));
     }
     offer.target = Some(it.product.clone());
     // A counter-offer speaks of the offer it answers: the id stays, so that the peer finds what it listed.
@@ -282,7 +360,12 @@ fn propose(work: &mut Work<'_>, it: Negotiation, mut offer: Policy, body: fn(Pol
     say_now(work, it, body(offer))
 }
 
-fn end(work: &mut Work<'_>, it: Negotiation, code: &str, reason: String) -> Result<Negotiation, Fault> {
+fn end(
+    work: &mut Work<'_>,
+    it: Negotiation,
+    code: &str,
+    reason: String,
+) -> Result<Negotiation, Fault> {
     say_now(work, it, Body::Terminate { code: Some(code.to_owned()), reason: vec![reason] })
 }
 
@@ -295,7 +378,11 @@ fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiati
 }
 
 /// Turns a step into rows: facts, outbox, timers, and the contract once it stands.
-pub(super) fn settle(work: &mut Work<'_>, it: Negotiation, step: Step) -> Result<Negotiation, Fault> {
+pub(super) fn settle(
+    work: &mut Work<'_>,
+    it: Negotiation,
+    step: Step,
+) -> Result<Negotiation, Fault> {
     if step.withdraw {
         work.commit.withdrawn.push(About::Negotiation(it.id.clone()));
         work.commit.sends.retain(|send| send.about != About::Negotiation(it.id.clone()));
@@ -304,13 +391,19 @@ pub(super) fn settle(work: &mut Work<'_>, it: Negotiation, step: Step) -> Result
         let terms = it.state.offer().map(digest);
         let reason = match &it.state {
             State::Terminated { reason, .. } => Some(reason.join("; ")),
-            _ => None,
+            State::Initial
+            | State::Requested { .. }
+            | State::Offered { .. }
+            | State::Accepted { .. }
+            | State::Agreed { .. }
+            | State::Verified { .. }
+            | State::Finalized { .. } => None,
         };
         work.fact(links(&it), What::Negotiation { from: *from, to: *to, by: *by, terms, reason });
     }
     if let Some(message) = step.send {
         let posting = dsp::negotiation::write(&it, &message, work.node.address)?;
-        let id = message.id.clone().ok_or(Fault::ApiMisuse("what we say has an id"))?;
+        let id = message.id.ok_or(Fault::ApiMisuse("what we say has an id"))?;
         work.commit.sends.push(Send {
             id,
             to: it.peer.clone(),
@@ -346,9 +439,15 @@ fn links(it: &Negotiation) -> Links {
 }
 
 /// FINALIZED: the contract stands on this side.
-fn conclude(work: &mut Work<'_>, it: &Negotiation, agreement: &Agreement, consumer_signature: Option<Signature>) -> Result<(), Fault> {
+fn conclude(
+    work: &mut Work<'_>,
+    it: &Negotiation,
+    agreement: &Agreement,
+    consumer_signature: Option<Signature>,
+) -> Result<(), Fault> {
     let digest = tidm_crypto::hash::sha256(&what_is_signed(work, it, agreement));
-    let terms = compile(&agreement.policy).map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
+    let terms = compile(&agreement.policy)
+        .map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
     let contract = Contract {
         id: agreement.id.clone(),
         role: it.role,

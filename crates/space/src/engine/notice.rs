@@ -14,7 +14,10 @@ use super::input::{Heard, Received};
 /// The same id again: acknowledged as before, if it is the same message.
 pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer {
     if seen.digest != it.digest {
-        return Err(Fault::misbehaved("message.id", "this message id was used for another message"));
+        return Err(Fault::misbehaved(
+            "message.id",
+            "this message id was used for another message",
+        ));
     }
     Ok(match &it.what {
         Heard::Negotiation(_) => match &work.view.negotiation {
@@ -26,7 +29,9 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
             None => Reply::Nothing,
         },
         Heard::Ask(_) | Heard::Return { .. } => Reply::Nothing,
-        Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => Reply::Contract(contract.clone()),
+        Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
+            Reply::Contract(contract.clone())
+        }
     })
 }
 
@@ -36,7 +41,12 @@ pub(super) fn contract_ended(work: &mut Work<'_>, contract: &Contract, why: End,
     post(work, id, contract, posting);
 }
 
-pub(super) fn lease_returned(work: &mut Work<'_>, contract: &Contract, lease: &Lease, outcome: &Outcome) {
+pub(super) fn lease_returned(
+    work: &mut Work<'_>,
+    contract: &Contract,
+    lease: &Lease,
+    outcome: &Outcome,
+) {
     let id = work.ids.fresh();
     let posting = tidm::notice::lease_returned(&id, &lease.id, outcome);
     post(work, id, contract, posting);
@@ -48,7 +58,12 @@ pub(super) fn deleted(work: &mut Work<'_>, contract: &Contract, deletion: &Delet
     post(work, id, contract, posting);
 }
 
-fn post(work: &mut Work<'_>, id: crate::id::Id, contract: &Contract, posting: crate::wire::Posting) {
+fn post(
+    work: &mut Work<'_>,
+    id: crate::id::Id,
+    contract: &Contract,
+    posting: crate::wire::Posting,
+) {
     work.commit.sends.push(Send {
         id,
         to: contract.peer.clone(),

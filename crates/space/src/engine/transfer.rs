@@ -22,7 +22,9 @@ use super::view::Needs;
 
 pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
     match (&it.mine, &it.body) {
-        (Some(mine), _) => Needs { transfer: Some(mine.clone()), transfer_contract: true, ..Needs::default() },
+        (Some(mine), _) => {
+            Needs { transfer: Some(mine.clone()), transfer_contract: true, ..Needs::default() }
+        }
         (None, Body::Request { contract, .. }) => Needs {
             transfer_of: it.theirs.as_ref().map(|pid| (from.clone(), pid.clone())),
             contract: Some(contract.clone()),
@@ -34,9 +36,16 @@ pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
 
 pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: TransferSpoken) -> Answer {
     let (mut transfer, created) = match (&work.view.transfer, &it.mine) {
-        (Some(known), _) if known.peer != *from => return Err(Fault::NotFound { what: "transfer" }),
-        (Some(known), Some(_)) if it.theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != it.theirs => {
-            return Err(Fault::misbehaved("transfer.pid", "this message names another transfer of yours"));
+        (Some(known), _) if known.peer != *from => {
+            return Err(Fault::NotFound { what: "transfer" });
+        }
+        (Some(known), Some(_))
+            if it.theirs.is_some() && known.peer_pid.is_some() && known.peer_pid != it.theirs =>
+        {
+            return Err(Fault::misbehaved(
+                "transfer.pid",
+                "this message names another transfer of yours",
+            ));
         }
         (Some(known), _) => (known.clone(), false),
         (None, Some(_)) => return Err(Fault::NotFound { what: "transfer" }),
@@ -46,7 +55,8 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
         transfer.peer_pid = it.theirs;
     }
     let starts = matches!(it.body, Body::Start { .. });
-    let (after, step) = machine::next(&transfer, Event::Heard(Message { id, body: it.body }), work.now)?;
+    let (after, step) =
+        machine::next(&transfer, Event::Heard(Message { id, body: it.body }), work.now)?;
     if starts && !step.moved.is_empty() && transfer.role == Role::Provider {
         // The consumer resumes what it suspended: the contract must still hold.
         contract_of(work, &transfer)?.check_active()?;
@@ -65,9 +75,14 @@ fn open(work: &mut Work<'_>, from: &Did, it: &TransferSpoken) -> Result<Transfer
         return Err(Fault::NotFound { what: "transfer" });
     };
     let (Some(theirs), Some(callback)) = (&it.theirs, &it.callback) else {
-        return Err(Fault::misbehaved("transfer.opening", "a transfer request names your pid and a callbackAddress"));
+        return Err(Fault::misbehaved(
+            "transfer.opening",
+            "a transfer request names your pid and a callbackAddress",
+        ));
     };
-    let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider && it.peer == *from) else {
+    let Some(contract) =
+        work.view.contract.as_ref().filter(|it| it.role == Role::Provider && it.peer == *from)
+    else {
         return Err(Fault::NotFound { what: "agreement" });
     };
     contract.check_active()?;
@@ -96,7 +111,9 @@ fn contract_of<'a>(work: &'a Work<'_>, it: &Transfer) -> Result<&'a Contract, Fa
 fn react(work: &mut Work<'_>, it: &Transfer) {
     let job = match (it.role, &it.state) {
         (Role::Provider, State::Requested) => Job::Provide { transfer: it.id.clone() },
-        (Role::Consumer, State::Started { address: Some(_) }) => Job::Fetch { transfer: it.id.clone() },
+        (Role::Consumer, State::Started { address: Some(_) }) => {
+            Job::Fetch { transfer: it.id.clone() }
+        }
         (_, _) => return,
     };
     work.timer(work.now, Due::Job(job));
@@ -144,7 +161,13 @@ fn mine(work: &Work<'_>, id: &Id) -> Result<Transfer, Fault> {
 }
 
 /// Provider's job: the data lies ready there; say so.
-pub(super) fn provided(work: &mut Work<'_>, id: &Id, address: DataAddress, bytes: u64, content: Digest) -> Answer {
+pub(super) fn provided(
+    work: &mut Work<'_>,
+    id: &Id,
+    address: DataAddress,
+    bytes: u64,
+    content: Digest,
+) -> Answer {
     let it = mine(work, id)?;
     work.untimer(&Due::Job(Job::Provide { transfer: id.clone() }));
     if it.role != Role::Provider || it.state.name() != Name::Requested || it.pending.is_some() {
@@ -153,7 +176,8 @@ pub(super) fn provided(work: &mut Work<'_>, id: &Id, address: DataAddress, bytes
     }
     if contract_of(work, &it)?.check_active().is_err() {
         let reason = vec!["the contract ended".to_owned()];
-        let it = say_now(work, it, Body::Terminate { code: Some("contract.ended".to_owned()), reason })?;
+        let it =
+            say_now(work, it, Body::Terminate { code: Some("contract.ended".to_owned()), reason })?;
         work.commit.transfers.push(it.clone());
         return Ok(Reply::Transfer { it: Box::new(it), created: false });
     }
@@ -190,14 +214,18 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
     }
     for (from, to, by) in &step.moved {
         let reason = match &it.state {
-            State::Terminated { reason, .. } | State::Suspended { reason, .. } => Some(reason.join("; ")),
-            State::Initial | State::Requested | State::Started { .. } | State::Completed { .. } => None,
+            State::Terminated { reason, .. } | State::Suspended { reason, .. } => {
+                Some(reason.join("; "))
+            }
+            State::Initial | State::Requested | State::Started { .. } | State::Completed { .. } => {
+                None
+            }
         };
         work.fact(links(&it), What::Transfer { from: *from, to: *to, by: *by, reason });
     }
     if let Some(message) = step.send {
         let posting = dsp::transfer::write(&it, &message, work.node.address)?;
-        let id = message.id.clone().ok_or(Fault::ApiMisuse("what we say has an id"))?;
+        let id = message.id.ok_or(Fault::ApiMisuse("what we say has an id"))?;
         work.commit.sends.push(Send {
             id,
             to: it.peer.clone(),
@@ -210,7 +238,9 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
         });
     }
     match it.state.name() {
-        Name::Initial | Name::Requested => work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone())),
+        Name::Initial | Name::Requested => {
+            work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone()));
+        }
         Name::Started | Name::Suspended | Name::Completed | Name::Terminated => {
             work.untimer(&Due::TransferIdle(it.id.clone()));
         }

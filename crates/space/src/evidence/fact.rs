@@ -38,28 +38,81 @@ pub struct Links {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A product version was published: digest of content, digest of its source, size.
-    Published { content: Digest, origin: Digest, rows: Option<u64>, bytes: u64 },
-    Negotiation { from: negotiation::state::Name, to: negotiation::state::Name, by: Role, terms: Option<Digest>, reason: Option<String> },
+    Published {
+        content: Digest,
+        origin: Digest,
+        rows: Option<u64>,
+        bytes: u64,
+    },
+    Negotiation {
+        from: negotiation::state::Name,
+        to: negotiation::state::Name,
+        by: Role,
+        terms: Option<Digest>,
+        reason: Option<String>,
+    },
     /// The contract stands: what was signed, and by whom.
-    Concluded { signed: Digest, provider_signed: bool, consumer_signed: bool },
-    Transfer { from: transfer::state::Name, to: transfer::state::Name, by: Role, reason: Option<String> },
+    Concluded {
+        signed: Digest,
+        provider_signed: bool,
+        consumer_signed: bool,
+    },
+    Transfer {
+        from: transfer::state::Name,
+        to: transfer::state::Name,
+        by: Role,
+        reason: Option<String>,
+    },
     /// Sealed or plain bytes were made available (provider) or arrived whole (consumer).
-    Delivered { bytes: u64, content: Digest },
+    Delivered {
+        bytes: u64,
+        content: Digest,
+    },
     /// The gate said yes. `uses` counts this one; `key` is the digest of the one-time key.
-    LeaseGranted { kind: Use, purpose: Option<String>, query: Option<Digest>, key: Digest, uses: u64, until: Time },
-    LeaseRefused { kind: Use, code: String, rule: String },
+    LeaseGranted {
+        kind: Use,
+        purpose: Option<String>,
+        query: Option<Digest>,
+        key: Digest,
+        uses: u64,
+        until: Time,
+    },
+    LeaseRefused {
+        kind: Use,
+        code: String,
+        rule: String,
+    },
     /// Consumer: a lease of the peer's gate arrived.
-    LeaseHeld { kind: Use, until: Time },
-    LeaseClosed { how: Closed, rows: u64, bytes: u64, result: Option<Digest> },
-    ContractEnded { why: End, by: Role, reason: String },
+    LeaseHeld {
+        kind: Use,
+        until: Time,
+    },
+    LeaseClosed {
+        how: Closed,
+        rows: u64,
+        bytes: u64,
+        result: Option<Digest>,
+    },
+    ContractEnded {
+        why: End,
+        by: Role,
+        reason: String,
+    },
     /// The data key is gone: no later release by the protocol can follow.
     KeyDestroyed,
     /// Consumer: ciphertext and caches deleted, receipt signed. Provider: that receipt arrived.
-    CopiesDeleted { files: Vec<Digest>, receipt: Digest },
+    CopiesDeleted {
+        files: Vec<Digest>,
+        receipt: Digest,
+    },
     /// A message of the peer was refused and changed nothing.
-    MessageRefused { code: String },
+    MessageRefused {
+        code: String,
+    },
     /// We could not reach or convince the peer, and gave up.
-    GaveUp { code: String },
+    GaveUp {
+        code: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,8 +92,9 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     if let Some(earlier) = earlier {
         return again(earlier, request, now);
     }
-    let terms = compile(&contract.policy)
-        .map_err(|_| Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed"))?;
+    let terms = compile(&contract.policy).map_err(|_| {
+        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
+    })?;
     let asked = Asked {
         purpose: request.purpose.as_deref(),
         uses_so_far: spent.uses,
@@ -104,7 +105,8 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     evaluate(&terms, &asked).permitted()?;
     let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
     let until = end_of(now, span, terms.summary.until);
-    let uses_left = terms.summary.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
+    let uses_left =
+        terms.summary.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
     let lease = Lease {
         id: id.clone(),
         role: Role::Provider,
@@ -115,7 +117,14 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         uses_left,
         state: State::Granted,
     };
-    let debit = Debit { contract: contract.id.clone(), group: from.clone(), kind: DebitKind::Use, amount: 1, lease: id, at: now };
+    let debit = Debit {
+        contract: contract.id.clone(),
+        group: from.clone(),
+        kind: DebitKind::Use,
+        amount: 1,
+        lease: id,
+        at: now,
+    };
     Ok(Granted::New { lease, debit })
 }
 
@@ -131,15 +140,21 @@ fn again(earlier: &Lease, request: &Request, now: Time) -> Result<Granted, Fault
     }
     match &earlier.state {
         State::Granted if now < earlier.until => Ok(Granted::Again(earlier.clone())),
-        State::Granted | State::Expired { .. } => {
-            Err(Fault::denied("lease.expired", "lease", format!("the lease of this nonce ended at {}", earlier.until)))
-        }
-        State::Returned { at, .. } => {
-            Err(Fault::denied("lease.returned", "lease", format!("the lease of this nonce was returned at {at}")))
-        }
-        State::Revoked { at } => {
-            Err(Fault::denied("lease.revoked", "lease", format!("the lease of this nonce was revoked at {at}")))
-        }
+        State::Granted | State::Expired { .. } => Err(Fault::denied(
+            "lease.expired",
+            "lease",
+            format!("the lease of this nonce ended at {}", earlier.until),
+        )),
+        State::Returned { at, .. } => Err(Fault::denied(
+            "lease.returned",
+            "lease",
+            format!("the lease of this nonce was returned at {at}"),
+        )),
+        State::Revoked { at } => Err(Fault::denied(
+            "lease.revoked",
+            "lease",
+            format!("the lease of this nonce was revoked at {at}"),
+        )),
     }
 }
 
@@ -190,7 +205,8 @@ impl Input {
 /// `(state, input, now) -> (state, changed?)`. A repeated or late input changes nothing.
 pub fn next(it: &Lease, input: Input, now: Time) -> Result<(Lease, bool), Fault> {
     let from = it.state.name();
-    let to = table(from, input.kind()).map_err(|_| Fault::misbehaved("lease.unexpected", "not possible for this lease"))?;
+    let to = table(from, input.kind())
+        .map_err(|_| Fault::misbehaved("lease.unexpected", "not possible for this lease"))?;
     if to == from {
         return Ok((it.clone(), false));
     }
@@ -211,8 +227,13 @@ pub fn table(state: Name, input: Kind) -> Result<Name, Unexpected> {
         (Name::Granted, Kind::Expire) => Name::Expired,
         (Name::Granted, Kind::Revoke) => Name::Revoked,
         // Late or repeated endings: the first one stands. A revoked or expired lease never opens again.
-        (Name::Returned | Name::Expired | Name::Revoked, Kind::Return | Kind::Expire | Kind::Revoke) => state,
-        (Name::Returned | Name::Expired | Name::Revoked, Kind::Ask) | (Name::None, _) => return Err(Unexpected),
+        (
+            Name::Returned | Name::Expired | Name::Revoked,
+            Kind::Return | Kind::Expire | Kind::Revoke,
+        ) => state,
+        (Name::Returned | Name::Expired | Name::Revoked, Kind::Ask) | (Name::None, _) => {
+            return Err(Unexpected);
+        }
     })
 }
 

@@ -42,7 +42,8 @@ pub enum Name {
 }
 
 impl Name {
-    pub const ALL: [Self; 5] = [Self::None, Self::Granted, Self::Returned, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Granted, Self::Returned, Self::Expired, Self::Revoked];
 
     pub fn word(self) -> &'static str {
         match self {

@@ -77,11 +77,15 @@ fn say(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fa
     if let Some(pending) = &it.pending {
         // Ending overrides whatever we were about to say; anything else waits its turn.
         if message.body.kind() != Kind::Terminate || pending.body.kind() == Kind::Terminate {
-            return Err(Fault::refused("negotiation.in-flight", "the last message is not acknowledged yet"));
+            return Err(Fault::refused(
+                "negotiation.in-flight",
+                "the last message is not acknowledged yet",
+            ));
         }
         step.withdraw = true;
     }
-    table(it.state.name(), it.role, message.body.kind()).map_err(|_| illegal(it, message.body.kind()))?;
+    table(it.state.name(), it.role, message.body.kind())
+        .map_err(|_| illegal(it, message.body.kind()))?;
     check_data(it, it.role, &message.body)?;
     it.pending = Some(message.clone());
     step.send = Some(message);
@@ -122,9 +126,8 @@ fn heard(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), 
 /// the same kind with other terms is a second message where none may come.
 fn repeated(it: &Negotiation, body: &Body) -> Result<(), Fault> {
     let same = match (&it.state, body) {
-        (State::Requested { offer: had }, Body::Request { offer }) | (State::Offered { offer: had }, Body::Offer { offer }) => {
-            had == offer
-        }
+        (State::Requested { offer: had }, Body::Request { offer })
+        | (State::Offered { offer: had }, Body::Offer { offer }) => had == offer,
         (State::Agreed { agreement: had }, Body::Agree { agreement }) => had == agreement,
         (_, _) => true,
     };
@@ -174,7 +177,10 @@ fn check_data(it: &Negotiation, sender: Role, body: &Body) -> Result<(), Fault> 
     match body {
         Body::Request { offer } | Body::Offer { offer } => {
             if usize::try_from(it.rounds).unwrap_or(usize::MAX) >= OFFER_ROUNDS {
-                return Err(Fault::misbehaved("negotiation.rounds", format!("more than {OFFER_ROUNDS} offers and counter-offers")));
+                return Err(Fault::misbehaved(
+                    "negotiation.rounds",
+                    format!("more than {OFFER_ROUNDS} offers and counter-offers"),
+                ));
             }
             check_target(it, offer)
         }
@@ -190,7 +196,10 @@ fn check_target(it: &Negotiation, offer: &Policy) -> Result<(), Fault> {
             "negotiation.target",
             format!("the offer is about {target}, this negotiation about {}", it.product),
         )),
-        None => Err(Fault::misbehaved("negotiation.target", "an offer in a negotiation names its target")),
+        None => Err(Fault::misbehaved(
+            "negotiation.target",
+            "an offer in a negotiation names its target",
+        )),
     }
 }
 
@@ -203,9 +212,15 @@ fn check_agreement(it: &Negotiation, sender: Role, agreement: &Agreement) -> Res
     if agreement.policy.same_terms(offer) {
         Ok(())
     } else if sender == it.role {
-        Err(Fault::refused("negotiation.terms", "the agreement's rules differ from the offer on the table"))
+        Err(Fault::refused(
+            "negotiation.terms",
+            "the agreement's rules differ from the offer on the table",
+        ))
     } else {
-        Err(Fault::misbehaved("negotiation.terms", "the agreement's rules differ from the offer on the table"))
+        Err(Fault::misbehaved(
+            "negotiation.terms",
+            "the agreement's rules differ from the offer on the table",
+        ))
     }
 }
 
@@ -259,13 +274,21 @@ impl Unexpected {
             Self::BeforeStart => "negotiation.before-start",
             Self::Here => "negotiation.unexpected",
         };
-        Fault::misbehaved(code, format!("{} is not possible in state {}", kind.word(), state.token()))
+        Fault::misbehaved(
+            code,
+            format!("{} is not possible in state {}", kind.word(), state.token()),
+        )
     }
 }
 
 fn illegal(it: &Negotiation, kind: Kind) -> Fault {
     Fault::refused(
         "negotiation.not-now",
-        format!("{} cannot be said in state {} by the {}", kind.word(), it.state.name().token(), it.role.word()),
+        format!(
+            "{} cannot be said in state {} by the {}",
+            kind.word(),
+            it.state.name().token(),
+            it.role.word()
+        ),
     )
 }

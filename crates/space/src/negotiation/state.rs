@@ -14,13 +14,31 @@ use super::message::{Agreement, Message, Role, Signature};
 pub enum State {
     /// Nothing acknowledged yet; exists only while our first message is under way.
     Initial,
-    Requested { offer: Policy },
-    Offered { offer: Policy },
-    Accepted { offer: Policy },
-    Agreed { agreement: Agreement },
-    Verified { agreement: Agreement, consumer_signature: Option<Signature> },
-    Finalized { agreement: Agreement, consumer_signature: Option<Signature> },
-    Terminated { by: Role, code: Option<String>, reason: Vec<String> },
+    Requested {
+        offer: Policy,
+    },
+    Offered {
+        offer: Policy,
+    },
+    Accepted {
+        offer: Policy,
+    },
+    Agreed {
+        agreement: Agreement,
+    },
+    Verified {
+        agreement: Agreement,
+        consumer_signature: Option<Signature>,
+    },
+    Finalized {
+        agreement: Agreement,
+        consumer_signature: Option<Signature>,
+    },
+    Terminated {
+        by: Role,
+        code: Option<String>,
+        reason: Vec<String>,
+    },
 }
 
 /// A state without its data: what the transition table and the wire speak of.
@@ -90,19 +108,21 @@ impl State {
     /// The terms on the table, where there are any.
     pub fn offer(&self) -> Option<&Policy> {
         match self {
-            Self::Requested { offer } | Self::Offered { offer } | Self::Accepted { offer } => Some(offer),
-            Self::Agreed { agreement } | Self::Verified { agreement, .. } | Self::Finalized { agreement, .. } => {
-                Some(&agreement.policy)
+            Self::Requested { offer } | Self::Offered { offer } | Self::Accepted { offer } => {
+                Some(offer)
             }
+            Self::Agreed { agreement }
+            | Self::Verified { agreement, .. }
+            | Self::Finalized { agreement, .. } => Some(&agreement.policy),
             Self::Initial | Self::Terminated { .. } => None,
         }
     }
 
     pub fn agreement(&self) -> Option<&Agreement> {
         match self {
-            Self::Agreed { agreement } | Self::Verified { agreement, .. } | Self::Finalized { agreement, .. } => {
-                Some(agreement)
-            }
+            Self::Agreed { agreement }
+            | Self::Verified { agreement, .. }
+            | Self::Finalized { agreement, .. } => Some(agreement),
             Self::Initial
             | Self::Requested { .. }
             | Self::Offered { .. }

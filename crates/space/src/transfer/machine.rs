@@ -66,7 +66,10 @@ pub fn next(it: &Transfer, input: Input, now: Time) -> Result<(Transfer, Step), 
 fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault> {
     if let Some(pending) = &it.pending {
         if message.body.kind() != Kind::Terminate || pending.body.kind() == Kind::Terminate {
-            return Err(Fault::refused("transfer.in-flight", "the last message is not acknowledged yet"));
+            return Err(Fault::refused(
+                "transfer.in-flight",
+                "the last message is not acknowledged yet",
+            ));
         }
         step.withdraw = true;
     }
@@ -74,7 +77,12 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
     table(it.state.name(), it.role, kind).map_err(|_| {
         Fault::refused(
             "transfer.not-now",
-            format!("{} cannot be said in state {} by the {}", kind.word(), it.state.name().token(), it.role.word()),
+            format!(
+                "{} cannot be said in state {} by the {}",
+                kind.word(),
+                it.state.name().token(),
+                it.role.word()
+            ),
         )
     })?;
     it.pending = Some(message.clone());
@@ -176,6 +184,9 @@ impl Unexpected {
             Self::BeforeStart => "transfer.before-start",
             Self::Here => "transfer.unexpected",
         };
-        Fault::misbehaved(code, format!("{} is not possible in state {}", kind.word(), state.token()))
+        Fault::misbehaved(
+            code,
+            format!("{} is not possible in state {}", kind.word(), state.token()),
+        )
     }
 }

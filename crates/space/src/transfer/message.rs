@@ -17,12 +17,24 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// `TransferRequestMessage`; an address only for push.
-    Request { contract: Id, format: String, address: Option<DataAddress> },
+    Request {
+        contract: Id,
+        format: String,
+        address: Option<DataAddress>,
+    },
     /// `TransferStartMessage`; an address for pull.
-    Start { address: Option<DataAddress> },
+    Start {
+        address: Option<DataAddress>,
+    },
     Complete,
-    Suspend { code: Option<String>, reason: Vec<String> },
-    Terminate { code: Option<String>, reason: Vec<String> },
+    Suspend {
+        code: Option<String>,
+        reason: Vec<String>,
+    },
+    Terminate {
+        code: Option<String>,
+        reason: Vec<String>,
+    },
 }
 
 /// DSP `DataAddress`: endpoint and its properties (`authorization`, `authType`, …), order kept.
@@ -56,7 +68,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Request, Self::Start, Self::Complete, Self::Suspend, Self::Terminate];
+    pub const ALL: [Self; 5] =
+        [Self::Request, Self::Start, Self::Complete, Self::Suspend, Self::Terminate];
 
     pub fn word(self) -> &'static str {
         match self {

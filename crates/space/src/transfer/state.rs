@@ -14,10 +14,21 @@ pub enum State {
     /// Nothing acknowledged yet; exists only while our first message is under way.
     Initial,
     Requested,
-    Started { address: Option<DataAddress> },
-    Suspended { by: Role, reason: Vec<String> },
-    Completed { by: Role },
-    Terminated { by: Role, code: Option<String>, reason: Vec<String> },
+    Started {
+        address: Option<DataAddress>,
+    },
+    Suspended {
+        by: Role,
+        reason: Vec<String>,
+    },
+    Completed {
+        by: Role,
+    },
+    Terminated {
+        by: Role,
+        code: Option<String>,
+        reason: Vec<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +42,14 @@ pub enum Name {
 }
 
 impl Name {
-    pub const ALL: [Self; 6] =
-        [Self::Initial, Self::Requested, Self::Started, Self::Suspended, Self::Completed, Self::Terminated];
+    pub const ALL: [Self; 6] = [
+        Self::Initial,
+        Self::Requested,
+        Self::Started,
+        Self::Suspended,
+        Self::Completed,
+        Self::Terminated,
+    ];
 
     /// By its [`token`](Self::token).
     pub fn from_token(token: &str) -> Option<Self> {

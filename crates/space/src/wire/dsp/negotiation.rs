@@ -100,7 +100,7 @@ pub fn write(it: &Negotiation, message: &Message, callback: &str) -> Result<Post
             put(&mut doc, SIGNATURE, agreement.signature.as_ref().map(|it| it.0.as_str()));
         }
         Body::Verify { signature } => {
-            put(&mut doc, SIGNATURE, signature.as_ref().map(|it| it.0.as_str()))
+            put(&mut doc, SIGNATURE, signature.as_ref().map(|it| it.0.as_str()));
         }
         Body::Terminate { code, reason } => put_why(&mut doc, code.as_deref(), reason),
     }

@@ -61,11 +61,11 @@ pub fn write(it: &Transfer, message: &Message, callback: &str) -> Result<Posting
             put(&mut doc, "dataAddress", address.as_ref().map(write_address));
         }
         Body::Start { address } => {
-            put(&mut doc, "dataAddress", address.as_ref().map(write_address))
+            put(&mut doc, "dataAddress", address.as_ref().map(write_address));
         }
         Body::Complete => {}
         Body::Suspend { code, reason } | Body::Terminate { code, reason } => {
-            put_why(&mut doc, code.as_deref(), reason)
+            put_why(&mut doc, code.as_deref(), reason);
         }
     }
     Ok(Posting { path: path(it, &message.body)?, body: Value::Object(doc).to_string() })

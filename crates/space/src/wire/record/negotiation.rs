@@ -150,7 +150,7 @@ fn write_message(it: &Message) -> Value {
             doc.insert("agreement".to_owned(), write_agreement(agreement));
         }
         Body::Verify { signature } => {
-            put(&mut doc, "signature", signature.as_ref().map(|it| it.0.as_str()))
+            put(&mut doc, "signature", signature.as_ref().map(|it| it.0.as_str()));
         }
         Body::Accept | Body::Finalize => {}
         Body::Terminate { code, reason } => {
