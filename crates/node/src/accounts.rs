@@ -205,7 +205,11 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Pro
         return Err(wrong());
     }
     let now = app.clock.now();
-    let lockout = app.store.lockout(name).await.map_err(|why| broken(&store_failed(why)))?;
+    let account = app.store.account(name).await.map_err(|why| broken(&store_failed(why)))?;
+    let known = account.is_some();
+    // Unknown names share some rows, so that they lock like known ones and yet nobody fills the table.
+    let slot = if known { name.to_owned() } else { format!(" {}", digest(name).get(..3).unwrap_or_default()) };
+    let lockout = app.store.lockout(&slot).await.map_err(|why| broken(&store_failed(why)))?;
     let failures = match lockout {
         Some((_, until)) if until > now => {
             let mut it = Problem::of("auth.throttled");
@@ -215,15 +219,10 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Pro
         Some((failures, _)) => failures,
         None => 0,
     };
-    let account = app.store.account(name).await.map_err(|why| broken(&store_failed(why)))?;
-    let known = account.is_some();
     // An unknown name costs the same time as a known one.
     let stored = account.map_or_else(|| NOBODY.to_owned(), |(secret, _)| secret);
     if !verify(password, &stored).await? || !known {
-        // Unknown names leave no row: nobody fills the table. They are locked out by nothing but the cost.
-        if known {
-            lock(app, name, failures + 1, now).await?;
-        }
+        lock(app, &slot, failures.saturating_add(1), now).await?;
         return Err(wrong());
     }
     let (id, token) = token(Kind::Session);

@@ -19,7 +19,6 @@ mod idempotency;
 mod info;
 mod keys;
 mod negotiations;
-mod offers;
 mod page;
 mod products;
 mod session;

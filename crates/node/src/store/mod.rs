@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod checkpoint;
 pub mod dialect;
+pub mod facts;
 pub mod load;
 pub mod notes;
 pub mod queue;
