@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidm_space::fault::Fault;
@@ -19,9 +19,11 @@ use tidm_space::wire::dsp::catalog::{Dataset, parse_dataset};
 
 use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
-use super::extract::Speak;
+use super::extract::{Params, Speak};
+use super::page::Page;
 use super::terms::{self, OfferShown};
 use crate::app::App;
+use crate::jobs::crawl as job;
 use crate::net::auth;
 use crate::net::client::CallError;
 
@@ -93,4 +95,71 @@ pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Path((provid
         offers,
         dataset: found.original,
     }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// Words that title, description or keywords hold, all of them; everything when absent.
+    search: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Short {
+    provider: String,
+    id: String,
+    title: String,
+    /// When it was last read from its provider.
+    seen: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Crawled {
+    /// Members that were asked.
+    members: usize,
+    /// Products that they offer.
+    entries: u64,
+    failed: Vec<Failed>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Failed {
+    member: String,
+    why: String,
+}
+
+/// Longest search text: more words than anybody reads results for.
+const SEARCH_BYTES: usize = 1024;
+
+/// Search the products of the space's members, as last crawled.
+#[utoipa::path(
+    get, path = "/catalog", tag = "catalog", params(Wanted), security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<Short>), (status = 400, description = "A wrong cursor", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn search(State(app): State<Arc<App>>, Params(it): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+    let text = it.search.unwrap_or_default();
+    if text.len() > SEARCH_BYTES {
+        return Err(Fail::field("search", format!("at most {SEARCH_BYTES} bytes")));
+    }
+    if let Some(cursor) = &it.cursor
+        && job::read_cursor(cursor).is_none()
+    {
+        return Err(Fail::field("cursor", "not one that we gave"));
+    }
+    let found = job::search(&app, &text, it.cursor.as_deref()).await?;
+    let short = |it: crate::store::catalogue::Remote| Short { provider: it.provider, id: it.id, title: it.title, seen: it.seen.to_string() };
+    Ok(Json(Page { items: found.rows.into_iter().map(short).collect(), next: found.next }))
+}
+
+/// Read the catalogues of all members now.
+#[utoipa::path(
+    post, path = "/catalog/crawl", tag = "catalog", security(("bearer" = ["contract"])),
+    responses((status = 200, body = Crawled))
+)]
+pub(super) async fn crawl(State(app): State<Arc<App>>) -> Answer<Json<Crawled>> {
+    let done = job::crawl_once(&app).await?;
+    let failed = done.failed.into_iter().map(|(member, why)| Failed { member: member.to_string(), why }).collect();
+    Ok(Json(Crawled { members: done.members, entries: done.entries, failed }))
 }

@@ -23,7 +23,7 @@ use super::negotiations::Reason;
 use super::page::{Page, Wanted};
 use super::terms::{self, Meaning};
 use crate::app::App;
-use crate::store::facts::About;
+use crate::store::timeline::About;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,7 @@ use super::docs::ProblemDocument;
 use super::extract::{Params, Speak};
 use super::page::{Page, Wanted};
 use crate::app::App;
-use crate::store::facts::{About, Logged};
+use crate::store::timeline::{About, Logged};
 
 /// Steps of a timeline shown with its subject; all of them are in `GET /facts`.
 const TIMELINE: i64 = 100;

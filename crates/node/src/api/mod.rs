@@ -95,7 +95,7 @@ fn reading() -> Api {
         .routes(routes!(session::sign_out))
         .routes(routes!(products::list))
         .routes(routes!(products::show))
-//later         .routes(routes!(catalog::search))
+        .routes(routes!(catalog::search))
         .routes(routes!(catalog::show))
         .routes(routes!(negotiations::list))
         .routes(routes!(negotiations::show))
@@ -116,7 +116,7 @@ fn uploading() -> Api {
 
 fn contracting() -> Api {
     Api::new()
-//later         .routes(routes!(catalog::crawl))
+        .routes(routes!(catalog::crawl))
         .routes(routes!(negotiations::request))
         .routes(routes!(negotiations::approve))
         .routes(routes!(negotiations::counter))

@@ -30,7 +30,7 @@ use super::terms::{self, Choices, Meaning};
 use super::wait::Waiting;
 use super::catalog;
 use crate::app::App;
-use crate::store::facts::About;
+use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

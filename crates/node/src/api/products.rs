@@ -33,7 +33,7 @@ use crate::jobs::publish::{OfferRequest, PublishRequest, publish as run};
 use crate::jobs::spool;
 use crate::problem::Problem;
 use crate::store::accounts as rows;
-use crate::store::facts::About;
+use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

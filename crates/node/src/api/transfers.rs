@@ -27,7 +27,7 @@ use super::page::{Page, Wanted};
 use super::terms;
 use super::wait::Waiting;
 use crate::app::App;
-use crate::store::facts::About;
+use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,80 +1,72 @@
-//! Facts for readers: by what they are about, newest first, page by page.
+//! Facts by what they are about: for receipts, reconciliation and lineage.
 //!
-//! Never written here: facts are saved with the decision that made them ([`super::save`]).
+//! Never a fact of another node: the store holds our own alone.
 
 use sqlx::Row as _;
 
 use tidm_space::evidence::encode::decode;
 use tidm_space::evidence::fact::Fact;
 use tidm_space::id::Id;
-use tidm_space::wire::record;
 
-use super::load::{self, bad};
-use super::read::{Cursor, Page};
+use super::load::bad;
 use super::{Store, StoreError};
 
-/// What facts are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
-    Everything,
-    Contract(Id),
-    Product(Id),
-    Negotiation(Id),
-    Transfer(Id),
-}
+/// Facts that one report or graph takes at most: a contract with a use a minute has half a million in a year.
+pub const FACTS_AT_ONCE: i64 = 500_000;
 
-/// A fact and its place in the log, once it has one.
-#[derive(Clone, Debug)]
-pub struct Logged {
-    pub fact: Fact,
+/// A fact's bytes and its place in the log, where it has one already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
     pub index: Option<u64>,
+    pub bytes: Vec<u8>,
 }
 
 impl Store {
-    /// Newest first.
-    pub async fn facts(&self, about: &About, after: Option<&Cursor>, most: i64) -> Result<Page<Logged>, StoreError> {
-        let (sql, id) = match about {
-            About::Everything => ("SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND $2 = '' ORDER BY seq DESC LIMIT $3", ""),
-            About::Contract(id) => (
-                "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND contract = $2 ORDER BY seq DESC LIMIT $3",
-                id.as_str(),
-            ),
-            About::Product(id) => (
-                "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND product = $2 ORDER BY seq DESC LIMIT $3",
-                id.as_str(),
-            ),
-            About::Negotiation(id) => (
-                "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND negotiation = $2 ORDER BY seq DESC LIMIT $3",
-                id.as_str(),
-            ),
-            About::Transfer(id) => (
-                "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND transfer = $2 ORDER BY seq DESC LIMIT $3",
-                id.as_str(),
-            ),
-        };
-        let before = after.map_or(i64::MAX, |it| it.key);
-        let found =
-            sqlx::query(sql).bind(before).bind(id.to_owned()).bind(most + 1).fetch_all(self.pool()).await?;
-        let shown = usize::try_from(most).unwrap_or(usize::MAX);
-        let more = found.len() > shown;
-        let mut rows = Vec::with_capacity(found.len().min(shown));
-        let mut last = 0;
-        for row in found.iter().take(shown) {
-            last = row.get(0);
-            let fact = decode(&row.get::<Vec<u8>, _>(1)).map_err(|why| bad("facts", &why.to_string()))?;
-            let index = row.get::<Option<i64>, _>(2).and_then(|it| u64::try_from(it).ok());
-            rows.push(Logged { fact, index });
-        }
-        let next = more.then(|| Cursor { key: last, id: String::new() });
-        Ok(Page { rows, next })
+    /// One fact as it is logged.
+    pub async fn fact_entry(&self, id: &Id) -> Result<Option<Entry>, StoreError> {
+        let row = sqlx::query("SELECT log_index, entry FROM facts WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(|row| {
+            let index: Option<i64> = row.get(0);
+            let index = index.map(u64::try_from).transpose().map_err(|_| bad("facts", "a negative place"))?;
+            Ok(Entry { index, bytes: row.get(1) })
+        })
+        .transpose()
     }
 
-    /// What the newest lease under a contract left over, where this node holds leases.
-    pub async fn uses_left(&self, contract: &Id) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT record FROM leases WHERE contract = $1 ORDER BY granted DESC, id DESC LIMIT 1";
-        let record: Option<String> =
-            sqlx::query_scalar(sql).bind(contract.to_string()).fetch_optional(self.pool()).await?;
-        let lease = load::read("leases", record.as_deref(), record::lease::decode)?;
-        Ok(lease.and_then(|it| it.uses_left))
+    /// All our facts about a contract, oldest first, at most [`FACTS_AT_ONCE`].
+    pub async fn contract_facts(&self, contract: &Id) -> Result<Vec<Fact>, StoreError> {
+        self.facts_where("SELECT entry FROM facts WHERE contract = $1 ORDER BY seq LIMIT $2", contract).await
+    }
+
+    /// Our facts that name this id as product, negotiation, contract or transfer.
+    pub async fn facts_about(&self, id: &Id) -> Result<Vec<Fact>, StoreError> {
+        let mut all = Vec::new();
+        for sql in [
+            "SELECT entry FROM facts WHERE product = $1 ORDER BY seq LIMIT $2",
+            "SELECT entry FROM facts WHERE negotiation = $1 ORDER BY seq LIMIT $2",
+            "SELECT entry FROM facts WHERE contract = $1 ORDER BY seq LIMIT $2",
+            "SELECT entry FROM facts WHERE transfer = $1 ORDER BY seq LIMIT $2",
+        ] {
+            all.extend(self.facts_where(sql, id).await?);
+        }
+        Ok(all)
+    }
+
+    /// How a product version came to be.
+    pub async fn publication_facts(&self, product: &Id) -> Result<Vec<Fact>, StoreError> {
+        let sql = "SELECT entry FROM facts WHERE product = $1 AND contract IS NULL ORDER BY seq LIMIT $2";
+        self.facts_where(sql, product).await
+    }
+
+    async fn facts_where(&self, sql: &'static str, id: &Id) -> Result<Vec<Fact>, StoreError> {
+        let rows: Vec<Vec<u8>> = sqlx::query_scalar(sql)
+            .bind(id.to_string())
+            .bind(FACTS_AT_ONCE)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(|it| decode(it).map_err(|why| bad("facts", &why.to_string()))).collect()
     }
 }

@@ -8,6 +8,7 @@
 //! `keys/`) and not its evidence (the log is witnessed): a rolled-back database is found at start.
 
 pub mod accounts;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod dialect;
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod read;
 pub mod rows;
 pub mod save;
 mod schema;
+pub mod timeline;
 pub mod writer;
 
 use std::path::Path;
