@@ -95,10 +95,6 @@ impl From<BadId> for Fail {
 /// A job's error: a fault inside says it all, anything else stays here.
 impl From<anyhow::Error> for Fail {
     fn from(error: anyhow::Error) -> Self {
-        let error = match error.downcast::<Problem>() {
-            Ok(problem) => return Self(problem),
-            Err(error) => error,
-        };
         let error = match error.downcast::<WorkError>() {
             Ok(work) => return work.into(),
             Err(error) => error,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -22,7 +22,8 @@ pub struct From(pub SocketAddr);
 
 /// Lets a request through whose token carries the group's scope.
 pub(super) async fn require(State((app, scope)): State<(Arc<App>, Scope)>, mut request: Request, next: Next) -> Response {
-    match caller(&app, &request).await {
+    let token = bearer(request.headers()).map(str::to_owned);
+    match caller(&app, token.as_deref()).await {
         Ok(who) if who.may(scope) => {
             request.extensions_mut().insert(who);
             next.run(request).await
@@ -32,14 +33,12 @@ pub(super) async fn require(State((app, scope)): State<(Arc<App>, Scope)>, mut r
     }
 }
 
-async fn caller(app: &App, request: &Request) -> Answer<Who> {
-    let token = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|it| it.to_str().ok())
-        .and_then(|it| it.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn caller(app: &App, token: Option<&str>) -> Answer<Who> {
     let found = match token {
         Some(token) => accounts::authenticate(app, token).await?,
         None => None,

@@ -9,7 +9,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use tidm_space::evidence::summary::summary;
+use tidm_space::evidence::encode::summary;
 use tidm_space::id::Id;
 
 use super::answer::{Answer, Fail};

@@ -237,7 +237,7 @@ pub(super) async fn counter(
     let found = app.store.negotiation(&id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
     let on_table = found.state.offer().ok_or_else(|| Fail(crate::problem::Problem::of("refused").detail("there are no terms on the table")))?;
     let offer = own(on_table, &it.terms)?;
-    say(&app, id, SayWish::Propose(offer), &waiting, speak).await
+    say(&app, id, SayWish::Propose(Box::new(offer)), &waiting, speak).await
 }
 
 /// End it.

@@ -18,7 +18,7 @@ use tidm_space::id::Id;
 use tidm_space::transfer::message::Body as Spoken;
 use tidm_space::transfer::state::{State as Stage, Transfer};
 
-use super::answer::{Answer, Fail};
+use super::answer::Answer;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};

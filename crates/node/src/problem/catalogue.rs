@@ -254,6 +254,8 @@ pub const ENTRIES: &[Entry] = &[
         Party::Caller,
         ["该幂等键的请求仍在处理", "The request with this idempotency key is still under way"],
         ["请在 Retry-After 所示时间后重试", "Send it again after the time given in Retry-After"],
+    ),
+    entry(
         "publish.file",
         422,
         Party::Caller,

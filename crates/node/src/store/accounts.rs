@@ -223,11 +223,6 @@ pub async fn drop_reply(conn: &mut AnyConnection, name: &str) -> Result<(), Stor
 }
 
 impl Store {
-    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM settings WHERE name = $1";
-        Ok(sqlx::query_scalar(sql).bind(name.to_owned()).fetch_optional(self.pool()).await?)
-    }
-
     pub async fn has_account(&self) -> Result<bool, StoreError> {
         let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(self.pool()).await?;
         Ok(count > 0)
