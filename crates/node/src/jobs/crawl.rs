@@ -276,7 +276,8 @@ pub async fn search(app: &App, text: &str, cursor: Option<&str>) -> anyhow::Resu
     Ok(Found { rows, next })
 }
 
-fn read_cursor(text: &str) -> Option<(String, String)> {
+/// (provider, id) of a cursor of ours.
+pub fn read_cursor(text: &str) -> Option<(String, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (provider, id) = text.split_once(' ')?;
     Some((Did::parse(provider).ok()?.to_string(), Id::parse(id).ok()?.to_string()))
