@@ -11,8 +11,8 @@ use tidm_node::config::Config;
 use tidm_node::init::{self, Init};
 use tidm_node::jobs::evidence::verify::{policy_of, verify_dir, verify_file};
 use tidm_node::jobs::{crawl, evidence, lineage};
-use tidm_node::keys::directory::Directory;
 use tidm_node::keys::Keys;
+use tidm_node::keys::directory::Directory;
 use tidm_node::serve;
 use tidm_node::telemetry::Metrics;
 use tidm_space::catalog::product::{Approval, Draft, Kind, Offer, Product};
@@ -53,14 +53,21 @@ impl Place {
              [evidence]\ncheckpoint_ms = 100\n{evidence}\n[peers]\nallow_private_addresses = true\n"
         );
         std::fs::write(dir.join("tidm.toml"), text).unwrap();
-        let it = Init { org: "测试", credit_code: None, dir, host: "localhost", port, passphrase: None };
+        let it =
+            Init {
+                org: "测试", credit_code: None, dir, host: "localhost", port, passphrase: None
+            };
         init::init(&it).unwrap();
         let keys = Directory::open(&dir.join("keys"), None).unwrap();
         (Config::load(dir, [], &[]).unwrap(), Arc::new(keys))
     }
 }
 
-async fn start(place: Place, roles: &str, evidence: &str) -> (Arc<App>, watch::Sender<bool>, tempfile::TempDir) {
+async fn start(
+    place: Place,
+    roles: &str,
+    evidence: &str,
+) -> (Arc<App>, watch::Sender<bool>, tempfile::TempDir) {
     let (config, keys) = place.open(roles, evidence);
     let node = serve::build(config, keys, metrics()).await.unwrap();
     let app = node.app.clone();
@@ -95,16 +102,20 @@ fn product(number: usize, to: Vec<Did>, at: Time) -> Product {
     let id = |kind: &str| Id::parse(&format!("urn:test:{kind}:{number}")).unwrap();
     let terms = Sentences { to, uses: Some(number as u64 + 1), ..Sentences::default() };
     let policy = build(id("offer"), None, &terms).unwrap();
-    let mut draft = Draft::new(id("product"), id("line"), format!("风机 Turbine {number}"), Kind::Table, at);
+    let mut draft =
+        Draft::new(id("product"), id("line"), format!("风机 Turbine {number}"), Kind::Table, at);
     draft.content = Some(sha256(b"content"));
     draft.origin = Some(sha256(b"origin"));
     draft.bytes = Some(7);
-    draft.offers = vec![Offer::new(policy, Approval::Auto, vec![Use::Query, Use::SealedTable]).unwrap()];
+    draft.offers =
+        vec![Offer::new(policy, Approval::Auto, vec![Use::Query, Use::SealedTable]).unwrap()];
     Product::new(draft).unwrap()
 }
 
 async fn publish(app: &Arc<App>, all: Vec<Product>) {
-    let each = all.into_iter().map(|it| app.writer.run(Input::Wish(Box::new(Wish::Publish(Box::new(it))))));
+    let each = all
+        .into_iter()
+        .map(|it| app.writer.run(Input::Wish(Box::new(Wish::Publish(Box::new(it))))));
     for done in futures::future::join_all(each).await {
         done.unwrap();
     }
@@ -126,16 +137,19 @@ async fn three_thousand_offers_are_paged_and_crawled() {
     let began = Instant::now();
     let round = crawl::crawl_once(&consumer).await.unwrap();
     let whole = began.elapsed();
-    assert_eq!(round.failed, [], "{round:?}");
+    assert!(round.failed.is_empty(), "{round:?}");
     assert_eq!(round.entries, OFFERS as u64 - 1, "all but the one for somebody else");
     eprintln!("crawl of {OFFERS} offers, stored: {whole:?}");
     // Unoptimised and beside other tests; the bench holds the real goal.
     assert!(whole < Duration::from_secs(20), "{whole:?}");
 
     let found = crawl::search(&consumer, "turbine 2998", None).await.unwrap();
-    assert_eq!(found.rows.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["urn:test:product:2998"]);
+    assert_eq!(
+        found.rows.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(),
+        ["urn:test:product:2998"]
+    );
     assert!(crawl::search(&consumer, "turbine 2999", None).await.unwrap().rows.is_empty());
-    assert_eq!(crawl::search(&consumer, "100% _", None).await.unwrap().rows, []);
+    assert!(crawl::search(&consumer, "100% _", None).await.unwrap().rows.is_empty());
     let mut seen = 0;
     let mut cursor = None;
     loop {
@@ -166,7 +180,8 @@ async fn a_fact_is_witnessed_proven_mirrored_and_a_flipped_byte_found() {
     let (config, keys) = theirs.open("\"custodian\"", "");
     let witness_key: VerifierKey = init::witness_vkey(&config, keys.as_ref()).unwrap();
     let url = format!("http://localhost:{}/witness", theirs.port);
-    let (custodian, stop_custodian, _b) = start(theirs, "\"custodian\"", &format!("watched = [\"{log_key}\"]")).await;
+    let (custodian, stop_custodian, _b) =
+        start(theirs, "\"custodian\"", &format!("watched = [\"{log_key}\"]")).await;
     let watched = format!("custodians = [{{ url = \"{url}\", vkey = \"{witness_key}\" }}]");
     let (provider, stop_provider, dir) = start(ours, "\"provider\"", &watched).await;
     introduce(&[(&provider, vec![Role::Provider]), (&custodian, vec![Role::Custodian])]);
@@ -182,6 +197,12 @@ async fn a_fact_is_witnessed_proven_mirrored_and_a_flipped_byte_found() {
     assert_eq!(report.fact, Some(fact));
     assert!(!entry.is_empty());
 
+    // All 300 facts under a published checkpoint: then the custodian has cosigned them, too.
+    let began = Instant::now();
+    while provider.log.reader.head().await.unwrap().checkpoint().size() < 300 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the facts are not witnessed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let mirrored = evidence::mirror(&custodian).await;
     let [(origin, Ok(size))] = mirrored.as_slice() else { panic!("{mirrored:?}") };
     assert!(*size >= 300 && origin == log_key.name(), "{mirrored:?}");
@@ -193,7 +214,13 @@ async fn a_fact_is_witnessed_proven_mirrored_and_a_flipped_byte_found() {
         let url = format!("{}/log/{path}", provider.identity.public_url);
         provider.client.call(reqwest::Method::GET, &url, None, None).await.unwrap().status.as_u16()
     };
-    for (path, status) in [("checkpoint", 200), ("tile/0/000", 200), ("tile/entries/000", 403), ("tile/0/999", 404), ("tile/x", 404)] {
+    for (path, status) in [
+        ("checkpoint", 200),
+        ("tile/0/000", 200),
+        ("tile/entries/000", 403),
+        ("tile/0/999", 404),
+        ("tile/x", 404),
+    ] {
         assert_eq!(get(path).await, status, "{path}");
     }
 
@@ -218,7 +245,11 @@ fn flip_and_find(log: &Path, key: &VerifierKey, policy: &tidm_ledger::policy::Po
     bytes[middle] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
     let report = verify_dir(log, key, policy).unwrap();
-    assert!(!report.accepted() && report.result.is_err(), "{}", report.text(tidm_space::lang::Lang::En));
+    assert!(
+        !report.accepted() && report.result.is_err(),
+        "{}",
+        report.text(tidm_space::lang::Lang::En)
+    );
     eprint!("{}", report.text(tidm_space::lang::Lang::En));
 }
 
@@ -235,10 +266,13 @@ fn prov_reads(graph: &serde_json::Value) {
         eprintln!("SKIPPED: lineage against the prov library: there is no python3");
         return;
     };
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), graph.to_string().as_bytes()).unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), graph.to_string().as_bytes())
+        .unwrap();
     match child.wait().unwrap().code() {
         Some(0) => {}
-        Some(77) => eprintln!("SKIPPED: lineage against the prov library: python3 cannot import prov"),
+        Some(77) => {
+            eprintln!("SKIPPED: lineage against the prov library: python3 cannot import prov")
+        }
         other => panic!("the prov library does not read our PROV-JSON: {other:?}"),
     }
 }
