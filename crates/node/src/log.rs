@@ -252,7 +252,7 @@ async fn keep_duty(app: &Arc<App>, held: &mut Option<Held>, stop: &watch::Receiv
                 match open(app, stop).await {
                     Ok(it) => *held = Some(it),
                     Err(error) => {
-                        tracing::error!(%error, "the evidence log cannot be opened; trying again")
+                        tracing::error!(%error, "the evidence log cannot be opened; trying again");
                     }
                 }
             }

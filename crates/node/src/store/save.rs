@@ -132,6 +132,15 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
             .bind(it.at.ms())
             .execute(&mut *conn)
             .await?;
+        sqlx::query(
+            "INSERT INTO spent (contract, kind, amount) VALUES ($1,$2,$3)
+             ON CONFLICT (contract, kind) DO UPDATE SET amount = spent.amount + excluded.amount",
+        )
+        .bind(it.contract.as_str().to_owned())
+        .bind(it.kind.word())
+        .bind(i64::try_from(it.amount).unwrap_or(i64::MAX))
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(())
 }
@@ -150,7 +159,7 @@ async fn save_products(
         .bind(it.title.clone())
         .bind(product_kind(it))
         // Without an offer a product is kept but not listed (DSP's dataset needs at least one).
-        .bind(i64::from(!it.offers.is_empty()))
+        .bind(super::catalogue::listed(it))
         .bind(it.published_at.ms())
         // The wire form is made once, at publishing: a catalogue page is then a concatenation of rows.
         .bind(dataset_to_json(it, service).map(|it| it.to_string()).unwrap_or_default())

@@ -169,7 +169,7 @@ async fn write(
                     continue;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, units = units.len(), "a group commit failed; trying one by one")
+                    tracing::warn!(%error, units = units.len(), "a group commit failed; trying one by one");
                 }
             }
         }

@@ -239,7 +239,7 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
     }
     match it.state.name() {
         Name::Initial | Name::Requested => {
-            work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone()))
+            work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone()));
         }
         Name::Started | Name::Suspended | Name::Completed | Name::Terminated => {
             work.untimer(&Due::TransferIdle(it.id.clone()));
