@@ -32,7 +32,8 @@ async fn a_store_opens_again_and_beside_itself() {
 async fn a_newer_schema_is_refused() {
     each(async |place| {
         drop(place.store().await);
-        run_on(&place.url, "INSERT INTO schema_version (version, at) VALUES (900, 0)".to_owned()).await;
+        run_on(&place.url, "INSERT INTO schema_version (version, at) VALUES (900, 0)".to_owned())
+            .await;
         match Store::open(&place.url).await {
             Err(StoreError::Newer { found: 900, .. }) => {}
             Err(other) => panic!("{other}"),
@@ -196,7 +197,13 @@ async fn aggregates_come_back_as_they_were_saved() {
 fn fact(number: i64) -> Fact {
     let links = Links { contract: Some(id("urn:agreement:1")), ..Links::default() };
     let what = What::MessageRefused { code: "message.malformed".to_owned() };
-    Fact { id: id(&format!("urn:fact:{number}")), at: at(number), by: did("did:web:me.example"), links, what }
+    Fact {
+        id: id(&format!("urn:fact:{number}")),
+        at: at(number),
+        by: did("did:web:me.example"),
+        links,
+        what,
+    }
 }
 
 #[tokio::test]
