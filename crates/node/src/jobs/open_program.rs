@@ -66,7 +66,9 @@ pub struct Ended {
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the key that came with the lease does not open here: it was wrapped for another process")]
+    #[error(
+        "the key that came with the lease does not open here: it was wrapped for another process"
+    )]
     Key,
     #[error("the sealed file cannot be opened: {0}")]
     Sealed(#[from] TdfFault),
@@ -107,21 +109,30 @@ pub fn run(
         // Its children end with it. With a terminal it must stay in the foreground group to read from it.
         start.process_group(0);
     }
-    let child = start.spawn().map_err(|why| OpenError::Start { program: program.to_string_lossy().into_owned(), why })?;
+    let child = start
+        .spawn()
+        .map_err(|why| OpenError::Start { program: program.to_string_lossy().into_owned(), why })?;
     let (status, stopped) = watch(child, until).map_err(OpenError::Memory)?;
     drop(memory);
     Ok(Ended { status, stopped, bytes })
 }
 
 /// Writes the plaintext to a new file (mode 0600): only where the contract permits handing on.
-pub fn export(sealed: impl Read + Seek, opening: &Opening, secret: &KemSecret, path: &Path) -> Result<u64, OpenError> {
+pub fn export(
+    sealed: impl Read + Seek,
+    opening: &Opening,
+    secret: &KemSecret,
+    path: &Path,
+) -> Result<u64, OpenError> {
     if !opening.may_export {
         return Err(OpenError::Export);
     }
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match file {
         Ok(file) => file,
-        Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => return Err(OpenError::Exists(path.to_owned())),
+        Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(OpenError::Exists(path.to_owned()));
+        }
         Err(why) => return Err(OpenError::Write(why)),
     };
     let done = decrypt(sealed, opening, secret, &mut file).and_then(|bytes| {
@@ -168,10 +179,16 @@ pub fn words(text: &str) -> Result<Vec<OsString>, OpenError> {
     if quote.is_some() || all.is_empty() { Err(OpenError::Command) } else { Ok(all) }
 }
 
-fn decrypt(sealed: impl Read + Seek, opening: &Opening, secret: &KemSecret, out: &mut impl Write) -> Result<u64, OpenError> {
+fn decrypt(
+    sealed: impl Read + Seek,
+    opening: &Opening,
+    secret: &KemSecret,
+    out: &mut impl Write,
+) -> Result<u64, OpenError> {
     let wrapped = Wrapped::from_bytes(&opening.wrapped_key).map_err(|_| OpenError::Key)?;
     let aad = release::associated_data(&opening.lease, &opening.contract);
-    let key = secret.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).map_err(|_| OpenError::Key)?;
+    let key =
+        secret.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).map_err(|_| OpenError::Key)?;
     let key = Secret::new(key.expose().as_slice().try_into().map_err(|_| OpenError::Key)?);
     Ok(Container::open(sealed)?.decrypt_to(&key, out)?)
 }
@@ -224,7 +241,8 @@ struct Memory {
 
 impl Memory {
     fn new(name: &str) -> Result<Self, OpenError> {
-        let fd = rustix::fs::memfd_create("tidm-open", MemfdFlags::CLOEXEC).map_err(|e| OpenError::Memory(e.into()))?;
+        let fd = rustix::fs::memfd_create("tidm-open", MemfdFlags::CLOEXEC)
+            .map_err(|e| OpenError::Memory(e.into()))?;
         let file = File::from(fd);
         let links = Path::new(LINKS);
         let links = if links.is_dir() { links.to_owned() } else { std::env::temp_dir() };
@@ -285,7 +303,9 @@ fn watch(mut child: Child, until: Instant) -> std::io::Result<(ExitStatus, bool)
             killed = true;
             signal(&child, Signal::KILL);
         }
-        std::thread::sleep(LOOK.min(until.saturating_duration_since(now).max(Duration::from_millis(1))));
+        std::thread::sleep(
+            LOOK.min(until.saturating_duration_since(now).max(Duration::from_millis(1))),
+        );
     }
 }
 
@@ -313,12 +333,26 @@ mod tests {
         let mut out = std::io::Cursor::new(Vec::new());
         tdf::seal(PLAIN, &mut out, &params, &mut random::os()).unwrap();
         let secret = KemSecret::generate(&mut random::os());
-        let (lease, contract) = (Id::parse("urn:lease").unwrap(), Id::parse("urn:contract").unwrap());
+        let (lease, contract) =
+            (Id::parse("urn:lease").unwrap(), Id::parse("urn:contract").unwrap());
         let aad = release::associated_data(&lease, &contract);
-        let wrapped =
-            kem::seal(&secret.public(), domain::LEASE_KEY.as_bytes(), &aad, key.expose(), &mut random::os()).unwrap();
+        let wrapped = kem::seal(
+            &secret.public(),
+            domain::LEASE_KEY.as_bytes(),
+            &aad,
+            key.expose(),
+            &mut random::os(),
+        )
+        .unwrap();
         let name = Some("../part.step".to_owned());
-        let opening = Opening { lease, contract, life, wrapped_key: wrapped.to_bytes(), may_export: false, name };
+        let opening = Opening {
+            lease,
+            contract,
+            life,
+            wrapped_key: wrapped.to_bytes(),
+            may_export: false,
+            name,
+        };
         (out, opening, secret)
     }
 
@@ -331,9 +365,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (out, seen) = (dir.path().join("out"), dir.path().join("path"));
         let (file, opening, secret) = sealed(Duration::from_secs(30));
-        let script = format!("cat \"$1\" > {}; echo \"$1\" > {}; exit 3", out.display(), seen.display());
+        let script =
+            format!("cat \"$1\" > {}; echo \"$1\" > {}; exit 3", out.display(), seen.display());
         let ended = run(file, &opening, &secret, &shell(&script)).unwrap();
-        assert_eq!((ended.status.code(), ended.stopped, ended.bytes), (Some(3), false, PLAIN.len() as u64));
+        assert_eq!(
+            (ended.status.code(), ended.stopped, ended.bytes),
+            (Some(3), false, PLAIN.len() as u64)
+        );
         assert_eq!(std::fs::read(out).unwrap(), PLAIN);
         let path = std::fs::read_to_string(seen).unwrap();
         assert!(path.trim().ends_with("/part.step"), "{path}");
@@ -372,10 +410,16 @@ mod tests {
         let other = KemSecret::generate(&mut random::os());
         assert!(matches!(export(file.clone(), &opening, &other, &target), Err(OpenError::Key)));
         let elsewhere = Opening { lease: Id::parse("urn:other").unwrap(), ..opening.clone() };
-        assert!(matches!(run(file.clone(), &elsewhere, &secret, &shell("exit 0")), Err(OpenError::Key)));
+        assert!(matches!(
+            run(file.clone(), &elsewhere, &secret, &shell("exit 0")),
+            Err(OpenError::Key)
+        ));
         for cut in [0, 10, file.get_ref().len() / 2, file.get_ref().len() - 1] {
             let short = std::io::Cursor::new(file.get_ref()[..cut].to_vec());
-            assert!(matches!(export(short, &opening, &secret, &target), Err(OpenError::Sealed(_))), "{cut}");
+            assert!(
+                matches!(export(short, &opening, &secret, &target), Err(OpenError::Sealed(_))),
+                "{cut}"
+            );
         }
         let mut flipped = file.get_ref().clone();
         let at = flipped.windows(2).position(|it| it == b"pa").unwrap_or(60) + 40;

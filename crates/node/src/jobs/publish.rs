@@ -15,7 +15,9 @@ use tidm_ingest::options::Options;
 use tidm_ingest::origin::Origin;
 use tidm_ingest::table::{Progress, Skipped, Table};
 use tidm_ingest::{binary, limits, table};
-use tidm_space::catalog::product::{Approval, BadProduct, Column, Draft, Grade, Kind, Offer, Product};
+use tidm_space::catalog::product::{
+    Approval, BadProduct, Column, Draft, Grade, Kind, Offer, Product,
+};
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -109,19 +111,25 @@ struct Made {
     table: Option<Table>,
 }
 
-async fn work(app: &Arc<App>, mut request: PublishRequest, progress: Report) -> Result<Published, WorkError> {
+async fn work(
+    app: &Arc<App>,
+    mut request: PublishRequest,
+    progress: Report,
+) -> Result<Published, WorkError> {
     let (line, version) = line_of(app, request.line.take()).await?;
     let format = format_of(&request).await?;
     let kind = if format == Format::Binary { Kind::File } else { Kind::Table };
     let offers = offers(app, kind, &request.offers)?;
     let made = read(app, &request, format, progress).await?;
     let id = Id::from(uuid::Uuid::now_v7());
-    let origin = serde_json::to_string(&made.origin).map_err(|why| WorkError::Store(why.to_string()))?;
+    let origin =
+        serde_json::to_string(&made.origin).map_err(|why| WorkError::Store(why.to_string()))?;
     let (content, bytes) = match &made.table {
         Some(table) => (&table.parquet_sha256, table.parquet_bytes),
         None => (&made.origin.sha256, made.origin.bytes),
     };
-    let content = Digest::parse(content).map_err(|_| Fault::ApiMisuse("an ingested file without a digest"))?;
+    let content = Digest::parse(content)
+        .map_err(|_| Fault::ApiMisuse("an ingested file without a digest"))?;
     let mut draft = Draft::new(id.clone(), line, request.title, kind, app.clock.now());
     draft.version = version;
     draft.description = request.description;
@@ -165,7 +173,9 @@ async fn format_of(request: &PublishRequest) -> Result<Format, WorkError> {
     })
     .await
     .map_err(|_| Fault::ApiMisuse("reading a file's head panicked"))?;
-    let head = head.map_err(|why| Fault::refused("publish.file", format!("the file cannot be read: {}", why.kind())))?;
+    let head = head.map_err(|why| {
+        Fault::refused("publish.file", format!("the file cannot be read: {}", why.kind()))
+    })?;
     if head.is_empty() {
         return Err(bad_file(Bad::Empty).into());
     }
@@ -174,7 +184,8 @@ async fn format_of(request: &PublishRequest) -> Result<Format, WorkError> {
 
 /// The offers, checked for themselves; whether they fit the product comes with the product.
 fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, WorkError> {
-    let me = Id::parse(app.identity.did.as_str()).map_err(|_| Fault::ApiMisuse("our DID is no id"))?;
+    let me =
+        Id::parse(app.identity.did.as_str()).map_err(|_| Fault::ApiMisuse("our DID is no id"))?;
     let mut all = Vec::with_capacity(asked.len());
     for it in asked {
         let id = Id::from(uuid::Uuid::now_v7());
@@ -186,14 +197,21 @@ fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, W
     Ok(all)
 }
 
-fn deliveries(kind: Kind, it: &OfferRequest, policy: &tidm_space::policy::model::Policy) -> Vec<Use> {
+fn deliveries(
+    kind: Kind,
+    it: &OfferRequest,
+    policy: &tidm_space::policy::model::Policy,
+) -> Vec<Use> {
     if !it.deliveries.is_empty() {
         return it.deliveries.clone();
     }
     if !it.sentences.kinds.is_empty() {
         return it.sentences.kinds.clone();
     }
-    let fits = |delivery: &Use| kind == Kind::Table && *delivery != Use::SealedFile || kind != Kind::Table && *delivery == Use::SealedFile;
+    let fits = |delivery: &Use| {
+        kind == Kind::Table && *delivery != Use::SealedFile
+            || kind != Kind::Table && *delivery == Use::SealedFile
+    };
     // Bytes in the clear are never chosen for somebody: they have to be asked for.
     let safe = Use::ALL.into_iter().filter(|it| *it != Use::Plain && fits(it));
     match tidm_space::policy::compile::compile(policy) {
@@ -202,7 +220,12 @@ fn deliveries(kind: Kind, it: &OfferRequest, policy: &tidm_space::policy::model:
     }
 }
 
-async fn read(app: &App, request: &PublishRequest, format: Format, mut progress: Report) -> Result<Made, WorkError> {
+async fn read(
+    app: &App,
+    request: &PublishRequest,
+    format: Format,
+    mut progress: Report,
+) -> Result<Made, WorkError> {
     let out = spool::fresh(app, "ingest").map_err(|why| WorkError::Store(why.to_string()))?;
     let now = u64::try_from(app.clock.now().ms()).unwrap_or(0);
     let (path, name) = (request.file.clone(), request.name.clone());
@@ -216,23 +239,41 @@ async fn read(app: &App, request: &PublishRequest, format: Format, mut progress:
         };
         if let Some(name) = name {
             // Where a spooled copy lay means nothing to anybody.
-            origin.file_name = Path::new(&name).file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+            origin.file_name = Path::new(&name)
+                .file_name()
+                .map_or_else(String::new, |it| it.to_string_lossy().into_owned());
             origin.path = name;
         }
         Ok(Made { out, format, origin, table })
     })
     .await
-    .map_err(|_| Fault::refused("publish.broken", "the file is damaged in a way that its reader did not survive"))?;
+    .map_err(|_| {
+        Fault::refused(
+            "publish.broken",
+            "the file is damaged in a way that its reader did not survive",
+        )
+    })?;
     Ok(made.map_err(bad_file)?)
 }
 
 fn columns(table: &Table) -> Vec<Column> {
-    let column = |it: &table::Column| Column { name: it.name.clone(), data_type: it.kind.clone(), unit: None, title: None };
+    let column = |it: &table::Column| Column {
+        name: it.name.clone(),
+        data_type: it.kind.clone(),
+        unit: None,
+        title: None,
+    };
     table.schema.iter().map(column).collect()
 }
 
-fn source(id: &Id, object: &str, origin: String, table: Option<&Table>) -> Result<Source, WorkError> {
-    let json = |value: serde_json::Result<String>| value.map_err(|why| WorkError::Store(why.to_string()));
+fn source(
+    id: &Id,
+    object: &str,
+    origin: String,
+    table: Option<&Table>,
+) -> Result<Source, WorkError> {
+    let json =
+        |value: serde_json::Result<String>| value.map_err(|why| WorkError::Store(why.to_string()));
     let (profile, preview) = match table {
         None => (None, None),
         Some(table) => {
@@ -245,10 +286,17 @@ fn source(id: &Id, object: &str, origin: String, table: Option<&Table>) -> Resul
 }
 
 /// Bytes first, then the row that finds them, then the product: what was kept in vain is taken back.
-async fn keep(app: &Arc<App>, out: &Local, source: &Source, content: Digest, product: &Product) -> Result<(), WorkError> {
+async fn keep(
+    app: &Arc<App>,
+    out: &Local,
+    source: &Source,
+    content: Digest,
+    product: &Product,
+) -> Result<(), WorkError> {
     let object = |why: crate::objects::ObjectError| WorkError::Store(why.to_string());
     let key = Key::parse(&source.object).map_err(object)?;
-    let file = tokio::fs::File::open(out.path()).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    let file =
+        tokio::fs::File::open(out.path()).await.map_err(|why| WorkError::Store(why.to_string()))?;
     let done = async {
         let put = app.objects.put(&key, file, u64::MAX).await.map_err(object)?;
         if put.sha256 != content {
@@ -261,7 +309,10 @@ async fn keep(app: &Arc<App>, out: &Local, source: &Source, content: Digest, pro
                 Box::pin(async move { notes::save_source(conn, &row).await })
             })
             .await?;
-        app.writer.run(Input::Wish(Box::new(Wish::Publish(Box::new(product.clone()))))).await.map(drop)
+        app.writer
+            .run(Input::Wish(Box::new(Wish::Publish(Box::new(product.clone())))))
+            .await
+            .map(drop)
     }
     .await;
     if done.is_err() {
@@ -273,7 +324,9 @@ async fn keep(app: &Arc<App>, out: &Local, source: &Source, content: Digest, pro
                 Box::pin(async move { notes::drop_source(conn, &id).await })
             })
             .await;
-        if let (Err(error), _) | (_, Err(error)) = (app.objects.delete(&key).await.map_err(object), gone) {
+        if let (Err(error), _) | (_, Err(error)) =
+            (app.objects.delete(&key).await.map_err(object), gone)
+        {
             tracing::warn!(%error, object = %source.object, "what was kept for a failed publication stays behind");
         }
     }
@@ -286,7 +339,10 @@ fn bad_file(why: Bad) -> Fault {
         Bad::File { action, source, .. } => {
             // The path is this machine's own business.
             tracing::info!(error = %why, "a file could not be published");
-            return Fault::refused("publish.file", format!("cannot {action} the file: {}", source.kind()));
+            return Fault::refused(
+                "publish.file",
+                format!("cannot {action} the file: {}", source.kind()),
+            );
         }
         Bad::Empty => "publish.empty",
         Bad::Row(_) => "publish.row",
@@ -309,7 +365,9 @@ fn bad_product(why: &BadProduct) -> Fault {
         BadProduct::Text(_) | BadProduct::TooMany | BadProduct::Version => "publish.texts",
         BadProduct::Column(_) => "publish.columns",
         BadProduct::UnknownColumn { .. } => "publish.column",
-        BadProduct::SameOffer(_) | BadProduct::NoOffer(_) | BadProduct::Terms { .. } => "publish.terms",
+        BadProduct::SameOffer(_) | BadProduct::NoOffer(_) | BadProduct::Terms { .. } => {
+            "publish.terms"
+        }
         BadProduct::Deliveries(_) | BadProduct::Delivery { .. } => "publish.delivery",
         BadProduct::Core | BadProduct::Important => "publish.grade",
     };

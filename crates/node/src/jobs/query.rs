@@ -38,8 +38,9 @@ struct Asked {
 /// # Errors
 /// [`Fault::PeerMisbehaved`] `message.malformed`.
 pub fn parse(body: &[u8]) -> Result<String, Fault> {
-    let asked: Asked = serde_json::from_slice(body)
-        .map_err(|_| Fault::misbehaved("message.malformed", "a query is {\"sql\": \"SELECT …\"}"))?;
+    let asked: Asked = serde_json::from_slice(body).map_err(|_| {
+        Fault::misbehaved("message.malformed", "a query is {\"sql\": \"SELECT …\"}")
+    })?;
     Ok(asked.sql)
 }
 
@@ -49,7 +50,12 @@ pub fn digest(sql: &str) -> Result<Digest, Fault> {
 }
 
 /// Runs the statement of a lease; an Arrow IPC stream. It runs to its end even if the asker goes away.
-pub async fn serve(app: &Arc<App>, from: &Did, lease: &Id, body: &[u8]) -> Result<Vec<u8>, WorkError> {
+pub async fn serve(
+    app: &Arc<App>,
+    from: &Did,
+    lease: &Id,
+    body: &[u8],
+) -> Result<Vec<u8>, WorkError> {
     let sql = parse(body)?;
     let digest = digest(&sql)?;
     let lease = admitted(app, from, lease, digest).await?;
@@ -70,13 +76,21 @@ pub async fn serve(app: &Arc<App>, from: &Did, lease: &Id, body: &[u8]) -> Resul
 /// Whether this caller may run this statement under this lease now.
 async fn admitted(app: &App, from: &Did, id: &Id, digest: Digest) -> Result<Lease, WorkError> {
     let lease = app.store.lease(id).await.map_err(failed)?;
-    let lease = lease.filter(|it| it.role == Role::Provider && it.peer == *from).ok_or(Fault::NotFound { what: "lease" })?;
+    let lease = lease
+        .filter(|it| it.role == Role::Provider && it.peer == *from)
+        .ok_or(Fault::NotFound { what: "lease" })?;
     let denied = |code, why: String| Err(Fault::denied(code, "lease", why).into());
     match &lease.state {
         State::Granted if app.clock.now() < lease.until => {}
-        State::Granted | State::Expired { .. } => return denied("lease.expired", format!("the lease ended at {}", lease.until)),
-        State::Returned { at, .. } => return denied("lease.returned", format!("the lease was used up at {at}")),
-        State::Revoked { at } => return denied("lease.revoked", format!("the lease was revoked at {at}")),
+        State::Granted | State::Expired { .. } => {
+            return denied("lease.expired", format!("the lease ended at {}", lease.until));
+        }
+        State::Returned { at, .. } => {
+            return denied("lease.returned", format!("the lease was used up at {at}"));
+        }
+        State::Revoked { at } => {
+            return denied("lease.revoked", format!("the lease was revoked at {at}"));
+        }
     }
     if lease.request.kind != Use::Query {
         return denied("lease.kind", "the lease is for sealed data, not for a query".to_owned());
@@ -92,16 +106,44 @@ async fn claim(app: &App, lease: &Lease) -> Result<(), WorkError> {
     if notes::claim_run(&app.writer, &lease.id, lease.until).await? {
         Ok(())
     } else {
-        Err(Fault::denied("lease.running", "lease", "the statement of this lease runs already or did run").into())
+        Err(Fault::denied(
+            "lease.running",
+            "lease",
+            "the statement of this lease runs already or did run",
+        )
+        .into())
     }
 }
 
-async fn run(app: &App, lease: &Lease, contract: &Contract, sql: String) -> Result<Result_, WorkError> {
-    let terms = workers::terms_of(contract, &lease.request, lease.uses_left, lease.peer.as_str(), app.clock.now())?;
-    let source = app.store.source(&contract.product).await.map_err(failed)?.ok_or(Fault::NotFound { what: "product" })?;
-    let local = spool::local(app, &source.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
-    let file = std::fs::File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
-    let table = Table { name: workers::TABLE.to_owned(), files: vec![file], rules: workers::rules(&terms), aad_prefix: None };
+async fn run(
+    app: &App,
+    lease: &Lease,
+    contract: &Contract,
+    sql: String,
+) -> Result<Result_, WorkError> {
+    let terms = workers::terms_of(
+        contract,
+        &lease.request,
+        lease.uses_left,
+        lease.peer.as_str(),
+        app.clock.now(),
+    )?;
+    let source = app
+        .store
+        .source(&contract.product)
+        .await
+        .map_err(failed)?
+        .ok_or(Fault::NotFound { what: "product" })?;
+    let local =
+        spool::local(app, &source.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    let file =
+        std::fs::File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
+    let table = Table {
+        name: workers::TABLE.to_owned(),
+        files: vec![file],
+        rules: workers::rules(&terms),
+        aad_prefix: None,
+    };
     let job = Job { sql, tables: vec![table] };
     let bounds = workers::bounds(app, &terms, Some(lease.until));
     let keys = |_| async { Err(KeyDenied("nothing is sealed here".to_owned())) };
@@ -112,9 +154,18 @@ async fn run(app: &App, lease: &Lease, contract: &Contract, sql: String) -> Resu
 }
 
 /// Closes the lease with what came of it, then answers.
-async fn finish(app: &App, lease: &Lease, done: Result<Result_, WorkError>) -> Result<Vec<u8>, WorkError> {
+async fn finish(
+    app: &App,
+    lease: &Lease,
+    done: Result<Result_, WorkError>,
+) -> Result<Vec<u8>, WorkError> {
     let outcome = match &done {
-        Ok(it) => Outcome { done: true, rows: it.rows, bytes: it.ipc.len() as u64, result: Some(sha256(&it.ipc)) },
+        Ok(it) => Outcome {
+            done: true,
+            rows: it.rows,
+            bytes: it.ipc.len() as u64,
+            result: Some(sha256(&it.ipc)),
+        },
         Err(_) => Outcome { done: false, rows: 0, bytes: 0, result: None },
     };
     let word = if outcome.done { "done" } else { "refused" };

@@ -65,9 +65,21 @@ impl Workers {
 }
 
 /// What the terms of a contract let one use do at this moment. The count was checked by the gate.
-pub fn terms_of(contract: &Contract, request: &Request, uses_left: Option<u64>, recipient: &str, now: Time) -> Result<Terms, Fault> {
-    let terms = compile(&contract.policy).map_err(|_| Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed"))?;
-    let before = terms.summary.uses.zip(uses_left).map_or(0, |(limit, left)| limit.saturating_sub(left).saturating_sub(1));
+pub fn terms_of(
+    contract: &Contract,
+    request: &Request,
+    uses_left: Option<u64>,
+    recipient: &str,
+    now: Time,
+) -> Result<Terms, Fault> {
+    let terms = compile(&contract.policy).map_err(|_| {
+        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
+    })?;
+    let before = terms
+        .summary
+        .uses
+        .zip(uses_left)
+        .map_or(0, |(limit, left)| limit.saturating_sub(left).saturating_sub(1));
     let asked = Asked {
         purpose: request.purpose.as_deref(),
         uses_so_far: before,
@@ -116,7 +128,11 @@ pub async fn over(app: &App, lease: &Id) -> Fault {
                     State::Returned { .. } => "returned",
                     State::Revoked { .. } => "revoked",
                 });
-                return Fault::denied("lease.ended", "lease", format!("the lease of this use is {word}; the use was stopped"));
+                return Fault::denied(
+                    "lease.ended",
+                    "lease",
+                    format!("the lease of this use is {word}; the use was stopped"),
+                );
             }
             Err(error) => tracing::warn!(%error, "a lease cannot be looked at"),
         }
@@ -129,21 +145,36 @@ fn fault(failure: Failure) -> Fault {
         Failure::Refused(refusal) => refused(&refusal),
         Failure::Job(why) => Fault::refused("query.job", why),
         Failure::Key(KeyDenied(why)) => Fault::denied("lease.key", "lease", why),
-        Failure::Deadline(after) => {
-            Fault::refused("query.deadline", format!("the statement did not end within {} s; make it smaller", after.as_secs()))
-        }
-        Failure::Output(_) => Fault::denied("query.too-many-bytes", "output", "the result is larger than the contract or this node allows"),
+        Failure::Deadline(after) => Fault::refused(
+            "query.deadline",
+            format!("the statement did not end within {} s; make it smaller", after.as_secs()),
+        ),
+        Failure::Output(_) => Fault::denied(
+            "query.too-many-bytes",
+            "output",
+            "the result is larger than the contract or this node allows",
+        ),
         Failure::Jail { layer, reason } => {
             tracing::error!(?layer, %reason, "the worker's jail cannot be set up on this machine");
-            Fault::Unavailable { reason: "this node cannot run statements safely; its administrator has to look".to_owned(), retry_after: QUEUE }
+            Fault::Unavailable {
+                reason: "this node cannot run statements safely; its administrator has to look"
+                    .to_owned(),
+                retry_after: QUEUE,
+            }
         }
         Failure::Ended(how) => {
             tracing::warn!(%how, "a worker ended without an answer");
-            Fault::refused("query.failed", "the statement could not be completed: it may need more memory than a use has")
+            Fault::refused(
+                "query.failed",
+                "the statement could not be completed: it may need more memory than a use has",
+            )
         }
         Failure::Protocol | Failure::Io(_) => {
             tracing::error!(error = %failure, "a worker could not be run");
-            Fault::Unavailable { reason: "the worker could not be run".to_owned(), retry_after: QUEUE }
+            Fault::Unavailable {
+                reason: "the worker could not be run".to_owned(),
+                retry_after: QUEUE,
+            }
         }
     }
 }
@@ -161,8 +192,13 @@ pub fn refused(it: &Refusal) -> Fault {
         Code::UnknownColumn => Fault::denied("query.column", "tidm:columns", says),
         Code::Malformed | Code::UnknownTable => Fault::refused("query.malformed", says),
         Code::TooComplex => Fault::refused("query.too-complex", says),
-        Code::Statement | Code::Function | Code::Construct => Fault::refused("query.not-allowed", says),
-        Code::Seal => Fault::refused("use.seal", "the sealed data does not open: it was changed, or it was sealed for another contract; fetch it again"),
+        Code::Statement | Code::Function | Code::Construct => {
+            Fault::refused("query.not-allowed", says)
+        }
+        Code::Seal => Fault::refused(
+            "use.seal",
+            "the sealed data does not open: it was changed, or it was sealed for another contract; fetch it again",
+        ),
         Code::Table => Fault::refused("use.table", says),
         Code::Memory => Fault::refused("query.memory", says),
         Code::Failed => Fault::refused("query.failed", says),

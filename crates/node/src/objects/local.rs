@@ -94,7 +94,11 @@ fn name(dir: &Path, key: &Key, partial: &Path) -> Result<(), ObjectError> {
 }
 
 /// The file's bytes in pieces of [`PIECE_BYTES`], read as they are asked for.
-pub(super) async fn stream(key: &Key, path: &Path, range: Range<u64>) -> Result<Stream, ObjectError> {
+pub(super) async fn stream(
+    key: &Key,
+    path: &Path,
+    range: Range<u64>,
+) -> Result<Stream, ObjectError> {
     let mut file = match tokio::fs::File::open(path).await {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {

@@ -218,7 +218,10 @@ pub const ENTRIES: &[Entry] = &[
         401,
         Party::Caller,
         ["名称或密码不正确", "Wrong name or password"],
-        ["请检查后重试;多次失败将暂时锁定", "Check both and try again; repeated failures lock the name for a while"],
+        [
+            "请检查后重试;多次失败将暂时锁定",
+            "Check both and try again; repeated failures lock the name for a while",
+        ],
     ),
     entry(
         "setup.token",
@@ -239,7 +242,10 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["密码过弱", "The password is too weak"],
-        ["请使用至少 10 个字符且不常见的密码", "Choose at least 10 characters that nobody would guess"],
+        [
+            "请使用至少 10 个字符且不常见的密码",
+            "Choose at least 10 characters that nobody would guess",
+        ],
     ),
     entry(
         "idempotency.mismatch",
@@ -260,7 +266,10 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["无法读取文件", "The file cannot be read"],
-        ["请检查文件是否存在、是否可读,然后重试", "Check that the file exists and may be read, then try again"],
+        [
+            "请检查文件是否存在、是否可读,然后重试",
+            "Check that the file exists and may be read, then try again",
+        ],
     ),
     entry(
         "publish.empty",
@@ -274,7 +283,10 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["文件中有无法读取的行", "A row of the file cannot be read"],
-        ["请修正说明中指出的行;或允许跳过坏行(--lenient)", "Correct the row named in the detail, or allow broken rows to be skipped (--lenient)"],
+        [
+            "请修正说明中指出的行;或允许跳过坏行(--lenient)",
+            "Correct the row named in the detail, or allow broken rows to be skipped (--lenient)",
+        ],
     ),
     entry(
         "publish.rows",
@@ -295,7 +307,10 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["文件超出限制", "The file is beyond a limit"],
-        ["请按说明拆分文件,或改用 CSV、Parquet", "Split the file as the detail says, or use CSV or Parquet"],
+        [
+            "请按说明拆分文件,或改用 CSV、Parquet",
+            "Split the file as the detail says, or use CSV or Parquet",
+        ],
     ),
     entry(
         "publish.broken",
@@ -330,7 +345,10 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["该文件不是表格", "The file is no table"],
-        ["请作为文件发布,或先转换为 CSV、Excel 或 Parquet", "Publish it as a file, or convert it to CSV, Excel or Parquet"],
+        [
+            "请作为文件发布,或先转换为 CSV、Excel 或 Parquet",
+            "Publish it as a file, or convert it to CSV, Excel or Parquet",
+        ],
     ),
     entry(
         "publish.changed",
@@ -372,14 +390,20 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["交付方式与条款或文件不符", "This way of delivery does not fit the terms or the file"],
-        ["请选择能够履行这些条款的交付方式", "Choose a way of delivery in which these terms can be kept"],
+        [
+            "请选择能够履行这些条款的交付方式",
+            "Choose a way of delivery in which these terms can be kept",
+        ],
     ),
     entry(
         "publish.grade",
         422,
         Party::Rule,
         ["该分级的数据不得这样提供", "Data of this grade may not be offered like this"],
-        ["重要数据仅可提供查询;核心数据不得提供", "Offer important data for queries only; core data is not offered"],
+        [
+            "重要数据仅可提供查询;核心数据不得提供",
+            "Offer important data for queries only; core data is not offered",
+        ],
     ),
     entry(
         "use.not-delivered",
@@ -393,14 +417,20 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Node,
         ["密封数据无法打开", "The sealed data does not open"],
-        ["请重新获取数据;若仍失败,请联系提供方", "Fetch the data again; if that does not help, tell the provider"],
+        [
+            "请重新获取数据;若仍失败,请联系提供方",
+            "Fetch the data again; if that does not help, tell the provider",
+        ],
     ),
     entry(
         "policy.export",
         403,
         Party::Rule,
         ["合约不允许导出", "The contract does not permit an export"],
-        ["请用程序打开数据,或与提供方协商导出许可", "Open it with a program, or negotiate the right to hand it on"],
+        [
+            "请用程序打开数据,或与提供方协商导出许可",
+            "Open it with a program, or negotiate the right to hand it on",
+        ],
     ),
     entry(
         "contract.ended",
@@ -463,6 +493,9 @@ pub const ENTRIES: &[Entry] = &[
         422,
         Party::Peer,
         ["对方不认识该合约或本参与方", "The other side knows no such contract, or not us"],
-        ["请确认双方均在成员名单中且合约有效", "Check that both are on the member list and the contract stands"],
+        [
+            "请确认双方均在成员名单中且合约有效",
+            "Check that both are on the member list and the contract stands",
+        ],
     ),
 ];

@@ -66,7 +66,12 @@ impl Drop for Place {
     }
 }
 
-async fn data(State(app): State<Arc<App>>, Path(transfer): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn data(
+    State(app): State<Arc<App>>,
+    Path(transfer): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     let Some(token) = bearer(&headers) else { return unauthorised() };
     let Ok(transfer) = Id::parse(&transfer) else { return unauthorised() };
     let token = sha256(token.as_bytes());
@@ -117,7 +122,9 @@ async fn send(
     let rule: range::Rule = Box::new(move || {
         let (app, transfer) = (watched.clone(), transfer.clone());
         // A store that does not answer for a moment is no revocation; the next look will tell.
-        Box::pin(async move { standing(&app, &transfer, token).await.map_or(true, |it| it.is_some()) })
+        Box::pin(
+            async move { standing(&app, &transfer, token).await.map_or(true, |it| it.is_some()) },
+        )
     });
     metrics::counter!("tidm_downloads_total").increment(1);
     Ok(range::answer(&app.objects, &sent, method, headers, rule, place).await?)
@@ -135,7 +142,9 @@ async fn digest_of(app: &App, grant: &Grant) -> anyhow::Result<Digest> {
         Some(contract) => app.store.product(&contract.product).await?,
         None => None,
     };
-    product.and_then(|it| it.content).ok_or_else(|| anyhow::anyhow!("a grant for what nobody published"))
+    product
+        .and_then(|it| it.content)
+        .ok_or_else(|| anyhow::anyhow!("a grant for what nobody published"))
 }
 
 fn unauthorised() -> Response {

@@ -73,27 +73,51 @@ impl Right {
     }
 }
 
-async fn store(State(app): State<Arc<App>>, Path(object): Path<String>, headers: HeaderMap, body: Body) -> Response {
+async fn store(
+    State(app): State<Arc<App>>,
+    Path(object): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     match try_store(&app, &object, &headers, body).await {
         Ok(status) => json(status, "{}"),
         Err(error) => refusal(error, error::write),
     }
 }
 
-async fn try_store(app: &App, object: &str, headers: &HeaderMap, body: Body) -> Result<StatusCode, WorkError> {
+async fn try_store(
+    app: &App,
+    object: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<StatusCode, WorkError> {
     let right = right(app, headers, object, "put").await?;
-    let wanted = right.sha256.ok_or_else(|| Fault::misbehaved("object.digest", "a token to store names the sha256 of the bytes"))?;
+    let wanted = right.sha256.ok_or_else(|| {
+        Fault::misbehaved("object.digest", "a token to store names the sha256 of the bytes")
+    })?;
     if let Some(note) = note(app, &right).await? {
         // An object is immutable; the same bytes again are a repeated request.
         return if note.sha256 == wanted.to_string() {
             Ok(StatusCode::OK)
         } else {
-            Err(Fault::conflict("object.exists", "this object is there already with other bytes: use a fresh name").into())
+            Err(Fault::conflict(
+                "object.exists",
+                "this object is there already with other bytes: use a fresh name",
+            )
+            .into())
         };
     }
     let limit = app.config.limits.upload_bytes;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<u64>().ok());
-    let too_large = || Fault::refused("object.too-large", format!("at most {limit} bytes are kept here for one object"));
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|it| it.to_str().ok())
+        .and_then(|it| it.parse::<u64>().ok());
+    let too_large = || {
+        Fault::refused(
+            "object.too-large",
+            format!("at most {limit} bytes are kept here for one object"),
+        )
+    };
     if announced.is_some_and(|it| it > limit) {
         return Err(too_large().into());
     }
@@ -102,31 +126,53 @@ async fn try_store(app: &App, object: &str, headers: &HeaderMap, body: Body) -> 
     let put = match app.objects.put(&key, bytes, limit).await {
         Ok(put) => put,
         Err(ObjectError::TooLarge(_)) => return Err(too_large().into()),
-        Err(ObjectError::Source(_)) => return Err(Fault::misbehaved("object.broken", "the bytes broke off").into()),
+        Err(ObjectError::Source(_)) => {
+            return Err(Fault::misbehaved("object.broken", "the bytes broke off").into());
+        }
         Err(why) => return Err(failed(why)),
     };
     if put.sha256 != wanted {
         app.objects.delete(&key).await.map_err(failed)?;
-        return Err(Fault::misbehaved("object.digest", "the bytes do not have the sha256 that the token names").into());
+        return Err(Fault::misbehaved(
+            "object.digest",
+            "the bytes do not have the sha256 that the token names",
+        )
+        .into());
     }
-    let note = Note { owner: right.owner.to_string(), sha256: wanted.to_string(), bytes: put.bytes, at: app.clock.now().ms() };
+    let note = Note {
+        owner: right.owner.to_string(),
+        sha256: wanted.to_string(),
+        bytes: put.bytes,
+        at: app.clock.now().ms(),
+    };
     let note = serde_json::to_vec(&note).map_err(|why| WorkError::Store(why.to_string()))?;
     app.objects.put_bytes(&right.note_key()?, &note).await.map_err(failed)?;
     metrics::counter!("tidm_objects_stored_total").increment(1);
     Ok(StatusCode::CREATED)
 }
 
-async fn fetch(State(app): State<Arc<App>>, Path(object): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn fetch(
+    State(app): State<Arc<App>>,
+    Path(object): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     match try_fetch(&app, &object, &method, &headers).await {
         Ok(answer) => answer,
         Err(error) => refusal(error, error::write),
     }
 }
 
-async fn try_fetch(app: &Arc<App>, object: &str, method: &Method, headers: &HeaderMap) -> Result<Response, WorkError> {
+async fn try_fetch(
+    app: &Arc<App>,
+    object: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, WorkError> {
     let right = right(app, headers, object, "get").await?;
     let note = note(app, &right).await?.ok_or(Fault::NotFound { what: "object" })?;
-    let sha256 = Digest::parse(&note.sha256).map_err(|_| WorkError::Store("a note without a digest".to_owned()))?;
+    let sha256 = Digest::parse(&note.sha256)
+        .map_err(|_| WorkError::Store("a note without a digest".to_owned()))?;
     let sent = Sent { key: right.key()?, bytes: note.bytes, sha256 };
     let (objects, kept) = (app.objects.clone(), right.note_key()?);
     // The owner deletes it: a download under way ends.
@@ -137,7 +183,11 @@ async fn try_fetch(app: &Arc<App>, object: &str, method: &Method, headers: &Head
     range::answer(&app.objects, &sent, method, headers, rule, ()).await.map_err(failed)
 }
 
-async fn remove(State(app): State<Arc<App>>, Path(object): Path<String>, headers: HeaderMap) -> Response {
+async fn remove(
+    State(app): State<Arc<App>>,
+    Path(object): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let done = async {
         let right = right(&app, &headers, &object, "delete").await?;
         // The note first: without it the bytes are nothing.
@@ -157,12 +207,18 @@ async fn note(app: &App, right: &Right) -> Result<Option<Note>, WorkError> {
         Err(ObjectError::Missing(_)) => return Ok(None),
         Err(why) => return Err(failed(why)),
     };
-    let note = serde_json::from_slice(&bytes).map_err(|why| WorkError::Store(format!("a note cannot be read: {why}")))?;
+    let note = serde_json::from_slice(&bytes)
+        .map_err(|why| WorkError::Store(format!("a note cannot be read: {why}")))?;
     Ok(Some(note))
 }
 
 /// Checks the token: role, type, issuer's membership and signature, audience, object, right, time.
-async fn right(app: &App, headers: &HeaderMap, object: &str, wanted: &str) -> Result<Right, WorkError> {
+async fn right(
+    app: &App,
+    headers: &HeaderMap,
+    object: &str,
+    wanted: &str,
+) -> Result<Right, WorkError> {
     if !app.config.node.roles.contains(&Role::Infrastructure) {
         return Err(Fault::NotFound { what: "object" }.into());
     }
@@ -178,7 +234,12 @@ async fn right(app: &App, headers: &HeaderMap, object: &str, wanted: &str) -> Re
     parsed.verify(&key).map_err(|_| refused("its signature does not verify"))?;
     let now = app.clock.now().seconds();
     check(&claims, app.identity.did.as_str(), object, wanted, now)?;
-    let sha256 = claims.sha256.as_deref().map(Digest::parse).transpose().map_err(|_| refused("its sha256 is none"))?;
+    let sha256 = claims
+        .sha256
+        .as_deref()
+        .map(Digest::parse)
+        .transpose()
+        .map_err(|_| refused("its sha256 is none"))?;
     Ok(Right { owner, object: object.to_owned(), sha256 })
 }
 
@@ -187,10 +248,17 @@ async fn right(app: &App, headers: &HeaderMap, object: &str, wanted: &str) -> Re
 /// # Errors
 /// [`Fault::Denied`] `token.refused`.
 pub fn parse(payload: &[u8]) -> Result<ObjectClaims, Fault> {
-    serde_json::from_slice(payload).map_err(|_| refused("its claims are not those of a token for objects"))
+    serde_json::from_slice(payload)
+        .map_err(|_| refused("its claims are not those of a token for objects"))
 }
 
-fn check(claims: &ObjectClaims, me: &str, object: &str, wanted: &str, now: i64) -> Result<(), Fault> {
+fn check(
+    claims: &ObjectClaims,
+    me: &str,
+    object: &str,
+    wanted: &str,
+    now: i64,
+) -> Result<(), Fault> {
     let name_ok = !object.is_empty()
         && object.len() <= NAME_CHARS
         && object.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -242,21 +310,37 @@ mod tests {
 
     #[test]
     fn a_token_is_for_one_node_object_right_and_time() {
-        let ok = |it: &ObjectClaims, object: &str, right: &str, now: i64| check(it, "did:web:me", object, right, now).is_ok();
+        let ok = |it: &ObjectClaims, object: &str, right: &str, now: i64| {
+            check(it, "did:web:me", object, right, now).is_ok()
+        };
         assert!(ok(&claims(), "obj-1", "get", 999));
         assert!(!ok(&claims(), "obj-1", "get", 1000));
         assert!(!ok(&claims(), "obj-2", "get", 0));
         assert!(!ok(&claims(), "obj-1", "put", 0));
-        assert!(!ok(&ObjectClaims { aud: "did:web:other".to_owned(), ..claims() }, "obj-1", "get", 0));
+        assert!(!ok(
+            &ObjectClaims { aud: "did:web:other".to_owned(), ..claims() },
+            "obj-1",
+            "get",
+            0
+        ));
         assert!(!ok(&ObjectClaims { exp: i64::MAX, ..claims() }, "obj-1", "get", 0));
         for name in ["", "..", "a/b", "A", "a.note", &"a".repeat(65)] {
-            assert!(!ok(&ObjectClaims { sub: name.to_owned(), ..claims() }, name, "get", 0), "{name}");
+            assert!(
+                !ok(&ObjectClaims { sub: name.to_owned(), ..claims() }, name, "get", 0),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn payloads_that_are_no_claims_are_refused() {
-        for bad in [b"".as_slice(), b"{}", b"[]", b"\xff", br#"{"iss":"a","aud":"b","sub":"c","right":"get","exp":1,"x":1}"#] {
+        for bad in [
+            b"".as_slice(),
+            b"{}",
+            b"[]",
+            b"\xff",
+            br#"{"iss":"a","aud":"b","sub":"c","right":"get","exp":1,"x":1}"#,
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

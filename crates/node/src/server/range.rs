@@ -54,7 +54,9 @@ pub fn parse(text: &str, bytes: u64) -> Wanted {
     };
     let part = match (number(first), number(last)) {
         (Some(Some(first)), Some(None)) => first..bytes,
-        (Some(Some(first)), Some(Some(last))) if first <= last => first..last.saturating_add(1).min(bytes),
+        (Some(Some(first)), Some(Some(last))) if first <= last => {
+            first..last.saturating_add(1).min(bytes)
+        }
         (Some(None), Some(Some(length))) => bytes.saturating_sub(length)..bytes,
         _ => return Wanted::Whole,
     };
@@ -74,13 +76,15 @@ pub(super) async fn answer<K: Send + 'static>(
     let text = |name| headers.get(name).and_then(|it: &HeaderValue| it.to_str().ok());
     // If-Range names another version: the range would not fit to what the caller has.
     let same = text(header::IF_RANGE).is_none_or(|it| it == tag);
-    let wanted = text(header::RANGE).filter(|_| same).map_or(Wanted::Whole, |it| parse(it, sent.bytes));
+    let wanted =
+        text(header::RANGE).filter(|_| same).map_or(Wanted::Whole, |it| parse(it, sent.bytes));
     let (status, part) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0..sent.bytes),
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
         Wanted::Nothing => {
             let range = format!("bytes */{}", sent.bytes);
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response());
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)])
+                .into_response());
         }
     };
     let length = part.end - part.start;
@@ -100,7 +104,12 @@ pub(super) async fn answer<K: Send + 'static>(
         to.insert(header::ETAG, tag);
     }
     if status == StatusCode::PARTIAL_CONTENT
-        && let Ok(range) = HeaderValue::from_str(&format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), sent.bytes))
+        && let Ok(range) = HeaderValue::from_str(&format!(
+            "bytes {}-{}/{}",
+            part.start,
+            part.end.saturating_sub(1),
+            sent.bytes
+        ))
     {
         to.insert(header::CONTENT_RANGE, range);
     }
@@ -118,7 +127,10 @@ fn guarded<K: Send + 'static>(
         let mut asked = asked;
         if asked.elapsed() >= LOOK {
             if !rule().await {
-                return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, "this download was revoked"));
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::PermissionDenied,
+                    "this download was revoked",
+                ));
             }
             asked = Instant::now();
         }

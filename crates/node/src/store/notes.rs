@@ -256,7 +256,10 @@ pub async fn forget_run(writer: &Writer, lease: &Id) -> Result<(), WorkError> {
         .note(move |conn| {
             let name = name.clone();
             Box::pin(async move {
-                sqlx::query("DELETE FROM duties WHERE name = $1").bind(name).execute(&mut *conn).await?;
+                sqlx::query("DELETE FROM duties WHERE name = $1")
+                    .bind(name)
+                    .execute(&mut *conn)
+                    .await?;
                 Ok(())
             })
         })
@@ -268,15 +271,20 @@ fn run_of(lease: &Id) -> String {
 }
 
 pub async fn drop_source(conn: &mut AnyConnection, product: &Id) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM sources WHERE product = $1").bind(product.to_string()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM sources WHERE product = $1")
+        .bind(product.to_string())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
 impl Store {
     /// The newest version of a product's line.
     pub async fn newest_of_line(&self, line: &Id) -> Result<Option<Product>, StoreError> {
-        let sql = "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
-        let record: Option<String> = sqlx::query_scalar(sql).bind(line.to_string()).fetch_optional(self.pool()).await?;
+        let sql =
+            "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
+        let record: Option<String> =
+            sqlx::query_scalar(sql).bind(line.to_string()).fetch_optional(self.pool()).await?;
         super::load::read("products", record.as_deref(), tidm_space::wire::record::product::decode)
     }
 }

@@ -14,7 +14,7 @@ use crate::world::{World, csv, limited};
 const TOKEN: &str = "a-token-of-this-test";
 
 fn noise(bytes: u32) -> Vec<u8> {
-    (0..bytes).map(|it| (it.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+    (0..bytes).map(|it| (it.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
 }
 
 /// A token of our own for what the contract delivers; the address to fetch from.
@@ -46,8 +46,15 @@ async fn a_plain_table_arrives_whole() {
     let consumer = &world.consumer().app;
     let copy = consumer.store.copies(&contract.id).await.unwrap().remove(0);
     let product = world.provider().app.store.product(&contract.product).await.unwrap().unwrap();
-    assert_eq!((Some(copy.digest), Some(copy.bytes), copy.sealed.as_str()), (product.content, product.bytes, "none"));
-    let kept = consumer.objects.get_range(&Key::parse(&copy.object).unwrap(), 0..copy.bytes).await.unwrap();
+    assert_eq!(
+        (Some(copy.digest), Some(copy.bytes), copy.sealed.as_str()),
+        (product.content, product.bytes, "none")
+    );
+    let kept = consumer
+        .objects
+        .get_range(&Key::parse(&copy.object).unwrap(), 0..copy.bytes)
+        .await
+        .unwrap();
     assert_eq!(sha256(&kept), copy.digest);
 }
 
@@ -78,10 +85,17 @@ async fn ranges_tokens_and_their_end() {
     assert_eq!(headers["content-range"], "bytes 999990-999999/1000000");
     let (status, headers, _) = get(TOKEN, Some("bytes=1000000-")).await;
     assert_eq!((status, headers["content-range"].to_str().unwrap()), (416, "bytes */1000000"));
-    let stale = http.get(&url).bearer_auth(TOKEN).header("range", "bytes=5-").header("if-range", "\"other\"");
+    let stale = http
+        .get(&url)
+        .bearer_auth(TOKEN)
+        .header("range", "bytes=5-")
+        .header("if-range", "\"other\"");
     assert_eq!(stale.send().await.unwrap().status().as_u16(), 200);
     let head = http.head(&url).bearer_auth(TOKEN).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), &head.headers()["content-length"]), (200, &"1000000".parse().unwrap()));
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-length"]),
+        (200, &"1000000".parse().unwrap())
+    );
     assert_eq!(get("another-token", None).await.0, 401);
     assert_eq!(http.get(&url).send().await.unwrap().status().as_u16(), 401);
     let unknown = format!("{}/data/urn:uuid:none", world.provider().app.identity.public_url);

@@ -18,11 +18,15 @@ use tidm_space::policy::usage::Use;
 use crate::world::{Node, World, fault, limited};
 
 fn drawing() -> Vec<u8> {
-    (0..3_000_000_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    (0..3_000_000_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect()
 }
 
 /// What the command line does: lease, sealed bytes, program, receipt.
-async fn opened(node: &Node, contract: &Contract, program: &str) -> Result<(OpenFile, Option<i32>), WorkError> {
+async fn opened(
+    node: &Node,
+    contract: &Contract,
+    program: &str,
+) -> Result<(OpenFile, Option<i32>), WorkError> {
     let secret = KemSecret::generate(&mut os());
     let request = OpenRequest {
         contract: contract.id.clone(),
@@ -93,7 +97,10 @@ async fn an_export_needs_the_right_to_hand_on() {
         export: true,
     };
     let closed = world.ready("closed.bin", &drawing(), limited(5), Use::SealedFile).await;
-    assert_eq!(fault(open_file(&world.consumer().app, request(&closed)).await).code(), "policy.export");
+    assert_eq!(
+        fault(open_file(&world.consumer().app, request(&closed)).await).code(),
+        "policy.export"
+    );
     let sentences = Sentences { export: Export::Permitted, ..limited(5) };
     let open = world.ready("open.bin", &drawing(), sentences, Use::SealedFile).await;
     assert!(open_file(&world.consumer().app, request(&open)).await.unwrap().may_export);

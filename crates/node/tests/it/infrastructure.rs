@@ -32,9 +32,12 @@ async fn sealed_bytes_lie_there_and_leave_with_the_contract() {
     let url = at["url"].as_str().unwrap();
     assert!(url.starts_with(&store.base()), "{url}");
     let sealed = objects.iter().find(|it| !it.ends_with(".note")).unwrap();
-    let bytes = store.app.objects.get_range(&Key::parse(sealed).unwrap(), 0..seal.bytes).await.unwrap();
+    let bytes =
+        store.app.objects.get_range(&Key::parse(sealed).unwrap(), 0..seal.bytes).await.unwrap();
     assert_eq!(tidm_crypto::hash::sha256(&bytes), seal.digest);
-    let done = query_sealed(&consumer.app, &contract.id, "SELECT count(*) AS n FROM data", None).await.unwrap();
+    let done = query_sealed(&consumer.app, &contract.id, "SELECT count(*) AS n FROM data", None)
+        .await
+        .unwrap();
     assert_eq!(done.rows, 1);
 
     // A member's own token for messages, and none at all, open nothing.

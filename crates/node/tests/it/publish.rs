@@ -35,10 +35,15 @@ async fn a_table_and_its_next_version() {
     request.name = Some("line temperatures.csv".to_owned());
     request.offers = vec![offer(limited(3), &[])];
     let first = publishing(node, request.clone()).await.unwrap().product;
-    assert_eq!((first.kind, first.version, first.rows, first.columns.len()), (Kind::Table, 1, Some(201), 3));
+    assert_eq!(
+        (first.kind, first.version, first.rows, first.columns.len()),
+        (Kind::Table, 1, Some(201), 3)
+    );
     assert_eq!(first.offers[0].deliveries(), [Use::Query, Use::SealedTable]);
     let source = node.app.store.source(&first.id).await.unwrap().unwrap();
-    assert!(source.origin.contains("line temperatures.csv") && !source.origin.contains("0190-upload"));
+    assert!(
+        source.origin.contains("line temperatures.csv") && !source.origin.contains("0190-upload")
+    );
     assert!(source.preview.unwrap().contains("\"columns\":[\"sensor\",\"line\",\"temp\"]"));
     let kept = node.app.objects.head(&Key::parse(&source.object).unwrap()).await.unwrap();
     assert_eq!(Some(kept.bytes), first.bytes);
@@ -82,9 +87,17 @@ async fn bad_input_is_named_and_leaves_nothing() {
         ("no parquet", file("x.parquet", b"PAR1 no parquet PAR1"), "publish.broken"),
         ("no title", PublishRequest { title: " ".to_owned(), ..good() }, "publish.texts"),
         ("zero uses", with(offer(limited(0), &[Use::Query])), "publish.terms"),
-        ("no file use of a table with limits", with(offer(Sentences { min_group: Some(3), ..limited(1) }, &[Use::Plain])), "publish.delivery"),
+        (
+            "no file use of a table with limits",
+            with(offer(Sentences { min_group: Some(3), ..limited(1) }, &[Use::Plain])),
+            "publish.delivery",
+        ),
         ("unknown column", with(offer(columns, &[Use::Query])), "publish.column"),
-        ("core", PublishRequest { grade: Grade::Core, ..with(offer(limited(1), &[Use::Query])) }, "publish.grade"),
+        (
+            "core",
+            PublishRequest { grade: Grade::Core, ..with(offer(limited(1), &[Use::Query])) },
+            "publish.grade",
+        ),
     ] {
         let no = fault(publishing(node, request).await);
         assert_eq!(no.code(), code, "{what}: {no:?}");

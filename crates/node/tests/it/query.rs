@@ -7,6 +7,7 @@ use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{ContractWish, Heard, Input, Received, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Outcome, Request};
 use tidm_space::lease::state::State;
 use tidm_space::policy::sentence::Sentences;
@@ -29,7 +30,10 @@ async fn groups_leave_and_rows_do_not() {
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     let done = query_at_provider(consumer, &contract.id, SQL, None).await.unwrap();
     // Line C has one reading: it is no group.
-    assert_eq!(table(&done.ipc).into_iter().map(|mut row| row.remove(0)).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(
+        table(&done.ipc).into_iter().map(|mut row| row.remove(0)).collect::<Vec<_>>(),
+        ["A", "B"]
+    );
     assert_eq!((done.rows, done.uses_left), (2, Some(19)));
 
     for (sql, code) in [
@@ -73,7 +77,13 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
             span: std::time::Duration::ZERO,
         };
         let what = Heard::Ask(Box::new(request));
-        let heard = Received { from: consumer.clone(), key: None, id: None, digest: sha256(&[nonce]), what };
+        let heard = Received {
+            from: consumer.clone(),
+            key: None,
+            id: None,
+            digest: sha256(&[nonce]),
+            what,
+        };
         match provider.writer.run(Input::Heard(Box::new(heard))).await.unwrap() {
             Reply::Lease(grant) => grant.lease,
             other => panic!("{other:?}"),
@@ -81,11 +91,17 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
     };
     let body = |sql: &str| serde_json::json!({ "sql": sql }).to_string().into_bytes();
     let lease = granted(1).await;
-    let serve = async |from, lease: &Id, sql: &str| query::serve(provider, from, lease, &body(sql)).await;
+    let serve = async |from: &Did, lease: &Id, sql: &str| {
+        query::serve(provider, from, lease, &body(sql)).await
+    };
     assert_eq!(fault(serve(&world.nodes[2].did, &lease, SQL).await).code(), "not-found");
-    assert_eq!(fault(serve(consumer, &lease, "SELECT count(*) FROM data").await).code(), "lease.query");
+    assert_eq!(
+        fault(serve(consumer, &lease, "SELECT count(*) FROM data").await).code(),
+        "lease.query"
+    );
     // Spelling is not meaning; two requests at once are one run.
-    let (one, two) = futures::join!(serve(consumer, &lease, SQL), serve(consumer, &lease, &SQL.to_lowercase()));
+    let (one, two) =
+        futures::join!(serve(consumer, &lease, SQL), serve(consumer, &lease, &SQL.to_lowercase()));
     assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1, "{one:?} {two:?}");
     assert_eq!(fault(serve(consumer, &lease, SQL).await).code(), "lease.returned");
 
@@ -111,6 +127,7 @@ async fn a_peer_that_never_answers_holds_nobody_up() {
         world.consumer().wish(Wish::Request(Box::new(wish))).await;
     }
     let contract = world.agreed(&product).await;
-    let done = async || query_at_provider(&world.consumer().app, &contract.id, SQL, None).await.ok();
+    let done =
+        || async { query_at_provider(&world.consumer().app, &contract.id, SQL, None).await.ok() };
     assert_eq!(eventually("an answer", done).await.rows, 2);
 }

@@ -15,7 +15,8 @@ use tidm_space::wire::tidm::lease;
 
 use crate::world::{World, csv, eventually, fault, limited, table};
 
-const SQL: &str = "SELECT line, count(*) AS n FROM data WHERE line <> 'C' GROUP BY line ORDER BY line";
+const SQL: &str =
+    "SELECT line, count(*) AS n FROM data WHERE line <> 'C' GROUP BY line ORDER BY line";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_uses_then_nothing_and_both_sides_destroy() {
@@ -24,12 +25,16 @@ async fn two_uses_then_nothing_and_both_sides_destroy() {
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
 
     // A statement that cannot be read costs nothing.
-    assert_eq!(fault(query_sealed(consumer, &contract.id, "SELECT 'open", None).await).code(), "query.malformed");
+    assert_eq!(
+        fault(query_sealed(consumer, &contract.id, "SELECT 'open", None).await).code(),
+        "query.malformed"
+    );
 
     let first = query_sealed(consumer, &contract.id, SQL, Some("maintenance")).await.unwrap();
     assert_eq!((first.rows, first.uses_left), (2, Some(1)));
     assert_eq!(table(&first.ipc), [["A", "100"], ["B", "100"]]);
-    let second = query_sealed(consumer, &contract.id, "SELECT * FROM data LIMIT 3", None).await.unwrap();
+    let second =
+        query_sealed(consumer, &contract.id, "SELECT * FROM data LIMIT 3", None).await.unwrap();
     assert_eq!((second.rows, second.uses_left), (3, Some(0)));
     assert_ne!(first.lease, second.lease);
 
@@ -48,12 +53,17 @@ async fn two_uses_then_nothing_and_both_sides_destroy() {
         assert!(matches!(it.state, State::Ended { why: End::UsedUp, .. }), "{:?}", it.state);
         assert_eq!(it.deletion.unwrap().files.len(), 1);
     }
-    let gone = || async { provider.store.seal(&contract.id).await.unwrap().is_none().then_some(()) };
+    let gone =
+        || async { provider.store.seal(&contract.id).await.unwrap().is_none().then_some(()) };
     eventually("the seal is dropped", gone).await;
     assert!(matches!(provider.keys.get(&contract.id), Err(KeyError::Destroyed)));
-    let copies = || async { consumer.store.copies(&contract.id).await.unwrap().is_empty().then_some(()) };
+    let copies =
+        || async { consumer.store.copies(&contract.id).await.unwrap().is_empty().then_some(()) };
     eventually("no copies are left", copies).await;
-    assert_eq!(fault(query_sealed(consumer, &contract.id, SQL, None).await).code(), "contract.ended");
+    assert_eq!(
+        fault(query_sealed(consumer, &contract.id, SQL, None).await).code(),
+        "contract.ended"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +88,8 @@ async fn a_revocation_ends_a_series_of_uses() {
     assert_eq!(no.code(), "contract.ended", "{no:?}");
     let ended = || async {
         let it = consumer.store.contract(&contract.id).await.unwrap().unwrap();
-        (!it.is_active() && consumer.store.copies(&contract.id).await.unwrap().is_empty()).then_some(())
+        (!it.is_active() && consumer.store.copies(&contract.id).await.unwrap().is_empty())
+            .then_some(())
     };
     eventually("the consumer erases", ended).await;
     assert!(query_sealed(consumer, &contract.id, SQL, None).await.is_err());
@@ -101,7 +112,12 @@ async fn altered_or_exchanged_ciphertext_never_opens() {
     let (good, swapped) = (read(&copy.object).await, read(&elsewhere.object).await);
     let mut flipped = good.clone();
     flipped[good.len() / 3] ^= 1;
-    for (what, bytes) in [("cut", &good[..good.len() - 20]), ("flipped", &flipped), ("swapped", &swapped), ("empty", &[])] {
+    for (what, bytes) in [
+        ("cut", &good[..good.len() - 20]),
+        ("flipped", &flipped),
+        ("swapped", &swapped),
+        ("empty", &[]),
+    ] {
         consumer.objects.put_bytes(&key, bytes).await.unwrap();
         let no = fault(query_sealed(consumer, &contract.id, "SELECT * FROM data", None).await);
         assert_eq!(no.code(), "use.seal", "{what}: {no:?}");
@@ -133,7 +149,14 @@ async fn a_copy_that_was_handed_on_opens_nowhere() {
     let url = format!("{}{}", provider.base(), posting.path);
     let post = async |bearer: &str| {
         let body = Some(posting.body.clone());
-        third.app.client.call(reqwest::Method::POST, &url, Some(bearer), body).await.unwrap().status.as_u16()
+        third
+            .app
+            .client
+            .call(reqwest::Method::POST, &url, Some(bearer), body)
+            .await
+            .unwrap()
+            .status
+            .as_u16()
     };
     let bearer = auth::mint(&third.app.identity, &provider.did, &third.app.clock);
     assert_eq!(post(&bearer).await, 404);
@@ -148,6 +171,9 @@ async fn a_provider_that_is_gone_is_named_in_time() {
     world.nodes[0].halt().await;
     let started = Instant::now();
     let no = fault(query_sealed(&world.consumer().app, &contract.id, SQL, None).await);
-    assert!(matches!(&no, Fault::Unavailable { reason, .. } if reason.contains(world.provider().did.as_str())), "{no:?}");
+    assert!(
+        matches!(&no, Fault::Unavailable { reason, .. } if reason.contains(world.provider().did.as_str())),
+        "{no:?}"
+    );
     assert!(started.elapsed() < Duration::from_secs(20));
 }

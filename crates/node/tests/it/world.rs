@@ -77,7 +77,8 @@ impl World {
     /// `more` adds to the configuration of each node.
     pub(crate) async fn of(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (mut listeners, mut dids, mut keys) = (Vec::new(), Vec::new(), Vec::<Arc<dyn Keys>>::new());
+        let (mut listeners, mut dids, mut keys) =
+            (Vec::new(), Vec::new(), Vec::<Arc<dyn Keys>>::new());
         for _ in 0..count {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             dids.push(Did::web("127.0.0.1", Some(listener.local_addr().unwrap().port())).unwrap());
@@ -120,11 +121,18 @@ impl World {
     }
 
     /// The provider publishes `bytes` under one offer for these kinds of use.
-    pub(crate) async fn published(&self, name: &str, bytes: &[u8], sentences: Sentences, kinds: &[Use]) -> Product {
+    pub(crate) async fn published(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        sentences: Sentences,
+        kinds: &[Use],
+    ) -> Product {
         let file = self.path().join(name);
         std::fs::write(&file, bytes).unwrap();
         let mut request = PublishRequest::new(file, name);
-        let offer = OfferRequest { sentences, approval: Approval::Auto, deliveries: kinds.to_vec() };
+        let offer =
+            OfferRequest { sentences, approval: Approval::Auto, deliveries: kinds.to_vec() };
         request.offers = vec![offer];
         publishing(self.provider(), request).await.unwrap().product
     }
@@ -164,7 +172,13 @@ impl World {
     }
 
     /// Published, agreed and delivered.
-    pub(crate) async fn ready(&self, name: &str, bytes: &[u8], sentences: Sentences, kind: Use) -> Contract {
+    pub(crate) async fn ready(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        sentences: Sentences,
+        kind: Use,
+    ) -> Contract {
         let product = self.published(name, bytes, sentences, &[kind]).await;
         let contract = self.agreed(&product).await;
         self.delivered(&contract, kind).await;
@@ -173,7 +187,9 @@ impl World {
 
     pub(crate) async fn revoke(&self, contract: &Contract) {
         let reason = "revoked by a test".to_owned();
-        self.provider().wish(Wish::EndContract { contract: contract.id.clone(), why: End::Revoked, reason }).await;
+        self.provider()
+            .wish(Wish::EndContract { contract: contract.id.clone(), why: End::Revoked, reason })
+            .await;
     }
 }
 
@@ -210,12 +226,18 @@ fn members_of(dids: &[Did], keys: &[Arc<dyn Keys>]) -> String {
     members::seal(&list, &init::key_id(&dids[0], &key.verifying_key()), key).unwrap()
 }
 
-pub(crate) async fn publishing(node: &Node, request: PublishRequest) -> Result<Published, WorkError> {
+pub(crate) async fn publishing(
+    node: &Node,
+    request: PublishRequest,
+) -> Result<Published, WorkError> {
     publish(&node.app, request, |_| ControlFlow::Continue(())).await
 }
 
 /// Asks until there is an answer.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    ask: impl Fn() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(it) = ask().await {
@@ -257,7 +279,8 @@ pub(crate) fn table(ipc: &[u8]) -> Vec<Vec<String>> {
         let batch = batch.unwrap();
         for row in 0..batch.num_rows() {
             let cell = |column: &arrow::array::ArrayRef| {
-                let shown = arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
+                let shown =
+                    arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
                 shown.value(row).to_string()
             };
             rows.push(batch.columns().iter().map(cell).collect());

@@ -31,7 +31,11 @@ pub(super) fn nonce() -> Nonce {
 }
 
 /// A lease for `request`, kept among our leases, with the key wrapped to `request.key` where there is one.
-pub(super) async fn lease(app: &App, contract: &Contract, request: Request) -> Result<(Grant, Option<Vec<u8>>), WorkError> {
+pub(super) async fn lease(
+    app: &App,
+    contract: &Contract,
+    request: Request,
+) -> Result<(Grant, Option<Vec<u8>>), WorkError> {
     let id = Id::from(uuid::Uuid::now_v7());
     let posting = lease::write_request(&id, &request);
     let url = format!("{}{}", contract.address, posting.path);
@@ -50,17 +54,37 @@ pub(super) async fn lease(app: &App, contract: &Contract, request: Request) -> R
         pause = pause.saturating_mul(2);
     };
     if grant.contract != contract.id || grant.until <= app.clock.now() {
-        return Err(Fault::misbehaved("lease.grant", format!("{} granted a lease of another contract or time", contract.peer)).into());
+        return Err(Fault::misbehaved(
+            "lease.grant",
+            format!("{} granted a lease of another contract or time", contract.peer),
+        )
+        .into());
     }
-    app.writer.run(Input::Wish(Box::new(Wish::Hold(Box::new(HoldWish { request, grant: grant.clone() }))))).await?;
+    app.writer
+        .run(Input::Wish(Box::new(Wish::Hold(Box::new(HoldWish {
+            request,
+            grant: grant.clone(),
+        })))))
+        .await?;
     Ok((grant, wrapped))
 }
 
-async fn once(app: &App, contract: &Contract, url: &str, body: &str) -> Result<(Grant, Option<Vec<u8>>), Fault> {
+async fn once(
+    app: &App,
+    contract: &Contract,
+    url: &str,
+    body: &str,
+) -> Result<(Grant, Option<Vec<u8>>), Fault> {
     let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
-    let answer = match app.client.call(reqwest::Method::POST, url, Some(&bearer), Some(body.to_owned())).await {
+    let answer = match app
+        .client
+        .call(reqwest::Method::POST, url, Some(&bearer), Some(body.to_owned()))
+        .await
+    {
         Ok(answer) => answer,
-        Err(CallError::Address { url, why }) => return Err(Fault::refused("peer.address", format!("{url}: {why}"))),
+        Err(CallError::Address { url, why }) => {
+            return Err(Fault::refused("peer.address", format!("{url}: {why}")));
+        }
         Err(error @ (CallError::NoAnswer { .. } | CallError::TooLarge { .. })) => {
             return Err(no_answer(&contract.peer, &error.to_string()));
         }
@@ -75,7 +99,10 @@ async fn once(app: &App, contract: &Contract, url: &str, body: &str) -> Result<(
 const UNKNOWN: &str = "peer.unknown-here";
 
 pub(super) fn no_answer(peer: &Did, why: &str) -> Fault {
-    Fault::Unavailable { reason: format!("the provider {peer} does not answer: {why}"), retry_after: LATER }
+    Fault::Unavailable {
+        reason: format!("the provider {peer} does not answer: {why}"),
+        retry_after: LATER,
+    }
 }
 
 /// What a provider's refusal is to our own caller: its code, rule and reason, and whose word it is.
@@ -84,9 +111,16 @@ pub(super) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
     let reason = said.as_ref().map_or_else(|| format!("HTTP {status}"), |it| it.reason.clone());
     let reason = format!("the provider {peer} says: {reason}");
     match (status, said) {
-        (403, Some(said)) => Fault::denied(code(&said.code), said.rule.unwrap_or_else(|| "policy".to_owned()), reason),
+        (403, Some(said)) => Fault::denied(
+            code(&said.code),
+            said.rule.unwrap_or_else(|| "policy".to_owned()),
+            reason,
+        ),
         (403, None) => Fault::denied("policy.denied", "policy", reason),
-        (404, _) => Fault::refused(UNKNOWN, format!("the provider {peer} knows no such contract, or not us as its party")),
+        (404, _) => Fault::refused(
+            UNKNOWN,
+            format!("the provider {peer} knows no such contract, or not us as its party"),
+        ),
         (408 | 425 | 429 | 500..=599, _) => Fault::Unavailable { reason, retry_after: LATER },
         (409, said) => Fault::conflict(said.map_or("lease.conflict", |it| code(&it.code)), reason),
         (_, said) => Fault::refused(said.map_or("lease.refused", |it| code(&it.code)), reason),
@@ -137,11 +171,15 @@ mod tests {
 
     #[test]
     fn a_refusal_names_party_code_and_rule() {
-        let said = lease::write_refusal(&Fault::denied("policy.denied", "permission[0]", "the third use"));
+        let said =
+            lease::write_refusal(&Fault::denied("policy.denied", "permission[0]", "the third use"));
         match refusal(&peer(), 403, said.as_bytes()) {
             Fault::Denied { code, rule, reason } => {
                 assert_eq!((code, rule.as_str()), ("policy.denied", "permission[0]"));
-                assert!(reason.contains("did:web:plant.example") && reason.contains("the third use"), "{reason}");
+                assert!(
+                    reason.contains("did:web:plant.example") && reason.contains("the third use"),
+                    "{reason}"
+                );
             }
             other => panic!("{other:?}"),
         }

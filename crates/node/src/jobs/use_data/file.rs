@@ -84,7 +84,12 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
     // Goes on when the caller goes away: a lease that was granted is kept and ends by itself.
     let asking = tokio::spawn(async move {
         let (grant, wrapped) = ask::lease(&app, &contract, request).await?;
-        let no_key = || Fault::misbehaved("lease.key", format!("{} granted a lease without a key", contract.peer));
+        let no_key = || {
+            Fault::misbehaved(
+                "lease.key",
+                format!("{} granted a lease without a key", contract.peer),
+            )
+        };
         let life = grant.until.since(app.clock.now());
         Ok(OpenFile {
             lease: grant.lease,
@@ -104,9 +109,16 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
 /// The sealed bytes for an open lease of ours.
 pub async fn sealed_copy(app: &App, lease: &Id) -> Result<Sealed, WorkError> {
     let found = app.store.lease(lease).await.map_err(failed)?;
-    let it = found.filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile).ok_or(Fault::NotFound { what: "lease" })?;
+    let it = found
+        .filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile)
+        .ok_or(Fault::NotFound { what: "lease" })?;
     if it.state != State::Granted || it.until <= app.clock.now() {
-        return Err(Fault::denied("lease.ended", "lease", "this lease is over: open the file again").into());
+        return Err(Fault::denied(
+            "lease.ended",
+            "lease",
+            "this lease is over: open the file again",
+        )
+        .into());
     }
     let contract = ours(app, &it.request.contract).await?;
     let copy = copy_of(app, &contract, "file").await?;
@@ -119,7 +131,9 @@ pub async fn sealed_copy(app: &App, lease: &Id) -> Result<Sealed, WorkError> {
 /// What came of an opening: `bytes` of plaintext were shown to the program.
 pub async fn close_file(app: &App, lease: &Id, done: bool, bytes: u64) -> Result<(), WorkError> {
     let found = app.store.lease(lease).await.map_err(failed)?;
-    found.filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile).ok_or(Fault::NotFound { what: "lease" })?;
+    found
+        .filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile)
+        .ok_or(Fault::NotFound { what: "lease" })?;
     count("sealed-file", done);
     close(app, lease, Outcome { done, rows: 0, bytes, result: None }).await
 }

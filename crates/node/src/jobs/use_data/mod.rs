@@ -59,7 +59,8 @@ pub struct UseResult {
 /// Largest result taken from a provider; its own workers let out no more ([`workers::bounds`]).
 const RESULT_BYTES: usize = 257 << 20;
 /// What may stand in a path segment as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 /// On top of the statement's own time: connection, queue for a worker, transport.
 const TRAVEL: Duration = Duration::from_secs(30);
 
@@ -69,13 +70,19 @@ const TRAVEL: Duration = Duration::from_secs(30);
 /// [`Fault::Denied`] with the term that said no (`rule`), by the provider's gate or the output gate;
 /// [`Fault::Refused`] `use.not-delivered` before the data was fetched, `query.*` for the statement;
 /// [`Fault::Unavailable`] while the provider does not answer.
-pub async fn query_sealed(app: &Arc<App>, contract: &Id, sql: &str, purpose: Option<&str>) -> Result<UseResult, WorkError> {
+pub async fn query_sealed(
+    app: &Arc<App>,
+    contract: &Id,
+    sql: &str,
+    purpose: Option<&str>,
+) -> Result<UseResult, WorkError> {
     let contract = ours(app, contract).await?;
     // A statement that cannot be read must not cost a use.
     query::digest(sql)?;
     let copy = copy_of(app, &contract, "table").await?;
     let (app, sql, purpose) = (app.clone(), sql.to_owned(), purpose.map(str::to_owned));
-    let using = tokio::spawn(async move { Sealing::new(app, contract, purpose).run(sql, copy).await });
+    let using =
+        tokio::spawn(async move { Sealing::new(app, contract, purpose).run(sql, copy).await });
     using.await.map_err(|_| Fault::ApiMisuse("a use's task panicked"))?
 }
 
@@ -106,7 +113,12 @@ impl Sealing {
             });
         };
         let result = match &done {
-            Ok((rows, ipc)) => Outcome { done: true, rows: *rows, bytes: ipc.len() as u64, result: Some(sha256(ipc)) },
+            Ok((rows, ipc)) => Outcome {
+                done: true,
+                rows: *rows,
+                bytes: ipc.len() as u64,
+                result: Some(sha256(ipc)),
+            },
             Err(_) => Outcome { done: false, rows: 0, bytes: 0, result: None },
         };
         count("sealed-table", result.done);
@@ -120,7 +132,9 @@ impl Sealing {
         let me = app.identity.did.as_str();
         let asked = self.request([0; 32]);
         let terms = workers::terms_of(&self.contract, &asked, None, me, app.clock.now())?;
-        let local = spool::local(app, &copy.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
+        let local = spool::local(app, &copy.object)
+            .await
+            .map_err(|why| WorkError::Store(why.to_string()))?;
         let file = File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
         let aad = provide::aad(&self.contract.id, &self.contract.product, me);
         let table = Table {
@@ -165,12 +179,26 @@ impl Sealing {
     }
 
     async fn lease(&self, hello: &Hello) -> Result<TableKey, WorkError> {
-        let key = hello.public_key.as_slice().try_into().map_err(|_| Fault::ApiMisuse("a worker's key of another length"))?;
+        let key = hello
+            .public_key
+            .as_slice()
+            .try_into()
+            .map_err(|_| Fault::ApiMisuse("a worker's key of another length"))?;
         let (grant, wrapped) = ask::lease(&self.app, &self.contract, self.request(key)).await?;
         let aad = release::associated_data(&grant.lease, &grant.contract);
         self.held.send_replace(Some(grant));
-        let wrapped = wrapped.ok_or_else(|| Fault::misbehaved("lease.key", format!("{} granted a lease without a key", self.contract.peer)))?;
-        Ok(TableKey { table: workers::TABLE.to_owned(), wrapped, info: domain::LEASE_KEY.as_bytes().to_vec(), aad })
+        let wrapped = wrapped.ok_or_else(|| {
+            Fault::misbehaved(
+                "lease.key",
+                format!("{} granted a lease without a key", self.contract.peer),
+            )
+        })?;
+        Ok(TableKey {
+            table: workers::TABLE.to_owned(),
+            wrapped,
+            info: domain::LEASE_KEY.as_bytes().to_vec(),
+            aad,
+        })
     }
 
     /// Ends when the lease that is held does; never before one is held.
@@ -191,7 +219,12 @@ impl Sealing {
 ///
 /// # Errors
 /// As [`query_sealed`], without `use.not-delivered`.
-pub async fn query_at_provider(app: &Arc<App>, contract: &Id, sql: &str, purpose: Option<&str>) -> Result<UseResult, WorkError> {
+pub async fn query_at_provider(
+    app: &Arc<App>,
+    contract: &Id,
+    sql: &str,
+    purpose: Option<&str>,
+) -> Result<UseResult, WorkError> {
     let contract = ours(app, contract).await?;
     let digest = query::digest(sql)?;
     let request = Request {
@@ -212,7 +245,12 @@ pub async fn query_at_provider(app: &Arc<App>, contract: &Id, sql: &str, purpose
             ended = workers::over(&app, &grant.lease) => Err(ended.into()),
         };
         let outcome = match &done {
-            Ok((rows, ipc)) => Outcome { done: true, rows: *rows, bytes: ipc.len() as u64, result: Some(sha256(ipc)) },
+            Ok((rows, ipc)) => Outcome {
+                done: true,
+                rows: *rows,
+                bytes: ipc.len() as u64,
+                result: Some(sha256(ipc)),
+            },
             Err(_) => Outcome { done: false, rows: 0, bytes: 0, result: None },
         };
         count("query", outcome.done);
@@ -223,8 +261,17 @@ pub async fn query_at_provider(app: &Arc<App>, contract: &Id, sql: &str, purpose
     using.await.map_err(|_| Fault::ApiMisuse("a use's task panicked"))?
 }
 
-async fn remote(app: &App, contract: &Contract, lease: &Id, sql: &str) -> Result<(u64, Vec<u8>), WorkError> {
-    let url = format!("{}/tidm/1/leases/{}/query", contract.address, utf8_percent_encode(lease.as_str(), SEGMENT));
+async fn remote(
+    app: &App,
+    contract: &Contract,
+    lease: &Id,
+    sql: &str,
+) -> Result<(u64, Vec<u8>), WorkError> {
+    let url = format!(
+        "{}/tidm/1/leases/{}/query",
+        contract.address,
+        utf8_percent_encode(lease.as_str(), SEGMENT)
+    );
     let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
     let no_answer = |why: String| ask::no_answer(&contract.peer, &why);
     let response = app
@@ -244,7 +291,11 @@ async fn remote(app: &App, contract: &Contract, lease: &Id, sql: &str) -> Result
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|why| no_answer(why.without_url().to_string()))?;
         if body.len().saturating_add(piece.len()) > RESULT_BYTES {
-            return Err(Fault::misbehaved("query.result", format!("{} sent a result larger than this node takes", contract.peer)).into());
+            return Err(Fault::misbehaved(
+                "query.result",
+                format!("{} sent a result larger than this node takes", contract.peer),
+            )
+            .into());
         }
         body.extend_from_slice(&piece);
     }
@@ -252,7 +303,12 @@ async fn remote(app: &App, contract: &Contract, lease: &Id, sql: &str) -> Result
         return Err(ask::refusal(&contract.peer, status, &body).into());
     }
     let counted = tokio::task::spawn_blocking(move || rows(&body).map(|rows| (rows, body))).await;
-    let broken = || Fault::misbehaved("query.result", format!("{} sent a result that is no Arrow stream", contract.peer));
+    let broken = || {
+        Fault::misbehaved(
+            "query.result",
+            format!("{} sent a result that is no Arrow stream", contract.peer),
+        )
+    };
     // A reader that panics on damaged bytes is caught as the task's end.
     Ok(counted.ok().flatten().ok_or_else(broken)?)
 }
@@ -270,7 +326,8 @@ pub fn rows(ipc: &[u8]) -> Option<u64> {
 /// An active contract in which we are the consumer.
 async fn ours(app: &App, contract: &Id) -> Result<Contract, WorkError> {
     let found = app.store.contract(contract).await.map_err(failed)?;
-    let it = found.filter(|it| it.role == Role::Consumer).ok_or(Fault::NotFound { what: "contract" })?;
+    let it =
+        found.filter(|it| it.role == Role::Consumer).ok_or(Fault::NotFound { what: "contract" })?;
     it.check_active()?;
     Ok(it)
 }
@@ -282,15 +339,22 @@ async fn copy_of(app: &App, contract: &Contract, sealed: &str) -> Result<Copy, W
         return Ok(copy.clone());
     }
     let why = match copies.first() {
-        None => "nothing was delivered under this contract yet: request its delivery, then use it".to_owned(),
-        Some(other) => format!("what was delivered under this contract is sealed as {:?}, not as {sealed:?}", other.sealed),
+        None => "nothing was delivered under this contract yet: request its delivery, then use it"
+            .to_owned(),
+        Some(other) => format!(
+            "what was delivered under this contract is sealed as {:?}, not as {sealed:?}",
+            other.sealed
+        ),
     };
     Err(Fault::refused("use.not-delivered", why).into())
 }
 
 /// Records what came of a lease; the engine tells the provider.
 async fn close(app: &App, lease: &Id, outcome: Outcome) -> Result<(), WorkError> {
-    app.writer.run(Input::Wish(Box::new(Wish::Close { lease: lease.clone(), outcome }))).await.map(drop)
+    app.writer
+        .run(Input::Wish(Box::new(Wish::Close { lease: lease.clone(), outcome })))
+        .await
+        .map(drop)
 }
 
 fn count(kind: &'static str, done: bool) {
