@@ -365,13 +365,6 @@ pub const ENTRIES: &[Entry] = &[
         ["本次未改变任何内容;可重新发布", "Nothing has changed; publish it again when you want"],
     ),
     entry(
-        "publish.sealed",
-        422,
-        Party::Caller,
-        ["该表已加密", "The table is encrypted"],
-        ["请提供未加密的文件", "Give the file without encryption"],
-    ),
-    entry(
         "publish.texts",
         422,
         Party::Caller,
