@@ -83,7 +83,8 @@ pub fn terms_of(
     let asked = Asked {
         purpose: request.purpose.as_deref(),
         uses_so_far: before,
-        first_use_at: contract.first_use,
+        // The gate at the provider keeps this time; where it is not known, this is the first use.
+        first_use_at: contract.first_use.or(Some(now)),
         agreed_at: Some(contract.signed_at),
         ..Asked::new(now, request.kind, recipient)
     };

@@ -240,10 +240,8 @@ pub async fn query_at_provider(
     let (app, sql) = (app.clone(), sql.to_owned());
     let using = tokio::spawn(async move {
         let (grant, _) = ask::lease(&app, &contract, request).await?;
-        let done = tokio::select! {
-            done = remote(&app, &contract, &grant.lease, &sql) => done,
-            ended = workers::over(&app, &grant.lease) => Err(ended.into()),
-        };
+        // Not stopped when our lease ends meanwhile: the last use's own end may arrive before its answer.
+        let done = remote(&app, &contract, &grant.lease, &sql).await;
         let outcome = match &done {
             Ok((rows, ipc)) => Outcome {
                 done: true,
