@@ -313,7 +313,7 @@ fn signal(child: &Child, signal: Signal) {
     let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
     // It may have no group of its own, or be gone: both are fine.
     if rustix::process::kill_process_group(pid, signal).is_err() {
-        drop(rustix::process::kill_process(pid, signal));
+        let _gone = rustix::process::kill_process(pid, signal);
     }
 }
 
