@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
+use crate::server::data::Downloads;
 use crate::store::Store;
 use crate::store::writer::Writer;
 use crate::telemetry::Metrics;
@@ -31,4 +33,7 @@ pub struct App {
     /// Rung when facts became durable: the sequencer moves them into the log.
     pub log_bell: Notify,
     pub log: crate::log::Log,
+    /// Uses of data run in these.
+    pub workers: Workers,
+    pub downloads: Arc<Downloads>,
 }

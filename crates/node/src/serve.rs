@@ -20,6 +20,7 @@ use crate::config::{Config, Members, Security, Store as StoreConfig};
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::witness::Witness;
 use crate::identity::Identity;
+use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
 use crate::net::client::{Client, Reach};
@@ -30,6 +31,7 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::{api, init, server, tls};
+use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
@@ -48,8 +50,14 @@ pub struct Node {
     writers: JoinSet<()>,
 }
 
-/// Opens everything; `metrics` is installed once per process.
+/// Opens everything; `metrics` is installed once per process. Uses run in this very program's hidden command.
 pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> anyhow::Result<Node> {
+    let worker = Worker::current().context("the running program cannot be found")?;
+    build_with(config, keys, metrics, worker).await
+}
+
+/// As [`build`], with uses in workers of another program.
+pub async fn build_with(config: Config, keys: Arc<dyn Keys>, metrics: Metrics, worker: Worker) -> anyhow::Result<Node> {
     std::fs::create_dir_all(&config.node.data)?;
     let store_url = match &config.store {
         StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -81,6 +89,7 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
+    let workers = Workers::new(worker, &config.limits);
     let app = Arc::new(App {
         config,
         clock,
@@ -94,6 +103,8 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
         metrics,
         log_bell: tokio::sync::Notify::new(),
         log,
+        workers,
+        downloads: Arc::default(),
     });
     read_members(&app).await?;
     app.log.check(&app).await?;

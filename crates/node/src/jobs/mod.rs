@@ -6,10 +6,14 @@
 pub mod erase;
 pub mod fetch;
 pub mod infrastructure;
+pub mod open_program;
 pub mod provide;
+pub mod publish;
 pub mod query;
 pub mod release;
 pub mod spool;
+pub mod use_data;
+pub mod workers;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ mod local;
 mod s3;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -154,6 +154,22 @@ impl Objects {
     pub async fn get(&self, key: &Key) -> Result<Stream, ObjectError> {
         let found = self.store.get(&key.path()).await?;
         Ok(found.into_stream().map_err(ObjectError::from).boxed())
+    }
+
+    /// Bytes `range` of the object as a stream of bounded pieces; the caller knows how long it is.
+    pub async fn stream(&self, key: &Key, range: Range<u64>) -> Result<Stream, ObjectError> {
+        if let Some(path) = self.local_path(key) {
+            return local::stream(key, &path, range).await;
+        }
+        let range = Some(object_store::GetRange::Bounded(range));
+        let options = object_store::GetOptions { range, ..object_store::GetOptions::default() };
+        let found = self.store.get_opts(&key.path(), options).await?;
+        Ok(found.into_stream().map_err(ObjectError::from).boxed())
+    }
+
+    /// The object's own file, where objects are local files; for engines that read by descriptor.
+    pub fn local_path(&self, key: &Key) -> Option<PathBuf> {
+        self.local.as_ref().map(|dir| dir.join(key.as_str()))
     }
 
     /// Bytes `range` of the object; cut at its end.

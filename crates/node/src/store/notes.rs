@@ -3,13 +3,18 @@
 //! Never consulted by a decision of the data space: losing one costs work, not rights. Written through
 //! the writer ([`super::writer::Writer::note`]) so that they share its group commits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
+use tidm_space::catalog::product::Product;
 use tidm_space::id::Id;
 use tidm_space::time::Time;
 
 use super::load::bad;
+use super::writer::{WorkError, Writer};
 use super::{Store, StoreError};
 
 /// Where a product's bytes lie, and what is known of where they came from.
@@ -223,4 +228,55 @@ impl Store {
 
 fn digest(table: &'static str, text: &str) -> Result<Digest, StoreError> {
     Digest::parse(text).map_err(|_| bad(table, "not a digest"))
+}
+
+/// Takes the one run that a query lease is for: `false` where it was taken before, by whichever replica.
+pub async fn claim_run(writer: &Writer, lease: &Id, until: Time) -> Result<bool, WorkError> {
+    let won = Arc::new(AtomicBool::new(false));
+    let (flag, name) = (won.clone(), run_of(lease));
+    writer
+        .note(move |conn| {
+            let (flag, name) = (flag.clone(), name.clone());
+            Box::pin(async move {
+                let sql = "INSERT INTO duties (name, holder, fence, until) VALUES ($1,'',1,$2) ON CONFLICT (name) DO NOTHING";
+                let done = sqlx::query(sql).bind(name).bind(until.ms()).execute(&mut *conn).await?;
+                // Set anew at every try: a transaction that was rolled back took nothing.
+                flag.store(done.rows_affected() == 1, Ordering::SeqCst);
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(won.load(Ordering::SeqCst))
+}
+
+/// The run is over and its lease is closed, which refuses a second one from now on.
+pub async fn forget_run(writer: &Writer, lease: &Id) -> Result<(), WorkError> {
+    let name = run_of(lease);
+    writer
+        .note(move |conn| {
+            let name = name.clone();
+            Box::pin(async move {
+                sqlx::query("DELETE FROM duties WHERE name = $1").bind(name).execute(&mut *conn).await?;
+                Ok(())
+            })
+        })
+        .await
+}
+
+fn run_of(lease: &Id) -> String {
+    format!("run {lease}")
+}
+
+pub async fn drop_source(conn: &mut AnyConnection, product: &Id) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sources WHERE product = $1").bind(product.to_string()).execute(&mut *conn).await?;
+    Ok(())
+}
+
+impl Store {
+    /// The newest version of a product's line.
+    pub async fn newest_of_line(&self, line: &Id) -> Result<Option<Product>, StoreError> {
+        let sql = "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
+        let record: Option<String> = sqlx::query_scalar(sql).bind(line.to_string()).fetch_optional(self.pool()).await?;
+        super::load::read("products", record.as_deref(), tidm_space::wire::record::product::decode)
+    }
 }

@@ -1,0 +1,164 @@
+//! Asking a provider's gate for a lease: one nonce, retried for a moment, answered or refused.
+//!
+//! Never asks twice for one use with different nonces: a lost answer must not cost a second use.
+
+use std::time::Duration;
+
+use tidm_space::contract::Contract;
+use tidm_space::engine::input::{HoldWish, Input, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::lease::message::{Grant, Nonce, Request};
+use tidm_space::wire::tidm::lease;
+
+use crate::app::App;
+use crate::net::auth;
+use crate::net::client::CallError;
+use crate::store::writer::WorkError;
+
+/// A provider that just finalized the contract, or is between two replicas, answers by then.
+const PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// When it is worth asking again for a use that a provider did not answer.
+const LATER: Duration = Duration::from_secs(5);
+
+/// A fresh nonce.
+pub(super) fn nonce() -> Nonce {
+    let mut nonce = Nonce::default();
+    rand_core::Rng::fill_bytes(&mut crate::random::os(), &mut nonce);
+    nonce
+}
+
+/// A lease for `request`, kept among our leases, with the key wrapped to `request.key` where there is one.
+pub(super) async fn lease(app: &App, contract: &Contract, request: Request) -> Result<(Grant, Option<Vec<u8>>), WorkError> {
+    let id = Id::from(uuid::Uuid::now_v7());
+    let posting = lease::write_request(&id, &request);
+    let url = format!("{}{}", contract.address, posting.path);
+    let started = tokio::time::Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let (grant, wrapped) = loop {
+        let fault = match once(app, contract, &url, &posting.body).await {
+            Ok(granted) => break granted,
+            Err(fault) => fault,
+        };
+        let worth = matches!(fault, Fault::Unavailable { .. }) || fault.code() == UNKNOWN;
+        if !worth || started.elapsed() + pause > PATIENCE {
+            return Err(fault.into());
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2);
+    };
+    if grant.contract != contract.id || grant.until <= app.clock.now() {
+        return Err(Fault::misbehaved("lease.grant", format!("{} granted a lease of another contract or time", contract.peer)).into());
+    }
+    app.writer.run(Input::Wish(Box::new(Wish::Hold(Box::new(HoldWish { request, grant: grant.clone() }))))).await?;
+    Ok((grant, wrapped))
+}
+
+async fn once(app: &App, contract: &Contract, url: &str, body: &str) -> Result<(Grant, Option<Vec<u8>>), Fault> {
+    let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
+    let answer = match app.client.call(reqwest::Method::POST, url, Some(&bearer), Some(body.to_owned())).await {
+        Ok(answer) => answer,
+        Err(CallError::Address { url, why }) => return Err(Fault::refused("peer.address", format!("{url}: {why}"))),
+        Err(error @ (CallError::NoAnswer { .. } | CallError::TooLarge { .. })) => {
+            return Err(no_answer(&contract.peer, &error.to_string()));
+        }
+    };
+    if answer.status.is_success() {
+        return lease::read_grant(&answer.body);
+    }
+    Err(refusal(&contract.peer, answer.status.as_u16(), &answer.body))
+}
+
+/// The provider knows no such contract, or no such member.
+const UNKNOWN: &str = "peer.unknown-here";
+
+pub(super) fn no_answer(peer: &Did, why: &str) -> Fault {
+    Fault::Unavailable { reason: format!("the provider {peer} does not answer: {why}"), retry_after: LATER }
+}
+
+/// What a provider's refusal is to our own caller: its code, rule and reason, and whose word it is.
+pub(super) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
+    let said = lease::read_refusal(body).ok();
+    let reason = said.as_ref().map_or_else(|| format!("HTTP {status}"), |it| it.reason.clone());
+    let reason = format!("the provider {peer} says: {reason}");
+    match (status, said) {
+        (403, Some(said)) => Fault::denied(code(&said.code), said.rule.unwrap_or_else(|| "policy".to_owned()), reason),
+        (403, None) => Fault::denied("policy.denied", "policy", reason),
+        (404, _) => Fault::refused(UNKNOWN, format!("the provider {peer} knows no such contract, or not us as its party")),
+        (408 | 425 | 429 | 500..=599, _) => Fault::Unavailable { reason, retry_after: LATER },
+        (409, said) => Fault::conflict(said.map_or("lease.conflict", |it| code(&it.code)), reason),
+        (_, said) => Fault::refused(said.map_or("lease.refused", |it| code(&it.code)), reason),
+    }
+}
+
+/// Codes that peers of our own kind say. Another peer's own words stay in the reason.
+const CODES: &[&str] = &[
+    "policy.denied",
+    "policy.unknown",
+    "contract.ended",
+    "key.destroyed",
+    "lease.expired",
+    "lease.returned",
+    "lease.revoked",
+    "lease.running",
+    "lease.ended",
+    "lease.kind",
+    "lease.query",
+    "lease.nonce",
+    "lease.not-sealed",
+    "query.raw-rows",
+    "query.aggregate",
+    "query.small-group",
+    "query.entity",
+    "query.too-many-rows",
+    "query.too-many-bytes",
+    "query.column",
+    "query.malformed",
+    "query.too-complex",
+    "query.not-allowed",
+    "query.memory",
+    "query.deadline",
+    "query.failed",
+];
+
+fn code(said: &str) -> &'static str {
+    CODES.iter().find(|it| **it == said).copied().unwrap_or("peer.refused")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> Did {
+        Did::parse("did:web:plant.example").unwrap()
+    }
+
+    #[test]
+    fn a_refusal_names_party_code_and_rule() {
+        let said = lease::write_refusal(&Fault::denied("policy.denied", "permission[0]", "the third use"));
+        match refusal(&peer(), 403, said.as_bytes()) {
+            Fault::Denied { code, rule, reason } => {
+                assert_eq!((code, rule.as_str()), ("policy.denied", "permission[0]"));
+                assert!(reason.contains("did:web:plant.example") && reason.contains("the third use"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        for (status, body, code) in [
+            (403, "no json", "policy.denied"),
+            (403, r#"{"@type":"LeaseRefusal","code":"evil.code","reason":"x"}"#, "peer.refused"),
+            (404, "", UNKNOWN),
+            (503, "", "unavailable"),
+            (400, "", "lease.refused"),
+            (409, "", "lease.conflict"),
+        ] {
+            assert_eq!(refusal(&peer(), status, body.as_bytes()).code(), code, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn nonces_differ() {
+        assert_ne!(nonce(), nonce());
+    }
+}

@@ -1,0 +1,306 @@
+//! Consumer: uses of data under a contract, each under a lease of its own.
+//!
+//! ```text
+//!   sealed table   own worker starts → its one-time key → lease + wrapped key → SQL → close
+//!   query          statement's digest → lease → statement to the provider → Arrow IPC → close
+//!   sealed file    the opening program's one-time key → lease + wrapped key → handed to that program
+//! ```
+//!
+//! Threat model: the gate at the provider decides; nothing here is authoritative. The data key goes wrapped
+//! to the process that uses the data (worker or opening program) and never through this one in the clear.
+//! Answers of the provider are bounded and parsed as hostile. Not protected against: an administrator of
+//! this machine who patches the worker (level E1 says so).
+
+mod ask;
+mod file;
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::watch;
+
+use tidm_crypto::domain;
+use tidm_crypto::hash::sha256;
+use tidm_crypto::kem::KemSecret;
+use tidm_sandbox::host::{Job, KeyDenied, Table};
+use tidm_sandbox::job::{Hello, TableKey};
+use tidm_space::catalog::delivery::Use;
+use tidm_space::contract::Contract;
+use tidm_space::engine::input::{Input, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::lease::message::{Grant, Outcome, Request};
+use tidm_space::limits::LEASE_MAX;
+use tidm_space::negotiation::message::Role;
+
+pub use file::{OpenFile, OpenRequest, Sealed, close_file, open_file, sealed_copy};
+
+use super::{provide, query, release, spool, workers};
+use crate::app::App;
+use crate::net::auth;
+use crate::random::os;
+use crate::store::notes::Copy;
+use crate::store::writer::WorkError;
+
+/// What a use left behind: the result, and the lease it ran under.
+#[derive(Clone, Debug)]
+pub struct UseResult {
+    pub lease: Id,
+    /// Uses that remain; `None`: the contract does not count.
+    pub uses_left: Option<u64>,
+    pub rows: u64,
+    /// An Arrow IPC stream.
+    pub ipc: Vec<u8>,
+}
+
+/// Largest result taken from a provider; its own workers let out no more ([`workers::bounds`]).
+const RESULT_BYTES: usize = 257 << 20;
+/// What may stand in a path segment as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+/// On top of the statement's own time: connection, queue for a worker, transport.
+const TRAVEL: Duration = Duration::from_secs(30);
+
+/// One statement over the sealed table of a contract, in a worker of ours.
+///
+/// # Errors
+/// [`Fault::Denied`] with the term that said no (`rule`), by the provider's gate or the output gate;
+/// [`Fault::Refused`] `use.not-delivered` before the data was fetched, `query.*` for the statement;
+/// [`Fault::Unavailable`] while the provider does not answer.
+pub async fn query_sealed(app: &Arc<App>, contract: &Id, sql: &str, purpose: Option<&str>) -> Result<UseResult, WorkError> {
+    let contract = ours(app, contract).await?;
+    // A statement that cannot be read must not cost a use.
+    query::digest(sql)?;
+    let copy = copy_of(app, &contract, "table").await?;
+    let (app, sql, purpose) = (app.clone(), sql.to_owned(), purpose.map(str::to_owned));
+    let using = tokio::spawn(async move { Sealing::new(app, contract, purpose).run(sql, copy).await });
+    using.await.map_err(|_| Fault::ApiMisuse("a use's task panicked"))?
+}
+
+/// One use of a sealed table under way.
+struct Sealing {
+    app: Arc<App>,
+    contract: Contract,
+    purpose: Option<String>,
+    /// The lease, once the gate granted it.
+    held: watch::Sender<Option<Grant>>,
+    /// What the gate said instead.
+    denied: Mutex<Option<WorkError>>,
+}
+
+impl Sealing {
+    fn new(app: Arc<App>, contract: Contract, purpose: Option<String>) -> Self {
+        Self { app, contract, purpose, held: watch::Sender::new(None), denied: Mutex::default() }
+    }
+
+    async fn run(self, sql: String, copy: Copy) -> Result<UseResult, WorkError> {
+        let done = self.work(sql, copy).await;
+        let Some(grant) = self.held.borrow().clone() else {
+            let said = self.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Err(match (said, done) {
+                (Some(said), _) => said,
+                (None, Err(why)) => why,
+                (None, Ok(_)) => Fault::ApiMisuse("a sealed table was used without a lease").into(),
+            });
+        };
+        let result = match &done {
+            Ok((rows, ipc)) => Outcome { done: true, rows: *rows, bytes: ipc.len() as u64, result: Some(sha256(ipc)) },
+            Err(_) => Outcome { done: false, rows: 0, bytes: 0, result: None },
+        };
+        count("sealed-table", result.done);
+        close(&self.app, &grant.lease, result).await?;
+        let (rows, ipc) = done?;
+        Ok(UseResult { lease: grant.lease, uses_left: grant.uses_left, rows, ipc })
+    }
+
+    async fn work(&self, sql: String, copy: Copy) -> Result<(u64, Vec<u8>), WorkError> {
+        let app = &self.app;
+        let me = app.identity.did.as_str();
+        let asked = self.request([0; 32]);
+        let terms = workers::terms_of(&self.contract, &asked, None, me, app.clock.now())?;
+        let local = spool::local(app, &copy.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
+        let file = File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
+        let aad = provide::aad(&self.contract.id, &self.contract.product, me);
+        let table = Table {
+            name: workers::TABLE.to_owned(),
+            files: vec![file],
+            rules: workers::rules(&terms),
+            aad_prefix: Some(aad.as_bytes().to_vec()),
+        };
+        let job = Job { sql, tables: vec![table] };
+        let bounds = workers::bounds(app, &terms, None);
+        tokio::select! {
+            done = app.workers.run(job, bounds, |hello| self.keys(hello)) => {
+                let done = done?;
+                Ok((done.rows, done.ipc))
+            }
+            ended = self.over() => Err(ended.into()),
+        }
+    }
+
+    fn request(&self, key: [u8; 32]) -> Request {
+        Request {
+            contract: self.contract.id.clone(),
+            kind: Use::SealedTable,
+            nonce: ask::nonce(),
+            key,
+            purpose: self.purpose.clone(),
+            query: None,
+            span: self.app.config.limits.query_deadline.min(LEASE_MAX),
+        }
+    }
+
+    /// The worker's jail is on and this is its key: now, and not earlier, a lease is worth asking for.
+    async fn keys(&self, hello: Hello) -> Result<Vec<TableKey>, KeyDenied> {
+        match self.lease(&hello).await {
+            Ok(key) => Ok(vec![key]),
+            Err(why) => {
+                let said = why.to_string();
+                *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                Err(KeyDenied(said))
+            }
+        }
+    }
+
+    async fn lease(&self, hello: &Hello) -> Result<TableKey, WorkError> {
+        let key = hello.public_key.as_slice().try_into().map_err(|_| Fault::ApiMisuse("a worker's key of another length"))?;
+        let (grant, wrapped) = ask::lease(&self.app, &self.contract, self.request(key)).await?;
+        let aad = release::associated_data(&grant.lease, &grant.contract);
+        self.held.send_replace(Some(grant));
+        let wrapped = wrapped.ok_or_else(|| Fault::misbehaved("lease.key", format!("{} granted a lease without a key", self.contract.peer)))?;
+        Ok(TableKey { table: workers::TABLE.to_owned(), wrapped, info: domain::LEASE_KEY.as_bytes().to_vec(), aad })
+    }
+
+    /// Ends when the lease that is held does; never before one is held.
+    async fn over(&self) -> Fault {
+        let mut held = self.held.subscribe();
+        let lease = match held.wait_for(Option::is_some).await {
+            Ok(grant) => grant.as_ref().map(|it| it.lease.clone()),
+            Err(_) => None,
+        };
+        match lease {
+            Some(lease) => workers::over(&self.app, &lease).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// One statement at the provider; only what passes its output gate comes back.
+///
+/// # Errors
+/// As [`query_sealed`], without `use.not-delivered`.
+pub async fn query_at_provider(app: &Arc<App>, contract: &Id, sql: &str, purpose: Option<&str>) -> Result<UseResult, WorkError> {
+    let contract = ours(app, contract).await?;
+    let digest = query::digest(sql)?;
+    let request = Request {
+        contract: contract.id.clone(),
+        kind: Use::Query,
+        nonce: ask::nonce(),
+        // Nothing is wrapped for a query; the field is there for every kind of use.
+        key: KemSecret::generate(&mut os()).public().to_bytes(),
+        purpose: purpose.map(str::to_owned),
+        query: Some(digest),
+        span: app.config.limits.query_deadline.min(LEASE_MAX),
+    };
+    let (app, sql) = (app.clone(), sql.to_owned());
+    let using = tokio::spawn(async move {
+        let (grant, _) = ask::lease(&app, &contract, request).await?;
+        let done = tokio::select! {
+            done = remote(&app, &contract, &grant.lease, &sql) => done,
+            ended = workers::over(&app, &grant.lease) => Err(ended.into()),
+        };
+        let outcome = match &done {
+            Ok((rows, ipc)) => Outcome { done: true, rows: *rows, bytes: ipc.len() as u64, result: Some(sha256(ipc)) },
+            Err(_) => Outcome { done: false, rows: 0, bytes: 0, result: None },
+        };
+        count("query", outcome.done);
+        close(&app, &grant.lease, outcome).await?;
+        let (rows, ipc) = done?;
+        Ok(UseResult { lease: grant.lease, uses_left: grant.uses_left, rows, ipc })
+    });
+    using.await.map_err(|_| Fault::ApiMisuse("a use's task panicked"))?
+}
+
+async fn remote(app: &App, contract: &Contract, lease: &Id, sql: &str) -> Result<(u64, Vec<u8>), WorkError> {
+    let url = format!("{}/tidm/1/leases/{}/query", contract.address, utf8_percent_encode(lease.as_str(), SEGMENT));
+    let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
+    let no_answer = |why: String| ask::no_answer(&contract.peer, &why);
+    let response = app
+        .client
+        .request(reqwest::Method::POST, &url)
+        .map_err(|why| no_answer(why.to_string()))?
+        .timeout(app.config.limits.query_deadline.saturating_add(TRAVEL))
+        .bearer_auth(bearer)
+        .header("content-type", "application/json")
+        .body(serde_json::json!({ "sql": sql }).to_string())
+        .send()
+        .await
+        .map_err(|why| no_answer(why.without_url().to_string()))?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|why| no_answer(why.without_url().to_string()))?;
+        if body.len().saturating_add(piece.len()) > RESULT_BYTES {
+            return Err(Fault::misbehaved("query.result", format!("{} sent a result larger than this node takes", contract.peer)).into());
+        }
+        body.extend_from_slice(&piece);
+    }
+    if !(200..300).contains(&status) {
+        return Err(ask::refusal(&contract.peer, status, &body).into());
+    }
+    let counted = tokio::task::spawn_blocking(move || rows(&body).map(|rows| (rows, body))).await;
+    let broken = || Fault::misbehaved("query.result", format!("{} sent a result that is no Arrow stream", contract.peer));
+    // A reader that panics on damaged bytes is caught as the task's end.
+    Ok(counted.ok().flatten().ok_or_else(broken)?)
+}
+
+/// Rows of an Arrow IPC stream; `None` where it is none.
+pub fn rows(ipc: &[u8]) -> Option<u64> {
+    let reader = arrow::ipc::reader::StreamReader::try_new(ipc, None).ok()?;
+    let mut rows = 0_u64;
+    for batch in reader {
+        rows = rows.checked_add(batch.ok()?.num_rows() as u64)?;
+    }
+    Some(rows)
+}
+
+/// An active contract in which we are the consumer.
+async fn ours(app: &App, contract: &Id) -> Result<Contract, WorkError> {
+    let found = app.store.contract(contract).await.map_err(failed)?;
+    let it = found.filter(|it| it.role == Role::Consumer).ok_or(Fault::NotFound { what: "contract" })?;
+    it.check_active()?;
+    Ok(it)
+}
+
+/// Our copy, sealed as `sealed` says (`table`, `file`).
+async fn copy_of(app: &App, contract: &Contract, sealed: &str) -> Result<Copy, WorkError> {
+    let copies = app.store.copies(&contract.id).await.map_err(failed)?;
+    if let Some(copy) = copies.iter().find(|it| it.sealed == sealed) {
+        return Ok(copy.clone());
+    }
+    let why = match copies.first() {
+        None => "nothing was delivered under this contract yet: request its delivery, then use it".to_owned(),
+        Some(other) => format!("what was delivered under this contract is sealed as {:?}, not as {sealed:?}", other.sealed),
+    };
+    Err(Fault::refused("use.not-delivered", why).into())
+}
+
+/// Records what came of a lease; the engine tells the provider.
+async fn close(app: &App, lease: &Id, outcome: Outcome) -> Result<(), WorkError> {
+    app.writer.run(Input::Wish(Box::new(Wish::Close { lease: lease.clone(), outcome }))).await.map(drop)
+}
+
+fn count(kind: &'static str, done: bool) {
+    let outcome = if done { "done" } else { "failed" };
+    metrics::counter!("tidm_uses_total", "kind" => kind, "outcome" => outcome).increment(1);
+}
+
+fn failed(why: crate::store::StoreError) -> WorkError {
+    WorkError::Store(why.to_string())
+}
+
+#[cfg(test)]
+mod tests;
