@@ -1,2 +1,4 @@
 //! placeholder
+mod demo;
+mod commands { pub mod demo; }
 fn main() {}
