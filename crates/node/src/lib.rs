@@ -8,6 +8,7 @@
 //! [`objects`] are the two seams to secrets and bytes; [`evidence`] turns facts into a log that
 //! outsiders verify; [`problem`] is how every failure reaches a person.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod clock;

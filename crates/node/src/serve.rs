@@ -254,7 +254,7 @@ async fn accept(
             }
         };
         drop(tcp.set_nodelay(true));
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         // A client that sends its headers drop by drop is cut off.
         http.http1()

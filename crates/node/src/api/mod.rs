@@ -1,11 +1,154 @@
-//! (in work)
+//! The node's HTTP API for its own people and programs: `/api/v1`, described by `/api/docs/openapi.json`.
+//!
+//! Threat model: whoever reaches the port may call. Everything but health, set-up and sign-in needs a
+//! bearer token; every route belongs to exactly one scope group, so a route that nobody thought about is
+//! not reachable ([`scopes`]). Failures are problem documents in the reader's language and never hold a
+//! secret or an internal error's text.
+//!
+//! Never a rule of the data space: handlers parse, ask for one unit of work and show what came of it.
+
+mod answer;
+pub mod auth;
+mod catalog;
+mod contracts;
+mod docs;
+mod evidence;
+mod extract;
+mod facts;
+mod idempotency;
+mod info;
+mod keys;
+mod negotiations;
+mod page;
+mod products;
+mod session;
+mod setup;
+mod terms;
+mod transfers;
+mod uploads;
+mod uses;
+mod wait;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::accounts::Scope;
 use crate::app::App;
 
-pub fn routes(_app: &Arc<App>) -> Router<Arc<App>> {
+type Api = OpenApiRouter<Arc<App>>;
+
+/// Bytes of a JSON body: as much as a message between nodes may have.
+const BODY_BYTES: usize = tidm_space::limits::MESSAGE_BYTES;
+
+/// Everything below `/api`.
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let (router, document) = scopes(app).split_for_parts();
+    let v1 = router
+        .fallback(answer::no_such_path)
+        .method_not_allowed_fallback(answer::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), answer::localise));
     Router::new()
+        .route("/setup", get(setup::page))
+        .route("/setup.js", get(setup::script))
+        .route("/docs/openapi.json", get(docs::serve))
+        .nest("/v1", v1)
+        .layer(axum::Extension(docs::Document::new(&document)))
+}
+
+/// Every route in the group of the one scope it needs.
+fn scopes(app: &Arc<App>) -> Api {
+    let within = |scope: Scope, routes: Api| {
+        routes.route_layer(middleware::from_fn_with_state((app.clone(), scope), auth::require))
+    };
+    let creating = |routes: Api| routes.route_layer(middleware::from_fn_with_state(app.clone(), idempotency::once));
+    Api::with_openapi(docs::Base::openapi())
+        .merge(open())
+        .merge(within(Scope::Read, reading()))
+        .merge(within(Scope::Publish, creating(publishing())))
+        .merge(within(Scope::Publish, uploading()))
+        .merge(within(Scope::Contract, creating(contracting())))
+        .merge(within(Scope::Use, creating(moving())))
+        .merge(within(Scope::Use, using()))
+        .merge(within(Scope::Audit, auditing()))
+        .merge(within(Scope::Admin, governing()))
+}
+
+/// Anybody.
+fn open() -> Api {
+    Api::new()
+        .routes(routes!(info::health))
+        .routes(routes!(setup::finish))
+        .routes(routes!(session::sign_in))
+}
+
+fn reading() -> Api {
+    Api::new()
+        .routes(routes!(info::info))
+        .routes(routes!(session::sign_out))
+        .routes(routes!(products::list))
+        .routes(routes!(products::show))
+        .routes(routes!(catalog::search))
+        .routes(routes!(catalog::show))
+        .routes(routes!(negotiations::list))
+        .routes(routes!(negotiations::show))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::show))
+        .routes(routes!(transfers::list))
+        .routes(routes!(transfers::show))
+        .routes(routes!(evidence::key))
+}
+
+fn publishing() -> Api {
+    Api::new().routes(routes!(products::publish))
+}
+
+fn uploading() -> Api {
+    Api::new().routes(routes!(uploads::put))
+}
+
+fn contracting() -> Api {
+    Api::new()
+        .routes(routes!(catalog::crawl))
+        .routes(routes!(negotiations::request))
+        .routes(routes!(negotiations::approve))
+        .routes(routes!(negotiations::counter))
+        .routes(routes!(negotiations::terminate))
+        .routes(routes!(contracts::revoke))
+        .routes(routes!(contracts::end))
+}
+
+fn moving() -> Api {
+    Api::new()
+        .routes(routes!(transfers::start))
+        .routes(routes!(transfers::suspend))
+        .routes(routes!(transfers::terminate))
+}
+
+fn using() -> Api {
+    Api::new()
+        .routes(routes!(uses::query))
+        .routes(routes!(uses::open))
+        .routes(routes!(uses::copy))
+        .routes(routes!(uses::close))
+}
+
+fn auditing() -> Api {
+    Api::new()
+        .routes(routes!(facts::list))
+        .routes(routes!(evidence::receipt))
+        .routes(routes!(evidence::verify))
+        .routes(routes!(evidence::audit))
+        .routes(routes!(evidence::lineage))
+}
+
+fn governing() -> Api {
+    Api::new().routes(routes!(keys::create)).routes(routes!(keys::list)).routes(routes!(keys::revoke))
 }

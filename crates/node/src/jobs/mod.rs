@@ -3,9 +3,14 @@
 //! Never decides: a job does its IO and reports by a [`tidm_space::engine::input::Wish`]. Jobs run at least
 //! once, so each must be harmless when repeated.
 
+pub mod audit;
+pub mod crawl;
 pub mod erase;
+pub mod evidence;
 pub mod fetch;
 pub mod infrastructure;
+
+pub mod lineage;
 pub mod open_program;
 pub mod provide;
 pub mod publish;

@@ -27,7 +27,6 @@ use crate::app::App;
 use crate::store::notes;
 use crate::store::writer::WorkError;
 
-<<<<<<< HEAD
 /// The body of a query.
 #[derive(Deserialize)]
 struct Asked {
@@ -148,13 +147,4 @@ mod tests {
         }
         assert!(digest("SELECT 'open").is_err());
     }
-=======
-pub async fn serve(
-    _app: &App,
-    _from: &Did,
-    _lease: &Id,
-    _body: &[u8],
-) -> Result<Vec<u8>, WorkError> {
-    Err(Fault::ApiMisuse("in work").into())
->>>>>>> main
 }

@@ -125,11 +125,6 @@ impl Objects {
         Ok(Self { store, local: Some(dir) })
     }
 
-    /// Where the object lies as a file, when objects are local files.
-    pub fn local_path(&self, key: &Key) -> Option<std::path::PathBuf> {
-        self.local.as_deref().map(|dir| dir.join(key.as_str()))
-    }
-
     /// Streams `source` to `key`, replacing what was there; at most `limit` bytes. Durable on return.
     pub async fn put(
         &self,

@@ -10,3 +10,4 @@ pub mod log;
 pub mod objects;
 pub mod profile;
 pub mod public;
+pub mod range;

@@ -7,8 +7,11 @@
 //! Threat model: whoever can write this database owns the node's state but not its keys (they lie in
 //! `keys/`) and not its evidence (the log is witnessed): a rolled-back database is found at start.
 
+pub mod accounts;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod dialect;
+pub mod facts;
 pub mod load;
 pub mod notes;
 pub mod queue;
@@ -16,6 +19,7 @@ pub mod read;
 pub mod rows;
 pub mod save;
 mod schema;
+pub mod timeline;
 pub mod writer;
 
 use std::path::Path;

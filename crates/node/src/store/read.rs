@@ -137,7 +137,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<Product>, StoreError> {
-        let sql = "SELECT published, id, record FROM products WHERE listed = 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
+        let sql = "SELECT published, id, record FROM products WHERE listed >= 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
         self.page(sql, "products", after, most, record::product::decode).await
     }
 
@@ -147,7 +147,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<String>, StoreError> {
-        let sql = "SELECT published, id, dataset FROM products WHERE listed = 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
+        let sql = "SELECT published, id, dataset FROM products WHERE listed >= 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
         self.page(sql, "products", after, most, |text| {
             Ok::<_, std::convert::Infallible>(text.to_owned())
         })

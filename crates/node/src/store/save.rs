@@ -150,7 +150,7 @@ async fn save_products(
         .bind(it.title.clone())
         .bind(product_kind(it))
         // Without an offer a product is kept but not listed (DSP's dataset needs at least one).
-        .bind(i64::from(!it.offers.is_empty()))
+        .bind(super::catalogue::listed(it))
         .bind(it.published_at.ms())
         // The wire form is made once, at publishing: a catalogue page is then a concatenation of rows.
         .bind(dataset_to_json(it, service).map(|it| it.to_string()).unwrap_or_default())

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -77,4 +77,18 @@ CREATE TABLE remote_products (
   seen BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (provider, id));
 CREATE TABLE grants (
   contract TEXT NOT NULL, transfer TEXT PRIMARY KEY, token_digest TEXT NOT NULL, object TEXT NOT NULL, until BIGINT NOT NULL)
+";
+
+/// Sign-in, uploads and the replies of calls that may be repeated.
+const V2: &str = "
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, digest TEXT NOT NULL, created BIGINT NOT NULL, used BIGINT NOT NULL);
+CREATE TABLE lockouts (name TEXT PRIMARY KEY, failures BIGINT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE replies (
+  name TEXT PRIMARY KEY, request TEXT NOT NULL, status BIGINT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, until BIGINT NOT NULL);
+CREATE INDEX replies_until ON replies (until);
+CREATE TABLE uploads (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, object TEXT NOT NULL, name TEXT NOT NULL, bytes BIGINT NOT NULL,
+  digest TEXT NOT NULL, created BIGINT NOT NULL);
+ALTER TABLE api_keys ADD COLUMN title TEXT NOT NULL DEFAULT ''
 ";

@@ -3,6 +3,8 @@
 //! A fact never holds a key, a token, a row or a person's name: digests stand for content. Facts of both
 //! sides are reconciled by their [`fact::Links`].
 
+pub mod audit;
 pub mod encode;
 pub mod fact;
+pub mod lineage;
 mod summary;

@@ -5,6 +5,7 @@
 pub mod dsp;
 pub mod json;
 pub mod odrl;
+pub mod prov;
 pub mod record;
 pub mod terms;
 pub mod tidm;

@@ -3,6 +3,7 @@
 //! Never says what DSP can say. Each message has a JSON Schema (`schema/`) and an example (`fixture/`) beside
 //! it; a change of either is a change of the protocol. Unknown members are skipped, so that members can be added.
 
+pub mod audit;
 pub mod facts;
 pub mod lease;
 pub mod members;

@@ -1,0 +1,197 @@
+//! Contracts: what was signed, by whom, what is left, and how one ends.
+//!
+//! Never hides that a side did not sign: such a contract says *unsigned by* wherever it is shown (house D14).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use tidm_space::contract::{Contract, End, State as Standing};
+use tidm_space::engine::input::{Input, Wish};
+use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::compile::compile;
+
+use super::answer::{Answer, Fail};
+use super::docs::ProblemDocument;
+use super::extract::{Body, OneId, Params, Speak};
+use super::facts::{self, Line};
+use super::negotiations::Reason;
+use super::page::{Page, Wanted};
+use super::terms::{self, Meaning};
+use crate::app::App;
+use crate::store::timeline::About;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Short {
+    id: String,
+    /// Ours: consumer or provider.
+    role: &'static str,
+    provider: String,
+    consumer: String,
+    product: String,
+    /// active or ended.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Ended>,
+    /// `signed`, or `unsigned by` and the DID.
+    provider_signature: String,
+    consumer_signature: String,
+    signed_at: String,
+    /// Last instant of use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// Most uses; absent: the contract does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ended {
+    /// revoked, expired, used-up or agreed.
+    why: &'static str,
+    by: &'static str,
+    at: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Full {
+    #[serde(flatten)]
+    short: Short,
+    negotiation: String,
+    /// What it means for each kind of use that it permits.
+    terms: Vec<Meaning>,
+    /// As the gate counts, where this node is the gate; as the last lease said, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_use: Option<String>,
+    /// SHA-256 of what was signed.
+    digest: String,
+    /// The deletion receipt; evidence of destruction, never proof that no copy exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<Deleted>,
+    /// As it travels: ODRL.
+    #[schema(value_type = Object)]
+    policy: serde_json::Value,
+    /// What happened, oldest first.
+    timeline: Vec<Line>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Deleted {
+    at: String,
+    /// SHA-256 of each deleted file.
+    files: Vec<String>,
+    /// The consumer's signature over it: a compact JWS.
+    receipt: String,
+}
+
+fn short(app: &App, it: &Contract) -> Short {
+    let me = &app.identity.did;
+    let (provider, consumer) = (it.provider(me).to_string(), it.consumer(me).to_string());
+    let signature = |there: bool, by: &str| if there { "signed".to_owned() } else { format!("unsigned by {by}") };
+    let ended = match &it.state {
+        Standing::Active => None,
+        Standing::Ended { why, by, at, reason } => {
+            Some(Ended { why: why.word(), by: by.word(), at: at.to_string(), reason: reason.clone() })
+        }
+    };
+    let summary = compile(&it.policy).map(|terms| terms.summary).unwrap_or_default();
+    Short {
+        id: it.id.to_string(),
+        role: it.role.word(),
+        provider_signature: signature(it.provider_signature.is_some(), &provider),
+        consumer_signature: signature(it.consumer_signature.is_some(), &consumer),
+        provider,
+        consumer,
+        product: it.product.to_string(),
+        state: if it.is_active() { "active" } else { "ended" },
+        ended,
+        signed_at: it.signed_at.to_string(),
+        until: summary.until.map(|it| it.to_string()),
+        uses: summary.uses,
+    }
+}
+
+async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
+    let short = short(app, it);
+    let uses_left = match (short.uses, it.role) {
+        (None, _) => None,
+        (Some(most), Role::Provider) => Some(most.saturating_sub(app.store.spent(&it.id).await?.uses)),
+        (Some(most), Role::Consumer) => Some(app.store.uses_left(&it.id).await?.unwrap_or(most)),
+    };
+    Ok(Full {
+        short,
+        negotiation: it.negotiation.to_string(),
+        terms: terms::meanings(&it.policy, speak),
+        uses_left,
+        first_use: it.first_use.map(|it| it.to_string()),
+        digest: it.digest.to_string(),
+        deletion: it.deletion.as_ref().map(|it| Deleted {
+            at: it.at.to_string(),
+            files: it.files.iter().map(ToString::to_string).collect(),
+            receipt: it.receipt.0.clone(),
+        }),
+        policy: tidm_space::wire::odrl::to_json(&it.policy),
+        timeline: facts::timeline(app, About::Contract(it.id.clone()), speak).await?,
+    })
+}
+
+/// Contracts, newest first.
+#[utoipa::path(
+    get, path = "/contracts", tag = "contracts", params(Wanted), security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<Short>))
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+    let found = app.store.contracts(page.after()?.as_ref(), page.most()?).await?;
+    Ok(Json(Page::of(found, |it| short(&app, &it))))
+}
+
+async fn find(app: &App, id: &Id) -> Answer<Contract> {
+    app.store.contract(id).await?.ok_or_else(|| Fail::not_found("contract"))
+}
+
+/// One contract: terms in sentences, uses left, signatures, what happened.
+#[utoipa::path(
+    get, path = "/contracts/{id}", tag = "contracts", params(("id" = String, Path)), security(("bearer" = ["read"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such contract", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId) -> Answer<Json<Full>> {
+    let it = find(&app, &id).await?;
+    Ok(Json(full(&app, &it, speak).await?))
+}
+
+async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> Answer<Json<Full>> {
+    let reason = reason.text()?;
+    app.writer.run(Input::Wish(Box::new(Wish::EndContract { contract: id.clone(), why, reason }))).await?;
+    let it = find(app, &id).await?;
+    Ok(Json(full(app, &it, speak).await?))
+}
+
+/// Provider: revoke it. Its key is destroyed; nothing opens under it again.
+#[utoipa::path(
+    post, path = "/contracts/{id}/revoke", tag = "contracts", params(("id" = String, Path)), request_body = Reason,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Only the provider revokes", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn revoke(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+    finish(&app, id, End::Revoked, it, speak).await
+}
+
+/// Either side: end it as agreed. Copies are deleted, the key is destroyed.
+#[utoipa::path(
+    post, path = "/contracts/{id}/end", tag = "contracts", params(("id" = String, Path)), request_body = Reason,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such contract", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn end(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+    finish(&app, id, End::Agreed, it, speak).await
+}

@@ -1,0 +1,100 @@
+//! API keys for programs: made, listed and revoked by an administrator.
+//!
+//! Never shown again: the list knows a key's title and scopes, not the key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use tidm_space::time::Time;
+
+use super::answer::{Answer, Fail};
+use super::auth::Caller;
+use super::docs::ProblemDocument;
+use super::extract::{Body, OneId, Params};
+use super::page::{Page, Wanted};
+use crate::accounts::{self, Scope};
+use crate::app::App;
+use crate::store::accounts::KeyRow;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    /// What it is for.
+    title: String,
+    /// Of read, publish, contract, use, audit, admin.
+    scopes: Vec<String>,
+    /// RFC 3339 with a zone; without it the key lives until it is revoked.
+    #[serde(default)]
+    until: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Key {
+    id: String,
+    title: String,
+    account: String,
+    scopes: Vec<String>,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Made {
+    #[serde(flatten)]
+    key: Key,
+    /// For `Authorization: Bearer`. Shown once.
+    token: String,
+}
+
+fn show(it: KeyRow) -> Key {
+    Key {
+        id: it.id,
+        title: it.title,
+        account: it.account,
+        scopes: it.scopes.split(' ').map(str::to_owned).collect(),
+        created: it.created.to_string(),
+        until: it.until.map(|it| it.to_string()),
+    }
+}
+
+/// Make a key; its token is shown once.
+#[utoipa::path(
+    post, path = "/keys", tag = "access", request_body = NewKey, security(("bearer" = ["admin"])),
+    responses((status = 201, body = Made), (status = 400, description = "Unknown scope, empty title or past end", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn create(State(app): State<Arc<App>>, Caller(who): Caller, Body(it): Body<NewKey>) -> Answer<impl IntoResponse> {
+    let mut scopes = Vec::new();
+    for word in &it.scopes {
+        scopes.push(Scope::from_word(word).ok_or_else(|| Fail::field("scopes", format!("{word} is not one of read, publish, contract, use, audit, admin")))?);
+    }
+    let until = it.until.as_deref().map(Time::parse).transpose().map_err(|why| Fail::field("until", why))?;
+    let (row, token) = accounts::make_key(&app, &who.account, &it.title, &scopes, until).await?;
+    Ok((StatusCode::CREATED, Json(Made { key: show(row), token: token.expose().to_owned() })))
+}
+
+/// Keys, newest first.
+#[utoipa::path(
+    get, path = "/keys", tag = "access", params(Wanted), security(("bearer" = ["admin"])),
+    responses((status = 200, body = Page<Key>))
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Key>>> {
+    let found = app.store.api_keys(page.after()?.as_ref(), page.most()?).await?;
+    Ok(Json(Page::of(found, show)))
+}
+
+/// Revoke a key at once.
+#[utoipa::path(
+    delete, path = "/keys/{id}", tag = "access", params(("id" = String, Path)), security(("bearer" = ["admin"])),
+    responses((status = 204, description = "Revoked"), (status = 404, description = "No such key", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn revoke(State(app): State<Arc<App>>, OneId(id): OneId) -> Answer<StatusCode> {
+    if accounts::revoke_key(&app, id.as_str()).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Fail::not_found("key")) }
+}

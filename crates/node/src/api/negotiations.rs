@@ -1,0 +1,258 @@
+//! Negotiations: asking for a contract, and what a person says in between.
+//!
+//! Never moves one by itself: each call is one wish to the engine, and shows what came of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{ContractWish, Input, SayWish, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::limits::REASON_CHARS;
+use tidm_space::negotiation::state::{Negotiation, State as Stage};
+use tidm_space::policy::model::Policy;
+use tidm_space::policy::sentence;
+
+use super::answer::{Answer, Fail};
+use super::docs::ProblemDocument;
+use super::extract::{Body, OneId, Params, Speak};
+use super::facts::{self, Line};
+use super::page::{Page, Wanted};
+use super::terms::{self, Choices, Meaning};
+use super::wait::Waiting;
+use super::catalog;
+use crate::app::App;
+use crate::store::timeline::About;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Request {
+    /// The provider's DID.
+    peer: String,
+    /// The product version's id in its catalogue.
+    product: String,
+    /// Which offer; may be left out where there is only one.
+    #[serde(default)]
+    offer: Option<String>,
+    /// Own terms instead of the offer's; a person at the provider decides about them.
+    #[serde(default)]
+    terms: Option<Choices>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counter {
+    terms: Choices,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reason {
+    /// Told to the other side.
+    pub(super) reason: String,
+}
+
+impl Reason {
+    pub(super) fn text(self) -> Answer<String> {
+        if self.reason.chars().count() > REASON_CHARS {
+            return Err(Fail::field("reason", format!("at most {REASON_CHARS} characters")));
+        }
+        Ok(if self.reason.trim().is_empty() { "by the operator".to_owned() } else { self.reason })
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Short {
+    id: String,
+    /// Ours: consumer or provider.
+    role: &'static str,
+    peer: String,
+    product: String,
+    /// REQUESTED, OFFERED, ACCEPTED, AGREED, VERIFIED, FINALIZED or TERMINATED.
+    state: &'static str,
+    /// A person here has to decide.
+    awaits_approval: bool,
+    /// What we said and the peer has not acknowledged yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<&'static str>,
+    /// Offers and counter-offers so far.
+    rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<String>,
+    /// Why it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    created: String,
+    moved: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Full {
+    #[serde(flatten)]
+    short: Short,
+    /// What is on the table, for each kind of use.
+    terms: Vec<Meaning>,
+    /// What happened, oldest first.
+    timeline: Vec<Line>,
+}
+
+fn short(it: &Negotiation) -> Short {
+    let reason = match &it.state {
+        Stage::Terminated { reason, .. } => Some(reason.join("; ")),
+        Stage::Initial
+        | Stage::Requested { .. }
+        | Stage::Offered { .. }
+        | Stage::Accepted { .. }
+        | Stage::Agreed { .. }
+        | Stage::Verified { .. }
+        | Stage::Finalized { .. } => None,
+    };
+    Short {
+        id: it.id.to_string(),
+        role: it.role.word(),
+        peer: it.peer.to_string(),
+        product: it.product.to_string(),
+        state: it.state.name().token(),
+        awaits_approval: it.awaits_approval,
+        pending: it.pending.as_ref().map(|it| it.body.kind().word()),
+        rounds: it.rounds,
+        contract: it.state.agreement().map(|it| it.id.to_string()),
+        reason,
+        created: it.created.to_string(),
+        moved: it.moved.to_string(),
+    }
+}
+
+async fn full(app: &App, it: &Negotiation, speak: Speak) -> Answer<Full> {
+    let terms = it.state.offer().map(|it| terms::meanings(it, speak)).unwrap_or_default();
+    let timeline = facts::timeline(app, About::Negotiation(it.id.clone()), speak).await?;
+    Ok(Full { short: short(it), terms, timeline })
+}
+
+/// Ask a provider for a contract.
+#[utoipa::path(
+    post, path = "/negotiations", tag = "contracts", request_body = Request, params(Waiting), security(("bearer" = ["contract"])),
+    responses((status = 202, description = "Under way; with `wait`, as it stands when it came to rest", body = Full),
+        (status = 422, description = "Terms that this node cannot honour", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The provider cannot be reached", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn request(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    Body(it): Body<Request>,
+) -> Answer<impl IntoResponse> {
+    let peer = Did::parse(&it.peer).map_err(|why| Fail::field("peer", why))?;
+    let product = Id::parse(&it.product)?;
+    let offered = catalog::fetch(&app, &peer, &product).await?;
+    let listed = match &it.offer {
+        Some(id) => offered.offers.iter().find(|offer| offer.model.id.as_str() == id),
+        None if offered.offers.len() == 1 => offered.offers.first(),
+        None => return Err(Fail::field("offer", "the product has several offers: name one")),
+    };
+    let listed = listed.ok_or_else(|| Fail::not_found("offer"))?.model.clone();
+    let mut offer = match &it.terms {
+        Some(choices) => own(&listed, choices)?,
+        None => listed,
+    };
+    offer.target = Some(product.clone());
+    let address = app.directory.dsp_base(&peer).await?;
+    let wish = ContractWish { peer, address, product, offer };
+    let made = said(app.writer.run(Input::Wish(Box::new(Wish::Request(Box::new(wish))))).await?)?;
+    let rested = waiting.negotiation(&app, &made.id).await?;
+    Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))
+}
+
+/// Terms of our own choice in answer to an offer: the offer's id stays, so that its owner finds it.
+fn own(listed: &Policy, choices: &Choices) -> Answer<Policy> {
+    sentence::build(listed.id.clone(), listed.assigner.clone(), &choices.read()?).map_err(|why| Fail::field("terms", why))
+}
+
+fn said(reply: Reply) -> Answer<Negotiation> {
+    match reply {
+        Reply::Negotiation { it, .. } => Ok(*it),
+        Reply::Nothing | Reply::Transfer { .. } | Reply::Lease(_) | Reply::Contract(_) | Reply::Product(_) => {
+            Err(Fault::ApiMisuse("a wish about a negotiation was answered by something else").into())
+        }
+    }
+}
+
+async fn say(app: &App, id: Id, body: SayWish, waiting: &Waiting, speak: Speak) -> Answer<Json<Full>> {
+    said(app.writer.run(Input::Wish(Box::new(Wish::Say { negotiation: id.clone(), body }))).await?)?;
+    let rested = waiting.negotiation(app, &id).await?;
+    Ok(Json(full(app, &rested, speak).await?))
+}
+
+/// Negotiations, newest first.
+#[utoipa::path(
+    get, path = "/negotiations", tag = "contracts", params(Wanted), security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<Short>))
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+    let found = app.store.negotiations(page.after()?.as_ref(), page.most()?).await?;
+    Ok(Json(Page::of(found, |it| short(&it))))
+}
+
+/// One negotiation: terms in sentences and what happened so far.
+#[utoipa::path(
+    get, path = "/negotiations/{id}", tag = "contracts", params(("id" = String, Path), Waiting), security(("bearer" = ["read"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+    let it = waiting.negotiation(&app, &id).await?;
+    Ok(Json(full(&app, &it, speak).await?))
+}
+
+/// Say yes: a consumer accepts the offer, a provider agrees to what was asked.
+#[utoipa::path(
+    post, path = "/negotiations/{id}/approve", tag = "contracts", params(("id" = String, Path), Waiting), security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Nothing waits for approval", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn approve(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+    say(&app, id, SayWish::Approve, &waiting, speak).await
+}
+
+/// Propose other terms.
+#[utoipa::path(
+    post, path = "/negotiations/{id}/counter", tag = "contracts", params(("id" = String, Path), Waiting), request_body = Counter,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not now, or terms that nobody can keep", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn counter(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+    Body(it): Body<Counter>,
+) -> Answer<Json<Full>> {
+    let found = app.store.negotiation(&id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
+    let on_table = found.state.offer().ok_or_else(|| Fail(crate::problem::Problem::of("refused").detail("there are no terms on the table")))?;
+    let offer = own(on_table, &it.terms)?;
+    say(&app, id, SayWish::Propose(Box::new(offer)), &waiting, speak).await
+}
+
+/// End it.
+#[utoipa::path(
+    post, path = "/negotiations/{id}/terminate", tag = "contracts", params(("id" = String, Path), Waiting), request_body = Reason,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn terminate(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
+    let reason = it.text()?;
+    say(&app, id, SayWish::Terminate { reason }, &waiting, speak).await
+}

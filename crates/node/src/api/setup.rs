@@ -1,0 +1,61 @@
+//! First start: the one-time link makes the administrator.
+//!
+//! Never works twice: the token is used up in the transaction that creates the account.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::answer::Answer;
+use super::docs::ProblemDocument;
+use super::extract::Body;
+use crate::accounts;
+use crate::app::App;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setup {
+    /// From the link printed at first start; valid for 30 minutes.
+    token: String,
+    name: String,
+    /// At least 10 characters.
+    #[schema(format = Password)]
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Made {
+    name: String,
+}
+
+/// Create the administrator, once.
+#[utoipa::path(
+    post, path = "/setup", tag = "access", request_body = Setup, security(()),
+    responses((status = 201, body = Made), (status = 403, description = "Not the token, or its time is over", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "An administrator exists", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn finish(State(app): State<Arc<App>>, Body(it): Body<Setup>) -> Answer<impl IntoResponse> {
+    accounts::setup(&app, &it.token, &it.name, &it.password).await?;
+    Ok((StatusCode::CREATED, Json(Made { name: it.name })))
+}
+
+/// The page behind the link. It holds nothing but a form.
+pub(super) async fn page() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, include_str!("setup.html"))
+}
+
+pub(super) async fn script() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], include_str!("setup.js"))
+}

@@ -1,0 +1,181 @@
+//! Terms as a person chooses them, and as they are shown: sentences with who enforces them.
+//!
+//! Never shows a term without its enforcement level.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use tidm_space::catalog::product::Offer;
+use tidm_space::identity::did::Did;
+use tidm_space::policy::compile::compile;
+use tidm_space::policy::model::Policy;
+use tidm_space::policy::render::render;
+use tidm_space::policy::sentence::{Export, Sentences};
+use tidm_space::policy::terms::Price;
+use tidm_space::policy::usage::{Level, Use};
+use tidm_space::time::Time;
+use tidm_space::wire::odrl;
+
+use super::answer::{Answer, Fail};
+use super::extract::Speak;
+
+/// Choices; what is left out is not said.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Choices {
+    /// DIDs of recipients; empty: whoever signs.
+    to: Vec<String>,
+    /// Most uses.
+    uses: Option<u64>,
+    /// RFC 3339 with a zone.
+    from: Option<String>,
+    until: Option<String>,
+    purposes: Vec<String>,
+    columns: Vec<String>,
+    aggregates_only: bool,
+    /// Fewest rows behind each group of a result.
+    min_group: Option<u64>,
+    output_rows: Option<u64>,
+    output_bytes: Option<u64>,
+    /// Handing on to third parties: true permits, false forbids.
+    export: Option<bool>,
+    delete_after_use: bool,
+    /// For example `100 CNY`.
+    price: Option<String>,
+    /// Kinds of use: query, sealed-table, sealed-file, plain; empty: whatever the product is delivered as.
+    kinds: Vec<String>,
+    /// Least enforcement level, E0 to E4.
+    level: Option<String>,
+}
+
+impl Choices {
+    pub(super) fn read(&self) -> Answer<Sentences> {
+        let time = |name: &str, it: &Option<String>| {
+            it.as_deref().map(Time::parse).transpose().map_err(|why| Fail::field(name, why))
+        };
+        let to: Result<Vec<Did>, Fail> = self.to.iter().map(|it| Did::parse(it).map_err(|why| Fail::field("to", why))).collect();
+        let level = match &self.level {
+            None => None,
+            Some(name) => Some(Level::from_name(name).ok_or_else(|| Fail::field("level", "E0 to E4"))?),
+        };
+        Ok(Sentences {
+            to: to?,
+            uses: self.uses,
+            from: time("from", &self.from)?,
+            until: time("until", &self.until)?,
+            purposes: self.purposes.clone(),
+            columns: self.columns.clone(),
+            aggregates_only: self.aggregates_only,
+            min_group: self.min_group,
+            output_rows: self.output_rows,
+            output_bytes: self.output_bytes,
+            export: match self.export {
+                None => Export::Unsaid,
+                Some(false) => Export::Forbidden,
+                Some(true) => Export::Permitted,
+            },
+            delete_after_use: self.delete_after_use,
+            price: self.price.as_deref().map(price).transpose()?,
+            kinds: kinds("kinds", &self.kinds)?,
+            level,
+        })
+    }
+}
+
+fn price(text: &str) -> Answer<Price> {
+    let (amount, currency) = text.trim().split_once(' ').ok_or_else(|| Fail::field("price", "an amount and a currency, for example 100 CNY"))?;
+    Price::parse(amount, currency.trim()).map_err(|why| Fail::field("price", why))
+}
+
+/// Kinds of use by name, or by their DSP format.
+pub(super) fn kinds(field: &str, names: &[String]) -> Answer<Vec<Use>> {
+    names.iter().map(|name| kind(field, name)).collect()
+}
+
+pub(super) fn kind(field: &str, name: &str) -> Answer<Use> {
+    let found = Use::from_name(name).or_else(|| Use::from_format(name));
+    found.ok_or_else(|| Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain")))
+}
+
+/// One thing that a policy says.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sentence {
+    text: String,
+    /// E0 to E4.
+    level: &'static str,
+    /// Who enforces it, in words.
+    enforced: &'static str,
+    /// `false`: nobody here understands the term; such a policy cannot be signed.
+    understood: bool,
+}
+
+/// What a policy means for one kind of use.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Meaning {
+    /// query, sealed-table, sealed-file or plain.
+    kind: &'static str,
+    words: &'static str,
+    level: &'static str,
+    sentences: Vec<Sentence>,
+}
+
+pub(super) fn meaning(policy: &Policy, kind: Use, speak: Speak) -> Meaning {
+    let lang = speak.core();
+    let sentences = render(policy, lang, kind)
+        .into_iter()
+        .map(|it| Sentence { text: it.text, level: it.level.name(), enforced: it.level.words(lang), understood: it.understood })
+        .collect();
+    Meaning { kind: kind.name(), words: kind.words(lang), level: kind.level().name(), sentences }
+}
+
+/// The meaning for every kind of use that a policy permits and that can be kept.
+pub(super) fn meanings(policy: &Policy, speak: Speak) -> Vec<Meaning> {
+    let kinds: Vec<Use> = match compile(policy) {
+        Ok(terms) => {
+            let fits = |it: &Use| terms.summary.allows(*it) && terms.unkeepable(*it).is_empty();
+            Use::ALL.into_iter().filter(fits).collect()
+        }
+        // Not understood: shown as the weakest, its unknown terms marked.
+        Err(_) => vec![Use::Plain],
+    };
+    kinds.into_iter().map(|kind| meaning(policy, kind, speak)).collect()
+}
+
+/// An offer of a product.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfferShown {
+    id: String,
+    /// auto, manual or counter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<&'static str>,
+    meanings: Vec<Meaning>,
+    /// As it travels: ODRL.
+    #[schema(value_type = Object)]
+    policy: serde_json::Value,
+}
+
+pub(super) fn ours(it: &Offer, speak: Speak) -> OfferShown {
+    OfferShown {
+        id: it.id().to_string(),
+        approval: Some(it.approval().name()),
+        meanings: it.deliveries().iter().map(|kind| meaning(it.policy(), *kind, speak)).collect(),
+        policy: odrl::to_json(it.policy()),
+    }
+}
+
+/// An offer of a peer, for the kinds in which the product is delivered.
+pub(super) fn theirs(policy: &Policy, kinds: &[Use], speak: Speak) -> OfferShown {
+    let fits: Vec<Use> = match compile(policy) {
+        Ok(terms) => kinds.iter().copied().filter(|it| terms.summary.allows(*it)).collect(),
+        Err(_) => kinds.to_vec(),
+    };
+    OfferShown {
+        id: policy.id.to_string(),
+        approval: None,
+        meanings: fits.into_iter().map(|kind| meaning(policy, kind, speak)).collect(),
+        policy: odrl::to_json(policy),
+    }
+}

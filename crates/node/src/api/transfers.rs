@@ -1,0 +1,179 @@
+//! Transfers: having a contract's data delivered, and stopping that.
+//!
+//! Never shows a data address's token: it is the node's, not the reader's.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{Input, TransferWish, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::transfer::message::Body as Spoken;
+use tidm_space::transfer::state::{State as Stage, Transfer};
+
+use super::answer::Answer;
+use super::docs::ProblemDocument;
+use super::extract::{Body, OneId, Params, Speak};
+use super::facts::{self, Line};
+use super::negotiations::Reason;
+use super::page::{Page, Wanted};
+use super::terms;
+use super::wait::Waiting;
+use crate::app::App;
+use crate::store::timeline::About;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    contract: String,
+    /// sealed-table, sealed-file or plain (or the DSP format's name).
+    format: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Short {
+    id: String,
+    /// Ours: consumer or provider.
+    role: &'static str,
+    peer: String,
+    contract: String,
+    format: String,
+    /// REQUESTED, STARTED, SUSPENDED, COMPLETED or TERMINATED.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    created: String,
+    moved: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Full {
+    #[serde(flatten)]
+    short: Short,
+    /// Copies that lie here, consumer only.
+    copies: Vec<Copied>,
+    timeline: Vec<Line>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Copied {
+    bytes: u64,
+    sha256: String,
+    /// table, file or none.
+    sealed: String,
+}
+
+fn short(it: &Transfer) -> Short {
+    let reason = match &it.state {
+        Stage::Suspended { reason, .. } | Stage::Terminated { reason, .. } => Some(reason.join("; ")),
+        Stage::Initial | Stage::Requested | Stage::Started { .. } | Stage::Completed { .. } => None,
+    };
+    Short {
+        id: it.id.to_string(),
+        role: it.role.word(),
+        peer: it.peer.to_string(),
+        contract: it.contract.to_string(),
+        format: it.format.clone(),
+        state: it.state.name().token(),
+        pending: it.pending.as_ref().map(|it| it.body.kind().word()),
+        reason,
+        created: it.created.to_string(),
+        moved: it.moved.to_string(),
+    }
+}
+
+async fn full(app: &App, it: &Transfer, speak: Speak) -> Answer<Full> {
+    let copies = app.store.copies(&it.contract).await?;
+    let copies = copies
+        .into_iter()
+        .filter(|copy| copy.transfer == it.id)
+        .map(|it| Copied { bytes: it.bytes, sha256: it.digest.to_string(), sealed: it.sealed })
+        .collect();
+    let timeline = facts::timeline(app, About::Transfer(it.id.clone()), speak).await?;
+    Ok(Full { short: short(it), copies, timeline })
+}
+
+fn moved(reply: Reply) -> Answer<Transfer> {
+    match reply {
+        Reply::Transfer { it, .. } => Ok(*it),
+        Reply::Nothing | Reply::Negotiation { .. } | Reply::Lease(_) | Reply::Contract(_) | Reply::Product(_) => {
+            Err(Fault::ApiMisuse("a wish about a transfer was answered by something else").into())
+        }
+    }
+}
+
+/// Have the contract's data delivered.
+#[utoipa::path(
+    post, path = "/transfers", tag = "transfers", request_body = Start, params(Waiting), security(("bearer" = ["use"])),
+    responses((status = 202, description = "Under way; with `wait`, as it stands when it came to rest", body = Full),
+        (status = 403, description = "The contract is over", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn start(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    Body(it): Body<Start>,
+) -> Answer<impl IntoResponse> {
+    let format = terms::kind("format", &it.format)?.format().to_owned();
+    let wish = TransferWish { contract: Id::parse(&it.contract)?, format, push_to: None };
+    let made = moved(app.writer.run(Input::Wish(Box::new(Wish::Fetch(Box::new(wish))))).await?)?;
+    let rested = waiting.transfer(&app, &made.id).await?;
+    Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))
+}
+
+/// Transfers, newest first.
+#[utoipa::path(
+    get, path = "/transfers", tag = "transfers", params(Wanted), security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<Short>))
+)]
+pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+    let found = app.store.transfers(page.after()?.as_ref(), page.most()?).await?;
+    Ok(Json(Page::of(found, |it| short(&it))))
+}
+
+/// One transfer.
+#[utoipa::path(
+    get, path = "/transfers/{id}", tag = "transfers", params(("id" = String, Path), Waiting), security(("bearer" = ["read"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such transfer", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+    let it = waiting.transfer(&app, &id).await?;
+    Ok(Json(full(&app, &it, speak).await?))
+}
+
+async fn say(app: &App, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>> {
+    let it = moved(app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer: id, body }))).await?)?;
+    Ok(Json(full(app, &it, speak).await?))
+}
+
+/// Suspend it.
+#[utoipa::path(
+    post, path = "/transfers/{id}/suspend", tag = "transfers", params(("id" = String, Path)), request_body = Reason,
+    security(("bearer" = ["use"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not in this state", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn suspend(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+    let reason = vec![it.text()?];
+    say(&app, id, Spoken::Suspend { code: Some("operator".to_owned()), reason }, speak).await
+}
+
+/// End it.
+#[utoipa::path(
+    post, path = "/transfers/{id}/terminate", tag = "transfers", params(("id" = String, Path)), request_body = Reason,
+    security(("bearer" = ["use"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not in this state", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn terminate(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+    let reason = vec![it.text()?];
+    say(&app, id, Spoken::Terminate { code: Some("operator".to_owned()), reason }, speak).await
+}

@@ -1,0 +1,229 @@
+//! Uses of data under a contract: each asks the provider's gate for a lease and leaves facts.
+//!
+//! Never opens anything here: plaintext is made in a worker or in the opening program, results pass through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use arrow::json::writer::{JsonArray, WriterBuilder};
+use axum::Json;
+use axum::body::Body as Stream;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use tidm_space::id::Id;
+use tidm_space::limits::LEASE;
+
+use super::answer::{Answer, Fail};
+use super::docs::ProblemDocument;
+use super::extract::{Body, OneId};
+use crate::app::App;
+use crate::jobs::use_data::{self, OpenRequest, UseResult};
+use crate::problem::Problem;
+
+/// Media type of an Arrow IPC stream.
+const ARROW: &str = "application/vnd.apache.arrow.stream";
+/// Rows that are turned into JSON; more are for Arrow.
+const JSON_ROWS: u64 = 100_000;
+
+/// Where a statement runs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Place {
+    /// In the provider's sandbox: only results leave (E2).
+    #[default]
+    Provider,
+    /// In this node's sandbox over the sealed table that was delivered (E1).
+    Here,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    contract: String,
+    /// One SELECT; the table is called `data`.
+    sql: String,
+    #[serde(default)]
+    purpose: Option<String>,
+    /// provider or here.
+    #[serde(default, rename = "where")]
+    place: Place,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rows {
+    lease: String,
+    /// Absent: the contract does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_left: Option<u64>,
+    columns: Vec<String>,
+    rows: u64,
+    /// One object a row.
+    #[schema(value_type = Vec<Object>)]
+    data: Vec<Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Open {
+    contract: String,
+    #[serde(default)]
+    purpose: Option<String>,
+    /// One-time X25519 public key of the opening process, base64.
+    key: String,
+    /// How long the program needs; the provider cuts it. 60 when absent.
+    #[serde(default)]
+    seconds: Option<u64>,
+    /// The content is to be written to a file: only where the contract permits handing on.
+    #[serde(default)]
+    export: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Opened {
+    lease: String,
+    contract: String,
+    until: String,
+    /// From now.
+    life_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_left: Option<u64>,
+    /// The data key under the one-time key (HPKE), base64.
+    wrapped_key: String,
+    /// Of the sealed copy.
+    bytes: u64,
+    sha256: String,
+    may_export: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Closing {
+    done: bool,
+    /// Plaintext bytes that the program saw.
+    #[serde(default)]
+    bytes: u64,
+}
+
+/// Run one statement under a lease.
+#[utoipa::path(
+    post, path = "/uses/query", tag = "uses", request_body = Query, security(("bearer" = ["use"])),
+    responses((status = 200, description = "Rows; with `Accept: application/vnd.apache.arrow.stream` an Arrow IPC stream, lease and uses left in headers",
+            content((Rows = "application/json"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
+        (status = 403, description = "A term said no: see cause", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn query(State(app): State<Arc<App>>, headers: HeaderMap, Body(it): Body<Query>) -> Answer<Response> {
+    let contract = Id::parse(&it.contract)?;
+    let purpose = it.purpose.as_deref();
+    let done = match it.place {
+        Place::Provider => use_data::query_at_provider(&app, &contract, &it.sql, purpose).await?,
+        Place::Here => use_data::query_sealed(&app, &contract, &it.sql, purpose).await?,
+    };
+    let arrow = headers.get_all(header::ACCEPT).iter().any(|it| it.to_str().is_ok_and(|it| it.contains(ARROW)));
+    if arrow {
+        return Ok(streamed(done));
+    }
+    let shown = tokio::task::spawn_blocking(move || shown(&done)).await;
+    let shown = shown.map_err(|_| Fail(Problem::of("internal")))??;
+    Ok(Json(shown).into_response())
+}
+
+fn streamed(done: UseResult) -> Response {
+    let mut answer = ([(header::CONTENT_TYPE, ARROW)], done.ipc).into_response();
+    let named = [("tidm-lease", Some(done.lease.to_string())), ("tidm-uses-left", done.uses_left.map(|it| it.to_string()))];
+    for (name, value) in named {
+        if let Some(value) = value.and_then(|it| it.parse().ok()) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+fn shown(done: &UseResult) -> Answer<Rows> {
+    if done.rows > JSON_ROWS {
+        let why = format!("{} rows are too many for JSON: ask for {ARROW}", done.rows);
+        return Err(Fail(Problem::of("request.too-large").detail(why)));
+    }
+    let broken = |error: arrow::error::ArrowError| {
+        tracing::error!(%error, "a result cannot be read");
+        Fail(Problem::of("internal"))
+    };
+    let reader = StreamReader::try_new(done.ipc.as_slice(), None).map_err(broken)?;
+    let columns = reader.schema().fields().iter().map(|it| it.name().clone()).collect();
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(broken)?;
+    let data = json(&batches).map_err(broken)?;
+    Ok(Rows { lease: done.lease.to_string(), uses_left: done.uses_left, columns, rows: done.rows, data })
+}
+
+fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, arrow::error::ArrowError> {
+    let mut out = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut out);
+    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    writer.finish()?;
+    drop(writer);
+    if out.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&out).map_err(|why| arrow::error::ArrowError::JsonError(why.to_string()))
+}
+
+/// Get a lease for one opening of a sealed file.
+#[utoipa::path(
+    post, path = "/uses/open", tag = "uses", request_body = Open, security(("bearer" = ["use"])),
+    responses((status = 201, body = Opened), (status = 403, description = "A term said no: see cause", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn open(State(app): State<Arc<App>>, Body(it): Body<Open>) -> Answer<impl IntoResponse> {
+    let key = STANDARD.decode(&it.key).ok().and_then(|it| <[u8; 32]>::try_from(it).ok());
+    let asked = OpenRequest {
+        contract: Id::parse(&it.contract)?,
+        purpose: it.purpose,
+        key: key.ok_or_else(|| Fail::field("key", "32 bytes in base64"))?,
+        span: it.seconds.map_or(LEASE, Duration::from_secs),
+        export: it.export,
+    };
+    let done = use_data::open_file(&app, asked).await?;
+    let opened = Opened {
+        lease: done.lease.to_string(),
+        contract: done.contract.to_string(),
+        until: done.until.to_string(),
+        life_ms: u64::try_from(done.life.as_millis()).unwrap_or(0),
+        uses_left: done.uses_left,
+        wrapped_key: STANDARD.encode(&done.wrapped_key),
+        bytes: done.bytes,
+        sha256: done.sha256.to_string(),
+        may_export: done.may_export,
+    };
+    Ok((StatusCode::CREATED, Json(opened)))
+}
+
+/// The sealed bytes that an open lease is for.
+#[utoipa::path(
+    get, path = "/uses/{lease}/copy", tag = "uses", params(("lease" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, description = "Ciphertext", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 403, description = "The lease is over", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn copy(State(app): State<Arc<App>>, OneId(lease): OneId) -> Answer<impl IntoResponse> {
+    let sealed = use_data::sealed_copy(&app, &lease).await?;
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, sealed.bytes.to_string())];
+    Ok((headers, Stream::from_stream(sealed.stream)))
+}
+
+/// Say what came of an opening.
+#[utoipa::path(
+    post, path = "/uses/{lease}/close", tag = "uses", params(("lease" = String, Path)), request_body = Closing, security(("bearer" = ["use"])),
+    responses((status = 204, description = "Noted; the provider is told"), (status = 404, description = "No such lease", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn close(State(app): State<Arc<App>>, OneId(lease): OneId, Body(it): Body<Closing>) -> Answer<StatusCode> {
+    use_data::close_file(&app, &lease, it.done, it.bytes).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
