@@ -1,4 +1,2 @@
 //! placeholder
-mod demo;
-mod commands { pub mod demo; }
 fn main() {}
