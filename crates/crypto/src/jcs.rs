@@ -107,14 +107,17 @@ fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The double a JSON number is (§3.2.2.3), refusing integers that would be rounded.
+/// The double a JSON number is (§3.2.2.3), refusing integers that would be rounded, but not those that ECMAScript writes
+/// itself: a large double in its shortest digits, filled with zeros, is no exact value, yet canonical text must be readable.
 fn double(number: &Number) -> Result<f64, BadJson> {
     let integer = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
     let double = number.as_f64().filter(|it| it.is_finite()).ok_or(BadJson::Number)?;
     match integer {
         // Both sides are within ±2^64, where the cast back is exact.
         #[expect(clippy::cast_possible_truncation, reason = "an integer-valued double below 2^65")]
-        Some(integer) if double as i128 != integer => Err(BadJson::Number),
+        Some(integer) if double as i128 != integer && es6(double) != integer.to_string() => {
+            Err(BadJson::Number)
+        }
         Some(_) | None => Ok(double),
     }
 }

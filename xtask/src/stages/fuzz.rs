@@ -1,15 +1,15 @@
-//! The fuzz stage: the seeds of `fuzz/` as plain tests, then each target for a few seconds from a printed seed. What it finds is a failure, and the
-//! input lies in `fuzz/artifacts`, ready to be committed as a seed.
+//! The fuzz stage: each target of `fuzz/` over its seeds, then for a few seconds from a printed seed. What it finds is a
+//! failure, and the input lies in `fuzz/artifacts`, ready to be committed as a seed.
 //!
+//! The seeds are replayed by the targets, not by the plain test in `fuzz/`, which would compile all dependencies again.
 //! Works on the stable compiler: coverage guides the search, sanitizers (which want a nightly one) are off.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::shell::{Call, tail};
-use crate::stages::counts::cargo_test;
 use crate::stages::{Context, Counts};
 use crate::tools;
 
@@ -17,6 +17,9 @@ use crate::tools;
 const SECONDS: (u64, u64) = (5, 300);
 /// A single input larger than this tells nothing that a smaller one does not.
 const MAX_INPUT_BYTES: &str = "-max_len=65536";
+/// For `cargo fuzz build` and `run`, which must agree or all is built twice: no sanitizer (they want a nightly compiler), and
+/// as many codegen units as a few seconds of use are worth.
+const FLAGS: [&str; 4] = ["-s", "none", "--codegen-units", "16"];
 
 /// Builds all targets once and runs one after the other.
 pub(crate) fn all(context: &Context) -> Result<Counts> {
@@ -27,20 +30,19 @@ pub(crate) fn all(context: &Context) -> Result<Counts> {
     // Its own folder: other flags than the workspace's, kept across clones like the rest.
     let base =
         Call::new(program).dir(&context.root).env("CARGO_TARGET_DIR", context.target.join("fuzz"));
-    base.clone().args(["build", "-s", "none"]).logged(&context.log)?;
-    let mut counts = replay(context, &fuzz)?;
+    locked(&fuzz, &context.log)?;
+    base.clone().args(["build"]).args(FLAGS).logged(&context.log)?;
+    let mut counts = Counts::default();
 
     let seconds = if context.long { SECONDS.1 } else { SECONDS.0 };
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() % 1_000_000_007;
     println!("    {} targets, {seconds} s each, seed {seed}", targets.len());
     for target in &targets {
+        let seeds = fuzz.join("seeds").join(target);
+        counts.add(replay(context, &base, target, &seeds)?);
         let found = context.target.join("fuzz-corpus").join(target);
         std::fs::create_dir_all(&found)?;
-        let mut call = base.clone().args(["run", "-s", "none", target]).arg(&found);
-        let seeds = fuzz.join("seeds").join(target);
-        if seeds.is_dir() {
-            call = call.arg(seeds);
-        }
+        let call = base.clone().args(["run"]).args(FLAGS).args([target]).arg(&found).arg(seeds);
         let limits = [
             format!("-max_total_time={seconds}"),
             format!("-seed={seed}"),
@@ -57,18 +59,33 @@ pub(crate) fn all(context: &Context) -> Result<Counts> {
     Ok(counts)
 }
 
-/// The seeds as plain tests, which is also how the targets are debugged.
-fn replay(context: &Context, fuzz: &Path) -> Result<Counts> {
-    let call = Call::new("cargo")
+/// Fails where a change of the product's dependencies is missing in the lock file here; cargo-fuzz would amend it silently.
+fn locked(fuzz: &Path, log: &Path) -> Result<()> {
+    Call::new("cargo")
         .dir(fuzz)
-        .args(["test", "--locked", "--lib"])
-        .env("CARGO_TARGET_DIR", &context.target);
-    let (success, written) = call.logged_output(&context.log)?;
-    let mut counts = cargo_test(&written);
-    if !success && counts.failed == 0 || counts.passed + counts.failed == 0 {
-        counts.add(Counts::failure(tail(&written)));
+        .args(["metadata", "--locked", "--format-version", "1"])
+        .logged(log)
+        .context("fuzz/Cargo.lock is out of date: run `cargo metadata` in fuzz/ and commit it")
+}
+
+/// Each seed of a target once, nothing searched.
+fn replay(context: &Context, base: &Call, target: &str, seeds: &Path) -> Result<Counts> {
+    let mut files = Vec::new();
+    for entry in
+        std::fs::read_dir(seeds).with_context(|| format!("the seeds in {}", seeds.display()))?
+    {
+        files.push(entry?.path());
     }
-    Ok(counts)
+    ensure!(!files.is_empty(), "no seeds in {}", seeds.display());
+    files.sort();
+    let call = files
+        .into_iter()
+        .fold(base.clone().args(["run"]).args(FLAGS).args([target]), |call, file| call.arg(file));
+    let (success, written) = call.logged_output(&context.log)?;
+    Ok(match success {
+        true => Counts::success(),
+        false => Counts::failure(format!("fuzz target {target}, its seeds:\n{}\n", tail(&written))),
+    })
 }
 
 /// Names of the targets that `fuzz/Cargo.toml` declares.

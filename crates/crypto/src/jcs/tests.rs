@@ -72,6 +72,11 @@ fn integers_a_double_cannot_hold_are_refused() {
     for good in [9_007_199_254_740_992_i64, -9_007_199_254_740_992, 1 << 62, i64::MIN] {
         assert!(canonical(&json!(good)).is_ok(), "{good}");
     }
+    // 5.240507514111106e18 and 1.8446744073709552e19, as ECMAScript writes them.
+    for good in ["5240507514111106000", "18446744073709552000", "-9007199254740994000"] {
+        let value = parse(good.as_bytes()).unwrap();
+        assert_eq!(canonical(&value).as_deref(), Ok(good.as_bytes()));
+    }
     for bad in [json!(9_007_199_254_740_993_i64), json!(i64::MAX), json!(u64::MAX)] {
         assert_eq!(canonical(&bad), Err(BadJson::Number), "{bad}");
     }

@@ -9,7 +9,6 @@ pub mod erase;
 pub mod evidence;
 pub mod fetch;
 pub mod infrastructure;
-
 pub mod lineage;
 pub mod open_program;
 pub mod provide;

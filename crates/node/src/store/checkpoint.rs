@@ -3,7 +3,8 @@
 //! Never signs: the row is compared and set, durably, before anybody signs.
 
 use futures::future::BoxFuture;
-use sqlx::{Executor as _, Row as _};
+use sqlx::{AnyConnection, Executor as _, Row as _};
+use tokio::sync::Mutex;
 
 use tidm_ledger::tree::{Hash, leaf_hash};
 use tidm_space::time::Time;
@@ -11,6 +12,10 @@ use tidm_space::time::Time;
 use super::load::bad;
 use super::{Store, StoreError};
 use crate::evidence::row::{CheckpointRow, Row, RowError};
+
+/// PostgreSQL numbers rows before they commit: rows of transactions that were open when the batch was read may
+/// lie between its rows. More than every writer of every replica can have open at once.
+const LATE: i64 = 1024;
 
 impl Store {
     /// Facts that are durable but not in the log yet, oldest first: (row, entry).
@@ -46,11 +51,13 @@ impl Store {
 pub struct SqlRow {
     store: Store,
     log: String,
+    /// Kept between moves; none after a failure, when nobody knows what it is in the middle of.
+    conn: Mutex<Option<AnyConnection>>,
 }
 
 impl SqlRow {
     pub fn new(store: &Store, log: &str) -> Self {
-        Self { store: store.clone(), log: log.to_owned() }
+        Self { store: store.clone(), log: log.to_owned(), conn: Mutex::default() }
     }
 
     async fn read(&self) -> Result<Option<Row>, StoreError> {
@@ -74,24 +81,17 @@ impl SqlRow {
         next: Row,
         leaves: &[Hash],
     ) -> Result<bool, StoreError> {
-        let mut conn = self.store.connect().await?;
-        conn.execute(self.store.dialect().begin()).await?;
-        match set_in(&mut conn, &self.log, expected, next, leaves).await {
-            Ok(true) => {
-                conn.execute("COMMIT").await?;
-                Ok(true)
-            }
-            Ok(false) => {
-                conn.execute("ROLLBACK").await?;
-                Ok(false)
-            }
-            Err(error) => {
-                if let Err(second) = conn.execute("ROLLBACK").await {
-                    tracing::debug!(%second, "rollback after a failure");
-                }
-                Err(error)
-            }
-        }
+        let mut kept = self.conn.lock().await;
+        let mut conn = match kept.take() {
+            Some(conn) => conn,
+            None => self.store.connect().await?,
+        };
+        conn.execute(self.store.dialect().begin_locked()).await?;
+        // After an error the connection is dropped, and what it did not commit with it.
+        let moved = set_in(&mut conn, &self.log, expected, next, leaves).await?;
+        conn.execute(if moved { "COMMIT" } else { "ROLLBACK" }).await?;
+        *kept = Some(conn);
+        Ok(moved)
     }
 }
 
@@ -113,7 +113,7 @@ impl CheckpointRow for SqlRow {
 }
 
 async fn set_in(
-    conn: &mut sqlx::AnyConnection,
+    conn: &mut AnyConnection,
     log: &str,
     expected: Option<Row>,
     next: Row,
@@ -136,26 +136,51 @@ async fn set_in(
     if query.execute(&mut *conn).await?.rows_affected() != 1 {
         return Ok(false);
     }
-    // The facts get their places in the log in the very transaction that makes those places official.
-    let waiting =
+    if !leaves.is_empty() {
+        place_facts(conn, number(expected.map_or(0, |it| it.size)), leaves).await?;
+    }
+    Ok(true)
+}
+
+/// The facts get their places in the log in the very transaction that makes those places official.
+async fn place_facts(
+    conn: &mut AnyConnection,
+    first: i64,
+    leaves: &[Hash],
+) -> Result<(), StoreError> {
+    let most = i64::try_from(leaves.len()).unwrap_or(i64::MAX).saturating_add(LATE);
+    let rows =
         sqlx::query("SELECT seq, entry FROM facts WHERE log_index IS NULL ORDER BY seq LIMIT $1")
-            .bind(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
+            .bind(most)
             .fetch_all(&mut *conn)
             .await?;
-    let first = number(expected.map_or(0, |it| it.size));
+    let mut waiting =
+        rows.iter().map(|row| (row.get::<i64, _>(0), leaf_hash(&row.get::<Vec<u8>, _>(1))));
+    // Neighbours in both orders move with one statement: nearly always that is the whole batch.
+    let mut runs: Vec<Run> = Vec::new();
     for (index, leaf) in (first..).zip(leaves) {
-        let place = usize::try_from(index - first).unwrap_or(usize::MAX);
-        let Some(row) = waiting.get(place) else {
-            return Err(bad("facts", "the log was given more than the facts that wait"));
+        let Some((seq, _)) = waiting.find(|(_, hash)| hash == leaf) else {
+            return Err(bad("facts", "the log was given an entry that is no fact that waits"));
         };
-        if leaf_hash(&row.get::<Vec<u8>, _>(1)) != *leaf {
-            return Err(bad("facts", "the log was given another entry than the fact that waits"));
+        match runs.last_mut() {
+            Some(run) if run.last + 1 == seq => run.last = seq,
+            Some(_) | None => runs.push(Run { first: seq, last: seq, index }),
         }
-        sqlx::query("UPDATE facts SET log_index = $1 WHERE seq = $2")
-            .bind(index)
-            .bind(row.get::<i64, _>(0))
+    }
+    for run in runs {
+        sqlx::query("UPDATE facts SET log_index = seq + $1 WHERE seq >= $2 AND seq <= $3")
+            .bind(run.index - run.first)
+            .bind(run.first)
+            .bind(run.last)
             .execute(&mut *conn)
             .await?;
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Facts `first..=last` lie in the log from `index` on.
+struct Run {
+    first: i64,
+    last: i64,
+    index: i64,
 }

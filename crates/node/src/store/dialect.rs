@@ -50,12 +50,9 @@ impl Dialect {
                     conn.execute(pragma).await?;
                 }
             }
-            Self::Postgres => {
-                conn.execute(
-                    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-                )
-                .await?;
-            }
+            // Decisions ask for their isolation themselves ([`Self::begin`]). What runs outside of them is
+            // one statement at a time, right as "read committed" and no false conflict for the deciders.
+            Self::Postgres => {}
         }
         Ok(())
     }
@@ -65,6 +62,14 @@ impl Dialect {
             // Takes the write lock at once: no upgrade from a stale read later.
             Self::Sqlite => "BEGIN IMMEDIATE",
             Self::Postgres => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        }
+    }
+
+    /// For work whose first statement takes the lock that orders it: a compare-and-set of one row.
+    pub(super) fn begin_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 

@@ -10,6 +10,7 @@ use tidm_space::engine::commit::Seen;
 use tidm_space::engine::view::{Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::Spent;
+use tidm_space::limits::OPEN_NEGOTIATIONS;
 use tidm_space::time::Time;
 use tidm_space::wire::record;
 
@@ -46,11 +47,13 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         view.negotiation = read("negotiations", record.as_deref(), record::negotiation::decode)?;
     }
     if let Some(peer) = &needs.open_with {
-        let open: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM negotiations WHERE peer = $1 AND open = 1")
-                .bind(peer.as_str())
-                .fetch_one(&mut *conn)
-                .await?;
+        // Counted up to the limit that is asked about, however many there are.
+        let sql = "SELECT COUNT(*) FROM (SELECT id FROM negotiations WHERE peer = $1 AND open = 1 LIMIT $2) AS some";
+        let open: i64 = sqlx::query_scalar(sql)
+            .bind(peer.as_str())
+            .bind(i64::from(OPEN_NEGOTIATIONS))
+            .fetch_one(&mut *conn)
+            .await?;
         view.open_negotiations = u32::try_from(open).unwrap_or(u32::MAX);
     }
     load_transfer(conn, needs, &mut view).await?;
@@ -122,11 +125,17 @@ async fn load_lease(
     if let Some(contract) = needs.spent.as_ref().or(of_lease.as_ref()) {
         view.spent = spent(conn, contract).await?;
     }
-    if let Some(contract) = needs.open_under.as_ref().or(of_lease.as_ref()) {
+    let mut open = Vec::new();
+    if let Some(contract) = &needs.open_under {
         let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1";
-        for record in all(conn, sql, contract.as_str()).await? {
-            view.open_leases.extend(read("leases", Some(&record), record::lease::decode)?);
-        }
+        open = all(conn, sql, contract.as_str()).await?;
+    } else if let (Some(contract), Some(it)) = (&of_lease, &view.lease) {
+        // Is it the last one? One other says no; a contract may have thousands.
+        let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1 AND id <> $2 LIMIT 1";
+        open.extend(one(conn, sql, &[contract.as_str(), it.id.as_str()]).await?);
+    }
+    for record in open {
+        view.open_leases.extend(read("leases", Some(&record), record::lease::decode)?);
     }
     if let Some(contract) = needs.open_under.as_ref().or(of_lease.as_ref()) {
         let sql = "SELECT record FROM transfers WHERE contract = $1 AND open = 1";
@@ -139,8 +148,7 @@ async fn load_lease(
 
 /// What was debited so far under one contract.
 pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, StoreError> {
-    let sql =
-        "SELECT kind, CAST(SUM(amount) AS BIGINT) FROM debits WHERE contract = $1 GROUP BY kind";
+    let sql = "SELECT kind, amount FROM spent WHERE contract = $1";
     let rows = sqlx::query(sql).bind(contract.as_str()).fetch_all(&mut *conn).await?;
     let mut spent = Spent::default();
     for row in rows {

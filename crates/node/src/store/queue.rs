@@ -13,15 +13,17 @@ use super::{Store, StoreError};
 /// Rows taken at once.
 const TAKE: i64 = 256;
 
+// The outer `claimed <= $2` decides between two replicas that chose the same row: the later one looks again.
 impl Store {
     /// Takes undelivered messages that are due.
     pub async fn due_sends(&self, now: Time) -> Result<Vec<Sending>, StoreError> {
         let sql = "UPDATE outbox SET claimed = $1 WHERE id IN
-                   (SELECT id FROM outbox WHERE next <= $2 AND claimed <= $2 ORDER BY next LIMIT $3) RETURNING record";
+                   (SELECT id FROM outbox WHERE next <= $2 AND claimed <= $2 ORDER BY next LIMIT $3)
+                   AND claimed <= $2 RETURNING record";
         let records = self.claim(sql, now).await?;
         let mut sends = Vec::with_capacity(records.len());
         for record in records {
-            sends.extend(read("outbox", Some(&record), record::send::decode)?);
+            sends.extend(readable(read("outbox", Some(&record), record::send::decode)));
         }
         Ok(sends)
     }
@@ -29,11 +31,12 @@ impl Store {
     /// Takes timers that are due.
     pub async fn due_timers(&self, now: Time) -> Result<Vec<Timer>, StoreError> {
         let sql = "UPDATE timers SET claimed = $1 WHERE name IN
-                   (SELECT name FROM timers WHERE at <= $2 AND claimed <= $2 ORDER BY at LIMIT $3) RETURNING record";
+                   (SELECT name FROM timers WHERE at <= $2 AND claimed <= $2 ORDER BY at LIMIT $3)
+                   AND claimed <= $2 RETURNING record";
         let records = self.claim(sql, now).await?;
         let mut timers = Vec::with_capacity(records.len());
         for record in records {
-            timers.extend(read("timers", Some(&record), record::timer::decode)?);
+            timers.extend(readable(read("timers", Some(&record), record::timer::decode)));
         }
         Ok(timers)
     }
@@ -72,4 +75,12 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+/// A row that cannot be read stays where it is and is reported; it must not hold up the others.
+fn readable<T>(read: Result<Option<T>, StoreError>) -> Option<T> {
+    read.unwrap_or_else(|error| {
+        tracing::error!(%error, "a row of the queue is left aside");
+        None
+    })
 }

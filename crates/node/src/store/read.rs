@@ -110,7 +110,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<Negotiation>, StoreError> {
-        let sql = "SELECT moved, id, record FROM negotiations WHERE moved < $1 OR (moved = $1 AND id < $2) ORDER BY moved DESC, id DESC LIMIT $3";
+        let sql = "SELECT moved, id, record FROM negotiations WHERE (moved, id) < ($1, $2) ORDER BY moved DESC, id DESC LIMIT $3";
         self.page(sql, "negotiations", after, most, record::negotiation::decode).await
     }
 
@@ -119,7 +119,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<Transfer>, StoreError> {
-        let sql = "SELECT moved, id, record FROM transfers WHERE moved < $1 OR (moved = $1 AND id < $2) ORDER BY moved DESC, id DESC LIMIT $3";
+        let sql = "SELECT moved, id, record FROM transfers WHERE (moved, id) < ($1, $2) ORDER BY moved DESC, id DESC LIMIT $3";
         self.page(sql, "transfers", after, most, record::transfer::decode).await
     }
 
@@ -128,7 +128,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<Contract>, StoreError> {
-        let sql = "SELECT signed_at, id, record FROM contracts WHERE signed_at < $1 OR (signed_at = $1 AND id < $2) ORDER BY signed_at DESC, id DESC LIMIT $3";
+        let sql = "SELECT signed_at, id, record FROM contracts WHERE (signed_at, id) < ($1, $2) ORDER BY signed_at DESC, id DESC LIMIT $3";
         self.page(sql, "contracts", after, most, record::contract::decode).await
     }
 
@@ -137,7 +137,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<Product>, StoreError> {
-        let sql = "SELECT published, id, record FROM products WHERE listed >= 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
+        let sql = "SELECT published, id, record FROM products WHERE listed >= 1 AND (published, id) < ($1, $2) ORDER BY published DESC, id DESC LIMIT $3";
         self.page(sql, "products", after, most, record::product::decode).await
     }
 
@@ -147,7 +147,7 @@ impl Store {
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<String>, StoreError> {
-        let sql = "SELECT published, id, dataset FROM products WHERE listed >= 1 AND (published < $1 OR (published = $1 AND id < $2)) ORDER BY published DESC, id DESC LIMIT $3";
+        let sql = "SELECT published, id, dataset FROM products WHERE listed >= 1 AND (published, id) < ($1, $2) ORDER BY published DESC, id DESC LIMIT $3";
         self.page(sql, "products", after, most, |text| {
             Ok::<_, std::convert::Infallible>(text.to_owned())
         })

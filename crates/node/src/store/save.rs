@@ -132,6 +132,15 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
             .bind(it.at.ms())
             .execute(&mut *conn)
             .await?;
+        sqlx::query(
+            "INSERT INTO spent (contract, kind, amount) VALUES ($1,$2,$3)
+             ON CONFLICT (contract, kind) DO UPDATE SET amount = spent.amount + excluded.amount",
+        )
+        .bind(it.contract.as_str().to_owned())
+        .bind(it.kind.word())
+        .bind(i64::try_from(it.amount).unwrap_or(i64::MAX))
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(())
 }

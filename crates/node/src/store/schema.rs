@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -79,8 +79,14 @@ CREATE TABLE grants (
   contract TEXT NOT NULL, transfer TEXT PRIMARY KEY, token_digest TEXT NOT NULL, object TEXT NOT NULL, until BIGINT NOT NULL)
 ";
 
-/// Sign-in, uploads and the replies of calls that may be repeated.
+/// What is spent is a row that grows, not a sum over every use there ever was.
 const V2: &str = "
+CREATE TABLE spent (contract TEXT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (contract, kind));
+INSERT INTO spent (contract, kind, amount) SELECT contract, kind, CAST(SUM(amount) AS BIGINT) FROM debits GROUP BY contract, kind
+";
+
+/// Sign-in, uploads and the replies of calls that may be repeated.
+const V3: &str = "
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY, account TEXT NOT NULL, digest TEXT NOT NULL, created BIGINT NOT NULL, used BIGINT NOT NULL);
 CREATE TABLE lockouts (name TEXT PRIMARY KEY, failures BIGINT NOT NULL, until BIGINT NOT NULL);

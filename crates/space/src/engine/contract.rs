@@ -35,6 +35,12 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
             "only the provider revokes; a consumer ends a contract as agreed",
         ));
     }
+    if contract.role == Role::Consumer && why != End::Agreed {
+        return Err(Fault::refused(
+            "contract.end",
+            "a consumer ends a contract as agreed, nothing else",
+        ));
+    }
     let by = contract.role;
     let id = contract.id.clone();
     end_active(work, contract, why, by, reason)?;
@@ -53,6 +59,10 @@ pub(super) fn end_active(
     work.fact(links(&contract), What::ContractEnded { why, by, reason: reason.clone() });
     work.untimer(&Due::ContractEnd { contract: contract.id.clone() });
     for lease in work.view.open_leases.clone() {
+        // The lease whose own end used the contract up has ended in this very commit.
+        if work.commit.leases.iter().any(|it| it.id == lease.id) {
+            continue;
+        }
         gate::end_lease(work, lease, LeaseEvent::Revoke)?;
     }
     for it in work.view.open_transfers.clone() {

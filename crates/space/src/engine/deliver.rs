@@ -14,7 +14,13 @@ use super::commit::{About, Answer, Reply, Send, Work};
 use super::input::Outcome;
 
 pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> Answer {
+    let waits = waits_for(work, &send);
     match outcome {
+        // It was withdrawn, or its effect stands, while it was under way.
+        Outcome::Refused { .. } | Outcome::Unreachable { .. } if waits == Waits::No => {
+            work.commit.unsends.push(send.id);
+            Ok(Reply::Nothing)
+        }
         Outcome::Accepted { pid } => {
             work.commit.unsends.push(send.id.clone());
             match &send.about {
@@ -32,12 +38,46 @@ pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> An
             refused(work, &send, code, reason)
         }
         Outcome::Unreachable { reason } => {
-            if work.now.since(send.first) < RETRY_GIVE_UP {
+            if waits == Waits::WithoutEnd || work.now.since(send.first) < RETRY_GIVE_UP {
                 return again(work, send);
             }
             work.commit.unsends.push(send.id.clone());
             give_up(work, &send, reason)
         }
+    }
+}
+
+/// Whether somebody still waits for the answer to a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    No,
+    Yes,
+    /// The peer may have ended it on this message: giving up would leave the two sides in different states.
+    WithoutEnd,
+}
+
+fn waits_for(work: &Work<'_>, send: &Send) -> Waits {
+    let (pending, without_end) = match &send.about {
+        About::Negotiation(_) => {
+            let it = work.view.negotiation.as_ref();
+            (
+                it.and_then(|it| it.pending.as_ref()?.id.as_ref()),
+                it.is_some_and(negotiation::state::Negotiation::must_be_answered),
+            )
+        }
+        About::Transfer(_) => {
+            let it = work.view.transfer.as_ref();
+            (
+                it.and_then(|it| it.pending.as_ref()?.id.as_ref()),
+                it.is_some_and(transfer::state::Transfer::must_be_answered),
+            )
+        }
+        About::Notice { .. } => return Waits::Yes,
+    };
+    match (pending == Some(&send.id), without_end) {
+        (false, _) => Waits::No,
+        (true, false) => Waits::Yes,
+        (true, true) => Waits::WithoutEnd,
     }
 }
 
@@ -133,7 +173,7 @@ fn give_up(work: &mut Work<'_>, send: &Send, reason: String) -> Answer {
         }
         About::Transfer(_) => {
             let Some(it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
-            give_up_transfer(work, &it, CODE, reason)
+            end_transfer(work, it, CODE, reason)
         }
         About::Notice { contract } => {
             let links = Links {
@@ -163,15 +203,27 @@ pub(super) fn give_up_negotiation(
     Ok(Reply::Nothing)
 }
 
-pub(super) fn give_up_transfer(
+/// Ends a transfer that came to a halt. A peer that knows it may run it without a deadline, so that it is told.
+pub(super) fn end_transfer(
     work: &mut Work<'_>,
-    it: &transfer::state::Transfer,
+    it: transfer::state::Transfer,
     code: &'static str,
     reason: String,
 ) -> Result<Reply, Fault> {
-    let (after, step) =
-        transfer::machine::next(it, transfer::machine::Input::GiveUp { code, reason }, work.now)?;
-    let after = super::transfer::settle(work, after, step)?;
+    let after = if it.peer_pid.is_some() {
+        let ending = transfer::message::Body::Terminate {
+            code: Some(code.to_owned()),
+            reason: vec![reason],
+        };
+        super::transfer::say_now(work, it, ending)?
+    } else {
+        let (after, step) = transfer::machine::next(
+            &it,
+            transfer::machine::Input::GiveUp { code, reason },
+            work.now,
+        )?;
+        super::transfer::settle(work, after, step)?
+    };
     work.commit.transfers.push(after);
     Ok(Reply::Nothing)
 }

@@ -4,16 +4,18 @@
 
 use crate::contract::End;
 use crate::fault::Fault;
+use crate::limits::TRANSFER_IDLE;
 use crate::negotiation::message::{Body, Message};
 use crate::negotiation::state::Name;
-use crate::transfer::message as moved;
+use crate::transfer::state::{Name as Moved, Transfer};
 
 use super::commit::{Answer, Due, Reply, Timer, Work};
 use super::deliver;
 
 pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
     if timer.at > work.now {
-        return Err(Fault::ApiMisuse("a timer was fired before its time"));
+        // The clock was set back since it was taken from the store: the row is still there and fires again.
+        return Ok(Reply::Nothing);
     }
     match &timer.what {
         Due::NegotiationIdle(_) => {
@@ -21,6 +23,13 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
             let Some(it) = work.view.negotiation.clone().filter(|it| it.is_open()) else {
                 return Ok(Reply::Nothing);
             };
+            let deadline = it.moved.after(super::negotiation::patience(&it));
+            if deadline > work.now || it.must_be_answered() {
+                // It moved after this timer was taken from the store, or its end is under way.
+                let next = deadline.max(work.now.after(crate::limits::RETRY_LONGEST));
+                work.timer(next, timer.what);
+                return Ok(Reply::Nothing);
+            }
             let reason = format!("nothing moved since {}", it.moved);
             if it.state.name() == Name::Initial || it.pending.is_some() || it.peer_pid.is_none() {
                 // The peer never answered: telling it would only wait again.
@@ -39,18 +48,20 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         }
         Due::TransferIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let Some(it) = work.view.transfer.clone().filter(|it| it.is_open()) else {
+            let waits = |it: &Transfer| {
+                matches!(it.state.name(), Moved::Initial | Moved::Requested)
+                    && !it.must_be_answered()
+            };
+            let Some(it) = work.view.transfer.clone().filter(waits) else {
                 return Ok(Reply::Nothing);
             };
-            let reason = format!("nothing moved since {}", it.moved);
-            if it.pending.is_some() || it.peer_pid.is_none() {
-                return deliver::give_up_transfer(work, &it, "deadline", reason);
+            let deadline = it.moved.after(TRANSFER_IDLE);
+            if deadline > work.now {
+                work.timer(deadline, timer.what);
+                return Ok(Reply::Nothing);
             }
-            let body =
-                moved::Body::Terminate { code: Some("deadline".to_owned()), reason: vec![reason] };
-            let it = super::transfer::say_now(work, it, body)?;
-            work.commit.transfers.push(it);
-            Ok(Reply::Nothing)
+            let reason = format!("nothing moved since {}", it.moved);
+            deliver::end_transfer(work, it, "deadline", reason)
         }
         Due::LeaseEnd { .. } => {
             work.commit.untimers.push(timer.key);

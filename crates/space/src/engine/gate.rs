@@ -116,6 +116,16 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         return Err(Fault::NotFound { what: "contract" });
     };
     let HoldWish { request, grant } = wish;
+    if let Some(held) = &work.view.lease {
+        // The answer came twice: what became of the lease meanwhile stands.
+        return match held.state {
+            State::Granted => Ok(Reply::Lease(held.grant())),
+            State::Returned { .. } | State::Expired { .. } | State::Revoked { .. } => {
+                Err(Fault::refused("lease.over", "this lease has ended already"))
+            }
+        };
+    }
+    contract.check_active()?;
     let lease = Lease {
         id: grant.lease.clone(),
         role: Role::Consumer,

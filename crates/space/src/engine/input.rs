@@ -201,7 +201,9 @@ impl Wish {
                 transfer_contract: true,
                 ..Needs::default()
             },
-            Self::Hold(it) => contract(&it.request.contract),
+            Self::Hold(it) => {
+                Needs { lease: Some(it.grant.lease.clone()), ..contract(&it.request.contract) }
+            }
             Self::Close { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }

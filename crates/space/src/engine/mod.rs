@@ -36,7 +36,12 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
-            Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
+            Heard::Ended { contract, .. } => Needs {
+                contract: Some(contract.clone()),
+                open_under: Some(contract.clone()),
+                ..Needs::default()
+            },
+            Heard::Deleted { contract, .. } => {
                 Needs { contract: Some(contract.clone()), ..Needs::default() }
             }
         }

@@ -36,7 +36,18 @@ pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
         | Body::Terminate { .. } => None,
     };
     match &it.mine {
-        Some(mine) => Needs { negotiation: Some(mine.clone()), product, ..Needs::default() },
+        Some(mine) => {
+            let contract = match &it.body {
+                Body::Agree { agreement } => Some(agreement.id.clone()),
+                Body::Request { .. }
+                | Body::Offer { .. }
+                | Body::Accept
+                | Body::Verify { .. }
+                | Body::Finalize
+                | Body::Terminate { .. } => None,
+            };
+            Needs { negotiation: Some(mine.clone()), product, contract, ..Needs::default() }
+        }
         None => Needs {
             negotiation_of: it.theirs.as_ref().map(|pid| (from.clone(), pid.clone())),
             open_with: Some(from.clone()),
@@ -70,6 +81,12 @@ pub(super) fn heard(
         (None, Some(_)) => return Err(Fault::NotFound { what: "negotiation" }),
         (None, None) => (open(work, from, theirs.as_ref(), callback, role, &body)?, true),
     };
+    if matches!(body, Body::Agree { .. })
+        && work.view.contract.as_ref().is_some_and(|it| it.negotiation != negotiation.id)
+    {
+        // A contract is known by its id alone: nobody may put another in its place.
+        return Err(Fault::misbehaved("agreement.id", "this agreement's id is another contract's"));
+    }
     let mut negotiation = negotiation;
     if negotiation.peer_pid.is_none() {
         negotiation.peer_pid = theirs;
@@ -377,6 +394,20 @@ fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiati
     settle(work, after, step)
 }
 
+/// How long a negotiation may stand still: people of either side get longer than machines.
+pub(super) fn patience(it: &Negotiation) -> std::time::Duration {
+    match (it.role, it.state.name()) {
+        _ if it.awaits_approval => APPROVAL_IDLE,
+        // The peer may have to ask a person.
+        (Role::Consumer, Name::Requested) | (Role::Provider, Name::Offered)
+            if it.pending.is_none() =>
+        {
+            APPROVAL_IDLE
+        }
+        (_, _) => NEGOTIATION_IDLE,
+    }
+}
+
 /// Turns a step into rows: facts, outbox, timers, and the contract once it stands.
 pub(super) fn settle(
     work: &mut Work<'_>,
@@ -416,7 +447,7 @@ pub(super) fn settle(
         });
     }
     if it.is_open() {
-        work.timer(work.now.after(NEGOTIATION_IDLE), Due::NegotiationIdle(it.id.clone()));
+        work.timer(work.now.after(patience(&it)), Due::NegotiationIdle(it.id.clone()));
     } else {
         work.untimer(&Due::NegotiationIdle(it.id.clone()));
     }

@@ -1,1 +1,5 @@
-
+mod approval;
+mod ending;
+mod retry;
+mod side;
+mod signature;

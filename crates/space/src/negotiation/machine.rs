@@ -51,10 +51,17 @@ pub fn next(it: &Negotiation, input: Input, now: Time) -> Result<(Negotiation, S
             }
         }
         Input::Refused { code, reason } => {
-            it.pending = None;
-            if it.state == State::Initial {
-                let by = it.role.peer();
-                end(&mut it, &mut step, by, code, reason);
+            match it.pending.take().map(|said| said.body) {
+                // Who refuses an ending has nothing open that could end.
+                Some(Body::Terminate { code, reason }) if it.is_open() => {
+                    let by = it.role;
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ if it.state == State::Initial => {
+                    let by = it.role.peer();
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ => {}
             }
         }
         Input::Heard(message) => heard(&mut it, &mut step, message)?,
@@ -75,8 +82,9 @@ pub fn next(it: &Negotiation, input: Input, now: Time) -> Result<(Negotiation, S
 
 fn say(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fault> {
     if let Some(pending) = &it.pending {
-        // Ending overrides whatever we were about to say; anything else waits its turn.
-        if message.body.kind() != Kind::Terminate || pending.body.kind() == Kind::Terminate {
+        // Ending overrides what we were about to say, save what may have concluded it at the peer already;
+        // anything else waits its turn.
+        if message.body.kind() != Kind::Terminate || rank(pending.body.kind()) > 0 {
             return Err(Fault::refused(
                 "negotiation.in-flight",
                 "the last message is not acknowledged yet",
@@ -84,8 +92,11 @@ fn say(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fa
         }
         step.withdraw = true;
     }
-    table(it.state.name(), it.role, message.body.kind())
-        .map_err(|_| illegal(it, message.body.kind()))?;
+    match table(it.state.name(), it.role, message.body.kind()) {
+        Ok(to) if to != it.state.name() => {}
+        // What changes nothing need not be said.
+        Ok(_) | Err(_) => return Err(illegal(it, message.body.kind())),
+    }
     check_data(it, it.role, &message.body)?;
     it.pending = Some(message.clone());
     step.send = Some(message);
@@ -95,11 +106,13 @@ fn say(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fa
 fn heard(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), Fault> {
     let kind = message.body.kind();
     let peer = it.role.peer();
-    // The peer can say this only after it heard what we said: an implied acknowledgement.
-    if table(it.state.name(), peer, kind).is_err()
+    // The peer can say this only after it heard what we said: an implied acknowledgement. A message that would
+    // change nothing here is a fresh one too where it has an id: repeated ids do not come this far.
+    let says_nothing = table(it.state.name(), peer, kind).is_ok_and(|to| to == it.state.name());
+    if (table(it.state.name(), peer, kind).is_err() || (says_nothing && message.id.is_some()))
         && let Some(pending) = &it.pending
         && let Ok(after) = table(it.state.name(), it.role, pending.body.kind())
-        && table(after, peer, kind).is_ok()
+        && table(after, peer, kind).is_ok_and(|to| to != after)
     {
         let said = pending.body.clone();
         it.pending = None;
@@ -111,15 +124,28 @@ fn heard(it: &mut Negotiation, step: &mut Step, message: Message) -> Result<(), 
         return repeated(it, &message.body);
     }
     check_data(it, peer, &message.body)?;
+    // A message that crossed ours can make ours pointless: drop it rather than resend for ever. But ours may have
+    // ended it at the peer already: then the peer's is refused, so that one of the two stands on both sides.
+    let crossed = it.pending.as_ref().map(|said| said.body.kind());
+    let crossed = crossed.filter(|said| !table(to, it.role, *said).is_ok_and(|after| after != to));
+    if crossed.is_some_and(|said| rank(said) > rank(kind)) {
+        return Err(Unexpected::Crossed.fault(it.state.name(), kind));
+    }
     enter(it, step, peer, message.body)?;
-    // A message that crossed ours can make ours pointless: drop it rather than resend for ever.
-    if let Some(said) = &it.pending
-        && !table(it.state.name(), it.role, said.body.kind()).is_ok_and(|to| to != it.state.name())
-    {
+    if crossed.is_some() {
         it.pending = None;
         step.withdraw = true;
     }
     Ok(())
+}
+
+/// Of two messages that cross, the higher one stands.
+pub fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Terminate => 2,
+        Kind::Finalize => 1,
+        Kind::Request | Kind::Offer | Kind::Accept | Kind::Agree | Kind::Verify => 0,
+    }
 }
 
 /// A message repeated because its ACK was lost is acknowledged again and changes nothing;
@@ -265,6 +291,8 @@ pub enum Unexpected {
     AfterEnd,
     BeforeStart,
     Here,
+    /// It crossed something of ours that stands above it.
+    Crossed,
 }
 
 impl Unexpected {
@@ -273,6 +301,7 @@ impl Unexpected {
             Self::AfterEnd => "negotiation.after-end",
             Self::BeforeStart => "negotiation.before-start",
             Self::Here => "negotiation.unexpected",
+            Self::Crossed => "negotiation.crossed",
         };
         Fault::misbehaved(
             code,

@@ -165,6 +165,11 @@ impl Negotiation {
         }
     }
 
+    /// What we said last may have concluded it at the peer: it is repeated until it is answered, never given up.
+    pub fn must_be_answered(&self) -> bool {
+        self.pending.as_ref().is_some_and(|it| it.body.kind() == super::message::Kind::Finalize)
+    }
+
     pub fn is_open(&self) -> bool {
         !self.state.name().is_terminal()
     }

@@ -41,10 +41,17 @@ pub fn next(it: &Transfer, input: Input, now: Time) -> Result<(Transfer, Step), 
             }
         }
         Input::Refused { code, reason } => {
-            it.pending = None;
-            if it.state == State::Initial {
-                let by = it.role.peer();
-                end(&mut it, &mut step, by, code, reason);
+            match it.pending.take().map(|said| said.body) {
+                // Who refuses an ending has nothing open that could end.
+                Some(Body::Terminate { code, reason }) if it.is_open() => {
+                    let by = it.role;
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ if it.state == State::Initial => {
+                    let by = it.role.peer();
+                    end(&mut it, &mut step, by, code, reason);
+                }
+                _ => {}
             }
         }
         Input::Heard(message) => heard(&mut it, &mut step, message)?,
@@ -65,7 +72,8 @@ pub fn next(it: &Transfer, input: Input, now: Time) -> Result<(Transfer, Step), 
 
 fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault> {
     if let Some(pending) = &it.pending {
-        if message.body.kind() != Kind::Terminate || pending.body.kind() == Kind::Terminate {
+        // What may have ended it at the peer already cannot be taken back.
+        if message.body.kind() != Kind::Terminate || rank(pending.body.kind()) > 0 {
             return Err(Fault::refused(
                 "transfer.in-flight",
                 "the last message is not acknowledged yet",
@@ -74,8 +82,8 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
         step.withdraw = true;
     }
     let kind = message.body.kind();
-    table(it.state.name(), it.role, kind).map_err(|_| {
-        Fault::refused(
+    if !table(it.state.name(), it.role, kind).is_ok_and(|to| to != it.state.name()) {
+        return Err(Fault::refused(
             "transfer.not-now",
             format!(
                 "{} cannot be said in state {} by the {}",
@@ -83,8 +91,8 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
                 it.state.name().token(),
                 it.role.word()
             ),
-        )
-    })?;
+        ));
+    }
     it.pending = Some(message.clone());
     step.send = Some(message);
     Ok(())
@@ -93,11 +101,13 @@ fn say(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault
 fn heard(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fault> {
     let kind = message.body.kind();
     let peer = it.role.peer();
-    // The peer can say this only after it heard what we said: an implied acknowledgement.
-    if table(it.state.name(), peer, kind).is_err()
+    // The peer can say this only after it heard what we said: an implied acknowledgement. A message that would
+    // change nothing here is a fresh one too where it has an id: repeated ids do not come this far.
+    let says_nothing = table(it.state.name(), peer, kind).is_ok_and(|to| to == it.state.name());
+    if (table(it.state.name(), peer, kind).is_err() || (says_nothing && message.id.is_some()))
         && let Some(pending) = &it.pending
         && let Ok(after) = table(it.state.name(), it.role, pending.body.kind())
-        && table(after, peer, kind).is_ok()
+        && table(after, peer, kind).is_ok_and(|to| to != after)
     {
         let said = pending.body.clone();
         it.pending = None;
@@ -108,14 +118,27 @@ fn heard(it: &mut Transfer, step: &mut Step, message: Message) -> Result<(), Fau
     if to == it.state.name() {
         return Ok(());
     }
+    // As in a negotiation: of two messages that cross, the higher one stands on both sides.
+    let crossed = it.pending.as_ref().map(|said| said.body.kind());
+    let crossed = crossed.filter(|said| !table(to, it.role, *said).is_ok_and(|after| after != to));
+    if crossed.is_some_and(|said| rank(said) > rank(kind)) {
+        return Err(Unexpected::Crossed.fault(it.state.name(), kind));
+    }
     enter(it, step, peer, message.body)?;
-    if let Some(said) = &it.pending
-        && !table(it.state.name(), it.role, said.body.kind()).is_ok_and(|to| to != it.state.name())
-    {
+    if crossed.is_some() {
         it.pending = None;
         step.withdraw = true;
     }
     Ok(())
+}
+
+/// Of two messages that cross, the higher one stands.
+pub fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Terminate => 2,
+        Kind::Complete => 1,
+        Kind::Request | Kind::Start | Kind::Suspend => 0,
+    }
 }
 
 fn enter(it: &mut Transfer, step: &mut Step, sender: Role, body: Body) -> Result<(), Fault> {
@@ -175,6 +198,8 @@ pub enum Unexpected {
     AfterEnd,
     BeforeStart,
     Here,
+    /// It crossed something of ours that stands above it.
+    Crossed,
 }
 
 impl Unexpected {
@@ -183,6 +208,7 @@ impl Unexpected {
             Self::AfterEnd => "transfer.after-end",
             Self::BeforeStart => "transfer.before-start",
             Self::Here => "transfer.unexpected",
+            Self::Crossed => "transfer.crossed",
         };
         Fault::misbehaved(
             code,

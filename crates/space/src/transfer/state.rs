@@ -116,6 +116,11 @@ impl Transfer {
         }
     }
 
+    /// What we said last may have ended it at the peer: it is repeated until it is answered, never given up.
+    pub fn must_be_answered(&self) -> bool {
+        self.pending.as_ref().is_some_and(|it| super::machine::rank(it.body.kind()) > 0)
+    }
+
     pub fn is_open(&self) -> bool {
         !self.state.name().is_terminal()
     }

@@ -1,0 +1,78 @@
+//! Planted bugs: negative controls. Each invariant must catch the ones that break it.
+//!
+//! Never reachable from `run`: a world has a bug only if a test or `--bug` plants it.
+
+/// What an execution layer might get wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The gate is shown an ended contract as if it were active.
+    BlindGate,
+    /// The debit of a lease is not saved.
+    SkipDebit,
+    /// The grant is answered before its commit is durable, and the commit is lost in a crash.
+    AnswerBeforeDurable,
+    /// A restart writes the first version of a contract over its tombstone.
+    Resurrect,
+    /// A crash loses the outbox.
+    LoseOutbox,
+    /// A crash in a commit keeps its first rows.
+    TornCommit,
+    /// The sequencer marks facts as logged although the compare-and-set failed.
+    MarkUnlogged,
+    /// The sequencer appends again what it appended before a crash.
+    DoubleAppend,
+    /// A head is signed before its row is durable.
+    SignBeforeDurable,
+    /// A node starts although a custodian saw more of its log.
+    IgnoreWitness,
+    /// The query server does not ask whether the lease still stands.
+    OpenClosedLease,
+    /// The key store believes a backup rather than the tombstone.
+    KeyFromBackup,
+    /// The provider's row of a contract holds other terms than were signed.
+    OtherTerms,
+    /// A finalization that cannot be delivered is given up.
+    GiveUpFinalize,
+}
+
+impl Bug {
+    pub const ALL: [Self; 14] = [
+        Self::BlindGate,
+        Self::SkipDebit,
+        Self::AnswerBeforeDurable,
+        Self::Resurrect,
+        Self::LoseOutbox,
+        Self::TornCommit,
+        Self::MarkUnlogged,
+        Self::DoubleAppend,
+        Self::SignBeforeDurable,
+        Self::IgnoreWitness,
+        Self::OpenClosedLease,
+        Self::KeyFromBackup,
+        Self::OtherTerms,
+        Self::GiveUpFinalize,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BlindGate => "blind-gate",
+            Self::SkipDebit => "skip-debit",
+            Self::AnswerBeforeDurable => "answer-before-durable",
+            Self::Resurrect => "resurrect",
+            Self::LoseOutbox => "lose-outbox",
+            Self::TornCommit => "torn-commit",
+            Self::MarkUnlogged => "mark-unlogged",
+            Self::DoubleAppend => "double-append",
+            Self::SignBeforeDurable => "sign-before-durable",
+            Self::IgnoreWitness => "ignore-witness",
+            Self::OpenClosedLease => "open-closed-lease",
+            Self::KeyFromBackup => "key-from-backup",
+            Self::OtherTerms => "other-terms",
+            Self::GiveUpFinalize => "give-up-finalize",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}

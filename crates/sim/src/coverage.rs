@@ -1,0 +1,95 @@
+//! What was reached, so that "0 violations" cannot mean that nothing happened.
+//!
+//! Never judges a single world: many together must reach everything.
+
+use std::collections::BTreeMap;
+
+use tidm_space::transfer::state::Name as TransferName;
+
+use crate::happening::Happening;
+
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    pub seeds: u64,
+    pub happenings: BTreeMap<&'static str, u64>,
+    /// Ends of negotiations: FINALIZED, or TERMINATED with its code.
+    pub ends: BTreeMap<String, u64>,
+    pub transfers: BTreeMap<&'static str, u64>,
+    pub contracts_ended: BTreeMap<&'static str, u64>,
+    pub contracts: u64,
+    pub leases: u64,
+    pub openings: u64,
+    pub crashes: u64,
+    pub refused_starts: u64,
+}
+
+/// Ways in which negotiations end; each must occur.
+pub const ENDS: [&str; 5] = [
+    "FINALIZED",
+    "TERMINATED operator",
+    "TERMINATED deadline",
+    "TERMINATED offer.refused",
+    "TERMINATED signature",
+];
+
+impl Coverage {
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        sum(&mut self.happenings, &other.happenings);
+        sum(&mut self.ends, &other.ends);
+        sum(&mut self.transfers, &other.transfers);
+        sum(&mut self.contracts_ended, &other.contracts_ended);
+        self.contracts += other.contracts;
+        self.leases += other.leases;
+        self.openings += other.openings;
+        self.crashes += other.crashes;
+        self.refused_starts += other.refused_starts;
+    }
+
+    pub fn happened(&self) -> u64 {
+        self.happenings.values().sum()
+    }
+
+    /// What was never reached.
+    pub fn missing(&self) -> Vec<String> {
+        let mut out: Vec<String> = Happening::NAMES
+            .iter()
+            .filter(|it| !self.happenings.contains_key(*it))
+            .map(|it| format!("happening {it}"))
+            .collect();
+        out.extend(
+            ENDS.iter()
+                .filter(|it| !self.ends.contains_key(**it))
+                .map(|it| format!("end of a negotiation {it}")),
+        );
+        let ends = [TransferName::Completed, TransferName::Terminated].map(TransferName::token);
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.transfers.contains_key(*it))
+                .map(|it| format!("end of a transfer {it}")),
+        );
+        let ends = tidm_space::contract::End::ALL.map(tidm_space::contract::End::word);
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.contracts_ended.contains_key(*it))
+                .map(|it| format!("end of a contract {it}")),
+        );
+        for (what, count) in [
+            ("lease", self.leases),
+            ("opening", self.openings),
+            ("crash", self.crashes),
+            ("refused start", self.refused_starts),
+        ] {
+            if count == 0 {
+                out.push(what.to_owned());
+            }
+        }
+        out
+    }
+}
+
+fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *into.entry(key.clone()).or_default() += count;
+    }
+}

@@ -1,0 +1,167 @@
+//! One simulated node: identity, store, keys, log, and what a process of it holds in memory.
+//!
+//! Never decides: what follows from an input is `tidm_space::engine::decide`'s business.
+
+use std::collections::BTreeMap;
+
+use tidm_crypto::error::BadKey;
+use tidm_crypto::hash::Digest;
+use tidm_crypto::sign::{KeyKind, SigningKey, VerifyingKey};
+use tidm_space::engine::commit::Send;
+use tidm_space::engine::node::{Node, Signer};
+use tidm_space::id::{Id, Ids};
+use tidm_space::identity::did::Did;
+use tidm_space::lease::message::Request;
+use tidm_space::time::Time;
+
+use crate::clock::Clock;
+use crate::evidence::Evidence;
+use crate::keys::Keys;
+use crate::store::Store;
+
+/// When a node that is to crash does so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// Between two writes of the next commit: none of them stands.
+    InCommit,
+    /// After the next commit, before anything is answered or sent.
+    AfterCommit,
+    /// After a message was delivered, before its outcome is recorded.
+    AfterDelivery,
+}
+
+/// An HTTP call under way, as its caller remembers it. Lost in a crash.
+#[derive(Clone, Debug)]
+pub enum Call {
+    Outbox(Box<Send>),
+    Lease {
+        request: Box<Request>,
+        tries: u32,
+    },
+    Query {
+        lease: Id,
+    },
+    /// A traitor does not care for answers.
+    Stray,
+}
+
+/// What an operator put aside.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    pub store: Store,
+    pub keys: Keys,
+    /// Whether it was set back before this copy was made.
+    pub restored: bool,
+}
+
+#[derive(Debug)]
+pub struct SimNode {
+    pub did: Did,
+    pub address: String,
+    signer: KeyOf,
+    pub public: VerifyingKey,
+    pub demands_signatures: bool,
+    pub clock: Clock,
+    pub store: Store,
+    pub keys: Keys,
+    /// Consumer: copies by contract, with their digest.
+    pub copies: BTreeMap<Id, Digest>,
+    pub log: Evidence,
+    pub up: bool,
+    /// Counts the processes that this node was; what an earlier one waited for is gone.
+    pub epoch: u64,
+    pub crash: Option<CrashPoint>,
+    pub calls: BTreeMap<u64, Call>,
+    pub look_at: Option<i64>,
+    pub backup: Option<Backup>,
+    /// Its store was set back: it may differ from its peers, but never at their cost.
+    pub restored: bool,
+    pub ids: SimIds,
+}
+
+#[derive(Debug)]
+struct KeyOf {
+    kid: String,
+    key: SigningKey,
+}
+
+impl Signer for KeyOf {
+    fn sign(&self, typ: &str, payload: &[u8]) -> String {
+        tidm_crypto::jws::sign(&self.kid, typ, payload, &self.key)
+    }
+}
+
+/// Ids that count; never repeated, not even by a node that was set back.
+#[derive(Clone, Debug)]
+pub struct SimIds {
+    node: usize,
+    next: u64,
+}
+
+impl Ids for SimIds {
+    fn fresh(&mut self) -> Id {
+        self.next += 1;
+        let text = format!("urn:sim:{}:{}", self.node, self.next);
+        // Letters, digits and colons: always an id.
+        Id::parse(&text).unwrap_or_else(|_| Id::from(uuid::Uuid::nil()))
+    }
+}
+
+/// Why a node cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BadNode {
+    #[error(transparent)]
+    Did(#[from] tidm_space::identity::did::BadDid),
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    #[error(transparent)]
+    Note(#[from] tidm_ledger::note::NoteError),
+}
+
+impl SimNode {
+    pub fn new(index: usize, demands_signatures: bool, witnessed: bool) -> Result<Self, BadNode> {
+        let name = format!("n{index}.example");
+        let did = Did::web(&name, None)?;
+        let mut seed = [7; 32];
+        seed[0] = u8::try_from(index).unwrap_or(u8::MAX);
+        // Ed25519 is the cheapest signature; which one it is changes nothing here.
+        let key = SigningKey::from_secret_bytes(KeyKind::Ed25519, &seed)?;
+        Ok(Self {
+            address: format!("https://{name}/dsp"),
+            public: key.verifying_key(),
+            signer: KeyOf { kid: format!("{did}#key-1"), key },
+            did,
+            demands_signatures,
+            clock: Clock::default(),
+            store: Store::default(),
+            keys: Keys::default(),
+            copies: BTreeMap::new(),
+            log: Evidence::new(&name, seed, witnessed)?,
+            up: true,
+            epoch: 0,
+            crash: None,
+            calls: BTreeMap::new(),
+            look_at: None,
+            backup: None,
+            restored: false,
+            ids: SimIds { node: index, next: 0 },
+        })
+    }
+
+    pub fn as_engine(&self) -> Node<'_> {
+        Node {
+            me: &self.did,
+            address: &self.address,
+            signer: &self.signer,
+            demands_signatures: self.demands_signatures,
+        }
+    }
+
+    pub fn sign(&self, typ: &str, payload: &[u8]) -> String {
+        self.signer.sign(typ, payload)
+    }
+
+    pub fn now(&self, world_ms: i64) -> Time {
+        self.clock.read(world_ms)
+    }
+}

@@ -1,0 +1,30 @@
+//! What should be true, written down as it happens, independently of what any store says later.
+//!
+//! Never read by a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use tidm_ledger::tree::Hash;
+use tidm_space::id::Id;
+use tidm_space::policy::model::Policy;
+
+#[derive(Debug, Default)]
+pub struct Reference {
+    /// Terms that a person of either side put on the table, by consumer and product.
+    pub proposed: BTreeMap<(usize, Id), Vec<Policy>>,
+    /// Leases whose grant left the provider, by provider and contract.
+    pub released: BTreeMap<(usize, Id), BTreeSet<Id>>,
+    /// Tombstones that became durable, by node and contract.
+    pub ended: BTreeSet<(usize, Id)>,
+    /// Contracts whose key was erased.
+    pub destroyed: BTreeSet<(usize, Id)>,
+    /// Facts that became durable, in their order, by node.
+    pub facts: BTreeMap<usize, Vec<Rc<[u8]>>>,
+    /// Signatures that verified, with the payload: looked up rather than computed again for the other side.
+    pub verified: std::cell::RefCell<BTreeMap<(usize, String), Vec<u8>>>,
+    /// Roots that were signed, by node and size.
+    pub signed: BTreeMap<(usize, u64), Hash>,
+    /// Largest head that a custodian saw, by node.
+    pub witnessed: BTreeMap<usize, u64>,
+}

@@ -1,0 +1,278 @@
+//! What happens next, drawn from the seed and from what the world holds.
+//!
+//! Never looks at more than people and operators could: open negotiations, contracts, leases. Prefers what leads
+//! somewhere; the rest of the probability belongs to trouble.
+
+use std::time::Duration;
+
+use tidm_space::catalog::delivery::Use;
+use tidm_space::catalog::product::{Approval, BadProduct, Draft, Kind, Offer, Product};
+use tidm_space::id::{Id, Ids as _};
+use tidm_space::lease::message::Request;
+use tidm_space::negotiation::message::Role;
+use tidm_space::negotiation::state::Name;
+use tidm_space::policy::model::Policy;
+use tidm_space::policy::sentence::{Sentences, build};
+use tidm_space::time::Time;
+
+use crate::happening::Happening;
+use crate::net::{FAIR, Weather};
+use crate::node::CrashPoint;
+use crate::world::World;
+
+/// Milliseconds until the next happening.
+pub fn pause(world: &mut World) -> i64 {
+    match world.dice.below(10) {
+        0 => world.dice.between(5_000, 60_000),
+        1..=4 => world.dice.between(200, 2_000),
+        _ => world.dice.between(0, 100),
+    }
+}
+
+pub fn next(world: &mut World, step: usize) -> Happening {
+    if step < world.providers
+        && let Some(it) = publish(world, step)
+    {
+        return it;
+    }
+    for _ in 0..8 {
+        let roll = world.dice.below(100);
+        let drawn = match roll {
+            0..=21 => request(world),
+            22..=38 => talk(world),
+            39..=51 => transfer(world),
+            52..=72 => use_it(world),
+            73..=77 => end(world),
+            78..=82 => sequence(world),
+            _ => Some(trouble(world)),
+        };
+        if let Some(it) = drawn {
+            return it;
+        }
+    }
+    Happening::Pass { ms: 1_000 }
+}
+
+fn any(world: &mut World) -> usize {
+    let count = world.nodes.len();
+    world.dice.below(count)
+}
+
+fn publish(world: &mut World, node: usize) -> Option<Happening> {
+    let now = world.nodes[node].now(world.ms);
+    let id = world.nodes[node].ids.fresh();
+    let product = product(world, id, now).ok()?;
+    Some(Happening::Publish { node, product: Box::new(product) })
+}
+
+fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> {
+    let digest = tidm_crypto::hash::sha256(id.as_str().as_bytes());
+    let mut draft = Draft::new(id.clone(), id.clone(), "Welding currents", Kind::Table, now);
+    draft.content = Some(digest);
+    draft.origin = Some(digest);
+    draft.bytes = Some(1000);
+    draft.rows = Some(10);
+    let soon =
+        now.after(Duration::from_secs(600 + u64::try_from(world.dice.below(7200)).unwrap_or(0)));
+    let listed = [
+        (Approval::Auto, Sentences { uses: Some(2), ..Sentences::default() }),
+        (Approval::Auto, Sentences::default()),
+        (Approval::Manual, Sentences { uses: Some(3), ..Sentences::default() }),
+        (Approval::Counter, Sentences { uses: Some(1), ..Sentences::default() }),
+        (Approval::Auto, Sentences { until: Some(soon), ..Sentences::default() }),
+    ];
+    for (number, (approval, sentences)) in listed.into_iter().enumerate() {
+        let offer =
+            Id::parse(&format!("{id}:offer:{number}")).map_err(|_| BadProduct::Text("the id"))?;
+        let policy = build(offer, None, &sentences).map_err(|_| BadProduct::Text("the offer"))?;
+        draft.offers.push(Offer::new(policy, approval, vec![Use::Query, Use::SealedTable])?);
+    }
+    Product::new(draft)
+}
+
+fn other_terms(id: Id, uses: u64) -> Option<Policy> {
+    build(id, None, &Sentences { uses: Some(uses), ..Sentences::default() }).ok()
+}
+
+fn request(world: &mut World) -> Option<Happening> {
+    let consumer = any(world);
+    let provider = world.dice.below(world.providers);
+    let id = world.nodes[provider].store.products.keys().next()?.clone();
+    if consumer == provider {
+        return None;
+    }
+    let row = world.nodes[provider].store.products.get(&id)?;
+    let product = tidm_space::wire::record::product::decode(&row.record).ok()?;
+    let listed = world.dice.pick(&product.offers)?.policy().clone();
+    let other = world.dice.chance(20);
+    let mut offer = if other { other_terms(listed.id, 7)? } else { listed };
+    if world.dice.chance(4) {
+        offer.id = Id::parse("urn:offer:unheard-of").ok()?;
+    }
+    offer.target = Some(id.clone());
+    let offer = Box::new(offer);
+    Some(if other {
+        Happening::RequestOther { consumer, provider, product: id, offer }
+    } else {
+        Happening::RequestListed { consumer, provider, product: id, offer }
+    })
+}
+
+fn pick_id(world: &mut World, ids: &[Id]) -> Option<Id> {
+    world.dice.pick(ids).cloned()
+}
+
+/// A person looks at open negotiations.
+fn talk(world: &mut World) -> Option<Happening> {
+    let node = any(world);
+    let open: Vec<Id> = world.nodes[node]
+        .store
+        .negotiations
+        .iter()
+        .filter(|(_, it)| it.open)
+        .map(|(id, _)| id.clone())
+        .collect();
+    let negotiation = pick_id(world, &open)?;
+    let it = world.nodes[node].store.negotiation(&negotiation).ok().flatten()?;
+    match world.dice.below(10) {
+        0 => Some(Happening::Terminate { node, negotiation }),
+        1 | 2 => {
+            let had = it.state.offer().map_or_else(|| negotiation.clone(), |it| it.id.clone());
+            let uses = 2 + u64::try_from(world.dice.below(5)).unwrap_or(0);
+            let mut offer = other_terms(had, uses)?;
+            offer.target = Some(it.product);
+            Some(Happening::Counter { node, negotiation, offer: Box::new(offer) })
+        }
+        _ if it.awaits_approval || it.state.name() == Name::Offered => {
+            Some(Happening::Approve { node, negotiation })
+        }
+        _ => None,
+    }
+}
+
+fn contracts(world: &World, node: usize, role: Option<Role>) -> Vec<Id> {
+    let store = &world.nodes[node].store;
+    let fits = |it: &crate::store::Row| role.is_none() || it.role == role;
+    store.contracts.iter().filter(|(_, it)| fits(it)).map(|(id, _)| id.clone()).collect()
+}
+
+fn transfer(world: &mut World) -> Option<Happening> {
+    let node = any(world);
+    let open: Vec<(Id, &'static str)> = world.nodes[node]
+        .store
+        .transfers
+        .iter()
+        .filter(|(_, it)| it.open)
+        .map(|(id, it)| (id.clone(), it.state))
+        .collect();
+    if !open.is_empty() && world.dice.chance(50) {
+        let (transfer, state) = world.dice.pick(&open)?.clone();
+        return Some(match (world.dice.below(5), state) {
+            (0, _) => Happening::EndTransfer { node, transfer },
+            (_, "SUSPENDED") => Happening::Resume { node, transfer },
+            (_, _) => Happening::Suspend { node, transfer },
+        });
+    }
+    let held = contracts(world, node, Some(Role::Consumer));
+    let contract = pick_id(world, &held)?;
+    Some(Happening::Transfer { node, contract })
+}
+
+fn use_it(world: &mut World) -> Option<Happening> {
+    let node = any(world);
+    let leases: Vec<Id> = world.nodes[node].store.leases.keys().cloned().collect();
+    if !leases.is_empty() && world.dice.chance(40) {
+        let lease = pick_id(world, &leases)?;
+        let held = world.nodes[node]
+            .store
+            .lease(&lease)
+            .ok()
+            .flatten()
+            .filter(|it| it.role == Role::Consumer)?;
+        return Some(match world.dice.below(3) {
+            0 => Happening::AskAgain { node, request: Box::new(held.request) },
+            1 => Happening::Query { node, lease },
+            _ => Happening::Return { node, lease },
+        });
+    }
+    let held = contracts(world, node, Some(Role::Consumer));
+    let contract = pick_id(world, &held)?;
+    Some(Happening::Ask { node, request: Box::new(ask(world, contract)) })
+}
+
+/// A fresh request for a use.
+pub(crate) fn ask(world: &mut World, contract: Id) -> Request {
+    let kind = if world.dice.chance(60) { Use::Query } else { Use::SealedTable };
+    let span = Duration::from_secs(u64::try_from(world.dice.below(4)).unwrap_or(0) * 20);
+    Request {
+        contract,
+        kind,
+        nonce: world.dice.bytes(),
+        key: world.dice.bytes(),
+        purpose: None,
+        query: None,
+        span,
+    }
+}
+
+fn end(world: &mut World) -> Option<Happening> {
+    let node = any(world);
+    if world.dice.chance(60) {
+        let granted = contracts(world, node, Some(Role::Provider));
+        let contract = pick_id(world, &granted)?;
+        return Some(Happening::Revoke { node, contract });
+    }
+    let all = contracts(world, node, None);
+    let contract = pick_id(world, &all)?;
+    Some(Happening::End { node, contract })
+}
+
+fn sequence(world: &mut World) -> Option<Happening> {
+    let node = any(world);
+    if world.dice.chance(10) {
+        return Some(Happening::StaleSequencer { node });
+    }
+    let crash_after = if world.dice.chance(35) { Some(world.dice.below(12)) } else { None };
+    Some(Happening::Sequence { node, crash_after })
+}
+
+fn trouble(world: &mut World) -> Happening {
+    let node = any(world);
+    if let Some(traitor) = world.traitor.as_ref().map(|it| (it.node, it.kind))
+        && world.dice.chance(40)
+    {
+        return Happening::Betray { node: traitor.0, kind: traitor.1 };
+    }
+    match world.dice.below(20) {
+        0..=4 => {
+            let points = [CrashPoint::InCommit, CrashPoint::AfterCommit, CrashPoint::AfterDelivery];
+            Happening::Crash { node, point: points[world.dice.below(points.len())] }
+        }
+        5 | 6 => {
+            let bad = Weather {
+                lost: world.dice.below(40),
+                repeated: world.dice.below(40),
+                late: world.dice.below(30),
+            };
+            Happening::Weather { weather: if world.dice.chance(70) { bad } else { FAIR } }
+        }
+        7 | 8 => Happening::Cut { a: node, b: any(world) },
+        9..=11 => Happening::Mend,
+        12 => Happening::ClockJump { node, ms: world.dice.between(-600_000, 600_000) },
+        13 | 14 => {
+            match world.nodes.iter().skip(world.providers).position(|it| it.backup.is_some()) {
+                Some(at) if world.dice.chance(40) => {
+                    Happening::Restore { node: world.providers + at }
+                }
+                _ => Happening::Backup { node },
+            }
+        }
+        15 => match world.nodes.iter().take(world.providers).position(|it| it.backup.is_some()) {
+            Some(node) => Happening::RestoreKeys { node },
+            None => Happening::Backup { node: world.dice.below(world.providers) },
+        },
+        16 if world.dice.chance(8) => Happening::Pass { ms: 25 * 3_600_000 },
+        16 | 17 => Happening::Pass { ms: world.dice.between(60_000, 900_000) },
+        _ => Happening::Pass { ms: world.dice.between(1_000, 15_000) },
+    }
+}

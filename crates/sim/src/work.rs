@@ -1,0 +1,211 @@
+//! The unit of work, executed in memory: load, decide, save whole or not at all, then do what it owes.
+//!
+//! Never decides: this is the simulated twin of the node's `store::writer`. Planted bugs live here.
+
+use tidm_space::contract::State as ContractState;
+use tidm_space::engine::commit::{About, Answer, Commit, Decision, Timer};
+use tidm_space::engine::input::{Heard, Input, Outcome};
+use tidm_space::engine::view::View;
+use tidm_space::engine::{decide, needs};
+use tidm_space::fault::Fault;
+use tidm_space::negotiation::message::{Kind, Role};
+use tidm_space::negotiation::state::State;
+
+use crate::bug::Bug;
+use crate::invariants::{Moment, Was};
+use crate::node::CrashPoint;
+use crate::store::{Write, stage};
+use crate::world::{Event, World};
+
+/// What came of a unit of work.
+pub enum Ran {
+    /// Durable, and answered like this.
+    Done(Answer),
+    /// The node died in the middle: nobody is answered.
+    Crashed,
+}
+
+impl World {
+    /// One unit of work of a node that is up.
+    pub(crate) fn work(&mut self, at: usize, input: Input) -> Ran {
+        let node = &mut self.nodes[at];
+        let now = node.now(self.ms);
+        let mut view = match node.store.load(&needs(&input)) {
+            Ok(view) => view,
+            Err(why) => {
+                self.violated("rows can be read", format!("n{at}: {why}"));
+                return Ran::Crashed;
+            }
+        };
+        let delivered = matches!(input, Input::Delivered { .. });
+        let asks = matches!(&input, Input::Heard(it) if matches!(it.what, Heard::Ask(_)));
+        blind(self.bug, asks, &mut view);
+        let given_up = give_up_finalize(self.bug, &view, &input);
+        let node = &mut self.nodes[at];
+        let mut ids = node.ids.clone();
+        let Decision { mut commit, reply } = decide(&node.as_engine(), &view, input, now, &mut ids);
+        node.ids = ids;
+        if let Err(Fault::ApiMisuse(what)) = &reply {
+            self.violated("no misuse of our own", format!("n{at}: {what}"));
+        }
+        twist(self.bug, &mut commit);
+        commit.negotiations.extend(given_up);
+        let crash = self.nodes[at].crash;
+        if crash == Some(CrashPoint::AfterDelivery) && delivered {
+            self.crash(at);
+            return Ran::Crashed;
+        }
+        let writes = stage(&commit, now);
+        if let Err(why) = self.nodes[at].store.admit(&writes) {
+            return Ran::Done(Err(Fault::Unavailable {
+                reason: why.to_string(),
+                retry_after: std::time::Duration::ZERO,
+            }));
+        }
+        if crash == Some(CrashPoint::InCommit) && !commit.is_empty() {
+            if self.bug == Some(Bug::TornCommit) {
+                let half = writes.len().div_ceil(2);
+                self.save(at, &commit, writes, half);
+            }
+            self.crash(at);
+            if self.bug == Some(Bug::AnswerBeforeDurable) && asks {
+                return Ran::Done(reply);
+            }
+            return Ran::Crashed;
+        }
+        let all = writes.len();
+        self.save(at, &commit, writes, all);
+        if crash == Some(CrashPoint::AfterCommit) && !commit.is_empty() {
+            self.crash(at);
+            return Ran::Crashed;
+        }
+        self.follow(at, commit);
+        Ran::Done(reply)
+    }
+
+    fn save(&mut self, at: usize, commit: &Commit, writes: Vec<Write>, count: usize) {
+        let was = Was::of(&self.nodes[at].store, commit);
+        let mut facts = Vec::new();
+        for write in writes.into_iter().take(count) {
+            if let Write::Fact(_, entry) = &write {
+                facts.push(entry.clone());
+            }
+            self.nodes[at].store.apply(write);
+        }
+        self.reference.facts.entry(at).or_default().extend(facts);
+        self.check(&Moment::Committed { node: at, was: &was, commit });
+        for it in commit.contracts.iter().filter(|it| !it.is_active()) {
+            self.reference.ended.insert((at, it.id.clone()));
+        }
+    }
+
+    /// What became durable and wants to be done at once.
+    fn follow(&mut self, at: usize, commit: Commit) {
+        let now = self.nodes[at].now(self.ms);
+        for send in commit.sends.into_iter().filter(|it| it.next <= now) {
+            self.deliver(at, send);
+        }
+        for timer in commit.timers.into_iter().filter(|it| it.at <= now) {
+            self.take(at, timer);
+        }
+        self.look_soon(at);
+    }
+
+    /// A timer was taken from the store; a moment later it fires.
+    pub(crate) fn take(&mut self, at: usize, timer: Timer) {
+        let (epoch, delay) = (self.nodes[at].epoch, self.dice.between(0, 30));
+        self.later(delay, Event::Fire { node: at, epoch, timer: Box::new(timer) });
+    }
+
+    /// Looks again when the next row becomes due.
+    pub(crate) fn look_soon(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let Some(due) = node.store.next_due().filter(|_| node.up) else { return };
+        let due = node.clock.world_ms(due).max(self.ms + 1);
+        if node.look_at.is_none_or(|it| due < it || it <= self.ms) {
+            self.nodes[at].look_at = Some(due);
+            self.later(due - self.ms, Event::Look { node: at });
+        }
+    }
+
+    pub(crate) fn look(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if !node.up || node.look_at.is_none_or(|it| it > self.ms) {
+            return;
+        }
+        node.look_at = None;
+        let now = node.now(self.ms);
+        let due =
+            node.store.due_sends(now).and_then(|sends| Ok((sends, node.store.due_timers(now)?)));
+        match due {
+            Ok((sends, timers)) => {
+                for send in sends {
+                    self.deliver(at, send);
+                }
+                for timer in timers {
+                    self.take(at, timer);
+                }
+                self.look_soon(at);
+            }
+            Err(why) => self.violated("rows can be read", format!("n{at}: {why}")),
+        }
+    }
+
+    /// The process dies; what it held in memory is gone.
+    pub(crate) fn crash(&mut self, at: usize) {
+        self.coverage.crashes += 1;
+        let down = self.dice.between(50, 60_000);
+        let bug = self.bug;
+        let node = &mut self.nodes[at];
+        node.up = false;
+        node.crash = None;
+        node.epoch += 1;
+        node.calls.clear();
+        node.look_at = None;
+        node.log.forget();
+        if bug == Some(Bug::LoseOutbox) {
+            node.store.outbox.clear();
+        }
+        self.log.add(self.step, self.ms, || format!("n{at} crashes, back in {down} ms"));
+        self.later(down, Event::Restart { node: at });
+    }
+}
+
+fn blind(bug: Option<Bug>, asks: bool, view: &mut View) {
+    if bug == Some(Bug::BlindGate)
+        && asks
+        && let Some(contract) = &mut view.contract
+    {
+        contract.state = ContractState::Active;
+    }
+}
+
+fn twist(bug: Option<Bug>, commit: &mut Commit) {
+    match bug {
+        Some(Bug::SkipDebit) => commit.debits.clear(),
+        Some(Bug::OtherTerms) => {
+            for it in commit.contracts.iter_mut().filter(|it| it.role == Role::Provider) {
+                it.policy.permissions.iter_mut().for_each(|rule| rule.constraints.clear());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The planted bug: a finalization that was not answered once is given up.
+fn give_up_finalize(
+    bug: Option<Bug>,
+    view: &View,
+    input: &Input,
+) -> Option<tidm_space::negotiation::state::Negotiation> {
+    let Input::Delivered { send, outcome: Outcome::Unreachable { .. } } = input else {
+        return None;
+    };
+    let About::Negotiation(_) = &send.about else { return None };
+    let it = view.negotiation.as_ref().filter(|_| bug == Some(Bug::GiveUpFinalize))?;
+    let finalizes = it.pending.as_ref().is_some_and(|it| it.body.kind() == Kind::Finalize);
+    let mut it = it.clone();
+    it.pending = None;
+    it.state = State::Terminated { by: it.role, code: Some("planted".to_owned()), reason: vec![] };
+    finalizes.then_some(it)
+}

@@ -1,0 +1,190 @@
+//! How leases and contracts end, and what follows from it on both sides.
+
+use super::side::{agreed, ask, lease, post, settle};
+use crate::contract::{Deletion, End, State, deletion_bytes};
+use crate::engine::contract::RECEIPT_TYPE;
+use crate::engine::input::{Heard, HoldWish, TransferWish, Wish};
+use crate::evidence::fact::What;
+use crate::lease::message::Outcome;
+use crate::lease::state::Name;
+use crate::negotiation::message::Signature;
+use crate::wire::samples::{at, digest};
+
+fn done() -> Outcome {
+    Outcome { done: true, rows: 1, bytes: 2, result: None }
+}
+
+/// The tombstone, the leases, the transfers, the notice and both jobs stand in one commit of each side.
+#[test]
+fn an_end_ends_everything_under_it() {
+    for (by_provider, why) in [(true, End::Revoked), (true, End::Agreed), (false, End::Agreed)] {
+        let (mut provider, mut consumer) = agreed(None);
+        let contract = provider.contract().id;
+        let grant = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+        let request = ask(&contract, 1);
+        consumer
+            .wish(Wish::Hold(Box::new(HoldWish { request, grant: grant.clone() })), at(3))
+            .unwrap();
+        let ender = if by_provider { &mut provider } else { &mut consumer };
+        ender
+            .wish(
+                Wish::EndContract { contract: contract.clone(), why, reason: "over".to_owned() },
+                at(4),
+            )
+            .unwrap();
+        settle(&mut provider, &mut consumer, at(4));
+        for (side, job) in [(&provider, "destroy-key"), (&consumer, "erase")] {
+            let case = format!("{why:?} at {}", side.me);
+            assert!(
+                matches!(&side.contract().state, State::Ended { why: found, .. } if *found == why),
+                "{case}"
+            );
+            assert_eq!(side.leases[&grant.lease].state.name(), Name::Revoked, "{case}");
+            assert!(side.has_timer(job) && !side.has_timer("lease-end"), "{case}");
+            assert_eq!(side.count(|it| matches!(it, What::ContractEnded { .. })), 1, "{case}");
+        }
+        assert_eq!(
+            lease(&mut provider, &consumer, 1, at(5)).unwrap_err().code(),
+            "contract.ended",
+            "the same nonce"
+        );
+        assert_eq!(
+            lease(&mut provider, &consumer, 2, at(5)).unwrap_err().code(),
+            "contract.ended",
+            "a fresh one"
+        );
+        let wish = TransferWish { contract, format: "tidm:query".to_owned(), push_to: None };
+        assert_eq!(
+            consumer.wish(Wish::Fetch(Box::new(wish)), at(5)).unwrap_err().code(),
+            "contract.ended"
+        );
+    }
+}
+
+#[test]
+fn only_a_provider_revokes() {
+    let (provider, mut consumer) = agreed(None);
+    for why in [End::Revoked, End::Expired, End::UsedUp] {
+        let wish =
+            Wish::EndContract { contract: provider.contract().id, why, reason: String::new() };
+        assert!(consumer.wish(wish, at(3)).is_err(), "{why:?}");
+        let mut provider = agreed(None).0;
+        let said = Heard::Ended { contract: provider.contract().id, why, reason: String::new() };
+        assert_eq!(
+            provider.hear(&consumer, "urn:m:1", said, at(3)).unwrap_err().code(),
+            "contract.end",
+            "{why:?}"
+        );
+    }
+}
+
+/// Used up: no further use, but the uses that were granted come to their own ends first.
+#[test]
+fn the_last_lease_ends_a_used_up_contract() {
+    for (last, state) in [("return", Name::Returned), ("expire", Name::Expired)] {
+        let (mut provider, mut consumer) = agreed(Some(2));
+        let first = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+        let second = lease(&mut provider, &consumer, 2, at(3)).unwrap();
+        assert_eq!((first.uses_left, second.uses_left), (Some(1), Some(0)));
+        assert!(lease(&mut provider, &consumer, 3, at(3)).is_err());
+        assert_eq!(
+            lease(&mut provider, &consumer, 1, at(3)).unwrap(),
+            first,
+            "repeated, not counted"
+        );
+        let back = |it: &crate::lease::message::Grant| Heard::Return {
+            lease: it.lease.clone(),
+            outcome: done(),
+        };
+        provider.hear(&consumer, "urn:m:1", back(&first), at(4)).unwrap();
+        assert!(provider.contract().is_active(), "one use is still open");
+        if last == "return" {
+            provider.hear(&consumer, "urn:m:2", back(&second), at(4)).unwrap();
+        } else {
+            provider.fire("lease-end", second.until).unwrap();
+        }
+        assert!(
+            matches!(provider.contract().state, State::Ended { why: End::UsedUp, .. }),
+            "{last}"
+        );
+        assert_eq!(provider.leases[&second.lease].state.name(), state, "its own end stands");
+        assert_eq!(provider.count(|it| matches!(it, What::LeaseClosed { .. })), 2, "{last}");
+        settle(&mut provider, &mut consumer, second.until);
+        assert!(!consumer.contract().is_active(), "{last}");
+    }
+}
+
+/// A grant that arrives twice, or after the end, opens nothing again.
+#[test]
+fn a_lease_is_held_once() {
+    let (mut provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    let grant = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+    let hold =
+        || Wish::Hold(Box::new(HoldWish { request: ask(&contract, 1), grant: grant.clone() }));
+    consumer.wish(hold(), at(3)).unwrap();
+    consumer.wish(hold(), at(3)).unwrap();
+    assert_eq!(consumer.count(|it| matches!(it, What::LeaseHeld { .. })), 1);
+    consumer.wish(Wish::Close { lease: grant.lease.clone(), outcome: done() }, at(4)).unwrap();
+    assert_eq!(consumer.wish(hold(), at(5)).unwrap_err().code(), "lease.over");
+    assert_eq!(consumer.leases[&grant.lease].state.name(), Name::Returned);
+    let late = lease(&mut provider, &consumer, 2, at(5)).unwrap();
+    consumer
+        .wish(
+            Wish::EndContract {
+                contract: contract.clone(),
+                why: End::Agreed,
+                reason: String::new(),
+            },
+            at(6),
+        )
+        .unwrap();
+    let wish = Wish::Hold(Box::new(HoldWish { request: ask(&contract, 2), grant: late }));
+    assert_eq!(consumer.wish(wish, at(6)).unwrap_err().code(), "contract.ended");
+}
+
+#[test]
+fn a_deletion_receipt_is_the_consumers_signature() {
+    let (mut provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    provider
+        .wish(
+            Wish::EndContract {
+                contract: contract.clone(),
+                why: End::Revoked,
+                reason: "over".to_owned(),
+            },
+            at(3),
+        )
+        .unwrap();
+    assert!(post(&mut provider, &mut consumer, at(3)));
+    let files = vec![digest("copy")];
+    let said = |of: &super::side::Side, files: &[_]| {
+        let bytes = deletion_bytes(&contract, &of.me, files, at(4));
+        let receipt = Signature(tidm_crypto::jws::sign("key-1", RECEIPT_TYPE, &bytes, &of.key));
+        Heard::Deleted {
+            contract: contract.clone(),
+            deletion: Deletion { at: at(4), files: vec![digest("copy")], receipt },
+        }
+    };
+    let forged = said(&consumer, &[digest("another")]);
+    assert_eq!(
+        provider.hear(&consumer, "urn:m:1", forged, at(4)).unwrap_err().code(),
+        "deletion.receipt"
+    );
+    let stranger = super::side::Side::new("stranger", 9);
+    assert_eq!(
+        provider.hear(&stranger, "urn:m:2", said(&stranger, &files), at(4)).unwrap_err().code(),
+        "not-found"
+    );
+    assert!(provider.contract().deletion.is_none());
+    consumer
+        .wish(Wish::Erased { contract: contract.clone(), files: files.clone() }, at(5))
+        .unwrap();
+    settle(&mut provider, &mut consumer, at(5));
+    assert_eq!(provider.contract().deletion, consumer.contract().deletion);
+    assert!(provider.contract().deletion.is_some_and(|it| it.files == files));
+    assert!(!consumer.has_timer("erase"));
+    provider.wish(Wish::KeyDestroyed { contract }, at(6)).unwrap();
+    assert!(!provider.has_timer("destroy-key"));
+}

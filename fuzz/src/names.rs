@@ -1,0 +1,74 @@
+//! Targets in `tidm-space`: short texts that come with every message, and tokens' claims.
+
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::identity::member::CreditCode;
+use tidm_space::identity::token;
+use tidm_space::lang::Lang;
+use tidm_space::policy::span::Span;
+use tidm_space::policy::terms::Price;
+use tidm_space::time::Time;
+
+use crate::{Parser, choose};
+
+/// Whatever is accepted is accepted again as it was printed.
+pub(crate) fn names(data: &[u8]) {
+    const PARSERS: [Parser; 7] = [ids, dids, times, spans, codes, prices, claims];
+    choose(&PARSERS, data);
+}
+
+fn text(data: &[u8]) -> &str {
+    std::str::from_utf8(data).unwrap_or_default()
+}
+
+fn ids(data: &[u8]) {
+    if let Ok(id) = Id::parse(text(data)) {
+        assert!(Id::parse(id.as_str()).is_ok_and(|again| again == id));
+    }
+}
+
+/// The address of a document never leads out of the host's own path.
+fn dids(data: &[u8]) {
+    let Ok(did) = Did::parse(text(data)) else { return };
+    assert!(Did::parse(did.as_str()).is_ok_and(|again| again == did));
+    assert_eq!(did.to_id().as_str(), did.as_str());
+    let Some(location) = did.document_location() else { return };
+    assert!(!location.contains(['%', '?', '#', '@', '\\']), "{location}");
+    let mut path = location.split('/').skip(1);
+    assert!(path.all(|it| !it.is_empty() && it != "." && it != ".."), "{location}");
+}
+
+fn times(data: &[u8]) {
+    if let Ok(time) = Time::parse(text(data)) {
+        assert!(Time::parse(&time.to_string()).is_ok_and(|again| again == time));
+    }
+}
+
+/// Never into the past, whatever the calendar does.
+fn spans(data: &[u8]) {
+    let text = text(data);
+    let _ = (Span::looks_like_minutes(text), Lang::from_tag(text));
+    let Ok(span) = Span::parse(text) else { return };
+    assert!(Span::parse(&span.to_string()).is_ok_and(|again| again == span), "{span}");
+    for start in [0, 1_780_000_000_000, i64::MAX].map(Time::from_ms) {
+        assert!(span.after(start) >= start);
+    }
+}
+
+fn codes(data: &[u8]) {
+    if let Ok(code) = CreditCode::parse(text(data)) {
+        assert_eq!(code.as_str(), text(data));
+    }
+}
+
+fn prices(data: &[u8]) {
+    let Some((amount, currency)) = text(data).split_once(' ') else { return };
+    let Ok(price) = Price::parse(amount, currency) else { return };
+    let again = price.to_string();
+    let again = again.split_once(' ').map(|(amount, currency)| Price::parse(amount, currency));
+    assert!(again.is_some_and(|again| again.is_ok_and(|again| again == price)));
+}
+
+fn claims(data: &[u8]) {
+    drop(token::parse(data));
+}

@@ -1,0 +1,103 @@
+//! Targets in `tidm-space`: our own profile's messages, stored rows and facts.
+
+use tidm_space::engine::input::Heard;
+use tidm_space::evidence::encode;
+use tidm_space::wire::record::{contract, lease, negotiation, product, send, timer, transfer};
+use tidm_space::wire::tidm::{facts, lease as asked, members, notice};
+
+use crate::{Parser, choose};
+
+/// Messages between our nodes, and the list of members.
+pub(crate) fn notices(data: &[u8]) {
+    const PARSERS: [Parser; 6] = [requests, grants, refusals, heard, pages, lists];
+    choose(&PARSERS, data);
+}
+
+fn requests(data: &[u8]) {
+    let Ok((Some(id), Heard::Ask(it))) = asked::read_request(data) else { return };
+    let again = asked::read_request(asked::write_request(&id, &it).body.as_bytes());
+    let Ok((Some(same), Heard::Ask(again))) = again else { panic!("not read again: {it:?}") };
+    assert_eq!((same, again), (id, it));
+}
+
+fn grants(data: &[u8]) {
+    let Ok((grant, key)) = asked::read_grant(data) else { return };
+    let text = asked::write_grant(&grant, key.as_deref());
+    assert!(asked::read_grant(text.as_bytes()).is_ok_and(|again| again == (grant, key)), "{text}");
+}
+
+fn refusals(data: &[u8]) {
+    drop(asked::read_refusal(data));
+}
+
+fn heard(data: &[u8]) {
+    if let Ok((Some(id), Heard::Ended { contract, why, reason })) =
+        notice::read_contract_ended(data)
+    {
+        let text = notice::contract_ended(&id, &contract, why, &reason).body;
+        assert!(notice::read_contract_ended(text.as_bytes()).is_ok(), "{text}");
+    }
+    if let Ok((Some(id), Heard::Return { lease, outcome })) = notice::read_lease_returned(data) {
+        let text = notice::lease_returned(&id, &lease, &outcome).body;
+        assert!(notice::read_lease_returned(text.as_bytes()).is_ok(), "{text}");
+    }
+    if let Ok((Some(id), Heard::Deleted { contract, deletion })) = notice::read_deleted(data) {
+        let text = notice::deleted(&id, &contract, &deletion).body;
+        let Ok((_, Heard::Deleted { deletion: again, .. })) = notice::read_deleted(text.as_bytes())
+        else {
+            panic!("not read again: {text}")
+        };
+        assert_eq!(again, deletion);
+    }
+}
+
+fn pages(data: &[u8]) {
+    let Ok(page) = facts::read_page(data) else { return };
+    let next = page.next.clone().unwrap_or_default();
+    let entries: Vec<_> = page.facts.iter().map(|it| (next.clone(), encode::encode(it))).collect();
+    let text = facts::write_page(&page.contract, &entries, page.next.is_some());
+    let Ok(again) = facts::read_page(text.as_bytes()) else { panic!("not read again: {text}") };
+    // A page that is too large for one message is cut; what is there is the same.
+    assert_eq!(again.facts.as_slice(), page.facts.get(..again.facts.len()).unwrap_or_default());
+}
+
+fn lists(data: &[u8]) {
+    let Ok(list) = members::parse(data) else { return };
+    let Ok(bytes) = members::to_bytes(&list) else { return };
+    assert!(members::parse(&bytes).is_ok_and(|again| again == list));
+}
+
+/// Rows of the store, and facts: what is read and written is read again as the same.
+pub(crate) fn records(data: &[u8]) {
+    const PARSERS: [Parser; 8] = [
+        |data| row(data, contract::decode, contract::encode),
+        |data| row(data, lease::decode, lease::encode),
+        |data| row(data, negotiation::decode, negotiation::encode),
+        |data| row(data, product::decode, product::encode),
+        |data| row(data, send::decode, send::encode),
+        |data| row(data, timer::decode, timer::encode),
+        |data| row(data, transfer::decode, transfer::encode),
+        fact,
+    ];
+    choose(&PARSERS, data);
+}
+
+fn row<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(
+    data: &[u8],
+    decode: fn(&str) -> Result<T, E>,
+    encode: fn(&T) -> String,
+) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(it) = decode(text) else { return };
+    let row = encode(&it);
+    match decode(&row) {
+        Ok(again) => assert_eq!(again, it, "{row}"),
+        Err(why) => panic!("{why:?}: {row}"),
+    }
+}
+
+fn fact(data: &[u8]) {
+    if let Ok(fact) = encode::decode(data) {
+        assert_eq!(encode::encode(&fact), data);
+    }
+}
