@@ -33,6 +33,9 @@ use self::teller::Teller;
 use self::trouble::Trouble;
 use self::world::World;
 
+/// Where a node of the demo leaves its one-time token.
+pub(crate) const SETUP_TOKEN: &str = "setup-token";
+
 /// What `tidm demo` was asked to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {

@@ -92,7 +92,7 @@ impl Node {
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
-        self.dir.join("setup-token")
+        self.dir.join(super::SETUP_TOKEN)
     }
 
     fn log_file(&self) -> PathBuf {
@@ -245,10 +245,15 @@ impl World {
         let log = std::fs::File::create(node.log_file()).map_err(failed)?;
         let mut command = Command::new(program);
         // The hidden form asks the kernel to end the node with the demo, then becomes `tidm serve`.
-        if keep { command.arg("serve") } else { command.args(["demo", "--become-node"]) };
         command.arg("--dir").arg(&node.dir);
         if keep {
-            command.arg("--setup-token-file").arg(node.token_file());
+            command.arg("serve").arg("--setup-token-file").arg(node.token_file());
+        } else {
+            command.args(["demo", "--become-node"]);
+        }
+        // What the reader has set for a node of their own is not for these.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_") && name != "TIDM_LOG") {
+            command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
         // A group of its own: the terminal's ctrl-c is for the demo, which then stops the nodes in order.

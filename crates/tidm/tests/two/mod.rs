@@ -46,7 +46,7 @@ impl Node {
     pub fn start(&self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
-        command.arg("serve").arg("--dir").arg(&self.dir).arg("--setup-token-file").arg(self.dir.join("setup-token"));
+        command.arg("--dir").arg(&self.dir).arg("serve").arg("--setup-token-file").arg(self.dir.join("setup-token"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(command.spawn().unwrap());
     }
