@@ -177,7 +177,7 @@ impl World {
             witness_vkey: vkey(init::WITNESS_VKEY).map_err(|why| failed(&why))?,
             api: Api::new(part.org(self.lang), &url, Some(&files.ca), self.lang)?,
             port,
-            password: format!("demo-{}", uuid::Uuid::new_v4().simple()),
+            password: password(),
             child: None,
             dir,
         })
@@ -339,6 +339,12 @@ impl World {
 fn init_at(dir: &Path, part: Part, port: u16, lang: Lang) -> Result<(), Trouble> {
     let it = Init { org: part.org(lang), credit_code: None, dir, host: "localhost", port, passphrase: None };
     init::init(&it).map(drop).map_err(|why| Trouble::here(part.role(), why))
+}
+
+/// 128 bits in hex: the nodes may be kept.
+fn password() -> String {
+    let drawn = tidm_node::random::key();
+    drawn.expose().iter().take(16).map(|it| format!("{it:02x}")).collect()
 }
 
 /// Free ports of loopback, held until all are known.

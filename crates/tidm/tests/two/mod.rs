@@ -19,14 +19,14 @@ use tidm_space::identity::member::{Member, MemberList, Role};
 use tidm_space::wire::tidm::members;
 
 /// A node that was killed is back by then, and whatever hung on it has gone on.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-pub const LOOK: Duration = Duration::from_millis(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
 /// One node: a process that may be replaced.
-pub struct Node {
-    pub name: &'static str,
-    pub did: String,
-    pub url: String,
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) did: String,
+    pub(crate) url: String,
     dir: PathBuf,
     token: Mutex<String>,
     child: Mutex<Option<Child>>,
@@ -35,7 +35,7 @@ pub struct Node {
 
 /// Why a call did not succeed.
 #[derive(Debug)]
-pub enum Miss {
+pub(crate) enum Miss {
     /// No answer, or one that says to try again.
     Again(String),
     /// The node said no: status, code, document.
@@ -43,7 +43,7 @@ pub enum Miss {
 }
 
 impl Node {
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
         command.arg("--dir").arg(&self.dir).arg("serve").arg("--setup-token-file").arg(self.dir.join("setup-token"));
@@ -52,14 +52,14 @@ impl Node {
     }
 
     /// SIGKILL: nothing is flushed, nobody is told.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let begun = Instant::now();
         loop {
             let asked = self.http.get(format!("{}/readyz", self.url)).send().await;
@@ -76,7 +76,7 @@ impl Node {
     }
 
     /// The end of what the process wrote.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.dir.with_extension("log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// One call.
-    pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, Miss> {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, Miss> {
         let token = self.token.lock().unwrap().clone();
         let mut request = self.http.request(method.clone(), format!("{}/api/v1{path}", self.url)).bearer_auth(token);
         if method != Method::GET {
@@ -111,7 +111,7 @@ impl Node {
     }
 
     /// Until it succeeds; a refusal fails the test.
-    pub async fn insist(&self, method: Method, path: &str, body: Value) -> Value {
+    pub(crate) async fn insist(&self, method: Method, path: &str, body: Value) -> Value {
         let begun = Instant::now();
         loop {
             match self.call(method.clone(), path, body.clone()).await {
@@ -125,12 +125,12 @@ impl Node {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.insist(Method::GET, path, Value::Null).await
     }
 
     /// All rows of a list.
-    pub async fn all(&self, path: &str) -> Vec<Value> {
+    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
         let (mut rows, mut next) = (Vec::new(), None::<String>);
         loop {
             let join = if path.contains('?') { '&' } else { '?' };
@@ -152,14 +152,14 @@ impl Drop for Node {
 }
 
 /// Provider, which is the space's operator too, and consumer; plain HTTP.
-pub struct Two {
-    pub provider: Node,
-    pub consumer: Node,
-    pub dir: tempfile::TempDir,
+pub(crate) struct Two {
+    pub(crate) provider: Node,
+    pub(crate) consumer: Node,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Two {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.map(|it| it.local_addr().unwrap().port());
@@ -231,7 +231,7 @@ impl Two {
         std::fs::write(self.dir.path().join("members.jws"), jws).unwrap();
     }
 
-    pub fn nodes(&self) -> [&Node; 2] {
+    pub(crate) fn nodes(&self) -> [&Node; 2] {
         [&self.provider, &self.consumer]
     }
 }

@@ -151,7 +151,7 @@ async fn open(world: &World, consumer: &Api, contract: &str) -> Result<String, T
     };
     let said = world.dir.join("program-said");
     let script = format!("grep -c '= *PRODUCT(' \"$1\" > '{}'", said.display());
-    let command = ["sh", "-c", &script, "sh", "{}"].map(Into::into);
+    let command = ["sh", "-c", &script, "sh", "{}"].map(std::ffi::OsString::from);
     let run = move || open_program::run(std::io::Cursor::new(sealed), &opening, &secret, &command);
     let ended = tokio::task::spawn_blocking(run).await.map_err(|why| here(&why))?.map_err(|why| here(&why))?;
     consumer.post(&format!("/uses/{}/close", segment(lease)), &json!({"done": true, "bytes": ended.bytes})).await?;
@@ -205,7 +205,7 @@ async fn at_the_gate(world: &World, contract: &str) -> Result<Refusal, Trouble> 
     let request = Request {
         contract: Id::parse(contract).map_err(|why| here(&why))?,
         kind: Use::SealedFile,
-        nonce: *uuid::Uuid::new_v4().as_bytes(),
+        nonce: uuid::Uuid::now_v7().into_bytes(),
         key: secret.public().to_bytes(),
         purpose: Some(PURPOSE.to_owned()),
         query: None,

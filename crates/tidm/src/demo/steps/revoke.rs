@@ -40,7 +40,7 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, cont
             let reason = json!({"reason": reason});
             let revoking = async {
                 let it = provider.post(&path, &reason).await?;
-                text(&it, "state").map(str::to_owned)?;
+                text(&it, "state")?;
                 Ok::<_, Trouble>(Instant::now())
             };
             // The series goes on meanwhile, as if nobody had told the consumer.
