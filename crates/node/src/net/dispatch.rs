@@ -179,3 +179,6 @@ async fn fire(app: Arc<App>, timer: Timer) {
         tracing::warn!(%error, "a timer could not be handled; it will fire again");
     }
 }
+
+#[cfg(test)]
+mod tests;

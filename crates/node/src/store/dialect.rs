@@ -14,6 +14,7 @@ pub enum Dialect {
 
 /// Any number that no other program is likely to lock on.
 const SCHEMA_LOCK: &str = "7201360942";
+const RETRY_LOCK: &str = "7201360943";
 
 impl Dialect {
     pub fn of(url: &str) -> Result<Self, StoreError> {
@@ -88,6 +89,33 @@ impl Dialect {
             Self::Sqlite => 1,
             Self::Postgres => 8,
         }
+    }
+
+    /// Ends a `SELECT` of rows to be changed: what another replica is changing is not waited for.
+    pub(super) fn skip_locked(self) -> &'static str {
+        match self {
+            // One transaction writes at a time.
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// Before deciding again after a conflict: those who lost go one after the other, or they would
+    /// make each other lose again. Ends with [`Self::step_aside`] or the connection.
+    pub(super) async fn queue_up(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if self == Self::Postgres {
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_lock({RETRY_LOCK})")))
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn step_aside(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        if self == Self::Postgres {
+            conn.execute(sqlx::AssertSqlSafe(format!("SELECT pg_advisory_unlock({RETRY_LOCK})")))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Another replica decided at the same time: load and decide again.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Connection as _};
+use sqlx::{AnyPool, Connection as _, Executor as _};
 
 use dialect::Dialect;
 
@@ -101,38 +101,50 @@ impl Store {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut conn = self.connect().await?;
         self.dialect.lock_schema(&mut conn).await?;
-        let done = self.migrate_locked(&mut conn).await;
+        // After an error the connection is dropped, and its lock with it.
+        self.migrate_locked(&mut conn).await?;
         self.dialect.unlock_schema(&mut conn).await?;
-        done
+        Ok(())
     }
 
     async fn migrate_locked(&self, conn: &mut sqlx::AnyConnection) -> Result<(), StoreError> {
         sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)")
             .execute(&mut *conn)
             .await?;
-        let found: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_version")
-            .fetch_one(&mut *conn)
-            .await?;
         let known = i64::try_from(schema::MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if found > known {
-            return Err(StoreError::Newer { found, known });
-        }
         for (version, statements) in (1_i64..).zip(schema::MIGRATIONS) {
-            if version <= found {
-                continue;
-            }
-            let mut tx = conn.begin().await?;
-            for statement in statements.split(';').map(str::trim).filter(|it| !it.is_empty()) {
-                sqlx::query(sqlx::AssertSqlSafe(self.dialect.ddl(statement)))
-                    .execute(&mut *tx)
+            conn.execute(self.dialect.begin_locked()).await?;
+            // Asked under the lock: another process may be opening the same file.
+            let found: i64 =
+                sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_version")
+                    .fetch_one(&mut *conn)
                     .await?;
+            if found > known {
+                return Err(StoreError::Newer { found, known });
             }
-            sqlx::query("INSERT INTO schema_version (version, at) VALUES ($1, 0)")
-                .bind(version)
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
+            if version > found {
+                self.apply(conn, version, statements).await?;
+            }
+            conn.execute("COMMIT").await?;
         }
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        conn: &mut sqlx::AnyConnection,
+        version: i64,
+        statements: &str,
+    ) -> Result<(), StoreError> {
+        for statement in statements.split(';').map(str::trim).filter(|it| !it.is_empty()) {
+            sqlx::query(sqlx::AssertSqlSafe(self.dialect.ddl(statement)))
+                .execute(&mut *conn)
+                .await?;
+        }
+        sqlx::query("INSERT INTO schema_version (version, at) VALUES ($1, 0)")
+            .bind(version)
+            .execute(&mut *conn)
+            .await?;
         Ok(())
     }
 }

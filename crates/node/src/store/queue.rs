@@ -13,14 +13,10 @@ use super::{Store, StoreError};
 /// Rows taken at once.
 const TAKE: i64 = 256;
 
-// The outer `claimed <= $2` decides between two replicas that chose the same row: the later one looks again.
 impl Store {
     /// Takes undelivered messages that are due.
     pub async fn due_sends(&self, now: Time) -> Result<Vec<Sending>, StoreError> {
-        let sql = "UPDATE outbox SET claimed = $1 WHERE id IN
-                   (SELECT id FROM outbox WHERE next <= $2 AND claimed <= $2 ORDER BY next LIMIT $3)
-                   AND claimed <= $2 RETURNING record";
-        let records = self.claim(sql, now).await?;
+        let records = self.claim("outbox", "id", "next", now).await?;
         let mut sends = Vec::with_capacity(records.len());
         for record in records {
             sends.extend(readable(read("outbox", Some(&record), record::send::decode)));
@@ -30,10 +26,7 @@ impl Store {
 
     /// Takes timers that are due.
     pub async fn due_timers(&self, now: Time) -> Result<Vec<Timer>, StoreError> {
-        let sql = "UPDATE timers SET claimed = $1 WHERE name IN
-                   (SELECT name FROM timers WHERE at <= $2 AND claimed <= $2 ORDER BY at LIMIT $3)
-                   AND claimed <= $2 RETURNING record";
-        let records = self.claim(sql, now).await?;
+        let records = self.claim("timers", "name", "at", now).await?;
         let mut timers = Vec::with_capacity(records.len());
         for record in records {
             timers.extend(readable(read("timers", Some(&record), record::timer::decode)));
@@ -41,8 +34,20 @@ impl Store {
         Ok(timers)
     }
 
-    async fn claim(&self, sql: &'static str, now: Time) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(sql)
+    /// Rows of `table` whose time has come, each for one replica.
+    async fn claim(
+        &self,
+        table: &'static str,
+        key: &'static str,
+        due: &'static str,
+        now: Time,
+    ) -> Result<Vec<String>, StoreError> {
+        let alone = self.dialect().skip_locked();
+        let sql = format!(
+            "WITH due AS (SELECT {key} AS which FROM {table} WHERE {due} <= $2 AND claimed <= $2 ORDER BY {due} LIMIT $3{alone})
+             UPDATE {table} SET claimed = $1 FROM due WHERE {table}.{key} = due.which RETURNING record"
+        );
+        Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(now.ms() + CLAIM_MS)
             .bind(now.ms())
             .bind(TAKE)

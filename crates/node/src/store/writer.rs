@@ -224,13 +224,19 @@ async fn together(
 async fn alone(shared: &Shared, conn: &mut AnyConnection, unit: &Unit) -> Outcome {
     let mut tries = 0;
     loop {
-        match together(shared, conn, std::slice::from_ref(unit)).await {
+        let unit = std::slice::from_ref(unit);
+        let done = if tries == 0 {
+            together(shared, conn, unit).await
+        } else {
+            in_turn(shared, conn, unit).await
+        };
+        match done {
             Ok(mut outcomes) => return outcomes.pop().unwrap_or(Err(WorkError::Stopping)),
             Err(StoreError::Database(error))
                 if tries < TRIES && shared.store.dialect().is_conflict(&error) =>
             {
                 tries += 1;
-                tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
+                tokio::time::sleep(Duration::from_millis(u64::from(tries))).await;
             }
             Err(error) => {
                 if let Ok(fresh) = shared.store.connect().await {
@@ -240,6 +246,19 @@ async fn alone(shared: &Shared, conn: &mut AnyConnection, unit: &Unit) -> Outcom
             }
         }
     }
+}
+
+/// After a conflict: behind the others who had one.
+async fn in_turn(
+    shared: &Shared,
+    conn: &mut AnyConnection,
+    unit: &[Unit],
+) -> Result<Vec<Outcome>, StoreError> {
+    let dialect = shared.store.dialect();
+    dialect.queue_up(conn).await?;
+    let done = together(shared, conn, unit).await;
+    dialect.step_aside(conn).await?;
+    done
 }
 
 async fn roll_back(conn: &mut AnyConnection) {

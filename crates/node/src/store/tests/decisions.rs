@@ -37,8 +37,7 @@ fn code(error: &WorkError) -> &str {
 async fn racing_requests_never_get_more_than_the_contract_counts() {
     each(async |place| {
         let consumer = did("did:web:consumer.example");
-        let nodes =
-            [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
+        let nodes = [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
         let it = contract("urn:agreement:1", &consumer, 10);
         nodes[0].put(Commit { contracts: vec![it.clone()], ..Commit::default() }).await;
         let asked = (0..64_u64).map(|nonce| {
@@ -69,8 +68,7 @@ async fn racing_requests_never_get_more_than_the_contract_counts() {
 async fn one_nonce_is_one_lease_wherever_it_is_asked() {
     each(async |place| {
         let consumer = did("did:web:consumer.example");
-        let nodes =
-            [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
+        let nodes = [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
         let it = contract("urn:agreement:1", &consumer, 10);
         nodes[0].put(Commit { contracts: vec![it.clone()], ..Commit::default() }).await;
         let asked = (0..16).map(|turn| nodes[turn % 2].ask(&consumer, request(&it.id, 1)));
@@ -92,8 +90,7 @@ async fn one_nonce_is_one_lease_wherever_it_is_asked() {
 async fn a_token_opens_once() {
     each(async |place| {
         let consumer = did("did:web:consumer.example");
-        let nodes =
-            [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
+        let nodes = [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
         let it = contract("urn:agreement:1", &consumer, 100);
         nodes[0].put(Commit { contracts: vec![it.clone()], ..Commit::default() }).await;
         for round in 0..8_u32 {
@@ -157,8 +154,7 @@ async fn the_last_return_ends_a_counted_contract() {
             }
         }
         for (lease, active) in leases.into_iter().zip([true, false]) {
-            let outcome =
-                lease::message::Outcome { done: true, rows: 1, bytes: 2, result: None };
+            let outcome = lease::message::Outcome { done: true, rows: 1, bytes: 2, result: None };
             let close = Wish::Close { lease: lease.clone(), outcome };
             node.writer.run(Input::Wish(Box::new(close))).await.unwrap();
             let kept = node.store.lease(&lease).await.unwrap().unwrap();

@@ -173,3 +173,41 @@ async fn a_stopped_writer_leaves_nothing_half_done() {
     })
     .await;
 }
+
+/// The codes that mean "decide again" are what the databases really answer.
+#[tokio::test]
+async fn conflicts_are_known_by_their_codes() {
+    each(async |place| {
+        let store = place.store().await;
+        let dialect = store.dialect();
+        let mut a = store.connect().await.unwrap();
+        let mut b = store.connect().await.unwrap();
+        let insert = "INSERT INTO settings (name, value) VALUES ('x', '1')";
+        a.execute(insert).await.unwrap();
+        let twice = b.execute(insert).await.unwrap_err();
+        // PostgreSQL may say so of a concurrent insert; on SQLite it can only be a fault of ours.
+        assert_eq!(dialect.is_conflict(&twice), !place.is_sqlite(), "{twice}");
+        if place.is_sqlite() {
+            b.execute("PRAGMA busy_timeout = 0").await.unwrap();
+            a.execute(dialect.begin()).await.unwrap();
+            let busy = b.execute(dialect.begin()).await.unwrap_err();
+            assert!(dialect.is_conflict(&busy), "{busy}");
+            a.execute("ROLLBACK").await.unwrap();
+        }
+        let stale = if place.is_sqlite() { "BEGIN" } else { dialect.begin() };
+        a.execute(dialect.begin()).await.unwrap();
+        a.fetch_all("SELECT value FROM settings").await.unwrap();
+        if place.is_sqlite() {
+            a.execute("ROLLBACK").await.unwrap();
+        }
+        b.execute(stale).await.unwrap();
+        b.fetch_all("SELECT value FROM settings").await.unwrap();
+        a.execute("UPDATE settings SET value = '2'").await.unwrap();
+        if !place.is_sqlite() {
+            a.execute("COMMIT").await.unwrap();
+        }
+        let late = b.execute("UPDATE settings SET value = '3'").await.unwrap_err();
+        assert!(dialect.is_conflict(&late), "{late}");
+    })
+    .await;
+}

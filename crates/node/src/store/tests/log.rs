@@ -90,10 +90,8 @@ async fn a_fact_that_comes_late_waits_its_turn() {
         assert!(it.compare_and_set(Some(row(4, 1)), row(5, 1), &[late]).await.unwrap());
         for (fact, index) in [(0, 0), (1, 1), (3, 2), (4, 3), (2, 4)] {
             let sql = format!("SELECT log_index FROM facts WHERE id = 'urn:fact:{fact}'");
-            let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-                .fetch_one(store.pool())
-                .await
-                .unwrap();
+            let found: i64 =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(store.pool()).await.unwrap();
             assert_eq!(found, index);
         }
     })

@@ -91,7 +91,9 @@ async fn one_unreadable_row_holds_up_no_other() {
         let damage = "UPDATE outbox SET record = '{' WHERE id = 'urn:message:3'";
         run_on(&place.url, damage.to_owned()).await;
         let mut taken = 0;
-        while let Some(some) = Some(store.due_sends(at(2)).await.unwrap()).filter(|it| !it.is_empty()) {
+        while let Some(some) =
+            Some(store.due_sends(at(2)).await.unwrap()).filter(|it| !it.is_empty())
+        {
             taken += some.len();
         }
         assert_eq!(taken, ROWS - 1);

@@ -14,6 +14,7 @@ use tidm_space::transfer::state::{State as TransferState, Transfer};
 use sqlx::Connection as _;
 
 use super::world::{at, contract, counted, did, each, id, number, product, put, request, run_on};
+use crate::store::dialect::Dialect;
 use crate::store::{Store, StoreError, load, schema};
 
 #[tokio::test]
@@ -32,7 +33,8 @@ async fn a_store_opens_again_and_beside_itself() {
 async fn a_newer_schema_is_refused() {
     each(async |place| {
         drop(place.store().await);
-        run_on(&place.url, "INSERT INTO schema_version (version, at) VALUES (900, 0)".to_owned()).await;
+        run_on(&place.url, "INSERT INTO schema_version (version, at) VALUES (900, 0)".to_owned())
+            .await;
         match Store::open(&place.url).await {
             Err(StoreError::Newer { found: 900, .. }) => {}
             Err(other) => panic!("{other}"),
@@ -42,35 +44,52 @@ async fn a_newer_schema_is_refused() {
     .await;
 }
 
-/// From every older version with rows in it: a debit made before stays spent.
+/// From every older version with rows in it: what was debited before stays spent.
 #[tokio::test]
 async fn every_older_version_migrates_with_its_rows() {
-    each(async |place| {
-        let dialect = super::super::dialect::Dialect::of(&place.url).unwrap();
-        sqlx::any::install_default_drivers();
-        let mut conn = sqlx::AnyConnection::connect(&dialect.address(&place.url)).await.unwrap();
-        let mut run = async |sql: String| {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
-        };
-        run("CREATE TABLE schema_version (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)".into())
-            .await;
-        for statement in schema::MIGRATIONS[0].split(';').map(str::trim).filter(|it| !it.is_empty())
-        {
-            run(dialect.ddl(statement)).await;
-        }
-        run("INSERT INTO schema_version VALUES (1, 0)".into()).await;
-        for lease in 1..=3 {
-            run(format!(
-                "INSERT INTO debits VALUES ('urn:lease:{lease}', 'use', 'urn:agreement:1', 'did:web:c.example', 2, 0)"
-            ))
-            .await;
-        }
-        conn.close().await.unwrap();
-        let store = place.store().await;
-        let spent = store.spent(&id("urn:agreement:1")).await.unwrap();
-        assert_eq!(spent, Spent { uses: 6, ..Spent::default() });
-    })
-    .await;
+    for from in 1..schema::MIGRATIONS.len() {
+        each(async |place| {
+            let dialect = Dialect::of(&place.url).unwrap();
+            sqlx::any::install_default_drivers();
+            let mut conn =
+                sqlx::AnyConnection::connect(&dialect.address(&place.url)).await.unwrap();
+            for statement in statements(from) {
+                let sql = sqlx::AssertSqlSafe(dialect.ddl(&statement));
+                sqlx::query(sql).execute(&mut conn).await.unwrap();
+            }
+            conn.close().await.unwrap();
+            let store = place.store().await;
+            let spent = store.spent(&id("urn:agreement:1")).await.unwrap();
+            assert_eq!(spent, Spent { uses: 6, ..Spent::default() }, "from {from}");
+            let versions = number(&store, "SELECT COUNT(*) FROM schema_version").await;
+            assert_eq!(versions, i64::try_from(schema::MIGRATIONS.len()).unwrap());
+        })
+        .await;
+    }
+}
+
+/// What a program of the version `from` left behind.
+fn statements(from: usize) -> Vec<String> {
+    let mut all = vec![
+        "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)".to_owned(),
+    ];
+    for (version, statements) in schema::MIGRATIONS.iter().enumerate().take(from) {
+        let statements = statements.split(';').map(str::trim).filter(|it| !it.is_empty());
+        all.extend(statements.map(str::to_owned));
+        all.push(format!("INSERT INTO schema_version (version, at) VALUES ({}, 0)", version + 1));
+    }
+    for lease in 1..=3 {
+        all.push(format!(
+            "INSERT INTO debits (lease, kind, contract, grp, amount, at) VALUES ('urn:lease:{lease}', 'use', 'urn:agreement:1', 'did:web:c.example', 2, 0)"
+        ));
+    }
+    if from >= 2 {
+        all.push(
+            "INSERT INTO spent (contract, kind, amount) VALUES ('urn:agreement:1', 'use', 6)"
+                .to_owned(),
+        );
+    }
+    all
 }
 
 fn negotiation(state: State, known: bool) -> Negotiation {
@@ -196,7 +215,13 @@ async fn aggregates_come_back_as_they_were_saved() {
 fn fact(number: i64) -> Fact {
     let links = Links { contract: Some(id("urn:agreement:1")), ..Links::default() };
     let what = What::MessageRefused { code: "message.malformed".to_owned() };
-    Fact { id: id(&format!("urn:fact:{number}")), at: at(number), by: did("did:web:me.example"), links, what }
+    Fact {
+        id: id(&format!("urn:fact:{number}")),
+        at: at(number),
+        by: did("did:web:me.example"),
+        links,
+        what,
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Databases of their own for tests, nodes without a network, and example values.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +55,7 @@ impl Place {
 }
 
 /// Runs the test on each kind of database that there is.
-pub(crate) async fn each<F, Fut>(test: F)
-where
-    F: Fn(Arc<Place>) -> Fut,
-    Fut: Future<Output = ()>,
-{
+pub(crate) async fn each(test: impl AsyncFn(Arc<Place>)) {
     test(Arc::new(Place::sqlite())).await;
     let Ok(server) = std::env::var("TIDM_TEST_POSTGRES") else {
         println!("SKIPPED: the half on PostgreSQL: TIDM_TEST_POSTGRES names no server");

@@ -1,0 +1,131 @@
+//! Figures with their goals: printed for people, written for programs.
+//!
+//! Never rounds a miss into a hit: `met` compares the measured value.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::machine::{self, Disk, Machine};
+
+/// What is wanted of a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Shown for comparison.
+    None,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    goal: Option<String>,
+    met: Option<bool>,
+    /// What others reach at the same task.
+    peer: Option<String>,
+    note: Option<String>,
+}
+
+/// The figures of one bench.
+pub struct Report {
+    name: &'static str,
+    figures: Vec<Figure>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    machine: Machine,
+    disk: &'a Disk,
+    build: &'static str,
+    figures: &'a [Figure],
+}
+
+impl Report {
+    pub fn new(name: &'static str) -> Self {
+        Self { name, figures: Vec::new() }
+    }
+
+    pub fn add(&mut self, name: &str, value: f64, unit: &'static str, goal: Goal) -> &mut Self {
+        let (text, met) = match goal {
+            Goal::AtLeast(least) => (Some(format!("≥ {least}")), Some(value >= least)),
+            Goal::AtMost(most) => (Some(format!("≤ {most:.3}")), Some(value <= most)),
+            Goal::None => (None, None),
+        };
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            value,
+            unit,
+            goal: text,
+            met,
+            peer: None,
+            note: None,
+        });
+        self
+    }
+
+    /// Says of the last figure what others reach.
+    pub fn peer(&mut self, text: &str) -> &mut Self {
+        if let Some(last) = self.figures.last_mut() {
+            last.peer = Some(text.to_owned());
+        }
+        self
+    }
+
+    pub fn note(&mut self, text: &str) -> &mut Self {
+        if let Some(last) = self.figures.last_mut() {
+            last.note = Some(text.to_owned());
+        }
+        self
+    }
+
+    /// Prints all and writes `target/bench/NAME.json`; whether every goal was met.
+    pub fn write(&self, disk: &Disk) -> Result<bool> {
+        for it in &self.figures {
+            let goal = it.goal.as_deref().map(|goal| format!("  goal {goal}")).unwrap_or_default();
+            let met = match it.met {
+                Some(true) => "  met",
+                Some(false) => "  MISSED",
+                None => "",
+            };
+            let peer = it.peer.as_deref().map(|it| format!("  ({it})")).unwrap_or_default();
+            say(&format!("{:<44} {:>12.3} {}{goal}{met}{peer}", it.name, it.value, it.unit));
+        }
+        let build = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let file = File { machine: Machine::read(), disk, build, figures: &self.figures };
+        let path: PathBuf = machine::scratch_dir()?.join(format!("{}.json", self.name));
+        std::fs::write(&path, serde_json::to_string_pretty(&file)?)
+            .with_context(|| path.display().to_string())?;
+        Ok(self.figures.iter().all(|it| it.met != Some(false)))
+    }
+}
+
+/// Durations of one kind of operation.
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    pub fn new(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// Milliseconds below which `share` (0 to 1) of the operations stay; NaN when there are none.
+    pub fn at(&self, share: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a share of a length is an index below it"
+        )]
+        let index = ((last as f64) * share).round() as usize;
+        self.0.get(index.min(last)).map_or(f64::NAN, |it| it.as_secs_f64() * 1000.0)
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+pub fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,129 @@
+//! Leases granted by one gate: through the writer, and through HTTP with tokens of a peer.
+//!
+//! Never counted before it is durable: a grant is answered after its commit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures::FutureExt as _;
+
+use tidm_crypto::hash::sha256;
+use tidm_node::app::App;
+use tidm_node::net::auth;
+use tidm_node::store::save;
+use tidm_space::contract::Contract;
+use tidm_space::engine::commit::Commit;
+use tidm_space::engine::input::{Heard, Input, Received};
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::wire::dsp::catalog::DataService;
+use tidm_space::wire::tidm::lease;
+
+use crate::figure::{Goal, Report, Times};
+use crate::machine::Disk;
+use crate::pair::Pair;
+use crate::values;
+
+/// Requests under way at a time, and how many each of them makes.
+const ASKERS: usize = 64;
+const EACH: usize = 150;
+
+pub async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
+    let pair = Pair::start().await?;
+    let (gate, peer) = (pair.provider.clone(), pair.consumer.identity.did.clone());
+    let total = ASKERS * EACH;
+    let uses = u64::try_from(total * 4)?;
+    let contract = values::contract("urn:agreement:bench", &peer, uses, gate.clock.now())?;
+    let id = contract.id.clone();
+    put(&gate, contract).await?;
+    let goal = disk.latency(Duration::from_millis(25), 2.0);
+
+    let started = Instant::now();
+    let askers = (0..ASKERS).map(|_| tokio::spawn(direct(gate.clone(), peer.clone(), id.clone())));
+    let times = collect(askers).await?;
+    let rate = total as f64 / started.elapsed().as_secs_f64();
+    report.add("leases through the writer", rate, "/s", Goal::AtLeast(2000.0));
+    report.add("a lease through the writer, p50", times.at(0.5), "ms", Goal::None);
+    report.add("a lease through the writer, p99", times.at(0.99), "ms", goal);
+
+    let started = Instant::now();
+    let askers = (0..ASKERS)
+        .map(|_| tokio::spawn(over_http(pair.consumer.clone(), gate.clone(), id.clone())));
+    let times = collect(askers).await?;
+    let rate = total as f64 / started.elapsed().as_secs_f64();
+    report.add("leases through HTTP", rate, "/s", Goal::AtLeast(2000.0));
+    report.note("both nodes and the client share this machine's cores");
+    report.add("a lease through HTTP, p50", times.at(0.5), "ms", Goal::None);
+    report.add("a lease through HTTP, p99", times.at(0.99), "ms", goal);
+
+    let spent = gate.store.spent(&id).await?.uses;
+    ensure!(
+        spent == u64::try_from(2 * total)?,
+        "{spent} uses were debited for {total} leases twice"
+    );
+    drop(gate);
+    pair.stop().await
+}
+
+async fn collect(
+    askers: impl Iterator<Item = tokio::task::JoinHandle<Result<Vec<Duration>>>>,
+) -> Result<Times> {
+    let mut times = Vec::new();
+    for asker in futures::future::join_all(askers).await {
+        times.extend(asker??);
+    }
+    Ok(Times::new(times))
+}
+
+async fn direct(gate: Arc<App>, peer: Did, contract: Id) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(EACH);
+    for _ in 0..EACH {
+        let request = values::request(&contract);
+        let received = Received {
+            from: peer.clone(),
+            key: None,
+            id: None,
+            digest: sha256(&request.nonce),
+            what: Heard::Ask(Box::new(request)),
+        };
+        let one = Instant::now();
+        gate.writer.run(Input::Heard(Box::new(received))).await?;
+        times.push(one.elapsed());
+    }
+    Ok(times)
+}
+
+async fn over_http(asker: Arc<App>, gate: Arc<App>, contract: Id) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(EACH);
+    for _ in 0..EACH {
+        let message: Id = uuid::Uuid::now_v7().into();
+        let posting = lease::write_request(&message, &values::request(&contract));
+        let url = format!("{}{}", gate.identity.dsp_base(), posting.path);
+        let one = Instant::now();
+        let bearer = auth::mint(&asker.identity, &gate.identity.did, &asker.clock);
+        let answer = asker
+            .client
+            .call(reqwest::Method::POST, &url, Some(&bearer), Some(posting.body))
+            .await?;
+        times.push(one.elapsed());
+        let text = String::from_utf8_lossy(&answer.body);
+        ensure!(answer.status.is_success(), "{} {text}", answer.status);
+    }
+    Ok(times)
+}
+
+/// A contract that was not negotiated.
+async fn put(app: &App, contract: Contract) -> Result<()> {
+    let endpoint = app.identity.dsp_base();
+    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
+    let (commit, now) =
+        (Commit { contracts: vec![contract], ..Commit::default() }, app.clock.now());
+    app.writer
+        .note(move |conn| {
+            let (commit, service) = (commit.clone(), service.clone());
+            async move { save::save(conn, &commit, now, &service).await }.boxed()
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Two nodes in this process that speak over loopback HTTP, with stores on the disk.
+//!
+//! Never a shortcut between them: what one knows of the other it fetched.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use tidm_node::app::App;
+use tidm_node::config::Config;
+use tidm_node::keys::memory::Memory;
+use tidm_node::serve;
+use tidm_node::telemetry::Metrics;
+use tidm_space::id::Id;
+use tidm_space::identity::member::{Member, MemberList, Role};
+use tidm_space::time::Time;
+
+use crate::machine::scratch_dir;
+
+pub struct Pair {
+    pub consumer: Arc<App>,
+    pub provider: Arc<App>,
+    _dir: TempDir,
+    stop: watch::Sender<bool>,
+    nodes: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Pair {
+    pub async fn start() -> Result<Self> {
+        let dir = tempfile::tempdir_in(scratch_dir()?)?;
+        let metrics = metrics()?;
+        let (stop, stopped) = watch::channel(false);
+        let mut apps = Vec::new();
+        let mut nodes = Vec::new();
+        for name in ["consumer", "provider"] {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let port = listener.local_addr()?.port();
+            let text = format!(
+                "[node]\norg = \"{name}\"\n[http]\ninsecure_http = true\nlisten = \"127.0.0.1:{port}\"\n\
+                 public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n"
+            );
+            let config = Config::parse(&dir.path().join(name), &text, &Default::default(), &[])?;
+            let node = serve::build(config, Arc::new(Memory::new()?), metrics.clone()).await?;
+            apps.push(node.app.clone());
+            nodes.push(tokio::spawn(node.run(listener, stopped.clone())));
+        }
+        let members = apps.iter().map(|app| Member {
+            did: app.identity.did.clone(),
+            name: app.config.node.org.clone(),
+            roles: vec![Role::Provider, Role::Consumer],
+            credit_code: None,
+            endpoint: Some(app.identity.dsp_base()),
+            cut: false,
+        });
+        let members: Vec<Member> = members.collect();
+        for app in &apps {
+            app.directory.set_members(MemberList {
+                space: Id::parse("urn:space:bench")?,
+                operator: app.identity.did.clone(),
+                version: 1,
+                issued: app.clock.now(),
+                expires: Time::from_ms(i64::MAX),
+                members: members.clone(),
+            });
+        }
+        let (Some(provider), Some(consumer)) = (apps.pop(), apps.pop()) else {
+            anyhow::bail!("two nodes were to start");
+        };
+        Ok(Self { consumer, provider, _dir: dir, stop, nodes })
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        let Self { consumer, provider, _dir, stop, nodes } = self;
+        drop((consumer, provider));
+        stop.send_replace(true);
+        for node in nodes {
+            node.await??;
+        }
+        Ok(())
+    }
+}
+
+/// The process's recorder; installed by the first pair.
+fn metrics() -> Result<Metrics> {
+    static ONE: std::sync::OnceLock<Metrics> = std::sync::OnceLock::new();
+    if let Some(it) = ONE.get() {
+        return Ok(it.clone());
+    }
+    let it = Metrics::install()?;
+    Ok(ONE.get_or_init(|| it).clone())
+}

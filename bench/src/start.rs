@@ -1,0 +1,85 @@
+//! From `tidm serve` to ready, and what an idle node holds in memory.
+//!
+//! Never this process's own memory: the program in `TIDM_BIN` runs by itself.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::figure::{Goal, Report, Times};
+use crate::machine::scratch_dir;
+
+const ROUNDS: usize = 5;
+const LIMIT: Duration = Duration::from_secs(30);
+/// After this long nothing of the start is under way any more.
+const IDLE: Duration = Duration::from_secs(3);
+
+pub async fn run(report: &mut Report) -> Result<()> {
+    let program = std::env::var_os("TIDM_BIN")
+        .context("TIDM_BIN names no program; `cargo xtask bench` sets it")?;
+    let program = Path::new(&program);
+    let dir = tempfile::tempdir_in(scratch_dir()?)?;
+    let dir = std::path::absolute(dir.path())?.join("node");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let made = Command::new(program)
+        .args(["init", "--org", "Bench", "--host", "localhost", "--port", &port, "--dir"])
+        .arg(&dir)
+        .stdout(Stdio::null())
+        .status()?;
+    ensure!(made.success(), "`tidm init` failed: {made}");
+    let mut times = Vec::new();
+    let mut idle = 0.0;
+    for round in 0..ROUNDS {
+        let started = Instant::now();
+        let mut node = Running(
+            Command::new(program)
+                .arg("serve")
+                .arg("--dir")
+                .arg(&dir)
+                .env("TIDM_HTTP_INSECURE_HTTP", "true")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?,
+        );
+        let url = format!("http://localhost:{port}/readyz");
+        loop {
+            if reqwest::get(&url).await.is_ok_and(|it| it.status().is_success()) {
+                break;
+            }
+            if let Some(ended) = node.0.try_wait()? {
+                bail!("`tidm serve` ended: {ended}");
+            }
+            ensure!(started.elapsed() < LIMIT, "the node is not ready after {LIMIT:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        times.push(started.elapsed());
+        if round + 1 == ROUNDS {
+            tokio::time::sleep(IDLE).await;
+            idle = resident_mib(node.0.id())?;
+        }
+    }
+    let times = Times::new(times);
+    report.add("cold start to ready, p50", times.at(0.5), "ms", Goal::AtMost(150.0));
+    report.add("memory when idle", idle, "MiB", Goal::AtMost(40.0));
+    Ok(())
+}
+
+/// A process that ends with its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nobody left to tell.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn resident_mib(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|it| it.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+    Ok(kib / 1024.0)
+}

@@ -1,0 +1,80 @@
+//! Products, contracts and requests that the benches work with.
+//!
+//! Never shared with the product: these are a bench's own.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_space::catalog::product::{Approval, Draft, Kind as ProductKind, Offer, Product};
+use tidm_space::contract::{Contract, State};
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::lease::message::Request;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::model::{
+    Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
+};
+use tidm_space::policy::usage::Use;
+use tidm_space::time::Time;
+
+/// Use, at most so often.
+pub fn offer(name: &str, uses: u64) -> Result<Policy> {
+    let count = Atomic::new(Operand::Count, Operator::Lteq, Value::text(uses.to_string()));
+    let mut it = Policy::new(Id::parse(name)?, Kind::Offer);
+    it.permissions = vec![Rule::new(Action::Use, vec![Constraint::Atomic(count)])];
+    Ok(it)
+}
+
+pub fn product(number: u64, now: Time) -> Result<Product> {
+    let policy = offer(&format!("urn:offer:{number}"), 1000 + number)?;
+    let offer = Offer::new(policy, Approval::Auto, vec![Use::Query, Use::SealedTable])?;
+    let (id, line) = (format!("urn:product:{number}"), format!("urn:line:{number}"));
+    let title = format!("Measurements {number}");
+    let mut draft = Draft::new(Id::parse(&id)?, Id::parse(&line)?, title, ProductKind::Table, now);
+    draft.offers = vec![offer];
+    draft.content = Some(sha256(id.as_bytes()));
+    draft.origin = Some(sha256(line.as_bytes()));
+    draft.bytes = Some(1 << 20);
+    Ok(Product::new(draft)?)
+}
+
+/// An active contract of which we are the provider.
+pub fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
+    let mut policy = offer(name, uses)?;
+    policy.kind = Kind::Agreement;
+    Ok(Contract {
+        id: Id::parse(name)?,
+        role: Role::Provider,
+        peer: peer.clone(),
+        address: "http://localhost:9/dsp".to_owned(),
+        negotiation: Id::parse("urn:negotiation:1")?,
+        product: Id::parse("urn:product:1")?,
+        policy,
+        digest: sha256(b"signed"),
+        provider_signature: None,
+        consumer_signature: None,
+        signed_at: now,
+        first_use: Some(now),
+        state: State::Active,
+        deletion: None,
+    })
+}
+
+/// A query lease: no key travels with it.
+pub fn request(contract: &Id) -> Request {
+    Request {
+        contract: contract.clone(),
+        kind: Use::Query,
+        nonce: uuid::Uuid::now_v7().into_bytes(),
+        key: [7; 32],
+        purpose: None,
+        query: Some(query()),
+        span: Duration::from_secs(60),
+    }
+}
+
+fn query() -> Digest {
+    sha256(b"SELECT 1")
+}
