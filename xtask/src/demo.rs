@@ -8,22 +8,44 @@ use crate::data::{self, Item};
 use crate::place;
 use crate::shell::Call;
 
-/// Everything after `--` goes to `tidm demo` as it is.
-pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
-    let (mut release, mut offline, mut rest) = (false, false, [].as_slice());
-    for (index, arg) in args.iter().enumerate() {
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    release: bool,
+    offline: bool,
+    /// Arguments of `tidm demo`.
+    rest: Vec<String>,
+}
+
+/// `--keep`, `--lang` and `--dir` are the walk's own, and so is everything after `--`.
+fn options(args: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--release" => release = true,
-            "--offline" => offline = true,
+            "--release" => options.release = true,
+            "--offline" => options.offline = true,
+            "--keep" => options.rest.push(arg.clone()),
+            "--lang" | "--dir" => {
+                let value = args.next().with_context(|| format!("{arg} wants a value"))?;
+                options.rest.extend([arg.clone(), value.clone()]);
+            }
             "--" => {
-                rest = args.get(index + 1..).unwrap_or_default();
-                break;
+                options.rest.extend(args.by_ref().cloned());
             }
             other => bail!(
-                "`cargo xtask demo` does not know `{other}`; it knows --release, --offline and -- ARGS"
+                "`cargo xtask demo` does not know `{other}`; it knows --release, --offline, --keep, --lang zh|en, --dir DIR and -- ARGS"
             ),
         }
     }
+    if !options.rest.iter().any(|it| it.starts_with("--lang")) {
+        options.rest.extend(["--lang".to_owned(), "en".to_owned()]);
+    }
+    Ok(options)
+}
+
+pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
+    let Options { release, offline, rest } = options(args)?;
     println!("1. sample data");
     let items = data::provide(None, offline, &|line| println!("   {line}"))?;
     let path_of = |name: &str| {
@@ -60,4 +82,26 @@ pub(crate) fn build(packages: &[&str], release: bool) -> Result<std::path::PathB
 /// The exit code of a program as ours.
 pub(crate) fn exit(code: i32) -> Result<ExitCode> {
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_walks_own_arguments_are_handed_on() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (given, release, offline, rest) in [
+            ("", false, false, "--lang en"),
+            ("--release --keep", true, false, "--keep --lang en"),
+            ("--lang zh --offline", false, true, "--lang zh"),
+            ("--dir /tmp/x -- --lang zh", false, false, "--dir /tmp/x --lang zh"),
+        ] {
+            let expected = Options { release, offline, rest: words(rest) };
+            assert_eq!(options(&words(given)).unwrap(), expected, "{given}");
+        }
+        for bad in ["--fast", "--lang", "keep"] {
+            assert!(options(&words(bad)).is_err(), "{bad}");
+        }
+    }
 }

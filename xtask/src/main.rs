@@ -24,7 +24,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--long] [--only STAGE]... [--list]     run every check, each stage timed against docs/testing.md
-  demo [--release] [--offline] [-- ARGS...]    build tidm and walk through a data space on real data
+  demo [--release] [--offline] [--keep] [--lang zh|en] [--dir DIR]   build tidm and walk through a data space
   data [--offline] [--json] [NAME]             get the sample data (or generate look-alikes)
   bench [NAME] [--list]                        build release and measure
   tidy                                         check the rules of the house

@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod commands;
+mod demo;
 mod show;
 
 use std::process::ExitCode;

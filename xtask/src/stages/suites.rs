@@ -11,9 +11,10 @@ use crate::stages::{Context, Counts};
 /// Simulated seeds: some hundreds in every run, the number of a release check with `--long`.
 const SEEDS: (&str, &str) = ("300", "10000");
 
-/// Unit and integration tests of the whole workspace.
+/// Unit and integration tests of the whole workspace, the short walk and the killed nodes among them.
 pub(crate) fn workspace(context: &Context) -> Result<Counts> {
-    run_tests(context, cargo_test_call(context).arg("--workspace"), "")
+    let long = if context.long { "1" } else { "0" };
+    run_tests(context, cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long), "")
 }
 
 /// The node's store tests again, on PostgreSQL.

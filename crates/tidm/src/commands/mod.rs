@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod completion;
 pub(crate) mod contract;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod init;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Space(it) => it.run(global)?,
         Command::Doctor(it) => return it.run(global).await,
         Command::Completion(it) => it.run(),
+        Command::Demo(it) => return Ok(it.run(global).await?),
     }
     Ok(ExitCode::SUCCESS)
 }
