@@ -14,9 +14,9 @@ pub enum Dialect {
     Postgres,
 }
 
-/// Any number that no other program is likely to lock on.
 /// The change takes a millisecond; one second of others doing it first is no accident any more.
 const WAL_TRIES: u32 = 100;
+/// Any numbers that no other program is likely to lock on.
 const SCHEMA_LOCK: &str = "7201360942";
 const RETRY_LOCK: &str = "7201360943";
 
