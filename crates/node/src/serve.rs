@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Members, Security, Store as StoreConfig};
+use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::witness::Witness;
 use crate::identity::Identity;
@@ -30,7 +30,7 @@ use crate::objects::Objects;
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
-use crate::{api, init, server, tls};
+use crate::{api, init, jobs, server, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::wire::dsp::catalog::DataService;
@@ -117,7 +117,7 @@ fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
     for vkey in &config.evidence.watched {
         watched.push(log::parse_vkey(vkey)?);
     }
-    let witness = if config.node.roles.contains(&crate::config::Role::Custodian) {
+    let witness = if config.node.roles.contains(&Role::Custodian) {
         let signer = init::witness_signer(config, keys)?;
         Some(Witness::open(&config.node.data.join("witness"), signer, watched)?)
     } else {
@@ -193,6 +193,13 @@ impl Node {
         tasks.spawn(dispatch::run(app.clone(), after));
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
+        let roles = &app.config.node.roles;
+        if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
+            tasks.spawn(jobs::crawl::run(app.clone()));
+        }
+        if roles.contains(&Role::Custodian) {
+            tasks.spawn(jobs::evidence::run_mirror(app.clone()));
+        }
         accept(&app, listener, acceptor, stop).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");

@@ -72,6 +72,7 @@ fn failed(it: &Found) -> ExitCode {
         "seed {} step {}: violated: {}: {}",
         it.seed, it.step, it.violation.property, it.violation.why
     );
+    println!("0 passed, 1 failed");
     ExitCode::FAILURE
 }
 
@@ -131,6 +132,8 @@ fn run(seeds: u64, from: u64, steps: usize) -> anyhow::Result<ExitCode> {
         all.contracts,
         all.leases
     );
+    // One line that any runner can read: each world is a test.
+    println!("{seeds} passed, 0 failed");
     let missing = all.missing();
     if !missing.is_empty() && seeds >= COVERED_BY {
         println!("never reached: {}", missing.join(", "));

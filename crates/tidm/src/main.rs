@@ -1,2 +1,32 @@
-//! placeholder
-fn main() {}
+//! `tidm`: one program for a node and for the people who run it.
+//!
+//! Never holds a rule: `serve` starts a node, every other command is a thin client of a node's API.
+
+mod cli;
+mod client;
+mod commands;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    if matches!(cli.command, cli::Command::Worker) {
+        // Before any thread or runtime: the worker jails itself first.
+        return tidm_sandbox::worker::main();
+    }
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(it) => it,
+        Err(error) => return show::trouble(&client::Trouble::Here(error.into()), &cli.global),
+    };
+    match runtime.block_on(commands::run(&cli)) {
+        Ok(code) => code,
+        Err(trouble) => show::trouble(&trouble, &cli.global),
+    }
+}
+
+#[cfg(test)]
+mod tests;

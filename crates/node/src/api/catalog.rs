@@ -2,6 +2,8 @@
 //!
 //! Never trusts a catalogue: it is parsed as hostile, and terms that nobody here understands are marked.
 
+#![expect(unused_qualifications, reason = "utoipa writes out the path of a parameter struct that stands in the same module")]
+
 use std::sync::Arc;
 
 use axum::Json;

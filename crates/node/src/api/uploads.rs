@@ -2,6 +2,8 @@
 //!
 //! Never a name of the caller's choice in the object store: the file's name is kept as text beside it.
 
+#![expect(unused_qualifications, reason = "utoipa writes out the path of a parameter struct that stands in the same module")]
+
 use std::sync::Arc;
 
 use axum::Json;

@@ -56,7 +56,8 @@ pub async fn audit(app: &App, contract: &Id) -> anyhow::Result<Option<Audited>> 
     };
     let subject = Subject::of(&contract, &app.identity.did);
     let report = check(&subject, provider, consumer, app.clock.now());
-    let payload = jcs::canonical(&to_json(&report)).context("a report that is no canonical JSON")?;
+    let payload =
+        jcs::canonical(&to_json(&report)).context("a report that is no canonical JSON")?;
     let signed = app.identity.sign(TYP, &payload);
     Ok(Some(Audited { report, signed, peer_error }))
 }
@@ -75,9 +76,18 @@ async fn peer_facts(app: &App, contract: &Contract) -> anyhow::Result<Vec<Fact>>
         };
         let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
         let answer = app.client.call(reqwest::Method::GET, &url, Some(&bearer), None).await?;
-        anyhow::ensure!(answer.status.is_success(), "{} answers {} to a request for its facts", contract.peer, answer.status);
+        anyhow::ensure!(
+            answer.status.is_success(),
+            "{} answers {} to a request for its facts",
+            contract.peer,
+            answer.status
+        );
         let page = read_page(&answer.body)?;
-        anyhow::ensure!(page.contract == contract.id, "{} answered with facts of another contract", contract.peer);
+        anyhow::ensure!(
+            page.contract == contract.id,
+            "{} answered with facts of another contract",
+            contract.peer
+        );
         facts.extend(page.facts);
         anyhow::ensure!(facts.len() <= most, "{} sends more than {most} facts", contract.peer);
         match page.next {

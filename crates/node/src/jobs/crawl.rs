@@ -94,7 +94,8 @@ async fn round(app: &Arc<App>, all: bool) -> anyhow::Result<Round> {
     let mut round = Round::default();
     let Some(list) = app.directory.members() else { return Ok(round) };
     let others = |it: &&Member| it.did != app.identity.did;
-    let providers: Vec<Did> = list.in_role(Role::Provider).filter(others).map(|it| it.did.clone()).collect();
+    let providers: Vec<Did> =
+        list.in_role(Role::Provider).filter(others).map(|it| it.did.clone()).collect();
     let between: Vec<Did> = list
         .in_role(Role::Intermediary)
         .filter(others)
@@ -111,14 +112,22 @@ async fn round(app: &Arc<App>, all: bool) -> anyhow::Result<Round> {
         round.members += 1;
         match one(app, member, &list.members).await {
             Ok(entries) => {
-                known = Health { next: now.after(AGAIN).ms(), failures: 0, ok: Some(now.ms()), entries, error: None };
+                known = Health {
+                    next: now.after(AGAIN).ms(),
+                    failures: 0,
+                    ok: Some(now.ms()),
+                    entries,
+                    error: None,
+                };
                 round.entries += entries;
             }
             Err(error) => {
                 let why = format!("{error:#}");
                 tracing::info!(%member, %why, failures = known.failures + 1, "a catalogue could not be read");
                 known.failures = known.failures.saturating_add(1);
-                let pause = PAUSE.saturating_mul(1 << known.failures.min(10).saturating_sub(1)).min(PAUSE_MOST);
+                let pause = PAUSE
+                    .saturating_mul(1 << known.failures.min(10).saturating_sub(1))
+                    .min(PAUSE_MOST);
                 known.next = now.after(pause).ms();
                 known.error = Some(why.chars().take(500).collect());
                 round.failed.push((member.clone(), why));
@@ -132,7 +141,8 @@ async fn round(app: &Arc<App>, all: bool) -> anyhow::Result<Round> {
             })
             .await?;
     }
-    metrics::gauge!("tidm_crawl_failed").set(f64::from(u32::try_from(round.failed.len()).unwrap_or(u32::MAX)));
+    metrics::gauge!("tidm_crawl_failed")
+        .set(f64::from(u32::try_from(round.failed.len()).unwrap_or(u32::MAX)));
     Ok(round)
 }
 
@@ -148,7 +158,8 @@ async fn one(app: &App, member: &Did, members: &[Member]) -> anyhow::Result<u64>
         anyhow::ensure!(seen_pages.insert(url.clone()), "its pages lead in a circle");
         let bearer = auth::mint(&app.identity, member, &app.clock);
         let body = CatalogRequest::default().to_json().to_string();
-        let answer = app.client.call(reqwest::Method::POST, &url, Some(&bearer), Some(body)).await?;
+        let answer =
+            app.client.call(reqwest::Method::POST, &url, Some(&bearer), Some(body)).await?;
         anyhow::ensure!(answer.status.is_success(), "{url} answers {}", answer.status);
         let catalog = parse_catalog(&answer.body)?;
         if catalog.unreadable > 0 {
@@ -192,9 +203,20 @@ async fn one(app: &App, member: &Did, members: &[Member]) -> anyhow::Result<u64>
 
 /// What an intermediary says of another participant: kept if we do not read that one ourselves, with the
 /// address that its own document names.
-async fn others(app: &App, inner: &Catalog, members: &[Member], since: Time, rows: &mut Vec<Remote>, nested: &mut BTreeSet<String>) {
-    let Some(provider) = inner.participant.as_deref().and_then(|it| Did::parse(it).ok()) else { return };
-    let read_by_us = members.iter().any(|it| it.did == provider && !it.cut && it.roles.contains(&Role::Provider));
+async fn others(
+    app: &App,
+    inner: &Catalog,
+    members: &[Member],
+    since: Time,
+    rows: &mut Vec<Remote>,
+    nested: &mut BTreeSet<String>,
+) {
+    let Some(provider) = inner.participant.as_deref().and_then(|it| Did::parse(it).ok()) else {
+        return;
+    };
+    let read_by_us = members
+        .iter()
+        .any(|it| it.did == provider && !it.cut && it.roles.contains(&Role::Provider));
     if provider == app.identity.did || (read_by_us && is_fresh(app, &provider).await) {
         return;
     }
@@ -203,7 +225,9 @@ async fn others(app: &App, inner: &Catalog, members: &[Member], since: Time, row
             keep(rows, inner, provider.as_str(), &base, since);
             nested.insert(provider.to_string());
         }
-        Err(why) => tracing::info!(%provider, %why, "a participant named by an intermediary cannot be resolved"),
+        Err(why) => {
+            tracing::info!(%provider, %why, "a participant named by an intermediary cannot be resolved")
+        }
     }
 }
 
@@ -218,7 +242,9 @@ fn keep(rows: &mut Vec<Remote>, catalog: &Catalog, provider: &str, base: &str, s
 
 fn row(it: &Dataset, provider: &str, base: &str, seen: Time) -> Remote {
     let title = it.title.clone().unwrap_or_else(|| it.id.to_string());
-    let search = [title.as_str(), it.description.as_deref().unwrap_or_default(), &it.keywords.join(" ")].join("\n");
+    let search =
+        [title.as_str(), it.description.as_deref().unwrap_or_default(), &it.keywords.join(" ")]
+            .join("\n");
     Remote {
         provider: provider.to_owned(),
         id: it.id.to_string(),
@@ -272,7 +298,10 @@ pub async fn search(app: &App, text: &str, cursor: Option<&str>) -> anyhow::Resu
     let most = usize::try_from(FOUND).unwrap_or(usize::MAX);
     let more = rows.len() > most;
     rows.truncate(most);
-    let next = rows.last().filter(|_| more).map(|it| URL_SAFE_NO_PAD.encode(format!("{} {}", it.provider, it.id)));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|it| URL_SAFE_NO_PAD.encode(format!("{} {}", it.provider, it.id)));
     Ok(Found { rows, next })
 }
 
@@ -301,7 +330,9 @@ mod tests {
         }
         let here = "https://a.example/dsp/catalog/request";
         assert_eq!(same_origin(here, "/c?x=2").as_deref(), Some("https://a.example/c?x=2"));
-        for elsewhere in ["https://b.example/c", "http://a.example/c", "https://a.example:444/c", "//b.example/"] {
+        for elsewhere in
+            ["https://b.example/c", "http://a.example/c", "https://a.example:444/c", "//b.example/"]
+        {
             assert_eq!(same_origin(here, elsewhere), None, "{elsewhere}");
         }
     }

@@ -50,7 +50,8 @@ pub enum ReceiptError {
 pub async fn receipt(app: &App, fact: &Id) -> Result<(String, Vec<u8>), ReceiptError> {
     let started = tokio::time::Instant::now();
     loop {
-        let entry = app.store.fact_entry(fact).await?.ok_or_else(|| ReceiptError::Unknown(fact.clone()))?;
+        let entry =
+            app.store.fact_entry(fact).await?.ok_or_else(|| ReceiptError::Unknown(fact.clone()))?;
         if let Some(index) = entry.index {
             let extra = (entry.bytes.len() <= MAX_EXTRA_BYTES).then(|| entry.bytes.clone());
             match app.log.reader.receipt(index, extra).await {
@@ -79,7 +80,11 @@ pub async fn run_mirror(app: Arc<App>) {
                 Ok(size) => metrics::gauge!("tidm_mirror_size", "log" => origin).set(size as f64),
                 Err(error) => {
                     metrics::counter!("tidm_mirror_failures_total").increment(1);
-                    tracing::warn!(origin, error = format!("{error:#}"), "a watched log could not be mirrored");
+                    tracing::warn!(
+                        origin,
+                        error = format!("{error:#}"),
+                        "a watched log could not be mirrored"
+                    );
                 }
             }
         }
@@ -162,7 +167,9 @@ async fn level_zero(app: &App, dir: &Path, base: &str, path: TilePath) -> anyhow
     let bytes = match fetch(app, &format!("{base}/{path}")).await {
         Ok(bytes) => bytes,
         // A partial tile may be gone once the full one is there (tlog-tiles).
-        Err(_) if path.width() < TILE_WIDTH => fetch(app, &format!("{base}/{}", path.full())).await?,
+        Err(_) if path.width() < TILE_WIDTH => {
+            fetch(app, &format!("{base}/{}", path.full())).await?
+        }
         Err(error) => return Err(error),
     };
     let bytes = bytes.get(..length).with_context(|| format!("{path} is too short"))?.to_vec();
@@ -190,7 +197,11 @@ async fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Where a node serves its log: at the host that begins its origin, below `/log`.
 fn log_url(app: &App, origin: &str) -> anyhow::Result<String> {
-    let host = origin.split('/').next().filter(|it| !it.is_empty()).context("the log's origin names no host")?;
+    let host = origin
+        .split('/')
+        .next()
+        .filter(|it| !it.is_empty())
+        .context("the log's origin names no host")?;
     let name = host.split(':').next().unwrap_or_default();
     let local = name == "localhost" || name == "127.0.0.1";
     let plain = local && matches!(app.config.http.security, crate::config::Security::Plain);

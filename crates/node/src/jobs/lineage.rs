@@ -17,11 +17,13 @@ const CONTRACTS: usize = 1000;
 /// The graph around `id`; empty where we know nothing of it.
 pub async fn lineage_graph(app: &App, id: &Id) -> anyhow::Result<Graph> {
     let mut facts = app.store.facts_about(id).await?;
-    let contracts: BTreeSet<Id> = facts.iter().filter_map(|it| it.links.contract.clone()).take(CONTRACTS).collect();
+    let contracts: BTreeSet<Id> =
+        facts.iter().filter_map(|it| it.links.contract.clone()).take(CONTRACTS).collect();
     for contract in &contracts {
         facts.extend(app.store.contract_facts(contract).await?);
     }
-    let products: BTreeSet<Id> = facts.iter().filter_map(|it: &Fact| it.links.product.clone()).collect();
+    let products: BTreeSet<Id> =
+        facts.iter().filter_map(|it: &Fact| it.links.product.clone()).collect();
     for product in &products {
         facts.extend(app.store.publication_facts(product).await?);
     }

@@ -125,6 +125,11 @@ impl Objects {
         Ok(Self { store, local: Some(dir) })
     }
 
+    /// Where the object lies as a file, when objects are local files.
+    pub fn local_path(&self, key: &Key) -> Option<PathBuf> {
+        self.local.as_deref().map(|dir| dir.join(key.as_str()))
+    }
+
     /// Streams `source` to `key`, replacing what was there; at most `limit` bytes. Durable on return.
     pub async fn put(
         &self,
@@ -160,11 +165,6 @@ impl Objects {
         let options = object_store::GetOptions { range, ..object_store::GetOptions::default() };
         let found = self.store.get_opts(&key.path(), options).await?;
         Ok(found.into_stream().map_err(ObjectError::from).boxed())
-    }
-
-    /// The object's own file, where objects are local files; for engines that read by descriptor.
-    pub fn local_path(&self, key: &Key) -> Option<PathBuf> {
-        self.local.as_ref().map(|dir| dir.join(key.as_str()))
     }
 
     /// Bytes `range` of the object; cut at its end.

@@ -62,11 +62,17 @@ struct Asked {
 
 /// How our catalogue names our DSP endpoint.
 pub fn service(app: &App) -> Result<DataService, Fault> {
-    let id = Id::parse(&format!("{}#dsp", app.identity.did)).map_err(|_| Fault::ApiMisuse("our DID is no id"))?;
+    let id = Id::parse(&format!("{}#dsp", app.identity.did))
+        .map_err(|_| Fault::ApiMisuse("our DID is no id"))?;
     Ok(DataService { id, endpoint: app.identity.dsp_base() })
 }
 
-async fn request(State(app): Shared, Query(asked): Query<Asked>, headers: HeaderMap, body: Bytes) -> Response {
+async fn request(
+    State(app): Shared,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let started = std::time::Instant::now();
     match try_request(&app, &asked, &headers, &body).await {
         Ok((document, next)) => {
@@ -85,20 +91,33 @@ fn write_error(fault: &Fault) -> String {
     error_to_json(fault.code(), &[&fault.to_string()]).to_string()
 }
 
-async fn try_request(app: &App, asked: &Asked, headers: &HeaderMap, body: &[u8]) -> Result<(String, Option<String>), WorkError> {
+async fn try_request(
+    app: &App,
+    asked: &Asked,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(String, Option<String>), WorkError> {
     let who = caller(app, headers).await?;
     app.writer.remember(who.token).await?;
     let search = filter(&CatalogRequest::parse(body)?)?;
     let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE_MOST);
     let from = match &asked.cursor {
-        Some(text) => Place::parse(text).ok_or_else(|| Fault::misbehaved("catalog.cursor", "not a cursor of ours"))?,
+        Some(text) => Place::parse(text)
+            .ok_or_else(|| Fault::misbehaved("catalog.cursor", "not a cursor of ours"))?,
         None => Place::Own(None),
     };
-    let mut page = Page { limit, service: service(app)?, own: vec![], remote: vec![], bytes: 0, next: None };
-    page.fill(app, &who.did, &search, from).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    let mut page =
+        Page { limit, service: service(app)?, own: vec![], remote: vec![], bytes: 0, next: None };
+    page.fill(app, &who.did, &search, from)
+        .await
+        .map_err(|why| WorkError::Store(why.to_string()))?;
     let next = page.next.as_ref().map(|place| {
         let limit = asked.limit.map(|_| format!("&limit={limit}")).unwrap_or_default();
-        format!("<{}/catalog/request?cursor={}{limit}>; rel=\"next\"", app.identity.dsp_base(), place.write())
+        format!(
+            "<{}/catalog/request?cursor={}{limit}>; rel=\"next\"",
+            app.identity.dsp_base(),
+            place.write()
+        )
     });
     Ok((page.write(app), next))
 }
@@ -110,7 +129,8 @@ async fn try_request(app: &App, asked: &Asked, headers: &HeaderMap, body: &[u8])
 fn filter(request: &CatalogRequest) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
     for one in &request.filter {
-        let unknown = || Fault::incompatible("catalog.filter", "filters known here: {\"search\": \"words\"}");
+        let unknown =
+            || Fault::incompatible("catalog.filter", "filters known here: {\"search\": \"words\"}");
         let map = one.as_object().ok_or_else(unknown)?;
         match (map.len(), map.get("search")) {
             (1, Some(Value::String(text))) => found.extend(words(text)),
@@ -123,7 +143,8 @@ fn filter(request: &CatalogRequest) -> Result<Vec<String>, Fault> {
 
 fn is_query_spec(key: &str) -> bool {
     let local = key.rsplit(['/', ':', '#']).next().unwrap_or(key);
-    ["@type", "@id", "@context", "offset", "limit", "filterExpression", "sortOrder", "sortField"].contains(&local)
+    ["@type", "@id", "@context", "offset", "limit", "filterExpression", "sortOrder", "sortField"]
+        .contains(&local)
 }
 
 /// Where a page begins: our own products come first, then those of others.
@@ -175,7 +196,13 @@ impl Page {
         entries >= self.limit || (entries > 0 && self.bytes + more > PAGE_BYTES)
     }
 
-    async fn fill(&mut self, app: &App, who: &Did, search: &[String], from: Place) -> Result<(), StoreError> {
+    async fn fill(
+        &mut self,
+        app: &App,
+        who: &Did,
+        search: &[String],
+        from: Place,
+    ) -> Result<(), StoreError> {
         let after = match from {
             Place::Own(after) => {
                 if !self.fill_own(app, who, search, after).await? {
@@ -192,7 +219,13 @@ impl Page {
     }
 
     /// Whether all of our own are on the page, or were before.
-    async fn fill_own(&mut self, app: &App, who: &Did, search: &[String], mut after: Option<Cursor>) -> Result<bool, StoreError> {
+    async fn fill_own(
+        &mut self,
+        app: &App,
+        who: &Did,
+        search: &[String],
+        mut after: Option<Cursor>,
+    ) -> Result<bool, StoreError> {
         let mut scanned = 0;
         loop {
             let rows = app.store.listed(after.as_ref(), count(self.limit)).await?;
@@ -277,8 +310,11 @@ impl Page {
         }
         if !self.remote.is_empty() {
             out.push_str(",\"catalog\":[");
-            let groups: Vec<String> =
-                self.remote.chunk_by(|a, b| a.provider == b.provider && a.address == b.address).map(nested).collect();
+            let groups: Vec<String> = self
+                .remote
+                .chunk_by(|a, b| a.provider == b.provider && a.address == b.address)
+                .map(nested)
+                .collect();
             out.push_str(&groups.join(","));
             out.push(']');
         }
@@ -320,13 +356,16 @@ fn matches(entry: &str, search: &[String]) -> bool {
     }
     let Ok(it) = serde_json::from_str::<Value>(entry) else { return false };
     let text = |name: &str| it.get(name).map(Value::to_string).unwrap_or_default();
-    let all = format!("{} {} {}", text("dct:title"), text("dct:description"), text("dcat:keyword")).to_lowercase();
+    let all = format!("{} {} {}", text("dct:title"), text("dct:description"), text("dcat:keyword"))
+        .to_lowercase();
     search.iter().all(|word| all.contains(word.as_str()))
 }
 
 /// The product with the offers that `who` may see; `None` where it may see none.
 fn visible(product: Product, who: &Did) -> Option<Product> {
-    let may = |list: &Option<Vec<String>>| list.as_ref().is_none_or(|all| all.iter().any(|it| it == who.as_str()));
+    let may = |list: &Option<Vec<String>>| {
+        list.as_ref().is_none_or(|all| all.iter().any(|it| it == who.as_str()))
+    };
     let mut draft = (*product).clone();
     draft.offers.retain(|offer| may(&offer.terms().summary.recipients));
     if draft.offers.is_empty() {
@@ -353,14 +392,21 @@ async fn try_dataset(app: &App, id: &str, headers: &HeaderMap) -> Result<String,
     let store = |why: StoreError| WorkError::Store(why.to_string());
     if let Some(product) = app.store.product(&id).await.map_err(store)? {
         let shown = visible(product, &who.did).ok_or_else(|| not_found("dataset"))?;
-        let document = root_dataset_to_json(&shown, &service(app)?).ok_or_else(|| not_found("dataset"))?;
+        let document =
+            root_dataset_to_json(&shown, &service(app)?).ok_or_else(|| not_found("dataset"))?;
         return Ok(document.to_string());
     }
     if !app.config.node.roles.contains(&Role::Intermediary) {
         return Err(not_found("dataset"));
     }
-    let row = app.store.remote_product(id.as_str()).await.map_err(store)?.ok_or_else(|| not_found("dataset"))?;
-    let mut document: Value = serde_json::from_str(&row.dataset).map_err(|_| not_found("dataset"))?;
+    let row = app
+        .store
+        .remote_product(id.as_str())
+        .await
+        .map_err(store)?
+        .ok_or_else(|| not_found("dataset"))?;
+    let mut document: Value =
+        serde_json::from_str(&row.dataset).map_err(|_| not_found("dataset"))?;
     if let Some(map) = document.as_object_mut() {
         map.insert("@context".to_owned(), json!([CONTEXT]));
         map.insert("tidm:provider".to_owned(), json!(row.provider));
@@ -393,11 +439,20 @@ mod tests {
         fn filter_of(it: &Value) -> Result<Vec<String>, Fault> {
             filter(&CatalogRequest { filter: vec![it.clone()] })
         }
-        assert_eq!(asked(json!({ "search": "Bearing 轴承" })), Ok(vec!["bearing".to_owned(), "轴承".to_owned()]));
+        assert_eq!(
+            asked(json!({ "search": "Bearing 轴承" })),
+            Ok(vec!["bearing".to_owned(), "轴承".to_owned()])
+        );
         let edc = json!({ "@type": "QuerySpec", "offset": 0, "limit": 50, "filterExpression": [] });
         assert_eq!(asked(edc), Ok(vec![]));
         assert_eq!(asked(json!({ "https://w3id.org/edc/v0.0.1/ns/offset": 0 })), Ok(vec![]));
-        for bad in [json!("all"), json!({ "search": 1 }), json!({ "where": "1=1" }), json!({ "search": "a", "x": 1 }), json!([])] {
+        for bad in [
+            json!("all"),
+            json!({ "search": 1 }),
+            json!({ "where": "1=1" }),
+            json!({ "search": "a", "x": 1 }),
+            json!([]),
+        ] {
             assert_eq!(asked(bad.clone()).map_err(|it| it.code()), Err("catalog.filter"), "{bad}");
         }
     }

@@ -33,7 +33,8 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 fn bytes(kind: &'static str, cache: &'static str, body: Vec<u8>) -> Response {
-    (StatusCode::OK, [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], body).into_response()
+    (StatusCode::OK, [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], body)
+        .into_response()
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
@@ -42,7 +43,9 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
 
 fn failed(error: &ReadError) -> Response {
     match error {
-        ReadError::Absent | ReadError::NotYet { .. } => plain(StatusCode::NOT_FOUND, "nothing of that name is published\n"),
+        ReadError::Absent | ReadError::NotYet { .. } => {
+            plain(StatusCode::NOT_FOUND, "nothing of that name is published\n")
+        }
         ReadError::Damaged(_) | ReadError::Tiles(_) | ReadError::Thread => {
             tracing::error!(%error, "the evidence log cannot be read");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "the log cannot be read\n")
@@ -62,19 +65,27 @@ async fn tile(State(app): Shared, Path(path): Path<String>) -> Response {
         return plain(StatusCode::FORBIDDEN, "entries are not public: ask for a receipt\n");
     }
     match app.log.reader.tile(&format!("tile/{path}")).await {
-        Ok(body) => bytes("application/octet-stream", if path.contains(".p/") { SHORT } else { FOR_EVER }, body),
+        Ok(body) => bytes(
+            "application/octet-stream",
+            if path.contains(".p/") { SHORT } else { FOR_EVER },
+            body,
+        ),
         Err(error) => failed(&error),
     }
 }
 
 async fn add_checkpoint(State(app): Shared, body: Bytes) -> Response {
-    let Some(witness) = app.log.witness.clone() else { return plain(StatusCode::NOT_FOUND, "no witness here\n") };
+    let Some(witness) = app.log.witness.clone() else {
+        return plain(StatusCode::NOT_FOUND, "no witness here\n");
+    };
     let now = u64::try_from(app.clock.now().seconds()).unwrap_or(0);
     let answered = tokio::task::spawn_blocking(move || witness.add_checkpoint(&body, now)).await;
     match answered {
         Ok(Ok(answer)) => {
-            metrics::counter!("tidm_witness_requests_total", "status" => answer.status.to_string()).increment(1);
-            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            metrics::counter!("tidm_witness_requests_total", "status" => answer.status.to_string())
+                .increment(1);
+            let status =
+                StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut out = (status, answer.body).into_response();
             if let Ok(kind) = HeaderValue::from_str(&answer.media_type) {
                 out.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -90,7 +101,9 @@ async fn add_checkpoint(State(app): Shared, body: Bytes) -> Response {
 }
 
 async fn witnessed(State(app): Shared, Path(origin): Path<String>) -> Response {
-    let Some(witness) = app.log.witness.clone() else { return plain(StatusCode::NOT_FOUND, "no witness here\n") };
+    let Some(witness) = app.log.witness.clone() else {
+        return plain(StatusCode::NOT_FOUND, "no witness here\n");
+    };
     match tokio::task::spawn_blocking(move || witness.checkpoint(&origin)).await {
         Ok(Ok(Some(body))) => bytes("text/plain; charset=utf-8", SHORT, body),
         Ok(Ok(None)) => plain(StatusCode::NOT_FOUND, "nothing of that log was cosigned here\n"),

@@ -56,11 +56,20 @@ pub struct Remote {
 
 impl Store {
     /// Our listed products, newest first, each with the cursor behind it.
-    pub async fn listed(&self, after: Option<&Cursor>, most: i64) -> Result<Page<(Cursor, Listed)>, StoreError> {
+    pub async fn listed(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<(Cursor, Listed)>, StoreError> {
         let sql = "SELECT published, id, listed, dataset, CASE WHEN listed = 2 THEN record ELSE '' END FROM products
                    WHERE listed >= 1 AND (published, id) < ($1, $2) ORDER BY published DESC, id DESC LIMIT $3";
         let (key, id) = after.map_or((i64::MAX, ""), |it| (it.key, it.id.as_str()));
-        let found = sqlx::query(sql).bind(key).bind(id.to_owned()).bind(most + 1).fetch_all(self.pool()).await?;
+        let found = sqlx::query(sql)
+            .bind(key)
+            .bind(id.to_owned())
+            .bind(most + 1)
+            .fetch_all(self.pool())
+            .await?;
         let shown = usize::try_from(most).unwrap_or(usize::MAX);
         let more = found.len() > shown;
         let mut rows = Vec::with_capacity(found.len().min(shown));
@@ -88,9 +97,10 @@ impl Store {
         most: i64,
     ) -> Result<Vec<Remote>, StoreError> {
         let (provider, id) = after.cloned().unwrap_or_default();
-        let mut sql = "SELECT provider, id, address, title, search, seen, dataset FROM remote_products
+        let mut sql =
+            "SELECT provider, id, address, title, search, seen, dataset FROM remote_products
                        WHERE (provider, id) > ($1, $2)"
-            .to_owned();
+                .to_owned();
         for number in 0..words.len() {
             sql.push_str(&format!(" AND search LIKE ${} ESCAPE '!'", number + 4));
         }
@@ -142,7 +152,11 @@ fn like(word: &str) -> String {
     out
 }
 
-pub async fn save_setting(conn: &mut AnyConnection, name: &str, value: &str) -> Result<(), StoreError> {
+pub async fn save_setting(
+    conn: &mut AnyConnection,
+    name: &str,
+    value: &str,
+) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO settings (name, value) VALUES ($1,$2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
         .bind(name.to_owned())
         .bind(value.to_owned())
@@ -172,7 +186,11 @@ pub async fn save_remote(conn: &mut AnyConnection, rows: &[Remote]) -> Result<()
 }
 
 /// Removes what a provider's catalogue, read whole since `since`, no longer shows.
-pub async fn drop_gone(conn: &mut AnyConnection, provider: &str, since: Time) -> Result<(), StoreError> {
+pub async fn drop_gone(
+    conn: &mut AnyConnection,
+    provider: &str,
+    since: Time,
+) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM remote_products WHERE provider = $1 AND seen < $2")
         .bind(provider.to_owned())
         .bind(since.ms())
@@ -187,7 +205,9 @@ mod tests {
 
     #[test]
     fn words_stand_for_themselves() {
-        for (word, pattern) in [("a", "%a%"), ("100%", "%100!%%"), ("a_b!", "%a!_b!!%"), ("轴承", "%轴承%")] {
+        for (word, pattern) in
+            [("a", "%a%"), ("100%", "%100!%%"), ("a_b!", "%a!_b!!%"), ("轴承", "%轴承%")]
+        {
             assert_eq!(like(word), pattern);
         }
     }

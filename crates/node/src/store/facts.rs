@@ -30,7 +30,10 @@ impl Store {
             .await?;
         row.map(|row| {
             let index: Option<i64> = row.get(0);
-            let index = index.map(u64::try_from).transpose().map_err(|_| bad("facts", "a negative place"))?;
+            let index = index
+                .map(u64::try_from)
+                .transpose()
+                .map_err(|_| bad("facts", "a negative place"))?;
             Ok(Entry { index, bytes: row.get(1) })
         })
         .transpose()
@@ -38,7 +41,11 @@ impl Store {
 
     /// All our facts about a contract, oldest first, at most [`FACTS_AT_ONCE`].
     pub async fn contract_facts(&self, contract: &Id) -> Result<Vec<Fact>, StoreError> {
-        self.facts_where("SELECT entry FROM facts WHERE contract = $1 ORDER BY seq LIMIT $2", contract).await
+        self.facts_where(
+            "SELECT entry FROM facts WHERE contract = $1 ORDER BY seq LIMIT $2",
+            contract,
+        )
+        .await
     }
 
     /// Our facts that name this id as product, negotiation, contract or transfer.
@@ -57,7 +64,8 @@ impl Store {
 
     /// How a product version came to be.
     pub async fn publication_facts(&self, product: &Id) -> Result<Vec<Fact>, StoreError> {
-        let sql = "SELECT entry FROM facts WHERE product = $1 AND contract IS NULL ORDER BY seq LIMIT $2";
+        let sql =
+            "SELECT entry FROM facts WHERE product = $1 AND contract IS NULL ORDER BY seq LIMIT $2";
         self.facts_where(sql, product).await
     }
 

@@ -167,7 +167,8 @@ impl Account {
             let bytes = encode(fact);
             hasher.update(&(bytes.len() as u64).to_be_bytes());
             hasher.update(&bytes);
-            let theirs = fact.by == *subject.party(role) && fact.links.contract.as_ref() == Some(&subject.contract);
+            let theirs = fact.by == *subject.party(role)
+                && fact.links.contract.as_ref() == Some(&subject.contract);
             if theirs { it.take(fact) } else { it.foreign.push(fact.id.clone()) }
         }
         it.digest = (it.facts > 0).then(|| hasher.finish());
@@ -180,7 +181,8 @@ impl Account {
             What::Published { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
-                let (signed, provider_signed, consumer_signed) = (*signed, *provider_signed, *consumer_signed);
+                let (signed, provider_signed, consumer_signed) =
+                    (*signed, *provider_signed, *consumer_signed);
                 self.concluded = Some(Conclusion { at, signed, provider_signed, consumer_signed });
             }
             What::Transfer { to, .. } => {
@@ -188,11 +190,20 @@ impl Account {
                     self.transfers.insert(id.clone(), *to);
                 }
             }
-            What::Delivered { bytes, content } => self.deliveries.push(Delivery { at, bytes: *bytes, content: *content }),
-            What::LeaseRefused { kind, code, rule } => {
-                self.refusals.push(Refusal { at, kind: *kind, code: code.clone(), rule: rule.clone() });
+            What::Delivered { bytes, content } => {
+                self.deliveries.push(Delivery { at, bytes: *bytes, content: *content })
             }
-            What::LeaseGranted { .. } | What::LeaseHeld { .. } | What::LeaseClosed { .. } => self.take_lease(fact),
+            What::LeaseRefused { kind, code, rule } => {
+                self.refusals.push(Refusal {
+                    at,
+                    kind: *kind,
+                    code: code.clone(),
+                    rule: rule.clone(),
+                });
+            }
+            What::LeaseGranted { .. } | What::LeaseHeld { .. } | What::LeaseClosed { .. } => {
+                self.take_lease(fact)
+            }
             What::ContractEnded { why, by, reason } => {
                 let ending = Ending { at, why: *why, by: *by, reason: reason.clone() };
                 self.ended.get_or_insert(ending);
@@ -204,7 +215,9 @@ impl Account {
                 let deletion = Deletion { at, files: files.clone(), receipt: *receipt };
                 self.deletion.get_or_insert(deletion);
             }
-            What::MessageRefused { code } | What::GaveUp { code } => self.troubles.push((at, code.clone())),
+            What::MessageRefused { code } | What::GaveUp { code } => {
+                self.troubles.push((at, code.clone()))
+            }
         }
     }
 
@@ -229,10 +242,12 @@ impl Account {
             What::LeaseHeld { kind, until } => {
                 let none = (None, None, None);
                 let (use_number, purpose, query) = none;
-                lease.opened = Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
+                lease.opened =
+                    Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
             }
             What::LeaseClosed { how, rows, bytes, result } => {
-                lease.closed = Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
+                lease.closed =
+                    Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
             }
             What::Published { .. }
             | What::Negotiation { .. }

@@ -77,7 +77,12 @@ pub fn graph(facts: &[Fact]) -> Graph {
     let mut sorted: Vec<&Fact> = facts.iter().collect();
     sorted.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     sorted.dedup_by(|a, b| a == b);
-    let mut work = Work { graph: Graph::default(), products: BTreeMap::new(), roles: BTreeMap::new(), sealed: BTreeMap::new() };
+    let mut work = Work {
+        graph: Graph::default(),
+        products: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        sealed: BTreeMap::new(),
+    };
     // Which product a contract is about, and which side we are, is said by some facts and needed by others.
     for fact in &sorted {
         work.learn(fact);
@@ -178,7 +183,9 @@ impl Work {
 
     fn take(&mut self, fact: &Fact) {
         match &fact.what {
-            What::Published { content, origin, rows, bytes } => self.published(fact, content, origin, *rows, *bytes),
+            What::Published { content, origin, rows, bytes } => {
+                self.published(fact, content, origin, *rows, *bytes)
+            }
             What::Negotiation { to, .. } => {
                 if let Some(id) = &fact.links.negotiation {
                     let activity = self.activity("Negotiation", "negotiation", id, fact);
@@ -232,7 +239,14 @@ impl Work {
         }
     }
 
-    fn published(&mut self, fact: &Fact, content: &Digest, origin: &Digest, rows: Option<u64>, bytes: u64) {
+    fn published(
+        &mut self,
+        fact: &Fact,
+        content: &Digest,
+        origin: &Digest,
+        rows: Option<u64>,
+        bytes: u64,
+    ) {
         let Some(id) = fact.links.product.clone() else { return };
         let product = self.product(&id);
         self.note(&product, "contentDigest", content);
@@ -265,7 +279,11 @@ impl Work {
 
     /// Provider: bytes were laid ready. Consumer: they arrived and are a copy.
     fn delivered(&mut self, fact: &Fact, bytes: u64, content: &Digest) {
-        let (Some(contract), Some(transfer)) = (fact.links.contract.clone(), fact.links.transfer.clone()) else { return };
+        let (Some(contract), Some(transfer)) =
+            (fact.links.contract.clone(), fact.links.transfer.clone())
+        else {
+            return;
+        };
         let activity = self.activity("Transfer", "transfer", &transfer, fact);
         let label = format!("{contract} {content}");
         let object = self.entity("DeliveredObject", "object", &label);
@@ -332,7 +350,8 @@ impl Work {
         self.activity_note(&activity, "reason", why);
         let contract = self.contract(&id);
         let relation = if kind == "ContractEnd" { Relation::Invalidated } else { Relation::Used };
-        let (from, to) = if relation == Relation::Used { (activity, contract) } else { (contract, activity) };
+        let (from, to) =
+            if relation == Relation::Used { (activity, contract) } else { (contract, activity) };
         self.relate(relation, &from, &to);
     }
 
@@ -349,7 +368,10 @@ impl Work {
             let thing = self.graph.entities.get(&copy);
             let listed = thing.is_some_and(|it| {
                 it.kind == "Copy"
-                    && it.notes.get("contentDigest").is_some_and(|digest| files.iter().any(|file| file.to_string() == *digest))
+                    && it
+                        .notes
+                        .get("contentDigest")
+                        .is_some_and(|digest| files.iter().any(|file| file.to_string() == *digest))
             });
             if listed {
                 self.relate(Relation::Invalidated, &copy, &activity);

@@ -13,10 +13,14 @@ pub const NAMESPACE: &str = "urn:tidm:prov:1:";
 pub fn to_json(it: &Graph) -> Value {
     let mut out = Map::new();
     out.insert("prefix".to_owned(), json!({ "tidm": NAMESPACE }));
-    for (section, things) in [("entity", &it.entities), ("activity", &it.activities), ("agent", &it.agents)] {
+    for (section, things) in
+        [("entity", &it.entities), ("activity", &it.activities), ("agent", &it.agents)]
+    {
         if !things.is_empty() {
-            let all: Map<String, Value> =
-                things.iter().map(|(name, thing)| (qualified(name), describe(section, thing))).collect();
+            let all: Map<String, Value> = things
+                .iter()
+                .map(|(name, thing)| (qualified(name), describe(section, thing)))
+                .collect();
             out.insert(section.to_owned(), Value::Object(all));
         }
     }
@@ -51,7 +55,8 @@ fn describe(section: &str, it: &Thing) -> Value {
     let mut out = Map::new();
     let kind = |name: String| json!({ "$": name, "type": "xsd:QName" });
     let own = kind(qualified(it.kind));
-    let types = if section == "agent" { json!([kind("prov:Organization".to_owned()), own]) } else { own };
+    let types =
+        if section == "agent" { json!([kind("prov:Organization".to_owned()), own]) } else { own };
     out.insert("prov:type".to_owned(), types);
     out.insert("prov:label".to_owned(), json!(it.label));
     for (term, at) in [("prov:startTime", it.started), ("prov:endTime", it.ended)] {

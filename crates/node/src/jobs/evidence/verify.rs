@@ -45,7 +45,8 @@ pub fn policy_of(witnesses: &[VerifierKey], quorum: usize) -> Result<Policy, Ver
     let mut names = String::new();
     for (number, key) in witnesses.iter().enumerate() {
         // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "witness w{number} {key}").and_then(|()| write!(names, " w{number}"));
+        let _infallible =
+            writeln!(text, "witness w{number} {key}").and_then(|()| write!(names, " w{number}"));
     }
     if quorum == 0 || witnesses.is_empty() {
         text.push_str("quorum none\n");
@@ -66,7 +67,11 @@ pub struct VerifyReport {
 }
 
 /// Verifies a `.tlog-proof` file whose `extra` holds the entry.
-pub fn verify_file(bytes: &[u8], logs: &[VerifierKey], policy: &Policy) -> Result<VerifyReport, VerifyError> {
+pub fn verify_file(
+    bytes: &[u8],
+    logs: &[VerifierKey],
+    policy: &Policy,
+) -> Result<VerifyReport, VerifyError> {
     verify_with(bytes, None, logs, policy)
 }
 
@@ -109,26 +114,75 @@ impl VerifyReport {
             let _infallible = writeln!(out, "[{mark}] {text}");
         };
         let place = format!("{} {} / {}", proof.origin, proof.index, proof.size);
-        line(Some(proof.included), format!("{}: {place}", p("条目在该树的该位置（日志 序号 / 树大小）", "the entry is at this place of the tree (log, index / size)")));
+        line(
+            Some(proof.included),
+            format!(
+                "{}: {place}",
+                p(
+                    "条目在该树的该位置（日志 序号 / 树大小）",
+                    "the entry is at this place of the tree (log, index / size)"
+                )
+            ),
+        );
         line(None, format!("{}: {}", p("树根", "root"), proof.root));
-        line(Some(proof.log_signature_ok), format!("{}: {}", p("日志已对该树签名", "the log signed this tree"), proof.origin));
+        line(
+            Some(proof.log_signature_ok),
+            format!("{}: {}", p("日志已对该树签名", "the log signed this tree"), proof.origin),
+        );
         for (name, seconds) in &proof.cosigned_by {
-            let at = Time::from_ms(i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1000));
-            line(Some(true), format!("{}: {name}, {at}", p("存证方见证签名（按其时钟）", "cosigned by a custodian (by its clock)")));
+            let at =
+                Time::from_ms(i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            line(
+                Some(true),
+                format!(
+                    "{}: {name}, {at}",
+                    p("存证方见证签名（按其时钟）", "cosigned by a custodian (by its clock)")
+                ),
+            );
         }
         let quorum = proof.quorum_met && !proof.unwitnessed;
-        line(Some(quorum), p("足够多的存证方见过同一棵树", "enough custodians saw this very tree").to_owned());
+        line(
+            Some(quorum),
+            p("足够多的存证方见过同一棵树", "enough custodians saw this very tree").to_owned(),
+        );
         if proof.unwitnessed {
-            line(None, p("所用策略不要求见证：不能排除日志向不同的人展示不同的内容", "the policy asks for no witness: a split view is not excluded").to_owned());
+            line(
+                None,
+                p(
+                    "所用策略不要求见证：不能排除日志向不同的人展示不同的内容",
+                    "the policy asks for no witness: a split view is not excluded",
+                )
+                .to_owned(),
+            );
         }
         if let Some(why) = &proof.refused {
             line(None, format!("{}: {why}", p("签名被拒绝", "signatures refused")));
         }
         match &self.fact {
             Some(fact) => {
-                line(Some(proof.included && proof.log_signature_ok), format!("{} {} {}: {}", fact.by, p("于", "recorded at"), fact.at, summary(fact, lang)));
+                line(
+                    Some(proof.included && proof.log_signature_ok),
+                    format!(
+                        "{} {} {}: {}",
+                        fact.by,
+                        p("于", "recorded at"),
+                        fact.at,
+                        summary(fact, lang)
+                    ),
+                );
             }
-            None => line(None, format!("{} ({} {})", p("条目不是本程序认识的存证条目", "the entry is no fact that this program knows"), self.entry_bytes, p("字节", "bytes"))),
+            None => line(
+                None,
+                format!(
+                    "{} ({} {})",
+                    p(
+                        "条目不是本程序认识的存证条目",
+                        "the entry is no fact that this program knows"
+                    ),
+                    self.entry_bytes,
+                    p("字节", "bytes")
+                ),
+            ),
         }
         for text in limits(lang) {
             line(Some(false), text.to_owned());
@@ -142,7 +196,10 @@ fn limits(lang: Lang) -> [&'static str; 3] {
     [
         lang.pick("所记内容在节点之外属实", "that what the fact says is true outside of the node"),
         lang.pick("没有发生其他事情（完整性）", "that nothing else happened (completeness)"),
-        lang.pick("条目的记录时间：只证明不晚于见证时间", "when it was recorded: only that it was not after the custodians' times"),
+        lang.pick(
+            "条目的记录时间：只证明不晚于见证时间",
+            "when it was recorded: only that it was not after the custodians' times",
+        ),
     ]
 }
 
@@ -182,20 +239,32 @@ impl TileSource for Files {
 ///
 /// # Errors
 /// If the checkpoint is missing or not signed by `log`: then there is nothing to measure the files against.
-pub fn verify_dir(dir: &Path, log: &VerifierKey, policy: &Policy) -> Result<LogReport, VerifyError> {
+pub fn verify_dir(
+    dir: &Path,
+    log: &VerifierKey,
+    policy: &Policy,
+) -> Result<LogReport, VerifyError> {
     let path = dir.join("checkpoint");
     let bytes = fs::read(&path).map_err(|error| VerifyError::Io(path, error))?;
     let head = SignedCheckpoint::parse_bytes(&bytes)?;
     let (size, root) = (head.verify(log)?.size(), head.checkpoint().root());
-    let cosigned = cosignature::verify(&head, policy.witness_keys()).map_err(CheckpointError::from)?;
+    let cosigned =
+        cosignature::verify(&head, policy.witness_keys()).map_err(CheckpointError::from)?;
     let files = Files(dir.to_owned());
     let result = audit::audit(&files, size, root);
     let index = match &result {
         Err(Finding::Entry { index, .. } | Finding::Bundle { index, .. }) => Some(*index),
-        Err(Finding::Tile { .. } | Finding::TileUnreadable(_) | Finding::Rewritten { .. } | Finding::Root { .. }) | Ok(_) => None,
+        Err(
+            Finding::Tile { .. }
+            | Finding::TileUnreadable(_)
+            | Finding::Rewritten { .. }
+            | Finding::Root { .. },
+        )
+        | Ok(_) => None,
     };
     let reader = TileReader::new(size, files);
-    let suspect = index.and_then(|it| reader.entry(it).ok().flatten()).and_then(|it| decode(&it).ok());
+    let suspect =
+        index.and_then(|it| reader.entry(it).ok().flatten()).and_then(|it| decode(&it).ok());
     Ok(LogReport {
         origin: head.checkpoint().origin().to_owned(),
         size,
@@ -214,7 +283,13 @@ impl LogReport {
     /// Line by line.
     pub fn text(&self, lang: Lang) -> String {
         let p = |zh, en| lang.pick(zh, en);
-        let mut lines = vec![format!("{}: {} ({} {})", p("日志", "Log"), self.origin, self.size, p("条", "entries"))];
+        let mut lines = vec![format!(
+            "{}: {} ({} {})",
+            p("日志", "Log"),
+            self.origin,
+            self.size,
+            p("条", "entries")
+        )];
         match &self.result {
             Ok(done) => lines.push(format!(
                 "[{}] {} ({} {}, {} {})",
@@ -225,16 +300,30 @@ impl LogReport {
                 done.tiles,
                 p("个哈希块", "hash tiles")
             )),
-            Err(finding) => lines.push(format!("[{}] {finding}", p("已发现篡改或损坏", "TAMPERED OR DAMAGED"))),
+            Err(finding) => {
+                lines.push(format!("[{}] {finding}", p("已发现篡改或损坏", "TAMPERED OR DAMAGED")))
+            }
         }
         if let Some(fact) = &self.suspect {
-            lines.push(format!("{}: {} {} {}", p("该处现在写着", "It now reads"), fact.id, fact.at, summary(fact, lang)));
+            lines.push(format!(
+                "{}: {} {} {}",
+                p("该处现在写着", "It now reads"),
+                fact.id,
+                fact.at,
+                summary(fact, lang)
+            ));
         }
         for (name, seconds) in &self.cosigned_by {
-            let at = Time::from_ms(i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1000));
-            lines.push(format!("[{}] {}: {name}, {at}", p("已证明", "PROVEN"), p("存证方见证", "cosigned by")));
+            let at =
+                Time::from_ms(i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            lines.push(format!(
+                "[{}] {}: {name}, {at}",
+                p("已证明", "PROVEN"),
+                p("存证方见证", "cosigned by")
+            ));
         }
-        let mark = if self.quorum_met { p("已证明", "PROVEN") } else { p("未证明", "NOT PROVEN") };
+        let mark =
+            if self.quorum_met { p("已证明", "PROVEN") } else { p("未证明", "NOT PROVEN") };
         lines.push(format!("[{mark}] {}", p("存证方数量达到要求", "enough custodians cosigned")));
         lines.join("\n") + "\n"
     }

@@ -16,7 +16,12 @@ use super::super::fact::{Closed, Fact};
 use super::{Account, ClosedView, Code, Finding, GRACE, LeaseView, Report, Severity, Subject};
 
 /// Reconciles. `None` for a side whose facts could not be had: then only the other side is checked.
-pub fn check(subject: &Subject, provider: Option<&[Fact]>, consumer: Option<&[Fact]>, at: Time) -> Report {
+pub fn check(
+    subject: &Subject,
+    provider: Option<&[Fact]>,
+    consumer: Option<&[Fact]>,
+    at: Time,
+) -> Report {
     let absent = match (provider, consumer) {
         (None, _) => Some(Role::Provider),
         (Some(_), None) => Some(Role::Consumer),
@@ -24,7 +29,14 @@ pub fn check(subject: &Subject, provider: Option<&[Fact]>, consumer: Option<&[Fa
     };
     let provider = Account::of(subject, Role::Provider, provider.unwrap_or_default());
     let consumer = Account::of(subject, Role::Consumer, consumer.unwrap_or_default());
-    let mut work = Work { subject, provider: &provider, consumer: &consumer, both: absent.is_none(), at, findings: vec![] };
+    let mut work = Work {
+        subject,
+        provider: &provider,
+        consumer: &consumer,
+        both: absent.is_none(),
+        at,
+        findings: vec![],
+    };
     if let Some(role) = absent {
         work.found(Severity::Missing, Code::NoPeerFacts, None, [subject.party(role).to_string()]);
     }
@@ -53,8 +65,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn found<const N: usize>(&mut self, severity: Severity, code: Code, about: Option<&Id>, detail: [String; N]) {
-        self.findings.push(Finding { severity, code, about: about.cloned(), detail: detail.to_vec() });
+    fn found<const N: usize>(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        about: Option<&Id>,
+        detail: [String; N],
+    ) {
+        self.findings.push(Finding {
+            severity,
+            code,
+            about: about.cloned(),
+            detail: detail.to_vec(),
+        });
     }
 
     /// Missing, or pending while what implies it is fresh.
@@ -68,10 +91,18 @@ impl Work<'_> {
 
     /// Each fact by its own side, about this contract.
     fn identity(&mut self) {
-        let foreign: Vec<(Role, Id)> =
-            self.sides().into_iter().flat_map(|(role, it)| it.foreign.iter().map(move |id| (role, id.clone()))).collect();
+        let foreign: Vec<(Role, Id)> = self
+            .sides()
+            .into_iter()
+            .flat_map(|(role, it)| it.foreign.iter().map(move |id| (role, id.clone())))
+            .collect();
         for (role, id) in foreign {
-            self.found(Severity::Contradiction, Code::ForeignFact, Some(&id), [role.word().to_owned()]);
+            self.found(
+                Severity::Contradiction,
+                Code::ForeignFact,
+                Some(&id),
+                [role.word().to_owned()],
+            );
         }
     }
 
@@ -81,11 +112,16 @@ impl Work<'_> {
             match &account.concluded {
                 None if has_facts => {
                     let other = if role == Role::Provider { self.consumer } else { self.provider };
-                    let severity = other.concluded.map_or(Severity::Missing, |it| self.owed_since(it.at));
+                    let severity =
+                        other.concluded.map_or(Severity::Missing, |it| self.owed_since(it.at));
                     self.found(severity, Code::NotConcluded, None, [role.word().to_owned()]);
                 }
                 Some(it) if it.signed != self.subject.signed => {
-                    let detail = [role.word().to_owned(), it.signed.to_string(), self.subject.signed.to_string()];
+                    let detail = [
+                        role.word().to_owned(),
+                        it.signed.to_string(),
+                        self.subject.signed.to_string(),
+                    ];
                     self.found(Severity::Contradiction, Code::SignedDiffers, None, detail);
                 }
                 Some(_) | None => {}
@@ -94,15 +130,25 @@ impl Work<'_> {
         if let (Some(a), Some(b)) = (&self.provider.concluded, &self.consumer.concluded)
             && (a.provider_signed, a.consumer_signed) != (b.provider_signed, b.consumer_signed)
         {
-            let words = |it: &super::Conclusion| format!("{}/{}", it.provider_signed, it.consumer_signed);
+            let words =
+                |it: &super::Conclusion| format!("{}/{}", it.provider_signed, it.consumer_signed);
             self.found(Severity::Contradiction, Code::SignaturesDiffer, None, [words(a), words(b)]);
         }
         if let (Some(a), Some(b)) = (self.provider.negotiation, self.consumer.negotiation)
             && a != b
         {
             // One that still moves may be behind; two ends that differ never meet again.
-            let severity = if a.is_terminal() && b.is_terminal() { Severity::Contradiction } else { Severity::Missing };
-            self.found(severity, Code::NegotiationDiffers, None, [a.token().to_owned(), b.token().to_owned()]);
+            let severity = if a.is_terminal() && b.is_terminal() {
+                Severity::Contradiction
+            } else {
+                Severity::Missing
+            };
+            self.found(
+                severity,
+                Code::NegotiationDiffers,
+                None,
+                [a.token().to_owned(), b.token().to_owned()],
+            );
         }
     }
 
@@ -119,7 +165,12 @@ impl Work<'_> {
         for it in self.consumer.deliveries.clone() {
             let key = (it.content, it.bytes);
             if !provided.contains(&key) {
-                self.found(Severity::Contradiction, Code::NotProvided, None, [it.content.to_string(), it.bytes.to_string()]);
+                self.found(
+                    Severity::Contradiction,
+                    Code::NotProvided,
+                    None,
+                    [it.content.to_string(), it.bytes.to_string()],
+                );
             } else if let Some(times) = open.get_mut(&key) {
                 times.pop();
             }
@@ -127,7 +178,12 @@ impl Work<'_> {
         for ((content, bytes), times) in open {
             if let Some(first) = times.first() {
                 let severity = self.owed_since(*first);
-                self.found(severity, Code::NotArrived, None, [content.to_string(), bytes.to_string()]);
+                self.found(
+                    severity,
+                    Code::NotArrived,
+                    None,
+                    [content.to_string(), bytes.to_string()],
+                );
             }
         }
         let ends = |it: &Account| {
@@ -166,7 +222,12 @@ impl Work<'_> {
                 self.found(Severity::Missing, Code::LeaseOpen, Some(id), detail);
             }
             (None, Some(_)) => {
-                self.found(Severity::Contradiction, Code::CloseWithoutOpen, Some(id), [role.word().to_owned()]);
+                self.found(
+                    Severity::Contradiction,
+                    Code::CloseWithoutOpen,
+                    Some(id),
+                    [role.word().to_owned()],
+                );
             }
             (Some(_) | None, _) => {}
         }
@@ -180,7 +241,12 @@ impl Work<'_> {
             (Some(gate), None) => {
                 // The grant's answer may have been lost: the use counts all the same.
                 let severity = self.owed_since(gate.at);
-                self.found(severity, Code::NotHeld, Some(id), [gate.kind.name().to_owned(), gate.at.to_string()]);
+                self.found(
+                    severity,
+                    Code::NotHeld,
+                    Some(id),
+                    [gate.kind.name().to_owned(), gate.at.to_string()],
+                );
             }
             (None, Some(user)) => {
                 let detail = [user.kind.name().to_owned(), user.at.to_string()];
@@ -188,7 +254,12 @@ impl Work<'_> {
             }
             (Some(gate), Some(user)) if (gate.kind, gate.until) != (user.kind, user.until) => {
                 let words = |it: &super::Opened| format!("{} {}", it.kind.name(), it.until);
-                self.found(Severity::Contradiction, Code::LeaseTermsDiffer, Some(id), [words(gate), words(user)]);
+                self.found(
+                    Severity::Contradiction,
+                    Code::LeaseTermsDiffer,
+                    Some(id),
+                    [words(gate), words(user)],
+                );
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
@@ -198,11 +269,21 @@ impl Work<'_> {
             format!("{} {} {} {result}", it.how.word(), it.rows, it.bytes)
         };
         if gate.how != user.how {
-            self.found(Severity::Note, Code::EndedDifferently, Some(id), [words(gate), words(user)]);
+            self.found(
+                Severity::Note,
+                Code::EndedDifferently,
+                Some(id),
+                [words(gate), words(user)],
+            );
         } else if gate.how == Closed::Returned
             && (gate.rows, gate.bytes, gate.result) != (user.rows, user.bytes, user.result)
         {
-            self.found(Severity::Contradiction, Code::OutcomeDiffers, Some(id), [words(gate), words(user)]);
+            self.found(
+                Severity::Contradiction,
+                Code::OutcomeDiffers,
+                Some(id),
+                [words(gate), words(user)],
+            );
         }
     }
 
@@ -252,9 +333,11 @@ impl Work<'_> {
         }
         match (&self.provider.ended, &self.consumer.ended) {
             (Some(one), None) | (None, Some(one)) => {
-                let deaf = if self.provider.ended.is_some() { Role::Consumer } else { Role::Provider };
+                let deaf =
+                    if self.provider.ended.is_some() { Role::Consumer } else { Role::Provider };
                 let severity = self.owed_since(one.at);
-                let detail = [deaf.word().to_owned(), one.why.word().to_owned(), one.at.to_string()];
+                let detail =
+                    [deaf.word().to_owned(), one.why.word().to_owned(), one.at.to_string()];
                 self.found(severity, Code::EndUnknown, None, detail);
             }
             (Some(a), Some(b)) if (a.why, a.by) != (b.why, b.by) => {
@@ -275,7 +358,9 @@ impl Work<'_> {
                 let severity = self.owed_since(end.at);
                 self.found(severity, Code::KeyNotDestroyed, None, [end.at.to_string()]);
             }
-            (None, Some(at)) => self.found(Severity::Contradiction, Code::KeyDestroyedEarly, None, [at.to_string()]),
+            (None, Some(at)) => {
+                self.found(Severity::Contradiction, Code::KeyDestroyedEarly, None, [at.to_string()])
+            }
             (Some(_), Some(_)) | (None, None) => {}
         }
         if let (Some(end), None) = (&self.consumer.ended, &self.consumer.deletion) {
@@ -315,14 +400,23 @@ impl Work<'_> {
     }
 
     fn notes(&mut self) {
-        let refused: Vec<_> = self.provider.refusals.iter().map(|it| [it.at.to_string(), it.code.clone(), it.rule.clone()]).collect();
+        let refused: Vec<_> = self
+            .provider
+            .refusals
+            .iter()
+            .map(|it| [it.at.to_string(), it.code.clone(), it.rule.clone()])
+            .collect();
         for detail in refused {
             self.found(Severity::Note, Code::Refused, None, detail);
         }
         let troubles: Vec<_> = self
             .sides()
             .into_iter()
-            .flat_map(|(role, it)| it.troubles.iter().map(move |(at, code)| [role.word().to_owned(), at.to_string(), code.clone()]))
+            .flat_map(|(role, it)| {
+                it.troubles
+                    .iter()
+                    .map(move |(at, code)| [role.word().to_owned(), at.to_string(), code.clone()])
+            })
             .collect();
         for detail in troubles {
             self.found(Severity::Note, Code::Trouble, None, detail);

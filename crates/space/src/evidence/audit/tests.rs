@@ -22,7 +22,8 @@ fn subject() -> Subject {
 }
 
 fn fact(role: Role, seconds: i64, lease: Option<&str>, transfer: Option<&str>, what: What) -> Fact {
-    let (by, peer) = if role == Role::Provider { (PROVIDER, CONSUMER) } else { (CONSUMER, PROVIDER) };
+    let (by, peer) =
+        if role == Role::Provider { (PROVIDER, CONSUMER) } else { (CONSUMER, PROVIDER) };
     Fact {
         id: id(&format!("urn:fact:{}:{seconds}", role.word())),
         at: Time::from_ms(seconds * 1000),
@@ -113,7 +114,10 @@ fn honest_sides_agree_whatever_the_order() {
     let (mut provider, mut consumer) = honest();
     let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));
     assert_eq!(codes(&report), []);
-    assert_eq!((report.verdict(), report.uses(), report.remaining()), (Verdict::Consistent, 2, Some(0)));
+    assert_eq!(
+        (report.verdict(), report.uses(), report.remaining()),
+        (Verdict::Consistent, 2, Some(0))
+    );
     provider.reverse();
     consumer.push(consumer[3].clone());
     let again = check(&subject(), Some(&provider), Some(&consumer), at(1000));
@@ -145,8 +149,15 @@ fn every_forgotten_fact_is_named() {
         let side_facts = if side == Role::Provider { &mut provider } else { &mut consumer };
         side_facts.remove(left_out);
         let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));
-        assert!(codes(&report).iter().any(|it| it.1 == expected), "{side:?} {left_out}: {:?}", codes(&report));
-        assert!(matches!(report.verdict(), Verdict::Incomplete | Verdict::Contradicting), "{side:?} {left_out}");
+        assert!(
+            codes(&report).iter().any(|it| it.1 == expected),
+            "{side:?} {left_out}: {:?}",
+            codes(&report)
+        );
+        assert!(
+            matches!(report.verdict(), Verdict::Incomplete | Verdict::Contradicting),
+            "{side:?} {left_out}"
+        );
     }
 }
 
@@ -163,14 +174,26 @@ fn lies_contradict() {
         ("uses.count-broken", |p, _| p[4].what = granted(1)),
         ("uses.after-end", |p, _| p[4].at = at(75)),
         ("lease.outcome-differs", |_, c| c[3].what = closed(8)),
-        ("lease.terms-differ", |_, c| c[2].what = What::LeaseHeld { kind: Use::Query, until: at(200) }),
+        ("lease.terms-differ", |_, c| {
+            c[2].what = What::LeaseHeld { kind: Use::Query, until: at(200) }
+        }),
         ("contract.signed-differs", |p, _| {
-            p[0].what = What::Concluded { signed: sha256(b"else"), provider_signed: true, consumer_signed: true };
+            p[0].what = What::Concluded {
+                signed: sha256(b"else"),
+                provider_signed: true,
+                consumer_signed: true,
+            };
         }),
         ("contract.signatures-differ", |_, c| {
-            c[0].what = What::Concluded { signed: sha256(b"terms"), provider_signed: true, consumer_signed: false };
+            c[0].what = What::Concluded {
+                signed: sha256(b"terms"),
+                provider_signed: true,
+                consumer_signed: false,
+            };
         }),
-        ("delivery.not-provided", |_, c| c[1].what = What::Delivered { bytes: 11, content: sha256(b"sealed") }),
+        ("delivery.not-provided", |_, c| {
+            c[1].what = What::Delivered { bytes: 11, content: sha256(b"sealed") }
+        }),
         ("deletion.differs", |p, _| {
             p[8].what = What::CopiesDeleted { files: vec![], receipt: sha256(b"receipt") };
         }),
@@ -189,7 +212,11 @@ fn lies_contradict() {
         let (mut provider, mut consumer) = honest();
         change(&mut provider, &mut consumer);
         let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));
-        assert!(codes(&report).contains(&(Severity::Contradiction, expected)), "{expected}: {:?}", codes(&report));
+        assert!(
+            codes(&report).contains(&(Severity::Contradiction, expected)),
+            "{expected}: {:?}",
+            codes(&report)
+        );
         assert_eq!(report.verdict(), Verdict::Contradicting, "{expected}");
     }
 }
@@ -200,7 +227,11 @@ fn what_may_still_come_is_pending_and_then_missing() {
     provider.truncate(8);
     consumer.truncate(6);
     for (now, expected) in [(80, Verdict::Pending), (1000, Verdict::Incomplete)] {
-        assert_eq!(check(&subject(), Some(&provider), Some(&consumer), at(now)).verdict(), expected, "{now}");
+        assert_eq!(
+            check(&subject(), Some(&provider), Some(&consumer), at(now)).verdict(),
+            expected,
+            "{now}"
+        );
     }
 }
 
@@ -219,7 +250,10 @@ fn people_read_it_in_both_languages() {
     let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));
     let (zh, en) = (markdown(&report, Lang::Zh), markdown(&report, Lang::En));
     assert!(zh.contains("闸口从未授予") && zh.contains("有矛盾"), "{zh}");
-    assert!(en.contains("the gate never granted") && en.contains("What this report does not prove"), "{en}");
+    assert!(
+        en.contains("the gate never granted") && en.contains("What this report does not prove"),
+        "{en}"
+    );
     assert!(en.contains("\\| over \\*now\\*"), "text of others has no structure of its own: {en}");
     for code in report.findings {
         assert!(!finding(&code, Lang::En).contains('{'));

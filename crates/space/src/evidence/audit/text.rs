@@ -36,35 +36,116 @@ fn side(word: &str, lang: Lang) -> &'static str {
 
 fn sentence(code: Code) -> (&'static str, &'static str) {
     match code {
-        Code::NoPeerFacts => ("未能取得 {0} 的存证条目，仅核对了一方", "The facts of {0} could not be had: only one side was checked"),
-        Code::ForeignFact => ("{side}出示了一条不属于本方或本合约的条目", "{side} presented a fact that is not its own or not about this contract"),
-        Code::NotConcluded => ("{side}没有合约成立的记录", "{side} has no record that the contract was concluded"),
-        Code::SignedDiffers => ("{side}记录的签署内容摘要 {1} 与合约 {2} 不同", "{side} recorded the digest {1} of what was signed, the contract says {2}"),
-        Code::SignaturesDiffer => ("双方对签名情况的记录不同（提供方/使用方）：{0} 与 {1}", "The sides disagree on who signed (provider/consumer): {0} and {1}"),
-        Code::NegotiationDiffers => ("双方协商终态不同：{0} 与 {1}", "The negotiation ended differently on the two sides: {0} and {1}"),
-        Code::TransfersDiffer => ("双方交付过程状态不同：{0} 与 {1}", "The transfers stand differently on the two sides: {0} and {1}"),
-        Code::NotProvided => ("使用方收到的内容 {0}（{1} 字节）提供方从未提供", "The consumer received content {0} ({1} bytes) that the provider never provided"),
-        Code::NotArrived => ("提供方提供的内容 {0}（{1} 字节）使用方没有收到的记录", "Content {0} ({1} bytes) was provided, but the consumer recorded no arrival"),
-        Code::NotHeld => ("提供方于 {1} 授予的凭证（{0}）使用方没有持有记录", "A lease ({0}) granted at {1} was never recorded as held by the consumer"),
-        Code::NotGranted => ("使用方于 {1} 声称持有的凭证（{0}）闸口从未授予", "The consumer claims a lease ({0}) at {1} that the gate never granted"),
-        Code::LeaseTermsDiffer => ("双方对凭证条件的记录不同：{0} 与 {1}", "The sides recorded different terms of the lease: {0} and {1}"),
-        Code::OutcomeDiffers => ("双方对使用结果的记录不同：{0} 与 {1}", "The sides recorded different outcomes of the use: {0} and {1}"),
-        Code::EndedDifferently => ("凭证在双方以不同方式结束（可能消息迟到）：{0} 与 {1}", "The lease ended differently on the two sides (a late message can do that): {0} and {1}"),
-        Code::LeaseOpen => ("{side}没有记录已于 {1} 到期的凭证的结束", "{side} recorded no end of a lease that ran out at {1}"),
-        Code::CloseWithoutOpen => ("{side}记录了从未开始的凭证的结束", "{side} recorded the end of a lease that never began"),
-        Code::CountBroken => ("闸口计数不连续：应为第 {0} 次，记录为第 {1} 次", "The gate's count is broken: use {0} expected, {1} recorded"),
-        Code::CountExceeded => ("超过合约次数上限 {0}：第 {1} 次", "More uses than the contract's {0}: use {1}"),
-        Code::UseAfterEnd => ("合约于 {0} 终止后，{1} 仍有使用", "A use at {1}, after the contract ended at {0}"),
-        Code::EndUnknown => ("{side}没有合约终止的记录（{1}，{2}）", "{side} has no record that the contract ended ({1}, {2})"),
-        Code::EndDiffers => ("双方对合约终止的记录不同：{0} 与 {1}", "The sides recorded different ends of the contract: {0} and {1}"),
-        Code::KeyNotDestroyed => ("合约于 {0} 终止，提供方没有销毁密钥的记录", "The contract ended at {0}; the provider recorded no destruction of its key"),
-        Code::KeyDestroyedEarly => ("密钥于 {0} 销毁，但合约没有终止的记录", "The key was destroyed at {0} without a recorded end of the contract"),
-        Code::DeletionMissing => ("合约于 {0} 终止，使用方没有签署删除回执", "The contract ended at {0}; the consumer signed no deletion receipt"),
-        Code::DeletionNotReceived => ("使用方签署的删除回执 {0} 提供方没有收到的记录", "The consumer's deletion receipt {0} was not recorded by the provider"),
-        Code::DeletionDiffers => ("双方的删除回执不同：{0} 与 {1}", "The sides hold different deletion receipts: {0} and {1}"),
-        Code::DeletionIncomplete => ("删除回执没有列出使用方收到的内容 {0}", "The deletion receipt does not list content {0}, which the consumer received"),
+        Code::NoPeerFacts => (
+            "未能取得 {0} 的存证条目，仅核对了一方",
+            "The facts of {0} could not be had: only one side was checked",
+        ),
+        Code::ForeignFact => (
+            "{side}出示了一条不属于本方或本合约的条目",
+            "{side} presented a fact that is not its own or not about this contract",
+        ),
+        Code::NotConcluded => {
+            ("{side}没有合约成立的记录", "{side} has no record that the contract was concluded")
+        }
+        Code::SignedDiffers => (
+            "{side}记录的签署内容摘要 {1} 与合约 {2} 不同",
+            "{side} recorded the digest {1} of what was signed, the contract says {2}",
+        ),
+        Code::SignaturesDiffer => (
+            "双方对签名情况的记录不同（提供方/使用方）：{0} 与 {1}",
+            "The sides disagree on who signed (provider/consumer): {0} and {1}",
+        ),
+        Code::NegotiationDiffers => (
+            "双方协商终态不同：{0} 与 {1}",
+            "The negotiation ended differently on the two sides: {0} and {1}",
+        ),
+        Code::TransfersDiffer => (
+            "双方交付过程状态不同：{0} 与 {1}",
+            "The transfers stand differently on the two sides: {0} and {1}",
+        ),
+        Code::NotProvided => (
+            "使用方收到的内容 {0}（{1} 字节）提供方从未提供",
+            "The consumer received content {0} ({1} bytes) that the provider never provided",
+        ),
+        Code::NotArrived => (
+            "提供方提供的内容 {0}（{1} 字节）使用方没有收到的记录",
+            "Content {0} ({1} bytes) was provided, but the consumer recorded no arrival",
+        ),
+        Code::NotHeld => (
+            "提供方于 {1} 授予的凭证（{0}）使用方没有持有记录",
+            "A lease ({0}) granted at {1} was never recorded as held by the consumer",
+        ),
+        Code::NotGranted => (
+            "使用方于 {1} 声称持有的凭证（{0}）闸口从未授予",
+            "The consumer claims a lease ({0}) at {1} that the gate never granted",
+        ),
+        Code::LeaseTermsDiffer => (
+            "双方对凭证条件的记录不同：{0} 与 {1}",
+            "The sides recorded different terms of the lease: {0} and {1}",
+        ),
+        Code::OutcomeDiffers => (
+            "双方对使用结果的记录不同：{0} 与 {1}",
+            "The sides recorded different outcomes of the use: {0} and {1}",
+        ),
+        Code::EndedDifferently => (
+            "凭证在双方以不同方式结束（可能消息迟到）：{0} 与 {1}",
+            "The lease ended differently on the two sides (a late message can do that): {0} and {1}",
+        ),
+        Code::LeaseOpen => (
+            "{side}没有记录已于 {1} 到期的凭证的结束",
+            "{side} recorded no end of a lease that ran out at {1}",
+        ),
+        Code::CloseWithoutOpen => (
+            "{side}记录了从未开始的凭证的结束",
+            "{side} recorded the end of a lease that never began",
+        ),
+        Code::CountBroken => (
+            "闸口计数不连续：应为第 {0} 次，记录为第 {1} 次",
+            "The gate's count is broken: use {0} expected, {1} recorded",
+        ),
+        Code::CountExceeded => {
+            ("超过合约次数上限 {0}：第 {1} 次", "More uses than the contract's {0}: use {1}")
+        }
+        Code::UseAfterEnd => {
+            ("合约于 {0} 终止后，{1} 仍有使用", "A use at {1}, after the contract ended at {0}")
+        }
+        Code::EndUnknown => (
+            "{side}没有合约终止的记录（{1}，{2}）",
+            "{side} has no record that the contract ended ({1}, {2})",
+        ),
+        Code::EndDiffers => (
+            "双方对合约终止的记录不同：{0} 与 {1}",
+            "The sides recorded different ends of the contract: {0} and {1}",
+        ),
+        Code::KeyNotDestroyed => (
+            "合约于 {0} 终止，提供方没有销毁密钥的记录",
+            "The contract ended at {0}; the provider recorded no destruction of its key",
+        ),
+        Code::KeyDestroyedEarly => (
+            "密钥于 {0} 销毁，但合约没有终止的记录",
+            "The key was destroyed at {0} without a recorded end of the contract",
+        ),
+        Code::DeletionMissing => (
+            "合约于 {0} 终止，使用方没有签署删除回执",
+            "The contract ended at {0}; the consumer signed no deletion receipt",
+        ),
+        Code::DeletionNotReceived => (
+            "使用方签署的删除回执 {0} 提供方没有收到的记录",
+            "The consumer's deletion receipt {0} was not recorded by the provider",
+        ),
+        Code::DeletionDiffers => (
+            "双方的删除回执不同：{0} 与 {1}",
+            "The sides hold different deletion receipts: {0} and {1}",
+        ),
+        Code::DeletionIncomplete => (
+            "删除回执没有列出使用方收到的内容 {0}",
+            "The deletion receipt does not list content {0}, which the consumer received",
+        ),
         Code::Refused => ("{0} 拒绝了一次使用：{2} [{1}]", "A use was refused at {0}: {2} [{1}]"),
-        Code::Trouble => ("{side}于 {1} 有消息被拒或放弃 [{2}]", "{side} refused or gave up a message at {1} [{2}]"),
+        Code::Trouble => (
+            "{side}于 {1} 有消息被拒或放弃 [{2}]",
+            "{side} refused or gave up a message at {1} [{2}]",
+        ),
     }
 }
 
@@ -100,11 +181,18 @@ fn verdict(it: Verdict, lang: Lang) -> &'static str {
 fn head(out: &mut String, it: &Report, lang: Lang) -> std::fmt::Result {
     let subject = &it.subject;
     let p = |zh, en| lang.pick(zh, en);
-    writeln!(out, "# {} {}\n", p("合约审计报告", "Audit of contract"), cell(subject.contract.as_str()))?;
+    writeln!(
+        out,
+        "# {} {}\n",
+        p("合约审计报告", "Audit of contract"),
+        cell(subject.contract.as_str())
+    )?;
     writeln!(out, "**{}: {}**\n", p("结论", "Result"), verdict(it.verdict(), lang))?;
     writeln!(out, "| | |\n|---|---|")?;
-    let limit = subject.limit.map_or_else(|| p("不限", "not counted").to_owned(), |it| it.to_string());
-    let remaining = it.remaining().map_or_else(|| p("不限", "not counted").to_owned(), |it| it.to_string());
+    let limit =
+        subject.limit.map_or_else(|| p("不限", "not counted").to_owned(), |it| it.to_string());
+    let remaining =
+        it.remaining().map_or_else(|| p("不限", "not counted").to_owned(), |it| it.to_string());
     for (name, value) in [
         (p("数据产品", "Product"), subject.product.to_string()),
         (p("提供方", "Provider"), subject.provider.to_string()),
@@ -144,7 +232,8 @@ fn uses(out: &mut String, it: &Report, lang: Lang) -> std::fmt::Result {
     let mut ids: Vec<&Id> = it.provider.leases.keys().chain(it.consumer.leases.keys()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let opened = |account: &Account, id: &Id| account.leases.get(id).and_then(|it| it.opened.clone());
+    let opened =
+        |account: &Account, id: &Id| account.leases.get(id).and_then(|it| it.opened.clone());
     let closed = |account: &Account, id: &Id| account.leases.get(id).and_then(|it| it.closed);
     ids.sort_by_key(|id| {
         let open = opened(&it.provider, id);
@@ -182,19 +271,48 @@ fn events(out: &mut String, it: &Report, lang: Lang) -> std::fmt::Result {
     for (role, account) in [(Role::Provider, &it.provider), (Role::Consumer, &it.consumer)] {
         let who = side(role.word(), lang);
         for delivery in &account.deliveries {
-            let word = if role == Role::Provider { p("提供", "provided") } else { p("收到", "received") };
-            writeln!(out, "- {}: {who} {word} {} {} (SHA-256 {})", delivery.at, delivery.bytes, p("字节", "bytes"), delivery.content)?;
+            let word = if role == Role::Provider {
+                p("提供", "provided")
+            } else {
+                p("收到", "received")
+            };
+            writeln!(
+                out,
+                "- {}: {who} {word} {} {} (SHA-256 {})",
+                delivery.at,
+                delivery.bytes,
+                p("字节", "bytes"),
+                delivery.content
+            )?;
         }
         if let Some(end) = &account.ended {
             let word = p("记录合约终止", "recorded the end of the contract");
-            writeln!(out, "- {}: {who} {word}: {} ({}) {}", end.at, end.why.word(), end.by.word(), cell(&end.reason))?;
+            writeln!(
+                out,
+                "- {}: {who} {word}: {} ({}) {}",
+                end.at,
+                end.why.word(),
+                end.by.word(),
+                cell(&end.reason)
+            )?;
         }
         if let Some(at) = account.key_destroyed {
             writeln!(out, "- {at}: {who} {}", p("销毁数据密钥", "destroyed the data key"))?;
         }
         if let Some(deletion) = &account.deletion {
-            let word = if role == Role::Provider { p("收到删除回执", "received the deletion receipt") } else { p("签署删除回执", "signed the deletion receipt") };
-            writeln!(out, "- {}: {who} {word}: {} {} (SHA-256 {})", deletion.at, deletion.files.len(), p("个文件", "files"), deletion.receipt)?;
+            let word = if role == Role::Provider {
+                p("收到删除回执", "received the deletion receipt")
+            } else {
+                p("签署删除回执", "signed the deletion receipt")
+            };
+            writeln!(
+                out,
+                "- {}: {who} {word}: {} {} (SHA-256 {})",
+                deletion.at,
+                deletion.files.len(),
+                p("个文件", "files"),
+                deletion.receipt
+            )?;
         }
     }
     Ok(())

@@ -29,16 +29,43 @@ fn fact(number: i64, lease: bool, transfer: bool, what: What) -> Fact {
 fn facts() -> Vec<Fact> {
     let digest = sha256(b"x");
     vec![
-        fact(1, false, false, What::Published { content: digest, origin: sha256(b"source"), rows: Some(3), bytes: 9 }),
-        fact(2, false, false, What::Concluded { signed: digest, provider_signed: true, consumer_signed: true }),
+        fact(
+            1,
+            false,
+            false,
+            What::Published { content: digest, origin: sha256(b"source"), rows: Some(3), bytes: 9 },
+        ),
+        fact(
+            2,
+            false,
+            false,
+            What::Concluded { signed: digest, provider_signed: true, consumer_signed: true },
+        ),
         fact(3, false, true, What::Delivered { bytes: 9, content: digest }),
         fact(
             4,
             true,
             false,
-            What::LeaseGranted { kind: Use::SealedTable, purpose: None, query: None, key: digest, uses: 1, until: Time::from_ms(9) },
+            What::LeaseGranted {
+                kind: Use::SealedTable,
+                purpose: None,
+                query: None,
+                key: digest,
+                uses: 1,
+                until: Time::from_ms(9),
+            },
         ),
-        fact(5, true, false, What::LeaseClosed { how: Closed::Returned, rows: 1, bytes: 2, result: Some(sha256(b"result")) }),
+        fact(
+            5,
+            true,
+            false,
+            What::LeaseClosed {
+                how: Closed::Returned,
+                rows: 1,
+                bytes: 2,
+                result: Some(sha256(b"result")),
+            },
+        ),
         fact(6, false, false, What::KeyDestroyed),
     ]
 }
@@ -49,7 +76,10 @@ fn leads(graph: &Graph, from: &str, to: &str) -> bool {
         || graph
             .relations
             .iter()
-            .filter(|(relation, it, _)| it == from && matches!(relation, Relation::Derived | Relation::Used | Relation::Generated))
+            .filter(|(relation, it, _)| {
+                it == from
+                    && matches!(relation, Relation::Derived | Relation::Used | Relation::Generated)
+            })
             .any(|(_, _, next)| leads(graph, next, to))
 }
 
@@ -82,7 +112,10 @@ fn every_name_is_declared_and_escaped() {
         }
         for (_, relation) in all.as_object().unwrap() {
             for (_, name) in relation.as_object().unwrap() {
-                assert!(known.iter().any(|it| *it == name.as_str().unwrap()), "{section}: {name} is declared nowhere");
+                assert!(
+                    known.iter().any(|it| *it == name.as_str().unwrap()),
+                    "{section}: {name} is declared nowhere"
+                );
             }
         }
     }

@@ -61,14 +61,19 @@ fn account(it: &Account) -> Value {
             "consumerSigned": it.consumer_signed,
         }))),
     );
-    doc.insert("negotiation".to_owned(), json!(it.negotiation.map(crate::negotiation::state::Name::token)));
-    let transfers: Map<String, Value> = it.transfers.iter().map(|(id, state)| (id.to_string(), json!(state.token()))).collect();
+    doc.insert(
+        "negotiation".to_owned(),
+        json!(it.negotiation.map(crate::negotiation::state::Name::token)),
+    );
+    let transfers: Map<String, Value> =
+        it.transfers.iter().map(|(id, state)| (id.to_string(), json!(state.token()))).collect();
     doc.insert("transfers".to_owned(), Value::Object(transfers));
     let deliveries = it.deliveries.iter().map(|it| {
         json!({ "at": it.at.to_string(), "bytes": it.bytes.to_string(), "content": it.content.to_string() })
     });
     doc.insert("deliveries".to_owned(), deliveries.collect());
-    let leases: Map<String, Value> = it.leases.iter().map(|(id, view)| (id.to_string(), lease(view))).collect();
+    let leases: Map<String, Value> =
+        it.leases.iter().map(|(id, view)| (id.to_string(), lease(view))).collect();
     doc.insert("leases".to_owned(), Value::Object(leases));
     let refusals = it.refusals.iter().map(|it| {
         json!({ "at": it.at.to_string(), "kind": it.kind.name(), "code": it.code, "rule": it.rule })

@@ -1,0 +1,127 @@
+//! The data plane: ranges, tokens, and a revocation that cuts a download under way.
+
+use std::time::Duration;
+
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_node::objects::Key;
+use tidm_node::store::notes::{self, Grant};
+use tidm_space::contract::Contract;
+use tidm_space::id::Id;
+use tidm_space::policy::usage::Use;
+
+use crate::world::{World, csv, limited};
+
+const TOKEN: &str = "a-token-of-this-test";
+
+fn noise(bytes: u32) -> Vec<u8> {
+    (0..bytes).map(|it| (it.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+}
+
+/// A token of our own for what the contract delivers; the address to fetch from.
+async fn granted(world: &World, contract: &Contract) -> String {
+    let app = &world.provider().app;
+    let source = app.store.source(&contract.product).await.unwrap().unwrap();
+    let transfer = Id::parse("urn:uuid:00000000-0000-7000-8000-000000000001").unwrap();
+    let grant = Grant {
+        contract: contract.id.clone(),
+        transfer: transfer.clone(),
+        token: sha256(TOKEN.as_bytes()),
+        object: source.object,
+        until: app.clock.now().after(Duration::from_secs(600)),
+    };
+    app.writer
+        .note(move |conn| {
+            let grant = grant.clone();
+            Box::pin(async move { notes::save_grant(conn, &grant).await })
+        })
+        .await
+        .unwrap();
+    format!("{}/data/{transfer}", app.identity.public_url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_table_arrives_whole() {
+    let world = World::two().await;
+    let contract = world.ready("p.csv", &csv(), limited(5), Use::Plain).await;
+    let consumer = &world.consumer().app;
+    let copy = consumer.store.copies(&contract.id).await.unwrap().remove(0);
+    let product = world.provider().app.store.product(&contract.product).await.unwrap().unwrap();
+    assert_eq!((Some(copy.digest), Some(copy.bytes), copy.sealed.as_str()), (product.content, product.bytes, "none"));
+    let kept = consumer.objects.get_range(&Key::parse(&copy.object).unwrap(), 0..copy.bytes).await.unwrap();
+    assert_eq!(sha256(&kept), copy.digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_tokens_and_their_end() {
+    let world = World::two().await;
+    let all = noise(1_000_000);
+    let product = world.published("p.bin", &all, limited(5), &[Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    let url = granted(&world, &contract).await;
+    let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls(tls()).build().unwrap();
+    let get = async |token: &str, range: Option<&str>| {
+        let mut request = http.get(&url).bearer_auth(token);
+        if let Some(range) = range {
+            request = request.header("range", range);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap().to_vec())
+    };
+    let (status, headers, body) = get(TOKEN, None).await;
+    assert_eq!(status, 200);
+    assert!(body == all);
+    assert_eq!(headers["etag"], format!("\"{}\"", sha256(&all)).as_str());
+    assert_eq!(headers["accept-ranges"], "bytes");
+    let (status, headers, body) = get(TOKEN, Some("bytes=999990-")).await;
+    assert_eq!((status, body.as_slice()), (206, &all[999_990..]));
+    assert_eq!(headers["content-range"], "bytes 999990-999999/1000000");
+    let (status, headers, _) = get(TOKEN, Some("bytes=1000000-")).await;
+    assert_eq!((status, headers["content-range"].to_str().unwrap()), (416, "bytes */1000000"));
+    let stale = http.get(&url).bearer_auth(TOKEN).header("range", "bytes=5-").header("if-range", "\"other\"");
+    assert_eq!(stale.send().await.unwrap().status().as_u16(), 200);
+    let head = http.head(&url).bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), &head.headers()["content-length"]), (200, &"1000000".parse().unwrap()));
+    assert_eq!(get("another-token", None).await.0, 401);
+    assert_eq!(http.get(&url).send().await.unwrap().status().as_u16(), 401);
+    let unknown = format!("{}/data/urn:uuid:none", world.provider().app.identity.public_url);
+    assert_eq!(http.get(unknown).bearer_auth(TOKEN).send().await.unwrap().status().as_u16(), 401);
+    world.revoke(&contract).await;
+    assert_eq!(get(TOKEN, None).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_cuts_a_download_and_places_are_bounded() {
+    let world = World::two().await;
+    let all = noise(64 << 20);
+    let product = world.published("big.bin", &all, limited(5), &[Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    let url = granted(&world, &contract).await;
+    let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls(tls()).build().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let answer = http.get(&url).bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        held.push(answer);
+    }
+    assert_eq!(http.get(&url).bearer_auth(TOKEN).send().await.unwrap().status().as_u16(), 429);
+    let mut download = held.pop().unwrap();
+    drop(held);
+    let mut got = download.chunk().await.unwrap().unwrap().len();
+    world.revoke(&contract).await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let cut = loop {
+        match download.chunk().await {
+            Ok(Some(piece)) => got += piece.len(),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(cut && got < all.len(), "{got} bytes came");
+    assert_ne!(sha256(&all[..got]), Digest([0; 32]));
+}
+
+fn tls() -> rustls::ClientConfig {
+    let config = tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap();
+    (*config).clone()
+}

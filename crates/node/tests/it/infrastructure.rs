@@ -1,0 +1,51 @@
+//! A third node keeps sealed objects: it serves them under the owner's tokens and never sees a key.
+
+use futures::StreamExt as _;
+
+use tidm_node::jobs::use_data::query_sealed;
+use tidm_node::net::auth;
+use tidm_node::objects::Key;
+use tidm_space::policy::usage::Use;
+
+use crate::world::{Node, World, csv, eventually, limited};
+
+async fn kept(node: &Node) -> Vec<String> {
+    let all: Vec<_> = node.app.objects.list(&Key::parse("kept").unwrap()).collect().await;
+    all.into_iter().map(|it| it.unwrap().key.as_str().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_bytes_lie_there_and_leave_with_the_contract() {
+    let world = World::of(3, |at, dids| match at {
+        // [space] is the last section of a node's configuration.
+        0 => format!("infrastructure = \"{}\"\n", dids[2]),
+        _ => String::new(),
+    })
+    .await;
+    let store = &world.nodes[2];
+    let contract = world.ready("i.csv", &csv(), limited(5), Use::SealedTable).await;
+    let objects = kept(store).await;
+    assert_eq!(objects.len(), 2, "{objects:?}");
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let seal = provider.app.store.seal(&contract.id).await.unwrap().unwrap();
+    let at: serde_json::Value = serde_json::from_str(&seal.elsewhere).unwrap();
+    let url = at["url"].as_str().unwrap();
+    assert!(url.starts_with(&store.base()), "{url}");
+    let sealed = objects.iter().find(|it| !it.ends_with(".note")).unwrap();
+    let bytes = store.app.objects.get_range(&Key::parse(sealed).unwrap(), 0..seal.bytes).await.unwrap();
+    assert_eq!(tidm_crypto::hash::sha256(&bytes), seal.digest);
+    let done = query_sealed(&consumer.app, &contract.id, "SELECT count(*) AS n FROM data", None).await.unwrap();
+    assert_eq!(done.rows, 1);
+
+    // A member's own token for messages, and none at all, open nothing.
+    let bearer = auth::mint(&consumer.app.identity, &store.did, &consumer.app.clock);
+    for bearer in [Some(bearer.as_str()), Some("x.y.z"), None] {
+        for method in [reqwest::Method::GET, reqwest::Method::DELETE] {
+            let answer = consumer.app.client.call(method, url, bearer, None).await.unwrap();
+            assert_eq!(answer.status.as_u16(), 404);
+        }
+    }
+    world.revoke(&contract).await;
+    let gone = || async { kept(store).await.is_empty().then_some(()) };
+    eventually("the object is deleted there", gone).await;
+}

@@ -1,0 +1,267 @@
+//! A space of some nodes, each with its own directory and listener, and the walk up to a delivered contract.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use tidm_node::app::App;
+use tidm_node::config::Config;
+use tidm_node::init;
+use tidm_node::jobs::publish::{OfferRequest, PublishRequest, Published, publish};
+use tidm_node::keys::Keys;
+use tidm_node::keys::memory::Memory;
+use tidm_node::serve;
+use tidm_node::store::writer::WorkError;
+use tidm_node::telemetry::Metrics;
+use tidm_sandbox::host::Worker;
+use tidm_space::catalog::product::{Approval, Product};
+use tidm_space::contract::{Contract, End};
+use tidm_space::engine::input::{ContractWish, Input, TransferWish, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::identity::member::{Member, MemberList, Role};
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::usage::Use;
+use tidm_space::transfer::state::{Name, Transfer};
+use tidm_space::wire::tidm::members;
+
+/// Everything between two nodes happens within this, also on a busy machine.
+const SOON: Duration = Duration::from_secs(60);
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+pub(crate) struct Node {
+    pub(crate) app: Arc<App>,
+    pub(crate) did: Did,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Node {
+    pub(crate) fn base(&self) -> String {
+        self.app.identity.dsp_base()
+    }
+
+    pub(crate) async fn wish(&self, wish: Wish) {
+        self.app.writer.run(Input::Wish(Box::new(wish))).await.unwrap();
+    }
+
+    /// Stops listening and working.
+    pub(crate) async fn halt(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.take() {
+            task.await.unwrap().unwrap();
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl World {
+    /// Provider (the operator, too) and consumer.
+    pub(crate) async fn two() -> Self {
+        Self::of(2, |_, _| String::new()).await
+    }
+
+    /// `more` adds to the configuration of each node.
+    pub(crate) async fn of(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut listeners, mut dids, mut keys) = (Vec::new(), Vec::new(), Vec::<Arc<dyn Keys>>::new());
+        for _ in 0..count {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            dids.push(Did::web("127.0.0.1", Some(listener.local_addr().unwrap().port())).unwrap());
+            listeners.push(listener);
+            keys.push(Arc::new(Memory::new().unwrap()));
+        }
+        let list = dir.path().join("members.jws");
+        std::fs::write(&list, members_of(&dids, &keys)).unwrap();
+        let mut nodes = Vec::new();
+        for (at, listener) in listeners.into_iter().enumerate() {
+            let text = format!(
+                "[node]\norg = \"N{at}\"\ndid = \"{}\"\nroles = [\"provider\", \"consumer\", \"infrastructure\"]\n\
+                 [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\ninsecure_http = true\n\
+                 [peers]\nallow_private_addresses = true\n[evidence]\ncheckpoint_ms = 200\n\
+                 [space]\nmembers = \"{}\"\noperator = \"{}\"\n{}",
+                dids[at],
+                listener.local_addr().unwrap(),
+                listener.local_addr().unwrap(),
+                list.display(),
+                dids[0],
+                more(at, &dids),
+            );
+            let home = dir.path().join(format!("n{at}"));
+            let config = Config::parse(&home, &text, &Default::default(), &[]).unwrap();
+            nodes.push(start(config, keys[at].clone(), listener).await);
+        }
+        Self { dir, nodes }
+    }
+
+    pub(crate) fn provider(&self) -> &Node {
+        &self.nodes[0]
+    }
+
+    pub(crate) fn consumer(&self) -> &Node {
+        &self.nodes[1]
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The provider publishes `bytes` under one offer for these kinds of use.
+    pub(crate) async fn published(&self, name: &str, bytes: &[u8], sentences: Sentences, kinds: &[Use]) -> Product {
+        let file = self.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let mut request = PublishRequest::new(file, name);
+        let offer = OfferRequest { sentences, approval: Approval::Auto, deliveries: kinds.to_vec() };
+        request.offers = vec![offer];
+        publishing(self.provider(), request).await.unwrap().product
+    }
+
+    /// A contract of the consumer over the product's only offer, active on both sides.
+    pub(crate) async fn agreed(&self, product: &Product) -> Contract {
+        let (provider, consumer) = (self.provider(), self.consumer());
+        let wish = ContractWish {
+            peer: provider.did.clone(),
+            address: provider.base(),
+            product: product.id.clone(),
+            offer: product.offers[0].policy().clone(),
+        };
+        consumer.wish(Wish::Request(Box::new(wish))).await;
+        let found = |app: Arc<App>| async move {
+            let page = app.store.contracts(None, 100).await.unwrap();
+            page.rows.into_iter().find(|it| it.product == product.id)
+        };
+        eventually("a contract at the provider", || found(provider.app.clone())).await;
+        eventually("a contract at the consumer", || found(consumer.app.clone())).await
+    }
+
+    /// Has the contract's data delivered to the consumer.
+    pub(crate) async fn delivered(&self, contract: &Contract, kind: Use) -> Transfer {
+        let format = kind.format().to_owned();
+        let wish = TransferWish { contract: contract.id.clone(), format, push_to: None };
+        let consumer = self.consumer();
+        consumer.wish(Wish::Fetch(Box::new(wish))).await;
+        let ended = || async {
+            let page = consumer.app.store.transfers(None, 100).await.unwrap();
+            let mut of = page.rows.into_iter().filter(|it| it.contract == contract.id);
+            of.find(|it| matches!(it.state.name(), Name::Completed | Name::Terminated))
+        };
+        let it = eventually("an ended transfer", ended).await;
+        assert_eq!(it.state.name(), Name::Completed, "{:?}", it.state);
+        it
+    }
+
+    /// Published, agreed and delivered.
+    pub(crate) async fn ready(&self, name: &str, bytes: &[u8], sentences: Sentences, kind: Use) -> Contract {
+        let product = self.published(name, bytes, sentences, &[kind]).await;
+        let contract = self.agreed(&product).await;
+        self.delivered(&contract, kind).await;
+        contract
+    }
+
+    pub(crate) async fn revoke(&self, contract: &Contract) {
+        let reason = "revoked by a test".to_owned();
+        self.provider().wish(Wish::EndContract { contract: contract.id.clone(), why: End::Revoked, reason }).await;
+    }
+}
+
+async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpListener) -> Node {
+    let metrics = METRICS.get_or_init(|| Metrics::install().unwrap()).clone();
+    let worker = Worker::new(env!("CARGO_BIN_EXE_tidm-node-worker"), vec![]);
+    let did = config.node.did.clone();
+    let node = serve::build_with(config, keys, metrics, worker).await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let app = node.app.clone();
+    let task = tokio::spawn(node.run(listener, stopped));
+    Node { app, did, stop, task: Some(task) }
+}
+
+fn members_of(dids: &[Did], keys: &[Arc<dyn Keys>]) -> String {
+    let member = |did: &Did| Member {
+        did: did.clone(),
+        name: did.to_string(),
+        roles: Role::ALL.to_vec(),
+        credit_code: None,
+        endpoint: None,
+        cut: false,
+    };
+    let now = tidm_node::clock::Clock::default().now();
+    let list = MemberList {
+        space: Id::parse("urn:space:test").unwrap(),
+        operator: dids[0].clone(),
+        version: 1,
+        issued: now,
+        expires: now.after(Duration::from_secs(3600)),
+        members: dids.iter().map(member).collect(),
+    };
+    let key = keys[0].identity();
+    members::seal(&list, &init::key_id(&dids[0], &key.verifying_key()), key).unwrap()
+}
+
+pub(crate) async fn publishing(node: &Node, request: PublishRequest) -> Result<Published, WorkError> {
+    publish(&node.app, request, |_| ControlFlow::Continue(())).await
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(it) = ask().await {
+            return it;
+        }
+        assert!(started.elapsed() < SOON, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) fn fault<T: std::fmt::Debug>(done: Result<T, WorkError>) -> Fault {
+    match done.unwrap_err() {
+        WorkError::Fault(fault) => fault,
+        other => panic!("no fault: {other:?}"),
+    }
+}
+
+/// 200 readings of lines A and B, and one of line C.
+pub(crate) fn csv() -> Vec<u8> {
+    let mut text = "sensor,line,temp\n".to_owned();
+    for i in 0..200 {
+        let line = if i % 2 == 0 { "A" } else { "B" };
+        text.push_str(&format!("s{i},{line},{}\n", 20.0 + f64::from(i % 10) / 2.0));
+    }
+    text.push_str("s999,C,99.5\n");
+    text.into_bytes()
+}
+
+pub(crate) fn limited(uses: u64) -> Sentences {
+    Sentences { uses: Some(uses), ..Sentences::default() }
+}
+
+/// A result as rows of text.
+pub(crate) fn table(ipc: &[u8]) -> Vec<Vec<String>> {
+    let options = arrow::util::display::FormatOptions::default();
+    let reader = arrow::ipc::reader::StreamReader::try_new(ipc, None).unwrap();
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.unwrap();
+        for row in 0..batch.num_rows() {
+            let cell = |column: &arrow::array::ArrayRef| {
+                let shown = arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
+                shown.value(row).to_string()
+            };
+            rows.push(batch.columns().iter().map(cell).collect());
+        }
+    }
+    rows
+}

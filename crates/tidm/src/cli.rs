@@ -1,0 +1,84 @@
+//! The command line: what may be said, with an example for everything.
+//!
+//! Never a secret as an argument: those are read from the environment, a file or the terminal.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{audit, catalog, completion, contract, doctor, evidence, init, lineage, product, publish, serve, setup, space, transfer, r#use};
+
+const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
+
+#[derive(Debug, Parser)]
+#[command(name = "tidm", version, about = "可信工业数据空间节点 · Trusted industrial data space node", after_help = CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The node's directory.
+    #[arg(long, global = true, env = "TIDM_DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The node's address; from the directory's configuration when absent.
+    #[arg(long, global = true)]
+    pub(crate) url: Option<String>,
+    /// Language of answers.
+    #[arg(long, global = true, value_enum, default_value = "zh")]
+    pub(crate) lang: Lang,
+    /// How answers are printed.
+    #[arg(short = 'o', long = "output", global = true, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    Zh,
+    En,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Serve(serve::Serve),
+    /// The jailed process in which uses run.
+    #[command(hide = true)]
+    Worker,
+    Setup(setup::Setup),
+    Publish(publish::Publish),
+    /// Products of this node.
+    #[command(subcommand)]
+    Product(product::Product),
+    /// Products of other nodes.
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    /// Contracts and their negotiation.
+    #[command(subcommand)]
+    Contract(contract::Contract),
+    /// Delivery of a contract's data.
+    #[command(subcommand)]
+    Transfer(transfer::Transfer),
+    /// Uses of data under a contract.
+    #[command(subcommand)]
+    Use(r#use::Use),
+    /// Receipts and keys for outsiders.
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
+    Audit(audit::Audit),
+    Lineage(lineage::Lineage),
+    /// The space's operator.
+    #[command(subcommand)]
+    Space(space::Space),
+    Doctor(doctor::Doctor),
+    Completion(completion::Completion),
+}

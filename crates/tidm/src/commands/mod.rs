@@ -1,0 +1,69 @@
+//! One file per command; each names its arguments and makes its calls.
+//!
+//! Never logic: what a command means is decided by the node.
+
+pub(crate) mod audit;
+pub(crate) mod catalog;
+pub(crate) mod completion;
+pub(crate) mod contract;
+pub(crate) mod doctor;
+pub(crate) mod evidence;
+pub(crate) mod init;
+pub(crate) mod lineage;
+pub(crate) mod product;
+pub(crate) mod publish;
+pub(crate) mod serve;
+pub(crate) mod setup;
+pub(crate) mod space;
+pub(crate) mod terms;
+pub(crate) mod transfer;
+pub(crate) mod r#use;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::client::{Api, Outcome};
+
+pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
+    let global = &cli.global;
+    let api = || Api::new(global);
+    match &cli.command {
+        Command::Init(it) => it.run(global)?,
+        Command::Serve(it) => it.run(global).await?,
+        // Handled before the runtime was made.
+        Command::Worker => {}
+        Command::Setup(it) => it.run(global, api()?).await?,
+        Command::Publish(it) => it.run(global, &api()?).await?,
+        Command::Product(it) => it.run(global, &api()?).await?,
+        Command::Catalog(it) => it.run(global, &api()?).await?,
+        Command::Contract(it) => it.run(global, &api()?).await?,
+        Command::Transfer(it) => it.run(global, &api()?).await?,
+        Command::Use(it) => return it.run(global, &api()?).await,
+        Command::Evidence(it) => return it.run(global, &api()?).await,
+        Command::Audit(it) => it.run(global, &api()?).await?,
+        Command::Lineage(it) => it.run(global, &api()?).await?,
+        Command::Space(it) => it.run(global)?,
+        Command::Doctor(it) => return it.run(global).await,
+        Command::Completion(it) => it.run(),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A page of a list.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Paging {
+    /// Where the page before ended.
+    #[arg(long)]
+    cursor: Option<String>,
+    /// Rows, at most 200.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+impl Paging {
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
+        let mut all = vec![("limit", self.limit.to_string())];
+        all.extend(self.cursor.clone().map(|it| ("cursor", it)));
+        all
+    }
+}

@@ -1,0 +1,85 @@
+//! `tidm publish`: files become products with one offer each.
+//!
+//! Never sends a path to a node elsewhere: then the bytes are uploaded.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::terms::Terms;
+use crate::cli::Global;
+use crate::client::{Api, Outcome, segment};
+use crate::show;
+
+/// Publish files as products.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidm publish bearings.csv --title 轴承检测 --aggregates-only --min-group 10 --as query\n  tidm publish part.step --to did:web:plant.example --uses 3 --until 2027-01-01T00:00:00Z --purpose 质检 --no-export --delete-after-use --as sealed-file")]
+pub(crate) struct Publish {
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// The file's name when absent.
+    #[arg(long)]
+    title: Option<String>,
+    #[arg(long, default_value = "")]
+    description: String,
+    /// auto, manual or counter.
+    #[arg(long, default_value = "auto")]
+    approval: String,
+    /// Skip and report so many broken rows.
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000", value_name = "ROWS")]
+    lenient: Option<u64>,
+    /// Sheet of a workbook.
+    #[arg(long)]
+    sheet: Option<String>,
+    /// Show sample rows in the catalogue.
+    #[arg(long)]
+    preview: bool,
+    /// The line of an earlier product: this is its next version.
+    #[arg(long)]
+    line: Option<String>,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+impl Publish {
+    pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
+        for path in &self.paths {
+            let upload = self.upload(api, path).await?;
+            let done = api.post("/products", &self.body(path, &upload)).await?;
+            show::value(&done, global);
+        }
+        Ok(())
+    }
+
+    async fn upload(&self, api: &Api, path: &Path) -> Outcome<String> {
+        let file = tokio::fs::File::open(path).await.with_context(|| path.display().to_string())?;
+        let bytes = file.metadata().await.context("the file's size")?.len();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let request = api
+            .request(Method::PUT, &format!("/uploads?name={}", segment(&name)))
+            .header("content-length", bytes)
+            .body(reqwest::Body::from(file));
+        let done = api.json(request).await?;
+        let id = done.get("id").and_then(Value::as_str).context("an upload without an id")?;
+        Ok(id.to_owned())
+    }
+
+    fn body(&self, path: &Path, upload: &str) -> Value {
+        let name = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut body = json!({
+            "upload": upload,
+            "title": self.title.clone().unwrap_or_else(name),
+            "description": self.description,
+            "preview": self.preview,
+            "offers": [{ "terms": self.terms.json(), "approval": self.approval, "deliveries": self.terms.kinds }],
+            "reading": { "sheet": self.sheet, "lenient": self.lenient.unwrap_or(0) },
+        });
+        if let (Some(line), Some(body)) = (&self.line, body.as_object_mut()) {
+            body.insert("line".to_owned(), json!(line));
+        }
+        body
+    }
+}

@@ -1,0 +1,79 @@
+//! Terms on the command line: one flag a choice.
+//!
+//! Never checked here: the node says which choice is wrong.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Terms")]
+pub(crate) struct Terms {
+    /// DID of who may use it; may be repeated. Whoever signs when absent.
+    #[arg(long, value_name = "DID")]
+    pub(crate) to: Vec<String>,
+    /// Most uses.
+    #[arg(long, value_name = "N")]
+    pub(crate) uses: Option<u64>,
+    /// First instant of use (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Last instant of use (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// What for; may be repeated.
+    #[arg(long)]
+    pub(crate) purpose: Vec<String>,
+    /// Only these columns.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
+    pub(crate) columns: Vec<String>,
+    /// Only aggregate results.
+    #[arg(long)]
+    pub(crate) aggregates_only: bool,
+    /// Fewest rows behind each group of a result.
+    #[arg(long, value_name = "N")]
+    pub(crate) min_group: Option<u64>,
+    /// Forbid handing on.
+    #[arg(long, conflicts_with = "export_ok")]
+    pub(crate) no_export: bool,
+    /// Permit handing on.
+    #[arg(long = "export")]
+    pub(crate) export_ok: bool,
+    /// All copies are deleted after use.
+    #[arg(long)]
+    pub(crate) delete_after_use: bool,
+    /// For example "100 CNY".
+    #[arg(long)]
+    pub(crate) price: Option<String>,
+    /// Ways of use: query, sealed-table, sealed-file, plain.
+    #[arg(long = "as", value_delimiter = ',', value_name = "KINDS")]
+    pub(crate) kinds: Vec<String>,
+}
+
+impl Terms {
+    /// Whether anything was said.
+    pub(crate) fn said(&self) -> bool {
+        !self.json().as_object().is_none_or(Map::is_empty)
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let mut all = Map::new();
+        let mut put = |name: &str, value: Value, said: bool| {
+            if said {
+                all.insert(name.to_owned(), value);
+            }
+        };
+        put("to", json!(self.to), !self.to.is_empty());
+        put("uses", json!(self.uses), self.uses.is_some());
+        put("from", json!(self.from), self.from.is_some());
+        put("until", json!(self.until), self.until.is_some());
+        put("purposes", json!(self.purpose), !self.purpose.is_empty());
+        put("columns", json!(self.columns), !self.columns.is_empty());
+        put("aggregatesOnly", json!(true), self.aggregates_only);
+        put("minGroup", json!(self.min_group), self.min_group.is_some());
+        put("export", json!(self.export_ok), self.export_ok || self.no_export);
+        put("deleteAfterUse", json!(true), self.delete_after_use);
+        put("price", json!(self.price), self.price.is_some());
+        put("kinds", json!(self.kinds), !self.kinds.is_empty());
+        Value::Object(all)
+    }
+}

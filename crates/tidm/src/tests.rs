@@ -1,0 +1,97 @@
+//! What may be said on the command line, and what comes of it.
+
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::json;
+
+use crate::cli::Cli;
+use crate::show;
+
+const ID: &str = "urn:uuid:0190b6a0-0000-7000-8000-000000000000";
+
+#[test]
+fn lines_parse_or_are_refused() {
+    for (line, ok) in [
+        ("init --org 甲", true),
+        ("init", false),
+        ("serve --setup-token-file t --set http.listen=127.0.0.1:1", true),
+        ("worker", true),
+        ("setup --token-file t", true),
+        ("setup", false),
+        ("setup --token a --token-file b", false),
+        ("publish a.csv b.csv --to did:web:a --to did:web:b --uses 3 --columns a,b --as query,sealed-table", true),
+        ("publish a.csv --lenient", true),
+        ("publish a.csv --lenient 5 --no-export --delete-after-use", true),
+        ("publish a.csv --no-export --export", false),
+        ("publish", false),
+        ("product list --limit 3", true),
+        ("product show x", true),
+        ("catalog search 轴承 温度", true),
+        ("catalog crawl", true),
+        ("contract request did:web:a p --wait 5 --uses 2", true),
+        ("contract request did:web:a", false),
+        ("contract list --negotiations", true),
+        ("contract approve n", true),
+        ("contract counter n --uses 2", true),
+        ("contract terminate n --reason x", true),
+        ("contract revoke c", true),
+        ("contract end c", true),
+        ("transfer start c --as sealed-table", true),
+        ("transfer start c", false),
+        ("use query c SELECT --where here", true),
+        ("use query c SELECT --where there", false),
+        ("use open c --export out", true),
+        ("use open c", false),
+        ("use open c --export out --exec cat", false),
+        ("evidence receipt f", true),
+        ("evidence verify f --log k", true),
+        ("evidence verify f", false),
+        ("evidence key", true),
+        ("audit c -o json", true),
+        ("lineage x --lang en", true),
+        ("space members sign m.toml", true),
+        ("doctor", true),
+        ("completion bash", true),
+        ("completion word", false),
+        ("nonsense", false),
+    ] {
+        let parsed = Cli::try_parse_from(std::iter::once("tidm").chain(line.split(' ')));
+        assert_eq!(parsed.is_ok(), ok, "{line}");
+    }
+    let parsed = Cli::try_parse_from(["tidm", "use", "open", ID, "--exec", "cat {}"]);
+    assert!(parsed.is_ok());
+}
+
+#[test]
+fn every_command_has_an_example() {
+    fn walk(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        if command.get_subcommands().next().is_none() && !command.is_hide_set() && command.get_name() != "help" {
+            let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(example.contains("tidm "), "{path} shows no example");
+        }
+        for inner in command.get_subcommands() {
+            walk(inner, &path);
+        }
+    }
+    let command = Cli::command();
+    command.clone().debug_assert();
+    walk(&command, "");
+}
+
+#[test]
+fn problems_have_their_exit_codes() {
+    for (status, party, code) in [
+        (401, "caller", 5),
+        (403, "caller", 5),
+        (403, "rule", 3),
+        (410, "rule", 3),
+        (404, "caller", 4),
+        (422, "caller", 7),
+        (429, "caller", 5),
+        (503, "node", 6),
+        (500, "node", 8),
+    ] {
+        assert_eq!(show::code(&json!({ "status": status, "party": party })), code, "{status} {party}");
+    }
+    assert_eq!(show::code(&json!({})), 8);
+}
