@@ -21,7 +21,7 @@ const ROUNDS: u64 = 2_000;
 
 pub async fn run(report: &mut Report) -> Result<()> {
     let signer = NoteSigner::ed25519("bench.example/log", &[7; 32])?;
-    let key = signer.verifier();
+    let key = signer.verifier().clone();
     let policy = Policy::parse(format!("log {key}\nquorum none\n").as_bytes())?;
     let mut tree = MemoryTree::new();
     for number in 0..ENTRIES {

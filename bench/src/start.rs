@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::figure::{Goal, Report, Times};
 use crate::machine::scratch_dir;
@@ -43,9 +45,8 @@ pub async fn run(report: &mut Report) -> Result<()> {
                 .stderr(Stdio::null())
                 .spawn()?,
         );
-        let url = format!("http://localhost:{port}/readyz");
         loop {
-            if reqwest::get(&url).await.is_ok_and(|it| it.status().is_success()) {
+            if is_ready(&port).await {
                 break;
             }
             if let Some(ended) = node.0.try_wait()? {
@@ -82,4 +83,17 @@ fn resident_mib(pid: u32) -> Result<f64> {
     let line = status.lines().find(|it| it.starts_with("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib / 1024.0)
+}
+
+/// Asks as a probe does. No answer is "not yet".
+async fn is_ready(port: &str) -> bool {
+    let asked = async {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+        let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(1 << 16).read_to_end(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    asked.await.is_ok_and(|it| it.starts_with(b"HTTP/1.1 200"))
 }

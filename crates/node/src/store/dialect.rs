@@ -2,6 +2,8 @@
 //!
 //! Never a query of the data space: those are the same on both.
 
+use std::time::Duration;
+
 use sqlx::{AnyConnection, Executor as _};
 
 use super::StoreError;
@@ -12,7 +14,9 @@ pub enum Dialect {
     Postgres,
 }
 
-/// Any number that no other program is likely to lock on.
+/// The change takes a millisecond; one second of others doing it first is no accident any more.
+const WAL_TRIES: u32 = 100;
+/// Any numbers that no other program is likely to lock on.
 const SCHEMA_LOCK: &str = "7201360942";
 const RETRY_LOCK: &str = "7201360943";
 
@@ -39,10 +43,10 @@ impl Dialect {
     pub(super) async fn prepare(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite => {
+                conn.execute("PRAGMA busy_timeout = 10000").await?;
+                self.use_wal(conn).await?;
                 // WAL with full sync: a commit is on the disk when it returns.
                 for pragma in [
-                    "PRAGMA busy_timeout = 10000",
-                    "PRAGMA journal_mode = WAL",
                     "PRAGMA synchronous = FULL",
                     "PRAGMA foreign_keys = ON",
                     "PRAGMA wal_autocheckpoint = 4000",
@@ -56,6 +60,22 @@ impl Dialect {
             Self::Postgres => {}
         }
         Ok(())
+    }
+
+    /// The timeout does not hold for this change: of processes that open a fresh file at once, some are
+    /// told at once that it is locked.
+    async fn use_wal(self, conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        let mut tries = 0;
+        loop {
+            match conn.execute("PRAGMA journal_mode = WAL").await {
+                Ok(_) => return Ok(()),
+                Err(error) if tries < WAL_TRIES && self.is_conflict(&error) => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(super) fn begin(self) -> &'static str {

@@ -48,7 +48,7 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
     }
     if let Some(peer) = &needs.open_with {
         // Counted up to the limit that is asked about, however many there are.
-        let sql = "SELECT COUNT(*) FROM (SELECT id FROM negotiations WHERE peer = $1 AND open = 1 LIMIT $2) AS some";
+        let sql = "SELECT COUNT(*) FROM (SELECT id FROM negotiations WHERE peer = $1 AND open = 1 LIMIT $2) AS counted";
         let open: i64 = sqlx::query_scalar(sql)
             .bind(peer.as_str())
             .bind(i64::from(OPEN_NEGOTIATIONS))
