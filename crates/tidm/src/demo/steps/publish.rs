@@ -93,7 +93,7 @@ fn cad(path: &Path, lang: tidm_node::lang::Lang) -> Result<Value, Trouble> {
         "title": lang.pick("支架装配体 as1（STEP AP214）", "Bracket assembly as1 (STEP AP214)"),
         "description": lang.pick("维修用三维图纸", "Three-dimensional drawing for repairs"),
         "keywords": ["CAD", "STEP"],
-        "grade": "important",
+        "grade": "general",
         "offers": [{
             "approval": "manual",
             "deliveries": ["sealed-file"],
