@@ -172,8 +172,11 @@ async fn flipped(tell: &mut Teller, world: &World, book: &mut Book) -> Result<()
             let to = world.dir.join("log-with-a-flipped-byte");
             copy(&from, &to)?;
             let failed = |why: std::io::Error| Trouble::here("flip", why);
-            let all = files(&to.join("tile/entries"))?;
-            let victim = all.into_iter().max().ok_or_else(|| Trouble::unexpected("the log has no entries"))?;
+            // The newest bundle that the cosigned tree is made of; older partial ones are no part of it.
+            let last = head.checkpoint().size().saturating_sub(1);
+            let width = u16::try_from(last % 256 + 1).unwrap_or(256);
+            let bundle = TilePath::entries(last / 256, width).map_err(|why| Trouble::unexpected(why.to_string()))?;
+            let victim = to.join(bundle.to_string());
             let mut bytes = std::fs::read(&victim).map_err(failed)?;
             let middle = bytes.len() / 2;
             let byte = bytes.get_mut(middle).ok_or_else(|| Trouble::unexpected("an empty bundle"))?;
