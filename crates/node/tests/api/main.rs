@@ -1,5 +1,7 @@
 //! The API in process: set-up, sign-in, scopes, problems, paging, repeated calls, and its own description.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its steps included")]
+
 use std::path::Path;
 use std::sync::Arc;
 
