@@ -42,9 +42,16 @@ pub(crate) struct Api {
     lang: Lang,
 }
 
+/// The environment's settings; our own key is none of the node's, and what is no text is no setting.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name != "TIDM_API_KEY")
+}
+
 /// The directory's configuration, where there is one.
 pub(crate) fn config(global: &Global) -> anyhow::Result<Config> {
-    Config::load(&global.dir, std::env::vars().filter(|(name, _)| name != "TIDM_API_KEY"), &[])
+    Config::load(&global.dir, environment(), &[])
         .with_context(|| format!("the configuration in {}", global.dir.display()))
 }
 

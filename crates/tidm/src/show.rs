@@ -52,24 +52,25 @@ pub(crate) fn table(rows: &[Value]) {
             }
         }
     }
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| names.iter().map(|name| plain(row.get(*name).unwrap_or(&Value::Null))).collect()).collect();
+    let cells: Vec<Vec<String>> = rows.iter().map(|it| names.iter().map(|name| plain(it.get(*name).unwrap_or(&Value::Null))).collect()).collect();
     let widths: Vec<usize> = names
         .iter()
         .enumerate()
         .map(|(at, name)| cells.iter().filter_map(|row| row.get(at)).map(|it| width(it)).chain([width(name)]).max().unwrap_or(0))
         .collect();
-    let print = |row: &mut dyn Iterator<Item = &str>| {
-        let mut text = String::new();
-        for (cell, most) in row.zip(&widths) {
-            text.push_str(cell);
-            text.push_str(&" ".repeat(most.saturating_sub(width(cell)) + 2));
-        }
-        line(text.trim_end());
-    };
-    print(&mut names.iter().copied());
-    for row in &cells {
-        print(&mut row.iter().map(String::as_str));
+    row(&names, &widths);
+    for cells in &cells {
+        row(&cells.iter().map(String::as_str).collect::<Vec<_>>(), &widths);
     }
+}
+
+fn row(cells: &[&str], widths: &[usize]) {
+    let mut text = String::new();
+    for (cell, most) in cells.iter().zip(widths) {
+        text.push_str(cell);
+        text.push_str(&" ".repeat(most.saturating_sub(width(cell)) + 2));
+    }
+    line(text.trim_end());
 }
 
 /// Columns of a terminal: Chinese characters take two.

@@ -51,7 +51,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page of a list.
+// A page of a list. No docstring: clap would give it to every command that flattens it.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Paging {
     /// Where the page before ended.

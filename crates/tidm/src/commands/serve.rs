@@ -47,7 +47,7 @@ impl Serve {
                 Ok((key.to_owned(), value.to_owned()))
             })
             .collect();
-        let config = Config::load(&global.dir, std::env::vars().filter(|(name, _)| name != "TIDM_API_KEY"), &flags?)?;
+        let config = Config::load(&global.dir, client::environment(), &flags?)?;
         let keys = Directory::open(&global.dir.join(init::KEYS), passphrase()?.as_ref())?;
         let node = serve::build(config, Arc::new(keys), Metrics::install()?).await?;
         let app = node.app.clone();
