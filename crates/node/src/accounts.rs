@@ -66,7 +66,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 6] = [Self::Read, Self::Publish, Self::Contract, Self::Use, Self::Audit, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Publish, Self::Contract, Self::Use, Self::Audit, Self::Admin];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -171,7 +172,12 @@ pub async fn setup(app: &App, token: &str, name: &str, password: &str) -> Result
     if !setup_needed(app).await.map_err(|why| broken(&store_failed(why)))? {
         return Err(Problem::of("setup.done"));
     }
-    let setting = app.store.setting(SETTING).await.map_err(|why| broken(&store_failed(why)))?.ok_or_else(refused)?;
+    let setting = app
+        .store
+        .setting(SETTING)
+        .await
+        .map_err(|why| broken(&store_failed(why)))?
+        .ok_or_else(refused)?;
     let (expected, until) = setting.split_once(' ').ok_or_else(refused)?;
     let until = Time::from_ms(until.parse().unwrap_or(0));
     if !ct_eq(expected.as_bytes(), digest(token).as_bytes()) || app.clock.now() >= until {
@@ -185,7 +191,8 @@ pub async fn setup(app: &App, token: &str, name: &str, password: &str) -> Result
     let told = made.clone();
     app.writer
         .note(move |conn| {
-            let (setting, name, secret, told) = (setting.clone(), name.clone(), secret.clone(), told.clone());
+            let (setting, name, secret, told) =
+                (setting.clone(), name.clone(), secret.clone(), told.clone());
             Box::pin(async move {
                 let done = rows::first_account(conn, &setting, &name, &secret, now).await?;
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = done;
@@ -208,7 +215,11 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Pro
     let account = app.store.account(name).await.map_err(|why| broken(&store_failed(why)))?;
     let known = account.is_some();
     // Unknown names share some rows, so that they lock like known ones and yet nobody fills the table.
-    let slot = if known { name.to_owned() } else { format!(" {}", digest(name).get(..3).unwrap_or_default()) };
+    let slot = if known {
+        name.to_owned()
+    } else {
+        format!(" {}", digest(name).get(..3).unwrap_or_default())
+    };
     let lockout = app.store.lockout(&slot).await.map_err(|why| broken(&store_failed(why)))?;
     let failures = match lockout {
         Some((_, until)) if until > now => {
@@ -226,7 +237,13 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Pro
         return Err(wrong());
     }
     let (id, token) = token(Kind::Session);
-    let row = SessionRow { id, account: name.to_owned(), digest: digest(token.expose()), created: now, used: now };
+    let row = SessionRow {
+        id,
+        account: name.to_owned(),
+        digest: digest(token.expose()),
+        created: now,
+        used: now,
+    };
     let (born, idle) = (before(now, SESSION_LIFE), before(now, SESSION_IDLE));
     app.writer
         .note(move |conn| {
@@ -272,10 +289,17 @@ pub async fn sign_out(app: &App, session: &str) -> Result<(), Problem> {
 }
 
 /// A new API key, shown once. An administrator gives; nobody gives more than that.
-pub async fn make_key(app: &App, account: &str, title: &str, scopes: &[Scope], until: Option<Time>) -> Result<(KeyRow, Token), Problem> {
+pub async fn make_key(
+    app: &App,
+    account: &str,
+    title: &str,
+    scopes: &[Scope],
+    until: Option<Time>,
+) -> Result<(KeyRow, Token), Problem> {
     let now = app.clock.now();
     if scopes.is_empty() {
-        return Err(Problem::of("request.malformed").detail("scopes: name at least one of read, publish, contract, use, audit, admin"));
+        return Err(Problem::of("request.malformed")
+            .detail("scopes: name at least one of read, publish, contract, use, audit, admin"));
     }
     if title.trim().is_empty() || title.len() > TITLE_BYTES {
         return Err(Problem::of("request.malformed").detail("title: 1 to 128 bytes"));
@@ -330,7 +354,9 @@ pub async fn revoke_key(app: &App, id: &str) -> Result<bool, Problem> {
 /// Who presents this token; `None`: nobody that we know, or no longer.
 pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreError> {
     let mut parts = token.splitn(3, '.');
-    let (Some(kind), Some(id), Some(_)) = (parts.next(), parts.next(), parts.next()) else { return Ok(None) };
+    let (Some(kind), Some(id), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
     if id.len() != 32 || !id.bytes().all(|it| it.is_ascii_alphanumeric()) {
         return Ok(None);
     }
@@ -352,11 +378,17 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
                 tracing::warn!(%error, "a session's last use could not be noted");
             }
         }
-        return Ok(Some(Who { account: row.account, scopes: Scope::ALL.to_vec(), session: Some(row.id) }));
+        return Ok(Some(Who {
+            account: row.account,
+            scopes: Scope::ALL.to_vec(),
+            session: Some(row.id),
+        }));
     }
     if kind == Kind::Key.word() {
         let Some(row) = app.store.api_key(id).await? else { return Ok(None) };
-        if !ct_eq(row.digest.as_bytes(), presented.as_bytes()) || row.until.is_some_and(|it| it <= now) {
+        if !ct_eq(row.digest.as_bytes(), presented.as_bytes())
+            || row.until.is_some_and(|it| it <= now)
+        {
             return Ok(None);
         }
         let scopes = row.scopes.split(' ').filter_map(Scope::from_word).collect();
@@ -374,18 +406,68 @@ fn check_name(name: &str) -> Result<(), Problem> {
         && name.len() <= NAME_BYTES
         && name == name.trim()
         && !name.chars().any(char::is_control);
-    if fine { Ok(()) } else { Err(Problem::of("request.malformed").detail("name: 1 to 64 bytes, no control characters, no spaces around it")) }
+    if fine {
+        Ok(())
+    } else {
+        Err(Problem::of("request.malformed")
+            .detail("name: 1 to 64 bytes, no control characters, no spaces around it"))
+    }
 }
 
 /// Passwords that top every list of stolen ones and are long enough to pass otherwise.
 const COMMON: &[&str] = &[
-    "1234567890", "12345678910", "0123456789", "0987654321", "9876543210", "1q2w3e4r5t", "1qaz2wsx3edc", "qwertyuiop",
-    "qwerty12345", "qwerty1234", "qwerty123456", "password12", "password123", "password1234", "password12345",
-    "passw0rd123", "p@ssw0rd123", "p@ssword123", "p@ssw0rd1234", "adminadmin", "admin12345", "admin123456", "admin@12345",
-    "administrator", "administrator1", "iloveyou123", "welcome123", "welcome1234", "letmein123", "changeme123",
-    "changeme1234", "a123456789", "aa12345678", "abc1234567", "abcd123456", "abcdefghij", "asdfghjkl1", "asdfghjkl;",
-    "woaini1314", "woaini1314520", "woaini520520", "5201314520", "1314520520", "147258369a", "1472583690", "q123456789",
-    "qq123456789", "zxcvbnm123", "zxcvbnm,./", "superman123", "football123", "tidmtidmtidm",
+    "1234567890",
+    "12345678910",
+    "0123456789",
+    "0987654321",
+    "9876543210",
+    "1q2w3e4r5t",
+    "1qaz2wsx3edc",
+    "qwertyuiop",
+    "qwerty12345",
+    "qwerty1234",
+    "qwerty123456",
+    "password12",
+    "password123",
+    "password1234",
+    "password12345",
+    "passw0rd123",
+    "p@ssw0rd123",
+    "p@ssword123",
+    "p@ssw0rd1234",
+    "adminadmin",
+    "admin12345",
+    "admin123456",
+    "admin@12345",
+    "administrator",
+    "administrator1",
+    "iloveyou123",
+    "welcome123",
+    "welcome1234",
+    "letmein123",
+    "changeme123",
+    "changeme1234",
+    "a123456789",
+    "aa12345678",
+    "abc1234567",
+    "abcd123456",
+    "abcdefghij",
+    "asdfghjkl1",
+    "asdfghjkl;",
+    "woaini1314",
+    "woaini1314520",
+    "woaini520520",
+    "5201314520",
+    "1314520520",
+    "147258369a",
+    "1472583690",
+    "q123456789",
+    "qq123456789",
+    "zxcvbnm123",
+    "zxcvbnm,./",
+    "superman123",
+    "football123",
+    "tidmtidmtidm",
 ];
 
 fn check_password(name: &str, password: &str) -> Result<(), Problem> {
@@ -413,7 +495,11 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib2R5$0J
 async fn hash(password: &str) -> Result<String, Problem> {
     let salt: [u8; 16] = random::key().expose().first_chunk().copied().unwrap_or_default();
     let out = derive(password, salt.to_vec(), MEMORY_KIB, PASSES).await?;
-    Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(out)))
+    Ok(format!(
+        "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(out)
+    ))
 }
 
 async fn verify(password: &str, stored: &str) -> Result<bool, Problem> {
@@ -437,7 +523,12 @@ fn parse_phc(text: &str) -> Option<(u32, u32, Vec<u8>, Vec<u8>)> {
     (parts.next().is_none() && hash.len() == 32).then_some((memory, passes, salt, hash))
 }
 
-async fn derive(password: &str, salt: Vec<u8>, memory: u32, passes: u32) -> Result<[u8; 32], Problem> {
+async fn derive(
+    password: &str,
+    salt: Vec<u8>,
+    memory: u32,
+    passes: u32,
+) -> Result<[u8; 32], Problem> {
     let password = zeroize::Zeroizing::new(password.to_owned());
     let failed = || Problem::of("internal");
     let place = HASHING.acquire().await.map_err(|_| failed())?;
@@ -489,7 +580,12 @@ mod tests {
         assert!(!verify("correct horse batterz", &stored).await.unwrap());
         assert!(!verify("", NOBODY).await.unwrap());
         assert!(parse_phc(NOBODY).is_some(), "the stand-in must cost what a real one costs");
-        for bad in ["", "$argon2id$v=19$", "$argon2i$v=19$m=1,t=1,p=1$YQ$YQ", "$argon2id$v=19$m=x,t=1,p=1$YQ$YQ"] {
+        for bad in [
+            "",
+            "$argon2id$v=19$",
+            "$argon2i$v=19$m=1,t=1,p=1$YQ$YQ",
+            "$argon2id$v=19$m=x,t=1,p=1$YQ$YQ",
+        ] {
             assert!(!verify("x", bad).await.unwrap(), "{bad}");
         }
     }

@@ -55,7 +55,7 @@ pub struct Report {
     pub public_url: String,
     /// Verifier key of the evidence log, for custodians.
     pub log_vkey: String,
-    /// The file names another organisation than the one asked for now; the file wins.
+    /// The file names another organisation than this call; the file wins.
     pub org_differs: bool,
 }
 

@@ -167,6 +167,7 @@ impl Peers {
         let mut request = self
             .0
             .request(method, &url)
+            .await
             .map_err(|why| why.to_string())?
             .timeout(Duration::from_secs(5));
         if let Some(body) = body {

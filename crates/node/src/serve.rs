@@ -57,7 +57,12 @@ pub async fn build(config: Config, keys: Arc<dyn Keys>, metrics: Metrics) -> any
 }
 
 /// As [`build`], with uses in workers of another program.
-pub async fn build_with(config: Config, keys: Arc<dyn Keys>, metrics: Metrics, worker: Worker) -> anyhow::Result<Node> {
+pub async fn build_with(
+    config: Config,
+    keys: Arc<dyn Keys>,
+    metrics: Metrics,
+    worker: Worker,
+) -> anyhow::Result<Node> {
     std::fs::create_dir_all(&config.node.data)?;
     let store_url = match &config.store {
         StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -261,7 +266,8 @@ async fn accept(
             }
         };
         drop(tcp.set_nodelay(true));
-        let service = TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
+        let service =
+            TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         // A client that sends its headers drop by drop is cut off.
         http.http1()

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{audit, catalog, completion, contract, demo, doctor, evidence, init, lineage, product, publish, serve, setup, space, transfer, r#use};
+use crate::commands::{
+    audit, catalog, completion, contract, demo, doctor, evidence, init, lineage, product, publish,
+    serve, setup, space, transfer, r#use,
+};
 
 const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
 

@@ -65,7 +65,9 @@ impl Api {
         let base = match (&global.url, found) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
             (None, Ok(config)) => config.http.public_url,
-            (None, Err(error)) => return Err(error.context("no --url, and no configuration to take it from")),
+            (None, Err(error)) => {
+                return Err(error.context("no --url, and no configuration to take it from"));
+            }
         };
         let http = reqwest::Client::builder()
             .use_preconfigured_tls((*tls::client(tls::public_roots(), ca.as_deref())?).clone())
@@ -87,7 +89,10 @@ impl Api {
             Lang::Zh => "zh-CN",
             Lang::En => "en",
         };
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).header("accept-language", lang);
+        let request = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.base))
+            .header("accept-language", lang);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -96,7 +101,10 @@ impl Api {
 
     /// The answer, if it is none of a problem.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Outcome<Response> {
-        let answer = request.send().await.map_err(|why| Trouble::NoAnswer(format!("{}: {}", self.base, innermost(&why))))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|why| Trouble::NoAnswer(format!("{}: {}", self.base, innermost(&why))))?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -143,7 +151,8 @@ fn token(dir: &Path) -> anyhow::Result<Option<String>> {
     if let Ok(key) = std::env::var("TIDM_API_KEY") {
         return Ok(Some(key.trim().to_owned()));
     }
-    let home = std::env::var_os("HOME").map(|it| PathBuf::from(it).join(".config/tidm/credentials"));
+    let home =
+        std::env::var_os("HOME").map(|it| PathBuf::from(it).join(".config/tidm/credentials"));
     for path in [Some(dir.join(KEY_FILE)), home].into_iter().flatten() {
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok(Some(text.trim().to_owned())),
@@ -165,7 +174,12 @@ pub(crate) fn keep(dir: &Path, key: &str) -> anyhow::Result<PathBuf> {
 pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     let partial = path.with_extension("partial");
     drop(std::fs::remove_file(&partial));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).with_context(|| partial.display().to_string())?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)
+        .with_context(|| partial.display().to_string())?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;

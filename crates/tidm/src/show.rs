@@ -52,11 +52,22 @@ pub(crate) fn table(rows: &[Value]) {
             }
         }
     }
-    let cells: Vec<Vec<String>> = rows.iter().map(|it| names.iter().map(|name| plain(it.get(*name).unwrap_or(&Value::Null))).collect()).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|it| names.iter().map(|name| plain(it.get(*name).unwrap_or(&Value::Null))).collect())
+        .collect();
     let widths: Vec<usize> = names
         .iter()
         .enumerate()
-        .map(|(at, name)| cells.iter().filter_map(|row| row.get(at)).map(|it| width(it)).chain([width(name)]).max().unwrap_or(0))
+        .map(|(at, name)| {
+            cells
+                .iter()
+                .filter_map(|row| row.get(at))
+                .map(|it| width(it))
+                .chain([width(name)])
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     row(&names, &widths);
     for cells in &cells {
@@ -91,7 +102,9 @@ fn lines(it: &Value, depth: usize) {
     match it {
         Value::Object(all) => {
             // A sentence shows who enforces it at its end.
-            if let (Some(text), Some(level), Some(enforced)) = (all.get("text"), all.get("level"), all.get("enforced")) {
+            if let (Some(text), Some(level), Some(enforced)) =
+                (all.get("text"), all.get("level"), all.get("enforced"))
+            {
                 line(&format!("{indent}{} [{} {}]", plain(text), plain(level), plain(enforced)));
                 return;
             }
@@ -111,14 +124,20 @@ fn lines(it: &Value, depth: usize) {
         }
         Value::Array(all) => {
             for (at, value) in all.iter().enumerate() {
-                if at > 0 && value.is_object() && value.get("summary").is_none() && value.get("enforced").is_none() {
+                if at > 0
+                    && value.is_object()
+                    && value.get("summary").is_none()
+                    && value.get("enforced").is_none()
+                {
                     line("");
                 }
                 lines(value, depth);
             }
         }
         Value::Null => {}
-        Value::String(_) | Value::Bool(_) | Value::Number(_) => line(&format!("{indent}{}", plain(it))),
+        Value::String(_) | Value::Bool(_) | Value::Number(_) => {
+            line(&format!("{indent}{}", plain(it)))
+        }
     }
 }
 
@@ -135,8 +154,18 @@ pub(crate) fn trouble(it: &Trouble, global: &Global) -> ExitCode {
                 return ExitCode::from(code(problem));
             }
             let text = |name: &str| problem.get(name).and_then(Value::as_str);
-            note(&format!("{}: {} [{}]", words("错误", "error"), text("title").unwrap_or_default(), text("code").unwrap_or_default()));
-            let labels = [("detail", words("说明", "what")), ("party", words("责任方", "party")), ("cause", words("原因", "cause")), ("nextStep", words("下一步", "next step"))];
+            note(&format!(
+                "{}: {} [{}]",
+                words("错误", "error"),
+                text("title").unwrap_or_default(),
+                text("code").unwrap_or_default()
+            ));
+            let labels = [
+                ("detail", words("说明", "what")),
+                ("party", words("责任方", "party")),
+                ("cause", words("原因", "cause")),
+                ("nextStep", words("下一步", "next step")),
+            ];
             for (name, label) in labels {
                 if let Some(said) = text(name) {
                     note(&format!("  {label}: {said}"));
@@ -145,8 +174,18 @@ pub(crate) fn trouble(it: &Trouble, global: &Global) -> ExitCode {
             ExitCode::from(code(problem))
         }
         Trouble::NoAnswer(why) => {
-            note(&format!("{}: {why}", words("错误：节点没有应答", "error: the node does not answer")));
-            note(&format!("  {}: {}", words("下一步", "next step"), words("请确认节点已启动 (tidm serve) 以及 --url 或 --dir 正确", "check that the node runs (tidm serve) and that --url or --dir is right")));
+            note(&format!(
+                "{}: {why}",
+                words("错误：节点没有应答", "error: the node does not answer")
+            ));
+            note(&format!(
+                "  {}: {}",
+                words("下一步", "next step"),
+                words(
+                    "请确认节点已启动 (tidm serve) 以及 --url 或 --dir 正确",
+                    "check that the node runs (tidm serve) and that --url or --dir is right"
+                )
+            ));
             ExitCode::from(6)
         }
         Trouble::Here(error) => {

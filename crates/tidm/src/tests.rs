@@ -18,7 +18,10 @@ fn lines_parse_or_are_refused() {
         ("setup --token-file t", true),
         ("setup", false),
         ("setup --token a --token-file b", false),
-        ("publish a.csv b.csv --to did:web:a --to did:web:b --uses 3 --columns a,b --as query,sealed-table", true),
+        (
+            "publish a.csv b.csv --to did:web:a --to did:web:b --uses 3 --columns a,b --as query,sealed-table",
+            true,
+        ),
         ("publish a.csv --lenient", true),
         ("publish a.csv --lenient 5 --no-export --delete-after-use", true),
         ("publish a.csv --no-export --export", false),
@@ -65,7 +68,10 @@ fn lines_parse_or_are_refused() {
 fn every_command_has_an_example() {
     fn walk(command: &clap::Command, path: &str) {
         let path = format!("{path} {}", command.get_name());
-        if command.get_subcommands().next().is_none() && !command.is_hide_set() && command.get_name() != "help" {
+        if command.get_subcommands().next().is_none()
+            && !command.is_hide_set()
+            && command.get_name() != "help"
+        {
             let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(example.contains("tidm "), "{path} shows no example");
         }
@@ -91,7 +97,11 @@ fn problems_have_their_exit_codes() {
         (503, "node", 6),
         (500, "node", 8),
     ] {
-        assert_eq!(show::code(&json!({ "status": status, "party": party })), code, "{status} {party}");
+        assert_eq!(
+            show::code(&json!({ "status": status, "party": party })),
+            code,
+            "{status} {party}"
+        );
     }
     assert_eq!(show::code(&json!({})), 8);
 }

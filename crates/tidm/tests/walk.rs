@@ -85,7 +85,12 @@ async fn walk(two: &Two, product: &str) -> Walked {
 async fn agree(two: &Two, product: &str) -> String {
     let begun = Instant::now();
     loop {
-        assert!(begun.elapsed() < PATIENCE, "no contract\n{}\n{}", two.provider.log(), two.consumer.log());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "no contract\n{}\n{}",
+            two.provider.log(),
+            two.consumer.log()
+        );
         let asked = json!({"peer": two.provider.did, "product": product});
         let made = match two.consumer.call(Method::POST, "/negotiations", asked).await {
             Ok(made) => made,
@@ -103,7 +108,12 @@ async fn agree(two: &Two, product: &str) -> String {
                 Some("TERMINATED") => panic!("the negotiation ended: {it}"),
                 Some(_) | None => {}
             }
-            assert!(begun.elapsed() < PATIENCE, "{it}\n{}\n{}", two.provider.log(), two.consumer.log());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{it}\n{}\n{}",
+                two.provider.log(),
+                two.consumer.log()
+            );
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -116,7 +126,14 @@ async fn fetch(consumer: &Node, contract: &str) {
     loop {
         assert!(begun.elapsed() < PATIENCE, "no delivery of {contract}\n{}", consumer.log());
         let Some(known) = &id else {
-            match consumer.call(Method::POST, "/transfers", json!({"contract": contract, "format": "sealed-table"})).await {
+            match consumer
+                .call(
+                    Method::POST,
+                    "/transfers",
+                    json!({"contract": contract, "format": "sealed-table"}),
+                )
+                .await
+            {
                 Ok(made) => id = made["id"].as_str().map(str::to_owned),
                 Err(Miss::Again(_)) => tokio::time::sleep(LOOK).await,
                 Err(no @ Miss::No(..)) => panic!("{no:?}"),
@@ -176,17 +193,29 @@ async fn accounts_agree(two: &Two, walked: &Walked) {
         if report["verdict"] == "consistent" {
             break report;
         }
-        let wait = report["verdict"] == "pending" || !it["peerError"].is_null() || report["verdict"] == "incomplete";
-        assert!(wait && begun.elapsed() < PATIENCE, "{it:#}\n{}\n{}", two.provider.log(), two.consumer.log());
+        let wait = report["verdict"] == "pending"
+            || !it["peerError"].is_null()
+            || report["verdict"] == "incomplete";
+        assert!(
+            wait && begun.elapsed() < PATIENCE,
+            "{it:#}\n{}\n{}",
+            two.provider.log(),
+            two.consumer.log()
+        );
         tokio::time::sleep(LOOK * 5).await;
     };
     let number = |it: &Value| -> u64 { it.as_str().unwrap().parse().unwrap() };
     let leases = report["providerAccount"]["leases"].as_object().unwrap();
     let granted = leases.values().filter(|it| !it["opened"].is_null()).count() as u64;
-    let counts: std::collections::BTreeSet<&str> = leases.values().filter_map(|it| it["opened"]["use"].as_str()).collect();
+    let counts: std::collections::BTreeSet<&str> =
+        leases.values().filter_map(|it| it["opened"]["use"].as_str()).collect();
     assert_eq!(counts.len() as u64, granted, "a use was counted twice: {report:#}");
     assert_eq!(number(&report["uses"]), granted);
-    assert!(walked.answered <= granted && granted <= USES, "{} answered, {granted} granted", walked.answered);
+    assert!(
+        walked.answered <= granted && granted <= USES,
+        "{} answered, {granted} granted",
+        walked.answered
+    );
     for node in two.nodes() {
         let it = node.get(&format!("/contracts/{}", walked.contract)).await;
         assert_eq!(it["state"], "ended", "{}: {it:#}", node.name);
@@ -205,10 +234,15 @@ async fn a_short_walk() {
     accounts_agree(&two, &walked).await;
     println!("walk: {} ms", begun.elapsed().as_millis());
     let it = two.provider.get(&format!("/contracts/{}", walked.contract)).await;
-    assert_eq!((&it["providerSignature"], &it["consumerSignature"]), (&json!("signed"), &json!("signed")));
+    assert_eq!(
+        (&it["providerSignature"], &it["consumerSignature"]),
+        (&json!("signed"), &json!("signed"))
+    );
     let over = json!({"contract": walked.contract, "sql": "SELECT count(*) AS n FROM data"});
     match two.consumer.call(Method::POST, "/uses/query", over).await {
-        Err(Miss::No(_, code, _)) => assert!(["contract.ended", "policy.denied"].contains(&code.as_str()), "{code}"),
+        Err(Miss::No(_, code, _)) => {
+            assert!(["contract.ended", "policy.denied"].contains(&code.as_str()), "{code}")
+        }
         other => panic!("a use after the end: {other:?}"),
     }
 }
@@ -218,7 +252,10 @@ async fn a_killed_node_loses_nothing() {
     let long = std::env::var("TIDM_LONG").is_ok_and(|it| it == "1");
     let rounds = if long { ROUNDS.1 } else { ROUNDS.0 };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let seed = std::env::var("TIDM_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(now.subsec_nanos().into());
+    let seed = std::env::var("TIDM_SEED")
+        .ok()
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(now.subsec_nanos().into());
     println!("crash: TIDM_SEED={seed}, {rounds} rounds");
     let mut random = Random(seed);
     let two = Two::start().await;
@@ -241,7 +278,12 @@ async fn a_killed_node_loses_nothing() {
         for (node, before) in two.nodes().into_iter().zip(&seen) {
             nothing_is_lost(node.name, before, &facts(node).await);
         }
-        println!("crash {round}: {} killed after {} ms, {} answered", victim.name, after.as_millis(), walked.answered);
+        println!(
+            "crash {round}: {} killed after {} ms, {} answered",
+            victim.name,
+            after.as_millis(),
+            walked.answered
+        );
     }
 }
 

@@ -76,7 +76,9 @@ impl From<ObjectError> for Fail {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::Missing(what) => Self(Problem::of("object.missing").cause(what)),
-            ObjectError::TooLarge(most) => Self(Problem::of("request.too-large").detail(format!("at most {most} bytes"))),
+            ObjectError::TooLarge(most) => {
+                Self(Problem::of("request.too-large").detail(format!("at most {most} bytes")))
+            }
             ObjectError::Key
             | ObjectError::Changed(_)
             | ObjectError::Setup(_)
@@ -108,7 +110,8 @@ impl From<anyhow::Error> for Fail {
 
 impl IntoResponse for Fail {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = status.into_response();
         answer.extensions_mut().insert(Arc::new(self.0));
         answer
@@ -124,8 +127,16 @@ pub(super) async fn no_such_method() -> Fail {
 }
 
 /// Puts problems into the reader's language, and marks every answer as not for caches.
-pub(super) async fn localise(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let wanted = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|it| it.to_str().ok()).map(str::to_owned);
+pub(super) async fn localise(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let wanted = request
+        .headers()
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|it| it.to_str().ok())
+        .map(str::to_owned);
     let mut answer = next.run(request).await;
     let problem = answer.extensions_mut().remove::<Arc<Problem>>().or_else(|| unspoken(&answer));
     if let Some(problem) = problem {
@@ -136,7 +147,10 @@ pub(super) async fn localise(State(app): State<Arc<App>>, request: Request, next
             answer.headers_mut().insert(header::ALLOW, allow);
         }
         if problem.status == 401 {
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidm\""));
+            answer.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"tidm\""),
+            );
         }
     }
     let headers = answer.headers_mut();

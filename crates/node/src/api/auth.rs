@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, header};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -21,14 +21,19 @@ use crate::problem::Problem;
 pub struct From(pub SocketAddr);
 
 /// Lets a request through whose token carries the group's scope.
-pub(super) async fn require(State((app, scope)): State<(Arc<App>, Scope)>, mut request: Request, next: Next) -> Response {
+pub(super) async fn require(
+    State((app, scope)): State<(Arc<App>, Scope)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let token = bearer(request.headers()).map(str::to_owned);
     match caller(&app, token.as_deref()).await {
         Ok(who) if who.may(scope) => {
             request.extensions_mut().insert(who);
             next.run(request).await
         }
-        Ok(_) => Fail(Problem::of("auth.forbidden").cause(format!("scope {}", scope.word()))).into_response(),
+        Ok(_) => Fail(Problem::of("auth.forbidden").cause(format!("scope {}", scope.word())))
+            .into_response(),
         Err(fail) => fail.into_response(),
     }
 }
@@ -60,7 +65,12 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Fail;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Fail> {
-        parts.extensions.get::<Who>().cloned().map(Self).ok_or_else(|| Fail(Problem::of("auth.required")))
+        parts
+            .extensions
+            .get::<Who>()
+            .cloned()
+            .map(Self)
+            .ok_or_else(|| Fail(Problem::of("auth.required")))
     }
 }
 
@@ -71,8 +81,11 @@ impl FromRequestParts<Arc<App>> for Local {
     type Rejection = Fail;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Fail> {
-        let near = parts.extensions.get::<From>().is_some_and(|it| it.0.ip().to_canonical().is_loopback());
-        let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|it| parts.headers.contains_key(*it));
+        let near =
+            parts.extensions.get::<From>().is_some_and(|it| it.0.ip().to_canonical().is_loopback());
+        let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+            .iter()
+            .any(|it| parts.headers.contains_key(*it));
         Ok(Self(near && !proxied))
     }
 }

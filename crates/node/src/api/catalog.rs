@@ -2,7 +2,10 @@
 //!
 //! Never trusts a catalogue: it is parsed as hostile, and terms that nobody here understands are marked.
 
-#![expect(unused_qualifications, reason = "utoipa writes out the path of a parameter struct that stands in the same module")]
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes out the path of a parameter struct that stands in the same module"
+)]
 
 use std::sync::Arc;
 
@@ -30,7 +33,8 @@ use crate::net::auth;
 use crate::net::client::CallError;
 
 /// What may stand in a path segment as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 /// A provider that does not answer is asked again after this long at the earliest.
 const LATER: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -59,7 +63,8 @@ pub(super) async fn fetch(app: &App, peer: &Did, product: &Id) -> Answer<Dataset
     let base = app.directory.dsp_base(peer).await?;
     let url = format!("{base}/catalog/datasets/{}", utf8_percent_encode(product.as_str(), SEGMENT));
     let bearer = auth::mint(&app.identity, peer, &app.clock);
-    let unavailable = |why: String| Fault::Unavailable { reason: format!("{peer}: {why}"), retry_after: LATER };
+    let unavailable =
+        |why: String| Fault::Unavailable { reason: format!("{peer}: {why}"), retry_after: LATER };
     let answer = app.client.call(reqwest::Method::GET, &url, Some(&bearer), None).await;
     let answer = answer.map_err(|why| match why {
         CallError::Address { .. } => Fault::refused("peer.address", why.to_string()),
@@ -79,7 +84,11 @@ pub(super) async fn fetch(app: &App, peer: &Did, product: &Id) -> Answer<Dataset
     responses((status = 200, body = Full), (status = 404, description = "Not offered, or not to this node", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "The provider does not answer", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Path((provider, id)): Path<(String, String)>) -> Answer<Json<Full>> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Path((provider, id)): Path<(String, String)>,
+) -> Answer<Json<Full>> {
     let provider = Did::parse(&provider).map_err(|why| Fail::field("provider", why))?;
     let found = fetch(&app, &provider, &Id::parse(&id)?).await?;
     let mut kinds: Vec<Use> = found.distributions.iter().filter_map(|it| it.kind()).collect();
@@ -140,7 +149,10 @@ const SEARCH_BYTES: usize = 1024;
     get, path = "/catalog", tag = "catalog", params(Wanted), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>), (status = 400, description = "A wrong cursor", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn search(State(app): State<Arc<App>>, Params(it): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    Params(it): Params<Wanted>,
+) -> Answer<Json<Page<Short>>> {
     let text = it.search.unwrap_or_default();
     if text.len() > SEARCH_BYTES {
         return Err(Fail::field("search", format!("at most {SEARCH_BYTES} bytes")));
@@ -151,7 +163,12 @@ pub(super) async fn search(State(app): State<Arc<App>>, Params(it): Params<Wante
         return Err(Fail::field("cursor", "not one that we gave"));
     }
     let found = job::search(&app, &text, it.cursor.as_deref()).await?;
-    let short = |it: crate::store::catalogue::Remote| Short { provider: it.provider, id: it.id, title: it.title, seen: it.seen.to_string() };
+    let short = |it: crate::store::catalogue::Remote| Short {
+        provider: it.provider,
+        id: it.id,
+        title: it.title,
+        seen: it.seen.to_string(),
+    };
     Ok(Json(Page { items: found.rows.into_iter().map(short).collect(), next: found.next }))
 }
 
@@ -162,6 +179,10 @@ pub(super) async fn search(State(app): State<Arc<App>>, Params(it): Params<Wante
 )]
 pub(super) async fn crawl(State(app): State<Arc<App>>) -> Answer<Json<Crawled>> {
     let done = job::crawl_once(&app).await?;
-    let failed = done.failed.into_iter().map(|(member, why)| Failed { member: member.to_string(), why }).collect();
+    let failed = done
+        .failed
+        .into_iter()
+        .map(|(member, why)| Failed { member: member.to_string(), why })
+        .collect();
     Ok(Json(Crawled { members: done.members, entries: done.entries, failed }))
 }

@@ -97,12 +97,17 @@ pub(super) struct Deleted {
 fn short(app: &App, it: &Contract) -> Short {
     let me = &app.identity.did;
     let (provider, consumer) = (it.provider(me).to_string(), it.consumer(me).to_string());
-    let signature = |there: bool, by: &str| if there { "signed".to_owned() } else { format!("unsigned by {by}") };
+    let signature = |there: bool, by: &str| {
+        if there { "signed".to_owned() } else { format!("unsigned by {by}") }
+    };
     let ended = match &it.state {
         Standing::Active => None,
-        Standing::Ended { why, by, at, reason } => {
-            Some(Ended { why: why.word(), by: by.word(), at: at.to_string(), reason: reason.clone() })
-        }
+        Standing::Ended { why, by, at, reason } => Some(Ended {
+            why: why.word(),
+            by: by.word(),
+            at: at.to_string(),
+            reason: reason.clone(),
+        }),
     };
     let summary = compile(&it.policy).map(|terms| terms.summary).unwrap_or_default();
     Short {
@@ -125,7 +130,9 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
     let short = short(app, it);
     let uses_left = match (short.uses, it.role) {
         (None, _) => None,
-        (Some(most), Role::Provider) => Some(most.saturating_sub(app.store.spent(&it.id).await?.uses)),
+        (Some(most), Role::Provider) => {
+            Some(most.saturating_sub(app.store.spent(&it.id).await?.uses))
+        }
         (Some(most), Role::Consumer) => Some(app.store.uses_left(&it.id).await?.unwrap_or(most)),
     };
     Ok(Full {
@@ -150,7 +157,10 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
     get, path = "/contracts", tag = "contracts", params(Wanted), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(page): Params<Wanted>,
+) -> Answer<Json<Page<Short>>> {
     let found = app.store.contracts(page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, |it| short(&app, &it))))
 }
@@ -164,14 +174,20 @@ async fn find(app: &App, id: &Id) -> Answer<Contract> {
     get, path = "/contracts/{id}", tag = "contracts", params(("id" = String, Path)), security(("bearer" = ["read"])),
     responses((status = 200, body = Full), (status = 404, description = "No such contract", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId) -> Answer<Json<Full>> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
     let it = find(&app, &id).await?;
     Ok(Json(full(&app, &it, speak).await?))
 }
 
 async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> Answer<Json<Full>> {
     let reason = reason.text()?;
-    app.writer.run(Input::Wish(Box::new(Wish::EndContract { contract: id.clone(), why, reason }))).await?;
+    app.writer
+        .run(Input::Wish(Box::new(Wish::EndContract { contract: id.clone(), why, reason })))
+        .await?;
     let it = find(app, &id).await?;
     Ok(Json(full(app, &it, speak).await?))
 }
@@ -182,7 +198,12 @@ async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> An
     security(("bearer" = ["contract"])),
     responses((status = 200, body = Full), (status = 422, description = "Only the provider revokes", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn revoke(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
     finish(&app, id, End::Revoked, it, speak).await
 }
 
@@ -192,6 +213,11 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, speak: Speak, OneId(id):
     security(("bearer" = ["contract"])),
     responses((status = 200, body = Full), (status = 404, description = "No such contract", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn end(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+pub(super) async fn end(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
     finish(&app, id, End::Agreed, it, speak).await
 }

@@ -91,7 +91,9 @@ pub(super) struct Verified {
 )]
 pub(super) async fn receipt(State(app): State<Arc<App>>, OneId(id): OneId) -> Answer<Response> {
     match job::receipt(&app, &id).await {
-        Ok((text, _)) => Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()),
+        Ok((text, _)) => {
+            Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+        }
         Err(job::ReceiptError::Unknown(_)) => Err(Fail::not_found("fact")),
         Err(job::ReceiptError::NotWitnessed) => Err(Fail(Problem::of("evidence.not-yet"))),
         Err(error @ (job::ReceiptError::Log(_) | job::ReceiptError::Store(_))) => {
@@ -110,16 +112,27 @@ fn keys(field: &str, all: &[String]) -> Answer<Vec<VerifierKey>> {
     post, path = "/evidence/verify", tag = "evidence", request_body = Verify, security(("bearer" = ["audit"])),
     responses((status = 200, description = "What is proven and what is not", body = Verified), (status = 400, description = "Not a receipt, or not a key", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn verify(State(app): State<Arc<App>>, speak: Speak, Body(it): Body<Verify>) -> Answer<Json<Verified>> {
+pub(super) async fn verify(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Body(it): Body<Verify>,
+) -> Answer<Json<Verified>> {
     let mut logs = keys("logs", &it.logs)?;
     if logs.is_empty() {
         logs.extend(init::log_vkey(&app.config, app.keys.as_ref()).ok());
     }
     let own = it.witnesses.is_empty();
-    let witnesses: Vec<String> = if own { app.config.evidence.custodians.iter().map(|it| it.vkey.clone()).collect() } else { it.witnesses };
-    let quorum = it.quorum.unwrap_or(if own { app.config.evidence.quorum } else { witnesses.len() });
-    let policy = verify::policy_of(&keys("witnesses", &witnesses)?, quorum).map_err(|why| Fail::field("quorum", why))?;
-    let report = verify::verify_file(it.receipt.as_bytes(), &logs, &policy).map_err(|why| Fail::field("receipt", why))?;
+    let witnesses: Vec<String> = if own {
+        app.config.evidence.custodians.iter().map(|it| it.vkey.clone()).collect()
+    } else {
+        it.witnesses
+    };
+    let quorum =
+        it.quorum.unwrap_or(if own { app.config.evidence.quorum } else { witnesses.len() });
+    let policy = verify::policy_of(&keys("witnesses", &witnesses)?, quorum)
+        .map_err(|why| Fail::field("quorum", why))?;
+    let report = verify::verify_file(it.receipt.as_bytes(), &logs, &policy)
+        .map_err(|why| Fail::field("receipt", why))?;
     let proof = &report.proof;
     Ok(Json(Verified {
         accepted: report.accepted(),
@@ -153,9 +166,16 @@ pub(super) struct Audit {
     responses((status = 200, description = "Signed report; with `Accept: text/markdown` for people", content((Audit = "application/json"), (String = "text/markdown"))),
         (status = 404, description = "No such contract", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn audit(State(app): State<Arc<App>>, speak: Speak, headers: HeaderMap, OneId(id): OneId) -> Answer<Response> {
+pub(super) async fn audit(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    headers: HeaderMap,
+    OneId(id): OneId,
+) -> Answer<Response> {
     let done = auditing::audit(&app, &id).await?.ok_or_else(|| Fail::not_found("contract"))?;
-    let people = headers.get(header::ACCEPT).is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("text/markdown")));
+    let people = headers
+        .get(header::ACCEPT)
+        .is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("text/markdown")));
     if people {
         let text = done.markdown(speak.core());
         return Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response());

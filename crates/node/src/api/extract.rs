@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::request::Parts;
 use axum::http::header;
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use tidm_space::id::Id;
@@ -28,15 +28,29 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|it| it.to_str().ok())
-            .is_some_and(|it| it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
+            .is_some_and(|it| {
+                it.split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .eq_ignore_ascii_case("application/json")
+            });
         if !json {
-            return Err(Fail(Problem::of("request.malformed").detail("content-type: application/json is expected")));
+            return Err(Fail(
+                Problem::of("request.malformed")
+                    .detail("content-type: application/json is expected"),
+            ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|why| {
-            let code = if why.status().as_u16() == 413 { "request.too-large" } else { "request.malformed" };
+            let code = if why.status().as_u16() == 413 {
+                "request.too-large"
+            } else {
+                "request.malformed"
+            };
             Fail(Problem::of(code))
         })?;
-        let it = serde_json::from_slice(&bytes).map_err(|why| Fail(Problem::of("request.malformed").detail(why.to_string())))?;
+        let it = serde_json::from_slice(&bytes)
+            .map_err(|why| Fail(Problem::of("request.malformed").detail(why.to_string())))?;
         Ok(Self(it))
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Never the record itself: that is what a receipt carries.
 
-#![expect(unused_qualifications, reason = "utoipa writes out the path of a parameter struct that stands in the same module")]
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes out the path of a parameter struct that stands in the same module"
+)]
 
 use std::sync::Arc;
 
@@ -93,7 +96,11 @@ pub(super) async fn timeline(app: &App, about: About, speak: Speak) -> Answer<Ve
     get, path = "/facts", tag = "evidence", params(Filter), security(("bearer" = ["audit"])),
     responses((status = 200, body = Page<Line>), (status = 400, description = "More than one filter, or a wrong cursor", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, speak: Speak, Params(it): Params<Filter>) -> Answer<Json<Page<Line>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(it): Params<Filter>,
+) -> Answer<Json<Page<Line>>> {
     let wanted = Wanted { cursor: it.cursor, limit: it.limit };
     let about = match (it.contract, it.product, it.negotiation, it.transfer) {
         (None, None, None, None) => About::Everything,

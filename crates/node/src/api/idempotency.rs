@@ -35,8 +35,14 @@ const REPLY_BYTES: usize = 1 << 20;
 pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let key = request.headers().get(HEADER).map(|it| it.to_str().map(str::to_owned));
     let key = match key {
-        Some(Ok(key)) if request.method() == Method::POST && (1..=KEY_BYTES).contains(&key.len()) => key,
-        Some(_) if request.method() == Method::POST => return Fail::field(HEADER, "1 to 128 visible characters").into_response(),
+        Some(Ok(key))
+            if request.method() == Method::POST && (1..=KEY_BYTES).contains(&key.len()) =>
+        {
+            key
+        }
+        Some(_) if request.method() == Method::POST => {
+            return Fail::field(HEADER, "1 to 128 visible characters").into_response();
+        }
         Some(_) | None => return next.run(request).await,
     };
     // The call ends whether or not its caller waits: the reply must be there for the second try.
@@ -49,10 +55,13 @@ pub(super) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
 
 async fn known(app: Arc<App>, key: String, request: Request, next: Next) -> Answer<Response> {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_BYTES).await.map_err(|_| Fail(Problem::of("request.too-large")))?;
+    let body =
+        to_bytes(body, BODY_BYTES).await.map_err(|_| Fail(Problem::of("request.too-large")))?;
     let account = parts.extensions.get::<Who>().map(|it| it.account.clone()).unwrap_or_default();
     let name = sha256(format!("{account}\n{}\n{key}", parts.uri.path()).as_bytes()).to_string();
-    let asked = sha256(&[parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &body[..]].concat()).to_string();
+    let asked =
+        sha256(&[parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &body[..]].concat())
+            .to_string();
     if !take(&app, &name, &asked).await? {
         let kept = app.store.reply(&name).await?;
         return match kept {
@@ -100,8 +109,18 @@ async fn keep(app: &App, name: String, asked: String, answer: Response) -> Answe
     }
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, REPLY_BYTES).await.map_err(|_| Fail(Problem::of("internal")))?;
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
-    let row = ReplyRow { request: asked, status: parts.status.as_u16(), kind, body: String::from_utf8_lossy(&body).into_owned() };
+    let kind = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let row = ReplyRow {
+        request: asked,
+        status: parts.status.as_u16(),
+        kind,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
     let until = app.clock.now().after(KEEP);
     app.writer
         .note(move |conn| {

@@ -70,12 +70,26 @@ fn show(it: KeyRow) -> Key {
     post, path = "/keys", tag = "access", request_body = NewKey, security(("bearer" = ["admin"])),
     responses((status = 201, body = Made), (status = 400, description = "Unknown scope, empty title or past end", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn create(State(app): State<Arc<App>>, Caller(who): Caller, Body(it): Body<NewKey>) -> Answer<impl IntoResponse> {
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    Body(it): Body<NewKey>,
+) -> Answer<impl IntoResponse> {
     let mut scopes = Vec::new();
     for word in &it.scopes {
-        scopes.push(Scope::from_word(word).ok_or_else(|| Fail::field("scopes", format!("{word} is not one of read, publish, contract, use, audit, admin")))?);
+        scopes.push(Scope::from_word(word).ok_or_else(|| {
+            Fail::field(
+                "scopes",
+                format!("{word} is not one of read, publish, contract, use, audit, admin"),
+            )
+        })?);
     }
-    let until = it.until.as_deref().map(Time::parse).transpose().map_err(|why| Fail::field("until", why))?;
+    let until = it
+        .until
+        .as_deref()
+        .map(Time::parse)
+        .transpose()
+        .map_err(|why| Fail::field("until", why))?;
     let (row, token) = accounts::make_key(&app, &who.account, &it.title, &scopes, until).await?;
     Ok((StatusCode::CREATED, Json(Made { key: show(row), token: token.expose().to_owned() })))
 }
@@ -85,7 +99,10 @@ pub(super) async fn create(State(app): State<Arc<App>>, Caller(who): Caller, Bod
     get, path = "/keys", tag = "access", params(Wanted), security(("bearer" = ["admin"])),
     responses((status = 200, body = Page<Key>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Key>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(page): Params<Wanted>,
+) -> Answer<Json<Page<Key>>> {
     let found = app.store.api_keys(page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, show)))
 }
@@ -96,5 +113,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wante
     responses((status = 204, description = "Revoked"), (status = 404, description = "No such key", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn revoke(State(app): State<Arc<App>>, OneId(id): OneId) -> Answer<StatusCode> {
-    if accounts::revoke_key(&app, id.as_str()).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Fail::not_found("key")) }
+    if accounts::revoke_key(&app, id.as_str()).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Fail::not_found("key"))
+    }
 }

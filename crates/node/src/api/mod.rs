@@ -68,7 +68,9 @@ fn scopes(app: &Arc<App>) -> Api {
     let within = |scope: Scope, routes: Api| {
         routes.route_layer(middleware::from_fn_with_state((app.clone(), scope), auth::require))
     };
-    let creating = |routes: Api| routes.route_layer(middleware::from_fn_with_state(app.clone(), idempotency::once));
+    let creating = |routes: Api| {
+        routes.route_layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
+    };
     Api::with_openapi(docs::Base::openapi())
         .merge(open())
         .merge(within(Scope::Read, reading()))
@@ -150,5 +152,8 @@ fn auditing() -> Api {
 }
 
 fn governing() -> Api {
-    Api::new().routes(routes!(keys::create)).routes(routes!(keys::list)).routes(routes!(keys::revoke))
+    Api::new()
+        .routes(routes!(keys::create))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::revoke))
 }

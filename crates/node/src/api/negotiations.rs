@@ -22,13 +22,13 @@ use tidm_space::policy::model::Policy;
 use tidm_space::policy::sentence;
 
 use super::answer::{Answer, Fail};
+use super::catalog;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
 use super::page::{Page, Wanted};
 use super::terms::{self, Choices, Meaning};
 use super::wait::Waiting;
-use super::catalog;
 use crate::app::App;
 use crate::store::timeline::About;
 
@@ -174,20 +174,34 @@ pub(super) async fn request(
 
 /// Terms of our own choice in answer to an offer: the offer's id stays, so that its owner finds it.
 fn own(listed: &Policy, choices: &Choices) -> Answer<Policy> {
-    sentence::build(listed.id.clone(), listed.assigner.clone(), &choices.read()?).map_err(|why| Fail::field("terms", why))
+    sentence::build(listed.id.clone(), listed.assigner.clone(), &choices.read()?)
+        .map_err(|why| Fail::field("terms", why))
 }
 
 fn said(reply: Reply) -> Answer<Negotiation> {
     match reply {
         Reply::Negotiation { it, .. } => Ok(*it),
-        Reply::Nothing | Reply::Transfer { .. } | Reply::Lease(_) | Reply::Contract(_) | Reply::Product(_) => {
-            Err(Fault::ApiMisuse("a wish about a negotiation was answered by something else").into())
+        Reply::Nothing
+        | Reply::Transfer { .. }
+        | Reply::Lease(_)
+        | Reply::Contract(_)
+        | Reply::Product(_) => {
+            Err(Fault::ApiMisuse("a wish about a negotiation was answered by something else")
+                .into())
         }
     }
 }
 
-async fn say(app: &App, id: Id, body: SayWish, waiting: &Waiting, speak: Speak) -> Answer<Json<Full>> {
-    said(app.writer.run(Input::Wish(Box::new(Wish::Say { negotiation: id.clone(), body }))).await?)?;
+async fn say(
+    app: &App,
+    id: Id,
+    body: SayWish,
+    waiting: &Waiting,
+    speak: Speak,
+) -> Answer<Json<Full>> {
+    said(
+        app.writer.run(Input::Wish(Box::new(Wish::Say { negotiation: id.clone(), body }))).await?,
+    )?;
     let rested = waiting.negotiation(app, &id).await?;
     Ok(Json(full(app, &rested, speak).await?))
 }
@@ -197,7 +211,10 @@ async fn say(app: &App, id: Id, body: SayWish, waiting: &Waiting, speak: Speak) 
     get, path = "/negotiations", tag = "contracts", params(Wanted), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(page): Params<Wanted>,
+) -> Answer<Json<Page<Short>>> {
     let found = app.store.negotiations(page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, |it| short(&it))))
 }
@@ -207,7 +224,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wante
     get, path = "/negotiations/{id}", tag = "contracts", params(("id" = String, Path), Waiting), security(("bearer" = ["read"])),
     responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
     let it = waiting.negotiation(&app, &id).await?;
     Ok(Json(full(&app, &it, speak).await?))
 }
@@ -217,7 +239,12 @@ pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Params(waiti
     post, path = "/negotiations/{id}/approve", tag = "contracts", params(("id" = String, Path), Waiting), security(("bearer" = ["contract"])),
     responses((status = 200, body = Full), (status = 422, description = "Nothing waits for approval", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn approve(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+pub(super) async fn approve(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
     say(&app, id, SayWish::Approve, &waiting, speak).await
 }
 
@@ -235,7 +262,9 @@ pub(super) async fn counter(
     Body(it): Body<Counter>,
 ) -> Answer<Json<Full>> {
     let found = app.store.negotiation(&id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
-    let on_table = found.state.offer().ok_or_else(|| Fail(crate::problem::Problem::of("refused").detail("there are no terms on the table")))?;
+    let on_table = found.state.offer().ok_or_else(|| {
+        Fail(crate::problem::Problem::of("refused").detail("there are no terms on the table"))
+    })?;
     let offer = own(on_table, &it.terms)?;
     say(&app, id, SayWish::Propose(Box::new(offer)), &waiting, speak).await
 }

@@ -25,7 +25,9 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn after(&self) -> Answer<Option<Cursor>> {
-        let parse = |text: &String| Cursor::parse(text).ok_or_else(|| Fail::field("cursor", "not one that we gave"));
+        let parse = |text: &String| {
+            Cursor::parse(text).ok_or_else(|| Fail::field("cursor", "not one that we gave"))
+        };
         self.cursor.as_ref().map(parse).transpose()
     }
 
@@ -49,6 +51,9 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     pub(super) fn of<R>(found: Found<R>, show: impl FnMut(R) -> T) -> Self {
-        Self { items: found.rows.into_iter().map(show).collect(), next: found.next.map(|it| it.write()) }
+        Self {
+            items: found.rows.into_iter().map(show).collect(),
+            next: found.next.map(|it| it.write()),
+        }
     }
 }

@@ -175,7 +175,11 @@ async fn full(app: &App, it: &Product, speak: Speak) -> Answer<Full> {
     let source = app.store.source(&it.id).await?;
     let json = |text: Option<String>| text.and_then(|it| serde_json::from_str(&it).ok());
     let (origin, profile, preview) = match source {
-        Some(found) => (json(Some(found.origin)), json(found.profile), json(found.preview.filter(|_| it.preview))),
+        Some(found) => (
+            json(Some(found.origin)),
+            json(found.profile),
+            json(found.preview.filter(|_| it.preview)),
+        ),
         None => (None, None, None),
     };
     let column = |it: &tidm_space::catalog::product::Column| Column {
@@ -203,7 +207,10 @@ async fn full(app: &App, it: &Product, speak: Speak) -> Answer<Full> {
 enum Bytes {
     Here(PathBuf),
     /// An upload with its guard: deleted when it was used.
-    Sent { spooled: spool::Local, row: rows::UploadRow },
+    Sent {
+        spooled: spool::Local,
+        row: rows::UploadRow,
+    },
 }
 
 async fn bytes(app: &App, it: &Publish, local: bool, account: &str) -> Answer<Bytes> {
@@ -215,9 +222,18 @@ async fn bytes(app: &App, it: &Publish, local: bool, account: &str) -> Answer<By
             }
             Ok(Bytes::Here(path))
         }
-        (None, Some(_)) => Err(Fail(Problem::of("auth.forbidden").detail("path: only for callers on the node's own machine; upload the file instead"))),
+        (None, Some(_)) => {
+            Err(Fail(Problem::of("auth.forbidden").detail(
+                "path: only for callers on the node's own machine; upload the file instead",
+            )))
+        }
         (Some(id), None) => {
-            let row = app.store.upload(id).await?.filter(|it| it.account == account).ok_or_else(|| Fail::not_found("upload"))?;
+            let row = app
+                .store
+                .upload(id)
+                .await?
+                .filter(|it| it.account == account)
+                .ok_or_else(|| Fail::not_found("upload"))?;
             let spooled = spool::local(app, &row.object).await?;
             Ok(Bytes::Sent { spooled, row })
         }
@@ -228,13 +244,15 @@ async fn bytes(app: &App, it: &Publish, local: bool, account: &str) -> Answer<By
 fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer<PublishRequest> {
     let grade = match &it.grade {
         None => Grade::General,
-        Some(word) => Grade::from_name(word).ok_or_else(|| Fail::field("grade", "general, important or core"))?,
+        Some(word) => Grade::from_name(word)
+            .ok_or_else(|| Fail::field("grade", "general, important or core"))?,
     };
     let mut offers = Vec::with_capacity(it.offers.len());
     for offer in &it.offers {
         let approval = match &offer.approval {
             None => Approval::Auto,
-            Some(word) => Approval::from_name(word).ok_or_else(|| Fail::field("approval", "auto, manual or counter"))?,
+            Some(word) => Approval::from_name(word)
+                .ok_or_else(|| Fail::field("approval", "auto, manual or counter"))?,
         };
         let deliveries = terms::kinds("deliveries", &offer.deliveries)?;
         offers.push(OfferRequest { sentences: offer.terms.read()?, approval, deliveries });
@@ -312,7 +330,10 @@ async fn used_up(app: &App, row: &rows::UploadRow) {
     get, path = "/products", tag = "products", params(Wanted), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(page): Params<Wanted>,
+) -> Answer<Json<Page<Short>>> {
     let found = app.store.products(page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, |it| short(&it))))
 }
@@ -322,7 +343,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wante
     get, path = "/products/{id}", tag = "products", params(("id" = String, Path)), security(("bearer" = ["read"])),
     responses((status = 200, body = Full), (status = 404, description = "No such product", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId) -> Answer<Json<Full>> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
     let it = app.store.product(&id).await?.ok_or_else(|| Fail::not_found("product"))?;
     Ok(Json(full(&app, &it, speak).await?))
 }

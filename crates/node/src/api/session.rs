@@ -43,10 +43,17 @@ pub(super) struct Session {
     responses((status = 201, body = Session), (status = 401, description = "Wrong name or password", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "Locked for a while: see Retry-After", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn sign_in(State(app): State<Arc<App>>, Body(it): Body<SignIn>) -> Answer<impl IntoResponse> {
+pub(super) async fn sign_in(
+    State(app): State<Arc<App>>,
+    Body(it): Body<SignIn>,
+) -> Answer<impl IntoResponse> {
     let token = accounts::sign_in(&app, &it.name, &it.password).await?;
     let until = app.clock.now().after(accounts::SESSION_LIFE).to_string();
-    let session = Session { token: token.expose().to_owned(), until, idle_seconds: accounts::SESSION_IDLE.as_secs() };
+    let session = Session {
+        token: token.expose().to_owned(),
+        until,
+        idle_seconds: accounts::SESSION_IDLE.as_secs(),
+    };
     Ok((StatusCode::CREATED, Json(session)))
 }
 
@@ -55,7 +62,10 @@ pub(super) async fn sign_in(State(app): State<Arc<App>>, Body(it): Body<SignIn>)
     delete, path = "/session", tag = "access", security(("bearer" = ["read"])),
     responses((status = 204, description = "Ended"), (status = 401, body = ProblemDocument, content_type = "application/problem+json", description = "No session"))
 )]
-pub(super) async fn sign_out(State(app): State<Arc<App>>, Caller(who): Caller) -> Answer<StatusCode> {
+pub(super) async fn sign_out(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+) -> Answer<StatusCode> {
     if let Some(session) = &who.session {
         accounts::sign_out(&app, session).await?;
     }

@@ -39,7 +39,10 @@ pub(super) struct Made {
     responses((status = 201, body = Made), (status = 403, description = "Not the token, or its time is over", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "An administrator exists", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn finish(State(app): State<Arc<App>>, Body(it): Body<Setup>) -> Answer<impl IntoResponse> {
+pub(super) async fn finish(
+    State(app): State<Arc<App>>,
+    Body(it): Body<Setup>,
+) -> Answer<impl IntoResponse> {
     accounts::setup(&app, &it.token, &it.name, &it.password).await?;
     Ok((StatusCode::CREATED, Json(Made { name: it.name })))
 }
@@ -50,12 +53,21 @@ pub(super) async fn page() -> impl IntoResponse {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, include_str!("setup.html"))
 }
 
 pub(super) async fn script() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], include_str!("setup.js"))
+    (
+        [
+            (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ],
+        include_str!("setup.js"),
+    )
 }

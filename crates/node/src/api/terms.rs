@@ -53,10 +53,13 @@ impl Choices {
         let time = |name: &str, it: &Option<String>| {
             it.as_deref().map(Time::parse).transpose().map_err(|why| Fail::field(name, why))
         };
-        let to: Result<Vec<Did>, Fail> = self.to.iter().map(|it| Did::parse(it).map_err(|why| Fail::field("to", why))).collect();
+        let to: Result<Vec<Did>, Fail> =
+            self.to.iter().map(|it| Did::parse(it).map_err(|why| Fail::field("to", why))).collect();
         let level = match &self.level {
             None => None,
-            Some(name) => Some(Level::from_name(name).ok_or_else(|| Fail::field("level", "E0 to E4"))?),
+            Some(name) => {
+                Some(Level::from_name(name).ok_or_else(|| Fail::field("level", "E0 to E4"))?)
+            }
         };
         Ok(Sentences {
             to: to?,
@@ -83,7 +86,10 @@ impl Choices {
 }
 
 fn price(text: &str) -> Answer<Price> {
-    let (amount, currency) = text.trim().split_once(' ').ok_or_else(|| Fail::field("price", "an amount and a currency, for example 100 CNY"))?;
+    let (amount, currency) = text
+        .trim()
+        .split_once(' ')
+        .ok_or_else(|| Fail::field("price", "an amount and a currency, for example 100 CNY"))?;
     Price::parse(amount, currency.trim()).map_err(|why| Fail::field("price", why))
 }
 
@@ -94,7 +100,9 @@ pub(super) fn kinds(field: &str, names: &[String]) -> Answer<Vec<Use>> {
 
 pub(super) fn kind(field: &str, name: &str) -> Answer<Use> {
     let found = Use::from_name(name).or_else(|| Use::from_format(name));
-    found.ok_or_else(|| Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain")))
+    found.ok_or_else(|| {
+        Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain"))
+    })
 }
 
 /// One thing that a policy says.
@@ -125,7 +133,12 @@ pub(super) fn meaning(policy: &Policy, kind: Use, speak: Speak) -> Meaning {
     let lang = speak.core();
     let sentences = render(policy, lang, kind)
         .into_iter()
-        .map(|it| Sentence { text: it.text, level: it.level.name(), enforced: it.level.words(lang), understood: it.understood })
+        .map(|it| Sentence {
+            text: it.text,
+            level: it.level.name(),
+            enforced: it.level.words(lang),
+            understood: it.understood,
+        })
         .collect();
     Meaning { kind: kind.name(), words: kind.words(lang), level: kind.level().name(), sentences }
 }

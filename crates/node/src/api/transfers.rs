@@ -75,7 +75,9 @@ pub(super) struct Copied {
 
 fn short(it: &Transfer) -> Short {
     let reason = match &it.state {
-        Stage::Suspended { reason, .. } | Stage::Terminated { reason, .. } => Some(reason.join("; ")),
+        Stage::Suspended { reason, .. } | Stage::Terminated { reason, .. } => {
+            Some(reason.join("; "))
+        }
         Stage::Initial | Stage::Requested | Stage::Started { .. } | Stage::Completed { .. } => None,
     };
     Short {
@@ -106,7 +108,11 @@ async fn full(app: &App, it: &Transfer, speak: Speak) -> Answer<Full> {
 fn moved(reply: Reply) -> Answer<Transfer> {
     match reply {
         Reply::Transfer { it, .. } => Ok(*it),
-        Reply::Nothing | Reply::Negotiation { .. } | Reply::Lease(_) | Reply::Contract(_) | Reply::Product(_) => {
+        Reply::Nothing
+        | Reply::Negotiation { .. }
+        | Reply::Lease(_)
+        | Reply::Contract(_)
+        | Reply::Product(_) => {
             Err(Fault::ApiMisuse("a wish about a transfer was answered by something else").into())
         }
     }
@@ -136,7 +142,10 @@ pub(super) async fn start(
     get, path = "/transfers", tag = "transfers", params(Wanted), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wanted>) -> Answer<Json<Page<Short>>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(page): Params<Wanted>,
+) -> Answer<Json<Page<Short>>> {
     let found = app.store.transfers(page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, |it| short(&it))))
 }
@@ -146,13 +155,20 @@ pub(super) async fn list(State(app): State<Arc<App>>, Params(page): Params<Wante
     get, path = "/transfers/{id}", tag = "transfers", params(("id" = String, Path), Waiting), security(("bearer" = ["read"])),
     responses((status = 200, body = Full), (status = 404, description = "No such transfer", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn show(State(app): State<Arc<App>>, speak: Speak, Params(waiting): Params<Waiting>, OneId(id): OneId) -> Answer<Json<Full>> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
     let it = waiting.transfer(&app, &id).await?;
     Ok(Json(full(&app, &it, speak).await?))
 }
 
 async fn say(app: &App, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>> {
-    let it = moved(app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer: id, body }))).await?)?;
+    let it = moved(
+        app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer: id, body }))).await?,
+    )?;
     Ok(Json(full(app, &it, speak).await?))
 }
 
@@ -162,7 +178,12 @@ async fn say(app: &App, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>
     security(("bearer" = ["use"])),
     responses((status = 200, body = Full), (status = 422, description = "Not in this state", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn suspend(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+pub(super) async fn suspend(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
     let reason = vec![it.text()?];
     say(&app, id, Spoken::Suspend { code: Some("operator".to_owned()), reason }, speak).await
 }
@@ -173,7 +194,12 @@ pub(super) async fn suspend(State(app): State<Arc<App>>, speak: Speak, OneId(id)
     security(("bearer" = ["use"])),
     responses((status = 200, body = Full), (status = 422, description = "Not in this state", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn terminate(State(app): State<Arc<App>>, speak: Speak, OneId(id): OneId, Body(it): Body<Reason>) -> Answer<Json<Full>> {
+pub(super) async fn terminate(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
     let reason = vec![it.text()?];
     say(&app, id, Spoken::Terminate { code: Some("operator".to_owned()), reason }, speak).await
 }

@@ -2,7 +2,10 @@
 //!
 //! Never a name of the caller's choice in the object store: the file's name is kept as text beside it.
 
-#![expect(unused_qualifications, reason = "utoipa writes out the path of a parameter struct that stands in the same module")]
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes out the path of a parameter struct that stands in the same module"
+)]
 
 use std::sync::Arc;
 
@@ -53,14 +56,17 @@ pub(super) async fn put(
     Params(named): Params<Named>,
     body: Body,
 ) -> Answer<impl IntoResponse> {
-    let plain = !named.name.is_empty() && named.name.len() <= NAME_BYTES && !named.name.contains(['/', '\\', '\0']);
+    let plain = !named.name.is_empty()
+        && named.name.len() <= NAME_BYTES
+        && !named.name.contains(['/', '\\', '\0']);
     if !plain {
         return Err(Fail::field("name", "a file name without folders"));
     }
     let id = uuid::Uuid::now_v7().simple().to_string();
     let object = format!("uploads/{id}");
     let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
-    let put = app.objects.put(&Key::parse(&object)?, reader, app.config.limits.upload_bytes).await?;
+    let put =
+        app.objects.put(&Key::parse(&object)?, reader, app.config.limits.upload_bytes).await?;
     let row = UploadRow {
         id: id.clone(),
         account: who.account,

@@ -122,14 +122,21 @@ pub(super) struct Closing {
             content((Rows = "application/json"), (Vec<u8> = "application/vnd.apache.arrow.stream"))),
         (status = 403, description = "A term said no: see cause", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn query(State(app): State<Arc<App>>, headers: HeaderMap, Body(it): Body<Query>) -> Answer<Response> {
+pub(super) async fn query(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(it): Body<Query>,
+) -> Answer<Response> {
     let contract = Id::parse(&it.contract)?;
     let purpose = it.purpose.as_deref();
     let done = match it.place {
         Place::Provider => use_data::query_at_provider(&app, &contract, &it.sql, purpose).await?,
         Place::Here => use_data::query_sealed(&app, &contract, &it.sql, purpose).await?,
     };
-    let arrow = headers.get_all(header::ACCEPT).iter().any(|it| it.to_str().is_ok_and(|it| it.contains(ARROW)));
+    let arrow = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|it| it.to_str().is_ok_and(|it| it.contains(ARROW)));
     if arrow {
         return Ok(streamed(done));
     }
@@ -140,7 +147,10 @@ pub(super) async fn query(State(app): State<Arc<App>>, headers: HeaderMap, Body(
 
 fn streamed(done: UseResult) -> Response {
     let mut answer = ([(header::CONTENT_TYPE, ARROW)], done.ipc).into_response();
-    let named = [("tidm-lease", Some(done.lease.to_string())), ("tidm-uses-left", done.uses_left.map(|it| it.to_string()))];
+    let named = [
+        ("tidm-lease", Some(done.lease.to_string())),
+        ("tidm-uses-left", done.uses_left.map(|it| it.to_string())),
+    ];
     for (name, value) in named {
         if let Some(value) = value.and_then(|it| it.parse().ok()) {
             answer.headers_mut().insert(name, value);
@@ -162,7 +172,13 @@ fn shown(done: &UseResult) -> Answer<Rows> {
     let columns = reader.schema().fields().iter().map(|it| it.name().clone()).collect();
     let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(broken)?;
     let data = json(&batches).map_err(broken)?;
-    Ok(Rows { lease: done.lease.to_string(), uses_left: done.uses_left, columns, rows: done.rows, data })
+    Ok(Rows {
+        lease: done.lease.to_string(),
+        uses_left: done.uses_left,
+        columns,
+        rows: done.rows,
+        data,
+    })
 }
 
 fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, arrow::error::ArrowError> {
@@ -182,7 +198,10 @@ fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, arrow::error::ArrowError>
     post, path = "/uses/open", tag = "uses", request_body = Open, security(("bearer" = ["use"])),
     responses((status = 201, body = Opened), (status = 403, description = "A term said no: see cause", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn open(State(app): State<Arc<App>>, Body(it): Body<Open>) -> Answer<impl IntoResponse> {
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    Body(it): Body<Open>,
+) -> Answer<impl IntoResponse> {
     let key = STANDARD.decode(&it.key).ok().and_then(|it| <[u8; 32]>::try_from(it).ok());
     let asked = OpenRequest {
         contract: Id::parse(&it.contract)?,
@@ -212,9 +231,15 @@ pub(super) async fn open(State(app): State<Arc<App>>, Body(it): Body<Open>) -> A
     responses((status = 200, description = "Ciphertext", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 403, description = "The lease is over", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn copy(State(app): State<Arc<App>>, OneId(lease): OneId) -> Answer<impl IntoResponse> {
+pub(super) async fn copy(
+    State(app): State<Arc<App>>,
+    OneId(lease): OneId,
+) -> Answer<impl IntoResponse> {
     let sealed = use_data::sealed_copy(&app, &lease).await?;
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, sealed.bytes.to_string())];
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, sealed.bytes.to_string()),
+    ];
     Ok((headers, Stream::from_stream(sealed.stream)))
 }
 
@@ -223,7 +248,11 @@ pub(super) async fn copy(State(app): State<Arc<App>>, OneId(lease): OneId) -> An
     post, path = "/uses/{lease}/close", tag = "uses", params(("lease" = String, Path)), request_body = Closing, security(("bearer" = ["use"])),
     responses((status = 204, description = "Noted; the provider is told"), (status = 404, description = "No such lease", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn close(State(app): State<Arc<App>>, OneId(lease): OneId, Body(it): Body<Closing>) -> Answer<StatusCode> {
+pub(super) async fn close(
+    State(app): State<Arc<App>>,
+    OneId(lease): OneId,
+    Body(it): Body<Closing>,
+) -> Answer<StatusCode> {
     use_data::close_file(&app, &lease, it.done, it.bytes).await?;
     Ok(StatusCode::NO_CONTENT)
 }

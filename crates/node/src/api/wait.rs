@@ -38,7 +38,8 @@ impl Waiting {
     pub(super) async fn negotiation(&self, app: &App, id: &Id) -> Answer<Negotiation> {
         let until = tokio::time::Instant::now() + self.span()?;
         loop {
-            let it = app.store.negotiation(id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
+            let it =
+                app.store.negotiation(id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
             if !it.is_open() || it.awaits_approval || tokio::time::Instant::now() >= until {
                 return Ok(it);
             }

@@ -87,7 +87,7 @@ async fn download(
         .open(partial)
         .await?;
     let have = file.metadata().await?.len();
-    let mut request = app.client.request(reqwest::Method::GET, url)?;
+    let mut request = app.client.request(reqwest::Method::GET, url).await?;
     if let Some(token) = address.property("authorization") {
         request = request.bearer_auth(token.trim_start_matches("Bearer "));
     }

@@ -82,7 +82,8 @@ pub async fn store(app: &App, file: &Path, bytes: u64, digest: Digest) -> anyhow
     ));
     let answer = app
         .client
-        .request(reqwest::Method::PUT, &url)?
+        .request(reqwest::Method::PUT, &url)
+        .await?
         .bearer_auth(token(app, node, &object, "put", PUT, Some(digest))?)
         .header("content-length", bytes)
         .body(body)
@@ -127,8 +128,13 @@ pub async fn delete(app: &App, seal: &Seal) -> anyhow::Result<()> {
     let at: Elsewhere = serde_json::from_str(&seal.elsewhere)?;
     let node = Did::parse(&at.node)?;
     let bearer = token(app, &node, &at.object, "delete", PUT, None)?;
-    let answer =
-        app.client.request(reqwest::Method::DELETE, &at.url)?.bearer_auth(bearer).send().await?;
+    let answer = app
+        .client
+        .request(reqwest::Method::DELETE, &at.url)
+        .await?
+        .bearer_auth(bearer)
+        .send()
+        .await?;
     anyhow::ensure!(
         answer.status().is_success() || answer.status().as_u16() == 404,
         "the infrastructure node {node} answers {} to a DELETE",

@@ -129,7 +129,12 @@ async fn sealed(
         Ok(())
     })
     .await??;
-    let object = format!("sealed/{}", sha256(contract.id.as_str().as_bytes()));
+    // A name per run: two runs at once never overwrite each other's bytes, and the first row stands.
+    let object = format!(
+        "sealed/{}/{}",
+        sha256(contract.id.as_str().as_bytes()),
+        uuid::Uuid::now_v7().simple()
+    );
     let put = app
         .objects
         .put(&Key::parse(&object)?, tokio::fs::File::open(out.path()).await?, u64::MAX)
@@ -150,8 +155,13 @@ async fn sealed(
             Box::pin(async move { notes::save_seal(conn, &row).await })
         })
         .await?;
-    // Another run may have come first: its seal stands.
-    app.store.seal(&contract.id).await?.context("a seal that was saved is gone")
+    // Another run may have come first: its seal stands, and ours goes.
+    let stands = app.store.seal(&contract.id).await?.context("a seal that was saved is gone")?;
+    if stands.object != seal.object {
+        app.objects.delete(&Key::parse(&seal.object)?).await?;
+        infrastructure::delete(app, &seal).await?;
+    }
+    Ok(stands)
 }
 
 /// OpenTDF manifest parts: our gate as the key service, the agreement as policy and assertion.

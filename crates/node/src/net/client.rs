@@ -16,6 +16,8 @@ use tidm_space::limits::MESSAGE_BYTES;
 /// A peer that takes longer to answer a message is tried again later.
 const ANSWER: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(5);
+/// A body that says nothing for this long has stalled: jobs resume where it stopped.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Which addresses may be called.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ impl Client {
             .use_preconfigured_tls((*tls).clone())
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
             .pool_max_idle_per_host(64)
             .tcp_nodelay(true)
             .no_proxy()
@@ -127,8 +130,15 @@ impl Client {
     }
 
     /// For large bodies: the caller bounds and streams.
-    pub fn request(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, CallError> {
-        Ok(self.http.request(method, self.check(url)?))
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &str,
+    ) -> Result<reqwest::RequestBuilder, CallError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.check_resolved(&url, &host).await?;
+        Ok(self.http.request(method, url))
     }
 
     /// A name must not lead into the private network either.

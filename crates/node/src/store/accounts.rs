@@ -95,18 +95,24 @@ pub async fn first_account(
 }
 
 pub async fn save_session(conn: &mut AnyConnection, it: &SessionRow) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO sessions (id, account, digest, created, used) VALUES ($1,$2,$3,$4,$5)")
-        .bind(it.id.clone())
-        .bind(it.account.clone())
-        .bind(it.digest.clone())
-        .bind(it.created.ms())
-        .bind(it.used.ms())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO sessions (id, account, digest, created, used) VALUES ($1,$2,$3,$4,$5)",
+    )
+    .bind(it.id.clone())
+    .bind(it.account.clone())
+    .bind(it.digest.clone())
+    .bind(it.created.ms())
+    .bind(it.used.ms())
+    .execute(&mut *conn)
+    .await?;
     Ok(())
 }
 
-pub async fn touch_session(conn: &mut AnyConnection, id: &str, now: Time) -> Result<(), StoreError> {
+pub async fn touch_session(
+    conn: &mut AnyConnection,
+    id: &str,
+    now: Time,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE sessions SET used = $2 WHERE id = $1 AND used < $2")
         .bind(id.to_owned())
         .bind(now.ms())
@@ -116,12 +122,20 @@ pub async fn touch_session(conn: &mut AnyConnection, id: &str, now: Time) -> Res
 }
 
 pub async fn drop_session(conn: &mut AnyConnection, id: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM sessions WHERE id = $1").bind(id.to_owned()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM sessions WHERE id = $1")
+        .bind(id.to_owned())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
 /// Forgets sessions begun before `born` or unused since `idle`, and replies whose time is over.
-pub async fn sweep(conn: &mut AnyConnection, born: Time, idle: Time, now: Time) -> Result<(), StoreError> {
+pub async fn sweep(
+    conn: &mut AnyConnection,
+    born: Time,
+    idle: Time,
+    now: Time,
+) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM sessions WHERE created < $1 OR used < $2")
         .bind(born.ms())
         .bind(idle.ms())
@@ -132,7 +146,12 @@ pub async fn sweep(conn: &mut AnyConnection, born: Time, idle: Time, now: Time) 
 }
 
 /// One more failed sign-in; `until` is when the next one is heard.
-pub async fn save_lockout(conn: &mut AnyConnection, name: &str, failures: u32, until: Time) -> Result<(), StoreError> {
+pub async fn save_lockout(
+    conn: &mut AnyConnection,
+    name: &str,
+    failures: u32,
+    until: Time,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO lockouts (name, failures, until) VALUES ($1,$2,$3)
          ON CONFLICT (name) DO UPDATE SET failures = excluded.failures, until = excluded.until",
@@ -146,7 +165,10 @@ pub async fn save_lockout(conn: &mut AnyConnection, name: &str, failures: u32, u
 }
 
 pub async fn drop_lockout(conn: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM lockouts WHERE name = $1").bind(name.to_owned()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM lockouts WHERE name = $1")
+        .bind(name.to_owned())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
@@ -166,7 +188,10 @@ pub async fn save_key(conn: &mut AnyConnection, it: &KeyRow) -> Result<(), Store
 
 /// `false`: there is none.
 pub async fn drop_key(conn: &mut AnyConnection, id: &str) -> Result<bool, StoreError> {
-    let done = sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.to_owned()).execute(&mut *conn).await?;
+    let done = sqlx::query("DELETE FROM api_keys WHERE id = $1")
+        .bind(id.to_owned())
+        .execute(&mut *conn)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -185,12 +210,21 @@ pub async fn save_upload(conn: &mut AnyConnection, it: &UploadRow) -> Result<(),
 }
 
 pub async fn drop_upload(conn: &mut AnyConnection, id: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM uploads WHERE id = $1").bind(id.to_owned()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM uploads WHERE id = $1")
+        .bind(id.to_owned())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
 /// Takes the name for a call that begins now. `false`: another call has it and its time is not over.
-pub async fn take_reply(conn: &mut AnyConnection, name: &str, request: &str, now: Time, until: Time) -> Result<bool, StoreError> {
+pub async fn take_reply(
+    conn: &mut AnyConnection,
+    name: &str,
+    request: &str,
+    now: Time,
+    until: Time,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO replies (name, request, status, kind, body, until) VALUES ($1,$2,0,'','',$4)
          ON CONFLICT (name) DO UPDATE SET request = excluded.request, status = 0, kind = '', body = '', until = excluded.until
@@ -205,7 +239,12 @@ pub async fn take_reply(conn: &mut AnyConnection, name: &str, request: &str, now
     Ok(done.rows_affected() == 1)
 }
 
-pub async fn save_reply(conn: &mut AnyConnection, name: &str, it: &ReplyRow, until: Time) -> Result<(), StoreError> {
+pub async fn save_reply(
+    conn: &mut AnyConnection,
+    name: &str,
+    it: &ReplyRow,
+    until: Time,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE replies SET status = $2, kind = $3, body = $4, until = $5 WHERE name = $1")
         .bind(name.to_owned())
         .bind(i64::from(it.status))
@@ -218,13 +257,17 @@ pub async fn save_reply(conn: &mut AnyConnection, name: &str, it: &ReplyRow, unt
 }
 
 pub async fn drop_reply(conn: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM replies WHERE name = $1").bind(name.to_owned()).execute(&mut *conn).await?;
+    sqlx::query("DELETE FROM replies WHERE name = $1")
+        .bind(name.to_owned())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
 impl Store {
     pub async fn has_account(&self) -> Result<bool, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(self.pool()).await?;
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(self.pool()).await?;
         Ok(count > 0)
     }
 
@@ -251,24 +294,43 @@ impl Store {
     pub async fn lockout(&self, name: &str) -> Result<Option<(u32, Time)>, StoreError> {
         let sql = "SELECT failures, until FROM lockouts WHERE name = $1";
         let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.map(|row| (u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX), Time::from_ms(row.get(1)))))
+        Ok(row.map(|row| {
+            (u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX), Time::from_ms(row.get(1)))
+        }))
     }
 
     pub async fn api_key(&self, id: &str) -> Result<Option<KeyRow>, StoreError> {
-        let sql = "SELECT id, account, title, digest, scopes, created, until FROM api_keys WHERE id = $1";
-        Ok(sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?.map(|row| key(&row)))
+        let sql =
+            "SELECT id, account, title, digest, scopes, created, until FROM api_keys WHERE id = $1";
+        Ok(sqlx::query(sql)
+            .bind(id.to_owned())
+            .fetch_optional(self.pool())
+            .await?
+            .map(|row| key(&row)))
     }
 
     /// Newest first.
-    pub async fn api_keys(&self, after: Option<&Cursor>, most: i64) -> Result<Page<KeyRow>, StoreError> {
+    pub async fn api_keys(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<KeyRow>, StoreError> {
         let sql = "SELECT id, account, title, digest, scopes, created, until FROM api_keys
                    WHERE created < $1 OR (created = $1 AND id < $2) ORDER BY created DESC, id DESC LIMIT $3";
         let (at, id) = after.map_or((i64::MAX, ""), |it| (it.key, it.id.as_str()));
-        let found = sqlx::query(sql).bind(at).bind(id.to_owned()).bind(most + 1).fetch_all(self.pool()).await?;
+        let found = sqlx::query(sql)
+            .bind(at)
+            .bind(id.to_owned())
+            .bind(most + 1)
+            .fetch_all(self.pool())
+            .await?;
         let shown = usize::try_from(most).unwrap_or(usize::MAX);
         let more = found.len() > shown;
         let rows: Vec<KeyRow> = found.iter().take(shown).map(key).collect();
-        let next = rows.last().filter(|_| more).map(|it| Cursor { key: it.created.ms(), id: it.id.clone() });
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|it| Cursor { key: it.created.ms(), id: it.id.clone() });
         Ok(Page { rows, next })
     }
 

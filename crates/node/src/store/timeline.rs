@@ -32,9 +32,17 @@ pub struct Logged {
 
 impl Store {
     /// Newest first.
-    pub async fn facts(&self, about: &About, after: Option<&Cursor>, most: i64) -> Result<Page<Logged>, StoreError> {
+    pub async fn facts(
+        &self,
+        about: &About,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Logged>, StoreError> {
         let (sql, id) = match about {
-            About::Everything => ("SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND $2 = '' ORDER BY seq DESC LIMIT $3", ""),
+            About::Everything => (
+                "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND $2 = '' ORDER BY seq DESC LIMIT $3",
+                "",
+            ),
             About::Contract(id) => (
                 "SELECT seq, entry, log_index FROM facts WHERE seq < $1 AND contract = $2 ORDER BY seq DESC LIMIT $3",
                 id.as_str(),
@@ -53,15 +61,20 @@ impl Store {
             ),
         };
         let before = after.map_or(i64::MAX, |it| it.key);
-        let found =
-            sqlx::query(sql).bind(before).bind(id.to_owned()).bind(most + 1).fetch_all(self.pool()).await?;
+        let found = sqlx::query(sql)
+            .bind(before)
+            .bind(id.to_owned())
+            .bind(most + 1)
+            .fetch_all(self.pool())
+            .await?;
         let shown = usize::try_from(most).unwrap_or(usize::MAX);
         let more = found.len() > shown;
         let mut rows = Vec::with_capacity(found.len().min(shown));
         let mut last = 0;
         for row in found.iter().take(shown) {
             last = row.get(0);
-            let fact = decode(&row.get::<Vec<u8>, _>(1)).map_err(|why| bad("facts", &why.to_string()))?;
+            let fact =
+                decode(&row.get::<Vec<u8>, _>(1)).map_err(|why| bad("facts", &why.to_string()))?;
             let index = row.get::<Option<i64>, _>(2).and_then(|it| u64::try_from(it).ok());
             rows.push(Logged { fact, index });
         }
@@ -71,7 +84,8 @@ impl Store {
 
     /// What the newest lease under a contract left over, where this node holds leases.
     pub async fn uses_left(&self, contract: &Id) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT record FROM leases WHERE contract = $1 ORDER BY granted DESC, id DESC LIMIT 1";
+        let sql =
+            "SELECT record FROM leases WHERE contract = $1 ORDER BY granted DESC, id DESC LIMIT 1";
         let record: Option<String> =
             sqlx::query_scalar(sql).bind(contract.to_string()).fetch_optional(self.pool()).await?;
         let lease = load::read("leases", record.as_deref(), record::lease::decode)?;

@@ -44,7 +44,14 @@ async fn node() -> Node {
     drop(rustls::crypto::ring::default_provider().install_default());
     let dir = tempfile::tempdir().unwrap();
     let root: &Path = dir.path();
-    let asked = init::Init { org: "某某公司", credit_code: None, dir: root, host: "localhost", port: 9000, passphrase: None };
+    let asked = init::Init {
+        org: "某某公司",
+        credit_code: None,
+        dir: root,
+        host: "localhost",
+        port: 9000,
+        passphrase: None,
+    };
     init::init(&asked).unwrap();
     let config = Config::load(root, [], &[]).unwrap();
     let keys = Directory::open(&root.join(init::KEYS), None).unwrap();
@@ -53,7 +60,14 @@ async fn node() -> Node {
 }
 
 impl Node {
-    async fn call(&self, method: Method, path: &str, token: Option<&str>, extra: &[(&str, &str)], body: Option<Value>) -> Answer {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        extra: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -86,19 +100,23 @@ impl Node {
     /// The administrator, and a session of theirs.
     async fn admin(&self) -> String {
         let token = accounts::setup_token(&self.app).await.unwrap().unwrap();
-        let made = self.post("/setup", None, json!({ "token": token, "name": "admin", "password": PASSWORD })).await;
+        let made = self
+            .post("/setup", None, json!({ "token": token, "name": "admin", "password": PASSWORD }))
+            .await;
         assert_eq!(made.status, 201, "{}", made.body);
         self.sign_in().await
     }
 
     async fn sign_in(&self) -> String {
-        let answer = self.post("/session", None, json!({ "name": "admin", "password": PASSWORD })).await;
+        let answer =
+            self.post("/session", None, json!({ "name": "admin", "password": PASSWORD })).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.body["token"].as_str().unwrap().to_owned()
     }
 
     async fn key(&self, admin: &str, scopes: &[&str]) -> String {
-        let made = self.post("/keys", Some(admin), json!({ "title": "test", "scopes": scopes })).await;
+        let made =
+            self.post("/keys", Some(admin), json!({ "title": "test", "scopes": scopes })).await;
         assert_eq!(made.status, 201, "{}", made.body);
         made.body["token"].as_str().unwrap().to_owned()
     }
@@ -121,8 +139,15 @@ async fn the_administrator_is_made_once_and_by_the_token_alone() {
         (token.as_str(), "short", 422, "setup.password"),
         (token.as_str(), "password123", 422, "setup.password"),
     ] {
-        let answer = node.post("/setup", None, json!({ "token": token, "name": "admin", "password": password })).await;
-        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (status, Some(code)), "{}", answer.body);
+        let answer = node
+            .post("/setup", None, json!({ "token": token, "name": "admin", "password": password }))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            answer.body
+        );
     }
     // A fresh link makes the earlier one worthless.
     let fresh = accounts::setup_token(&node.app).await.unwrap().unwrap();
@@ -139,10 +164,16 @@ async fn five_wrong_passwords_lock_the_name_known_or_not() {
     drop(node.admin().await);
     for name in ["admin", "nobody"] {
         for _ in 0..accounts::FREE_FAILURES {
-            let answer = node.post("/session", None, json!({ "name": name, "password": "wrong" })).await;
-            assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (401, Some("auth.wrong")), "{name}");
+            let answer =
+                node.post("/session", None, json!({ "name": name, "password": "wrong" })).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.body["code"].as_str()),
+                (401, Some("auth.wrong")),
+                "{name}"
+            );
         }
-        let answer = node.post("/session", None, json!({ "name": name, "password": PASSWORD })).await;
+        let answer =
+            node.post("/session", None, json!({ "name": name, "password": PASSWORD })).await;
         assert_eq!(answer.status, 429, "{name}");
         assert!(answer.headers.contains_key("retry-after"));
     }
@@ -162,9 +193,15 @@ async fn a_session_ends_when_its_owner_says_so_and_keys_are_shown_once() {
     let id = list.body["items"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(node.get("/info", &key).await.status, 200);
     assert_eq!(node.get("/info", &format!("{key}x")).await.status, 401);
-    assert_eq!(node.call(Method::DELETE, &format!("/keys/{id}"), Some(&admin), &[], None).await.status, 204);
+    assert_eq!(
+        node.call(Method::DELETE, &format!("/keys/{id}"), Some(&admin), &[], None).await.status,
+        204
+    );
     assert_eq!(node.get("/info", &key).await.status, 401);
-    assert_eq!(node.call(Method::DELETE, &format!("/keys/{id}"), Some(&admin), &[], None).await.status, 404);
+    assert_eq!(
+        node.call(Method::DELETE, &format!("/keys/{id}"), Some(&admin), &[], None).await.status,
+        404
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,19 +219,37 @@ async fn every_route_is_described_and_asks_for_the_scope_it_names() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, it) in methods.as_object().unwrap() {
             operations += 1;
-            assert!(it["summary"].is_string() && it["tags"].is_array(), "{method} {path} says too little");
+            assert!(
+                it["summary"].is_string() && it["tags"].is_array(),
+                "{method} {path} says too little"
+            );
             let open = it["security"][0].as_object().is_none_or(|it| it.is_empty());
-            let filled = path.replace("{id}", "x").replace("{provider}", "did:web:a").replace("{lease}", "x").replace("{contract}", "x");
+            let filled = path
+                .replace("{id}", "x")
+                .replace("{provider}", "did:web:a")
+                .replace("{lease}", "x")
+                .replace("{contract}", "x");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let stranger = node.call(method.clone(), &filled, None, &[], None).await;
-            assert_eq!(stranger.status == 401, !open, "{method} {path} to a stranger: {}", stranger.status);
+            assert_eq!(
+                stranger.status == 401,
+                !open,
+                "{method} {path} to a stranger: {}",
+                stranger.status
+            );
             if open {
                 continue;
             }
             let needed = it["security"][0]["bearer"][0].as_str().unwrap();
-            for (scope, key) in keys.iter().filter(|(scope, _)| *scope != needed && *scope != "admin") {
+            for (scope, key) in
+                keys.iter().filter(|(scope, _)| *scope != needed && *scope != "admin")
+            {
                 let answer = node.call(method.clone(), &filled, Some(key), &[], None).await;
-                assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (403, Some("auth.forbidden")), "{method} {path} with {scope}");
+                assert_eq!(
+                    (answer.status.as_u16(), answer.body["code"].as_str()),
+                    (403, Some("auth.forbidden")),
+                    "{method} {path} with {scope}"
+                );
             }
         }
     }
@@ -213,16 +268,26 @@ async fn problems_speak_the_readers_language() {
         ("/products?limit=201", "zh", 400, "请求格式错误"),
         ("/products?cursor=!", "en", 400, "The request cannot be read"),
     ] {
-        let answer = node.call(Method::GET, path, Some(&admin), &[("accept-language", lang)], None).await;
-        assert_eq!((answer.status.as_u16(), answer.body["title"].as_str()), (status, Some(title)), "{path}");
+        let answer =
+            node.call(Method::GET, path, Some(&admin), &[("accept-language", lang)], None).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["title"].as_str()),
+            (status, Some(title)),
+            "{path}"
+        );
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         for member in ["code", "party", "nextStep"] {
             assert!(answer.body[member].is_string(), "{path} lacks {member}");
         }
     }
     let answer = node.call(Method::PATCH, "/products", Some(&admin), &[], None).await;
-    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (405, Some("request.method")));
-    let answer = node.post("/negotiations", Some(&admin), json!({ "peer": "x", "product": "y", "surprise": 1 })).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body["code"].as_str()),
+        (405, Some("request.method"))
+    );
+    let answer = node
+        .post("/negotiations", Some(&admin), json!({ "peer": "x", "product": "y", "surprise": 1 }))
+        .await;
     assert_eq!(answer.status, 400, "unknown fields are errors");
 }
 
@@ -235,7 +300,8 @@ async fn upload(node: &Node, key: &str) -> String {
         .unwrap();
     let answer = node.router.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 201);
-    let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap();
+    let body: Value =
+        serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap();
     body["id"].as_str().unwrap().to_owned()
 }
 
@@ -251,12 +317,21 @@ async fn a_repeated_creation_is_done_once_and_lists_are_paged() {
         let body = json!({ "upload": upload, "title": format!("温度 {number}"), "offers": offers });
         let once = format!("key-{number}");
         let sent = [("idempotency-key", once.as_str())];
-        let first = node.call(Method::POST, "/products", Some(&key), &sent, Some(body.clone())).await;
+        let first =
+            node.call(Method::POST, "/products", Some(&key), &sent, Some(body.clone())).await;
         assert_eq!(first.status, 201, "{}", first.body);
         let again = node.call(Method::POST, "/products", Some(&key), &sent, Some(body)).await;
         assert_eq!((again.status, &again.body), (first.status, &first.body));
         assert_eq!(again.headers["idempotent-replayed"], "true");
-        let other = node.call(Method::POST, "/products", Some(&key), &sent, Some(json!({ "title": "x", "offers": [] }))).await;
+        let other = node
+            .call(
+                Method::POST,
+                "/products",
+                Some(&key),
+                &sent,
+                Some(json!({ "title": "x", "offers": [] })),
+            )
+            .await;
         assert_eq!(other.body["code"], "idempotency.mismatch");
         ids.push(first.body["id"].as_str().unwrap().to_owned());
     }
@@ -264,15 +339,32 @@ async fn a_repeated_creation_is_done_once_and_lists_are_paged() {
     let mut path = "/products?limit=2".to_owned();
     loop {
         let page = node.get(&path, &key).await;
-        seen.extend(page.body["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page.body["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it["id"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page.body["next"].as_str() else { break };
         path = format!("/products?limit=2&cursor={next}");
     }
     seen.reverse();
     assert_eq!(seen, ids);
-    let shown = node.call(Method::GET, &format!("/products/{}", ids[0]), Some(&key), &[("accept-language", "en")], None).await;
+    let shown = node
+        .call(
+            Method::GET,
+            &format!("/products/{}", ids[0]),
+            Some(&key),
+            &[("accept-language", "en")],
+            None,
+        )
+        .await;
     let sentences = shown.body["offers"][0]["meanings"][0]["sentences"].as_array().unwrap().clone();
-    assert!(sentences.len() >= 3 && sentences.iter().all(|it| it["level"].is_string()), "{sentences:?}");
+    assert!(
+        sentences.len() >= 3 && sentences.iter().all(|it| it["level"].is_string()),
+        "{sentences:?}"
+    );
     // A path is for callers at this machine alone.
     let body = json!({ "path": "/etc/passwd", "title": "x", "offers": [] });
     assert_eq!(node.post("/products", Some(&key), body).await.status, 403);

@@ -100,8 +100,8 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
         "lease.query"
     );
     // Spelling is not meaning; two requests at once are one run.
-    let (one, two) =
-        futures::join!(serve(consumer, &lease, SQL), serve(consumer, &lease, &SQL.to_lowercase()));
+    let lower = SQL.to_lowercase();
+    let (one, two) = futures::join!(serve(consumer, &lease, SQL), serve(consumer, &lease, &lower));
     assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1, "{one:?} {two:?}");
     assert_eq!(fault(serve(consumer, &lease, SQL).await).code(), "lease.returned");
 

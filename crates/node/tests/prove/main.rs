@@ -232,7 +232,7 @@ async fn a_fact_is_witnessed_proven_mirrored_and_a_flipped_byte_found() {
     stop_custodian.send(true).unwrap();
     drop(provider);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    flip_and_find(&dir.path().join("log"), &log_key, &policy);
+    flip_and_find(&dir.path().join("data/log"), &log_key, &policy);
 }
 
 /// The log's own directory is enough; one flipped byte is found and named.

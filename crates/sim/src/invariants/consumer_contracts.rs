@@ -42,7 +42,11 @@ fn stands(world: &World, at: usize, id: &Id, at_end: bool) -> Result<(), String>
     else {
         return Ok(());
     };
-    if world.is_traitor(provider) || world.is_traitor(at) || world.nodes[provider].restored || world.nodes[at].restored {
+    if world.is_traitor(provider)
+        || world.is_traitor(at)
+        || world.nodes[provider].restored
+        || world.nodes[at].restored
+    {
         return Ok(());
     }
     let theirs = &world.nodes[provider].store;

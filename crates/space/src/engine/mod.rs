@@ -15,6 +15,7 @@ pub mod input;
 mod negotiation;
 pub mod node;
 mod notice;
+mod signature;
 mod transfer;
 pub mod view;
 

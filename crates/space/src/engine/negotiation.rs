@@ -5,7 +5,7 @@
 use tidm_crypto::sign::VerifyingKey;
 
 use crate::catalog::product::{Approval, Offer, Product};
-use crate::contract::{Contract, State as ContractState, signed_bytes};
+use crate::contract::{Contract, State as ContractState};
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
@@ -21,10 +21,8 @@ use crate::wire::terms::digest;
 
 use super::commit::{About, Answer, Due, Reply, Send, Work};
 use super::input::{ContractWish, NegotiationSpoken, SayWish};
+use super::signature::{check_signature, sign, what_is_signed};
 use super::view::Needs;
-
-/// The JWS type of both signatures on an agreement.
-pub(super) const SIGNATURE_TYPE: &str = "tidm-agreement+jws";
 
 pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     let product = match &it.body {
@@ -253,55 +251,6 @@ fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
     say_now(work, it, Body::Agree { agreement })
 }
 
-fn parties<'a>(work: &'a Work<'_>, it: &'a Negotiation) -> (&'a Did, &'a Did) {
-    match it.role {
-        Role::Provider => (work.node.me, &it.peer),
-        Role::Consumer => (&it.peer, work.node.me),
-    }
-}
-
-fn what_is_signed(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Vec<u8> {
-    let (provider, consumer) = parties(work, it);
-    signed_bytes(
-        &agreement.id,
-        provider,
-        consumer,
-        &it.product,
-        digest(&agreement.policy),
-        agreement.at,
-    )
-}
-
-fn sign(work: &Work<'_>, it: &Negotiation, agreement: &Agreement) -> Signature {
-    Signature(work.node.signer.sign(SIGNATURE_TYPE, &what_is_signed(work, it, agreement)))
-}
-
-/// House D14: present and wrong always ends it; missing ends it where signatures are demanded.
-fn check_signature(
-    work: &Work<'_>,
-    it: &Negotiation,
-    agreement: &Agreement,
-    signature: Option<&Signature>,
-    key: Option<&VerifyingKey>,
-) -> Result<(), String> {
-    let Some(Signature(jws)) = signature else {
-        return if work.node.demands_signatures {
-            Err("the agreement is not signed".to_owned())
-        } else {
-            Ok(())
-        };
-    };
-    let Some(key) = key else { return Err("the signer's key is not known".to_owned()) };
-    let expected = what_is_signed(work, it, agreement);
-    let parsed = tidm_crypto::jws::Unverified::parse(jws)
-        .map_err(|_| "the signature is not a JWS".to_owned())?;
-    match parsed.verify(key) {
-        Ok(payload) if *payload == *expected => Ok(()),
-        Ok(_) => Err("the signature is over other terms".to_owned()),
-        Err(_) => Err("the signature does not verify".to_owned()),
-    }
-}
-
 /// Consumer: ask for these terms.
 pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
     if let Err(refused) = compile(&wish.offer) {
@@ -325,7 +274,9 @@ pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
         created: work.now,
         moved: work.now,
     };
-    let it = say_now(work, it, Body::Request { offer: wish.offer })?;
+    // An offer as a catalogue lists it has no target; in a negotiation it names one.
+    let offer = Policy { target: Some(it.product.clone()), ..wish.offer };
+    let it = say_now(work, it, Body::Request { offer })?;
     work.commit.negotiations.push(it.clone());
     Ok(Reply::Negotiation { it: Box::new(it), created: true })
 }

@@ -13,6 +13,7 @@ pub mod tidm;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+#[path = "tests/schema.rs"]
 pub(crate) mod schema;
 
 /// A message ready to be posted: path below the peer's address, and the JSON document.

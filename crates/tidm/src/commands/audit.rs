@@ -11,7 +11,9 @@ use crate::show;
 
 /// Audit a contract; with -o json the signed report.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidm audit urn:uuid:0190b6a0-0000-7000-8000-000000000000 > audit.md")]
+#[command(
+    after_help = "Example:\n  tidm audit urn:uuid:0190b6a0-0000-7000-8000-000000000000 > audit.md"
+)]
 pub(crate) struct Audit {
     contract: String,
 }
@@ -22,7 +24,9 @@ impl Audit {
         match global.output {
             Output::Json => show::value(&api.get(&path).await?, global),
             Output::Table => {
-                let text = api.text(api.request(Method::GET, &path).header("accept", "text/markdown")).await?;
+                let text = api
+                    .text(api.request(Method::GET, &path).header("accept", "text/markdown"))
+                    .await?;
                 show::line(text.trim_end());
             }
         }

@@ -23,7 +23,9 @@ pub(crate) enum Catalog {
     #[command(after_help = "Example:\n  tidm catalog crawl")]
     Crawl,
     /// One product as its provider offers it now.
-    #[command(after_help = "Example:\n  tidm catalog show did:web:plant.example urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm catalog show did:web:plant.example urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Show { provider: String, id: String },
 }
 
@@ -36,7 +38,9 @@ impl Catalog {
                 api.json(api.request(Method::GET, "/catalog").query(&query)).await?
             }
             Self::Crawl => api.post("/catalog/crawl", &Value::Null).await?,
-            Self::Show { provider, id } => api.get(&format!("/catalog/{}/{}", segment(provider), segment(id))).await?,
+            Self::Show { provider, id } => {
+                api.get(&format!("/catalog/{}/{}", segment(provider), segment(id))).await?
+            }
         };
         show::value(&answer, global);
         Ok(())

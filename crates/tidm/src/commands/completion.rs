@@ -15,6 +15,11 @@ pub(crate) struct Completion {
 
 impl Completion {
     pub(crate) fn run(&self) {
-        clap_complete::generate(self.shell, &mut crate::cli::Cli::command(), "tidm", &mut std::io::stdout());
+        clap_complete::generate(
+            self.shell,
+            &mut crate::cli::Cli::command(),
+            "tidm",
+            &mut std::io::stdout(),
+        );
     }
 }

@@ -15,7 +15,9 @@ use crate::show;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Contract {
     /// Ask a provider for a contract.
-    #[command(after_help = "Example:\n  tidm contract request did:web:plant.example urn:uuid:0190b6a0-0000-7000-8000-000000000000 --wait 30")]
+    #[command(
+        after_help = "Example:\n  tidm contract request did:web:plant.example urn:uuid:0190b6a0-0000-7000-8000-000000000000 --wait 30"
+    )]
     Request {
         /// The provider's DID.
         peer: String,
@@ -39,17 +41,23 @@ pub(crate) enum Contract {
         page: Paging,
     },
     /// One contract, or one negotiation.
-    #[command(after_help = "Example:\n  tidm contract show urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm contract show urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Show { id: String },
     /// Say yes in a negotiation.
-    #[command(after_help = "Example:\n  tidm contract approve urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm contract approve urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Approve {
         negotiation: String,
         #[arg(long, default_value_t = 30)]
         wait: u64,
     },
     /// Propose other terms in a negotiation.
-    #[command(after_help = "Example:\n  tidm contract counter urn:uuid:0190b6a0-0000-7000-8000-000000000000 --uses 5 --as query")]
+    #[command(
+        after_help = "Example:\n  tidm contract counter urn:uuid:0190b6a0-0000-7000-8000-000000000000 --uses 5 --as query"
+    )]
     Counter {
         negotiation: String,
         #[arg(long, default_value_t = 30)]
@@ -58,21 +66,27 @@ pub(crate) enum Contract {
         terms: Box<Terms>,
     },
     /// End a negotiation.
-    #[command(after_help = "Example:\n  tidm contract terminate urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason 价格过高")]
+    #[command(
+        after_help = "Example:\n  tidm contract terminate urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason 价格过高"
+    )]
     Terminate {
         negotiation: String,
         #[arg(long, default_value = "")]
         reason: String,
     },
     /// Provider: revoke a contract; its key is destroyed.
-    #[command(after_help = "Example:\n  tidm contract revoke urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason misuse")]
+    #[command(
+        after_help = "Example:\n  tidm contract revoke urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason misuse"
+    )]
     Revoke {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
     },
     /// End a contract as agreed.
-    #[command(after_help = "Example:\n  tidm contract end urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm contract end urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     End {
         id: String,
         #[arg(long, default_value = "")]
@@ -85,7 +99,8 @@ impl Contract {
         let answer = match self {
             Self::Request { peer, product, offer, wait, terms } => {
                 let terms = terms.said().then(|| terms.json());
-                let body = json!({ "peer": peer, "product": product, "offer": offer, "terms": terms });
+                let body =
+                    json!({ "peer": peer, "product": product, "offer": offer, "terms": terms });
                 api.post(&format!("/negotiations?wait={wait}"), &body).await?
             }
             Self::List { negotiations, page } => {
@@ -94,17 +109,34 @@ impl Contract {
             }
             Self::Show { id } => show_either(api, id).await?,
             Self::Approve { negotiation, wait } => {
-                api.post(&format!("/negotiations/{}/approve?wait={wait}", segment(negotiation)), &json!({})).await?
+                api.post(
+                    &format!("/negotiations/{}/approve?wait={wait}", segment(negotiation)),
+                    &json!({}),
+                )
+                .await?
             }
             Self::Counter { negotiation, wait, terms } => {
                 let path = format!("/negotiations/{}/counter?wait={wait}", segment(negotiation));
                 api.post(&path, &json!({ "terms": terms.json() })).await?
             }
             Self::Terminate { negotiation, reason } => {
-                api.post(&format!("/negotiations/{}/terminate", segment(negotiation)), &json!({ "reason": reason })).await?
+                api.post(
+                    &format!("/negotiations/{}/terminate", segment(negotiation)),
+                    &json!({ "reason": reason }),
+                )
+                .await?
             }
-            Self::Revoke { id, reason } => api.post(&format!("/contracts/{}/revoke", segment(id)), &json!({ "reason": reason })).await?,
-            Self::End { id, reason } => api.post(&format!("/contracts/{}/end", segment(id)), &json!({ "reason": reason })).await?,
+            Self::Revoke { id, reason } => {
+                api.post(
+                    &format!("/contracts/{}/revoke", segment(id)),
+                    &json!({ "reason": reason }),
+                )
+                .await?
+            }
+            Self::End { id, reason } => {
+                api.post(&format!("/contracts/{}/end", segment(id)), &json!({ "reason": reason }))
+                    .await?
+            }
         };
         show::value(&answer, global);
         Ok(())
@@ -114,7 +146,7 @@ impl Contract {
 /// A contract, or else the negotiation of that id.
 async fn show_either(api: &Api, id: &str) -> Outcome<Value> {
     match api.get(&format!("/contracts/{}", segment(id))).await {
-        Err(crate::client::Trouble::Problem(problem)) if crate::show::code(&problem) == 4 => {
+        Err(crate::client::Trouble::Problem(problem)) if show::code(&problem) == 4 => {
             api.get(&format!("/negotiations/{}", segment(id))).await
         }
         done => done,

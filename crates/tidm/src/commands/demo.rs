@@ -16,7 +16,9 @@ use crate::demo::{self, Options};
 
 /// Walk through a data space: five nodes on this machine, every step told with what it proved.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidm --lang en demo --scada readings.csv --cad part.stp\n\nThe nodes live in a temporary directory unless --dir names an empty one.")]
+#[command(
+    after_help = "Example:\n  tidm --lang en demo --scada readings.csv --cad part.stp\n\nThe nodes live in a temporary directory unless --dir names an empty one."
+)]
 pub(crate) struct Demo {
     /// Turbine measurements as CSV (`cargo xtask data` gets them).
     #[arg(long, required_unless_present = "become_node")]
@@ -60,6 +62,11 @@ fn become_node(dir: &Path) -> anyhow::Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::TERM))?;
     let program = std::env::current_exe()?;
     let mut serve = Command::new(program);
-    serve.arg("--dir").arg(dir).arg("serve").arg("--setup-token-file").arg(dir.join(demo::SETUP_TOKEN));
+    serve
+        .arg("--dir")
+        .arg(dir)
+        .arg("serve")
+        .arg("--setup-token-file")
+        .arg(dir.join(demo::SETUP_TOKEN));
     Err(serve.exec()).context("tidm serve")
 }

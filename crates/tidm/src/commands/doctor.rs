@@ -25,16 +25,24 @@ impl Doctor {
     pub(crate) async fn run(&self, global: &Global) -> Outcome<ExitCode> {
         let mut checks: Vec<(&str, Result<String, String>)> = Vec::new();
         let config = client::config(global);
-        checks.push(("config", config.as_ref().map(|it| it.node.did.to_string()).map_err(|why| format!("{why:#}"))));
-        let keys = passphrase().and_then(|it| Ok(Directory::open(&global.dir.join(init::KEYS), it.as_ref())?));
-        checks.push(("keys", keys.map(|_| "readable".to_owned()).map_err(|why| format!("{why:#}"))));
+        checks.push((
+            "config",
+            config.as_ref().map(|it| it.node.did.to_string()).map_err(|why| format!("{why:#}")),
+        ));
+        let keys = passphrase()
+            .and_then(|it| Ok(Directory::open(&global.dir.join(init::KEYS), it.as_ref())?));
+        checks
+            .push(("keys", keys.map(|_| "readable".to_owned()).map_err(|why| format!("{why:#}"))));
         checks.push(("store", store(global).await));
         match Api::new(global) {
             Err(error) => checks.push(("node", Err(format!("{error:#}")))),
             Ok(api) => {
                 checks.push(("node", said(api.get("/health").await, "status")));
                 checks.push(("clock", clock(api.get("/info").await)));
-                checks.push(("peers", said(api.get("/info").await, "members").map(|it| format!("{it} members"))));
+                checks.push((
+                    "peers",
+                    said(api.get("/info").await, "members").map(|it| format!("{it} members")),
+                ));
             }
         }
         let failed = checks.iter().any(|(_, it)| it.is_err());
@@ -54,7 +62,9 @@ async fn store(global: &Global) -> Result<String, String> {
     use tidm_node::config::Store as Kind;
     let config = client::config(global).map_err(|why| format!("{why:#}"))?;
     let url = match &config.store {
-        Kind::Sqlite(path) if !path.exists() => return Ok("not there yet: the first start makes it".to_owned()),
+        Kind::Sqlite(path) if !path.exists() => {
+            return Ok("not there yet: the first start makes it".to_owned());
+        }
         Kind::Sqlite(path) => format!("sqlite:{}", path.display()),
         Kind::Postgres(url) => url.clone(),
     };
@@ -65,8 +75,13 @@ async fn store(global: &Global) -> Result<String, String> {
 
 fn said(answer: Outcome<Value>, field: &str) -> Result<String, String> {
     match answer {
-        Ok(it) => Ok(it.get(field).map(|it| it.to_string().trim_matches('"').to_owned()).unwrap_or_default()),
-        Err(Trouble::Problem(it)) => Err(it.get("title").and_then(Value::as_str).unwrap_or_default().to_owned()),
+        Ok(it) => Ok(it
+            .get(field)
+            .map(|it| it.to_string().trim_matches('"').to_owned())
+            .unwrap_or_default()),
+        Err(Trouble::Problem(it)) => {
+            Err(it.get("title").and_then(Value::as_str).unwrap_or_default().to_owned())
+        }
         Err(Trouble::NoAnswer(why)) => Err(why),
         Err(Trouble::Here(error)) => Err(format!("{error:#}")),
     }

@@ -20,10 +20,14 @@ use crate::show;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Evidence {
     /// The receipt of a fact: a C2SP tlog-proof.
-    #[command(after_help = "Example:\n  tidm evidence receipt urn:uuid:0190b6a0-0000-7000-8000-000000000000 > fact.tlog-proof")]
+    #[command(
+        after_help = "Example:\n  tidm evidence receipt urn:uuid:0190b6a0-0000-7000-8000-000000000000 > fact.tlog-proof"
+    )]
     Receipt { fact: String },
     /// Verify a receipt offline.
-    #[command(after_help = "Example:\n  tidm evidence verify fact.tlog-proof --log \"$(cat log.vkey)\" --witness \"$(cat custodian.vkey)\"")]
+    #[command(
+        after_help = "Example:\n  tidm evidence verify fact.tlog-proof --log \"$(cat log.vkey)\" --witness \"$(cat custodian.vkey)\""
+    )]
     Verify {
         file: PathBuf,
         /// Verifier key of the log; may be repeated.
@@ -40,7 +44,9 @@ pub(crate) enum Evidence {
     #[command(after_help = "Example:\n  tidm evidence key -o json")]
     Key,
     /// Facts, newest first.
-    #[command(after_help = "Example:\n  tidm evidence facts --contract urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm evidence facts --contract urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Facts {
         #[arg(long)]
         contract: Option<String>,
@@ -53,22 +59,35 @@ impl Evidence {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<ExitCode> {
         match self {
             Self::Receipt { fact } => {
-                let text = api.text(api.request(Method::GET, &format!("/facts/{}/receipt", segment(fact)))).await?;
+                let text = api
+                    .text(api.request(Method::GET, &format!("/facts/{}/receipt", segment(fact))))
+                    .await?;
                 show::line(text.trim_end_matches('\n'));
             }
             Self::Key => show::value(&api.get("/evidence/key").await?, global),
             Self::Facts { contract, page } => {
                 let mut query = page.query();
                 query.extend(contract.clone().map(|it| ("contract", it)));
-                show::value(&api.json(api.request(Method::GET, "/facts").query(&query)).await?, global);
+                show::value(
+                    &api.json(api.request(Method::GET, "/facts").query(&query)).await?,
+                    global,
+                );
             }
-            Self::Verify { file, log, witness, quorum } => return Ok(offline(global, file, log, witness, *quorum)?),
+            Self::Verify { file, log, witness, quorum } => {
+                return Ok(offline(global, file, log, witness, *quorum)?);
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn offline(global: &Global, file: &PathBuf, log: &[String], witness: &[String], quorum: Option<usize>) -> anyhow::Result<ExitCode> {
+fn offline(
+    global: &Global,
+    file: &PathBuf,
+    log: &[String],
+    witness: &[String],
+    quorum: Option<usize>,
+) -> anyhow::Result<ExitCode> {
     let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     let logs = log.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;
     let witnesses = witness.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;

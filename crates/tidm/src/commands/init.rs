@@ -13,7 +13,9 @@ use crate::show;
 
 /// Make a node's directory: keys, configuration, DID document.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidm --dir /srv/tidm init --org 某某公司 --host node.example.com --port 443")]
+#[command(
+    after_help = "Example:\n  tidm --dir /srv/tidm init --org 某某公司 --host node.example.com --port 443"
+)]
 pub(crate) struct Init {
     /// The organisation's name.
     #[arg(long)]
@@ -39,7 +41,9 @@ impl Init {
             port: self.port,
             passphrase: passphrase.as_ref(),
         })?;
-        let paths = |all: &[std::path::PathBuf]| all.iter().map(|it| it.display().to_string()).collect::<Vec<_>>();
+        let paths = |all: &[std::path::PathBuf]| {
+            all.iter().map(|it| it.display().to_string()).collect::<Vec<_>>()
+        };
         if done.org_differs {
             show::note("the existing configuration names another organisation; it stays as it is");
         }

@@ -10,7 +10,9 @@ use crate::show;
 
 /// Lineage of a product, contract or transfer as PROV-JSON.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidm lineage urn:uuid:0190b6a0-0000-7000-8000-000000000000 > lineage.json")]
+#[command(
+    after_help = "Example:\n  tidm lineage urn:uuid:0190b6a0-0000-7000-8000-000000000000 > lineage.json"
+)]
 pub(crate) struct Lineage {
     id: String,
 }

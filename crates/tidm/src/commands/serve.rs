@@ -43,7 +43,8 @@ impl Serve {
             .settings
             .iter()
             .map(|it| {
-                let (key, value) = it.split_once('=').with_context(|| format!("--set {it}: write KEY=VALUE"))?;
+                let (key, value) =
+                    it.split_once('=').with_context(|| format!("--set {it}: write KEY=VALUE"))?;
                 Ok((key.to_owned(), value.to_owned()))
             })
             .collect();

@@ -15,7 +15,9 @@ use crate::show;
 
 /// Make the administrator, once, and keep an API key for this command line.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidm --dir /srv/tidm setup --token-file setup-token --name admin --password-file password")]
+#[command(
+    after_help = "Example:\n  tidm --dir /srv/tidm setup --token-file setup-token --name admin --password-file password"
+)]
 pub(crate) struct Setup {
     /// The token of the link that the first start printed.
     #[arg(long, required_unless_present = "token_file")]
@@ -32,7 +34,9 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) async fn run(&self, global: &Global, api: Api) -> Outcome<()> {
-        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| path.display().to_string())
+        };
         let token = match (&self.token, &self.token_file) {
             (Some(token), _) => token.clone(),
             (None, Some(path)) => read(path)?,
@@ -47,14 +51,28 @@ impl Setup {
                 line.trim_end_matches(['\r', '\n']).to_owned()
             }
         };
-        api.post("/setup", &json!({ "token": token.trim(), "name": self.name, "password": password })).await?;
-        let session = api.post("/session", &json!({ "name": self.name, "password": password })).await?;
-        let bearer = session.get("token").and_then(Value::as_str).context("a session without a token")?.to_owned();
+        api.post(
+            "/setup",
+            &json!({ "token": token.trim(), "name": self.name, "password": password }),
+        )
+        .await?;
+        let session =
+            api.post("/session", &json!({ "name": self.name, "password": password })).await?;
+        let bearer = session
+            .get("token")
+            .and_then(Value::as_str)
+            .context("a session without a token")?
+            .to_owned();
         let api = api.with_token(bearer);
-        let key = api.post("/keys", &json!({ "title": "tidm command line", "scopes": ["admin"] })).await?;
+        let key = api
+            .post("/keys", &json!({ "title": "tidm command line", "scopes": ["admin"] }))
+            .await?;
         let text = key.get("token").and_then(Value::as_str).context("a key without its token")?;
         let path = keep(&global.dir, text)?;
-        show::value(&json!({ "administrator": self.name, "key": path.display().to_string() }), global);
+        show::value(
+            &json!({ "administrator": self.name, "key": path.display().to_string() }),
+            global,
+        );
         Ok(())
     }
 }

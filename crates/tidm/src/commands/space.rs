@@ -35,7 +35,9 @@ pub(crate) enum Space {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Members {
     /// Sign a member list with this node's identity key.
-    #[command(after_help = "Example of members.toml:\n  space = \"urn:space:demo\"\n  version = 1\n  [[members]]\n  did = \"did:web:plant.example\"\n  name = \"某某工厂\"\n  roles = [\"provider\", \"consumer\"]\n\nExample:\n  tidm --dir /srv/operator space members sign members.toml > members.jws")]
+    #[command(
+        after_help = "Example of members.toml:\n  space = \"urn:space:demo\"\n  version = 1\n  [[members]]\n  did = \"did:web:plant.example\"\n  name = \"某某工厂\"\n  roles = [\"provider\", \"consumer\"]\n\nExample:\n  tidm --dir /srv/operator space members sign members.toml > members.jws"
+    )]
     Sign { file: PathBuf },
 }
 
@@ -45,9 +47,11 @@ impl Space {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let config = client::config(global)?;
         let keys = Directory::open(&global.dir.join(init::KEYS), passphrase()?.as_ref())?;
-        let identity = Identity::new(config.node.did.clone(), &config.http.public_url, Arc::new(keys));
+        let identity =
+            Identity::new(config.node.did.clone(), &config.http.public_url, Arc::new(keys));
         let now = Clock::starting_at(Time::ZERO).now();
-        let list = members::parse(list(&text, config.node.did.as_str(), now)?.to_string().as_bytes())?;
+        let list =
+            members::parse(list(&text, config.node.did.as_str(), now)?.to_string().as_bytes())?;
         show::line(&identity.sign(members::TYP, &members::to_bytes(&list)?));
         Ok(())
     }
@@ -74,7 +78,10 @@ mod tests {
         let now = Time::parse("2026-06-30T00:00:00Z").unwrap();
         let json = list(text, "did:web:op.example", now).unwrap();
         let read = members::parse(json.to_string().as_bytes()).unwrap();
-        assert_eq!((read.version, read.members.len(), read.operator.as_str()), (3, 1, "did:web:op.example"));
+        assert_eq!(
+            (read.version, read.members.len(), read.operator.as_str()),
+            (3, 1, "did:web:op.example")
+        );
         assert_eq!(read.expires.to_string(), "2026-07-30T00:00:00.000Z");
         assert!(list("space = ", "did:web:op", now).is_err());
     }

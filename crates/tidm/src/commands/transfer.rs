@@ -14,7 +14,9 @@ use crate::show;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Transfer {
     /// Start a delivery.
-    #[command(after_help = "Example:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60")]
+    #[command(
+        after_help = "Example:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60"
+    )]
     Start {
         contract: String,
         /// sealed-table, sealed-file or plain.
@@ -24,20 +26,26 @@ pub(crate) enum Transfer {
         wait: u64,
     },
     /// One transfer.
-    #[command(after_help = "Example:\n  tidm transfer show urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm transfer show urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Show { id: String },
     /// Transfers, newest first.
     #[command(after_help = "Example:\n  tidm transfer list")]
     List(Paging),
     /// Suspend a transfer.
-    #[command(after_help = "Example:\n  tidm transfer suspend urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm transfer suspend urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Suspend {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
     },
     /// End a transfer.
-    #[command(after_help = "Example:\n  tidm transfer terminate urn:uuid:0190b6a0-0000-7000-8000-000000000000")]
+    #[command(
+        after_help = "Example:\n  tidm transfer terminate urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
     Terminate {
         id: String,
         #[arg(long, default_value = "")]
@@ -49,13 +57,29 @@ impl Transfer {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
             Self::Start { contract, format, wait } => {
-                api.post(&format!("/transfers?wait={wait}"), &json!({ "contract": contract, "format": format })).await?
+                api.post(
+                    &format!("/transfers?wait={wait}"),
+                    &json!({ "contract": contract, "format": format }),
+                )
+                .await?
             }
             Self::Show { id } => api.get(&format!("/transfers/{}", segment(id))).await?,
-            Self::List(page) => api.json(api.request(Method::GET, "/transfers").query(&page.query())).await?,
-            Self::Suspend { id, reason } => api.post(&format!("/transfers/{}/suspend", segment(id)), &json!({ "reason": reason })).await?,
+            Self::List(page) => {
+                api.json(api.request(Method::GET, "/transfers").query(&page.query())).await?
+            }
+            Self::Suspend { id, reason } => {
+                api.post(
+                    &format!("/transfers/{}/suspend", segment(id)),
+                    &json!({ "reason": reason }),
+                )
+                .await?
+            }
             Self::Terminate { id, reason } => {
-                api.post(&format!("/transfers/{}/terminate", segment(id)), &json!({ "reason": reason })).await?
+                api.post(
+                    &format!("/transfers/{}/terminate", segment(id)),
+                    &json!({ "reason": reason }),
+                )
+                .await?
             }
         };
         show::value(&answer, global);

@@ -33,7 +33,9 @@ pub(crate) enum Place {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Use {
     /// Run one SELECT under a contract; the table is called `data`.
-    #[command(after_help = "Example:\n  tidm use query urn:uuid:0190b6a0-0000-7000-8000-000000000000 'SELECT machine, avg(temp) FROM data GROUP BY machine' --purpose 质检")]
+    #[command(
+        after_help = "Example:\n  tidm use query urn:uuid:0190b6a0-0000-7000-8000-000000000000 'SELECT machine, avg(temp) FROM data GROUP BY machine' --purpose 质检"
+    )]
     Query {
         contract: String,
         sql: String,
@@ -43,7 +45,9 @@ pub(crate) enum Use {
         place: Place,
     },
     /// Open a sealed file in a program; `{}` stands for its path.
-    #[command(after_help = "Example:\n  tidm use open urn:uuid:0190b6a0-0000-7000-8000-000000000000 --name part.step --exec 'FreeCAD {}'")]
+    #[command(
+        after_help = "Example:\n  tidm use open urn:uuid:0190b6a0-0000-7000-8000-000000000000 --name part.step --exec 'FreeCAD {}'"
+    )]
     Open {
         contract: String,
         #[arg(long)]
@@ -71,7 +75,8 @@ impl Use {
                     Place::Provider => "provider",
                     Place::Here => "here",
                 };
-                let body = json!({ "contract": contract, "sql": sql, "purpose": purpose, "where": place });
+                let body =
+                    json!({ "contract": contract, "sql": sql, "purpose": purpose, "where": place });
                 let answer = api.post("/uses/query", &body).await?;
                 match (global.output, answer.get("data").and_then(Value::as_array)) {
                     (Output::Table, Some(rows)) => {
@@ -92,14 +97,25 @@ impl Use {
     }
 }
 
-async fn open(api: &Api, mut asked: Value, exec: Option<&str>, export: Option<PathBuf>, name: Option<String>) -> Outcome<ExitCode> {
+async fn open(
+    api: &Api,
+    mut asked: Value,
+    exec: Option<&str>,
+    export: Option<PathBuf>,
+    name: Option<String>,
+) -> Outcome<ExitCode> {
     let command = exec.map(open_program::words).transpose().context("--exec")?;
     let secret = KemSecret::generate(&mut tidm_node::random::os());
     if let Some(body) = asked.as_object_mut() {
         body.insert("key".to_owned(), json!(STANDARD.encode(secret.public().to_bytes())));
     }
     let granted = api.post("/uses/open", &asked).await?;
-    let text = |field: &str| granted.get(field).and_then(Value::as_str).with_context(|| format!("the node's answer has no {field}"));
+    let text = |field: &str| {
+        granted
+            .get(field)
+            .and_then(Value::as_str)
+            .with_context(|| format!("the node's answer has no {field}"))
+    };
     let lease = text("lease")?.to_owned();
     let opening = Opening {
         lease: Id::parse(&lease).context("the lease's id")?,
@@ -114,7 +130,11 @@ async fn open(api: &Api, mut asked: Value, exec: Option<&str>, export: Option<Pa
         Ok((_, bytes)) => (true, *bytes),
         Err(_) => (false, 0),
     };
-    api.post(&format!("/uses/{}/close", segment(&lease)), &json!({ "done": ended, "bytes": bytes })).await?;
+    api.post(
+        &format!("/uses/{}/close", segment(&lease)),
+        &json!({ "done": ended, "bytes": bytes }),
+    )
+    .await?;
     done.map(|(code, _)| code)
 }
 
@@ -128,11 +148,19 @@ async fn shown(
     export: Option<PathBuf>,
 ) -> Outcome<(ExitCode, u64)> {
     let path = std::env::temp_dir().join(format!("tidm-{}.sealed", std::process::id()));
-    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).context("a temporary file")?;
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .context("a temporary file")?;
     std::fs::remove_file(&path).context("a temporary file")?;
     let mut out = tokio::fs::File::from_std(file.try_clone().context("a temporary file")?);
-    let mut answer = api.send(api.request(Method::GET, &format!("/uses/{}/copy", segment(lease)))).await?;
-    while let Some(piece) = answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))? {
+    let mut answer =
+        api.send(api.request(Method::GET, &format!("/uses/{}/copy", segment(lease)))).await?;
+    while let Some(piece) =
+        answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))?
+    {
         out.write_all(&piece).await.context("a temporary file")?;
     }
     out.flush().await.context("a temporary file")?;
@@ -141,9 +169,16 @@ async fn shown(
             if it.stopped {
                 show::note("the lease ended: the program was stopped");
             }
-            (it.status.code().and_then(|it| u8::try_from(it).ok()).map_or(ExitCode::FAILURE, ExitCode::from), it.bytes)
+            (
+                it.status
+                    .code()
+                    .and_then(|it| u8::try_from(it).ok())
+                    .map_or(ExitCode::FAILURE, ExitCode::from),
+                it.bytes,
+            )
         }),
-        (None, Some(path)) => open_program::export(file, &opening, &secret, &path).map(|bytes| (ExitCode::SUCCESS, bytes)),
+        (None, Some(path)) => open_program::export(file, &opening, &secret, &path)
+            .map(|bytes| (ExitCode::SUCCESS, bytes)),
         (None, None) => Err(open_program::OpenError::Command),
     });
     let opened = opened.await.context("opening the file")?;

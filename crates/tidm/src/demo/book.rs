@@ -44,7 +44,12 @@ pub(crate) struct Book {
 }
 
 /// The refusal that the walk expects here: any other outcome ends the walk.
-pub(crate) fn refused<T>(lang: Lang, what: &str, outcome: Result<T, Trouble>, codes: &[&str]) -> Result<Refusal, Trouble> {
+pub(crate) fn refused<T>(
+    lang: Lang,
+    what: &str,
+    outcome: Result<T, Trouble>,
+    codes: &[&str],
+) -> Result<Refusal, Trouble> {
     let trouble = match outcome {
         Ok(_) => {
             let text = lang.pick("本应被拒绝，却成功了", "this had to be refused, and succeeded");
@@ -56,8 +61,13 @@ pub(crate) fn refused<T>(lang: Lang, what: &str, outcome: Result<T, Trouble>, co
         return Err(trouble);
     }
     match &trouble {
-        Trouble::Said { problem, .. } => Ok(Refusal { what: what.to_owned(), reason: reason(problem) }),
-        Trouble::Silent { .. } | Trouble::Unexpected { .. } | Trouble::Here { .. } | Trouble::Died { .. } => Err(trouble),
+        Trouble::Said { problem, .. } => {
+            Ok(Refusal { what: what.to_owned(), reason: reason(problem) })
+        }
+        Trouble::Silent { .. }
+        | Trouble::Unexpected { .. }
+        | Trouble::Here { .. }
+        | Trouble::Died { .. } => Err(trouble),
     }
 }
 
@@ -75,11 +85,19 @@ pub(crate) fn reason(problem: &Value) -> String {
 
 /// The terms in a contract as the API shows it, for each kind of use.
 pub(crate) fn terms(contract: &Value) -> Vec<Term> {
-    let rows = |it: &Value, name: &str| it.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |it: &Value, name: &str| it.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let rows = |it: &Value, name: &str| {
+        it.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let text = |it: &Value, name: &str| {
+        it.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
     rows(contract, "terms")
         .iter()
         .flat_map(|meaning| rows(meaning, "sentences"))
-        .map(|it| Term { text: text(&it, "text"), level: text(&it, "level"), enforced: text(&it, "enforced") })
+        .map(|it| Term {
+            text: text(&it, "text"),
+            level: text(&it, "level"),
+            enforced: text(&it, "enforced"),
+        })
         .collect()
 }

@@ -28,9 +28,15 @@ pub(crate) struct Api {
 
 impl Api {
     /// Speaks TLS 1.3 and trusts the demo's own CA beside the public roots.
-    pub(crate) fn new(name: &str, url: &str, ca: Option<&std::path::Path>, lang: Lang) -> Result<Self, Trouble> {
+    pub(crate) fn new(
+        name: &str,
+        url: &str,
+        ca: Option<&std::path::Path>,
+        lang: Lang,
+    ) -> Result<Self, Trouble> {
         let failed = |why: &dyn std::fmt::Display| Trouble::here("TLS", why);
-        let tls = tidm_node::tls::client(tidm_node::tls::public_roots(), ca).map_err(|why| failed(&why))?;
+        let tls = tidm_node::tls::client(tidm_node::tls::public_roots(), ca)
+            .map_err(|why| failed(&why))?;
         let http = reqwest::Client::builder()
             .use_preconfigured_tls((*tls).clone())
             .timeout(ANSWER)
@@ -44,7 +50,8 @@ impl Api {
     pub(crate) async fn set_up(&mut self, token: &str, password: &str) -> Result<(), Trouble> {
         let admin = json!({"token": token, "name": "admin", "password": password});
         self.post("/setup", &admin).await?;
-        let session = self.post("/session", &json!({"name": "admin", "password": password})).await?;
+        let session =
+            self.post("/session", &json!({"name": "admin", "password": password})).await?;
         self.token = Some(text(&session, "token")?.to_owned());
         let scopes = ["read", "publish", "contract", "use", "audit", "admin"];
         let key = self.post("/keys", &json!({"title": "tidm demo", "scopes": scopes})).await?;
@@ -67,13 +74,24 @@ impl Api {
 
     /// Whether anything answers with success at `path` below the node's root.
     pub(crate) async fn answers(&self, path: &str) -> bool {
-        let asked = self.http.get(format!("{}{path}", self.url)).timeout(Duration::from_secs(2)).send();
+        let asked =
+            self.http.get(format!("{}{path}", self.url)).timeout(Duration::from_secs(2)).send();
         asked.await.is_ok_and(|it| it.status().is_success())
     }
 
     /// Bytes at a full address with a bearer token of another kind; the status is the caller's to judge.
-    pub(crate) async fn raw(&self, url: &str, bearer: &str, json: String) -> Result<(StatusCode, Vec<u8>), Trouble> {
-        let request = self.http.post(url).bearer_auth(bearer).header("content-type", "application/json").body(json);
+    pub(crate) async fn raw(
+        &self,
+        url: &str,
+        bearer: &str,
+        json: String,
+    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(bearer)
+            .header("content-type", "application/json")
+            .body(json);
         let answer = request.send().await.map_err(|why| self.silent(why))?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|why| self.silent(why))?;
@@ -82,7 +100,10 @@ impl Api {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let language = self.lang.pick("zh", "en");
-        let it = self.http.request(method, format!("{}/api/v1{path}", self.url)).header("accept-language", language);
+        let it = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.url))
+            .header("accept-language", language);
         match &self.token {
             Some(token) => it.bearer_auth(token),
             None => it,
@@ -94,7 +115,8 @@ impl Api {
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&body).map_err(|_| self.silent(format!("HTTP {status}, and no JSON")))
+        serde_json::from_slice(&body)
+            .map_err(|_| self.silent(format!("HTTP {status}, and no JSON")))
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Trouble> {
@@ -104,7 +126,8 @@ impl Api {
         if status.is_success() {
             return Ok((status, body.to_vec()));
         }
-        let problem = serde_json::from_slice(&body).unwrap_or_else(|_| json!({"title": String::from_utf8_lossy(&body)}));
+        let problem = serde_json::from_slice(&body)
+            .unwrap_or_else(|_| json!({"title": String::from_utf8_lossy(&body)}));
         Err(Trouble::Said { node: self.name.clone(), status: status.as_u16(), problem })
     }
 
@@ -115,12 +138,16 @@ impl Api {
 
 /// A text member that must be there.
 pub(crate) fn text<'a>(it: &'a Value, name: &str) -> Result<&'a str, Trouble> {
-    it.get(name).and_then(Value::as_str).ok_or_else(|| Trouble::unexpected(format!("an answer has no `{name}`: {it}")))
+    it.get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| Trouble::unexpected(format!("an answer has no `{name}`: {it}")))
 }
 
 /// A number that must be there.
 pub(crate) fn number(it: &Value, name: &str) -> Result<u64, Trouble> {
-    it.get(name).and_then(Value::as_u64).ok_or_else(|| Trouble::unexpected(format!("an answer has no number `{name}`: {it}")))
+    it.get(name)
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Trouble::unexpected(format!("an answer has no number `{name}`: {it}")))
 }
 
 /// The rows of a page.
@@ -137,7 +164,7 @@ pub(crate) fn segment(it: &str) -> String {
             out.push(char::from(byte));
         } else {
             // Writing to a string does not fail.
-            drop(write!(out, "%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

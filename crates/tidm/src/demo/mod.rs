@@ -93,9 +93,17 @@ async fn walk(tell: &mut Teller, world: &mut World, options: &Options) -> Result
 }
 
 fn lost(tell: &Teller, trouble: &Trouble, world: Option<&World>) -> ExitCode {
-    tell.say(&format!("\n{}\n  {}", tell.lang.pick("演示中止：", "The walk ended here:"), trouble.words(tell.lang)));
+    tell.say(&format!(
+        "\n{}\n  {}",
+        tell.lang.pick("演示中止：", "The walk ended here:"),
+        trouble.words(tell.lang)
+    ));
     if let Some(world) = world {
-        tell.say(&format!("    {}: {}", tell.lang.pick("各节点的日志", "logs of the nodes"), world.dir.display()));
+        tell.say(&format!(
+            "    {}: {}",
+            tell.lang.pick("各节点的日志", "logs of the nodes"),
+            world.dir.display()
+        ));
     }
     ExitCode::FAILURE
 }

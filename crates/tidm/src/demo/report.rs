@@ -32,12 +32,18 @@ fn markdown(tell: &Teller, world: &World, book: &Book) -> String {
             out += &format!("* {row}\n");
         }
     };
-    let who = world.nodes().iter().map(|it| format!("{} — {} — `{}`", it.part.role(), it.part.org(lang), it.did));
+    let who = world
+        .nodes()
+        .iter()
+        .map(|it| format!("{} — {} — `{}`", it.part.role(), it.part.org(lang), it.did));
     section(lang.pick("参与方", "Who"), who.collect());
     section(lang.pick("产品", "Products"), book.products.clone());
     section(lang.pick("合约", "Contracts"), book.contracts.iter().flat_map(signed).collect());
     section(lang.pick("使用", "Uses"), book.uses.clone());
-    section(lang.pick("拒绝", "Refusals"), book.refusals.iter().map(|it| format!("{}: {}", it.what, it.reason)).collect());
+    section(
+        lang.pick("拒绝", "Refusals"),
+        book.refusals.iter().map(|it| format!("{}: {}", it.what, it.reason)).collect(),
+    );
     section(lang.pick("撤销", "Revocation"), book.revocation.clone());
     section(lang.pick("销毁与删除", "Destruction and deletion"), book.deletions.clone());
     section(lang.pick("已证明", "Proven, offline"), book.proven.clone());
@@ -52,14 +58,18 @@ fn signed(it: &Signed) -> Vec<String> {
     rows.extend(it.terms.iter().map(|term| {
         let mut row = String::from("  ");
         // Writing to a string does not fail.
-        drop(write!(row, "{} — {} {}", term.text, term.level, term.enforced));
+        let _ = write!(row, "{} — {} {}", term.text, term.level, term.enforced);
         row
     }));
     rows
 }
 
 fn timings(tell: &Teller) -> Vec<String> {
-    let slow = tell.told.iter().filter(|it| it.took >= SLOW).map(|it| format!("{}: {}", it.title, milliseconds(it.took)));
+    let slow = tell
+        .told
+        .iter()
+        .filter(|it| it.took >= SLOW)
+        .map(|it| format!("{}: {}", it.title, milliseconds(it.took)));
     let total = tell.started.elapsed().as_secs_f64();
     let last = tell.lang.pick(
         format!("共 {} 步，{total:.1} 秒", tell.told.len()),

@@ -28,7 +28,12 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) fn new(lang: Lang) -> Self {
-        Self { lang, told: Vec::new(), started: Instant::now(), terminal: std::io::stdout().is_terminal() }
+        Self {
+            lang,
+            told: Vec::new(),
+            started: Instant::now(),
+            terminal: std::io::stdout().is_terminal(),
+        }
     }
 
     /// A chapter's heading.

@@ -37,7 +37,10 @@ impl Trouble {
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::Said { problem, .. } => problem.get("code").and_then(Value::as_str),
-            Self::Silent { .. } | Self::Unexpected { .. } | Self::Here { .. } | Self::Died { .. } => None,
+            Self::Silent { .. }
+            | Self::Unexpected { .. }
+            | Self::Here { .. }
+            | Self::Died { .. } => None,
         }
     }
 
@@ -47,7 +50,8 @@ impl Trouble {
         match self {
             Self::Said { node, status, problem } => {
                 let text = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("-");
-                let mut out = format!("{node} (HTTP {status}): {} [{}]", text("title"), text("code"));
+                let mut out =
+                    format!("{node} (HTTP {status}): {} [{}]", text("title"), text("code"));
                 out += &row("责任方", "party", text("party"));
                 out += &row("详情", "detail", text("detail"));
                 out += &row("原因", "cause", text("cause"));
@@ -55,7 +59,11 @@ impl Trouble {
             }
             Self::Silent { node, why } => {
                 let out = format!("{node}: {why}");
-                out + &row("下一步", "next step", lang.pick("查看该节点的日志", "read this node's log"))
+                out + &row(
+                    "下一步",
+                    "next step",
+                    lang.pick("查看该节点的日志", "read this node's log"),
+                )
             }
             Self::Unexpected { what } => what.clone(),
             Self::Here { what, why } => format!("{what}: {why}"),

@@ -114,8 +114,13 @@ impl World {
     /// Finds a directory; nothing is written before [`World::make`].
     pub(crate) fn new(options: &Options) -> Result<Self, Trouble> {
         let (dir, temporary) = match &options.dir {
-            Some(dir) => (std::path::absolute(dir).map_err(|why| Trouble::here("--dir", why))?, false),
-            None => (std::env::temp_dir().join(format!("tidm-demo-{}", uuid::Uuid::now_v7().simple())), true),
+            Some(dir) => {
+                (std::path::absolute(dir).map_err(|why| Trouble::here("--dir", why))?, false)
+            }
+            None => (
+                std::env::temp_dir().join(format!("tidm-demo-{}", uuid::Uuid::now_v7().simple())),
+                true,
+            ),
         };
         let occupied = std::fs::read_dir(&dir).is_ok_and(|mut it| it.next().is_some());
         if occupied {
@@ -140,7 +145,8 @@ impl World {
     pub(crate) fn make(&mut self) -> Result<(), Trouble> {
         let failed = |what: &str, why: &dyn std::fmt::Display| Trouble::here(what, why);
         let names = Part::ALL.map(Part::role);
-        let files = tls::demo_ca(&self.dir.join("tls"), &names).map_err(|why| failed("TLS", &why))?;
+        let files =
+            tls::demo_ca(&self.dir.join("tls"), &names).map_err(|why| failed("TLS", &why))?;
         let ports = ports().map_err(|why| failed("ports", &why))?;
         for (part, port) in Part::ALL.into_iter().zip(ports) {
             let node = self.fresh(part, port, &files)?;
@@ -148,9 +154,11 @@ impl World {
         }
         for node in &self.nodes {
             let text = self.configuration(node, &files)?;
-            std::fs::write(node.dir.join("tidm.toml"), text).map_err(|why| failed("tidm.toml", &why))?;
+            std::fs::write(node.dir.join("tidm.toml"), text)
+                .map_err(|why| failed("tidm.toml", &why))?;
             // The address changed from http to https: `init` writes the identity document that is missing again.
-            std::fs::remove_file(node.dir.join(init::DID_DOCUMENT)).map_err(|why| failed(init::DID_DOCUMENT, &why))?;
+            std::fs::remove_file(node.dir.join(init::DID_DOCUMENT))
+                .map_err(|why| failed(init::DID_DOCUMENT, &why))?;
             init_at(&node.dir, node.part, node.port, self.lang)?;
         }
         members::sign(self)
@@ -168,7 +176,8 @@ impl World {
         let failed = |why: &dyn std::fmt::Display| Trouble::here(part.role(), why);
         let dir = self.dir.join(part.role());
         init_at(&dir, part, port, self.lang)?;
-        let vkey = |name: &str| std::fs::read_to_string(dir.join(name)).map(|it| it.trim().to_owned());
+        let vkey =
+            |name: &str| std::fs::read_to_string(dir.join(name)).map(|it| it.trim().to_owned());
         let url = format!("https://localhost:{port}");
         Ok(Node {
             part,
@@ -185,7 +194,10 @@ impl World {
 
     fn configuration(&self, node: &Node, files: &DemoFiles) -> Result<String, Trouble> {
         let path = |it: &Path| quoted(&it.display().to_string());
-        let (cert, key) = files.leaves.get(node.part.index()).ok_or_else(|| Trouble::unexpected("a certificate is missing"))?;
+        let (cert, key) = files
+            .leaves
+            .get(node.part.index())
+            .ok_or_else(|| Trouble::unexpected("a certificate is missing"))?;
         let mut set = vec![
             ("node.org", quoted(node.part.org(self.lang))),
             ("node.roles", format!("[{}]", quoted(node.part.role()))),
@@ -213,7 +225,8 @@ impl World {
             }
             Part::Consumer => set.push(("evidence.custodians", witness)),
             Part::Custodian => {
-                let watched = [Part::Provider, Part::Consumer].map(|it| self.node(it).map(|it| quoted(&it.log_vkey)));
+                let watched = [Part::Provider, Part::Consumer]
+                    .map(|it| self.node(it).map(|it| quoted(&it.log_vkey)));
                 let [provider, consumer] = watched;
                 set.push(("evidence.watched", format!("[{}, {}]", provider?, consumer?)));
             }
@@ -225,7 +238,11 @@ impl World {
     /// Starts the processes and waits until each says that it is ready. The operator comes first, since the others
     /// verify the member list with its key; the custodian second, since a node without one starts read-only.
     pub(crate) async fn start(&mut self) -> Result<(), Trouble> {
-        let waves: [&[Part]; 3] = [&[Part::Intermediary], &[Part::Custodian], &[Part::Provider, Part::Consumer, Part::Infrastructure]];
+        let waves: [&[Part]; 3] = [
+            &[Part::Intermediary],
+            &[Part::Custodian],
+            &[Part::Provider, Part::Consumer, Part::Infrastructure],
+        ];
         for wave in waves {
             for part in wave {
                 self.spawn(*part)?;
@@ -239,7 +256,10 @@ impl World {
 
     fn spawn(&mut self, part: Part) -> Result<(), Trouble> {
         let keep = self.keep;
-        let node = self.nodes.get_mut(part.index()).ok_or_else(|| Trouble::unexpected("the nodes were not made"))?;
+        let node = self
+            .nodes
+            .get_mut(part.index())
+            .ok_or_else(|| Trouble::unexpected("the nodes were not made"))?;
         let failed = |why: std::io::Error| Trouble::here(part.role(), why);
         let program = std::env::current_exe().map_err(failed)?;
         let log = std::fs::File::create(node.log_file()).map_err(failed)?;
@@ -252,7 +272,9 @@ impl World {
             command.args(["demo", "--become-node"]);
         }
         // What the reader has set for a node of their own is not for these.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_") && name != "TIDM_LOG") {
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("TIDM_") && name != "TIDM_LOG")
+        {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
@@ -264,14 +286,21 @@ impl World {
 
     async fn ready(&mut self, part: Part) -> Result<(), Trouble> {
         let begun = Instant::now();
-        let node = self.nodes.get_mut(part.index()).ok_or_else(|| Trouble::unexpected("the nodes were not made"))?;
+        let node = self
+            .nodes
+            .get_mut(part.index())
+            .ok_or_else(|| Trouble::unexpected("the nodes were not made"))?;
         while !node.api.answers("/readyz").await {
             let ended = node.child.as_mut().and_then(|it| it.try_wait().ok().flatten());
             if ended.is_some() {
                 return Err(Trouble::Died { node: node.api.name.clone(), log: node.log_file() });
             }
             if begun.elapsed() > START {
-                let why = format!("not ready after {} s; see {}", START.as_secs(), node.log_file().display());
+                let why = format!(
+                    "not ready after {} s; see {}",
+                    START.as_secs(),
+                    node.log_file().display()
+                );
                 return Err(Trouble::Silent { node: node.api.name.clone(), why });
             }
             tokio::time::sleep(LOOK).await;
@@ -283,7 +312,8 @@ impl World {
     pub(crate) async fn set_up(&mut self) -> Result<(), Trouble> {
         let all = self.nodes.iter_mut().map(async |node| {
             let token = std::fs::read_to_string(node.token_file());
-            let token = token.map_err(|why| Trouble::here(node.token_file().display().to_string(), why))?;
+            let token =
+                token.map_err(|why| Trouble::here(node.token_file().display().to_string(), why))?;
             node.api.set_up(token.trim(), &node.password).await
         });
         futures::future::try_join_all(all).await.map(drop)
@@ -295,7 +325,7 @@ impl World {
             let id = node.child.as_ref().and_then(Child::id).and_then(|it| i32::try_from(it).ok());
             if let Some(pid) = id.and_then(rustix::process::Pid::from_raw) {
                 // It may be gone already.
-                drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+                let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
         }
         let until = tokio::time::Instant::now() + STOP;
@@ -313,11 +343,31 @@ impl World {
         let lang = self.lang;
         tell.say(&format!("\n{}", lang.pick("节点仍在运行：", "The nodes keep running:")));
         for node in &self.nodes {
-            tell.say(&format!("  {:<15} {}  {} admin / {}", node.part.role(), node.url(), lang.pick("账号", "account"), node.password));
+            tell.say(&format!(
+                "  {:<15} {}  {} admin / {}",
+                node.part.role(),
+                node.url(),
+                lang.pick("账号", "account"),
+                node.password
+            ));
         }
-        let pids: Vec<String> = self.nodes.iter().filter_map(|it| it.child.as_ref()?.id()).map(|it| it.to_string()).collect();
-        tell.say(&format!("  {}: {}", lang.pick("根证书", "CA certificate"), self.dir.join("tls/ca.crt").display()));
-        tell.say(&format!("  {}: kill {}; rm -r {}", lang.pick("停止并删除", "stop and delete"), pids.join(" "), self.dir.display()));
+        let pids: Vec<String> = self
+            .nodes
+            .iter()
+            .filter_map(|it| it.child.as_ref()?.id())
+            .map(|it| it.to_string())
+            .collect();
+        tell.say(&format!(
+            "  {}: {}",
+            lang.pick("根证书", "CA certificate"),
+            self.dir.join("tls/ca.crt").display()
+        ));
+        tell.say(&format!(
+            "  {}: kill {}; rm -r {}",
+            lang.pick("停止并删除", "stop and delete"),
+            pids.join(" "),
+            self.dir.display()
+        ));
     }
 
     /// Deletes a temporary directory.
@@ -337,7 +387,14 @@ impl World {
 }
 
 fn init_at(dir: &Path, part: Part, port: u16, lang: Lang) -> Result<(), Trouble> {
-    let it = Init { org: part.org(lang), credit_code: None, dir, host: "localhost", port, passphrase: None };
+    let it = Init {
+        org: part.org(lang),
+        credit_code: None,
+        dir,
+        host: "localhost",
+        port,
+        passphrase: None,
+    };
     init::init(&it).map(drop).map_err(|why| Trouble::here(part.role(), why))
 }
 
@@ -349,6 +406,7 @@ fn password() -> String {
 
 /// Free ports of loopback, held until all are known.
 fn ports() -> std::io::Result<Vec<u16>> {
-    let held: std::io::Result<Vec<_>> = Part::ALL.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect();
+    let held: std::io::Result<Vec<_>> =
+        Part::ALL.iter().map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect();
     held?.iter().map(|it| it.local_addr().map(|it| it.port())).collect()
 }

@@ -39,14 +39,23 @@ pub(crate) enum Miss {
     /// No answer, or one that says to try again.
     Again(String),
     /// The node said no: status, code, document.
-    No(u16, String, Value),
+    No(u16, String),
 }
 
 impl Node {
     pub(crate) fn start(&self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.with_extension("log"))
+            .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
-        command.arg("--dir").arg(&self.dir).arg("serve").arg("--setup-token-file").arg(self.dir.join("setup-token"));
+        command
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("serve")
+            .arg("--setup-token-file")
+            .arg(self.dir.join("setup-token"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(command.spawn().unwrap());
     }
@@ -85,17 +94,33 @@ impl Node {
     async fn set_up(&self) {
         let token = std::fs::read_to_string(self.dir.join("setup-token")).unwrap();
         let password = "gear-Box-77-teeth";
-        self.insist(Method::POST, "/setup", json!({"token": token.trim(), "name": "admin", "password": password})).await;
-        let session = self.insist(Method::POST, "/session", json!({"name": "admin", "password": password})).await;
+        self.insist(
+            Method::POST,
+            "/setup",
+            json!({"token": token.trim(), "name": "admin", "password": password}),
+        )
+        .await;
+        let session = self
+            .insist(Method::POST, "/session", json!({"name": "admin", "password": password}))
+            .await;
         *self.token.lock().unwrap() = session["token"].as_str().unwrap().to_owned();
-        let key = self.insist(Method::POST, "/keys", json!({"title": "walk", "scopes": ["admin"]})).await;
+        let key =
+            self.insist(Method::POST, "/keys", json!({"title": "walk", "scopes": ["admin"]})).await;
         *self.token.lock().unwrap() = key["token"].as_str().unwrap().to_owned();
     }
 
     /// One call.
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, Miss> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, Miss> {
         let token = self.token.lock().unwrap().clone();
-        let mut request = self.http.request(method.clone(), format!("{}/api/v1{path}", self.url)).bearer_auth(token);
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}/api/v1{path}", self.url))
+            .bearer_auth(token);
         if method != Method::GET {
             request = request.json(&body);
         }
@@ -106,7 +131,7 @@ impl Node {
         match status {
             200..=299 => Ok(value),
             429 | 500..=599 => Err(Miss::Again(format!("HTTP {status} {value}"))),
-            _ => Err(Miss::No(status, value["code"].as_str().unwrap_or_default().to_owned(), value)),
+            _ => Err(Miss::No(status, value["code"].as_str().unwrap_or_default().to_owned())),
         }
     }
 
@@ -117,9 +142,16 @@ impl Node {
             match self.call(method.clone(), path, body.clone()).await {
                 Ok(it) => return it,
                 Err(Miss::Again(why)) => {
-                    assert!(begun.elapsed() < PATIENCE, "{} {method} {path}: {why}\n{}", self.name, self.log());
+                    assert!(
+                        begun.elapsed() < PATIENCE,
+                        "{} {method} {path}: {why}\n{}",
+                        self.name,
+                        self.log()
+                    );
                 }
-                Err(no @ Miss::No(..)) => panic!("{} {method} {path}: {no:?}\n{}", self.name, self.log()),
+                Err(no @ Miss::No(..)) => {
+                    panic!("{} {method} {path}: {no:?}\n{}", self.name, self.log())
+                }
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -164,37 +196,49 @@ impl Two {
         let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.map(|it| it.local_addr().unwrap().port());
         let operator = did(ports[0]);
-        let [provider, consumer] = [("provider", ports[0]), ("consumer", ports[1])].map(|(name, port)| {
-            let at = dir.path().join(name);
-            init::init(&Init { org: name, credit_code: None, dir: &at, host: "localhost", port, passphrase: None }).unwrap();
-            let members = dir.path().join("members.jws").display().to_string();
-            let set = [
-                ("node.org", quoted(name)),
-                ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
-                ("http.public_url", quoted(&format!("http://localhost:{port}"))),
-                ("http.insecure_http", "true".to_owned()),
-                ("space.members", quoted(&members)),
-                ("space.operator", quoted(&operator)),
-                ("evidence.checkpoint_ms", "100".to_owned()),
-                ("peers.allow_private_addresses", "true".to_owned()),
-            ];
-            std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
-            let http = reqwest::Client::builder()
-                .use_preconfigured_tls((*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap()).clone())
-                .timeout(Duration::from_secs(30))
-                .no_proxy()
-                .build()
+        let [provider, consumer] =
+            [("provider", ports[0]), ("consumer", ports[1])].map(|(name, port)| {
+                let at = dir.path().join(name);
+                init::init(&Init {
+                    org: name,
+                    credit_code: None,
+                    dir: &at,
+                    host: "localhost",
+                    port,
+                    passphrase: None,
+                })
                 .unwrap();
-            Node {
-                name,
-                did: did(port),
-                url: format!("http://localhost:{port}"),
-                dir: at,
-                token: Mutex::default(),
-                child: Mutex::default(),
-                http,
-            }
-        });
+                let members = dir.path().join("members.jws").display().to_string();
+                let set = [
+                    ("node.org", quoted(name)),
+                    ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
+                    ("http.public_url", quoted(&format!("http://localhost:{port}"))),
+                    ("http.insecure_http", "true".to_owned()),
+                    ("space.members", quoted(&members)),
+                    ("space.operator", quoted(&operator)),
+                    ("evidence.checkpoint_ms", "100".to_owned()),
+                    ("peers.allow_private_addresses", "true".to_owned()),
+                ];
+                std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
+                let http = reqwest::Client::builder()
+                    .use_preconfigured_tls(
+                        (*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap())
+                            .clone(),
+                    )
+                    .timeout(Duration::from_secs(30))
+                    .no_proxy()
+                    .build()
+                    .unwrap();
+                Node {
+                    name,
+                    did: did(port),
+                    url: format!("http://localhost:{port}"),
+                    dir: at,
+                    token: Mutex::default(),
+                    child: Mutex::default(),
+                    http,
+                }
+            });
         let two = Self { provider, consumer, dir };
         two.sign_members();
         // The operator first: the other verifies the member list with its key.
@@ -225,7 +269,8 @@ impl Two {
             expires: now.after(Duration::from_secs(24 * 3600)),
             members: vec![member(&self.provider), member(&self.consumer)],
         };
-        let keys = Directory::open(&self.dir.path().join("provider").join(init::KEYS), None).unwrap();
+        let keys =
+            Directory::open(&self.dir.path().join("provider").join(init::KEYS), None).unwrap();
         let kid = init::key_id(&operator, &keys.identity().verifying_key());
         let jws = members::seal(&list, &kid, keys.identity()).unwrap();
         std::fs::write(self.dir.path().join("members.jws"), jws).unwrap();

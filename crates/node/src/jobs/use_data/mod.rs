@@ -275,6 +275,7 @@ async fn remote(
     let response = app
         .client
         .request(reqwest::Method::POST, &url)
+        .await
         .map_err(|why| no_answer(why.to_string()))?
         .timeout(app.config.limits.query_deadline.saturating_add(TRAVEL))
         .bearer_auth(bearer)

@@ -37,14 +37,14 @@ async fn two_replicas_share_the_work_and_lose_none() {
         put(&stores[0], &commit()).await;
         let expired = Time::from_ms(at(2).ms() + CLAIM_MS);
         // The second time nobody had done anything, and the claims are over.
-        for now in [at(2), expired] {
+        for moment in [at(2), expired] {
             let mut taken = (Vec::new(), Vec::new());
             loop {
                 let (a, b, c, d) = tokio::join!(
-                    stores[0].due_sends(now),
-                    stores[1].due_sends(now),
-                    stores[0].due_timers(now),
-                    stores[1].due_timers(now)
+                    stores[0].due_sends(moment),
+                    stores[1].due_sends(moment),
+                    stores[0].due_timers(moment),
+                    stores[1].due_timers(moment)
                 );
                 let sends: Vec<Send> = [a.unwrap(), b.unwrap()].concat();
                 let timers: Vec<Timer> = [c.unwrap(), d.unwrap()].concat();

@@ -17,39 +17,64 @@ use crate::demo::world::{Part, World};
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;
-    tell.step("使用方按约结束查询合约", "the consumer ends the query contract as agreed", async {
-        let path = format!("/contracts/{}/end", segment(&contracts.query));
-        let it = consumer.post(&path, &json!({"reason": lang.pick("演示结束", "the demo is over")})).await?;
-        Ok(((), text(&it, "state")?.to_owned()))
-    })
+    tell.step(
+        "使用方按约结束查询合约",
+        "the consumer ends the query contract as agreed",
+        async {
+            let path = format!("/contracts/{}/end", segment(&contracts.query));
+            let it = consumer
+                .post(&path, &json!({"reason": lang.pick("演示结束", "the demo is over")}))
+                .await?;
+            Ok(((), text(&it, "state")?.to_owned()))
+        },
+    )
     .await?;
-    for (zh, en, id) in [("图纸", "drawing", &contracts.file), ("数据表", "table", &contracts.table)] {
+    for (zh, en, id) in
+        [("图纸", "drawing", &contracts.file), ("数据表", "table", &contracts.table)]
+    {
         let line = tell
-            .step(&format!("{zh}：密钥销毁，副本删除，收到签名的删除回执"), &format!("{en}: key destroyed, copies deleted, signed deletion receipt"), async {
-                let line = deletion(world, id).await?;
-                Ok((line.clone(), line))
-            })
+            .step(
+                &format!("{zh}：密钥销毁，副本删除，收到签名的删除回执"),
+                &format!("{en}: key destroyed, copies deleted, signed deletion receipt"),
+                async {
+                    let line = deletion(world, id).await?;
+                    Ok((line.clone(), line))
+                },
+            )
             .await?;
         book.deletions.push(format!("{}: {line}", lang.pick(zh, en)));
     }
-    tell.step("使用方与基础设施节点的磁盘上不再有密文", "no sealed bytes on the disks of consumer and infrastructure", async {
+    tell.step(
+        "使用方与基础设施节点的磁盘上不再有密文",
+        "no sealed bytes on the disks of consumer and infrastructure",
+        async {
             let begun = Instant::now();
             loop {
-                let copies = files(&world.node(Part::Consumer)?.dir.join("data/objects/copies"))?.len();
-                let kept = files(&world.node(Part::Infrastructure)?.dir.join("data/objects/kept"))?.len();
+                let copies =
+                    files(&world.node(Part::Consumer)?.dir.join("data/objects/copies"))?.len();
+                let kept =
+                    files(&world.node(Part::Infrastructure)?.dir.join("data/objects/kept"))?.len();
                 if copies + kept == 0 {
                     break;
                 }
                 if begun.elapsed() > PATIENCE {
-                    return Err(Trouble::unexpected(format!("left behind: {copies} at the consumer's, {kept} at the infrastructure node")));
+                    return Err(Trouble::unexpected(format!(
+                        "left behind: {copies} at the consumer's, {kept} at the infrastructure node"
+                    )));
                 }
                 tokio::time::sleep(LOOK).await;
             }
             Ok(((), lang.pick("两处均为 0 个文件", "0 files in both places").to_owned()))
-        })
+        },
+    )
     .await
 }
 
@@ -60,7 +85,8 @@ async fn deletion(world: &World, id: &str) -> Result<String, Trouble> {
     loop {
         let it = contract(provider, id).await?;
         if let Some(found) = it.get("deletion").filter(|it| it.is_object()) {
-            let why = it.get("ended").and_then(|it| it.get("why")).and_then(Value::as_str).unwrap_or("-");
+            let why =
+                it.get("ended").and_then(|it| it.get("why")).and_then(Value::as_str).unwrap_or("-");
             let files = found.get("files").and_then(Value::as_array).map_or(0, Vec::len);
             let receipt = text(found, "receipt")?;
             super::prove::signed_by(world, Part::Consumer, receipt)?;

@@ -37,16 +37,25 @@ const MARK: &[u8] = b"ISO-10303-21";
 /// How long the opening program may run.
 const SECONDS: u64 = 30;
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;
     deliver(tell, world, book, contracts).await?;
     for turn in 1..=OPENINGS {
         let shown = tell
-            .step(&format!("第 {turn} 次打开图纸"), &format!("the drawing is opened, {turn} of {OPENINGS}"), async {
-                let line = open(world, consumer, &contracts.file).await?;
-                Ok((line.clone(), line))
-            })
+            .step(
+                &format!("第 {turn} 次打开图纸"),
+                &format!("the drawing is opened, {turn} of {OPENINGS}"),
+                async {
+                    let line = open(world, consumer, &contracts.file).await?;
+                    Ok((line.clone(), line))
+                },
+            )
             .await?;
         book.uses.push(format!("{} {turn}: {shown}", lang.pick("打开图纸", "drawing opened")));
         if turn == 1 {
@@ -57,7 +66,12 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, cont
         .step("第 3 次打开被拒绝", "the third opening is refused", async {
             let secret = KemSecret::generate(&mut tidm_node::random::os());
             let outcome = consumer.post("/uses/open", &asked(&contracts.file, &secret)).await;
-            let it = refused(lang, lang.pick("第三次打开图纸", "third opening of the drawing"), outcome, &["policy.denied", "contract.ended", "key.destroyed"])?;
+            let it = refused(
+                lang,
+                lang.pick("第三次打开图纸", "third opening of the drawing"),
+                outcome,
+                &["policy.denied", "contract.ended", "key.destroyed"],
+            )?;
             let proved = it.reason.clone();
             Ok((it, proved))
         })
@@ -67,12 +81,27 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, cont
 }
 
 /// Sealed at the provider's, kept by the infrastructure node, fetched in ranges by the consumer.
-async fn deliver(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+async fn deliver(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;
     for (zh, en, contract, format) in [
-        ("图纸密封后经基础设施节点交付", "the drawing, sealed, by way of the infrastructure node", &contracts.file, "sealed-file"),
-        ("数据表密封后经基础设施节点交付", "the table, sealed, by way of the infrastructure node", &contracts.table, "sealed-table"),
+        (
+            "图纸密封后经基础设施节点交付",
+            "the drawing, sealed, by way of the infrastructure node",
+            &contracts.file,
+            "sealed-file",
+        ),
+        (
+            "数据表密封后经基础设施节点交付",
+            "the table, sealed, by way of the infrastructure node",
+            &contracts.table,
+            "sealed-table",
+        ),
     ] {
         let line = tell
             .step(zh, en, async {
@@ -102,7 +131,8 @@ async fn deliver(tell: &mut Teller, world: &World, book: &mut Book, contracts: &
 fn kept(world: &World, mark: &[u8]) -> Result<Vec<u64>, Trouble> {
     let mut sizes = Vec::new();
     for path in files(&world.node(Part::Infrastructure)?.dir.join("data/objects"))? {
-        let bytes = std::fs::read(&path).map_err(|why| Trouble::here(path.display().to_string(), why))?;
+        let bytes =
+            std::fs::read(&path).map_err(|why| Trouble::here(path.display().to_string(), why))?;
         if bytes.windows(mark.len()).any(|it| it == mark) {
             return Err(Trouble::unexpected(format!("{} holds plaintext", path.display())));
         }
@@ -153,8 +183,16 @@ async fn open(world: &World, consumer: &Api, contract: &str) -> Result<String, T
     let script = format!("grep -c '= *PRODUCT(' \"$1\" > '{}'", said.display());
     let command = ["sh", "-c", &script, "sh", "{}"].map(std::ffi::OsString::from);
     let run = move || open_program::run(std::io::Cursor::new(sealed), &opening, &secret, &command);
-    let ended = tokio::task::spawn_blocking(run).await.map_err(|why| here(&why))?.map_err(|why| here(&why))?;
-    consumer.post(&format!("/uses/{}/close", segment(lease)), &json!({"done": true, "bytes": ended.bytes})).await?;
+    let ended = tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|why| here(&why))?
+        .map_err(|why| here(&why))?;
+    consumer
+        .post(
+            &format!("/uses/{}/close", segment(lease)),
+            &json!({"done": true, "bytes": ended.bytes}),
+        )
+        .await?;
     let parts = std::fs::read_to_string(&said).map_err(|why| here(&why))?;
     let parts = parts.trim();
     if parts == "0" || parts.is_empty() {
@@ -168,26 +206,40 @@ async fn open(world: &World, consumer: &Api, contract: &str) -> Result<String, T
 }
 
 /// A third node with the sealed bytes in hand.
-async fn forwarded(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+async fn forwarded(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let thief = world.node(Part::Intermediary)?;
     let what = lang.pick("第三方持有转发的密文", "a third node holds the forwarded copy");
     let refusal = tell
-        .step("转发给第三方的副本打不开：其自身节点", "a forwarded copy at a third node: refused by its own node", async {
-            let secret = KemSecret::generate(&mut tidm_node::random::os());
-            let outcome = thief.api.post("/uses/open", &asked(&contracts.file, &secret)).await;
-            let it = refused(lang, what, outcome, &["not-found", "contract.unknown", "refused"])?;
-            let proved = it.reason.clone();
-            Ok((it, proved))
-        })
+        .step(
+            "转发给第三方的副本打不开：其自身节点",
+            "a forwarded copy at a third node: refused by its own node",
+            async {
+                let secret = KemSecret::generate(&mut tidm_node::random::os());
+                let outcome = thief.api.post("/uses/open", &asked(&contracts.file, &secret)).await;
+                let it =
+                    refused(lang, what, outcome, &["not-found", "contract.unknown", "refused"])?;
+                let proved = it.reason.clone();
+                Ok((it, proved))
+            },
+        )
         .await?;
     book.refusals.push(refusal);
     let refusal = tell
-        .step("以第三方真实身份直接向提供方要密钥：被拒绝", "asked for the key at the provider's gate in its own name: refused", async {
-            let it = at_the_gate(world, &contracts.file).await?;
-            let proved = it.reason.clone();
-            Ok((it, proved))
-        })
+        .step(
+            "以第三方真实身份直接向提供方要密钥：被拒绝",
+            "asked for the key at the provider's gate in its own name: refused",
+            async {
+                let it = at_the_gate(world, &contracts.file).await?;
+                let proved = it.reason.clone();
+                Ok((it, proved))
+            },
+        )
         .await?;
     book.refusals.push(refusal);
     Ok(())
@@ -216,11 +268,19 @@ async fn at_the_gate(world: &World, contract: &str) -> Result<Refusal, Trouble> 
     let bearer = auth::mint(&identity, &audience, &Clock::default());
     let (status, body) = thief.api.raw(&url, &bearer, posting.body).await?;
     if status.is_success() || status.is_server_error() {
-        return Err(Trouble::unexpected(format!("the gate answered HTTP {status} to a stranger of the contract")));
+        return Err(Trouble::unexpected(format!(
+            "the gate answered HTTP {status} to a stranger of the contract"
+        )));
     }
     let said: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let code = said.get("code").and_then(Value::as_str).unwrap_or("-");
-    let why = said.get("reason").and_then(Value::as_str).map_or_else(|| reason(&said), str::to_owned);
-    let what = world.lang.pick("第三方直接向提供方闸口要密钥", "a third node asks the provider's gate for the key");
-    Ok(Refusal { what: what.to_owned(), reason: format!("HTTP {} {why} [{code}]", status.as_u16()) })
+    let why =
+        said.get("reason").and_then(Value::as_str).map_or_else(|| reason(&said), str::to_owned);
+    let what = world
+        .lang
+        .pick("第三方直接向提供方闸口要密钥", "a third node asks the provider's gate for the key");
+    Ok(Refusal {
+        what: what.to_owned(),
+        reason: format!("HTTP {} {why} [{code}]", status.as_u16()),
+    })
 }

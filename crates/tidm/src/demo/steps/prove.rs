@@ -31,7 +31,12 @@ use crate::demo::world::{Node, Part, World};
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     tell.chapter("5 证明", "5 Prove");
     for part in [Part::Provider, Part::Consumer] {
         receipts(tell, world, book, contracts, part).await?;
@@ -59,7 +64,13 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, cont
 }
 
 /// Every fact about the three contracts on one side: its receipt, verified offline.
-async fn receipts(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts, part: Part) -> Result<(), Trouble> {
+async fn receipts(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+    part: Part,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let node = world.node(part)?;
     let org = part.org(lang);
@@ -101,25 +112,40 @@ async fn receipts(tell: &mut Teller, world: &World, book: &mut Book, contracts: 
 fn trust(world: &World, node: &Node) -> Result<(VerifierKey, Policy), Trouble> {
     let failed = |why: &dyn std::fmt::Display| Trouble::here("verifier keys", why);
     let log = VerifierKey::parse(&node.log_vkey).map_err(|why| failed(&why))?;
-    let policy = format!("witness custodian {}\nquorum custodian\n", world.node(Part::Custodian)?.witness_vkey);
+    let policy = format!(
+        "witness custodian {}\nquorum custodian\n",
+        world.node(Part::Custodian)?.witness_vkey
+    );
     let policy = Policy::parse(policy.as_bytes()).map_err(|why| failed(&why))?;
     Ok((log, policy))
 }
 
 /// Both sides' accounts of each contract, laid side by side.
-async fn agreement(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+async fn agreement(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let provider = world.api(Part::Provider)?;
     let line = tell
-        .step("双方对三份合约的记载逐项核对", "both sides' accounts of the three contracts, laid side by side", async {
-            let (mut counted, mut facts) = (0, 0);
-            for id in [&contracts.query, &contracts.file, &contracts.table] {
-                facts += consistent(provider, id).await?;
-                counted += 1;
-            }
-            let line = lang.pick(format!("{counted} 份合约、{facts} 条记载，双方一致"), format!("{counted} contracts, {facts} facts: consistent"));
-            Ok((line.clone(), line))
-        })
+        .step(
+            "双方对三份合约的记载逐项核对",
+            "both sides' accounts of the three contracts, laid side by side",
+            async {
+                let (mut counted, mut facts) = (0, 0);
+                for id in [&contracts.query, &contracts.file, &contracts.table] {
+                    facts += consistent(provider, id).await?;
+                    counted += 1;
+                }
+                let line = lang.pick(
+                    format!("{counted} 份合约、{facts} 条记载，双方一致"),
+                    format!("{counted} contracts, {facts} facts: consistent"),
+                );
+                Ok((line.clone(), line))
+            },
+        )
         .await?;
     book.proven.push(line);
     Ok(())
@@ -138,7 +164,12 @@ async fn consistent(provider: &Api, contract: &str) -> Result<u64, Trouble> {
         match text(report, "verdict")? {
             "consistent" => return Ok(count("providerAccount") + count("consumerAccount")),
             "pending" if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK).await,
-            _ => return Err(Trouble::unexpected(format!("the two sides disagree about {contract}: {}", report.get("findings").unwrap_or(report)))),
+            _ => {
+                return Err(Trouble::unexpected(format!(
+                    "the two sides disagree about {contract}: {}",
+                    report.get("findings").unwrap_or(report)
+                )));
+            }
         }
     }
 }
@@ -147,17 +178,25 @@ async fn consistent(provider: &Api, contract: &str) -> Result<u64, Trouble> {
 async fn whole_log(tell: &mut Teller, world: &World, book: &mut Book) -> Result<(), Trouble> {
     let lang = tell.lang;
     let line = tell
-        .step("从条目重算提供方整个日志", "the provider's whole log, recomputed from its entries", async {
-            let dir = world.node(Part::Provider)?.dir.join("data/log");
-            let head = head(world, &dir)?;
-            let (size, root) = (head.checkpoint().size(), head.checkpoint().root());
-            let done = audit(&Tiles(dir), size, root).map_err(|why| Trouble::unexpected(why.to_string()))?;
-            let line = lang.pick(
-                format!("{} 个条目、{} 个哈希瓦片，与已见证的根一致", done.entries, done.tiles),
-                format!("{} entries and {} hash tiles make the cosigned root", done.entries, done.tiles),
-            );
-            Ok((line.clone(), line))
-        })
+        .step(
+            "从条目重算提供方整个日志",
+            "the provider's whole log, recomputed from its entries",
+            async {
+                let dir = world.node(Part::Provider)?.dir.join("data/log");
+                let head = head(world, &dir)?;
+                let (size, root) = (head.checkpoint().size(), head.checkpoint().root());
+                let done = audit(&Tiles(dir), size, root)
+                    .map_err(|why| Trouble::unexpected(why.to_string()))?;
+                let line = lang.pick(
+                    format!("{} 个条目、{} 个哈希瓦片，与已见证的根一致", done.entries, done.tiles),
+                    format!(
+                        "{} entries and {} hash tiles make the cosigned root",
+                        done.entries, done.tiles
+                    ),
+                );
+                Ok((line.clone(), line))
+            },
+        )
         .await?;
     book.proven.push(line);
     Ok(())
@@ -166,31 +205,37 @@ async fn whole_log(tell: &mut Teller, world: &World, book: &mut Book) -> Result<
 /// One byte of one entry changes in a copy of the log: the audit must name the place.
 async fn flipped(tell: &mut Teller, world: &World, book: &mut Book) -> Result<(), Trouble> {
     let line = tell
-        .step("日志副本中改动一个字节：被发现", "one flipped byte in a copy of the log: found", async {
-            let from = world.node(Part::Provider)?.dir.join("data/log");
-            let head = head(world, &from)?;
-            let to = world.dir.join("log-with-a-flipped-byte");
-            copy(&from, &to)?;
-            let failed = |why: std::io::Error| Trouble::here("flip", why);
-            // The newest bundle that the cosigned tree is made of; older partial ones are no part of it.
-            let last = head.checkpoint().size().saturating_sub(1);
-            let width = u16::try_from(last % 256 + 1).unwrap_or(256);
-            let bundle = TilePath::entries(last / 256, width).map_err(|why| Trouble::unexpected(why.to_string()))?;
-            let victim = to.join(bundle.to_string());
-            let mut bytes = std::fs::read(&victim).map_err(failed)?;
-            let middle = bytes.len() / 2;
-            let byte = bytes.get_mut(middle).ok_or_else(|| Trouble::unexpected("an empty bundle"))?;
-            *byte ^= 1;
-            std::fs::write(&victim, bytes).map_err(failed)?;
-            let name = victim.strip_prefix(&to).unwrap_or(&victim).display().to_string();
-            match audit(&Tiles(to), head.checkpoint().size(), head.checkpoint().root()) {
-                Ok(_) => Err(Trouble::unexpected("the audit did not see the flipped byte")),
-                Err(finding) => {
-                    let line = format!("{name}, byte {middle}: {finding}");
-                    Ok((line.clone(), line))
+        .step(
+            "日志副本中改动一个字节：被发现",
+            "one flipped byte in a copy of the log: found",
+            async {
+                let from = world.node(Part::Provider)?.dir.join("data/log");
+                let head = head(world, &from)?;
+                let to = world.dir.join("log-with-a-flipped-byte");
+                copy(&from, &to)?;
+                let failed = |why: std::io::Error| Trouble::here("flip", why);
+                // The newest bundle that the cosigned tree is made of; older partial ones are no part of it.
+                let last = head.checkpoint().size().saturating_sub(1);
+                let width = u16::try_from(last % 256 + 1).unwrap_or(256);
+                let bundle = TilePath::entries(last / 256, width)
+                    .map_err(|why| Trouble::unexpected(why.to_string()))?;
+                let victim = to.join(bundle.to_string());
+                let mut bytes = std::fs::read(&victim).map_err(failed)?;
+                let middle = bytes.len() / 2;
+                let byte =
+                    bytes.get_mut(middle).ok_or_else(|| Trouble::unexpected("an empty bundle"))?;
+                *byte ^= 1;
+                std::fs::write(&victim, bytes).map_err(failed)?;
+                let name = victim.strip_prefix(&to).unwrap_or(&victim).display().to_string();
+                match audit(&Tiles(to), head.checkpoint().size(), head.checkpoint().root()) {
+                    Ok(_) => Err(Trouble::unexpected("the audit did not see the flipped byte")),
+                    Err(finding) => {
+                        let line = format!("{name}, byte {middle}: {finding}");
+                        Ok((line.clone(), line))
+                    }
                 }
-            }
-        })
+            },
+        )
         .await?;
     book.proven.push(line);
     Ok(())
@@ -237,7 +282,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Trouble> {
 /// Verifies a compact JWS with a node's public key.
 pub(super) fn signed_by(world: &World, part: Part, jws: &str) -> Result<(), Trouble> {
     let failed = |why: &dyn std::fmt::Display| Trouble::here("signature", why);
-    let keys = Directory::open(&world.node(part)?.dir.join(init::KEYS), None).map_err(|why| failed(&why))?;
+    let keys = Directory::open(&world.node(part)?.dir.join(init::KEYS), None)
+        .map_err(|why| failed(&why))?;
     let token = Unverified::parse(jws).map_err(|why| failed(&why))?;
     token.verify(&keys.identity().verifying_key()).map(drop).map_err(|why| failed(&why))
 }

@@ -13,33 +13,58 @@ use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, options: &Options) -> Result<Products, Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    options: &Options,
+) -> Result<Products, Trouble> {
     tell.chapter("1 发布", "1 Publish");
     let lang = tell.lang;
     let provider = world.api(Part::Provider)?;
     let table = tell
-        .step("发布风机 SCADA 数据，附两份要约", "the turbines' SCADA data, with two offers", async {
-            let made = provider.post("/products", &scada(&options.scada, options.lang)?).await?;
-            let (rows, bytes) = (number(&made, "rows")?, number(&made, "bytes")?);
-            let digest = text(&made, "contentSha256")?;
-            let columns = made.get("columns").and_then(Value::as_array).map_or(0, Vec::len);
-            let proved = lang.pick(
-                format!("{rows} 行 {columns} 列，{bytes} 字节，SHA-256 {}", short(digest)),
-                format!("{rows} rows, {columns} columns, {bytes} bytes, SHA-256 {}", short(digest)),
-            );
-            Ok((made, proved))
-        })
+        .step(
+            "发布风机 SCADA 数据，附两份要约",
+            "the turbines' SCADA data, with two offers",
+            async {
+                let made =
+                    provider.post("/products", &scada(&options.scada, options.lang)?).await?;
+                let (rows, bytes) = (number(&made, "rows")?, number(&made, "bytes")?);
+                let digest = text(&made, "contentSha256")?;
+                let columns = made.get("columns").and_then(Value::as_array).map_or(0, Vec::len);
+                let proved = lang.pick(
+                    format!("{rows} 行 {columns} 列，{bytes} 字节，SHA-256 {}", short(digest)),
+                    format!(
+                        "{rows} rows, {columns} columns, {bytes} bytes, SHA-256 {}",
+                        short(digest)
+                    ),
+                );
+                Ok((made, proved))
+            },
+        )
         .await?;
     let drawing = tell
-        .step("发布 CAD 装配体（STEP），须人工批准", "a CAD assembly (STEP), each request approved by a person", async {
-            let made = provider.post("/products", &cad(&options.cad, options.lang)?).await?;
-            let (bytes, digest) = (number(&made, "bytes")?, text(&made, "contentSha256")?);
-            let proved = lang.pick(format!("{bytes} 字节，SHA-256 {}", short(digest)), format!("{bytes} bytes, SHA-256 {}", short(digest)));
-            Ok((made, proved))
-        })
+        .step(
+            "发布 CAD 装配体（STEP），须人工批准",
+            "a CAD assembly (STEP), each request approved by a person",
+            async {
+                let made = provider.post("/products", &cad(&options.cad, options.lang)?).await?;
+                let (bytes, digest) = (number(&made, "bytes")?, text(&made, "contentSha256")?);
+                let proved = lang.pick(
+                    format!("{bytes} 字节，SHA-256 {}", short(digest)),
+                    format!("{bytes} bytes, SHA-256 {}", short(digest)),
+                );
+                Ok((made, proved))
+            },
+        )
         .await?;
     for (it, told) in [&table, &drawing].into_iter().zip(tell.told.iter().rev().take(2).rev()) {
-        book.products.push(format!("{} ({}): {}", text(it, "title")?, text(it, "id")?, told.proved));
+        book.products.push(format!(
+            "{} ({}): {}",
+            text(it, "title")?,
+            text(it, "id")?,
+            told.proved
+        ));
     }
     let offer = |kind: &str| offer_for(&table, kind);
     Ok(Products {
@@ -54,9 +79,9 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, opti
     })
 }
 
-
 fn absolute(path: &Path) -> Result<String, Trouble> {
-    let found = path.canonicalize().map_err(|why| Trouble::here(path.display().to_string(), why))?;
+    let found =
+        path.canonicalize().map_err(|why| Trouble::here(path.display().to_string(), why))?;
     Ok(found.display().to_string())
 }
 
@@ -104,21 +129,29 @@ fn cad(path: &Path, lang: tidm_node::lang::Lang) -> Result<Value, Trouble> {
 
 /// The offer of a product that is for one kind of use.
 pub(super) fn offer_for(product: &Value, kind: &str) -> Result<String, Trouble> {
-    let offers = product.get("offers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let offers =
+        product.get("offers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let fits = |offer: &&Value| {
-        let meanings = offer.get("meanings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let meanings =
+            offer.get("meanings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         meanings.iter().any(|it| it.get("kind").and_then(Value::as_str) == Some(kind))
     };
-    let found = offers.iter().find(fits).ok_or_else(|| Trouble::unexpected(format!("no offer for {kind}")))?;
+    let found = offers
+        .iter()
+        .find(fits)
+        .ok_or_else(|| Trouble::unexpected(format!("no offer for {kind}")))?;
     text(found, "id").map(str::to_owned)
 }
 
 /// The column whose name holds `part`, whatever its case.
 fn column(product: &Value, part: &str) -> Result<String, Trouble> {
-    let columns = product.get("columns").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let columns =
+        product.get("columns").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let names = columns.iter().filter_map(|it| it.get("name").and_then(Value::as_str));
     let found = names.into_iter().find(|it| it.to_lowercase().contains(part));
-    found.map(str::to_owned).ok_or_else(|| Trouble::unexpected(format!("the table has no column like {part}")))
+    found
+        .map(str::to_owned)
+        .ok_or_else(|| Trouble::unexpected(format!("the table has no column like {part}")))
 }
 
 /// A digest's beginning, for people.

@@ -10,7 +10,13 @@ use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts, products: &Products) -> Result<(), Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+    products: &Products,
+) -> Result<(), Trouble> {
     tell.chapter("4 使用", "4 Use");
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;

@@ -17,19 +17,31 @@ const BEFORE: u64 = 3;
 /// The series must end long before.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book, contracts: &Contracts) -> Result<(), Trouble> {
+pub(crate) async fn walk(
+    tell: &mut Teller,
+    world: &World,
+    book: &mut Book,
+    contracts: &Contracts,
+) -> Result<(), Trouble> {
     let lang = tell.lang;
     let (provider, consumer) = (world.api(Part::Provider)?, world.api(Part::Consumer)?);
     let asked = json!({"contract": contracts.table, "sql": "SELECT count(*) AS n FROM data", "purpose": PURPOSE, "where": "here"});
     let shown = tell
-        .step("一串查询：在使用方沙箱内，每次一张凭证", "a series of queries in the consumer's own sandbox, a lease each", async {
-            let mut left = 0;
-            for _ in 0..BEFORE {
-                left = number(&consumer.post("/uses/query", &asked).await?, "usesLeft")?;
-            }
-            let line = lang.pick(format!("{BEFORE} 次成功，剩余 {left} 次"), format!("{BEFORE} succeeded, {left} uses left"));
-            Ok((line.clone(), line))
-        })
+        .step(
+            "一串查询：在使用方沙箱内，每次一张凭证",
+            "a series of queries in the consumer's own sandbox, a lease each",
+            async {
+                let mut left = 0;
+                for _ in 0..BEFORE {
+                    left = number(&consumer.post("/uses/query", &asked).await?, "usesLeft")?;
+                }
+                let line = lang.pick(
+                    format!("{BEFORE} 次成功，剩余 {left} 次"),
+                    format!("{BEFORE} succeeded, {left} uses left"),
+                );
+                Ok((line.clone(), line))
+            },
+        )
         .await?;
     book.uses.push(format!("{}: {shown}", lang.pick("密封表查询", "sealed table queried")));
     let (refusal, line) = tell
