@@ -17,7 +17,7 @@ use crate::values;
 const PRODUCTS: u64 = 3_000;
 const ROUNDS: usize = 5;
 
-pub async fn run(report: &mut Report) -> Result<()> {
+pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let pair = Pair::start().await?;
     let app = pair.provider.clone();
     let writes = (0..PRODUCTS).map(|number| {

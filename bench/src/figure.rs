@@ -12,7 +12,7 @@ use crate::machine::{self, Disk, Machine};
 
 /// What is wanted of a value.
 #[derive(Clone, Copy, Debug)]
-pub enum Goal {
+pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
     /// Shown for comparison.
@@ -32,7 +32,7 @@ struct Figure {
 }
 
 /// The figures of one bench.
-pub struct Report {
+pub(crate) struct Report {
     name: &'static str,
     figures: Vec<Figure>,
 }
@@ -46,11 +46,17 @@ struct File<'a> {
 }
 
 impl Report {
-    pub fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         Self { name, figures: Vec::new() }
     }
 
-    pub fn add(&mut self, name: &str, value: f64, unit: &'static str, goal: Goal) -> &mut Self {
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        goal: Goal,
+    ) -> &mut Self {
         let (text, met) = match goal {
             Goal::AtLeast(least) => (Some(format!("≥ {least}")), Some(value >= least)),
             Goal::AtMost(most) => (Some(format!("≤ {most:.3}")), Some(value <= most)),
@@ -69,14 +75,14 @@ impl Report {
     }
 
     /// Says of the last figure what others reach.
-    pub fn peer(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn peer(&mut self, text: &str) -> &mut Self {
         if let Some(last) = self.figures.last_mut() {
             last.peer = Some(text.to_owned());
         }
         self
     }
 
-    pub fn note(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn note(&mut self, text: &str) -> &mut Self {
         if let Some(last) = self.figures.last_mut() {
             last.note = Some(text.to_owned());
         }
@@ -84,7 +90,7 @@ impl Report {
     }
 
     /// Prints all and writes `target/bench/NAME.json`; whether every goal was met.
-    pub fn write(&self, disk: &Disk) -> Result<bool> {
+    pub(crate) fn write(&self, disk: &Disk) -> Result<bool> {
         for it in &self.figures {
             let goal = it.goal.as_deref().map(|goal| format!("  goal {goal}")).unwrap_or_default();
             let met = match it.met {
@@ -105,16 +111,16 @@ impl Report {
 }
 
 /// Durations of one kind of operation.
-pub struct Times(Vec<Duration>);
+pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    pub fn new(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
     /// Milliseconds below which `share` (0 to 1) of the operations stay; NaN when there are none.
-    pub fn at(&self, share: f64) -> f64 {
+    pub(crate) fn at(&self, share: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);
         #[expect(
             clippy::cast_possible_truncation,
@@ -126,6 +132,6 @@ impl Times {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("{line}");
 }

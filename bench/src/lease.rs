@@ -29,7 +29,7 @@ use crate::values;
 const ASKERS: usize = 64;
 const EACH: usize = 150;
 
-pub async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
+pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let pair = Pair::start().await?;
     let (gate, peer) = (pair.provider.clone(), pair.consumer.identity.did.clone());
     let total = ASKERS * EACH;

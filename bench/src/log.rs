@@ -19,7 +19,7 @@ const CALLS: u32 = 200;
 const ENTRIES: usize = 64;
 const ENTRY_BYTES: usize = 512;
 
-pub async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
+pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let dir = tempfile::tempdir_in(scratch_dir()?)?;
     let tiles = Arc::new(Directory::open(&dir.path().join("log"))?);
     let row = Arc::new(FileRow::new(&dir.path().join("row")));

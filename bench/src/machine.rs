@@ -20,7 +20,7 @@ const FAST_SYNC: f64 = 0.5;
 const REST: f64 = 10.0;
 
 #[derive(Debug, Serialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     cpu: String,
     cores: usize,
     memory_mib: u64,
@@ -28,7 +28,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let line = |path: &str, key: &str| {
             let text = fs::read_to_string(path).unwrap_or_default();
             let line = text.lines().find(|it| it.starts_with(key)).unwrap_or_default();
@@ -48,7 +48,7 @@ impl Machine {
 
 /// What one synced write costs here (milliseconds).
 #[derive(Debug, Default, Serialize)]
-pub struct Disk {
+pub(crate) struct Disk {
     pub sync_p50: f64,
     pub sync_p99: f64,
     pub commits_per_second: f64,
@@ -56,7 +56,7 @@ pub struct Disk {
 
 impl Disk {
     /// Appends 4 KiB and syncs, again and again.
-    pub fn measure(dir: &Path) -> Result<Self> {
+    pub(crate) fn measure(dir: &Path) -> Result<Self> {
         let mut file = File::create(dir.join("sync"))?;
         let mut times = Vec::with_capacity(SYNCS);
         let started = Instant::now();
@@ -71,7 +71,7 @@ impl Disk {
         Ok(Self { sync_p50: times.at(0.5), sync_p99: times.at(0.99), commits_per_second })
     }
 
-    pub fn show(&self) {
+    pub(crate) fn show(&self) {
         say(&format!(
             "fdatasync p50 {:.3} ms, p99 {:.3} ms; {:.0} single commits/s",
             self.sync_p50, self.sync_p99, self.commits_per_second
@@ -79,7 +79,7 @@ impl Disk {
     }
 
     /// The goal for an operation of so many commits, on this disk (milliseconds).
-    pub fn latency(&self, goal: Duration, commits: f64) -> Goal {
+    pub(crate) fn latency(&self, goal: Duration, commits: f64) -> Goal {
         if self.sync_p50 <= FAST_SYNC {
             Goal::AtMost(goal.as_secs_f64() * 1000.0)
         } else {
@@ -89,7 +89,7 @@ impl Disk {
 }
 
 /// `target/bench`: on the same disk as everything that is built, never in memory.
-pub fn scratch_dir() -> Result<PathBuf> {
+pub(crate) fn scratch_dir() -> Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let dir = target.join("bench");

@@ -27,7 +27,7 @@ const EACH: usize = 30;
 /// A negotiation that takes longer is lost.
 const LOST: Duration = Duration::from_secs(60);
 
-pub async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
+pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let pair = Pair::start().await?;
     let (consumer, provider) = (pair.consumer.clone(), pair.provider.clone());
     let product = values::product(1, provider.clock.now())?;

@@ -21,7 +21,7 @@ use tidm_space::time::Time;
 
 use crate::machine::scratch_dir;
 
-pub struct Pair {
+pub(crate) struct Pair {
     pub consumer: Arc<App>,
     pub provider: Arc<App>,
     _dir: TempDir,
@@ -30,7 +30,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let dir = tempfile::tempdir_in(scratch_dir()?)?;
         let metrics = metrics()?;
         let (stop, stopped) = watch::channel(false);
@@ -73,7 +73,7 @@ impl Pair {
         Ok(Self { consumer, provider, _dir: dir, stop, nodes })
     }
 
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         let Self { consumer, provider, _dir, stop, nodes } = self;
         drop((consumer, provider));
         stop.send_replace(true);

@@ -19,7 +19,7 @@ use crate::figure::{Goal, Report, Times};
 const ENTRIES: u64 = 1 << 20;
 const ROUNDS: u64 = 2_000;
 
-pub async fn run(report: &mut Report) -> Result<()> {
+pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let signer = NoteSigner::ed25519("bench.example/log", &[7; 32])?;
     let key = signer.verifier().clone();
     let policy = Policy::parse(format!("log {key}\nquorum none\n").as_bytes())?;

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// After this long nothing of the start is under way any more.
 const IDLE: Duration = Duration::from_secs(3);
 
-pub async fn run(report: &mut Report) -> Result<()> {
+pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let program = std::env::var_os("TIDM_BIN")
         .context("TIDM_BIN names no program; `cargo xtask bench` sets it")?;
     let program = Path::new(&program);

@@ -20,14 +20,14 @@ use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
 
 /// Use, at most so often.
-pub fn offer(name: &str, uses: u64) -> Result<Policy> {
+pub(crate) fn offer(name: &str, uses: u64) -> Result<Policy> {
     let count = Atomic::new(Operand::Count, Operator::Lteq, Value::text(uses.to_string()));
     let mut it = Policy::new(Id::parse(name)?, Kind::Offer);
     it.permissions = vec![Rule::new(Action::Use, vec![Constraint::Atomic(count)])];
     Ok(it)
 }
 
-pub fn product(number: u64, now: Time) -> Result<Product> {
+pub(crate) fn product(number: u64, now: Time) -> Result<Product> {
     let policy = offer(&format!("urn:offer:{number}"), 1000 + number)?;
     let offer = Offer::new(policy, Approval::Auto, vec![Use::Query, Use::SealedTable])?;
     let (id, line) = (format!("urn:product:{number}"), format!("urn:line:{number}"));
@@ -41,7 +41,7 @@ pub fn product(number: u64, now: Time) -> Result<Product> {
 }
 
 /// An active contract of which we are the provider.
-pub fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
+pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
     let mut policy = offer(name, uses)?;
     policy.kind = Kind::Agreement;
     Ok(Contract {
@@ -63,7 +63,7 @@ pub fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract
 }
 
 /// A query lease: no key travels with it.
-pub fn request(contract: &Id) -> Request {
+pub(crate) fn request(contract: &Id) -> Request {
     Request {
         contract: contract.clone(),
         kind: Use::Query,

@@ -22,6 +22,7 @@ pub mod lang;
 pub mod log;
 pub mod net;
 pub mod objects;
+mod passwords;
 pub mod problem;
 pub mod random;
 pub mod serve;

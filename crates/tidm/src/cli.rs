@@ -58,7 +58,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Worker,
     Setup(setup::Setup),
-    Publish(publish::Publish),
+    Publish(Box<publish::Publish>),
     /// Products of this node.
     #[command(subcommand)]
     Product(product::Product),

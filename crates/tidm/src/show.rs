@@ -136,7 +136,7 @@ fn lines(it: &Value, depth: usize) {
         }
         Value::Null => {}
         Value::String(_) | Value::Bool(_) | Value::Number(_) => {
-            line(&format!("{indent}{}", plain(it)))
+            line(&format!("{indent}{}", plain(it)));
         }
     }
 }

@@ -51,15 +51,16 @@ const BODY_BYTES: usize = tidm_space::limits::MESSAGE_BYTES;
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let (router, document) = scopes(app).split_for_parts();
     let v1 = router
-        .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn_with_state(app.clone(), answer::localise));
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    // The fallback stands on this level: a router nested twice would lose its own.
     Router::new()
         .route("/setup", get(setup::page))
         .route("/setup.js", get(setup::script))
         .route("/docs/openapi.json", get(docs::serve))
         .nest("/v1", v1)
+        .fallback(answer::no_such_path)
+        .layer(middleware::from_fn_with_state(app.clone(), answer::localise))
         .layer(axum::Extension(docs::Document::new(&document)))
 }
 

@@ -226,7 +226,7 @@ async fn others(
             nested.insert(provider.to_string());
         }
         Err(why) => {
-            tracing::info!(%provider, %why, "a participant named by an intermediary cannot be resolved")
+            tracing::info!(%provider, %why, "a participant named by an intermediary cannot be resolved");
         }
     }
 }

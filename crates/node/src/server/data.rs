@@ -93,7 +93,7 @@ async fn data(
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     // DSP leaves open how a token travels: with its scheme, or alone.
-    let (scheme, token) = value.trim().split_once(' ').unwrap_or(("bearer", value.trim()));
+    let (scheme, token) = value.trim().split_once(' ').unwrap_or_else(|| ("bearer", value.trim()));
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token.trim())
 }
 

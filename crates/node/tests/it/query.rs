@@ -40,7 +40,7 @@ async fn groups_leave_and_rows_do_not() {
         ("SELECT * FROM data", "query.raw-rows"),
         ("SELECT max(temp) FROM data", "query.aggregate"),
         ("SELECT avg(nothing) FROM data", "query.column"),
-        ("SELEC line FROM data", "query.malformed"),
+        ("SELEC line FROM data", "query.not-allowed"),
     ] {
         let no = fault(query_at_provider(consumer, &contract.id, sql, None).await);
         assert_eq!(no.code(), code, "{sql}: {no:?}");

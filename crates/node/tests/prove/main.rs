@@ -1,5 +1,8 @@
 //! Two nodes in one process: catalogue, crawling, evidence, audit and lineage over real HTTP.
 
+#![expect(clippy::print_stderr, reason = "a skipped check says so")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -271,7 +274,7 @@ fn prov_reads(graph: &serde_json::Value) {
     match child.wait().unwrap().code() {
         Some(0) => {}
         Some(77) => {
-            eprintln!("SKIPPED: lineage against the prov library: python3 cannot import prov")
+            eprintln!("SKIPPED: lineage against the prov library: python3 cannot import prov");
         }
         other => panic!("the prov library does not read our PROV-JSON: {other:?}"),
     }

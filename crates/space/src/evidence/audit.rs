@@ -191,7 +191,7 @@ impl Account {
                 }
             }
             What::Delivered { bytes, content } => {
-                self.deliveries.push(Delivery { at, bytes: *bytes, content: *content })
+                self.deliveries.push(Delivery { at, bytes: *bytes, content: *content });
             }
             What::LeaseRefused { kind, code, rule } => {
                 self.refusals.push(Refusal {
@@ -202,7 +202,7 @@ impl Account {
                 });
             }
             What::LeaseGranted { .. } | What::LeaseHeld { .. } | What::LeaseClosed { .. } => {
-                self.take_lease(fact)
+                self.take_lease(fact);
             }
             What::ContractEnded { why, by, reason } => {
                 let ending = Ending { at, why: *why, by: *by, reason: reason.clone() };
@@ -216,7 +216,7 @@ impl Account {
                 self.deletion.get_or_insert(deletion);
             }
             What::MessageRefused { code } | What::GaveUp { code } => {
-                self.troubles.push((at, code.clone()))
+                self.troubles.push((at, code.clone()));
             }
         }
     }

@@ -184,7 +184,7 @@ impl Work {
     fn take(&mut self, fact: &Fact) {
         match &fact.what {
             What::Published { content, origin, rows, bytes } => {
-                self.published(fact, content, origin, *rows, *bytes)
+                self.published(fact, content, origin, *rows, *bytes);
             }
             What::Negotiation { to, .. } => {
                 if let Some(id) = &fact.links.negotiation {

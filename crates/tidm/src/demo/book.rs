@@ -50,12 +50,9 @@ pub(crate) fn refused<T>(
     outcome: Result<T, Trouble>,
     codes: &[&str],
 ) -> Result<Refusal, Trouble> {
-    let trouble = match outcome {
-        Ok(_) => {
-            let text = lang.pick("本应被拒绝，却成功了", "this had to be refused, and succeeded");
-            return Err(Trouble::unexpected(format!("{what}: {text}")));
-        }
-        Err(trouble) => trouble,
+    let Err(trouble) = outcome else {
+        let text = lang.pick("本应被拒绝，却成功了", "this had to be refused, and succeeded");
+        return Err(Trouble::unexpected(format!("{what}: {text}")));
     };
     if !trouble.code().is_some_and(|code| codes.contains(&code)) {
         return Err(trouble);

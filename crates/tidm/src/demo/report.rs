@@ -13,7 +13,7 @@ use super::world::World;
 /// Steps slower than this are shown in the timings; all are in their own lines above.
 const SLOW: Duration = Duration::from_millis(250);
 
-pub(crate) fn write(tell: &mut Teller, world: &World, book: &Book) -> Result<(), Trouble> {
+pub(crate) fn write(tell: &Teller, world: &World, book: &Book) -> Result<(), Trouble> {
     let text = markdown(tell, world, book);
     let file = world.report_file();
     std::fs::write(&file, &text).map_err(|why| Trouble::here(file.display().to_string(), why))?;

@@ -75,9 +75,10 @@ impl Node {
             if asked.is_ok_and(|it| it.status().is_success()) {
                 return;
             }
-            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = child.as_mut().and_then(|it| it.try_wait().unwrap());
-            drop(child);
+            let ended = {
+                let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+                child.as_mut().and_then(|it| it.try_wait().unwrap())
+            };
             assert!(ended.is_none(), "{} ended by itself: {ended:?}\n{}", self.name, self.log());
             assert!(begun.elapsed() < PATIENCE, "{} is not ready\n{}", self.name, self.log());
             tokio::time::sleep(LOOK).await;

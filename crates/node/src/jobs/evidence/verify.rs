@@ -301,7 +301,7 @@ impl LogReport {
                 p("个哈希块", "hash tiles")
             )),
             Err(finding) => {
-                lines.push(format!("[{}] {finding}", p("已发现篡改或损坏", "TAMPERED OR DAMAGED")))
+                lines.push(format!("[{}] {finding}", p("已发现篡改或损坏", "TAMPERED OR DAMAGED")));
             }
         }
         if let Some(fact) = &self.suspect {

@@ -188,7 +188,7 @@ async fn aggregates_come_back_as_they_were_saved() {
             assert_eq!(view.contract.as_ref(), Some(&agreed));
             assert_eq!(view.product.as_ref(), Some(&it));
             assert_eq!(view.open_negotiations, 1);
-            assert_eq!(view.open_transfers, [transfer.clone()]);
+            assert_eq!(view.open_transfers, std::slice::from_ref(&transfer));
             let open = lease.state == LeaseState::Granted;
             assert_eq!(view.open_leases, if open { vec![lease.clone()] } else { vec![] });
             if let (Some(theirs), Some(pid)) = (&negotiation.peer_pid, &transfer.peer_pid) {

@@ -359,7 +359,12 @@ impl Work<'_> {
                 self.found(severity, Code::KeyNotDestroyed, None, [end.at.to_string()]);
             }
             (None, Some(at)) => {
-                self.found(Severity::Contradiction, Code::KeyDestroyedEarly, None, [at.to_string()])
+                self.found(
+                    Severity::Contradiction,
+                    Code::KeyDestroyedEarly,
+                    None,
+                    [at.to_string()],
+                );
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
