@@ -64,11 +64,13 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     exit(call.show()?)
 }
 
-/// Builds packages of the workspace and returns the folder with their programs.
-pub(crate) fn build(packages: &[&str], release: bool) -> Result<std::path::PathBuf> {
-    let mut call = Call::new("cargo").dir(&place::root()?).args(["build", "--locked"]);
-    for package in packages {
-        call = call.args(["-p", package]);
+/// Builds programs of the workspace and returns their folder. The whole workspace is selected, so that Cargo settles
+/// on the features that the tests have and compiles no dependency twice.
+pub(crate) fn build(programs: &[&str], release: bool) -> Result<std::path::PathBuf> {
+    let mut call =
+        Call::new("cargo").dir(&place::root()?).args(["build", "--locked", "--workspace"]);
+    for program in programs {
+        call = call.args(["--bin", program]);
     }
     if release {
         call = call.arg("--release");

@@ -20,15 +20,14 @@ pub(crate) fn workspace(context: &Context) -> Result<Counts> {
 /// The node's store tests again, on PostgreSQL.
 pub(crate) fn postgres(context: &Context) -> Result<Counts> {
     let server = Postgres::start(&context.log)?;
-    let call =
-        cargo_test_call(context).args(["-p", "tidm-node"]).env("TIDM_TEST_POSTGRES", server.url());
+    let call = library_tests(context).env("TIDM_TEST_POSTGRES", server.url());
     run_tests(context, call, "store")
 }
 
 /// The node's object tests again, on an S3 server.
 pub(crate) fn s3(context: &Context) -> Result<Counts> {
     let server = S3::start(&context.log)?;
-    let mut call = cargo_test_call(context).args(["-p", "tidm-node"]);
+    let mut call = library_tests(context);
     for (name, value) in server.env() {
         call = call.env(name, value);
     }
@@ -38,10 +37,22 @@ pub(crate) fn s3(context: &Context) -> Result<Counts> {
 /// Simulated seeds of the deterministic simulator, which closes with `N passed, N failed`.
 pub(crate) fn sim(context: &Context) -> Result<Counts> {
     let seeds = if context.long { SEEDS.1 } else { SEEDS.0 };
-    let call = Call::new("cargo")
+    let build = Call::new("cargo").dir(&context.root).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "tidm-sim",
+    ]);
+    let (built, written) = build.logged_output(&context.log)?;
+    if !built {
+        return Ok(Counts::failure(tail(&written)));
+    }
+    let call = Call::new(context.target.join("debug/tidm-sim"))
         .dir(&context.root)
-        .args(["run", "--quiet", "--locked", "-p", "tidm-sim", "--"]);
-    let (success, written) = call.args(["run", "--seeds", seeds]).logged_output(&context.log)?;
+        .args(["run", "--seeds", seeds]);
+    let (success, written) = call.logged_output(&context.log)?;
     let Some(mut counts) = closing_line(&written) else {
         return Ok(Counts::failure(format!(
             "the simulator printed no closing line:\n{}",
@@ -55,6 +66,11 @@ pub(crate) fn sim(context: &Context) -> Result<Counts> {
         counts.report = tail(&written);
     }
     Ok(counts)
+}
+
+/// The whole workspace's selection, so that Cargo settles on the same features and compiles no dependency again.
+fn library_tests(context: &Context) -> Call {
+    cargo_test_call(context).args(["--workspace", "--lib"])
 }
 
 fn cargo_test_call(context: &Context) -> Call {

@@ -118,7 +118,8 @@ impl Contract {
     }
 }
 
-/// What both sides sign: canonical CBOR under its own domain (house D16).
+/// What both sides sign: one JSON object in RFC 8785 form, so that any JWS tool can show it. The policy is
+/// in it by the digest of its terms ([`crate::wire::terms::digest`]), itself over RFC 8785.
 pub fn signed_bytes(
     id: &Id,
     provider: &Did,
@@ -127,18 +128,17 @@ pub fn signed_bytes(
     policy: Digest,
     at: Time,
 ) -> Vec<u8> {
-    use tidm_crypto::cbor::{Value, tuple};
-    tuple(
-        tidm_crypto::domain::CONTRACT_SIGNATURE,
-        vec![
-            Value::Text(id.to_string()),
-            Value::Text(provider.to_string()),
-            Value::Text(consumer.to_string()),
-            Value::Text(product.to_string()),
-            Value::Bytes(policy.as_bytes().to_vec()),
-            Value::Int(at.ms()),
-        ],
-    )
+    let statement = serde_json::json!({
+        "@type": tidm_crypto::domain::CONTRACT_SIGNATURE,
+        "agreement": id.as_str(),
+        "provider": provider.as_str(),
+        "consumer": consumer.as_str(),
+        "target": product.as_str(),
+        "policySha256": policy.to_string(),
+        "timestamp": at.to_string(),
+    });
+    // Texts alone: their canonical form always exists.
+    tidm_crypto::jcs::canonical(&statement).unwrap_or_default()
 }
 
 /// What a deletion receipt says.

@@ -50,6 +50,10 @@ impl Node {
             .open(self.dir.with_extension("log"))
             .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
+        // The node is configured by its file alone: variables of ours are for the test.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_")) {
+            command.env_remove(name);
+        }
         command
             .arg("--dir")
             .arg(&self.dir)

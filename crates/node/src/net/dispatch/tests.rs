@@ -166,7 +166,9 @@ async fn a_message_waits_for_a_peer_that_is_away() {
     let provider = start(&dir.path().join("provider"), &place, keys).await;
     introduce(&[&consumer.app, &provider.app]);
     until("the contract", async || is_finalized(&consumer.app, &it).await).await;
-    assert_eq!(provider.app.store.contracts(None, 10).await.unwrap().rows.len(), 1);
+    // The provider concludes when our acknowledgement of its last word reaches it.
+    let concluded = async || provider.app.store.contracts(None, 10).await.unwrap().rows.len() == 1;
+    until("the provider's contract", concluded).await;
     consumer.stop().await;
     provider.stop().await;
 }
