@@ -42,6 +42,8 @@ const CONNECTIONS: usize = 4096;
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
 const MEMBERS: Duration = Duration::from_secs(10);
+/// As long as there is none, this often.
+const FIRST_MEMBERS: Duration = Duration::from_secs(1);
 
 /// A node that is built but does not listen yet.
 pub struct Node {
@@ -111,7 +113,10 @@ pub async fn build_with(
         workers,
         downloads: Arc::default(),
     });
-    read_members(&app).await?;
+    // An operator that is not up yet holds nobody up: until its list is read, nobody is a member.
+    if let Err(error) = read_members(&app).await {
+        tracing::warn!(%error, "no member list yet: every peer is refused until there is one");
+    }
     app.log.check(&app).await?;
     Ok(Node { app, after, writers })
 }
@@ -217,9 +222,9 @@ impl Node {
 }
 
 async fn watch_members(app: Arc<App>) {
-    let mut again = tokio::time::interval(MEMBERS);
     loop {
-        again.tick().await;
+        let pause = if app.directory.members().is_some() { MEMBERS } else { FIRST_MEMBERS };
+        tokio::time::sleep(pause).await;
         if let Err(error) = read_members(&app).await {
             tracing::warn!(%error, "the member list could not be read; the last good one stands");
         }

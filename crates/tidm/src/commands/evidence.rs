@@ -24,9 +24,9 @@ pub(crate) enum Evidence {
         after_help = "Example:\n  tidm evidence receipt urn:uuid:0190b6a0-0000-7000-8000-000000000000 > fact.tlog-proof"
     )]
     Receipt { fact: String },
-    /// Verify a receipt offline.
+    /// Verify a receipt, or a whole log's directory, offline.
     #[command(
-        after_help = "Example:\n  tidm evidence verify fact.tlog-proof --log \"$(cat log.vkey)\" --witness \"$(cat custodian.vkey)\""
+        after_help = "Examples:\n  tidm evidence verify data/log --log \"$(cat log.vkey)\"\n  tidm evidence verify fact.tlog-proof --log \"$(cat log.vkey)\" --witness \"$(cat custodian.vkey)\""
     )]
     Verify {
         file: PathBuf,
@@ -56,6 +56,16 @@ pub(crate) enum Evidence {
 }
 
 impl Evidence {
+    /// What needs no node, done; `None` for the rest.
+    pub(crate) fn offline(&self, global: &Global) -> Option<anyhow::Result<ExitCode>> {
+        match self {
+            Self::Verify { file, log, witness, quorum } => {
+                Some(offline(global, file, log, witness, *quorum))
+            }
+            Self::Receipt { .. } | Self::Key | Self::Facts { .. } => None,
+        }
+    }
+
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<ExitCode> {
         match self {
             Self::Receipt { fact } => {
@@ -73,9 +83,7 @@ impl Evidence {
                     global,
                 );
             }
-            Self::Verify { file, log, witness, quorum } => {
-                return Ok(offline(global, file, log, witness, *quorum)?);
-            }
+            Self::Verify { .. } => {}
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -88,15 +96,22 @@ fn offline(
     witness: &[String],
     quorum: Option<usize>,
 ) -> anyhow::Result<ExitCode> {
-    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     let logs = log.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;
     let witnesses = witness.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;
     let policy = verify::policy_of(&witnesses, quorum.unwrap_or(witnesses.len()))?;
-    let report = verify::verify_file(&bytes, &logs, &policy)?;
     let lang = match global.lang {
         Lang::Zh => lang::Lang::Zh,
         Lang::En => lang::Lang::En,
     };
-    show::line(report.text(lang).trim_end());
-    Ok(if report.accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (text, accepted) = if file.is_dir() {
+        let key = logs.first().context("--log names the log's key")?;
+        let report = verify::verify_dir(file, key, &policy)?;
+        (report.text(lang), report.accepted())
+    } else {
+        let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+        let report = verify::verify_file(&bytes, &logs, &policy)?;
+        (report.text(lang), report.accepted())
+    };
+    show::line(text.trim_end());
+    Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -40,7 +40,13 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Contract(it) => it.run(global, &api()?).await?,
         Command::Transfer(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,
-        Command::Evidence(it) => return it.run(global, &api()?).await,
+        Command::Evidence(it) => {
+            // Verification needs keys and files, no node and no configuration.
+            return match it.offline(global) {
+                Some(done) => Ok(done?),
+                None => it.run(global, &api()?).await,
+            };
+        }
         Command::Audit(it) => it.run(global, &api()?).await?,
         Command::Lineage(it) => it.run(global, &api()?).await?,
         Command::Space(it) => it.run(global)?,
