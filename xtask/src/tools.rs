@@ -107,3 +107,28 @@ pub(crate) fn ensure_debian(
 pub(crate) fn ensure_cxx(log: &Path) -> Result<()> {
     ensure_debian(&["g++"], || exists("c++") || exists("g++"), log)
 }
+
+/// Python libraries that read what we write: outside oracles, each at one version.
+const ORACLES: &[&str] = &["pyarrow==26.0.1", "prov==3.2.3"];
+
+/// A Python with [`ORACLES`], in the tool cache.
+pub(crate) fn python(log: &Path) -> Result<PathBuf> {
+    let home = place::tools()?.join(format!("python-{}", ORACLES.join("-")));
+    let program = home.join("bin/python");
+    let done = home.join("complete");
+    if done.is_file() {
+        return Ok(program);
+    }
+    println!("    installing {} with pip (once per machine)", ORACLES.join(", "));
+    let venv = || Call::new("python3").args(["-m", "venv", "--clear"]).arg(&home);
+    if venv().logged(log).is_err() {
+        ensure_debian(&["python3-venv"], || venv().logged(log).is_ok(), log)?;
+    }
+    Call::new(&program)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(ORACLES)
+        .logged(log)
+        .context("installing Python libraries that check ours")?;
+    std::fs::write(&done, "").with_context(|| done.display().to_string())?;
+    Ok(program)
+}

@@ -7,6 +7,7 @@ use crate::servers::s3::S3;
 use crate::shell::{Call, tail};
 use crate::stages::counts::{cargo_test, closing_line};
 use crate::stages::{Context, Counts};
+use crate::tools;
 
 /// Simulated seeds: some hundreds in every run, the number of a release check with `--long`.
 const SEEDS: (&str, &str) = ("300", "10000");
@@ -14,7 +15,9 @@ const SEEDS: (&str, &str) = ("300", "10000");
 /// Unit and integration tests of the whole workspace, the short walk and the killed nodes among them.
 pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     let long = if context.long { "1" } else { "0" };
-    run_tests(context, cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long), "")
+    let python = tools::python(&context.log)?;
+    let call = cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long);
+    run_tests(context, call.env("TIDM_PYTHON", python.display().to_string()), "")
 }
 
 /// The node's store tests again, on PostgreSQL.

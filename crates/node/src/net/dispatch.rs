@@ -3,7 +3,7 @@
 //! Never forgets: rows that this process claimed and did not finish are taken again when their claim ends,
 //! by this or another replica. One peer that hangs holds back only its own messages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use tidm_space::engine::commit::{About, Due, Send as Sending, Timer};
 use tidm_space::engine::input::{Input, Outcome, Wish};
+use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::wire;
 
@@ -83,18 +84,41 @@ async fn look(app: &Arc<App>, lanes: &Arc<Lanes>, tasks: &mut JoinSet<()>) -> Du
     }
 }
 
-/// One semaphore per peer.
+/// One semaphore per peer, and what is under way: a message that waits behind a hung peer until its claim
+/// ends is found again by the next look, and must not be sent twice at once.
 #[derive(Default)]
-struct Lanes(Mutex<HashMap<Did, Arc<Semaphore>>>);
+struct Lanes {
+    lanes: Mutex<HashMap<Did, Arc<Semaphore>>>,
+    under_way: Mutex<HashSet<Id>>,
+}
+
+/// A message under way; over when dropped.
+struct UnderWay<'a> {
+    lanes: &'a Lanes,
+    id: Id,
+}
 
 impl Lanes {
     fn of(&self, peer: &Did) -> Arc<Semaphore> {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.entry(peer.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
+    }
+
+    /// `None`: this message is under way already.
+    fn begin(&self, id: &Id) -> Option<UnderWay<'_>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.insert(id.clone()).then(|| UnderWay { lanes: self, id: id.clone() })
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.lanes.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
 async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
+    let Some(_under_way) = lanes.begin(&send.id) else { return };
     let lane = lanes.of(&send.to);
     let Ok(_place) = lane.acquire().await else { return };
     let outcome = post(&app, &send).await;
@@ -152,7 +176,7 @@ async fn post(app: &App, send: &Sending) -> Outcome {
 }
 
 /// The peer's own pid from its answer to an opening message.
-fn peers_pid(send: &Sending, body: &[u8]) -> Option<tidm_space::id::Id> {
+fn peers_pid(send: &Sending, body: &[u8]) -> Option<Id> {
     match &send.about {
         About::Negotiation(mine) => wire::dsp::negotiation::read_ack(body, mine),
         About::Transfer(mine) => wire::dsp::transfer::read_ack(body, mine),

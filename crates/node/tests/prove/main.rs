@@ -261,10 +261,12 @@ fn prov_reads(graph: &serde_json::Value) {
     let script = "import sys\ntry:\n import prov.model as m\nexcept ImportError:\n sys.exit(77)\n\
                   d = m.ProvDocument.deserialize(content=sys.stdin.read(), format='json')\n\
                   assert len(d.get_records()) > 0\nd.get_provn()\n";
-    let child = std::process::Command::new("python3")
-        .args(["-c", script])
-        .stdin(std::process::Stdio::piped())
-        .spawn();
+    let child = std::process::Command::new(
+        std::env::var("TIDM_PYTHON").unwrap_or_else(|_| "python3".to_owned()),
+    )
+    .args(["-c", script])
+    .stdin(std::process::Stdio::piped())
+    .spawn();
     let Ok(mut child) = child else {
         eprintln!("SKIPPED: lineage against the prov library: there is no python3");
         return;

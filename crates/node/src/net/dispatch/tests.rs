@@ -182,3 +182,13 @@ async fn one_peer_that_hangs_holds_up_no_other() {
     assert!(lanes.of(&Did::parse("did:web:hung.example").unwrap()).try_acquire().is_err());
     assert!(other.try_acquire().is_ok());
 }
+
+#[test]
+fn a_message_is_under_way_once() {
+    let lanes = Lanes::default();
+    let id = Id::parse("urn:uuid:one").unwrap();
+    let first = lanes.begin(&id).unwrap();
+    assert!(lanes.begin(&id).is_none());
+    drop(first);
+    assert!(lanes.begin(&id).is_some());
+}
