@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     cores: usize,
     memory_mib: u64,
     kernel: String,
+    /// `release`, or `dev`, in which the engine is not optimised.
+    profile: &'static str,
 }
 
 impl Machine {
@@ -42,6 +44,17 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mib: kib / 1024,
             kernel: kernel.trim().to_owned(),
+            profile: if cfg!(debug_assertions) { "dev" } else { "release" },
+        }
+    }
+
+    pub(crate) fn show(&self) {
+        let Self { cpu, cores, memory_mib, kernel, profile } = self;
+        say(&format!("{cpu}, {cores} cores, {memory_mib} MiB, Linux {kernel}, profile: {profile}"));
+        if *profile == "dev" {
+            say(
+                "The goals are for the release profile: these values say only that everything runs.",
+            );
         }
     }
 }
