@@ -68,7 +68,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "start",
-        what: "cold start of the program in TIDM_BIN",
+        what: "cold start and idle memory of `tidm serve`",
         durable: false,
         run: |report, _| Box::pin(start::run(report)),
     },

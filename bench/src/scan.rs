@@ -13,7 +13,7 @@ use crate::figure::{Goal, Report, Times};
 use crate::machine::scratch_dir;
 use crate::table::{self, ask};
 
-const ROWS: i64 = 3_000_000;
+const ROWS: i64 = 5_000_000;
 const ROUNDS: usize = 7;
 const SQL: &str = "SELECT sum(v1) AS a, avg(v4) AS b, sum(v7) AS c FROM t";
 

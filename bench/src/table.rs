@@ -23,14 +23,14 @@ use tidm_sandbox::job::{Hello, TableKey};
 use crate::values::Noise;
 
 /// The word under which this program is a worker.
-pub(crate) const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = "run-worker";
 pub(crate) const KEY: [u8; 32] = [7; 32];
 pub(crate) const AAD: &[u8] = b"contract-1/product-1";
 const INFO: &[u8] = b"tidm bench";
 
 /// Rows of a row group, as in the tables that a node makes.
 const GROUP: i64 = 262_144;
-/// Beside a time and a line: columns of readings with three decimals.
+/// Beside a time and a line: columns of readings with three decimals, each near the one before.
 const READINGS: usize = 8;
 
 /// Ten columns: `at`, `line` (16 of them), `v1` to `v8`. `seal` encrypts as a node does.
@@ -49,9 +49,9 @@ pub(crate) fn write(path: &Path, rows: i64, compression: Compression, seal: bool
         properties = properties.with_file_encryption_properties(encryption);
     }
     let properties = properties.build();
-    let mut noise = Noise::new();
+    let mut series = Series { noise: Noise::new(), levels: [50_000; READINGS] };
     let mut first = 0;
-    let mut batch = batch(first, rows.min(GROUP), &mut noise)?;
+    let mut batch = series.batch(first, rows.min(GROUP))?;
     let mut writer = ArrowWriter::try_new(File::create(path)?, batch.schema(), Some(properties))?;
     loop {
         writer.write(&batch)?;
@@ -59,29 +59,37 @@ pub(crate) fn write(path: &Path, rows: i64, compression: Compression, seal: bool
         if first >= rows {
             break;
         }
-        batch = self::batch(first, (rows - first).min(GROUP), &mut noise)?;
+        batch = series.batch(first, (rows - first).min(GROUP))?;
     }
     let _metadata = writer.close()?;
     Ok(())
 }
 
-fn batch(first: i64, rows: i64, noise: &mut Noise) -> Result<RecordBatch> {
-    let all = first..first + rows;
-    let at: ArrayRef = Arc::new(all.clone().map(|row| row * 1_000).collect::<Int64Array>());
-    let line: ArrayRef = Arc::new(all.clone().map(|row| row % 16).collect::<Int64Array>());
-    let mut columns = vec![("at".to_owned(), at), ("line".to_owned(), line)];
-    for number in 1..=READINGS {
-        let mut reading = || (noise.next() % 100_000) as f64 / 1000.0;
-        let values: ArrayRef = Arc::new(
-            all.clone()
-                .map(|_| reading())
-                .collect::<Vec<_>>()
-                .into_iter()
-                .collect::<Float64Array>(),
-        );
-        columns.push((format!("v{number}"), values));
+/// Series of sensors: each value is a small step from the last one, between 0 and 100.
+struct Series {
+    noise: Noise,
+    /// Thousandths.
+    levels: [u32; READINGS],
+}
+
+impl Series {
+    fn batch(&mut self, first: i64, rows: i64) -> Result<RecordBatch> {
+        let all = first..first + rows;
+        let at: ArrayRef = Arc::new(all.clone().map(|row| row * 1_000).collect::<Int64Array>());
+        let line: ArrayRef = Arc::new(all.clone().map(|row| row % 16).collect::<Int64Array>());
+        let mut columns = vec![("at".to_owned(), at), ("line".to_owned(), line)];
+        for (number, level) in (1..).zip(&mut self.levels) {
+            let mut values = Vec::with_capacity(usize::try_from(rows)?);
+            for _ in all.clone() {
+                let step = u32::try_from(self.noise.next() % 41)?;
+                *level = (*level + step).saturating_sub(20).min(100_000);
+                values.push(f64::from(*level) / 1000.0);
+            }
+            let values: ArrayRef = Arc::new(Float64Array::from(values));
+            columns.push((format!("v{number}"), values));
+        }
+        Ok(RecordBatch::try_from_iter(columns)?)
     }
-    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 /// How long one use took, and how long until the jail was on (known of sealed tables only).

@@ -31,7 +31,7 @@ use crate::program::Running;
 use crate::values::{self, Noise};
 
 /// The word under which this program is a node with one product to deliver.
-pub(crate) const NODE: &str = "node";
+pub(crate) const NODE: &str = "run-node";
 const BYTES: usize = 1 << 30;
 const BLOCK: usize = 1 << 20;
 const ROUNDS: usize = 3;

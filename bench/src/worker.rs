@@ -16,7 +16,7 @@ use crate::table::{self, ask};
 const ROWS: i64 = 3_000_000;
 const ROUNDS: usize = 9;
 const SQL: &str =
-    "SELECT line, count(*) AS n, avg(v1) AS a, sum(v2) AS b FROM t WHERE v3 > 60 GROUP BY line";
+    "SELECT line, count(*) AS n, avg(v1) AS a, sum(v2) AS b FROM t WHERE v3 > 40 GROUP BY line";
 
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let dir = tempfile::tempdir_in(scratch_dir()?)?;
