@@ -131,6 +131,16 @@ impl Times {
     }
 }
 
+/// The middle one; NaN when there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+pub(crate) fn milliseconds(it: Duration) -> f64 {
+    it.as_secs_f64() * 1000.0
+}
+
 #[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 pub(crate) fn say(line: &str) {
     println!("{line}");

@@ -9,11 +9,11 @@ use parquet::basic::{Compression, ZstdLevel};
 
 use tidm_ingest::seal;
 
-use crate::figure::{Goal, Report, Times};
+use crate::figure::{Goal, Report, median, milliseconds};
 use crate::machine::scratch_dir;
 use crate::table::{self, ask};
 
-const ROWS: i64 = 5_000_000;
+const ROWS: i64 = 8_000_000;
 const ROUNDS: usize = 7;
 const SQL: &str = "SELECT sum(v1) AS a, avg(v4) AS b, sum(v7) AS c FROM t";
 
@@ -30,35 +30,33 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     table::write(&bare, ROWS, Compression::UNCOMPRESSED, false)?;
     table::write(&bare_sealed, ROWS, Compression::UNCOMPRESSED, true)?;
 
-    let (none, _) = both(&tiny, &tiny, false).await?;
+    let none = median(rounds(&tiny, &tiny, false).await?.iter().map(|it| it.0).collect());
     for (name, plain, sealed, goal) in [
         ("zstd", &plain, &sealed, Goal::AtMost(1.15)),
         ("uncompressed, the worst case", &bare, &bare_sealed, Goal::None),
     ] {
-        let (clear, secret) = both(plain, sealed, true).await?;
-        report.add(&format!("in clear, {name}"), clear - none, "ms", Goal::None);
-        report.add(&format!("sealed, {name}"), secret - none, "ms", Goal::None);
-        report.add(
-            &format!("sealed / in clear, {name}"),
-            (secret - none) / (clear - none),
-            "×",
-            goal,
-        );
+        let pairs = rounds(plain, sealed, true).await?;
+        let clear = median(pairs.iter().map(|it| it.0 - none).collect());
+        let secret = median(pairs.iter().map(|it| it.1 - none).collect());
+        // Round by round, so that what else the machine does weighs on both.
+        let ratio = median(pairs.iter().map(|it| (it.1 - none) / (it.0 - none)).collect());
+        report.add(&format!("in clear, {name}"), clear, "ms", Goal::None);
+        report.add(&format!("sealed, {name}"), secret, "ms", Goal::None);
+        report.add(&format!("sealed / in clear, {name}"), ratio, "×", goal);
     }
     report.add("taken off: a use of one row", none, "ms", Goal::None);
     Ok(())
 }
 
-/// Medians (milliseconds) over two files in turn, warm. `sealed`: the second one is.
-async fn both(first: &Path, second: &Path, sealed: bool) -> Result<(f64, f64)> {
-    let (mut one, mut other) = (Vec::new(), Vec::new());
+/// Milliseconds over two files in turn, warm. `sealed`: the second one is.
+async fn rounds(first: &Path, second: &Path, sealed: bool) -> Result<Vec<(f64, f64)>> {
+    let mut pairs = Vec::new();
     for round in 0..=ROUNDS {
         let (clear, secret) = (ask(first, SQL, false).await?, ask(second, SQL, sealed).await?);
         // The first round brings the files into the page cache.
         if round > 0 {
-            one.push(clear.whole);
-            other.push(secret.whole);
+            pairs.push((milliseconds(clear.whole), milliseconds(secret.whole)));
         }
     }
-    Ok((Times::new(one).at(0.5), Times::new(other).at(0.5)))
+    Ok(pairs)
 }
