@@ -6,18 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use futures::FutureExt as _;
 
 use tidm_crypto::hash::sha256;
 use tidm_node::app::App;
 use tidm_node::net::auth;
-use tidm_node::store::save;
-use tidm_space::contract::Contract;
-use tidm_space::engine::commit::Commit;
 use tidm_space::engine::input::{Heard, Input, Received};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::lease;
 
 use crate::figure::{Goal, Report, Times};
@@ -36,7 +31,7 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let uses = u64::try_from(total * 4)?;
     let contract = values::contract("urn:agreement:bench", &peer, uses, gate.clock.now())?;
     let id = contract.id.clone();
-    put(&gate, contract).await?;
+    values::put(&gate, contract).await?;
     let goal = disk.latency(Duration::from_millis(25), 2.0);
 
     let started = Instant::now();
@@ -111,19 +106,4 @@ async fn over_http(asker: Arc<App>, gate: Arc<App>, contract: Id) -> Result<Vec<
         ensure!(answer.status.is_success(), "{} {text}", answer.status);
     }
     Ok(times)
-}
-
-/// A contract that was not negotiated.
-async fn put(app: &App, contract: Contract) -> Result<()> {
-    let endpoint = app.identity.dsp_base();
-    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
-    let (commit, now) =
-        (Commit { contracts: vec![contract], ..Commit::default() }, app.clock.now());
-    app.writer
-        .note(move |conn| {
-            let (commit, service) = (commit.clone(), service.clone());
-            async move { save::save(conn, &commit, now, &service).await }.boxed()
-        })
-        .await?;
-    Ok(())
 }

@@ -25,6 +25,10 @@ pub(crate) struct Machine {
     cores: usize,
     memory_mib: u64,
     kernel: String,
+    /// Processes that wanted a core in the last minute: whatever else ran slows the figures.
+    load: f64,
+    /// `release`, or `dev`, in which the engine is not optimised.
+    profile: &'static str,
 }
 
 impl Machine {
@@ -37,11 +41,27 @@ impl Machine {
         let memory = line("/proc/meminfo", "MemTotal");
         let kib = memory.split(' ').next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN);
         Self {
+            load,
             cpu: line("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mib: kib / 1024,
             kernel: kernel.trim().to_owned(),
+            profile: if cfg!(debug_assertions) { "dev" } else { "release" },
+        }
+    }
+
+    pub(crate) fn show(&self) {
+        let Self { cpu, cores, memory_mib, kernel, load, profile } = self;
+        say(&format!(
+            "{cpu}, {cores} cores, {memory_mib} MiB, Linux {kernel}, load {load}, profile: {profile}"
+        ));
+        if *profile == "dev" {
+            say(
+                "The goals are for the release profile: these values say only that everything runs.",
+            );
         }
     }
 }

@@ -1,17 +1,17 @@
 //! From `tidm serve` to ready, and what an idle node holds in memory.
 //!
-//! Never this process's own memory: the program in `TIDM_BIN` runs by itself.
+//! Never this process's own memory: the program runs by itself.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::figure::{Goal, Report, Times};
 use crate::machine::scratch_dir;
+use crate::program::{self, Running};
 
 const ROUNDS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(30);
@@ -19,13 +19,12 @@ const LIMIT: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
-    let program = std::env::var_os("TIDM_BIN")
-        .context("TIDM_BIN names no program; `cargo xtask bench` sets it")?;
-    let program = Path::new(&program);
+    let program = program::tidm()?;
     let dir = tempfile::tempdir_in(scratch_dir()?)?;
     let dir = std::path::absolute(dir.path())?.join("node");
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
-    let made = Command::new(program)
+    let made = Command::new(&program)
+        .env_remove(program::VARIABLE)
         .args(["init", "--org", "Bench", "--host", "localhost", "--port", &port, "--dir"])
         .arg(&dir)
         .stdout(Stdio::null())
@@ -36,7 +35,9 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     for round in 0..ROUNDS {
         let started = Instant::now();
         let mut node = Running(
-            Command::new(program)
+            Command::new(&program)
+                // No setting, and unknown settings are refused.
+                .env_remove(program::VARIABLE)
                 .arg("serve")
                 .arg("--dir")
                 .arg(&dir)
@@ -58,31 +59,13 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         times.push(started.elapsed());
         if round + 1 == ROUNDS {
             tokio::time::sleep(IDLE).await;
-            idle = resident_mib(node.0.id())?;
+            idle = node.mib("VmRSS:")?;
         }
     }
     let times = Times::new(times);
     report.add("cold start to ready, p50", times.at(0.5), "ms", Goal::AtMost(150.0));
     report.add("memory when idle", idle, "MiB", Goal::AtMost(40.0));
     Ok(())
-}
-
-/// A process that ends with its owner.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody left to tell.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn resident_mib(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|it| it.starts_with("VmRSS:")).context("no VmRSS")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-    Ok(kib / 1024.0)
 }
 
 /// Asks as a probe does. No answer is "not yet".

@@ -5,10 +5,14 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use futures::FutureExt as _;
 
 use tidm_crypto::hash::{Digest, sha256};
+use tidm_node::app::App;
+use tidm_node::store::save;
 use tidm_space::catalog::product::{Approval, Draft, Kind as ProductKind, Offer, Product};
 use tidm_space::contract::{Contract, State};
+use tidm_space::engine::commit::Commit;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Request;
@@ -18,6 +22,7 @@ use tidm_space::policy::model::{
 };
 use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
+use tidm_space::wire::dsp::catalog::DataService;
 
 /// Use, at most so often.
 pub(crate) fn offer(name: &str, uses: u64) -> Result<Policy> {
@@ -28,6 +33,10 @@ pub(crate) fn offer(name: &str, uses: u64) -> Result<Policy> {
 }
 
 pub(crate) fn product(number: u64, now: Time) -> Result<Product> {
+    Ok(Product::new(draft(number, now)?)?)
+}
+
+pub(crate) fn draft(number: u64, now: Time) -> Result<Draft> {
     let policy = offer(&format!("urn:offer:{number}"), 1000 + number)?;
     let offer = Offer::new(policy, Approval::Auto, vec![Use::Query, Use::SealedTable])?;
     let (id, line) = (format!("urn:product:{number}"), format!("urn:line:{number}"));
@@ -37,7 +46,7 @@ pub(crate) fn product(number: u64, now: Time) -> Result<Product> {
     draft.content = Some(sha256(id.as_bytes()));
     draft.origin = Some(sha256(line.as_bytes()));
     draft.bytes = Some(1 << 20);
-    Ok(Product::new(draft)?)
+    Ok(draft)
 }
 
 /// An active contract of which we are the provider.
@@ -77,4 +86,35 @@ pub(crate) fn request(contract: &Id) -> Request {
 
 fn query() -> Digest {
     sha256(b"SELECT 1")
+}
+
+/// A contract that was not negotiated.
+pub(crate) async fn put(app: &App, contract: Contract) -> Result<()> {
+    let endpoint = app.identity.dsp_base();
+    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
+    let (commit, now) =
+        (Commit { contracts: vec![contract], ..Commit::default() }, app.clock.now());
+    app.writer
+        .note(move |conn| {
+            let (commit, service) = (commit.clone(), service.clone());
+            async move { save::save(conn, &commit, now, &service).await }.boxed()
+        })
+        .await?;
+    Ok(())
+}
+
+/// Numbers without a pattern, the same at every run (xorshift64).
+pub(crate) struct Noise(u64);
+
+impl Noise {
+    pub(crate) fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
 }
