@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::{Global, Lang, Output};
 use crate::client::Trouble;
@@ -28,6 +28,7 @@ pub(crate) fn value(it: &Value, global: &Global) {
         Output::Table => match it.get("items").and_then(Value::as_array) {
             Some(items) => {
                 table(items);
+                facets(it);
                 if let Some(next) = it.get("next").and_then(Value::as_str) {
                     note(&format!("… --cursor {next}"));
                 }
@@ -75,6 +76,33 @@ pub(crate) fn table(rows: &[Value]) {
     }
 }
 
+/// How many each value of a facet would leave, a line each.
+fn facets(it: &Value) {
+    for (name, counts) in it.get("facets").and_then(Value::as_object).into_iter().flatten() {
+        let one = |it: &Value| Some(format!("{} ({})", plain(it.get("value")?), it.get("count")?));
+        let all: Vec<String> = counts.as_array().into_iter().flatten().filter_map(one).collect();
+        if !all.is_empty() {
+            line(&format!("{name}: {}", all.join(", ")));
+        }
+    }
+}
+
+/// What changed in terms: `+` came, `-` went, the rest stayed.
+fn changes(all: &Map<String, Value>, indent: &str) -> bool {
+    let parts = [("added", "+ "), ("removed", "- "), ("kept", "  ")];
+    if !parts.iter().all(|(name, _)| all.get(*name).is_some_and(Value::is_array)) {
+        return false;
+    }
+    for (name, sign) in parts {
+        for it in all.get(name).and_then(Value::as_array).into_iter().flatten() {
+            let said = |name: &str| it.get(name).map(plain).unwrap_or_default();
+            let (text, level, enforced) = (said("text"), said("level"), said("enforced"));
+            line(&format!("{indent}{sign}{text} [{level} {enforced}]"));
+        }
+    }
+    true
+}
+
 fn row(cells: &[&str], widths: &[usize]) {
     let mut text = String::new();
     for (cell, most) in cells.iter().zip(widths) {
@@ -111,6 +139,9 @@ fn lines(it: &Value, depth: usize) {
             if let (Some(at), Some(summary)) = (all.get("at"), all.get("summary")) {
                 let id = all.get("id").map(plain).unwrap_or_default();
                 line(&format!("{indent}{}  {}  {id}", plain(at), plain(summary)));
+                return;
+            }
+            if changes(all, &indent) {
                 return;
             }
             for (name, value) in all {

@@ -25,12 +25,12 @@ use tidm_space::wire::dsp::catalog::{Dataset, parse_dataset};
 use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Params, Speak};
-use super::page::Page;
 use super::terms::{self, OfferShown};
 use crate::app::App;
 use crate::jobs::crawl as job;
 use crate::net::auth;
 use crate::net::client::CallError;
+use crate::store::filter::{FacetCounts, Filter, Most};
 
 /// What may stand in a path segment as it is.
 const SEGMENT: &AsciiSet =
@@ -113,8 +113,87 @@ pub(super) async fn show(
 pub(super) struct Wanted {
     /// Words that title, description or keywords hold, all of them; everything when absent.
     search: Option<String>,
+    /// A DSP format or a kind of use (query, sealed-table, sealed-file, plain); `unknown` where none is named.
+    format: Option<String>,
+    /// general, important, core or unknown.
+    grade: Option<String>,
+    /// The provider's DID.
+    provider: Option<String>,
+    /// Most that an offer may cost: `100 CNY`, or `100` in whatever currency. What is free costs less.
+    max_price: Option<String>,
+    /// true: some offer costs nothing.
+    free: Option<bool>,
     /// `next` of the page before.
     cursor: Option<String>,
+}
+
+impl Wanted {
+    fn filter(&self) -> Answer<Filter> {
+        let text = self.search.as_deref().unwrap_or_default();
+        let facets = [&self.format, &self.grade, &self.provider, &self.max_price];
+        let longest = facets.into_iter().flatten().map(String::len).chain([text.len()]).max();
+        if longest.is_some_and(|it| it > SEARCH_BYTES) {
+            return Err(Fail::field("search", format!("at most {SEARCH_BYTES} bytes")));
+        }
+        let most = |it: &String| {
+            let found = Most::parse(it);
+            found.ok_or_else(|| Fail::field("max_price", "an amount, for example 100 or 100 CNY"))
+        };
+        Ok(Filter {
+            words: job::words(text),
+            format: self.format.as_deref().filter(|it| !it.is_empty()).map(Filter::format_of),
+            grade: self.grade.clone().filter(|it| !it.is_empty()),
+            provider: self.provider.clone().filter(|it| !it.is_empty()),
+            max_price: self.max_price.as_ref().filter(|it| !it.is_empty()).map(most).transpose()?,
+            free: self.free.unwrap_or(false),
+        })
+    }
+}
+
+/// A value and how many products it would leave, everything else that is asked for applied.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Count {
+    value: String,
+    count: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Facets {
+    format: Vec<Count>,
+    grade: Vec<Count>,
+    /// DIDs.
+    provider: Vec<Count>,
+    /// Currencies of prices; `none`: free use only.
+    price: Vec<Count>,
+    /// true, false or unknown.
+    free: Vec<Count>,
+}
+
+impl From<FacetCounts> for Facets {
+    fn from(it: FacetCounts) -> Self {
+        let list = |all: Vec<(String, u64)>| {
+            all.into_iter().map(|(value, count)| Count { value, count }).collect()
+        };
+        Self {
+            format: list(it.format),
+            grade: list(it.grade),
+            provider: list(it.provider),
+            price: list(it.price),
+            free: list(it.free),
+        }
+    }
+}
+
+/// A page of what was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Hits {
+    items: Vec<Short>,
+    /// Cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// Counts of all that was found, with the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facets: Option<Facets>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -147,29 +226,30 @@ const SEARCH_BYTES: usize = 1024;
 /// Search the products of the space's members, as last crawled.
 #[utoipa::path(
     get, path = "/catalog", tag = "catalog", params(Wanted), security(("bearer" = ["read"])),
-    responses((status = 200, body = Page<Short>), (status = 400, description = "A wrong cursor", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Hits), (status = 400, description = "A wrong cursor or price", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     Params(it): Params<Wanted>,
-) -> Answer<Json<Page<Short>>> {
-    let text = it.search.unwrap_or_default();
-    if text.len() > SEARCH_BYTES {
-        return Err(Fail::field("search", format!("at most {SEARCH_BYTES} bytes")));
-    }
+) -> Answer<Json<Hits>> {
+    let wanted = it.filter()?;
     if let Some(cursor) = &it.cursor
         && job::read_cursor(cursor).is_none()
     {
         return Err(Fail::field("cursor", "not one that we gave"));
     }
-    let found = job::search(&app, &text, it.cursor.as_deref()).await?;
-    let short = |it: crate::store::catalogue::Remote| Short {
+    let found = job::search(&app, &wanted, it.cursor.as_deref()).await?;
+    let short = |it: crate::store::catalogue::Found| Short {
         provider: it.provider,
         id: it.id,
         title: it.title,
         seen: it.seen.to_string(),
     };
-    Ok(Json(Page { items: found.rows.into_iter().map(short).collect(), next: found.next }))
+    Ok(Json(Hits {
+        items: found.rows.into_iter().map(short).collect(),
+        next: found.next,
+        facets: found.facets.map(Facets::from),
+    }))
 }
 
 /// Read the catalogues of all members now.

@@ -124,6 +124,7 @@ fn contracting() -> Api {
         .routes(routes!(negotiations::approve))
         .routes(routes!(negotiations::counter))
         .routes(routes!(negotiations::terminate))
+        .routes(routes!(negotiations::reject))
         .routes(routes!(contracts::revoke))
         .routes(routes!(contracts::end))
 }

@@ -17,6 +17,7 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::limits::REASON_CHARS;
+use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::{Negotiation, State as Stage};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::sentence;
@@ -26,8 +27,8 @@ use super::catalog;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
-use super::page::{Page, Wanted};
-use super::terms::{self, Choices, Meaning};
+use super::page::{Listing, Page};
+use super::terms::{self, Changed, Choices, Meaning};
 use super::wait::Waiting;
 use crate::app::App;
 use crate::store::timeline::About;
@@ -101,6 +102,9 @@ pub(super) struct Full {
     short: Short,
     /// What is on the table, for each kind of use.
     terms: Vec<Meaning>,
+    /// What the peer changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<Changed>,
     /// What happened, oldest first.
     timeline: Vec<Line>,
 }
@@ -135,7 +139,23 @@ fn short(it: &Negotiation) -> Short {
 async fn full(app: &App, it: &Negotiation, speak: Speak) -> Answer<Full> {
     let terms = it.state.offer().map(|it| terms::meanings(it, speak)).unwrap_or_default();
     let timeline = facts::timeline(app, About::Negotiation(it.id.clone()), speak).await?;
-    Ok(Full { short: short(it), terms, timeline })
+    let diff = changed(app, it, speak).await?;
+    Ok(Full { short: short(it), terms, diff, timeline })
+}
+
+/// The terms on the table against ours: a provider's listed offer, a consumer's last proposal.
+async fn changed(app: &App, it: &Negotiation, speak: Speak) -> Answer<Option<Changed>> {
+    let Some(table) = it.state.offer() else { return Ok(None) };
+    Ok(match it.role {
+        Role::Provider => {
+            let product = app.store.product(&it.product).await?;
+            let listed = product.as_ref().and_then(|product| product.offer(&table.id));
+            listed.map(|offer| terms::changed("listed", offer.policy(), table, speak))
+        }
+        Role::Consumer => {
+            it.proposed.as_ref().map(|ours| terms::changed("proposed", ours, table, speak))
+        }
+    })
 }
 
 /// Ask a provider for a contract.
@@ -206,16 +226,23 @@ async fn say(
     Ok(Json(full(app, &rested, speak).await?))
 }
 
-/// Negotiations, newest first.
+/// Negotiations, newest first; or the inbox of those that wait for approval.
 #[utoipa::path(
-    get, path = "/negotiations", tag = "contracts", params(Wanted), security(("bearer" = ["read"])),
+    get, path = "/negotiations", tag = "contracts", params(Listing), security(("bearer" = ["read"])),
     responses((status = 200, body = Page<Short>))
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Params(page): Params<Wanted>,
+    Params(it): Params<Listing>,
 ) -> Answer<Json<Page<Short>>> {
-    let found = app.store.negotiations(page.after()?.as_ref(), page.most()?).await?;
+    let is_inbox = it.inbox.unwrap_or(false);
+    let page = it.page();
+    let (after, most) = (page.after()?, page.most()?);
+    let found = if is_inbox {
+        app.store.inbox(after.as_ref(), most).await?
+    } else {
+        app.store.negotiations(after.as_ref(), most).await?
+    };
     Ok(Json(Page::of(found, |it| short(&it))))
 }
 
@@ -276,6 +303,23 @@ pub(super) async fn counter(
     responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn terminate(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    Params(waiting): Params<Waiting>,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
+    let reason = it.text()?;
+    say(&app, id, SayWish::Terminate { reason }, &waiting, speak).await
+}
+
+/// Say no: the negotiation ends, and the peer is told why.
+#[utoipa::path(
+    post, path = "/negotiations/{id}/reject", tag = "contracts", params(("id" = String, Path), Waiting), request_body = Reason,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn reject(
     State(app): State<Arc<App>>,
     speak: Speak,
     Params(waiting): Params<Waiting>,

@@ -40,6 +40,24 @@ impl Wanted {
     }
 }
 
+/// Which negotiations.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Listing {
+    /// true: only those that wait for a person here to approve.
+    pub(super) inbox: Option<bool>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Rows, 1 to 200; 50 when absent.
+    limit: Option<i64>,
+}
+
+impl Listing {
+    pub(super) fn page(self) -> Wanted {
+        Wanted { cursor: self.cursor, limit: self.limit }
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {

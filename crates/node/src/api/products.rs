@@ -68,7 +68,7 @@ pub(super) struct Publish {
 pub(super) struct NewOffer {
     #[serde(default)]
     terms: Choices,
-    /// auto, manual or counter; auto when absent.
+    /// auto, ask (the same as manual) or counter; auto when absent.
     #[serde(default)]
     approval: Option<String>,
     /// query, sealed-table, sealed-file, plain; empty: every way that fits file and terms, plain excepted.
@@ -252,7 +252,7 @@ fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer
         let approval = match &offer.approval {
             None => Approval::Auto,
             Some(word) => Approval::from_name(word)
-                .ok_or_else(|| Fail::field("approval", "auto, manual or counter"))?,
+                .ok_or_else(|| Fail::field("approval", "auto, ask (or manual) or counter"))?,
         };
         let deliveries = terms::kinds("deliveries", &offer.deliveries)?;
         offers.push(OfferRequest { sentences: offer.terms.read()?, approval, deliveries });

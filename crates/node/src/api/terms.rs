@@ -7,9 +7,11 @@ use utoipa::ToSchema;
 
 use tidm_space::catalog::product::Offer;
 use tidm_space::identity::did::Did;
+use tidm_space::lang::Lang;
 use tidm_space::policy::compile::compile;
+use tidm_space::policy::diff;
 use tidm_space::policy::model::Policy;
-use tidm_space::policy::render::render;
+use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::{Export, Sentences};
 use tidm_space::policy::terms::Price;
 use tidm_space::policy::usage::{Level, Use};
@@ -129,31 +131,64 @@ pub(super) struct Meaning {
     sentences: Vec<Sentence>,
 }
 
+fn shown(all: Vec<render::Sentence>, lang: Lang) -> Vec<Sentence> {
+    let one = |it: render::Sentence| Sentence {
+        text: it.text,
+        level: it.level.name(),
+        enforced: it.level.words(lang),
+        understood: it.understood,
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// What terms say that others did not, and the other way round.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Changed {
+    /// `listed`: against the offer in our catalogue; `proposed`: against what we said last.
+    against: &'static str,
+    added: Vec<Sentence>,
+    removed: Vec<Sentence>,
+    kept: Vec<Sentence>,
+}
+
+pub(super) fn changed(
+    against: &'static str,
+    before: &Policy,
+    after: &Policy,
+    speak: Speak,
+) -> Changed {
+    // Of the ways in which it may be used the one that is enforced least: no term looks stronger than it is.
+    let weakest = kinds_of(after).into_iter().min_by_key(|it| it.level()).unwrap_or(Use::Plain);
+    let lang = speak.core();
+    let it = diff::diff(before, after, lang, weakest);
+    Changed {
+        against,
+        added: shown(it.added, lang),
+        removed: shown(it.removed, lang),
+        kept: shown(it.kept, lang),
+    }
+}
+
 pub(super) fn meaning(policy: &Policy, kind: Use, speak: Speak) -> Meaning {
     let lang = speak.core();
-    let sentences = render(policy, lang, kind)
-        .into_iter()
-        .map(|it| Sentence {
-            text: it.text,
-            level: it.level.name(),
-            enforced: it.level.words(lang),
-            understood: it.understood,
-        })
-        .collect();
+    let sentences = shown(render(policy, lang, kind), lang);
     Meaning { kind: kind.name(), words: kind.words(lang), level: kind.level().name(), sentences }
 }
 
 /// The meaning for every kind of use that a policy permits and that can be kept.
 pub(super) fn meanings(policy: &Policy, speak: Speak) -> Vec<Meaning> {
-    let kinds: Vec<Use> = match compile(policy) {
+    kinds_of(policy).into_iter().map(|kind| meaning(policy, kind, speak)).collect()
+}
+
+fn kinds_of(policy: &Policy) -> Vec<Use> {
+    match compile(policy) {
         Ok(terms) => {
             let fits = |it: &Use| terms.summary.allows(*it) && terms.unkeepable(*it).is_empty();
             Use::ALL.into_iter().filter(fits).collect()
         }
         // Not understood: shown as the weakest, its unknown terms marked.
         Err(_) => vec![Use::Plain],
-    };
-    kinds.into_iter().map(|kind| meaning(policy, kind, speak)).collect()
+    }
 }
 
 /// An offer of a product.

@@ -20,10 +20,12 @@ use tidm_space::identity::did::Did;
 use tidm_space::identity::member::{Member, Role};
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::{Catalog, CatalogRequest, Dataset, parse_catalog};
+use tidm_space::wire::dsp::facets::Facets;
 
 use crate::app::App;
 use crate::net::auth;
-use crate::store::catalogue::{Remote, drop_gone, save_remote, save_setting};
+use crate::store::catalogue::{self, Remote, drop_gone, save_remote, save_setting};
+use crate::store::filter::{FacetCounts, Filter};
 
 /// A provider's catalogue is read again this often.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -245,7 +247,7 @@ fn row(it: &Dataset, provider: &str, base: &str, seen: Time) -> Remote {
     let search =
         [title.as_str(), it.description.as_deref().unwrap_or_default(), &it.keywords.join(" ")]
             .join("\n");
-    Remote {
+    let found = catalogue::Found {
         provider: provider.to_owned(),
         id: it.id.to_string(),
         address: base.to_owned(),
@@ -253,7 +255,8 @@ fn row(it: &Dataset, provider: &str, base: &str, seen: Time) -> Remote {
         search: search.to_lowercase(),
         seen,
         dataset: it.original.to_string(),
-    }
+    };
+    Remote { found, facets: Facets::of(it) }
 }
 
 /// The target of `rel="next"` in a `Link` header (RFC 8288 §3).
@@ -283,18 +286,24 @@ pub fn words(text: &str) -> Vec<String> {
 /// A page of what others offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    pub rows: Vec<Remote>,
+    pub rows: Vec<catalogue::Found>,
     /// Pass it back for the next page.
     pub next: Option<String>,
+    /// With the first page only: they are the same for all.
+    pub facets: Option<FacetCounts>,
 }
 
-/// Products of others whose title, description or keywords hold every word of `text`; all for an empty text.
+/// Products of others that are wanted; all for an empty filter.
 ///
 /// # Errors
 /// The store's.
-pub async fn search(app: &App, text: &str, cursor: Option<&str>) -> anyhow::Result<Found> {
+pub async fn search(app: &App, wanted: &Filter, cursor: Option<&str>) -> anyhow::Result<Found> {
     let after = cursor.map(|it| read_cursor(it).context("not a cursor of ours")).transpose()?;
-    let mut rows = app.store.remote(after.as_ref(), &words(text), FOUND + 1).await?;
+    let mut rows = app.store.remote(after.as_ref(), wanted, FOUND + 1).await?;
+    let facets = match after {
+        None => Some(app.store.facets(wanted).await?),
+        Some(_) => None,
+    };
     let most = usize::try_from(FOUND).unwrap_or(usize::MAX);
     let more = rows.len() > most;
     rows.truncate(most);
@@ -302,7 +311,7 @@ pub async fn search(app: &App, text: &str, cursor: Option<&str>) -> anyhow::Resu
         .last()
         .filter(|_| more)
         .map(|it| URL_SAFE_NO_PAD.encode(format!("{} {}", it.provider, it.id)));
-    Ok(Found { rows, next })
+    Ok(Found { rows, next, facets })
 }
 
 /// (provider, id) of a cursor of ours.

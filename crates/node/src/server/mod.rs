@@ -6,6 +6,7 @@ pub mod answer;
 pub mod catalog;
 pub mod data;
 pub mod dsp;
+mod filter;
 pub mod log;
 pub mod objects;
 pub mod profile;

@@ -7,8 +7,10 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_space::catalog::product::Product;
 use tidm_space::time::Time;
+use tidm_space::wire::dsp::facets::Facets;
 use tidm_space::wire::record;
 
+use super::filter::{self, Filter};
 use super::load::read;
 use super::read::{Cursor, Page};
 use super::{Store, StoreError};
@@ -42,6 +44,14 @@ pub enum Listed {
 /// A product of another node, as its catalogue said when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
+    pub found: Found,
+    /// Computed when it was crawled, for searches.
+    pub facets: Facets,
+}
+
+/// Its row as searches show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
     pub provider: String,
     pub id: String,
     /// The provider's DSP base.
@@ -89,32 +99,27 @@ impl Store {
         Ok(Page { rows, next })
     }
 
-    /// What others offer, by provider and id, after `(provider, id)`; each of `words` (lower case) occurs in it.
+    /// What others offer, by provider and id, after `(provider, id)`.
     pub async fn remote(
         &self,
         after: Option<&(String, String)>,
-        words: &[String],
+        wanted: &Filter,
         most: i64,
-    ) -> Result<Vec<Remote>, StoreError> {
+    ) -> Result<Vec<Found>, StoreError> {
         let (provider, id) = after.cloned().unwrap_or_default();
-        let mut sql =
+        let (clauses, values) = filter::clauses(wanted, None, 4);
+        let sql = format!(
             "SELECT provider, id, address, title, search, seen, dataset FROM remote_products
-                       WHERE (provider, id) > ($1, $2)"
-                .to_owned();
-        for number in 0..words.len() {
-            sql.push_str(&format!(" AND search LIKE ${} ESCAPE '!'", number + 4));
-        }
-        sql.push_str(" ORDER BY provider, id LIMIT $3");
+             WHERE (provider, id) > ($1, $2){clauses} ORDER BY provider, id LIMIT $3"
+        );
         // The text holds placeholders only; what others wrote is bound.
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(provider).bind(id).bind(most);
-        for word in words {
-            query = query.bind(like(word));
-        }
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(provider).bind(id).bind(most);
+        let query = filter::bind(query, values);
         Ok(query.fetch_all(self.pool()).await?.iter().map(remote).collect())
     }
 
     /// One product of another node; with several providers of that id, the first.
-    pub async fn remote_product(&self, id: &str) -> Result<Option<Remote>, StoreError> {
+    pub async fn remote_product(&self, id: &str) -> Result<Option<Found>, StoreError> {
         let sql = "SELECT provider, id, address, title, search, seen, dataset FROM remote_products WHERE id = $1 ORDER BY provider LIMIT 1";
         let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?;
         Ok(row.as_ref().map(remote))
@@ -127,8 +132,8 @@ impl Store {
     }
 }
 
-fn remote(row: &sqlx::any::AnyRow) -> Remote {
-    Remote {
+fn remote(row: &sqlx::any::AnyRow) -> Found {
+    Found {
         provider: row.get(0),
         id: row.get(1),
         address: row.get(2),
@@ -137,19 +142,6 @@ fn remote(row: &sqlx::any::AnyRow) -> Remote {
         seen: Time::from_ms(row.get(5)),
         dataset: row.get(6),
     }
-}
-
-/// A word as a pattern of LIKE that stands for itself.
-fn like(word: &str) -> String {
-    let mut out = String::from("%");
-    for c in word.chars() {
-        if "%_!".contains(c) {
-            out.push('!');
-        }
-        out.push(c);
-    }
-    out.push('%');
-    out
 }
 
 pub async fn save_setting(
@@ -166,11 +158,14 @@ pub async fn save_setting(
 }
 
 pub async fn save_remote(conn: &mut AnyConnection, rows: &[Remote]) -> Result<(), StoreError> {
-    for it in rows {
+    for Remote { found: it, facets } in rows {
+        let price = facets.price.as_ref();
         sqlx::query(
-            "INSERT INTO remote_products (id, provider, address, title, search, seen, dataset) VALUES ($1,$2,$3,$4,$5,$6,$7)
+            "INSERT INTO remote_products (id, provider, address, title, search, seen, dataset, formats, grade, price, currency, free)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)
              ON CONFLICT (provider, id) DO UPDATE SET address = excluded.address, title = excluded.title,
-             search = excluded.search, seen = excluded.seen, dataset = excluded.dataset",
+             search = excluded.search, seen = excluded.seen, dataset = excluded.dataset, formats = excluded.formats,
+             grade = excluded.grade, price = excluded.price, currency = excluded.currency, free = excluded.free",
         )
         .bind(it.id.clone())
         .bind(it.provider.clone())
@@ -179,6 +174,11 @@ pub async fn save_remote(conn: &mut AnyConnection, rows: &[Remote]) -> Result<()
         .bind(it.search.clone())
         .bind(it.seen.ms())
         .bind(it.dataset.clone())
+        .bind(filter::joined(&facets.formats))
+        .bind(facets.grade)
+        .bind(price.map_or(-1, |it| i64::try_from(it.micros).unwrap_or(i64::MAX)))
+        .bind(facets.currency_word().to_owned())
+        .bind(facets.free_word())
         .execute(&mut *conn)
         .await?;
     }
@@ -197,18 +197,4 @@ pub async fn drop_gone(
         .execute(&mut *conn)
         .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_stand_for_themselves() {
-        for (word, pattern) in
-            [("a", "%a%"), ("100%", "%100!%%"), ("a_b!", "%a!_b!!%"), ("轴承", "%轴承%")]
-        {
-            assert_eq!(like(word), pattern);
-        }
-    }
 }

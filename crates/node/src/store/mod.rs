@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod dialect;
 pub mod facts;
+pub mod filter;
 pub mod load;
 pub mod notes;
 pub mod queue;

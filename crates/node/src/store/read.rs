@@ -114,6 +114,16 @@ impl Store {
         self.page(sql, "negotiations", after, most, record::negotiation::decode).await
     }
 
+    /// Those that wait for a person of ours, newest first.
+    pub async fn inbox(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Negotiation>, StoreError> {
+        let sql = "SELECT moved, id, record FROM negotiations WHERE awaits_approval = 1 AND (moved, id) < ($1, $2) ORDER BY moved DESC, id DESC LIMIT $3";
+        self.page(sql, "negotiations", after, most, record::negotiation::decode).await
+    }
+
     pub async fn transfers(
         &self,
         after: Option<&Cursor>,

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -97,4 +97,14 @@ CREATE TABLE uploads (
   id TEXT PRIMARY KEY, account TEXT NOT NULL, object TEXT NOT NULL, name TEXT NOT NULL, bytes BIGINT NOT NULL,
   digest TEXT NOT NULL, created BIGINT NOT NULL);
 ALTER TABLE api_keys ADD COLUMN title TEXT NOT NULL DEFAULT ''
+";
+
+/// By what a search is narrowed, and the inbox of approvals. Rows of before say `unknown` until the next crawl.
+const V4: &str = "
+ALTER TABLE remote_products ADD COLUMN formats TEXT NOT NULL DEFAULT '|unknown|';
+ALTER TABLE remote_products ADD COLUMN grade TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE remote_products ADD COLUMN price BIGINT NOT NULL DEFAULT -1;
+ALTER TABLE remote_products ADD COLUMN currency TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE remote_products ADD COLUMN free TEXT NOT NULL DEFAULT 'unknown';
+CREATE INDEX negotiations_awaiting ON negotiations (awaits_approval, moved, id)
 ";

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its steps included")]
 
+mod facets;
+mod inbox;
+
 use std::path::Path;
 use std::sync::Arc;
 

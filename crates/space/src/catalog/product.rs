@@ -168,7 +168,9 @@ impl Approval {
         }
     }
 
+    /// `ask` is how people say `manual`.
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "ask" { Self::Manual.name() } else { name };
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 }

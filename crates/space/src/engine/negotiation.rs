@@ -144,6 +144,7 @@ fn open(
         pending: None,
         rounds: 0,
         awaits_approval: false,
+        proposed: None,
         created: work.now,
         moved: work.now,
     })
@@ -271,6 +272,7 @@ pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
         pending: None,
         rounds: 0,
         awaits_approval: false,
+        proposed: None,
         created: work.now,
         moved: work.now,
     };
@@ -339,9 +341,18 @@ fn end(
 
 /// Decides to say it: pending in the state, a row in the outbox.
 fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiation, Fault> {
+    let proposed = match &body {
+        Body::Request { offer } | Body::Offer { offer } => Some(offer.clone()),
+        Body::Accept
+        | Body::Agree { .. }
+        | Body::Verify { .. }
+        | Body::Finalize
+        | Body::Terminate { .. } => None,
+    };
     let message = Message { id: Some(work.ids.fresh()), body };
     let (mut after, step) = machine::next(&it, Event::Say(message), work.now)?;
     after.awaits_approval = false;
+    after.proposed = proposed.or(after.proposed);
     settle(work, after, step)
 }
 

@@ -152,6 +152,8 @@ pub struct Negotiation {
     pub rounds: u32,
     /// Waits for a person of ours to approve.
     pub awaits_approval: bool,
+    /// The terms that we said last, so that a person sees what the peer changed in them.
+    pub proposed: Option<Policy>,
     pub created: Time,
     pub moved: Time,
 }

@@ -80,6 +80,7 @@ pub(crate) fn negotiation(role: Role, state: State, pending: Option<Body>) -> Ne
         pending: pending.map(|body| Message { id: Some(id("urn:message:1")), body }),
         rounds: 2,
         awaits_approval: false,
+        proposed: None,
         created: at(0),
         moved: at(1),
     }

@@ -40,7 +40,13 @@ pub(crate) enum Contract {
         #[command(flatten)]
         page: Paging,
     },
-    /// One contract, or one negotiation.
+    /// Negotiations that wait for a person here to approve, newest first.
+    #[command(after_help = "Example:\n  tidm contract inbox")]
+    Inbox {
+        #[command(flatten)]
+        page: Paging,
+    },
+    /// One contract, or one negotiation with what the peer changed in the terms.
     #[command(
         after_help = "Example:\n  tidm contract show urn:uuid:0190b6a0-0000-7000-8000-000000000000"
     )]
@@ -64,6 +70,15 @@ pub(crate) enum Contract {
         wait: u64,
         #[command(flatten)]
         terms: Box<Terms>,
+    },
+    /// Say no in a negotiation; the peer is told why.
+    #[command(
+        after_help = "Example:\n  tidm contract reject urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason 价格过低"
+    )]
+    Reject {
+        negotiation: String,
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// End a negotiation.
     #[command(
@@ -107,6 +122,11 @@ impl Contract {
                 let path = if *negotiations { "/negotiations" } else { "/contracts" };
                 api.json(api.request(Method::GET, path).query(&page.query())).await?
             }
+            Self::Inbox { page } => {
+                let mut query = page.query();
+                query.push(("inbox", "true".to_owned()));
+                api.json(api.request(Method::GET, "/negotiations").query(&query)).await?
+            }
             Self::Show { id } => show_either(api, id).await?,
             Self::Approve { negotiation, wait } => {
                 api.post(
@@ -118,6 +138,13 @@ impl Contract {
             Self::Counter { negotiation, wait, terms } => {
                 let path = format!("/negotiations/{}/counter?wait={wait}", segment(negotiation));
                 api.post(&path, &json!({ "terms": terms.json() })).await?
+            }
+            Self::Reject { negotiation, reason } => {
+                api.post(
+                    &format!("/negotiations/{}/reject", segment(negotiation)),
+                    &json!({ "reason": reason }),
+                )
+                .await?
             }
             Self::Terminate { negotiation, reason } => {
                 api.post(

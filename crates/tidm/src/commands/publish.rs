@@ -27,7 +27,7 @@ pub(crate) struct Publish {
     title: Option<String>,
     #[arg(long, default_value = "")]
     description: String,
-    /// auto, manual or counter.
+    /// auto, ask (a person here approves each contract) or counter.
     #[arg(long, default_value = "auto")]
     approval: String,
     /// Skip and report so many broken rows.

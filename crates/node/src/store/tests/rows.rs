@@ -105,6 +105,7 @@ fn negotiation(state: State, known: bool) -> Negotiation {
         pending: known.then_some(pending),
         rounds: 2,
         awaits_approval: known,
+        proposed: known.then(|| counted(2)),
         created: at(0),
         moved: at(1),
     }

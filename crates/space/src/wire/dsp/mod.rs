@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod facets;
 pub mod negotiation;
 pub mod transfer;
 pub mod version;

@@ -25,6 +25,7 @@ pub fn encode(it: &Negotiation) -> String {
     put(&mut doc, "pending", it.pending.as_ref().map(write_message));
     put(&mut doc, "rounds", Some(it.rounds));
     put(&mut doc, "awaitsApproval", Some(it.awaits_approval));
+    put(&mut doc, "proposed", it.proposed.as_ref().map(policy::write));
     put(&mut doc, "created", Some(it.created.to_string()));
     put(&mut doc, "moved", Some(it.moved.to_string()));
     row(doc)
@@ -44,6 +45,11 @@ pub fn decode(text: &str) -> Result<Negotiation, BadRecord> {
         pending: top.object_opt("pending")?.map(|it| read_message(&it)).transpose()?,
         rounds: top.small_number("rounds")?,
         awaits_approval: top.truth("awaitsApproval")?,
+        // Absent in rows of older versions.
+        proposed: top
+            .object_opt("proposed")?
+            .map(|_| policy::read(&top, "proposed"))
+            .transpose()?,
         created: top.time("created")?,
         moved: top.time("moved")?,
     })
