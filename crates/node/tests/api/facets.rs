@@ -130,7 +130,7 @@ async fn pages_keep_the_filter_and_count_once() {
     let node = node().await;
     let admin = node.admin().await;
     let names: Vec<String> = (0..120).map(|it| format!("urn:p:{it:03}")).collect();
-    let grade = |at: usize| if at % 2 == 0 { "general" } else { "important" };
+    let grade = |at: usize| if at.is_multiple_of(2) { "general" } else { "important" };
     let row = |(at, id): (usize, &String)| {
         ("did:web:a.example", "x", dataset(id, Some(grade(at)), "tidm:query", &[None]))
     };

@@ -15,6 +15,7 @@ use sqlx::Connection as _;
 
 use super::world::{at, contract, counted, did, each, id, number, product, put, request, run_on};
 use crate::store::dialect::Dialect;
+use crate::store::filter::Filter;
 use crate::store::{Store, StoreError, load, schema};
 
 #[tokio::test]
@@ -61,6 +62,11 @@ async fn every_older_version_migrates_with_its_rows() {
             let store = place.store().await;
             let spent = store.spent(&id("urn:agreement:1")).await.unwrap();
             assert_eq!(spent, Spent { uses: 6, ..Spent::default() }, "from {from}");
+            // What was crawled before says nothing of its facets until it is crawled again.
+            let facets = store.facets(&Filter::default()).await.unwrap();
+            let unknown = vec![("unknown".to_owned(), 1)];
+            let found = [facets.format, facets.grade, facets.price, facets.free];
+            assert!(found.iter().all(|it| *it == unknown), "from {from}: {found:?}");
             let versions = number(&store, "SELECT COUNT(*) FROM schema_version").await;
             assert_eq!(versions, i64::try_from(schema::MIGRATIONS.len()).unwrap());
         })
@@ -83,6 +89,7 @@ fn statements(from: usize) -> Vec<String> {
             "INSERT INTO debits (lease, kind, contract, grp, amount, at) VALUES ('urn:lease:{lease}', 'use', 'urn:agreement:1', 'did:web:c.example', 2, 0)"
         ));
     }
+    all.push("INSERT INTO remote_products (id, provider, address, title, search, seen, dataset) VALUES ('urn:p', 'did:web:a', 'x', 'x', 'x', 0, '{}')".to_owned());
     if from >= 2 {
         all.push(
             "INSERT INTO spent (contract, kind, amount) VALUES ('urn:agreement:1', 'use', 6)"
