@@ -72,6 +72,7 @@ fn negotiations(data: &[u8]) {
         state: State::Initial,
         pending: None,
         rounds: 0,
+        proposed: None,
         awaits_approval: false,
         created: Time::ZERO,
         moved: Time::ZERO,
