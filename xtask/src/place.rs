@@ -10,8 +10,8 @@ use crate::shell::Call;
 /// The root of the checkout that Cargo runs this program for. Asked at run time: with one target directory for several
 /// checkouts the program may have been built in another one.
 pub(crate) fn root() -> Result<PathBuf> {
-    let told = std::env::var_os("CARGO_MANIFEST_DIR");
-    let here = told.as_deref().map_or(Path::new(env!("CARGO_MANIFEST_DIR")), Path::new);
+    let told = env::var_os("CARGO_MANIFEST_DIR");
+    let here = told.as_deref().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")), Path::new);
     let root =
         here.parent().context("the xtask crate lies directly under the root of the checkout")?;
     Ok(root.to_owned())
