@@ -8,7 +8,8 @@
 //! file up to date. What a run finds becomes a seed in the commit that mends it.
 //!
 //! Parsers in crates that need the query engine (`ingest`, `sandbox`, `node`) are not here: compiled for coverage, it would
-//! take longer than everything else together. Plain tests of those crates replay hostile inputs.
+//! take longer than everything else together. Plain tests replay hostile inputs to some of them;
+//! `docs/testing.md` says which are still without.
 
 mod crypto;
 mod ledger;

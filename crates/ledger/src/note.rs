@@ -30,7 +30,7 @@ pub enum NoteError {
     /// The key's text does not follow the format, or its ID is not the one of its bytes.
     #[error("malformed verifier key: {0}")]
     BadKey(&'static str),
-    /// A key of a type that is not implemented.
+    /// A key of another type than these two; the specification has more.
     #[error(
         "verifier keys of type 0x{0:02x} are not supported: use Ed25519 (0x01, or 0x04 for a witness)"
     )]

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Threat model: none of its own. The nodes are ordinary nodes with throw-away keys on loopback. It reaches
-//! behind their API in three places only, and says so: it signs the member list as the operator would, plays
-//! a thief who stole another node's identity key, and flips a byte in a copy of a log.
+//! behind their API and says so in `docs/demo.md`: it signs the member list as the operator would, plays
+//! a thief who stole another node's identity key, flips a byte in a copy of a log, and reads the nodes'
+//! disks to check what they say.
 //!
 //! Never a success that did not happen: every step checks what it claims, and the first failure ends the walk.
 
