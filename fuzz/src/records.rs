@@ -41,6 +41,12 @@ fn heard(data: &[u8]) {
         let text = notice::lease_returned(&id, &lease, &outcome).body;
         assert!(notice::read_lease_returned(text.as_bytes()).is_ok(), "{text}");
     }
+    if let Ok((Some(id), Heard::LeaseEnded { contract, lease, how })) =
+        notice::read_lease_ended(data)
+    {
+        let text = notice::lease_ended(&id, &contract, &lease, how).body;
+        assert!(notice::read_lease_ended(text.as_bytes()).is_ok(), "{text}");
+    }
     if let Ok((Some(id), Heard::Deleted { contract, deletion })) = notice::read_deleted(data) {
         let text = notice::deleted(&id, &contract, &deletion).body;
         let Ok((_, Heard::Deleted { deletion: again, .. })) = notice::read_deleted(text.as_bytes())

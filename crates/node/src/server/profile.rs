@@ -37,6 +37,10 @@ pub fn routes() -> Router<Arc<App>> {
             post(|s: Shared, h, b| noticed(s, notice::read_lease_returned, h, b)),
         )
         .route(
+            "/tidm/1/leases/ended",
+            post(|s: Shared, h, b| noticed(s, notice::read_lease_ended, h, b)),
+        )
+        .route(
             "/tidm/1/contracts/ended",
             post(|s: Shared, h, b| noticed(s, notice::read_contract_ended, h, b)),
         )

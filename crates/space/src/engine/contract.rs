@@ -112,7 +112,7 @@ pub(super) fn heard_end(
     Ok(Reply::Contract(id))
 }
 
-fn of_peer(work: &Work<'_>, from: &Did, id: &Id) -> Result<Contract, Fault> {
+pub(super) fn of_peer(work: &Work<'_>, from: &Did, id: &Id) -> Result<Contract, Fault> {
     work.view
         .contract
         .clone()

@@ -12,6 +12,7 @@ use crate::identity::did::Did;
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
 use crate::lease::message::{Outcome, Request};
 use crate::lease::state::{Lease, State};
+use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 
@@ -126,6 +127,12 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         };
     }
     contract.check_active()?;
+    if grant.until.after(CLOCK_SKEW) <= work.now {
+        return Err(Fault::refused(
+            "lease.over",
+            "the grant arrived after the lease's time was over",
+        ));
+    }
     let lease = Lease {
         id: grant.lease.clone(),
         role: Role::Consumer,
@@ -140,6 +147,43 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
     work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
     work.commit.leases.push(lease);
     Ok(Reply::Lease(grant))
+}
+
+/// Consumer: the gate ended a lease that we did not return. One that we never held opened nothing here.
+pub(super) fn heard_end(
+    work: &mut Work<'_>,
+    from: &Did,
+    contract: &Id,
+    id: &Id,
+    how: Closed,
+) -> Answer {
+    let contract = contract::of_peer(work, from, contract)?;
+    if contract.role != Role::Consumer {
+        return Err(Fault::misbehaved("lease.role", "only the provider's gate ends a lease"));
+    }
+    let event = match how {
+        Closed::Revoked => Event::Revoke,
+        Closed::Expired => Event::Expire,
+        Closed::Returned => {
+            return Err(Fault::misbehaved("lease.how", "what was returned needs no notice"));
+        }
+    };
+    match work.view.lease.clone() {
+        Some(held) if held.role == Role::Consumer && held.request.contract == contract.id => {
+            end_lease(work, held, event)?;
+        }
+        Some(_) => return Err(Fault::NotFound { what: "lease" }),
+        None => {
+            let links = Links {
+                peer: Some(contract.peer.clone()),
+                contract: Some(contract.id.clone()),
+                lease: Some(id.clone()),
+                ..Links::default()
+            };
+            work.fact(links, What::LeaseMissed { how });
+        }
+    }
+    Ok(Reply::Contract(contract.id))
 }
 
 /// Either side: what came of a lease that we hold or granted. The consumer also tells the gate.
@@ -170,6 +214,13 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
     let (rows, bytes, result) = outcome.map_or((0, 0, None), |it| (it.rows, it.bytes, it.result));
     work.fact(links(&after), What::LeaseClosed { how, rows, bytes, result });
     work.untimer(&Due::LeaseEnd { lease: after.id.clone() });
+    if lease.role == Role::Provider
+        && how != Closed::Returned
+        && let Some(contract) = work.view.contract.clone()
+    {
+        // Its answer may never have arrived; the consumer's own account needs to know.
+        notice::lease_ended(work, &contract, &after, how);
+    }
     work.commit.leases.push(after);
     if lease.role == Role::Provider
         && how != Closed::Revoked

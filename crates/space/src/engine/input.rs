@@ -7,6 +7,7 @@ use tidm_crypto::sign::VerifyingKey;
 
 use crate::catalog::product::Product;
 use crate::contract::{Deletion, End};
+use crate::evidence::fact::Closed;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease;
@@ -47,6 +48,12 @@ pub enum Heard {
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
+    },
+    /// The peer's gate ended a lease that we did not return.
+    LeaseEnded {
+        contract: Id,
+        lease: Id,
+        how: Closed,
     },
     /// The peer ended a contract.
     Ended {

@@ -37,6 +37,11 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
+            Heard::LeaseEnded { contract, lease, .. } => Needs {
+                contract: Some(contract.clone()),
+                lease: Some(lease.clone()),
+                ..Needs::default()
+            },
             Heard::Ended { contract, .. } => Needs {
                 contract: Some(contract.clone()),
                 open_under: Some(contract.clone()),
@@ -89,6 +94,9 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
         Heard::Ask(request) => gate::asked(work, &it.from, &request),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
+        Heard::LeaseEnded { contract, lease, how } => {
+            gate::heard_end(work, &it.from, &contract, &lease, how)
+        }
         Heard::Ended { contract, why, reason } => {
             contract::heard_end(work, &it.from, &contract, why, reason)
         }

@@ -3,6 +3,7 @@
 //! Never the only carrier of a right: what a notice says holds at the sender whether or not it arrives.
 
 use crate::contract::{Contract, Deletion, End};
+use crate::evidence::fact::Closed;
 use crate::fault::Fault;
 use crate::lease::message::Outcome;
 use crate::lease::state::Lease;
@@ -29,9 +30,9 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
             None => Reply::Nothing,
         },
         Heard::Ask(_) | Heard::Return { .. } => Reply::Nothing,
-        Heard::Ended { contract, .. } | Heard::Deleted { contract, .. } => {
-            Reply::Contract(contract.clone())
-        }
+        Heard::LeaseEnded { contract, .. }
+        | Heard::Ended { contract, .. }
+        | Heard::Deleted { contract, .. } => Reply::Contract(contract.clone()),
     })
 }
 
@@ -49,6 +50,12 @@ pub(super) fn lease_returned(
 ) {
     let id = work.ids.fresh();
     let posting = tidm::notice::lease_returned(&id, &lease.id, outcome);
+    post(work, id, contract, posting);
+}
+
+pub(super) fn lease_ended(work: &mut Work<'_>, contract: &Contract, lease: &Lease, how: Closed) {
+    let id = work.ids.fresh();
+    let posting = tidm::notice::lease_ended(&id, &contract.id, &lease.id, how);
     post(work, id, contract, posting);
 }
 

@@ -107,6 +107,8 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseView {
     pub opened: Option<Opened>,
+    /// Consumer only: when it learned of a grant whose answer never arrived.
+    pub missed: Option<Time>,
     pub closed: Option<ClosedView>,
 }
 
@@ -201,9 +203,10 @@ impl Account {
                     rule: rule.clone(),
                 });
             }
-            What::LeaseGranted { .. } | What::LeaseHeld { .. } | What::LeaseClosed { .. } => {
-                self.take_lease(fact);
-            }
+            What::LeaseGranted { .. }
+            | What::LeaseHeld { .. }
+            | What::LeaseMissed { .. }
+            | What::LeaseClosed { .. } => self.take_lease(fact),
             What::ContractEnded { why, by, reason } => {
                 let ending = Ending { at, why: *why, by: *by, reason: reason.clone() };
                 self.ended.get_or_insert(ending);
@@ -245,6 +248,7 @@ impl Account {
                 lease.opened =
                     Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
             }
+            What::LeaseMissed { .. } => lease.missed = Some(at),
             What::LeaseClosed { how, rows, bytes, result } => {
                 lease.closed =
                     Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
@@ -317,6 +321,7 @@ pub enum Code {
     NotProvided,
     NotArrived,
     NotHeld,
+    NeverArrived,
     NotGranted,
     LeaseTermsDiffer,
     OutcomeDiffers,
@@ -351,6 +356,7 @@ impl Code {
             Self::NotProvided => "delivery.not-provided",
             Self::NotArrived => "delivery.not-arrived",
             Self::NotHeld => "lease.not-held",
+            Self::NeverArrived => "lease.never-arrived",
             Self::NotGranted => "lease.not-granted",
             Self::LeaseTermsDiffer => "lease.terms-differ",
             Self::OutcomeDiffers => "lease.outcome-differs",

@@ -130,6 +130,7 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::LeaseHeld { kind, until } => {
             ("lease-held", vec![text(kind.name()), Value::Int(until.ms())])
         }
+        What::LeaseMissed { how } => ("lease-missed", vec![text(how.word())]),
         What::LeaseClosed { how, rows, bytes, result } => (
             "lease-closed",
             vec![text(how.word()), Value::from(*rows), Value::from(*bytes), Value::from(*result)],
@@ -233,6 +234,7 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             kind: it.word("kind of use", Use::from_name)?,
             until: it.time("until")?,
         },
+        "lease-missed" => What::LeaseMissed { how: it.word("how", Closed::from_word)? },
         "lease-closed" => What::LeaseClosed {
             how: it.word("how", Closed::from_word)?,
             rows: it.number("rows")?,

@@ -87,6 +87,10 @@ pub enum What {
         kind: Use,
         until: Time,
     },
+    /// Consumer: the peer's gate granted a lease whose answer never got here; it opened nothing.
+    LeaseMissed {
+        how: Closed,
+    },
     LeaseClosed {
         how: Closed,
         rows: u64,

@@ -112,7 +112,7 @@ impl Work {
             What::LeaseGranted { .. } | What::LeaseRefused { .. } | What::KeyDestroyed => {
                 self.roles.insert(contract.clone(), Role::Provider);
             }
-            What::LeaseHeld { .. } => {
+            What::LeaseHeld { .. } | What::LeaseMissed { .. } => {
                 self.roles.insert(contract.clone(), Role::Consumer);
             }
             // A transfer is asked for by the consumer and started by the provider: who says what about itself tells.
@@ -221,6 +221,11 @@ impl Work {
             What::LeaseHeld { kind, .. } => {
                 if let Some(activity) = self.use_of(fact) {
                     self.activity_note(&activity, "kindOfUse", kind.name());
+                }
+            }
+            What::LeaseMissed { how } => {
+                if let Some(activity) = self.use_of(fact) {
+                    self.activity_note(&activity, "ended", how.word());
                 }
             }
             What::LeaseClosed { how, rows, bytes, result } => {

@@ -67,18 +67,29 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::Delivered { bytes, .. } if zh => format!("交付 {bytes} 字节"),
         What::Delivered { bytes, .. } => format!("Delivered {bytes} bytes"),
         What::LeaseGranted { kind, uses, until, .. } if zh => {
-            format!("授予租约（{}），第 {uses} 次使用，至 {until}", kind.name())
+            format!("授予使用凭证（{}），第 {uses} 次使用，至 {until}", kind.name())
         }
         What::LeaseGranted { kind, uses, until, .. } => {
             format!("Lease granted ({}), use {uses}, until {until}", kind.name())
         }
         What::LeaseRefused { kind, code, rule } => {
-            format!("{} ({}): {rule} [{code}]", lang.pick("拒绝租约", "Lease refused"), kind.name())
+            format!(
+                "{} ({}): {rule} [{code}]",
+                lang.pick("拒绝使用凭证", "Lease refused"),
+                kind.name()
+            )
         }
-        What::LeaseHeld { kind, until } if zh => format!("持有租约（{}），至 {until}", kind.name()),
+        What::LeaseHeld { kind, until } if zh => {
+            format!("持有使用凭证（{}），至 {until}", kind.name())
+        }
         What::LeaseHeld { kind, until } => format!("Lease held ({}), until {until}", kind.name()),
+        What::LeaseMissed { how } => format!(
+            "{} ({})",
+            lang.pick("使用凭证从未到达，未曾使用", "Lease never arrived and opened nothing"),
+            closed(*how, lang)
+        ),
         What::LeaseClosed { how, rows, bytes, .. } if zh => {
-            format!("租约{}：{rows} 行，{bytes} 字节", closed(*how, lang))
+            format!("使用凭证{}：{rows} 行，{bytes} 字节", closed(*how, lang))
         }
         What::LeaseClosed { how, rows, bytes, .. } => {
             format!("Lease {}: {rows} rows, {bytes} bytes", closed(*how, lang))

@@ -4,7 +4,7 @@ use super::side::{agreed, ask, lease, post, settle};
 use crate::contract::{Deletion, End, State, deletion_bytes};
 use crate::engine::contract::RECEIPT_TYPE;
 use crate::engine::input::{Heard, HoldWish, TransferWish, Wish};
-use crate::evidence::fact::What;
+use crate::evidence::fact::{Closed, What};
 use crate::lease::message::Outcome;
 use crate::lease::state::Name;
 use crate::negotiation::message::Signature;
@@ -141,6 +141,58 @@ fn a_lease_is_held_once() {
         .unwrap();
     let wish = Wish::Hold(Box::new(HoldWish { request: ask(&contract, 2), grant: late }));
     assert_eq!(consumer.wish(wish, at(6)).unwrap_err().code(), "contract.ended");
+}
+
+/// A grant whose answer was lost: the consumer learns of it when the gate ends the lease, and says so.
+#[test]
+fn a_lost_grant_is_accounted_for() {
+    for ends in ["expire", "revoke"] {
+        let (mut provider, mut consumer) = agreed(None);
+        let contract = provider.contract().id;
+        let lost = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+        let now = if ends == "expire" {
+            provider.fire("lease-end", lost.until).unwrap();
+            lost.until
+        } else {
+            let wish = Wish::EndContract {
+                contract: contract.clone(),
+                why: End::Agreed,
+                reason: String::new(),
+            };
+            consumer.wish(wish, at(4)).unwrap();
+            at(4)
+        };
+        settle(&mut provider, &mut consumer, now);
+        assert_eq!(consumer.count(|it| matches!(it, What::LeaseMissed { .. })), 1, "{ends}");
+        assert!(consumer.leases.is_empty(), "{ends}");
+        let late = now.after(crate::limits::CLOCK_SKEW);
+        let wish = Wish::Hold(Box::new(HoldWish { request: ask(&contract, 1), grant: lost }));
+        assert!(consumer.wish(wish, late).is_err(), "{ends}: the answer arrives after all");
+    }
+}
+
+/// Only the gate that granted a lease ends it, and never as returned.
+#[test]
+fn nobody_else_ends_a_lease() {
+    let (mut provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    let grant = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+    let request = ask(&contract, 1);
+    consumer.wish(Wish::Hold(Box::new(HoldWish { request, grant: grant.clone() })), at(3)).unwrap();
+    let said =
+        |how| Heard::LeaseEnded { contract: contract.clone(), lease: grant.lease.clone(), how };
+    let stranger = super::side::Side::new("stranger", 9);
+    let refused = consumer.hear(&stranger, "urn:m:1", said(Closed::Revoked), at(4)).unwrap_err();
+    assert_eq!(refused.code(), "not-found");
+    let refused = consumer.hear(&provider, "urn:m:2", said(Closed::Returned), at(4)).unwrap_err();
+    assert_eq!(refused.code(), "lease.how");
+    let refused = provider.hear(&consumer, "urn:m:3", said(Closed::Revoked), at(4)).unwrap_err();
+    assert_eq!(refused.code(), "lease.role");
+    for side in [&provider, &consumer] {
+        assert_eq!(side.leases[&grant.lease].state.name(), Name::Granted);
+    }
+    consumer.hear(&provider, "urn:m:4", said(Closed::Revoked), at(4)).unwrap();
+    assert_eq!(consumer.leases[&grant.lease].state.name(), Name::Revoked);
 }
 
 #[test]

@@ -238,9 +238,15 @@ impl Work<'_> {
             return;
         }
         match (&granted.opened, &held.opened) {
+            (Some(gate), None) if held.missed.is_some() => {
+                // The grant's answer was lost, and the consumer says so: the use counts all the same.
+                let detail = [gate.kind.name().to_owned(), gate.at.to_string()];
+                self.found(Severity::Note, Code::NeverArrived, Some(id), detail);
+            }
             (Some(gate), None) => {
-                // The grant's answer may have been lost: the use counts all the same.
-                let severity = self.owed_since(gate.at);
+                // Whoever missed it learns of it when the lease ends at the gate.
+                let since = granted.closed.as_ref().map_or(gate.until, |it| it.at);
+                let severity = self.owed_since(since);
                 self.found(
                     severity,
                     Code::NotHeld,
@@ -260,6 +266,10 @@ impl Work<'_> {
                     Some(id),
                     [words(gate), words(user)],
                 );
+            }
+            (None, None) if let Some(at) = held.missed => {
+                let detail = ["-".to_owned(), at.to_string()];
+                self.found(Severity::Contradiction, Code::NotGranted, Some(id), detail);
             }
             (Some(_), Some(_)) | (None, None) => {}
         }

@@ -101,6 +101,10 @@ fn honest() -> (Vec<Fact>, Vec<Fact>) {
     (provider, consumer)
 }
 
+fn missed() -> What {
+    What::LeaseMissed { how: Closed::Expired }
+}
+
 fn at(seconds: i64) -> Time {
     Time::from_ms(seconds * 1000)
 }
@@ -203,6 +207,7 @@ fn lies_contradict() {
         ("key.destroyed-early", |p, _| drop(p.remove(6))),
         ("fact.foreign", |p, _| p[2].by = Did::parse(CONSUMER).unwrap()),
         ("fact.foreign", |p, _| p[2].links.contract = Some(id("urn:other"))),
+        ("lease.not-granted", |_, c| c.push(fact(C, 55, Some("urn:l:9"), None, missed()))),
         ("lease.close-without-open", |p, c| {
             p.remove(2);
             c.remove(2);
@@ -233,6 +238,22 @@ fn what_may_still_come_is_pending_and_then_missing() {
             "{now}"
         );
     }
+}
+
+/// The answer to a grant was lost: the use counts, and a consumer that says so agrees with the gate.
+#[test]
+fn a_lost_grant_is_a_note() {
+    let (provider, mut consumer) = honest();
+    let lost = consumer.iter().position(|it| matches!(it.what, What::LeaseHeld { .. })).unwrap();
+    let id = consumer[lost].links.lease.clone();
+    consumer.retain(|it| it.links.lease != id);
+    let silent = check(&subject(), Some(&provider), Some(&consumer), at(1000));
+    assert!(codes(&silent).contains(&(Severity::Missing, "lease.not-held")));
+    let lease = id.map(|it| it.to_string());
+    consumer.push(fact(Role::Consumer, 55, lease.as_deref(), None, missed()));
+    let told = check(&subject(), Some(&provider), Some(&consumer), at(1000));
+    assert_eq!(codes(&told), [(Severity::Note, "lease.never-arrived")]);
+    assert_eq!((told.verdict(), told.uses()), (Verdict::Consistent, 2));
 }
 
 #[test]

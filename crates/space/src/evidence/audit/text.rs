@@ -72,15 +72,19 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
             "Content {0} ({1} bytes) was provided, but the consumer recorded no arrival",
         ),
         Code::NotHeld => (
-            "提供方于 {1} 授予的凭证（{0}）使用方没有持有记录",
+            "提供方于 {1} 授予的使用凭证（{0}）使用方没有持有记录",
             "A lease ({0}) granted at {1} was never recorded as held by the consumer",
         ),
+        Code::NeverArrived => (
+            "提供方于 {1} 授予的使用凭证（{0}）未到达使用方，计入次数但未被使用",
+            "A lease ({0}) granted at {1} never reached the consumer: it counts, but opened nothing",
+        ),
         Code::NotGranted => (
-            "使用方于 {1} 声称持有的凭证（{0}）闸口从未授予",
+            "使用方于 {1} 声称持有的使用凭证（{0}）闸口从未授予",
             "The consumer claims a lease ({0}) at {1} that the gate never granted",
         ),
         Code::LeaseTermsDiffer => (
-            "双方对凭证条件的记录不同：{0} 与 {1}",
+            "双方对使用凭证条件的记录不同：{0} 与 {1}",
             "The sides recorded different terms of the lease: {0} and {1}",
         ),
         Code::OutcomeDiffers => (
@@ -88,15 +92,15 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
             "The sides recorded different outcomes of the use: {0} and {1}",
         ),
         Code::EndedDifferently => (
-            "凭证在双方以不同方式结束（可能消息迟到）：{0} 与 {1}",
+            "使用凭证在双方以不同方式结束（可能消息迟到）：{0} 与 {1}",
             "The lease ended differently on the two sides (a late message can do that): {0} and {1}",
         ),
         Code::LeaseOpen => (
-            "{side}没有记录已于 {1} 到期的凭证的结束",
+            "{side}没有记录已于 {1} 到期的使用凭证的结束",
             "{side} recorded no end of a lease that ran out at {1}",
         ),
         Code::CloseWithoutOpen => (
-            "{side}记录了从未开始的凭证的结束",
+            "{side}记录了从未开始的使用凭证的结束",
             "{side} recorded the end of a lease that never began",
         ),
         Code::CountBroken => (

@@ -26,6 +26,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
     ];
+    out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));
     for kind in Use::ALL {
         let until = Time::from_ms(7);
         out.push(What::LeaseGranted {

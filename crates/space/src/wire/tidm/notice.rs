@@ -1,4 +1,4 @@
-//! Notices: a contract ended, a lease was returned, copies were deleted.
+//! Notices: a contract ended, a lease ended or was returned, copies were deleted.
 //!
 //! Never the only carrier of a right: what a notice says holds at its sender whether or not it arrives.
 //!
@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | both | POST `/tidm/1/contracts/ended` | `ContractEnded` |
 //! | provider | POST `/tidm/1/leases/returned` | `LeaseReturned` |
+//! | consumer | POST `/tidm/1/leases/ended` | `LeaseEnded` |
 //! | provider | POST `/tidm/1/contracts/deleted` | `CopiesDeleted` |
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use tidm_crypto::hash::Digest;
 
 use crate::contract::{Deletion, End};
 use crate::engine::input::Heard;
+use crate::evidence::fact::Closed;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::Outcome;
@@ -26,6 +28,7 @@ use super::envelope;
 
 pub const ENDED_PATH: &str = "/tidm/1/contracts/ended";
 pub const RETURNED_PATH: &str = "/tidm/1/leases/returned";
+pub const LEASE_ENDED_PATH: &str = "/tidm/1/leases/ended";
 pub const DELETED_PATH: &str = "/tidm/1/contracts/deleted";
 
 /// `ContractEnded`: the tombstone stands at the sender.
@@ -67,6 +70,28 @@ pub fn read_lease_returned(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
         top.id_opt("@id")?,
         Heard::Return { lease: top.id("lease")?, outcome: read_outcome(&top)? },
     ))
+}
+
+/// `LeaseEnded`: the gate ended a lease that nobody returned.
+pub fn lease_ended(id: &Id, contract: &Id, lease: &Id, how: Closed) -> Posting {
+    let mut doc = envelope("LeaseEnded", Some(id));
+    put(&mut doc, "contract", Some(contract.as_str()));
+    put(&mut doc, "lease", Some(lease.as_str()));
+    put(&mut doc, "how", Some(how.word()));
+    Posting { path: LEASE_ENDED_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `LeaseEnded`.
+pub fn read_lease_ended(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseEnded")?;
+    let heard = Heard::LeaseEnded {
+        contract: top.id("contract")?,
+        lease: top.id("lease")?,
+        how: top.word("how", Closed::from_word)?,
+    };
+    Ok((top.id_opt("@id")?, heard))
 }
 
 pub(crate) fn put_outcome(doc: &mut serde_json::Map<String, Value>, it: &Outcome) {

@@ -4,7 +4,7 @@ use super::{facts, lease, notice};
 use crate::contract::End;
 use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
-use crate::evidence::fact::{Fact, Links, What};
+use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
 use crate::lease::message::Grant;
 use crate::wire::samples::{self, id};
@@ -61,6 +61,12 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             notice::lease_returned(&m, &id("urn:lease:1"), &samples::outcome()).body,
         ),
         (
+            "lease-ended",
+            include_str!("schema/lease-ended.json"),
+            notice::lease_ended(&m, &id("urn:agreement:1"), &id("urn:lease:1"), Closed::Revoked)
+                .body,
+        ),
+        (
             "copies-deleted",
             include_str!("schema/copies-deleted.json"),
             notice::deleted(&m, &id("urn:agreement:1"), &samples::deletion()).body,
@@ -112,6 +118,8 @@ fn fixtures_are_read_as_they_were_meant() {
     );
     let (_, heard) = notice::read_lease_returned(&fixture("lease-returned")).unwrap();
     assert!(matches!(heard, Heard::Return { outcome, .. } if outcome == samples::outcome()));
+    let (_, heard) = notice::read_lease_ended(&fixture("lease-ended")).unwrap();
+    assert!(matches!(heard, Heard::LeaseEnded { how: Closed::Revoked, .. }));
     let (_, heard) = notice::read_deleted(&fixture("copies-deleted")).unwrap();
     assert!(matches!(heard, Heard::Deleted { deletion, .. } if deletion == samples::deletion()));
     let page = facts::read_page(&fixture("facts-page")).unwrap();
@@ -137,6 +145,7 @@ fn nasty_inputs() {
             notice::read_contract_ended(body).is_err()
                 && notice::read_lease_returned(body).is_err()
         );
+        assert!(notice::read_lease_ended(body).is_err());
         assert!(notice::read_deleted(body).is_err() && facts::read_page(body).is_err());
     }
 }
