@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hold::Hold;
 use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
@@ -36,4 +37,7 @@ pub struct App {
     /// Uses of data run in these.
     pub workers: Workers,
     pub downloads: Arc<Downloads>,
+    /// Nobody else writes in `node.data` while this lives.
+    #[expect(dead_code, reason = "held, never read")]
+    pub(crate) hold: Hold,
 }

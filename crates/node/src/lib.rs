@@ -14,6 +14,7 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod evidence;
+mod hold;
 pub mod identity;
 pub mod init;
 pub mod jobs;

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use tidm_ledger::note::{NoteSigner, VerifierKey};
+use tidm_ledger::note::{NoteError, NoteSigner, VerifierKey};
 use tidm_ledger::state::Start;
 
 use crate::app::App;
@@ -320,6 +320,6 @@ impl Held {
 }
 
 /// The verifier key of a log or witness, as others configure it.
-pub fn parse_vkey(text: &str) -> Result<VerifierKey, LogError> {
-    VerifierKey::parse(text).map_err(|why| LogError::Custodian(why.to_string()))
+pub fn parse_vkey(text: &str) -> Result<VerifierKey, NoteError> {
+    VerifierKey::parse(text)
 }

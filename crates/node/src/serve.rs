@@ -17,7 +17,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
+use crate::evidence::tiles::Tiles;
 use crate::evidence::tiles::directory::Directory as TileDirectory;
+use crate::evidence::tiles::objects::ObjectTiles;
 use crate::evidence::witness::Witness;
 use crate::identity::Identity;
 use crate::jobs::workers::Workers;
@@ -30,7 +32,7 @@ use crate::objects::Objects;
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
-use crate::{api, init, jobs, server, tls};
+use crate::{api, hold, init, jobs, server, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::wire::dsp::catalog::DataService;
@@ -65,7 +67,8 @@ pub async fn build_with(
     metrics: Metrics,
     worker: Worker,
 ) -> anyhow::Result<Node> {
-    std::fs::create_dir_all(&config.node.data)?;
+    let hold = hold::take(&config.node.data).await?;
+    jobs::spool::sweep(&config.node.data)?;
     let store_url = match &config.store {
         StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
         StoreConfig::Postgres(url) => url.clone(),
@@ -95,7 +98,7 @@ pub async fn build_with(
         },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
-    let log = open_log(&config, keys.as_ref())?;
+    let log = open_log(&config, keys.as_ref(), &objects)?;
     let workers = Workers::new(worker, &config.limits);
     let app = Arc::new(App {
         config,
@@ -112,6 +115,7 @@ pub async fn build_with(
         log,
         workers,
         downloads: Arc::default(),
+        hold,
     });
     // An operator that is not up yet holds nobody up: until its list is read, nobody is a member.
     if let Err(error) = read_members(&app).await {
@@ -121,11 +125,18 @@ pub async fn build_with(
     Ok(Node { app, after, writers })
 }
 
-fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
-    let tiles = Arc::new(TileDirectory::open(&config.node.data.join("log"))?);
+fn open_log(config: &Config, keys: &dyn Keys, objects: &Objects) -> anyhow::Result<Log> {
+    let tiles: Arc<dyn Tiles> = match config.store {
+        StoreConfig::Sqlite(_) => Arc::new(TileDirectory::open(&config.node.data.join("log"))?),
+        // Replicas share one log: whichever is sequencer writes where all of them read.
+        StoreConfig::Postgres(_) => {
+            Arc::new(ObjectTiles::new(objects.clone(), "log", tokio::runtime::Handle::current()))
+        }
+    };
     let mut watched = Vec::new();
     for vkey in &config.evidence.watched {
-        watched.push(log::parse_vkey(vkey)?);
+        let key = log::parse_vkey(vkey).with_context(|| format!("evidence.watched: {vkey:?}"))?;
+        watched.push(key);
     }
     let witness = if config.node.roles.contains(&Role::Custodian) {
         let signer = init::witness_signer(config, keys)?;

@@ -243,6 +243,15 @@ impl Store {
             view.product =
                 self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()?;
         }
+        if let Some(line) = &needs.line {
+            for it in self.products.values() {
+                let it = record::product::decode(&it.record)?;
+                let newer = view.newest.as_ref().is_none_or(|old| old.version < it.version);
+                if it.line == *line && newer {
+                    view.newest = Some(it);
+                }
+            }
+        }
         Ok(view)
     }
 

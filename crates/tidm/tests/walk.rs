@@ -1,6 +1,7 @@
-//! The whole way with real processes: a short walk, and the same walk with a node killed at a random moment.
+//! The whole way with real processes: a short walk, and the same walk with a node or a replica killed at a random moment.
 //!
-//! The crash test kills one of two nodes with SIGKILL somewhere in a walk, starts it again and lets the walk
+//! The crash tests kill one of two nodes, or one of two replicas of the provider on one PostgreSQL
+//! (`TIDM_TEST_POSTGRES`), with SIGKILL somewhere in a walk, starts it again and lets the walk
 //! finish. Then: every fact that was shown before is still there, with its place in the log; the gate spent
 //! exactly the leases it granted, and never more than the contract allows; both sides tell the same story.
 //! `TIDM_SEED` repeats a run; `TIDM_LONG=1` makes 50 rounds of it.
@@ -249,8 +250,8 @@ async fn a_short_walk() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_node_loses_nothing() {
+/// Where the kills of this run come from, and how many there are.
+fn rounds() -> (Random, u64) {
     let long = std::env::var("TIDM_LONG").is_ok_and(|it| it == "1");
     let rounds = if long { ROUNDS.1 } else { ROUNDS.0 };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -258,8 +259,13 @@ async fn a_killed_node_loses_nothing() {
         .ok()
         .and_then(|it| it.parse().ok())
         .unwrap_or_else(|| now.subsec_nanos().into());
-    println!("crash: TIDM_SEED={seed}, {rounds} rounds");
-    let mut random = Random(seed);
+    (Random(seed), rounds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_loses_nothing() {
+    let (mut random, rounds) = rounds();
+    println!("crash: TIDM_SEED={}, {rounds} rounds", random.0);
     let two = Two::start().await;
     let product = publish(&two).await;
     for round in 0..rounds {
@@ -287,6 +293,57 @@ async fn a_killed_node_loses_nothing() {
             walked.answered
         );
     }
+}
+
+/// Two replicas of the provider on one PostgreSQL, one killed in each round: the other goes on, one log, one count.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_share_a_store_lose_nothing() {
+    let Ok(server) = std::env::var("TIDM_TEST_POSTGRES") else {
+        println!("SKIPPED: TIDM_TEST_POSTGRES names no server");
+        return;
+    };
+    let schema = format!("tidm_walk_{}", uuid::Uuid::now_v7().simple());
+    run_on(&server, format!("CREATE SCHEMA {schema}")).await;
+    let mark = if server.contains('?') { '&' } else { '?' };
+    let url = format!("{server}{mark}options=-c%20search_path%3D{schema}");
+    let (mut random, rounds) = rounds();
+    println!("crash: TIDM_SEED={}, {rounds} rounds", random.0);
+    {
+        let two = Two::start_with(Some(&url)).await;
+        let product = publish(&two).await;
+        for round in 0..rounds {
+            let victim = usize::try_from(random.next() % 2).unwrap();
+            let after = Duration::from_millis(random.next() % SPAN_MS);
+            let killing = async {
+                tokio::time::sleep(after).await;
+                let seen = facts(&two.provider).await;
+                two.provider.kill_process(victim);
+                tokio::time::sleep(Duration::from_millis(random.next() % 300)).await;
+                // The other one answers for both.
+                two.provider.get("/info").await;
+                two.provider.start_process(victim);
+                seen
+            };
+            let (walked, seen) = tokio::join!(walk(&two, &product), killing);
+            accounts_agree(&two, &walked).await;
+            nothing_is_lost("provider", &seen, &facts(&two.provider).await);
+            println!(
+                "crash {round}: replica {victim} killed after {} ms, {} answered",
+                after.as_millis(),
+                walked.answered
+            );
+        }
+    }
+    run_on(&server, format!("DROP SCHEMA {schema} CASCADE")).await;
+}
+
+/// One statement on a connection of its own.
+async fn run_on(url: &str, sql: String) {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let mut conn = sqlx::AnyConnection::connect(url).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
 }
 
 /// SplitMix64: the same seed gives the same kills.

@@ -84,8 +84,23 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let http = http(&cx, raw.http)?;
     let node = node(&cx, raw.node, &http)?;
     let evidence = evidence(&cx, raw.evidence, &http)?;
+    let store = store(&cx, raw.store, &node)?;
+    if matches!(store, Store::Postgres(_)) && node.roles.contains(&Role::Custodian) {
+        return Err(cx.bad(
+            "node.roles",
+            "custodian",
+            text(
+                "存证方记录见证状态的文件属于单个进程，而 PostgreSQL 节点可有多个副本：两个副本可能各自见证不同分叉",
+                "a custodian's witness state belongs to one process, and a node on PostgreSQL may have replicas: two of them could vouch for two forks",
+            ),
+            text(
+                "存证方使用 SQLite，或作为单独节点运行",
+                "keep the custodian on SQLite, as a node of its own",
+            ),
+        ));
+    }
     Ok(Config {
-        store: store(&cx, raw.store, &node)?,
+        store,
         objects: objects(&cx, raw.objects, &node)?,
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,

@@ -87,6 +87,26 @@ impl ConfigError {
         }
     }
 
+    /// Neither a file nor any setting: whoever calls has not made a node yet, or is elsewhere.
+    pub(super) fn no_node(dir: &Path) -> Self {
+        let shown = dir.display();
+        Self {
+            key: dir.join(super::FILE).display().to_string(),
+            value: None,
+            from: From::File,
+            why: text(
+                format!("{shown} 不是节点目录:没有这个文件"),
+                format!("{shown} is no node's directory: there is no such file"),
+            ),
+            next: text(
+                format!("用 --dir 指定节点目录,或执行 tidm init --org NAME --dir {shown}"),
+                format!(
+                    "name a node's directory with --dir, or make one: tidm init --org NAME --dir {shown}"
+                ),
+            ),
+        }
+    }
+
     pub(super) fn syntax(error: &toml::de::Error) -> Self {
         let why = error.to_string();
         let why = why.trim_end();

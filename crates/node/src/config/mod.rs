@@ -220,7 +220,14 @@ impl Config {
             }
             Ok(_) => std::fs::read_to_string(&path)
                 .map_err(|e| ConfigError::unreadable(&path, &e.to_string()))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let env = env.into_iter().collect();
+                // A container may set everything by variables; no setting at all is a mistake.
+                if key::gather("", &env, flags)?.0.is_empty() {
+                    return Err(ConfigError::no_node(dir));
+                }
+                return Self::parse(dir, "", &env, flags);
+            }
             Err(e) => return Err(ConfigError::unreadable(&path, &e.to_string())),
         };
         Self::parse(dir, &text, &env.into_iter().collect(), flags)

@@ -112,6 +112,13 @@ fn refusals_name_key_reason_and_next_step() {
             "SQLite and PostgreSQL",
         ),
         (
+            "[store]\nurl = \"postgres://h/d\"",
+            &[("TIDM_NODE_ROLES", "provider,custodian")],
+            &[],
+            "node.roles",
+            "belongs to one process",
+        ),
+        (
             "[objects]\nendpoint = \"https://s3\"",
             &[],
             &[],
@@ -187,4 +194,40 @@ fn every_key_is_readable_and_templated() {
 fn a_database_password_is_not_shown() {
     let it = parse(&format!("{BASE}[store]\nurl = \"postgres://u:secret@h/d\""), &[], &[]).unwrap();
     assert_eq!(format!("{:?}", it.store), "Postgres(\"postgres://u:***@h/d\")");
+}
+
+#[test]
+fn a_directory_without_a_node_says_so() {
+    let dir = std::env::temp_dir().join(format!("tidm-no-node-{}", std::process::id()));
+    let error = Config::load(&dir, [("PATH".to_owned(), "x".to_owned())], &[]).unwrap_err();
+    assert!(error.render(Lang::En).contains("no node's directory"), "{error}");
+    assert!(error.render(Lang::En).contains("tidm init"), "{error}");
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let env = [set("TIDM_NODE_ORG", "x"), set("TIDM_HTTP_INSECURE_HTTP", "true")];
+    assert!(Config::load(&dir, env, &[]).is_ok(), "variables alone are a configuration");
+}
+
+proptest::proptest! {
+    /// Whatever a file, a variable or a flag holds: settings, or an error that names a key and a next step.
+    #[test]
+    fn hostile_settings_are_errors(
+        line in "(\\[?\\[?[a-z_.]{0,12}\\]?\\]? ?=? ?[ -~]{0,24}\n){0,6}",
+        which in 0..key::KEYS.len(),
+        value in "\\PC{0,40}",
+    ) {
+        let it = &key::KEYS[which];
+        let path = it.path();
+        let quoted = format!("{BASE}[{}]\n{} = {value}", it.section, it.name);
+        for found in [
+            parse(&line, &[], &[]),
+            parse(&format!("{BASE}{line}"), &[], &[]),
+            parse(&quoted, &[], &[]),
+            parse(BASE, &[], &[(&path, &value)]),
+        ] {
+            if let Err(error) = found {
+                let en = error.render(Lang::En);
+                proptest::prop_assert!(!error.key.is_empty() && en.contains("next: "), "{en}");
+            }
+        }
+    }
 }

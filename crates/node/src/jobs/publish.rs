@@ -116,7 +116,7 @@ async fn work(
     mut request: PublishRequest,
     progress: Report,
 ) -> Result<Published, WorkError> {
-    let (line, version) = line_of(app, request.line.take()).await?;
+    let line = line_of(app, request.line.take()).await?;
     let format = format_of(&request).await?;
     let kind = if format == Format::Binary { Kind::File } else { Kind::Table };
     let offers = offers(app, kind, &request.offers)?;
@@ -131,7 +131,6 @@ async fn work(
     let content = Digest::parse(content)
         .map_err(|_| Fault::ApiMisuse("an ingested file without a digest"))?;
     let mut draft = Draft::new(id.clone(), line, request.title, kind, app.clock.now());
-    draft.version = version;
     draft.description = request.description;
     draft.keywords = request.keywords;
     draft.columns = made.table.as_ref().map(columns).unwrap_or_default();
@@ -147,16 +146,17 @@ async fn work(
     let source = source(&id, &object, origin, made.table.as_ref())?;
     let skipped = made.table.as_ref().map(|it| it.skipped.clone()).unwrap_or_default();
     keep(app, &made.out, &source, content, &product).await?;
+    let product = app.store.product(&id).await.map_err(failed)?.unwrap_or(product);
     metrics::counter!("tidm_products_published_total").increment(1);
     Ok(Published { product, format: made.format, skipped })
 }
 
-/// The line, and the version that comes next in it.
-async fn line_of(app: &App, line: Option<Id>) -> Result<(Id, u64), WorkError> {
-    let Some(line) = line else { return Ok((Id::from(uuid::Uuid::now_v7()), 1)) };
+/// The line, which exists where it was named; the version in it is given when the product is saved.
+async fn line_of(app: &App, line: Option<Id>) -> Result<Id, WorkError> {
+    let Some(line) = line else { return Ok(Id::from(uuid::Uuid::now_v7())) };
     let newest = app.store.newest_of_line(&line).await.map_err(failed)?;
-    let newest = newest.ok_or(Fault::NotFound { what: "product line" })?;
-    Ok((line, newest.version.saturating_add(1)))
+    newest.ok_or(Fault::NotFound { what: "product line" })?;
+    Ok(line)
 }
 
 fn own_name(request: &PublishRequest) -> &Path {

@@ -32,9 +32,20 @@ impl Drop for Local {
     }
 }
 
+/// Below the node's own directory.
+const FOLDER: &str = "work";
+
+/// At start: what a process that was killed left behind. Only for who holds the directory.
+pub fn sweep(data: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(data.join(FOLDER)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The folder for files under work, inside the node's own directory.
 pub fn folder(app: &App) -> anyhow::Result<PathBuf> {
-    let dir = app.config.node.data.join("work");
+    let dir = app.config.node.data.join(FOLDER);
     std::fs::create_dir_all(&dir)?;
     Ok(dir)
 }

@@ -112,3 +112,17 @@ fn names_are_plain() {
     }
     assert!(Key::parse(&"x".repeat(KEY_BYTES + 1)).is_err());
 }
+
+proptest::proptest! {
+    /// A name that is taken never leaves the directory, and is the same when it is read back.
+    #[test]
+    fn hostile_names_stay_inside(text in "([a-z./\\\\_%~ -]|\\PC|\\.\\./){0,40}") {
+        if let Ok(key) = Key::parse(&text) {
+            let path = Path::new(key.as_str());
+            let plain = |it| matches!(it, std::path::Component::Normal(_));
+            proptest::prop_assert!(path.is_relative() && path.components().all(plain), "{text:?}");
+            proptest::prop_assert_eq!(path.components().count(), text.split('/').count());
+            proptest::prop_assert_eq!(key.path().to_string(), text);
+        }
+    }
+}

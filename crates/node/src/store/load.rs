@@ -16,6 +16,10 @@ use tidm_space::wire::record;
 
 use super::StoreError;
 
+/// What is published gets its time in the transaction that saves it, so the latest is the newest.
+pub(super) const NEWEST_OF_LINE: &str =
+    "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
+
 /// Loads all that is asked for.
 pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
     let mut view = View::default();
@@ -66,6 +70,10 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
     if let Some(id) = &needs.product {
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;
+    }
+    if let Some(line) = &needs.line {
+        let record = one(conn, NEWEST_OF_LINE, &[line.as_str()]).await?;
+        view.newest = read("products", record.as_deref(), record::product::decode)?;
     }
     Ok(view)
 }

@@ -281,10 +281,10 @@ pub async fn drop_source(conn: &mut AnyConnection, product: &Id) -> Result<(), S
 impl Store {
     /// The newest version of a product's line.
     pub async fn newest_of_line(&self, line: &Id) -> Result<Option<Product>, StoreError> {
-        let sql =
-            "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
-        let record: Option<String> =
-            sqlx::query_scalar(sql).bind(line.to_string()).fetch_optional(self.pool()).await?;
+        let record: Option<String> = sqlx::query_scalar(super::load::NEWEST_OF_LINE)
+            .bind(line.to_string())
+            .fetch_optional(self.pool())
+            .await?;
         super::load::read("products", record.as_deref(), tidm_space::wire::record::product::decode)
     }
 }

@@ -297,6 +297,14 @@ impl Product {
         Ok(Self(draft))
     }
 
+    /// The version after `newest` of its line, published at `now`.
+    #[must_use]
+    pub fn follows(mut self, newest: Option<&Self>, now: Time) -> Self {
+        self.0.version = newest.map_or(1, |it| it.version.saturating_add(1));
+        self.0.published_at = now;
+        self
+    }
+
     pub fn offer(&self, id: &Id) -> Option<&Offer> {
         self.0.offers.iter().find(|offer| offer.id() == id)
     }

@@ -196,6 +196,8 @@ pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer
 }
 
 /// A product version enters the catalogue.
+///
+/// Its number and its time are given here: of two publications that race, each is a version of its own.
 pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
     if work.view.product.is_some() {
         return Err(Fault::conflict(
@@ -215,7 +217,7 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
     let what = What::Published { content, origin, rows: product.rows, bytes };
     work.fact(links, what);
     let id = product.id.clone();
-    work.commit.products.push(product);
+    work.commit.products.push(product.follows(work.view.newest.as_ref(), work.now));
     Ok(Reply::Product(id))
 }
 

@@ -218,9 +218,11 @@ impl Wish {
                 Needs { open_under: Some(id.clone()), ..contract(id) }
             }
             Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),
-            Self::Publish(product) => {
-                Needs { product: Some(product.id.clone()), ..Needs::default() }
-            }
+            Self::Publish(product) => Needs {
+                product: Some(product.id.clone()),
+                line: Some(product.line.clone()),
+                ..Needs::default()
+            },
             Self::Postpone { .. } => Needs::default(),
         }
     }

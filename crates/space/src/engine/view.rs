@@ -29,6 +29,8 @@ pub struct Needs {
     /// Also the contract of the transfer that is loaded.
     pub transfer_contract: bool,
     pub product: Option<Id>,
+    /// The newest version of this line.
+    pub line: Option<Id>,
     pub lease: Option<Id>,
     /// Also the contract of the lease that is loaded, what was debited, and its open leases.
     pub lease_contract: bool,
@@ -55,6 +57,7 @@ pub struct View {
     pub transfer: Option<Transfer>,
     pub contract: Option<Contract>,
     pub product: Option<Product>,
+    pub newest: Option<Product>,
     pub lease: Option<Lease>,
     pub spent: Spent,
     pub open_leases: Vec<Lease>,

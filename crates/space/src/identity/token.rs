@@ -42,7 +42,8 @@ pub fn parse(payload: &[u8]) -> Result<Claims, Fault> {
     if payload.len() > TOKEN_BYTES {
         return Err(bad("too long"));
     }
-    let json: Json = serde_json::from_slice(payload).map_err(|_| bad("not JSON"))?;
+    let json: Json =
+        tidm_crypto::jcs::parse(payload).map_err(|_| bad("not JSON, or a name twice"))?;
     let map = json.as_object().ok_or_else(|| bad("no JSON object"))?;
     let text = |key: &str| match map.get(key) {
         Some(Json::String(text)) => Ok(Some(text.clone())),

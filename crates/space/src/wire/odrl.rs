@@ -45,7 +45,8 @@ pub fn parse(bytes: &[u8]) -> Result<OdrlPolicy, BadPolicy> {
     if bytes.len() > MESSAGE_BYTES {
         return Err(BadPolicy::TooLong(bytes.len()));
     }
-    OdrlPolicy::parse(serde_json::from_slice(bytes).map_err(|_| BadPolicy::Json)?)
+    // A name that occurs twice would let two readers see two policies.
+    OdrlPolicy::parse(jcs::parse(bytes).map_err(|_| BadPolicy::Json)?)
 }
 
 impl OdrlPolicy {

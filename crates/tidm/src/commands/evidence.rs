@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
 
+use tidm_ledger::note::VerifierKey;
 use tidm_node::jobs::evidence::verify;
 use tidm_node::log::parse_vkey;
 use tidm_space::lang;
@@ -89,6 +90,16 @@ impl Evidence {
     }
 }
 
+/// Verifier keys as a flag gives them.
+fn keys(flag: &str, given: &[String]) -> anyhow::Result<Vec<VerifierKey>> {
+    let one = |it: &String| {
+        parse_vkey(it).with_context(|| {
+            format!("{flag} {it:?}: give the key itself, as `tidm evidence key` prints it")
+        })
+    };
+    given.iter().map(one).collect()
+}
+
 fn offline(
     global: &Global,
     file: &PathBuf,
@@ -96,8 +107,8 @@ fn offline(
     witness: &[String],
     quorum: Option<usize>,
 ) -> anyhow::Result<ExitCode> {
-    let logs = log.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;
-    let witnesses = witness.iter().map(|it| parse_vkey(it)).collect::<Result<Vec<_>, _>>()?;
+    let logs = keys("--log", log)?;
+    let witnesses = keys("--witness", witness)?;
     let policy = verify::policy_of(&witnesses, quorum.unwrap_or(witnesses.len()))?;
     let lang = match global.lang {
         Lang::Zh => lang::Lang::Zh,

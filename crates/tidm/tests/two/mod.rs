@@ -1,4 +1,8 @@
 //! Two real nodes on loopback, and a program that uses them while they may be killed at any moment.
+//!
+//! A node is one process, or several replicas on one PostgreSQL behind a forwarder that knows who listens.
+
+mod forward;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -22,15 +26,22 @@ use tidm_space::wire::tidm::members;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
-/// One node: a process that may be replaced.
+/// One node: processes that may be replaced.
 pub(crate) struct Node {
     pub(crate) name: &'static str,
     pub(crate) did: String,
     pub(crate) url: String,
     dir: PathBuf,
     token: Mutex<String>,
-    child: Mutex<Option<Child>>,
+    processes: Vec<Process>,
     http: reqwest::Client,
+}
+
+/// One process of a node, with what its command line sets.
+#[derive(Default)]
+struct Process {
+    settings: Vec<String>,
+    child: Mutex<Option<Child>>,
 }
 
 /// Why a call did not succeed.
@@ -44,6 +55,11 @@ pub(crate) enum Miss {
 
 impl Node {
     pub(crate) fn start(&self) {
+        self.start_process(0);
+    }
+
+    pub(crate) fn start_process(&self, which: usize) {
+        let process = &self.processes[which];
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -60,13 +76,23 @@ impl Node {
             .arg("serve")
             .arg("--setup-token-file")
             .arg(self.dir.join("setup-token"));
+        for it in &process.settings {
+            command.arg("--set").arg(it);
+        }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(command.spawn().unwrap());
+        let child = command.spawn().unwrap();
+        *process.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
     }
 
     /// SIGKILL: nothing is flushed, nobody is told.
     pub(crate) fn kill(&self) {
-        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        self.kill_process(0);
+    }
+
+    pub(crate) fn kill_process(&self, which: usize) {
+        let process = &self.processes[which];
+        if let Some(mut child) = process.child.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -79,10 +105,10 @@ impl Node {
             if asked.is_ok_and(|it| it.status().is_success()) {
                 return;
             }
-            let ended = {
-                let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            let ended = self.processes.iter().find_map(|it| {
+                let mut child = it.child.lock().unwrap_or_else(PoisonError::into_inner);
                 child.as_mut().and_then(|it| it.try_wait().unwrap())
-            };
+            });
             assert!(ended.is_none(), "{} ended by itself: {ended:?}\n{}", self.name, self.log());
             assert!(begun.elapsed() < PATIENCE, "{} is not ready\n{}", self.name, self.log());
             tokio::time::sleep(LOOK).await;
@@ -184,7 +210,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.kill();
+        for which in 0..self.processes.len() {
+            self.kill_process(which);
+        }
     }
 }
 
@@ -197,6 +225,11 @@ pub(crate) struct Two {
 
 impl Two {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With the provider as two replicas on the PostgreSQL database at this address.
+    pub(crate) async fn start_with(postgres: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.map(|it| it.local_addr().unwrap().port());
@@ -214,9 +247,8 @@ impl Two {
                 })
                 .unwrap();
                 let members = dir.path().join("members.jws").display().to_string();
-                let set = [
+                let mut set = vec![
                     ("node.org", quoted(name)),
-                    ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
                     ("http.public_url", quoted(&format!("http://localhost:{port}"))),
                     ("http.insecure_http", "true".to_owned()),
                     ("space.members", quoted(&members)),
@@ -224,6 +256,20 @@ impl Two {
                     ("evidence.checkpoint_ms", "100".to_owned()),
                     ("peers.allow_private_addresses", "true".to_owned()),
                 ];
+                let listen = |port: u16| format!("http.listen=127.0.0.1:{port}");
+                let mut processes = vec![Process::default()];
+                processes[0].settings = vec![listen(port)];
+                if let Some(url) = postgres.filter(|_| name == "provider") {
+                    set.push(("store.url", quoted(url)));
+                    set.push(("objects.dir", quoted(&at.join("objects").display().to_string())));
+                    let behind = forward::start(port, 2);
+                    let replica = |(n, port): (usize, &u16)| {
+                        let data = at.join(format!("data-{n}"));
+                        let settings = vec![listen(*port), format!("node.data={}", data.display())];
+                        Process { settings, ..Process::default() }
+                    };
+                    processes = behind.iter().enumerate().map(replica).collect();
+                }
                 std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
                 let http = reqwest::Client::builder()
                     .use_preconfigured_tls(
@@ -240,7 +286,7 @@ impl Two {
                     url: format!("http://localhost:{port}"),
                     dir: at,
                     token: Mutex::default(),
-                    child: Mutex::default(),
+                    processes,
                     http,
                 }
             });
@@ -251,6 +297,9 @@ impl Two {
             node.start();
             node.ready().await;
             node.set_up().await;
+            for which in 1..node.processes.len() {
+                node.start_process(which);
+            }
         }
         two
     }

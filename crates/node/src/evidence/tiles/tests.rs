@@ -119,3 +119,29 @@ fn old_journals_are_dropped_once_synced() {
         assert!(tiles.get(&format!("tile/{i}")).unwrap().unwrap() == big);
     }
 }
+
+proptest::proptest! {
+    /// Damage ends a journal; it never changes, adds or reorders a record before it.
+    #[test]
+    fn a_damaged_journal_yields_whole_records_only(
+        records in proptest::collection::vec(proptest::collection::vec(("[a-z/]{1,9}", proptest::collection::vec(0..=255_u8, 0..40)), 0..4), 1..5),
+        at in 0_usize..600,
+        with in 1..=255_u8,
+        noise in proptest::collection::vec(0..=255_u8, 0..80),
+    ) {
+        drop(journal::parse(&noise));
+        let dir = tempfile::tempdir().unwrap();
+        let mut made = journal::Journal::create(dir.path(), 1).unwrap();
+        for it in &records {
+            made.append(it).unwrap();
+        }
+        let path = &journal::list(dir.path()).unwrap()[0].1;
+        let mut bytes = fs::read(path).unwrap();
+        proptest::prop_assert_eq!(&journal::parse(&bytes), &records);
+        let at = at % bytes.len();
+        bytes[at] ^= with;
+        let found = journal::parse(&bytes);
+        proptest::prop_assert!(found.len() < records.len());
+        proptest::prop_assert_eq!(&found[..], &records[..found.len()]);
+    }
+}

@@ -240,3 +240,26 @@ fn a_deletion_receipt_is_the_consumers_signature() {
     provider.wish(Wish::KeyDestroyed { contract }, at(6)).unwrap();
     assert!(!provider.has_timer("destroy-key"));
 }
+
+/// Versions of a line are numbered as they are saved, whatever two publications thought when they began.
+#[test]
+fn versions_of_a_line_never_share_a_number() {
+    use crate::catalog::product::{Draft, Kind, Product};
+    let mut provider = super::side::Side::new("provider", 1);
+    for (n, line) in [(1, "a"), (2, "a"), (3, "b"), (4, "a")] {
+        let of = |it: &str| crate::id::Id::parse(it).unwrap();
+        let name = format!("urn:product:{n}");
+        let mut draft = Draft::new(of(&name), of(line), "Currents", Kind::Table, at(0));
+        (draft.content, draft.origin, draft.bytes) =
+            (Some(digest("c")), Some(digest("o")), Some(1));
+        provider.wish(Wish::Publish(Box::new(Product::new(draft).unwrap())), at(n)).unwrap();
+    }
+    let mut found: Vec<_> = provider
+        .products
+        .values()
+        .map(|it| (it.line.to_string(), it.version, it.published_at))
+        .collect();
+    found.sort();
+    let expected = [("a", 1, 1), ("a", 2, 2), ("a", 3, 4), ("b", 1, 3)];
+    assert_eq!(found, expected.map(|(line, version, n)| (line.to_owned(), version, at(n))));
+}

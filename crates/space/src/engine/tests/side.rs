@@ -118,6 +118,12 @@ impl Side {
                 .and_then(|it| self.negotiations.get(it).cloned()),
             transfer: needs.transfer.as_ref().and_then(|it| self.transfers.get(it).cloned()),
             product: needs.product.as_ref().and_then(|it| self.products.get(it).cloned()),
+            newest: self
+                .products
+                .values()
+                .filter(|it| needs.line.as_ref() == Some(&it.line))
+                .max_by_key(|it| it.version)
+                .cloned(),
             lease: needs.lease.as_ref().and_then(|it| self.leases.get(it).cloned()),
             ..View::default()
         };

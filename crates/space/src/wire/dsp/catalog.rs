@@ -88,7 +88,7 @@ fn document(bytes: &[u8]) -> Result<Map<String, Json>, Fault> {
     if bytes.len() > MESSAGE_BYTES {
         return Err(malformed(format!("longer than {MESSAGE_BYTES} bytes: ask page by page")));
     }
-    match serde_json::from_slice(bytes) {
+    match tidm_crypto::jcs::parse(bytes) {
         Ok(Json::Object(map)) => Ok(map),
         Ok(_) | Err(_) => Err(malformed("not a JSON object")),
     }
