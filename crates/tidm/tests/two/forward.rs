@@ -8,17 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// Listens at `port` on loopback; the ports of `replicas` replicas, free at this moment.
-pub(super) fn start(port: u16, replicas: usize) -> Vec<u16> {
-    let held: Vec<_> =
-        (0..replicas).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+/// Takes what `front` accepts; the ports of `replicas` replicas, free at this moment.
+pub(super) fn start(front: std::net::TcpListener, replicas: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..replicas).map(|_| super::lasting_port()).collect();
     let ports: Vec<u16> = held.iter().map(|it| it.local_addr().unwrap().port()).collect();
-    tokio::spawn(run(port, ports.clone()));
+    front.set_nonblocking(true).unwrap();
+    tokio::spawn(run(TcpListener::from_std(front).unwrap(), ports.clone()));
     ports
 }
 
-async fn run(port: u16, behind: Vec<u16>) {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+async fn run(listener: TcpListener, behind: Vec<u16>) {
     let turn = Arc::new(AtomicUsize::new(0));
     loop {
         let Ok((mut from, _)) = listener.accept().await else { continue };

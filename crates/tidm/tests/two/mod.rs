@@ -231,8 +231,11 @@ impl Two {
     /// With the provider as two replicas on the PostgreSQL database at this address.
     pub(crate) async fn start_with(postgres: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = held.map(|it| it.local_addr().unwrap().port());
+        let held = [(); 2].map(|()| lasting_port());
+        let ports = held.each_ref().map(|it| it.local_addr().unwrap().port());
+        let [front, other] = held;
+        drop(other);
+        let mut front = Some(front);
         let operator = did(ports[0]);
         let [provider, consumer] =
             [("provider", ports[0]), ("consumer", ports[1])].map(|(name, port)| {
@@ -262,7 +265,7 @@ impl Two {
                 if let Some(url) = postgres.filter(|_| name == "provider") {
                     set.push(("store.url", quoted(url)));
                     set.push(("objects.dir", quoted(&at.join("objects").display().to_string())));
-                    let behind = forward::start(port, 2);
+                    let behind = forward::start(front.take().unwrap(), 2);
                     let replica = |(n, port): (usize, &u16)| {
                         let data = at.join(format!("data-{n}"));
                         let settings = vec![listen(*port), format!("node.data={}", data.display())];
@@ -270,6 +273,7 @@ impl Two {
                     };
                     processes = behind.iter().enumerate().map(replica).collect();
                 }
+                drop(front.take());
                 std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
                 let http = reqwest::Client::builder()
                     .use_preconfigured_tls(
@@ -333,6 +337,13 @@ impl Two {
     pub(crate) fn nodes(&self) -> [&Node; 2] {
         [&self.provider, &self.consumer]
     }
+}
+
+/// A free port that the system gives to no outgoing connection while the node that listens there is down.
+pub(crate) fn lasting_port() -> std::net::TcpListener {
+    let first = u16::from_be_bytes(*uuid::Uuid::new_v4().as_bytes().last_chunk().unwrap());
+    let all = (0..12_000_u16).map(|n| 20_000 + first.wrapping_add(n) % 12_000);
+    all.flat_map(|port| std::net::TcpListener::bind(("127.0.0.1", port))).next().unwrap()
 }
 
 fn did(port: u16) -> String {
