@@ -12,6 +12,7 @@ use crate::hold::Hold;
 use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
+use crate::net::auth::Gate;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
@@ -40,4 +41,6 @@ pub struct App {
     /// Nobody else writes in `node.data` while this lives.
     #[expect(dead_code, reason = "held, never read")]
     pub(crate) hold: Hold,
+    /// How peers prove who they are.
+    pub gate: Gate,
 }

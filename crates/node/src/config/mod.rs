@@ -44,6 +44,8 @@ pub struct Config {
     pub evidence: Evidence,
     pub limits: Limits,
     pub peers: Peers,
+    pub identity: Mode,
+    pub test_profile: TestProfile,
 }
 
 /// Who runs this node.
@@ -202,6 +204,37 @@ pub struct Peers {
     /// Whether addresses of peers may resolve to loopback or private networks.
     pub allow_private_addresses: bool,
     pub timeout: Duration,
+}
+
+/// `identity.mode`: how peers prove who they are. [`crate::net::auth`] does what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Self-issued tokens of `did:web` identities.
+    Did,
+    /// Besides, connectors under test: plain claims where `claims`, fixed tokens from a file.
+    Development { claims: bool, tokens: Option<PathBuf> },
+}
+
+/// What makes a node one for test kits. Refused at start until [`TestProfile::allow`] was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestProfile {
+    file: Option<PathBuf>,
+    allowed: bool,
+}
+
+impl TestProfile {
+    /// The operator says so on the command line, at each start.
+    pub fn allow(&mut self) {
+        self.allowed = true;
+    }
+
+    /// The profile to be loaded.
+    pub fn admit(&self) -> Result<Option<&Path>, ConfigError> {
+        match &self.file {
+            Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
+            file => Ok(file.as_deref()),
+        }
+    }
 }
 
 impl Config {

@@ -19,6 +19,8 @@ pub struct Raw {
     pub(super) evidence: Evidence,
     pub(super) limits: Limits,
     pub(super) peers: Peers,
+    pub(super) identity: Identity,
+    pub(super) test_profile: TestProfile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,6 +103,20 @@ pub(super) struct Limits {
 pub(super) struct Peers {
     pub(super) allow_private_addresses: Option<bool>,
     pub(super) timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) mode: Option<String>,
+    pub(super) claims: Option<bool>,
+    pub(super) tokens_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TestProfile {
+    pub(super) file: Option<String>,
 }
 
 impl Raw {

@@ -15,6 +15,9 @@ use crate::negotiation::message as said;
 use crate::policy::model::Policy;
 use crate::transfer::message as moved;
 
+use crate::approval::Rules;
+use crate::time::Time;
+
 use super::commit::{Send, Timer};
 use super::view::Needs;
 
@@ -150,6 +153,8 @@ pub enum Wish {
         files: Vec<Digest>,
     },
     Publish(Box<Product>),
+    /// A contract that was concluded elsewhere is kept here from now on.
+    Adopt(Box<Adoption>),
     /// A job of ours failed: try again later.
     Postpone {
         timer: Timer,
@@ -164,6 +169,23 @@ pub struct ContractWish {
     pub address: String,
     pub product: Id,
     pub offer: Policy,
+    /// What is answered by itself from then on.
+    pub rules: Rules,
+}
+
+/// A contract that no negotiation of this node led to.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    pub id: Id,
+    /// Ours.
+    pub role: said::Role,
+    pub peer: Did,
+    /// The peer's DSP base.
+    pub address: String,
+    pub product: Id,
+    pub policy: Policy,
+    pub signed_at: Time,
+    pub rules: Rules,
 }
 
 /// What an operator may say in a negotiation.
@@ -181,6 +203,8 @@ pub enum SayWish {
 #[derive(Clone, Debug)]
 pub struct TransferWish {
     pub contract: Id,
+    /// The provider's DSP base, where it is not the one that the contract was made at.
+    pub address: Option<String>,
     pub format: String,
     pub push_to: Option<moved::DataAddress>,
 }
@@ -223,6 +247,7 @@ impl Wish {
                 line: Some(product.line.clone()),
                 ..Needs::default()
             },
+            Self::Adopt(it) => contract(&it.id),
             Self::Postpone { .. } => Needs::default(),
         }
     }
