@@ -145,14 +145,14 @@ impl World {
         self.look_soon(at);
     }
 
-    /// What an unwitnessed node forgot by being set back cannot be asked of it any more.
+    /// What a node forgot by being set back, and no custodian saw, cannot be asked of it any more.
     fn set_back(&mut self, at: usize) {
         let node = &self.nodes[at];
         let facts = node.store.facts.iter().map(|(_, entry)| entry.clone()).collect();
         self.reference.facts.insert(at, facts);
-        if node.log.custodian.is_none() {
-            self.reference.signed.retain(|(of, _), _| *of != at);
-        }
+        // A head goes to the custodian before anybody else: of one that it has not seen, nobody holds a signature.
+        let seen = node.log.custodian.as_ref().and_then(|it| it.last).map_or(0, |(size, _)| size);
+        self.reference.signed.retain(|(of, size), _| *of != at || *size <= seen);
         self.reference.ended.retain(|(of, _)| *of != at);
     }
 

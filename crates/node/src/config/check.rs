@@ -2,6 +2,8 @@
 //!
 //! Never repairs a value: a setting is as written, or refused with key, value and next step.
 
+mod identity;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,8 @@ use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
 use super::{
-    Config, Custodian, Evidence, Http, Limits, Members, Mode, Node, Objects, Peers, Role, S3,
-    Security, Space, Store, TestProfile,
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
+    Space, Store, TestProfile,
 };
 use crate::lang::Lang;
 
@@ -85,21 +87,8 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let node = node(&cx, raw.node, &http)?;
     let evidence = evidence(&cx, raw.evidence, &http)?;
     let store = store(&cx, raw.store, &node)?;
-    if matches!(store, Store::Postgres(_)) && node.roles.contains(&Role::Custodian) {
-        return Err(cx.bad(
-            "node.roles",
-            "custodian",
-            text(
-                "存证方记录见证状态的文件属于单个进程，而 PostgreSQL 节点可有多个副本：两个副本可能各自见证不同分叉",
-                "a custodian's witness state belongs to one process, and a node on PostgreSQL may have replicas: two of them could vouch for two forks",
-            ),
-            text(
-                "存证方使用 SQLite，或作为单独节点运行",
-                "keep the custodian on SQLite, as a node of its own",
-            ),
-        ));
-    }
-    let identity = identity(&cx, raw.identity, &http)?;
+    witness_state(&cx, &store, &node)?;
+    let identity = identity::check(&cx, raw.identity, &http)?;
     let file = raw.test_profile.file.map(|it| cx.path(&it));
     Ok(Config {
         identity,
@@ -115,52 +104,23 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     })
 }
 
-fn identity(cx: &Context<'_>, raw: raw::Identity, http: &Http) -> Result<Mode, ConfigError> {
-    let development = match raw.mode.as_deref() {
-        None | Some("did") => false,
-        Some("development") => true,
-        Some(other) => {
-            return Err(cx.bad(
-                "identity.mode",
-                other,
-                text("没有这种模式", "there is no such mode"),
-                text("取值 did 或 development", "did or development"),
-            ));
-        }
-    };
-    let claims = raw.claims.unwrap_or(false);
-    if !development && (claims || raw.tokens_file.is_some()) {
-        let key = if claims { "identity.claims" } else { "identity.tokens_file" };
-        return Err(ConfigError::missing(
-            "identity.mode",
-            text(
-                format!("{key} 只用于 development 模式"),
-                format!("{key} is for the mode development"),
-            ),
-            text(
-                "设置 identity.mode = \"development\",或删除该项",
-                "set identity.mode = \"development\", or remove it",
-            ),
-        ));
-    }
-    if claims && !http.listen.ip().is_loopback() {
+/// Two replicas of a custodian, each with its own state, could vouch for two forks.
+fn witness_state(cx: &Context<'_>, store: &Store, node: &Node) -> Result<(), ConfigError> {
+    if matches!(store, Store::Postgres(_)) && node.roles.contains(&Role::Custodian) {
         return Err(cx.bad(
-            "identity.claims",
-            "true",
+            "node.roles",
+            "custodian",
             text(
-                "JSON 声明不证明任何事:监听地址可从外部访问时,任何人都能冒充任何参与方",
-                "a JSON claim proves nothing: at an address that can be reached from outside, anybody could be anybody",
+                "存证方记录见证状态的文件属于单个进程，而 PostgreSQL 节点可有多个副本：两个副本可能各自见证不同分叉",
+                "a custodian's witness state belongs to one process, and a node on PostgreSQL may have replicas: two of them could vouch for two forks",
             ),
             text(
-                "改为监听 127.0.0.1,或使用 identity.tokens_file",
-                "listen on 127.0.0.1, or use identity.tokens_file",
+                "存证方使用 SQLite，或作为单独节点运行",
+                "keep the custodian on SQLite, as a node of its own",
             ),
         ));
     }
-    if !development {
-        return Ok(Mode::Did);
-    }
-    Ok(Mode::Development { claims, tokens: raw.tokens_file.map(|it| cx.path(&it)) })
+    Ok(())
 }
 
 fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigError> {
