@@ -13,6 +13,7 @@
 
 pub mod catalog;
 pub mod contract;
+pub mod dataflow;
 pub mod engine;
 pub mod evidence;
 pub mod fault;

@@ -8,6 +8,7 @@
 
 pub mod commit;
 mod contract;
+mod dataflow;
 mod deliver;
 mod due;
 mod gate;
@@ -50,6 +51,8 @@ pub fn needs(input: &Input) -> Needs {
         Input::Delivered { send, .. } => send.about.needs(),
         Input::Due(timer) => timer.what.needs(),
         Input::Wish(wish) => wish.needs(),
+        Input::Ordered(it) => dataflow::needs(it),
+        Input::Reported(it) => dataflow::of(&it.flow),
     }
 }
 
@@ -67,6 +70,8 @@ pub fn decide(
         Input::Delivered { send, outcome } => deliver::delivered(&mut work, *send, outcome),
         Input::Due(timer) => due::due(&mut work, timer),
         Input::Wish(wish) => wished(&mut work, *wish),
+        Input::Ordered(it) => dataflow::ordered(&mut work, *it),
+        Input::Reported(it) => dataflow::reported(&mut work, *it),
     };
     work.finish(reply)
 }
@@ -122,6 +127,10 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),
         Wish::Publish(product) => contract::publish(work, *product),
+        Wish::FlowReady { flow, address } => dataflow::ready(work, &flow, address),
+        Wish::FlowDone { flow, bytes, content } => dataflow::done(work, &flow, bytes, content),
+        Wish::FlowMoved { flow, bytes, content } => dataflow::moved(work, &flow, bytes, content),
+        Wish::FlowFailed { flow, reason } => dataflow::failed(work, &flow, reason),
         Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
     }
 }

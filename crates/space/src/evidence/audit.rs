@@ -178,7 +178,7 @@ impl Account {
     fn take(&mut self, fact: &Fact) {
         let at = fact.at;
         match &fact.what {
-            What::Published { .. } => {}
+            What::Published { .. } | What::Flow { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
                 let (signed, provider_signed, consumer_signed) =
@@ -253,6 +253,7 @@ impl Account {
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Transfer { .. }
+            | What::Flow { .. }
             | What::Delivered { .. }
             | What::LeaseRefused { .. }
             | What::ContractEnded { .. }

@@ -1,0 +1,549 @@
+//! Data flows: what an order, a report, an answer or a job's outcome changes.
+//!
+//! As a data plane we obey a registered control plane; as a control plane we have a registered data plane do
+//! what a transfer of ours needs, and [`follow`] derives its orders from the transfer's state alone, so that no
+//! lost, repeated or crossing message leaves the two apart.
+//!
+//! Never moves bytes, and never lets a plane touch a flow of another one: to it that flow does not exist.
+
+use tidm_crypto::hash::Digest;
+
+use crate::dataflow::machine::{self, Input as Event, Step, Tell};
+use crate::dataflow::message::{Body, Direction, Kind, Message, Plane, Profile, Terms};
+use crate::dataflow::state::{Flow, Name, State};
+use crate::evidence::fact::{Links, What};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::limits::OPEN_FLOWS;
+use crate::negotiation::message::Role;
+use crate::policy::compile::compile;
+use crate::policy::usage::Use;
+use crate::transfer::message::{Body as Said, DataAddress};
+use crate::transfer::state::{Name as Moved, State as TransferState, Transfer};
+use crate::wire::dps;
+
+use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
+use super::input::{FlowAnswer, FlowOrder, FlowReport};
+use super::view::Needs;
+use super::{deliver, transfer};
+
+/// One space per node: data planes that serve several nodes tell them apart by the participant.
+const CONTEXT: &str = "default";
+
+pub(super) fn of(flow: &Id) -> Needs {
+    Needs { flow: Some(flow.clone()), ..Needs::default() }
+}
+
+pub(super) fn needs(it: &FlowOrder) -> Needs {
+    match (&it.mine, &it.terms) {
+        (Some(mine), _) => of(mine),
+        (None, Some(terms)) => Needs {
+            flow_of: Some((it.from.clone(), terms.process.clone())),
+            flows_with: Some(it.from.clone()),
+            ..Needs::default()
+        },
+        (None, None) => Needs::default(),
+    }
+}
+
+/// The flow as this very decision leaves it so far.
+fn current(work: &Work<'_>, fits: impl Fn(&Flow) -> bool) -> Option<Flow> {
+    let changed = work.commit.flows.iter().rev().find(|it| fits(it));
+    changed.or_else(|| work.view.flows.iter().find(|it| fits(it))).cloned()
+}
+
+/// The flow that another program's data plane runs for this transfer.
+pub(super) fn of_transfer(work: &Work<'_>, id: &Id) -> Option<Flow> {
+    current(work, |it| it.id == *id && it.plane == Plane::Control)
+}
+
+fn mine(work: &Work<'_>, id: &Id, plane: Plane) -> Result<Flow, Fault> {
+    current(work, |it| it.id == *id && it.plane == plane)
+        .ok_or(Fault::NotFound { what: "data flow" })
+}
+
+// We are the data plane.
+
+/// A control plane orders something.
+pub(super) fn ordered(work: &mut Work<'_>, it: FlowOrder) -> Answer {
+    let Some(id) = &it.mine else { return open(work, it) };
+    let flow = mine(work, id, Plane::Data)?;
+    if flow.partner != it.from {
+        return Err(Fault::NotFound { what: "data flow" });
+    }
+    check_address(&flow.terms.profile, flow.role, &it.body)?;
+    let (after, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
+    let after = settle(work, after, step)?;
+    Ok(Reply::Flow { it: Box::new(after), created: false })
+}
+
+fn open(work: &mut Work<'_>, it: FlowOrder) -> Answer {
+    let (Some(terms), Some(id)) = (it.terms, it.id) else {
+        return Err(Fault::NotFound { what: "data flow" });
+    };
+    if let Some(known) = work.view.flows.first() {
+        // "If a data flow already exists for a particular processId": unless only the answer was lost.
+        if known.opened_by == id && known.terms == terms {
+            return Ok(Reply::Flow { it: Box::new(known.clone()), created: false });
+        }
+        return Err(Fault::conflict("dataflow.exists", "this process has a data flow already"));
+    }
+    if work.view.open_flows >= OPEN_FLOWS {
+        return Err(Fault::Unavailable {
+            reason: format!("{OPEN_FLOWS} data flows of this control plane are open"),
+            retry_after: crate::limits::RETRY_LONGEST,
+        });
+    }
+    let role = match it.body.kind() {
+        Kind::Prepare => Role::Consumer,
+        _ => Role::Provider,
+    };
+    check_address(&terms.profile, role, &it.body)?;
+    let flow = Flow {
+        id: work.ids.fresh(),
+        plane: Plane::Data,
+        role,
+        partner: it.from,
+        address: it.address,
+        theirs: None,
+        opened_by: id,
+        terms,
+        state: State::Initialized,
+        owed: Vec::new(),
+        error: None,
+        created: work.now,
+        moved: work.now,
+    };
+    let (flow, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
+    let mut flow = settle(work, flow, step)?;
+    if !it.background {
+        flow = got_ready(work, flow, None, Tell::InTheAnswer)?;
+    }
+    Ok(Reply::Flow { it: Box::new(flow), created: true })
+}
+
+/// Which message carries a data address, and what one of the published HTTP profile must hold (its §Endpoint
+/// Type and DataAddress). Other profiles' addresses are used as they are, and only checked when called.
+fn check_address(profile: &Profile, role: Role, body: &Body) -> Result<(), Fault> {
+    let wrong = |why: &str| Err(Fault::misbehaved("dataflow.address", why));
+    let direction = profile.direction().ok_or_else(|| {
+        Fault::incompatible("dataflow.profile", "the profile's name does not end in -pull or -push")
+    })?;
+    match (body.kind(), role, direction, body.address()) {
+        (Kind::Start, _, Direction::Pull, Some(_)) => {
+            return wrong("a pull is started without a data address");
+        }
+        (Kind::Start, _, Direction::Push, None) => {
+            return wrong("a push is started with the data address that it goes to");
+        }
+        (Kind::Started, _, Direction::Push, Some(_)) => {
+            return wrong("a push has started already: its data address is ours");
+        }
+        (Kind::Started, _, Direction::Pull, None) if profile.is_published() => {
+            return wrong("a pull needs the data address to pull from");
+        }
+        (_, _, _, Some(address)) if profile.is_published() => {
+            check_published(profile, direction, address)?;
+        }
+        (_, _, _, _) => {}
+    }
+    Ok(())
+}
+
+fn check_published(
+    profile: &Profile,
+    direction: Direction,
+    address: &DataAddress,
+) -> Result<(), Fault> {
+    let wrong = |why: &str| Err(Fault::misbehaved("dataflow.address", why));
+    if address.endpoint_type != profile.as_str() {
+        return wrong("the data address is of another endpoint type than the profile");
+    }
+    if !address.endpoint.as_deref().is_some_and(|it| it.starts_with("https://")) {
+        return wrong("the endpoint does not use https");
+    }
+    if address.property("authorization").is_some() && address.property("authType") != Some("bearer")
+    {
+        return wrong("an authorization needs the authType bearer");
+    }
+    let seconds = address.property("expiresIn").and_then(|it| it.parse::<u64>().ok());
+    // A pull may take longer than a token should live.
+    if direction == Direction::Pull
+        && (address.property("refreshToken").is_none() || seconds.is_none())
+    {
+        return wrong("a pull's token comes with refreshToken and expiresIn");
+    }
+    Ok(())
+}
+
+/// A background job got a flow ready.
+pub(super) fn ready(work: &mut Work<'_>, id: &Id, address: Option<DataAddress>) -> Answer {
+    let flow = mine(work, id, Plane::Data)?;
+    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
+    let flow = got_ready(work, flow, address, Tell::ByCallback)?;
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+fn got_ready(
+    work: &mut Work<'_>,
+    flow: Flow,
+    address: Option<DataAddress>,
+    tell: Tell,
+) -> Result<Flow, Fault> {
+    let body = match flow.state.name() {
+        Name::Preparing => Body::Prepared { address },
+        Name::Starting => Body::Started { address },
+        // It ended meanwhile, or the job ran twice.
+        _ => return Ok(flow),
+    };
+    let known = flow.state.address().cloned();
+    let mut flow = did(work, &flow, body, tell)?;
+    // An address of our own is for the others: its token stays nowhere but in the report of it.
+    if let State::Prepared { address } | State::Started { address } = &mut flow.state {
+        *address = known;
+        work.commit.flows.push(flow.clone());
+    }
+    Ok(flow)
+}
+
+/// Everything was transmitted.
+pub(super) fn done(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
+    let flow = mine(work, id, Plane::Data)?;
+    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
+    if flow.state.name() != Name::Started {
+        return Ok(Reply::Flow { it: Box::new(flow), created: false });
+    }
+    work.fact(links(&flow), What::Delivered { bytes, content });
+    let flow = did(work, &flow, Body::Completed, Tell::ByCallback)?;
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+/// Bytes arrived or left, and the flow goes on.
+pub(super) fn moved(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
+    let flow = mine(work, id, Plane::Data)?;
+    work.fact(links(&flow), What::Delivered { bytes, content });
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+/// It cannot go on: the control plane decides what follows.
+pub(super) fn failed(work: &mut Work<'_>, id: &Id, reason: String) -> Answer {
+    let flow = mine(work, id, Plane::Data)?;
+    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
+    if !flow.is_open() || flow.error.is_some() {
+        return Ok(Reply::Flow { it: Box::new(flow), created: false });
+    }
+    work.fact(links(&flow), What::GaveUp { code: "dataflow.errored".to_owned() });
+    let flow = did(work, &flow, Body::Errored { reason }, Tell::ByCallback)?;
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+fn did(work: &mut Work<'_>, flow: &Flow, body: Body, tell: Tell) -> Result<Flow, Fault> {
+    let message = Message { id: Some(work.ids.fresh()), body };
+    let (after, step) = machine::next(flow, Event::Did(message, tell), work.now)?;
+    settle(work, after, step)
+}
+
+// We are the control plane.
+
+/// Has the registered data plane run this transfer; `false`: there is none for its format, we run it ourselves.
+pub(super) fn begin(work: &mut Work<'_>, it: &Transfer) -> Result<bool, Fault> {
+    let Some(plane) = work.view.data_plane.clone() else { return Ok(false) };
+    let contract = transfer::contract_of(work, it)?;
+    if it.role == Role::Provider {
+        // What another program sends is plain bytes: the contract must grant just that.
+        let granted = compile(&contract.policy).is_ok_and(|terms| {
+            terms.summary.allows(Use::Plain) && terms.unkeepable(Use::Plain).is_empty()
+        });
+        if !granted {
+            return Err(Fault::denied(
+                "transfer.kind",
+                "contract",
+                "the contract does not grant plain delivery, and this format is run by a data plane that knows no other",
+            ));
+        }
+    }
+    let terms = Terms {
+        participant: work.node.me.to_id(),
+        counterparty: it.peer.to_id(),
+        context: CONTEXT.to_owned(),
+        process: it.id.clone(),
+        agreement: contract.id.clone(),
+        dataset: contract.product.clone(),
+        profile: Profile::new(it.format.clone()),
+    };
+    let flow = Flow {
+        id: it.id.clone(),
+        plane: Plane::Control,
+        role: it.role,
+        partner: plane.id,
+        address: plane.endpoint,
+        theirs: None,
+        opened_by: work.ids.fresh(),
+        terms,
+        state: State::Initialized,
+        owed: Vec::new(),
+        error: None,
+        created: work.now,
+        moved: work.now,
+    };
+    let body = match it.role {
+        Role::Provider => Body::Start { address: it.push_to.clone() },
+        Role::Consumer => Body::Prepare,
+    };
+    let message = Message { id: Some(flow.opened_by.clone()), body };
+    let (flow, step) = machine::next(&flow, Event::Order(message), work.now)?;
+    let _flow = settle(work, flow, step)?;
+    Ok(true)
+}
+
+/// Derives from the state of a transfer what its data plane is to do, and from what that did what the transfer
+/// is to say. Called after every step of a transfer; without a data plane of another program it does nothing.
+pub(super) fn follow(work: &mut Work<'_>, it: Transfer) -> Result<Transfer, Fault> {
+    let Some(mut flow) = of_transfer(work, &it.id) else { return Ok(it) };
+    if let Some(body) = order(&it, &flow) {
+        let message = Message { id: Some(work.ids.fresh()), body };
+        let (after, step) = machine::next(&flow, Event::Order(message), work.now)?;
+        flow = settle(work, after, step)?;
+    }
+    if flow.state.name() == Name::Completed
+        && it.state.name() == Moved::Started
+        && it.pending.is_none()
+    {
+        return transfer::say_now(work, it, Said::Complete);
+    }
+    Ok(it)
+}
+
+fn order(it: &Transfer, flow: &Flow) -> Option<Body> {
+    // What we said ends or stops the data at once: it does not wait for the peer's answer.
+    let said = it.pending.as_ref().map(|it| &it.body);
+    let reason = |all: &[String]| (!all.is_empty()).then(|| all.join("; "));
+    let ordered = machine::ordered(flow);
+    if let Some(Said::Terminate { reason: why, .. }) = said {
+        return (!ordered.is_terminal()).then(|| Body::Terminate { reason: reason(why) });
+    }
+    match (&it.state, said, ordered) {
+        (_, _, Name::Completed | Name::Terminated) => None,
+        (TransferState::Terminated { reason: why, .. }, _, _) => {
+            Some(Body::Terminate { reason: reason(why) })
+        }
+        (TransferState::Started { .. }, Some(Said::Suspend { reason: why, .. }), Name::Started) => {
+            Some(Body::Suspend { reason: reason(why) })
+        }
+        (TransferState::Started { .. }, Some(Said::Suspend { .. }), Name::Suspended) => None,
+        (TransferState::Suspended { reason: why, .. }, _, Name::Started) => {
+            Some(Body::Suspend { reason: reason(why) })
+        }
+        (TransferState::Started { address }, _, Name::Prepared) => {
+            Some(Body::Started { address: address.clone() })
+        }
+        (TransferState::Started { address }, _, Name::Suspended) => {
+            let address = if it.role == Role::Consumer { address.clone() } else { None };
+            Some(Body::Resume { address })
+        }
+        (TransferState::Completed { .. }, _, Name::Started) => Some(Body::Completed),
+        // Over before its data plane got that far.
+        (TransferState::Completed { .. }, _, _) => Some(Body::Terminate { reason: None }),
+        (_, _, _) => None,
+    }
+}
+
+/// A data plane reports something.
+pub(super) fn reported(work: &mut Work<'_>, it: FlowReport) -> Answer {
+    let mut flow = mine(work, &it.flow, Plane::Control)?;
+    let another = it.theirs.is_some() && flow.theirs.is_some() && it.theirs != flow.theirs;
+    if flow.partner != it.from || another {
+        return Err(Fault::NotFound { what: "transfer" });
+    }
+    flow.theirs = flow.theirs.or(it.theirs);
+    if it.body.kind() == Kind::Errored {
+        work.fact(links(&flow), What::GaveUp { code: "dataplane.errored".to_owned() });
+    }
+    let (after, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
+    let moved = step.moved.clone();
+    let after = settle(work, after, step)?;
+    react(work, &after, &moved)?;
+    Ok(Reply::Flow { it: Box::new(after), created: false })
+}
+
+/// Whether the flow's first owed message is under way: its id.
+pub(super) fn under_way<'a>(work: &'a Work<'_>, id: &Id) -> Option<&'a Id> {
+    let flow = work.view.flows.iter().find(|it| it.id == *id)?;
+    flow.owed.first()?.id.as_ref()
+}
+
+/// The other plane took what we said last.
+pub(super) fn answered(
+    work: &mut Work<'_>,
+    id: &Id,
+    message: &Id,
+    answer: Option<FlowAnswer>,
+) -> Answer {
+    let Some(mut flow) = current(work, |it| it.id == *id) else { return Ok(Reply::Nothing) };
+    if let Some(answer) = &answer
+        && flow.theirs.is_none()
+    {
+        flow.theirs.clone_from(&answer.theirs);
+    }
+    let Some(said) = flow.owed.first().filter(|it| it.id.as_ref() == Some(message)) else {
+        // The acknowledgement of something that was implied or withdrawn meanwhile.
+        work.commit.flows.push(flow);
+        return Ok(Reply::Nothing);
+    };
+    let opens = matches!(said.body.kind(), Kind::Prepare | Kind::Start);
+    let at_once = match answer {
+        Some(it) if opens && flow.plane == Plane::Control => match it.state {
+            Name::Prepared => Some(Body::Prepared { address: it.address }),
+            Name::Started => Some(Body::Started { address: it.address }),
+            Name::Preparing | Name::Starting => None,
+            state => {
+                let why = it.error.unwrap_or_else(|| state.token().to_owned());
+                return refused(work, id, message, format!("the data plane answers: {why}"));
+            }
+        },
+        None if opens && flow.plane == Plane::Control => {
+            let why = "the data plane's answer names no state".to_owned();
+            return refused(work, id, message, why);
+        }
+        Some(_) | None => None,
+    };
+    let (after, step) = machine::next(&flow, Event::Answered(at_once), work.now)?;
+    let moved = step.moved.clone();
+    let after = settle(work, after, step)?;
+    react(work, &after, &moved)?;
+    Ok(Reply::Nothing)
+}
+
+/// The other plane refused what we said last, or cannot be reached.
+pub(super) fn refused(work: &mut Work<'_>, id: &Id, message: &Id, reason: String) -> Answer {
+    let Some(flow) = current(work, |it| it.id == *id) else { return Ok(Reply::Nothing) };
+    if flow.owed.first().is_none_or(|it| it.id.as_ref() != Some(message)) {
+        return Ok(Reply::Nothing);
+    }
+    let (after, step) = machine::next(&flow, Event::Refused { reason }, work.now)?;
+    let moved = step.moved.clone();
+    let after = settle(work, after, step)?;
+    react(work, &after, &moved)?;
+    Ok(Reply::Nothing)
+}
+
+/// Control plane: what the data plane did moves the transfer on.
+fn react(
+    work: &mut Work<'_>,
+    flow: &Flow,
+    moved: &[(Name, Name, Plane)],
+) -> Result<(), Fault> {
+    if flow.plane != Plane::Control {
+        return Ok(());
+    }
+    let known = work.view.transfer.clone().filter(|it| it.id == flow.id && it.is_open());
+    let Some(it) = known else { return Ok(()) };
+    for (_, to, by) in moved.iter().filter(|(_, _, by)| *by == Plane::Data) {
+        let body = match (to, it.state.name(), it.pending.is_some()) {
+            (Name::Prepared, Moved::Initial, false) => {
+                let address = flow.state.address().cloned().or_else(|| it.push_to.clone());
+                let contract = it.contract.clone();
+                Said::Request { contract, format: it.format.clone(), address }
+            }
+            (Name::Started, Moved::Requested, false) => {
+                if transfer::contract_of(work, &it)?.check_active().is_err() {
+                    let reason = vec!["the contract ended".to_owned()];
+                    Said::Terminate { code: Some("contract.ended".to_owned()), reason }
+                } else {
+                    let pull = flow.direction() == Some(Direction::Pull);
+                    let address = flow.state.address().filter(|_| pull).cloned();
+                    Said::Start { address }
+                }
+            }
+            (Name::Completed, Moved::Started, false) => Said::Complete,
+            (Name::Terminated, _, _) => {
+                debug_assert_eq!(*by, Plane::Data);
+                let State::Terminated { reason, .. } = &flow.state else { continue };
+                let reason = reason.clone().unwrap_or_default();
+                let _reply = deliver::end_transfer(work, it, "dataplane.refused", reason)?;
+                return Ok(());
+            }
+            (_, _, _) => continue,
+        };
+        let after = transfer::say_now(work, it, body)?;
+        work.commit.transfers.push(after);
+        return Ok(());
+    }
+    Ok(())
+}
+
+// Either.
+
+/// Turns a step into rows: facts, outbox, jobs.
+fn settle(work: &mut Work<'_>, flow: Flow, step: Step) -> Result<Flow, Fault> {
+    if step.withdraw {
+        work.commit.withdrawn.push(About::Flow(flow.id.clone()));
+        work.commit.sends.retain(|send| send.about != About::Flow(flow.id.clone()));
+    }
+    for (from, to, by) in &step.moved {
+        let reason = match &flow.state {
+            State::Suspended { reason, .. } | State::Terminated { reason, .. } => reason.clone(),
+            State::Initialized
+            | State::Preparing
+            | State::Prepared { .. }
+            | State::Starting { .. }
+            | State::Started { .. }
+            | State::Completed { .. } => None,
+        };
+        work.fact(links(&flow), What::Flow { from: *from, to: *to, by: *by, reason });
+    }
+    if let Some(message) = step.send {
+        let posting = dps::write(&flow, &message)?;
+        work.commit.sends.push(Send {
+            id: message.id.ok_or(Fault::ApiMisuse("what we say has an id"))?,
+            // Planes have no DID: whose registration authorises the call is in the flow.
+            to: work.node.me.clone(),
+            url: format!("{}{}", flow.address, posting.path),
+            body: posting.body,
+            about: About::Flow(flow.id.clone()),
+            attempts: 0,
+            first: work.now,
+            next: work.now,
+        });
+    }
+    if flow.plane == Plane::Data && !step.moved.is_empty() {
+        let job = Due::Job(Job::Flow { flow: flow.id.clone() });
+        work.commit.timers.retain(|it| it.key != job.key());
+        if works(&flow) {
+            work.timer(work.now, job);
+        } else {
+            work.untimer(&job);
+        }
+    }
+    work.commit.flows.retain(|it| it.id != flow.id);
+    work.commit.flows.push(flow.clone());
+    Ok(flow)
+}
+
+/// Whether a data plane has something to do for this flow by itself.
+fn works(it: &Flow) -> bool {
+    match (it.state.name(), it.role, it.direction()) {
+        (Name::Preparing | Name::Starting, _, _) => true,
+        (Name::Started, Role::Provider, Some(Direction::Push))
+        | (Name::Started, Role::Consumer, Some(Direction::Pull)) => true,
+        (_, _, _) => false,
+    }
+}
+
+fn links(it: &Flow) -> Links {
+    // As a data plane we know the transfer and the contract by another node's names only: the flow is ours.
+    let transfer = Some(it.id.clone());
+    match it.plane {
+        Plane::Control => Links {
+            contract: Some(it.terms.agreement.clone()),
+            product: Some(it.terms.dataset.clone()),
+            transfer,
+            ..Links::default()
+        },
+        Plane::Data => Links {
+            product: (it.role == Role::Provider).then(|| it.terms.dataset.clone()),
+            transfer,
+            ..Links::default()
+        },
+    }
+}
