@@ -13,6 +13,7 @@ use tidm_space::identity::did::Did;
 use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
+use super::signaling;
 use super::{
     Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
     Space, Store,
@@ -28,13 +29,13 @@ const ORG_CHARS: usize = 200;
 const CUSTODIANS: usize = 16;
 
 /// What every check needs besides the value.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     dir: &'a Path,
     origins: &'a Origins,
 }
 
 impl Context<'_> {
-    fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
+    pub(super) fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
         let from = self.origins.get(key).copied().unwrap_or(From::Default);
         ConfigError::bad(key, value, from, why, next)
     }
@@ -90,6 +91,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
+        signaling: signaling::signaling(&cx, raw.signaling)?,
         node,
         http,
         evidence,

@@ -78,6 +78,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("evidence", "存证日志与存证方", "Evidence log and custodians"),
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
+    ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
 ];
 
 /// Every setting.
@@ -296,6 +297,41 @@ pub const KEYS: &[Key] = &[
         "30",
         "请求其他节点的时限(秒)",
         "Deadline of a request to a peer, seconds",
+    ),
+    key(
+        ("signaling", "enabled"),
+        Kind::Switch,
+        "false",
+        "启用数据面信令(/signaling 与 /dataplane);各方须先由管理员登记",
+        "Speak Data Plane Signaling at /signaling and /dataplane; planes are registered by an administrator first",
+    ),
+    key(
+        ("signaling", "profiles"),
+        Kind::List,
+        "[\"http-pull\", \"http-push\"]",
+        "本数据面支持的其他传输方式名称(以 -pull 或 -push 结尾)",
+        "Further names under which our data plane runs HTTP transfers, ending in -pull or -push",
+    ),
+    key(
+        ("signaling", "background"),
+        Kind::List,
+        "[]",
+        "其中先应答后准备的(异步)",
+        "Those of them whose flows are got ready after the answer",
+    ),
+    key(
+        ("signaling", "sources"),
+        Kind::List,
+        "[\"urn:dataset:1=https://provider.example.com/data\"]",
+        "未给出地址时从何处获取某数据集",
+        "Where a data set is pulled from when nobody names an address",
+    ),
+    key(
+        ("signaling", "trust_network"),
+        Kind::Switch,
+        "false",
+        "允许登记不出示凭证的控制面与数据面;仅限隔离网络",
+        "Planes may be registered without secrets; only where the network keeps everybody else out",
     ),
 ];
 

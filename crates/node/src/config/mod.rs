@@ -14,6 +14,7 @@ mod check;
 pub mod error;
 pub mod key;
 pub mod raw;
+mod signaling;
 pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 
 pub use error::ConfigError;
@@ -44,6 +46,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub limits: Limits,
     pub peers: Peers,
+    pub signaling: Signaling,
 }
 
 /// Who runs this node.
@@ -202,6 +205,20 @@ pub struct Peers {
     /// Whether addresses of peers may resolve to loopback or private networks.
     pub allow_private_addresses: bool,
     pub timeout: Duration,
+}
+
+/// Planes of other programs (Data Plane Signaling).
+#[derive(Clone, Debug)]
+pub struct Signaling {
+    pub enabled: bool,
+    /// Transfer profiles that our data plane runs: the published HTTP profile's, and further names for the same.
+    pub profiles: Vec<String>,
+    /// Those of them whose flows are got ready after the answer.
+    pub background: Vec<String>,
+    /// Where a data set is pulled from when nobody says.
+    pub sources: BTreeMap<Id, String>,
+    /// Planes may be registered without secrets.
+    pub trust_network: bool,
 }
 
 impl Config {

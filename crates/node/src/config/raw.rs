@@ -19,6 +19,7 @@ pub struct Raw {
     pub(super) evidence: Evidence,
     pub(super) limits: Limits,
     pub(super) peers: Peers,
+    pub(super) signaling: Signaling,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,6 +102,16 @@ pub(super) struct Limits {
 pub(super) struct Peers {
     pub(super) allow_private_addresses: Option<bool>,
     pub(super) timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Signaling {
+    pub(super) enabled: Option<bool>,
+    pub(super) profiles: Vec<String>,
+    pub(super) background: Vec<String>,
+    pub(super) sources: Vec<String>,
+    pub(super) trust_network: Option<bool>,
 }
 
 impl Raw {

@@ -13,10 +13,9 @@ use tokio::task::JoinSet;
 use tidm_space::engine::commit::{About, Due, Send as Sending, Timer};
 use tidm_space::engine::input::{Input, Outcome, Wish};
 use tidm_space::id::Id;
-use tidm_space::identity::did::Did;
 use tidm_space::wire;
 
-use super::auth;
+use super::{auth, planes};
 use crate::app::App;
 use crate::jobs;
 use crate::store::writer::After;
@@ -88,7 +87,7 @@ async fn look(app: &Arc<App>, lanes: &Arc<Lanes>, tasks: &mut JoinSet<()>) -> Du
 /// ends is found again by the next look, and must not be sent twice at once.
 #[derive(Default)]
 struct Lanes {
-    lanes: Mutex<HashMap<Did, Arc<Semaphore>>>,
+    lanes: Mutex<HashMap<String, Arc<Semaphore>>>,
     under_way: Mutex<HashSet<Id>>,
 }
 
@@ -99,9 +98,9 @@ struct UnderWay<'a> {
 }
 
 impl Lanes {
-    fn of(&self, peer: &Did) -> Arc<Semaphore> {
+    fn of(&self, peer: &str) -> Arc<Semaphore> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.entry(peer.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
+        lanes.entry(peer.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
     }
 
     /// `None`: this message is under way already.
@@ -117,13 +116,24 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Whom a message may hold up: its peer; of planes, the one that hears it.
+fn lane(send: &Sending) -> &str {
+    match &send.about {
+        About::Flow(_) => {
+            let authority = send.url.match_indices('/').nth(2).map(|(at, _)| at);
+            authority.and_then(|at| send.url.get(..at)).unwrap_or(&send.url)
+        }
+        About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => send.to.as_str(),
+    }
+}
+
 async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     let Some(_under_way) = lanes.begin(&send.id) else { return };
-    let lane = lanes.of(&send.to);
+    let lane = lanes.of(lane(&send));
     let Ok(_place) = lane.acquire().await else { return };
     let outcome = post(&app, &send).await;
     match &outcome {
-        Outcome::Accepted { .. } => metrics::counter!("tidm_messages_delivered_total").increment(1),
+        Outcome::Accepted { .. } | Outcome::Answered(_) => metrics::counter!("tidm_messages_delivered_total").increment(1),
         Outcome::Refused { code, reason, .. } => {
             metrics::counter!("tidm_messages_refused_total").increment(1);
             tracing::info!(to = %send.to, url = %send.url, ?code, ?reason, "a peer refused a message");
@@ -140,10 +150,18 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
 
 /// Posts one message and says what came of it.
 async fn post(app: &App, send: &Sending) -> Outcome {
-    let bearer = auth::mint(&app.identity, &send.to, &app.clock);
+    let bearer = match &send.about {
+        About::Flow(flow) => match planes::present(app, flow).await {
+            Ok(secret) => secret,
+            Err(outcome) => return outcome,
+        },
+        About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
+            Some(auth::mint(&app.identity, &send.to, &app.clock))
+        }
+    };
     let answer = match app
         .client
-        .call(reqwest::Method::POST, &send.url, Some(&bearer), Some(send.body.clone()))
+        .call(reqwest::Method::POST, &send.url, bearer.as_deref(), Some(send.body.clone()))
         .await
     {
         Ok(answer) => answer,
@@ -158,7 +176,12 @@ async fn post(app: &App, send: &Sending) -> Outcome {
     };
     let status = answer.status.as_u16();
     match status {
-        200..=299 => Outcome::Accepted { pid: peers_pid(send, &answer.body) },
+        200..=299 => match &send.about {
+            About::Flow(_) => planes::outcome(&answer.body),
+            About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
+                Outcome::Accepted { pid: peers_pid(send, &answer.body) }
+            }
+        },
         404 => Outcome::Refused {
             not_found: true,
             code: None,
@@ -180,7 +203,7 @@ fn peers_pid(send: &Sending, body: &[u8]) -> Option<Id> {
     match &send.about {
         About::Negotiation(mine) => wire::dsp::negotiation::read_ack(body, mine),
         About::Transfer(mine) => wire::dsp::transfer::read_ack(body, mine),
-        About::Notice { .. } => None,
+        About::Notice { .. } | About::Flow(_) => None,
     }
 }
 

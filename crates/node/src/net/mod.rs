@@ -6,3 +6,4 @@ pub mod auth;
 pub mod client;
 pub mod directory;
 pub mod dispatch;
+pub mod planes;

@@ -126,6 +126,7 @@ async fn try_negotiation(
         }
         Reply::Nothing
         | Reply::Transfer { .. }
+        | Reply::Flow { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
         | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),
@@ -206,6 +207,7 @@ async fn try_transfer(
         }
         Reply::Nothing
         | Reply::Negotiation { .. }
+        | Reply::Flow { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
         | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),

@@ -12,3 +12,4 @@ pub mod objects;
 pub mod profile;
 pub mod public;
 pub mod range;
+pub mod signaling;

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod filter;
 pub mod load;
 pub mod notes;
+pub mod planes;
 pub mod queue;
 pub mod read;
 pub mod rows;

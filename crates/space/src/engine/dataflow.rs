@@ -18,6 +18,7 @@ use crate::limits::OPEN_FLOWS;
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::usage::Use;
+use crate::time::Time;
 use crate::transfer::message::{Body as Said, DataAddress};
 use crate::transfer::state::{Name as Moved, State as TransferState, Transfer};
 use crate::wire::dps;
@@ -201,7 +202,7 @@ fn got_ready(
     // An address of our own is for the others: its token stays nowhere but in the report of it.
     if let State::Prepared { address } | State::Started { address } = &mut flow.state {
         *address = known;
-        work.commit.flows.push(flow.clone());
+        keep(work, flow.clone());
     }
     Ok(flow)
 }
@@ -222,6 +223,26 @@ pub(super) fn done(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) ->
 pub(super) fn moved(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
     let flow = mine(work, id, Plane::Data)?;
     work.fact(links(&flow), What::Delivered { bytes, content });
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+/// The tokens of a pull's address are others by now.
+pub(super) fn renewed(work: &mut Work<'_>, id: &Id, renewed: DataAddress) -> Answer {
+    let mut flow = mine(work, id, Plane::Data)?;
+    if let State::Started { address } | State::Suspended { address, .. } = &mut flow.state {
+        *address = Some(renewed);
+        keep(work, flow.clone());
+    }
+    Ok(Reply::Flow { it: Box::new(flow), created: false })
+}
+
+/// A job found nothing to do.
+pub(super) fn rests(work: &mut Work<'_>, id: &Id, seen: Time) -> Answer {
+    let flow = mine(work, id, Plane::Data)?;
+    // If it moved since, another run is due that must not be lost.
+    if flow.moved == seen {
+        work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
+    }
     Ok(Reply::Flow { it: Box::new(flow), created: false })
 }
 
@@ -382,12 +403,13 @@ pub(super) fn answered(
     let Some(mut flow) = current(work, |it| it.id == *id) else { return Ok(Reply::Nothing) };
     if let Some(answer) = &answer
         && flow.theirs.is_none()
+        && flow.plane == Plane::Control
     {
         flow.theirs.clone_from(&answer.theirs);
     }
     let Some(said) = flow.owed.first().filter(|it| it.id.as_ref() == Some(message)) else {
         // The acknowledgement of something that was implied or withdrawn meanwhile.
-        work.commit.flows.push(flow);
+        keep(work, flow);
         return Ok(Reply::Nothing);
     };
     let opens = matches!(said.body.kind(), Kind::Prepare | Kind::Start);
@@ -515,9 +537,13 @@ fn settle(work: &mut Work<'_>, flow: Flow, step: Step) -> Result<Flow, Fault> {
             work.untimer(&job);
         }
     }
-    work.commit.flows.retain(|it| it.id != flow.id);
-    work.commit.flows.push(flow.clone());
+    keep(work, flow.clone());
     Ok(flow)
+}
+
+fn keep(work: &mut Work<'_>, flow: Flow) {
+    work.commit.flows.retain(|it| it.id != flow.id);
+    work.commit.flows.push(flow);
 }
 
 /// Whether a data plane has something to do for this flow by itself.

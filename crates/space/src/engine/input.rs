@@ -204,6 +204,16 @@ pub enum Wish {
         bytes: u64,
         content: Digest,
     },
+    /// Data plane's job: the provider renewed the tokens of the address that is pulled from.
+    FlowRenewed {
+        flow: Id,
+        address: moved::DataAddress,
+    },
+    /// Data plane's job: nothing to do, as the flow stood then.
+    FlowRests {
+        flow: Id,
+        seen: crate::time::Time,
+    },
     /// Data plane's job: it cannot go on.
     FlowFailed {
         flow: Id,
@@ -265,6 +275,8 @@ impl Wish {
             Self::FlowReady { flow, .. }
             | Self::FlowDone { flow, .. }
             | Self::FlowMoved { flow, .. }
+            | Self::FlowRenewed { flow, .. }
+            | Self::FlowRests { flow, .. }
             | Self::FlowFailed { flow, .. } => super::dataflow::of(flow),
             Self::SayTransfer { transfer, .. }
             | Self::Provided { transfer, .. }

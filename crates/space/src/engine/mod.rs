@@ -130,6 +130,8 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::FlowReady { flow, address } => dataflow::ready(work, &flow, address),
         Wish::FlowDone { flow, bytes, content } => dataflow::done(work, &flow, bytes, content),
         Wish::FlowMoved { flow, bytes, content } => dataflow::moved(work, &flow, bytes, content),
+        Wish::FlowRenewed { flow, address } => dataflow::renewed(work, &flow, address),
+        Wish::FlowRests { flow, seen } => dataflow::rests(work, &flow, seen),
         Wish::FlowFailed { flow, reason } => dataflow::failed(work, &flow, reason),
         Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
     }
