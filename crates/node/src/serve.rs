@@ -23,6 +23,7 @@ use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
+use crate::net::auth::Gate;
 use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
@@ -30,7 +31,8 @@ use crate::objects::Objects;
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
-use crate::{api, init, jobs, server, tls};
+use crate::test_profile::TestProfile;
+use crate::{api, init, jobs, server, test_profile, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::wire::dsp::catalog::DataService;
@@ -50,6 +52,7 @@ pub struct Node {
     pub app: Arc<App>,
     after: mpsc::UnboundedReceiver<After>,
     writers: JoinSet<()>,
+    test_profile: Option<Arc<TestProfile>>,
 }
 
 /// Opens everything; `metrics` is installed once per process. Uses run in this very program's hidden command.
@@ -65,6 +68,8 @@ pub async fn build_with(
     metrics: Metrics,
     worker: Worker,
 ) -> anyhow::Result<Node> {
+    let profile = config.test_profile.admit()?.map(std::path::Path::to_owned);
+    let gate = Gate::open(&config.identity)?;
     std::fs::create_dir_all(&config.node.data)?;
     let store_url = match &config.store {
         StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -112,13 +117,31 @@ pub async fn build_with(
         log,
         workers,
         downloads: Arc::default(),
+        gate,
     });
+    if let Some(banner) = app.gate.banner() {
+        tracing::warn!("{banner}");
+    }
     // An operator that is not up yet holds nobody up: until its list is read, nobody is a member.
     if let Err(error) = read_members(&app).await {
         tracing::warn!(%error, "no member list yet: every peer is refused until there is one");
     }
     app.log.check(&app).await?;
-    Ok(Node { app, after, writers })
+    let test_profile = match profile {
+        Some(path) => Some(seed(&app, &path).await?),
+        None => None,
+    };
+    Ok(Node { app, after, writers, test_profile })
+}
+
+async fn seed(app: &Arc<App>, path: &std::path::Path) -> anyhow::Result<Arc<TestProfile>> {
+    tracing::warn!(
+        "TEST PROFILE {}: seeded datasets and contracts, triggers for anybody on this machine / 测试配置已启用",
+        path.display()
+    );
+    let profile = TestProfile::read(path, app)?;
+    profile.seed(app).await?;
+    Ok(Arc::new(profile))
 }
 
 fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
@@ -192,7 +215,7 @@ impl Node {
         listener: TcpListener,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let Self { app, after, mut writers } = self;
+        let Self { app, after, mut writers, test_profile } = self;
         let acceptor = match &app.config.http.security {
             Security::Tls { cert, key, .. } => {
                 Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
@@ -210,7 +233,11 @@ impl Node {
         if roles.contains(&Role::Custodian) {
             tasks.spawn(jobs::evidence::run_mirror(app.clone()));
         }
-        accept(&app, listener, acceptor, stop).await;
+        let mut routes = router(&app);
+        if let Some(profile) = test_profile {
+            routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
+        }
+        accept(routes, listener, acceptor, stop).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -248,12 +275,11 @@ pub fn router(app: &Arc<App>) -> Router {
 }
 
 async fn accept(
-    app: &Arc<App>,
+    router: Router,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = router(app);
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     loop {

@@ -53,6 +53,7 @@ const NOT_SETTINGS: &[&str] = &[
     "TIDM_LOG",
     "TIDM_PASSPHRASE_FILE",
     "TIDM_CONFORMANCE",
+    "TIDM_TCK",
     "TIDM_TEST_",
     "TIDM_SERVICE_",
     "TIDM_PORT",
@@ -79,6 +80,12 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
     ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
+    ("identity", "对等方如何证明身份", "How peers prove who they are"),
+    (
+        "test_profile",
+        "测试配置;仅与 serve --allow-test-profile 同用",
+        "Test profile; only with serve --allow-test-profile",
+    ),
 ];
 
 /// Every setting.
@@ -332,6 +339,41 @@ pub const KEYS: &[Key] = &[
         "false",
         "允许登记不出示凭证的控制面与数据面;仅限隔离网络",
         "Planes may be registered without secrets; only where the network keeps everybody else out",
+    ),
+    key(
+        ("identity", "mode"),
+        Kind::Text,
+        "\"did\"",
+        "did:自签发令牌;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
+        "did: self-issued tokens; development: also claims or fixed tokens of foreign connectors under test, never with real data",
+    ),
+    key(
+        ("identity", "claims"),
+        Kind::Switch,
+        "false",
+        "development:接受无证明的 JSON 声明;仅限本机监听地址",
+        "development: accept JSON claims without proof; loopback listeners only",
+    ),
+    key(
+        ("identity", "tokens_file"),
+        Kind::Text,
+        "\"keys/peers.tokens\"",
+        "development:每行一个 参与方 令牌 [我方令牌](权限 0600)",
+        "development: lines of PARTICIPANT TOKEN [OUR-TOKEN], mode 0600",
+    ),
+    key(
+        ("test_profile", "file"),
+        Kind::Text,
+        "\"test-profile.toml\"",
+        "测试套件所需的数据集、合约与规则",
+        "Datasets, contracts and rules that a test kit needs",
+    ),
+    key(
+        ("test_profile", "pids_by_path"),
+        Kind::Switch,
+        "false",
+        "传输消息以路径中的标识为准,不核对消息内的标识",
+        "Messages about transfers are about the one in their path, whatever ids they name",
     ),
 ];
 

@@ -47,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     pub peers: Peers,
     pub signaling: Signaling,
+    pub identity: Mode,
+    pub test_profile: TestProfile,
 }
 
 /// Who runs this node.
@@ -219,6 +221,44 @@ pub struct Signaling {
     pub sources: BTreeMap<Id, String>,
     /// Planes may be registered without secrets.
     pub trust_network: bool,
+}
+
+/// `identity.mode`: how peers prove who they are. [`crate::net::auth`] does what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Self-issued tokens of `did:web` identities.
+    Did,
+    /// Besides, connectors under test: plain claims where `claims`, fixed tokens from a file.
+    Development { claims: bool, tokens: Option<PathBuf> },
+}
+
+/// What makes a node one for test kits. Refused at start until [`TestProfile::allow`] was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestProfile {
+    file: Option<PathBuf>,
+    /// A kit's messages about transfers name other pids than their path.
+    pids_by_path: bool,
+    allowed: bool,
+}
+
+impl TestProfile {
+    /// The operator says so on the command line, at each start.
+    pub fn allow(&mut self) {
+        self.allowed = true;
+    }
+
+    /// Whether a message is about the transfer in its path whatever pids it names. Never without a profile.
+    pub fn believes_paths(&self) -> bool {
+        self.allowed && self.file.is_some() && self.pids_by_path
+    }
+
+    /// The profile to be loaded.
+    pub fn admit(&self) -> Result<Option<&Path>, ConfigError> {
+        match &self.file {
+            Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
+            file => Ok(file.as_deref()),
+        }
+    }
 }
 
 impl Config {

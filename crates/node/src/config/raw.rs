@@ -20,6 +20,8 @@ pub struct Raw {
     pub(super) limits: Limits,
     pub(super) peers: Peers,
     pub(super) signaling: Signaling,
+    pub(super) identity: Identity,
+    pub(super) test_profile: TestProfile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +114,21 @@ pub(super) struct Signaling {
     pub(super) background: Vec<String>,
     pub(super) sources: Vec<String>,
     pub(super) trust_network: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) mode: Option<String>,
+    pub(super) claims: Option<bool>,
+    pub(super) tokens_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TestProfile {
+    pub(super) file: Option<String>,
+    pub(super) pids_by_path: Option<bool>,
 }
 
 impl Raw {

@@ -13,10 +13,7 @@ use super::{Signaling, raw};
 
 const PROFILES: usize = 64;
 
-pub(super) fn signaling(
-    cx: &Context<'_>,
-    raw: raw::Signaling,
-) -> Result<Signaling, ConfigError> {
+pub(super) fn signaling(cx: &Context<'_>, raw: raw::Signaling) -> Result<Signaling, ConfigError> {
     let mut profiles = vec![Profile::HTTP_PULL.to_owned(), Profile::HTTP_PUSH.to_owned()];
     profiles.extend(raw.profiles);
     for name in &profiles {
@@ -24,7 +21,10 @@ pub(super) fn signaling(
             return Err(cx.bad(
                 "signaling.profiles",
                 name,
-                text("名称须以 -pull 或 -push 结尾,至多 64 个", "a profile's name ends in -pull or -push, and there are at most 64"),
+                text(
+                    "名称须以 -pull 或 -push 结尾,至多 64 个",
+                    "a profile's name ends in -pull or -push, and there are at most 64",
+                ),
                 text("例如 http-pull", "for example http-pull"),
             ));
         }

@@ -274,9 +274,7 @@ async fn renew(app: &App, flow: &Flow, address: DataAddress) -> anyhow::Result<D
     let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
     let mut address = address.clone();
     let fresh = text("access_token").context("the answer holds no access_token")?;
-    for (name, value) in
-        [("authorization", Some(fresh)), ("refreshToken", text("refresh_token"))]
-    {
+    for (name, value) in [("authorization", Some(fresh)), ("refreshToken", text("refresh_token"))] {
         if let (Some(value), Some(slot)) =
             (value, address.properties.iter_mut().find(|(it, _)| it == name))
         {

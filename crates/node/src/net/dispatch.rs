@@ -133,7 +133,9 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     let Ok(_place) = lane.acquire().await else { return };
     let outcome = post(&app, &send).await;
     match &outcome {
-        Outcome::Accepted { .. } | Outcome::Answered(_) => metrics::counter!("tidm_messages_delivered_total").increment(1),
+        Outcome::Accepted { .. } | Outcome::Answered(_) => {
+            metrics::counter!("tidm_messages_delivered_total").increment(1)
+        }
         Outcome::Refused { code, reason, .. } => {
             metrics::counter!("tidm_messages_refused_total").increment(1);
             tracing::info!(to = %send.to, url = %send.url, ?code, ?reason, "a peer refused a message");
@@ -150,18 +152,18 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
 
 /// Posts one message and says what came of it.
 async fn post(app: &App, send: &Sending) -> Outcome {
-    let bearer = match &send.about {
+    let authorization = match &send.about {
         About::Flow(flow) => match planes::present(app, flow).await {
-            Ok(secret) => secret,
+            Ok(secret) => secret.map(|it| format!("Bearer {it}")),
             Err(outcome) => return outcome,
         },
         About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
-            Some(auth::mint(&app.identity, &send.to, &app.clock))
+            Some(auth::speak(app, &send.to))
         }
     };
     let answer = match app
         .client
-        .call(reqwest::Method::POST, &send.url, bearer.as_deref(), Some(send.body.clone()))
+        .call(reqwest::Method::POST, &send.url, authorization.as_deref(), Some(send.body.clone()))
         .await
     {
         Ok(answer) => answer,
@@ -219,6 +221,8 @@ async fn fire(app: Arc<App>, timer: Timer) {
         },
         Due::NegotiationIdle(_)
         | Due::TransferIdle(_)
+        | Due::NegotiationRule(_)
+        | Due::TransferRule(_)
         | Due::LeaseEnd { .. }
         | Due::ContractEnd { .. } => app.writer.run(Input::Due(timer)).await,
     };

@@ -135,11 +135,7 @@ async fn drop_profiles(conn: &mut AnyConnection, id: &Id) -> Result<(), StoreErr
     Ok(())
 }
 
-pub async fn drop_plane(
-    conn: &mut AnyConnection,
-    plane: Plane,
-    id: &Id,
-) -> Result<(), StoreError> {
+pub async fn drop_plane(conn: &mut AnyConnection, plane: Plane, id: &Id) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM planes WHERE plane = $1 AND id = $2")
         .bind(plane.word())
         .bind(id.to_string())
@@ -187,11 +183,7 @@ impl Store {
     }
 
     /// Flows, newest first.
-    pub async fn flows(
-        &self,
-        after: Option<&Cursor>,
-        most: i64,
-    ) -> Result<Page<Flow>, StoreError> {
+    pub async fn flows(&self, after: Option<&Cursor>, most: i64) -> Result<Page<Flow>, StoreError> {
         let (key, id) = after.map_or((i64::MAX, String::new()), |it| (it.key, it.id.clone()));
         let rows = sqlx::query(
             "SELECT moved, id, record FROM flows WHERE moved < $1 OR (moved = $1 AND id < $2) ORDER BY moved DESC, id DESC LIMIT $3",
@@ -205,10 +197,10 @@ impl Store {
         let mut page = Page { rows: Vec::new(), next: None };
         for row in rows {
             if page.rows.len() == wanted {
-                page.next = page.rows.last().map(|it: &Flow| Cursor {
-                    key: it.moved.ms(),
-                    id: it.id.to_string(),
-                });
+                page.next = page
+                    .rows
+                    .last()
+                    .map(|it: &Flow| Cursor { key: it.moved.ms(), id: it.id.to_string() });
                 break;
             }
             let record: String = row.get(2);
@@ -255,7 +247,8 @@ impl Store {
             .bind(flow.to_string())
             .fetch_optional(self.pool())
             .await?;
-        let digest = |it: String| Digest::parse(&it).map_err(|_| bad("flow_tokens", "not a digest"));
+        let digest =
+            |it: String| Digest::parse(&it).map_err(|_| bad("flow_tokens", "not a digest"));
         row.map(|row| {
             let refresh: String = row.get(1);
             Ok(FlowToken {

@@ -102,18 +102,32 @@ pub enum Body {
     /// C, consumer: get ready; a push gets its address in the answer.
     Prepare,
     /// D: ready.
-    Prepared { address: Option<DataAddress> },
+    Prepared {
+        address: Option<DataAddress>,
+    },
     /// C, provider: begin; a push has its address here, a pull gets one in the answer.
-    Start { address: Option<DataAddress> },
+    Start {
+        address: Option<DataAddress>,
+    },
     /// C, consumer: the other side began. D: we began.
-    Started { address: Option<DataAddress> },
-    Suspend { reason: Option<String> },
-    Resume { address: Option<DataAddress> },
-    Terminate { reason: Option<String> },
+    Started {
+        address: Option<DataAddress>,
+    },
+    Suspend {
+        reason: Option<String>,
+    },
+    Resume {
+        address: Option<DataAddress>,
+    },
+    Terminate {
+        reason: Option<String>,
+    },
     /// C or D: everything was transmitted.
     Completed,
     /// D: it will not go on by itself. Changes no state.
-    Errored { reason: String },
+    Errored {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

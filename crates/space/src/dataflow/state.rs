@@ -15,14 +15,28 @@ pub enum State {
     Initialized,
     Preparing,
     /// Push: where the consumer's data plane takes the data.
-    Prepared { address: Option<DataAddress> },
+    Prepared {
+        address: Option<DataAddress>,
+    },
     /// Push: where the provider's data plane will send it.
-    Starting { address: Option<DataAddress> },
+    Starting {
+        address: Option<DataAddress>,
+    },
     /// Where the data goes to (push) or comes from (pull), as far as this plane was told.
-    Started { address: Option<DataAddress> },
-    Suspended { reason: Option<String>, address: Option<DataAddress> },
-    Completed { by: Plane },
-    Terminated { by: Plane, reason: Option<String> },
+    Started {
+        address: Option<DataAddress>,
+    },
+    Suspended {
+        reason: Option<String>,
+        address: Option<DataAddress>,
+    },
+    Completed {
+        by: Plane,
+    },
+    Terminated {
+        by: Plane,
+        reason: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

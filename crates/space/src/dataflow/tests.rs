@@ -185,12 +185,14 @@ fn work(data: &mut Flow) {
 
 fn exchange(control: &mut Flow, data: &mut Flow, rng: &mut Rng) {
     for down in [true, false] {
-        let (from, to) = if down { (&mut *control, &mut *data) } else { (&mut *data, &mut *control) };
+        let (from, to) =
+            if down { (&mut *control, &mut *data) } else { (&mut *data, &mut *control) };
         let Some(said) = from.owed.first().cloned() else { continue };
         if rng.lost() {
             continue;
         }
-        let answer = next(to, Input::Heard(said.body), samples::at(2)).map(|(after, _)| *to = after);
+        let answer =
+            next(to, Input::Heard(said.body), samples::at(2)).map(|(after, _)| *to = after);
         if rng.lost() {
             continue;
         }

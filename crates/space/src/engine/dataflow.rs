@@ -450,11 +450,7 @@ pub(super) fn refused(work: &mut Work<'_>, id: &Id, message: &Id, reason: String
 }
 
 /// Control plane: what the data plane did moves the transfer on.
-fn react(
-    work: &mut Work<'_>,
-    flow: &Flow,
-    moved: &[(Name, Name, Plane)],
-) -> Result<(), Fault> {
+fn react(work: &mut Work<'_>, flow: &Flow, moved: &[(Name, Name, Plane)]) -> Result<(), Fault> {
     if flow.plane != Plane::Control {
         return Ok(());
     }

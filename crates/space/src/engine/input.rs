@@ -15,13 +15,19 @@ use crate::negotiation::message as said;
 use crate::policy::model::Policy;
 use crate::transfer::message as moved;
 
+use crate::approval::Rules;
+use crate::time::Time;
+
 use super::commit::{Send, Timer};
 use super::view::Needs;
 
 #[derive(Clone, Debug)]
 pub enum Input {
     Heard(Box<Received>),
-    Delivered { send: Box<Send>, outcome: Outcome },
+    Delivered {
+        send: Box<Send>,
+        outcome: Outcome,
+    },
     Due(Timer),
     Wish(Box<Wish>),
     /// We are the data plane: a registered control plane ordered this.
@@ -212,13 +218,15 @@ pub enum Wish {
     /// Data plane's job: nothing to do, as the flow stood then.
     FlowRests {
         flow: Id,
-        seen: crate::time::Time,
+        seen: Time,
     },
     /// Data plane's job: it cannot go on.
     FlowFailed {
         flow: Id,
         reason: String,
     },
+    /// A contract that was concluded elsewhere is kept here from now on.
+    Adopt(Box<Adoption>),
     /// A job of ours failed: try again later.
     Postpone {
         timer: Timer,
@@ -233,6 +241,23 @@ pub struct ContractWish {
     pub address: String,
     pub product: Id,
     pub offer: Policy,
+    /// What is answered by itself from then on.
+    pub rules: Rules,
+}
+
+/// A contract that no negotiation of this node led to.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    pub id: Id,
+    /// Ours.
+    pub role: said::Role,
+    pub peer: Did,
+    /// The peer's DSP base.
+    pub address: String,
+    pub product: Id,
+    pub policy: Policy,
+    pub signed_at: Time,
+    pub rules: Rules,
 }
 
 /// What an operator may say in a negotiation.
@@ -250,6 +275,8 @@ pub enum SayWish {
 #[derive(Clone, Debug)]
 pub struct TransferWish {
     pub contract: Id,
+    /// The provider's DSP base, where it is not the one that the contract was made at.
+    pub address: Option<String>,
     pub format: String,
     pub push_to: Option<moved::DataAddress>,
 }
@@ -298,6 +325,7 @@ impl Wish {
             Self::Publish(product) => {
                 Needs { product: Some(product.id.clone()), ..Needs::default() }
             }
+            Self::Adopt(it) => contract(&it.id),
             Self::Postpone { .. } => Needs::default(),
         }
     }

@@ -16,6 +16,7 @@ pub mod input;
 mod negotiation;
 pub mod node;
 mod notice;
+mod rule;
 mod signature;
 mod transfer;
 pub mod view;
@@ -133,6 +134,7 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::FlowRenewed { flow, address } => dataflow::renewed(work, &flow, address),
         Wish::FlowRests { flow, seen } => dataflow::rests(work, &flow, seen),
         Wish::FlowFailed { flow, reason } => dataflow::failed(work, &flow, reason),
+        Wish::Adopt(it) => contract::adopt(work, *it),
         Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
     }
 }

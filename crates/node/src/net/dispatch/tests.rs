@@ -102,7 +102,13 @@ async fn publish(app: &App) {
 async fn request(consumer: &App, peer: Did, address: String) -> Id {
     let mut offer = counted(3);
     offer.target = Some(id("urn:product:1"));
-    let wish = ContractWish { peer, address, product: id("urn:product:1"), offer };
+    let wish = ContractWish {
+        peer,
+        address,
+        product: id("urn:product:1"),
+        offer,
+        rules: tidm_space::approval::Rules::default(),
+    };
     let wish = Input::Wish(Box::new(Wish::Request(Box::new(wish))));
     match consumer.writer.run(wish).await.unwrap() {
         Reply::Negotiation { it, .. } => it.id,
@@ -176,8 +182,7 @@ async fn a_message_waits_for_a_peer_that_is_away() {
 #[tokio::test]
 async fn one_peer_that_hangs_holds_up_no_other() {
     let lanes = Lanes::default();
-    let [hung, other] = ["did:web:hung.example", "did:web:other.example"]
-        .map(|it| lanes.of(it));
+    let [hung, other] = ["did:web:hung.example", "did:web:other.example"].map(|it| lanes.of(it));
     let _all = hung.acquire_many(u32::try_from(PER_PEER).unwrap()).await.unwrap();
     assert!(lanes.of("did:web:hung.example").try_acquire().is_err());
     assert!(other.try_acquire().is_ok());

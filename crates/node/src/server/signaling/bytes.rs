@@ -87,8 +87,7 @@ impl Tokens {
         let renewable =
             flow.terms.profile.is_published() && flow.direction() == Some(Direction::Pull);
         let life = if renewable { RENEWABLE } else { WHOLE };
-        let it =
-            Self { access: draw(), refresh: renewable.then(draw), seconds: life.as_secs() };
+        let it = Self { access: draw(), refresh: renewable.then(draw), seconds: life.as_secs() };
         let row = FlowToken {
             flow: flow.id.clone(),
             token: sha256(it.access.as_bytes()),
@@ -202,12 +201,7 @@ async fn take(
     }
 }
 
-async fn try_take(
-    app: &Arc<App>,
-    flow: &Flow,
-    token: Digest,
-    body: Body,
-) -> anyhow::Result<()> {
+async fn try_take(app: &Arc<App>, flow: &Flow, token: Digest, body: Body) -> anyhow::Result<()> {
     let (watched, id) = (app.clone(), flow.id.clone());
     // Asked even while the sender says nothing: a suspension cuts a silent connection, too.
     let stopped = async move {
@@ -232,8 +226,7 @@ async fn try_take(
     let put =
         app.objects.put(&Key::parse(&object)?, StreamReader::new(Box::pin(merged)), most).await?;
     keep(app, flow, object, put.bytes, put.sha256).await?;
-    let wish =
-        Wish::FlowMoved { flow: flow.id.clone(), bytes: put.bytes, content: put.sha256 };
+    let wish = Wish::FlowMoved { flow: flow.id.clone(), bytes: put.bytes, content: put.sha256 };
     app.writer.run(Input::Wish(Box::new(wish))).await?;
     Ok(())
 }

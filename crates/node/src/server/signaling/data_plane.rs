@@ -112,7 +112,9 @@ async fn done(app: &App, kind: Kind, flow: &Flow) -> Result<Response, WorkError>
             *answer.status_mut() = StatusCode::ACCEPTED;
             return Ok((accepted, answer).into_response());
         }
-        (Name::Prepared, Kind::Prepare) => Body::Prepared { address: own_address(app, flow).await? },
+        (Name::Prepared, Kind::Prepare) => {
+            Body::Prepared { address: own_address(app, flow).await? }
+        }
         (Name::Started, Kind::Start) => Body::Started { address: own_address(app, flow).await? },
         // A pull's address and its token are what they were before the suspension.
         (_, _) => Body::Resume { address: None },

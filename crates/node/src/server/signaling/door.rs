@@ -59,7 +59,9 @@ pub(super) async fn administrator(app: &App, headers: &HeaderMap) -> Result<(), 
     let token = bearer(headers).ok_or_else(unknown)?;
     match accounts::authenticate(app, token).await.map_err(store)? {
         Some(who) if who.may(Scope::Admin) => Ok(()),
-        Some(_) => Err(Fault::denied("plane.scope", "scope", "an API key with admin is needed").into()),
+        Some(_) => {
+            Err(Fault::denied("plane.scope", "scope", "an API key with admin is needed").into())
+        }
         None => Err(unknown().into()),
     }
 }

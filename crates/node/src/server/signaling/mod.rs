@@ -15,10 +15,13 @@ pub mod bytes;
 pub mod content;
 mod control_plane;
 mod data_plane;
-pub(crate) use data_plane::own_address;
+
 mod door;
 mod registry;
 mod renewal;
+
+pub(crate) use data_plane::own_address;
+pub(crate) use registry::save as register;
 
 use std::sync::Arc;
 

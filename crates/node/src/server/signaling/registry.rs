@@ -37,12 +37,7 @@ pub(super) fn data_planes() -> Router<Arc<App>> {
         .route("/dataplanes/{id}", delete(|s: Shared, p, h| remove(s, Plane::Data, p, h)))
 }
 
-async fn register(
-    State(app): Shared,
-    plane: Plane,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn register(State(app): Shared, plane: Plane, headers: HeaderMap, body: Bytes) -> Response {
     let done = async {
         door::administrator(&app, &headers).await?;
         save(&app, registration::read(plane, &body)?).await
@@ -83,7 +78,11 @@ async fn remove(
     let done = async {
         door::administrator(&app, &headers).await?;
         let id = Id::parse(&id).map_err(|_| Fault::NotFound { what: "plane" })?;
-        app.store.plane(plane, &id).await.map_err(store)?.ok_or(Fault::NotFound { what: "plane" })?;
+        app.store
+            .plane(plane, &id)
+            .await
+            .map_err(store)?
+            .ok_or(Fault::NotFound { what: "plane" })?;
         app.writer
             .note(move |conn| {
                 let id = id.clone();

@@ -162,6 +162,9 @@ mod tests {
         ] {
             assert_eq!(refresh_token(body.as_bytes()).as_deref(), token, "{body}");
         }
-        assert_eq!(refresh_token(b"grant_type=refresh_token&refresh_token=%ff%fe\xff"), Some("\u{fffd}\u{fffd}\u{fffd}".to_owned()));
+        assert_eq!(
+            refresh_token(b"grant_type=refresh_token&refresh_token=%ff%fe\xff"),
+            Some("\u{fffd}\u{fffd}\u{fffd}".to_owned())
+        );
     }
 }

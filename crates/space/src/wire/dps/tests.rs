@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dataflow::state::State;
 use crate::dataflow::registration::Authorization;
+use crate::dataflow::state::State;
 use crate::negotiation::message::Role;
 use crate::wire::samples::{self, id};
 use crate::wire::schema::{Schemas, conformance};
@@ -57,8 +57,7 @@ fn orders_are_read_as_they_were_written_at_their_paths() {
 
 #[test]
 fn reports_are_read_as_they_were_written_at_their_paths() {
-    let flow =
-        samples::flow(Plane::Data, Role::Provider, State::Started { address: None });
+    let flow = samples::flow(Plane::Data, Role::Provider, State::Started { address: None });
     for body in reports() {
         let kind = body.kind();
         let posting = write(&flow, &said(body.clone())).unwrap();
@@ -80,8 +79,7 @@ fn published() -> Option<Schemas> {
     let mut files = 0;
     for found in std::fs::read_dir(dps.join("specifications/schemas")).unwrap() {
         let path = found.unwrap().path();
-        let mut schema: Value =
-            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         schema["$id"] = json!(format!("https://w3id.org/dspace-sig/v1.0/{name}"));
         schemas.add(schema);
@@ -121,7 +119,11 @@ fn everything_written_fits_the_published_schemas() {
         check(&schemas, "DataFlowStatusMessage", &write(&data, &said(body)).unwrap().body);
     }
     check(&schemas, "DataFlowStatusResponseMessage", &status_response(&data));
-    check(&schemas, "AgreementResponse", &agreement(&samples::contract(samples::agreement(true).policy)));
+    check(
+        &schemas,
+        "AgreementResponse",
+        &agreement(&samples::contract(samples::agreement(true).policy)),
+    );
     for plane in Plane::ALL {
         let name = match plane {
             Plane::Data => "DataPlaneRegistrationMessage",
@@ -214,7 +216,11 @@ fn registrations_are_read_as_they_were_written_and_hide_their_secrets() {
         ("profiles", json!(vec!["p"; 1000]), "message.malformed"),
         ("authorization", json!({}), "message.malformed"),
         ("authorization", json!({"type": "oauth2_token_exchange"}), "plane.authorization"),
-        ("authorization", json!({"type": "tidm:bearer", "present": "short", "accept": "short"}), "message.malformed"),
+        (
+            "authorization",
+            json!({"type": "tidm:bearer", "present": "short", "accept": "short"}),
+            "message.malformed",
+        ),
         (
             "authorization",
             json!({"type": "tidm:bearer", "present": "x".repeat(32), "accept": "line\n".repeat(8)}),

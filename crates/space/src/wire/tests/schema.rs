@@ -57,8 +57,8 @@ impl Schemas {
         for (keyword, rule) in schema.as_object().unwrap() {
             let all = |rule: &Value| rule.as_array().cloned().unwrap();
             let ok = match keyword.as_str() {
-                "$schema" | "$id" | "title" | "description" | "examples" | "$comment" | "definitions"
-                | "$defs" | "format" | "pattern" => true,
+                "$schema" | "$id" | "title" | "description" | "examples" | "$comment"
+                | "definitions" | "$defs" | "format" | "pattern" => true,
                 "$ref" => {
                     let (base, schema) = self.reference(base, rule.as_str().unwrap());
                     self.walk(&base, schema, value, path, out);
