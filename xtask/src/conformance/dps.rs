@@ -4,6 +4,8 @@
 //! place: real bytes go there and come from there. Everything else is said as configuration and registrations.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -55,20 +57,23 @@ const PROVIDER_CASES: [&str; 14] = [
 ];
 
 pub(super) fn run(context: &Context) -> Result<Outcome> {
-    let kit = match KIT.find(context)? {
+    let mut kit = match KIT.find(context)? {
         Ok(kit) => kit,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
+    if let Some(folder) = schemas(&kit.home, &context.target.join("conformance/dps-resources"))? {
+        kit.add_resources(&folder);
+    }
     let program = node::build(context)?;
     let place = Place::new(&program, "tck-dps", &context.log)?;
     let theirs = free_port()?;
     let world = World::start(theirs)?;
     place.configure(&configuration(place.port, world.port()))?;
-    std::fs::write(place.dir().join("profile.toml"), profile(theirs))?;
+    fs::write(place.dir().join("profile.toml"), profile(theirs))?;
     let mut runs = Vec::new();
     for (package, callback) in [("controlplane", theirs), ("dataplane", world.port())] {
         let properties = place.dir().join(format!("{package}.properties"));
-        std::fs::write(&properties, write_properties(package, place.port, theirs, callback))?;
+        fs::write(&properties, write_properties(package, place.port, theirs, callback))?;
         runs.push((properties, context.target.join(format!("conformance/dps-{package}.log"))));
     }
     let _node = place.serve(&["--allow-test-profile"], &context.log)?;
@@ -77,6 +82,25 @@ pub(super) fn run(context: &Context) -> Result<Outcome> {
         cases.extend(kit.run(&properties, &log)?);
     }
     Ok(Outcome::Ran(cases))
+}
+
+/// The published schemas that the kit checks messages with. Its own build fetches them into its jar; a jar that was
+/// built without them finds here the ones that lie beside it, laid out as it asks for them.
+fn schemas(home: &Path, to: &Path) -> Result<Option<PathBuf>> {
+    let Some(beside) = home.parent() else { return Ok(None) };
+    let signaling = beside.join("dps/specifications/schemas");
+    let address = beside.join("dsp/transfer/data-address-schema.json");
+    if !signaling.is_dir() || !address.is_file() {
+        return Ok(None);
+    }
+    let folder = to.join("schema");
+    fs::create_dir_all(folder.join("dsp"))?;
+    for found in fs::read_dir(&signaling)? {
+        let found = found?;
+        fs::write(folder.join(found.file_name()), fs::read(found.path())?)?;
+    }
+    fs::write(folder.join("dsp/data-address-schema.json"), fs::read(&address)?)?;
+    Ok(Some(to.to_owned()))
 }
 
 fn configuration(port: u16, world: u16) -> String {
