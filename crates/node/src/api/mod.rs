@@ -20,6 +20,7 @@ mod info;
 mod keys;
 mod negotiations;
 mod page;
+mod planes;
 mod products;
 mod session;
 mod setup;
@@ -107,6 +108,8 @@ fn reading() -> Api {
         .routes(routes!(transfers::list))
         .routes(routes!(transfers::show))
         .routes(routes!(evidence::key))
+        .routes(routes!(planes::flows))
+        .routes(routes!(planes::show))
 }
 
 fn publishing() -> Api {
@@ -158,4 +161,6 @@ fn governing() -> Api {
         .routes(routes!(keys::create))
         .routes(routes!(keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(planes::list, planes::register))
+        .routes(routes!(planes::remove))
 }

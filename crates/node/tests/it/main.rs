@@ -8,5 +8,6 @@ mod files;
 mod infrastructure;
 mod publish;
 mod query;
+mod signaling;
 mod tables;
 mod world;

@@ -48,7 +48,7 @@ pub struct Step {
 pub fn next(it: &Flow, input: Input, now: Time) -> Result<(Flow, Step), Fault> {
     let mut it = it.clone();
     let mut step = Step::default();
-    let idle = it.owed.is_empty();
+    let before = under_way(&it).cloned();
     match input {
         Input::Heard(body) => heard(&mut it, &mut step, body)?,
         Input::Did(message, tell) => {
@@ -67,21 +67,23 @@ pub fn next(it: &Flow, input: Input, now: Time) -> Result<(Flow, Step), Fault> {
                     enter(&mut it, &mut step, Plane::Data, body)?;
                 }
             }
-            step.send = it.owed.first().cloned();
+            step.send = under_way(&it).cloned();
         }
         Input::Refused { reason } | Input::GiveUp { reason } => {
             step.withdraw = true;
             // A control plane that does not want to hear a callback may ask for the status.
             if it.plane == Plane::Data {
-                it.owed.clear();
+                let _refused = take(&mut it);
+                step.send = under_way(&it).cloned();
             } else if it.is_open() {
                 it.owed.clear();
                 end(&mut it, &mut step, Plane::Data, Some(reason));
             }
         }
     }
-    if step.send.is_none() && idle {
-        step.send = it.owed.first().cloned();
+    // What had to wait for its turn, or for the state that it is possible in.
+    if step.send.is_none() && before.is_none() {
+        step.send = under_way(&it).cloned();
     }
     if !step.moved.is_empty() {
         it.moved = now;
@@ -91,6 +93,16 @@ pub fn next(it: &Flow, input: Input, now: Time) -> Result<(Flow, Step), Fault> {
 
 fn take(it: &mut Flow) -> Option<Message> {
     (!it.owed.is_empty()).then(|| it.owed.remove(0))
+}
+
+/// What is on its way to the other plane: the first of what is owed, unless it has to wait for a report first (a
+/// data plane that is still getting ready cannot be told that the other side began).
+pub fn under_way(it: &Flow) -> Option<&Message> {
+    let possible = |message: &&Message| {
+        let kind = message.body.kind();
+        it.plane == Plane::Data || table(it.state.name(), Plane::Control, kind).is_ok()
+    };
+    it.owed.first().filter(possible)
 }
 
 /// The state after everything that was ordered is done.
@@ -116,7 +128,8 @@ fn order(it: &mut Flow, message: Message) -> Result<(), Fault> {
     table(from, Plane::Control, kind).map_err(|why| why.fault(from, kind))?;
     if kind == Kind::Terminate {
         // What has not been said yet need not be.
-        it.owed.truncate(1);
+        let said = usize::from(under_way(it).is_some());
+        it.owed.truncate(said);
     } else if it.owed.len() >= FLOW_OWED {
         return Err(Fault::Unavailable {
             reason: "the data plane has not answered what it was told before".to_owned(),
@@ -141,7 +154,9 @@ fn heard(it: &mut Flow, step: &mut Step, body: Body) -> Result<(), Fault> {
         enter(it, step, Plane::Control, said.body)?;
         it.owed.remove(0);
         step.withdraw = true;
-        step.send = it.owed.first().cloned();
+        enter(it, step, Plane::Data, body)?;
+        step.send = under_way(it).cloned();
+        return Ok(());
     }
     enter(it, step, Plane::Data, body)
 }
@@ -204,7 +219,9 @@ pub fn table(state: Name, sender: Plane, message: Kind) -> Result<Name, Unexpect
 
         // Repeated because the answer was lost: taken again, nothing changes.
         (N::Preparing, Control, K::Prepare)
-        | (N::Prepared, Data, K::Prepared)
+        // A report may come again after the control plane went on.
+        | (N::Prepared | N::Starting | N::Started | N::Suspended, Data, K::Prepared)
+        | (N::Suspended, Data, K::Started)
         | (N::Starting, Control, K::Start)
         | (N::Started, _, K::Started)
         | (N::Started, Control, K::Resume)

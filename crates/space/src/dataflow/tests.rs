@@ -1,4 +1,4 @@
-use super::machine::{Input, Tell, next, table};
+use super::machine::{Input, Tell, next, table, under_way};
 use super::message::{Body, Direction, Kind, Message, Plane, Profile};
 use super::state::{Flow, Name, State};
 use crate::negotiation::message::Role;
@@ -187,7 +187,7 @@ fn exchange(control: &mut Flow, data: &mut Flow, rng: &mut Rng) {
     for down in [true, false] {
         let (from, to) =
             if down { (&mut *control, &mut *data) } else { (&mut *data, &mut *control) };
-        let Some(said) = from.owed.first().cloned() else { continue };
+        let Some(said) = under_way(from).cloned() else { continue };
         if rng.lost() {
             continue;
         }

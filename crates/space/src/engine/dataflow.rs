@@ -390,7 +390,7 @@ pub(super) fn reported(work: &mut Work<'_>, it: FlowReport) -> Answer {
 /// Whether the flow's first owed message is under way: its id.
 pub(super) fn under_way<'a>(work: &'a Work<'_>, id: &Id) -> Option<&'a Id> {
     let flow = work.view.flows.iter().find(|it| it.id == *id)?;
-    flow.owed.first()?.id.as_ref()
+    machine::under_way(flow)?.id.as_ref()
 }
 
 /// The other plane took what we said last.
@@ -412,22 +412,25 @@ pub(super) fn answered(
         keep(work, flow);
         return Ok(Reply::Nothing);
     };
-    let opens = matches!(said.body.kind(), Kind::Prepare | Kind::Start);
-    let at_once = match answer {
-        Some(it) if opens && flow.plane == Plane::Control => match it.state {
-            Name::Prepared => Some(Body::Prepared { address: it.address }),
-            Name::Started => Some(Body::Started { address: it.address }),
-            Name::Preparing | Name::Starting => None,
-            state => {
-                let why = it.error.unwrap_or_else(|| state.token().to_owned());
-                return refused(work, id, message, format!("the data plane answers: {why}"));
-            }
-        },
-        None if opens && flow.plane == Plane::Control => {
-            let why = "the data plane's answer names no state".to_owned();
-            return refused(work, id, message, why);
+    let opens = flow.plane == Plane::Control;
+    let at_once = match (said.body.kind(), answer.map(|it| (it.state, it))) {
+        (Kind::Prepare, Some((Name::Prepared, it))) if opens => {
+            Some(Body::Prepared { address: it.address })
         }
-        Some(_) | None => None,
+        (Kind::Start, Some((Name::Started, it))) if opens => {
+            Some(Body::Started { address: it.address })
+        }
+        (Kind::Prepare, Some((Name::Preparing, _))) | (Kind::Start, Some((Name::Starting, _))) => {
+            None
+        }
+        (Kind::Prepare | Kind::Start, answer) if opens => {
+            let why = match answer {
+                Some((state, it)) => it.error.unwrap_or_else(|| state.token().to_owned()),
+                None => "no state".to_owned(),
+            };
+            return refused(work, id, message, format!("the data plane answers: {why}"));
+        }
+        (_, _) => None,
     };
     let (after, step) = machine::next(&flow, Event::Answered(at_once), work.now)?;
     let moved = step.moved.clone();
@@ -456,7 +459,7 @@ fn react(work: &mut Work<'_>, flow: &Flow, moved: &[(Name, Name, Plane)]) -> Res
     }
     let known = work.view.transfer.clone().filter(|it| it.id == flow.id && it.is_open());
     let Some(it) = known else { return Ok(()) };
-    for (_, to, by) in moved.iter().filter(|(_, _, by)| *by == Plane::Data) {
+    for (_, to, _) in moved.iter().filter(|(_, _, by)| *by == Plane::Data) {
         let body = match (to, it.state.name(), it.pending.is_some()) {
             (Name::Prepared, Moved::Initial, false) => {
                 let address = flow.state.address().cloned().or_else(|| it.push_to.clone());
@@ -474,8 +477,9 @@ fn react(work: &mut Work<'_>, flow: &Flow, moved: &[(Name, Name, Plane)]) -> Res
                 }
             }
             (Name::Completed, Moved::Started, false) => Said::Complete,
+            // Our own ending is under way: the peer may have ended it on that already.
+            (Name::Terminated, _, _) if it.must_be_answered() => return Ok(()),
             (Name::Terminated, _, _) => {
-                debug_assert_eq!(*by, Plane::Data);
                 let State::Terminated { reason, .. } = &flow.state else { continue };
                 let reason = reason.clone().unwrap_or_default();
                 let _reply = deliver::end_transfer(work, it, "dataplane.refused", reason)?;
