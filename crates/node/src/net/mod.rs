@@ -6,4 +6,5 @@ pub mod auth;
 pub mod client;
 pub mod directory;
 pub mod dispatch;
+pub mod journal;
 pub mod planes;

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod data;
 pub mod dsp;
 mod filter;
+mod gzip;
 pub mod log;
 pub mod objects;
 pub mod profile;

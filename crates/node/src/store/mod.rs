@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod facts;
 pub mod filter;
 pub mod load;
+pub mod messages;
 pub mod notes;
 pub mod planes;
 pub mod queue;

@@ -5,6 +5,7 @@
 
 mod delivery;
 mod files;
+mod foreign;
 mod infrastructure;
 mod publish;
 mod query;
