@@ -11,8 +11,11 @@
 //! database URL may hold one and is redacted wherever it is shown.
 
 mod check;
+mod credit_code;
 pub mod error;
 pub mod key;
+mod nearest;
+mod objects;
 pub mod raw;
 mod signaling;
 pub mod template;

@@ -137,7 +137,7 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     journal::note(&app, send.about.clone(), line(&app, &send, status, &outcome, begun));
     match &outcome {
         Outcome::Accepted { .. } | Outcome::Answered(_) => {
-            metrics::counter!("tidm_messages_delivered_total").increment(1)
+            metrics::counter!("tidm_messages_delivered_total").increment(1);
         }
         Outcome::Refused { code, reason, .. } => {
             metrics::counter!("tidm_messages_refused_total").increment(1);

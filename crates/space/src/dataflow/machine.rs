@@ -109,10 +109,12 @@ pub fn under_way(it: &Flow) -> Option<&Message> {
 pub fn ordered(it: &Flow) -> Name {
     let done = |state: Name, message: &Message| {
         let after = table(state, Plane::Control, message.body.kind()).unwrap_or(state);
-        match after {
-            Name::Preparing => Name::Prepared,
-            Name::Starting => Name::Started,
-            settled => settled,
+        if after == Name::Preparing {
+            Name::Prepared
+        } else if after == Name::Starting {
+            Name::Started
+        } else {
+            after
         }
     };
     it.owed.iter().fold(it.state.name(), done)

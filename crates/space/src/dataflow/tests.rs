@@ -175,10 +175,12 @@ fn run(seed: u64) -> Name {
 
 /// What a data plane does in the background.
 fn work(data: &mut Flow) {
-    let did = match data.state.name() {
-        Name::Preparing => Body::Prepared { address: None },
-        Name::Starting => Body::Started { address: None },
-        _ => return,
+    let did = if data.state.name() == Name::Preparing {
+        Body::Prepared { address: None }
+    } else if data.state.name() == Name::Starting {
+        Body::Started { address: None }
+    } else {
+        return;
     };
     *data = next(data, Input::Did(message(did), Tell::ByCallback), samples::at(1)).unwrap().0;
 }

@@ -1,30 +1,26 @@
-//! Data flows: what an order, a report, an answer or a job's outcome changes.
+//! Data flows: what a report or an answer of a data plane changes, and what a transfer of ours has it do. Our own
+//! data plane is [`super::dataplane`].
 //!
-//! As a data plane we obey a registered control plane; as a control plane we have a registered data plane do
-//! what a transfer of ours needs, and [`follow`] derives its orders from the transfer's state alone, so that no
-//! lost, repeated or crossing message leaves the two apart.
+//! [`follow`] derives the orders to a data plane from the transfer's state alone, so that no lost, repeated or
+//! crossing message leaves the two apart.
 //!
 //! Never moves bytes, and never lets a plane touch a flow of another one: to it that flow does not exist.
 
-use tidm_crypto::hash::Digest;
-
-use crate::dataflow::machine::{self, Input as Event, Step, Tell};
+use crate::dataflow::machine::{self, Input as Event, Step};
 use crate::dataflow::message::{Body, Direction, Kind, Message, Plane, Profile, Terms};
 use crate::dataflow::state::{Flow, Name, State};
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
-use crate::limits::OPEN_FLOWS;
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::usage::Use;
-use crate::time::Time;
-use crate::transfer::message::{Body as Said, DataAddress};
+use crate::transfer::message::Body as Said;
 use crate::transfer::state::{Name as Moved, State as TransferState, Transfer};
 use crate::wire::dps;
 
 use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
-use super::input::{FlowAnswer, FlowOrder, FlowReport};
+use super::input::{FlowAnswer, FlowReport};
 use super::view::Needs;
 use super::{deliver, transfer};
 
@@ -33,18 +29,6 @@ const CONTEXT: &str = "default";
 
 pub(super) fn of(flow: &Id) -> Needs {
     Needs { flow: Some(flow.clone()), ..Needs::default() }
-}
-
-pub(super) fn needs(it: &FlowOrder) -> Needs {
-    match (&it.mine, &it.terms) {
-        (Some(mine), _) => of(mine),
-        (None, Some(terms)) => Needs {
-            flow_of: Some((it.from.clone(), terms.process.clone())),
-            flows_with: Some(it.from.clone()),
-            ..Needs::default()
-        },
-        (None, None) => Needs::default(),
-    }
 }
 
 /// The flow as this very decision leaves it so far.
@@ -58,213 +42,10 @@ pub(super) fn of_transfer(work: &Work<'_>, id: &Id) -> Option<Flow> {
     current(work, |it| it.id == *id && it.plane == Plane::Control)
 }
 
-fn mine(work: &Work<'_>, id: &Id, plane: Plane) -> Result<Flow, Fault> {
+pub(super) fn mine(work: &Work<'_>, id: &Id, plane: Plane) -> Result<Flow, Fault> {
     current(work, |it| it.id == *id && it.plane == plane)
         .ok_or(Fault::NotFound { what: "data flow" })
 }
-
-// We are the data plane.
-
-/// A control plane orders something.
-pub(super) fn ordered(work: &mut Work<'_>, it: FlowOrder) -> Answer {
-    let Some(id) = &it.mine else { return open(work, it) };
-    let flow = mine(work, id, Plane::Data)?;
-    if flow.partner != it.from {
-        return Err(Fault::NotFound { what: "data flow" });
-    }
-    check_address(&flow.terms.profile, flow.role, &it.body)?;
-    let (after, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
-    let after = settle(work, after, step)?;
-    Ok(Reply::Flow { it: Box::new(after), created: false })
-}
-
-fn open(work: &mut Work<'_>, it: FlowOrder) -> Answer {
-    let (Some(terms), Some(id)) = (it.terms, it.id) else {
-        return Err(Fault::NotFound { what: "data flow" });
-    };
-    if let Some(known) = work.view.flows.first() {
-        // "If a data flow already exists for a particular processId": unless only the answer was lost.
-        if known.opened_by == id && known.terms == terms {
-            return Ok(Reply::Flow { it: Box::new(known.clone()), created: false });
-        }
-        return Err(Fault::conflict("dataflow.exists", "this process has a data flow already"));
-    }
-    if work.view.open_flows >= OPEN_FLOWS {
-        return Err(Fault::Unavailable {
-            reason: format!("{OPEN_FLOWS} data flows of this control plane are open"),
-            retry_after: crate::limits::RETRY_LONGEST,
-        });
-    }
-    let role = match it.body.kind() {
-        Kind::Prepare => Role::Consumer,
-        _ => Role::Provider,
-    };
-    check_address(&terms.profile, role, &it.body)?;
-    let flow = Flow {
-        id: work.ids.fresh(),
-        plane: Plane::Data,
-        role,
-        partner: it.from,
-        address: it.address,
-        theirs: None,
-        opened_by: id,
-        terms,
-        state: State::Initialized,
-        owed: Vec::new(),
-        error: None,
-        created: work.now,
-        moved: work.now,
-    };
-    let (flow, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
-    let mut flow = settle(work, flow, step)?;
-    if !it.background {
-        flow = got_ready(work, flow, None, Tell::InTheAnswer)?;
-    }
-    Ok(Reply::Flow { it: Box::new(flow), created: true })
-}
-
-/// Which message carries a data address, and what one of the published HTTP profile must hold (its §Endpoint
-/// Type and DataAddress). Other profiles' addresses are used as they are, and only checked when called.
-fn check_address(profile: &Profile, role: Role, body: &Body) -> Result<(), Fault> {
-    let wrong = |why: &str| Err(Fault::misbehaved("dataflow.address", why));
-    let direction = profile.direction().ok_or_else(|| {
-        Fault::incompatible("dataflow.profile", "the profile's name does not end in -pull or -push")
-    })?;
-    match (body.kind(), role, direction, body.address()) {
-        (Kind::Start, _, Direction::Pull, Some(_)) => {
-            return wrong("a pull is started without a data address");
-        }
-        (Kind::Start, _, Direction::Push, None) => {
-            return wrong("a push is started with the data address that it goes to");
-        }
-        (Kind::Started, _, Direction::Push, Some(_)) => {
-            return wrong("a push has started already: its data address is ours");
-        }
-        (Kind::Started, _, Direction::Pull, None) if profile.is_published() => {
-            return wrong("a pull needs the data address to pull from");
-        }
-        (_, _, _, Some(address)) if profile.is_published() => {
-            check_published(profile, direction, address)?;
-        }
-        (_, _, _, _) => {}
-    }
-    Ok(())
-}
-
-fn check_published(
-    profile: &Profile,
-    direction: Direction,
-    address: &DataAddress,
-) -> Result<(), Fault> {
-    let wrong = |why: &str| Err(Fault::misbehaved("dataflow.address", why));
-    if address.endpoint_type != profile.as_str() {
-        return wrong("the data address is of another endpoint type than the profile");
-    }
-    if !address.endpoint.as_deref().is_some_and(|it| it.starts_with("https://")) {
-        return wrong("the endpoint does not use https");
-    }
-    if address.property("authorization").is_some() && address.property("authType") != Some("bearer")
-    {
-        return wrong("an authorization needs the authType bearer");
-    }
-    let seconds = address.property("expiresIn").and_then(|it| it.parse::<u64>().ok());
-    // A pull may take longer than a token should live.
-    if direction == Direction::Pull
-        && (address.property("refreshToken").is_none() || seconds.is_none())
-    {
-        return wrong("a pull's token comes with refreshToken and expiresIn");
-    }
-    Ok(())
-}
-
-/// A background job got a flow ready.
-pub(super) fn ready(work: &mut Work<'_>, id: &Id, address: Option<DataAddress>) -> Answer {
-    let flow = mine(work, id, Plane::Data)?;
-    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
-    let flow = got_ready(work, flow, address, Tell::ByCallback)?;
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-fn got_ready(
-    work: &mut Work<'_>,
-    flow: Flow,
-    address: Option<DataAddress>,
-    tell: Tell,
-) -> Result<Flow, Fault> {
-    let body = match flow.state.name() {
-        Name::Preparing => Body::Prepared { address },
-        Name::Starting => Body::Started { address },
-        // It ended meanwhile, or the job ran twice.
-        _ => return Ok(flow),
-    };
-    let known = flow.state.address().cloned();
-    let mut flow = did(work, &flow, body, tell)?;
-    // An address of our own is for the others: its token stays nowhere but in the report of it.
-    if let State::Prepared { address } | State::Started { address } = &mut flow.state {
-        *address = known;
-        keep(work, flow.clone());
-    }
-    Ok(flow)
-}
-
-/// Everything was transmitted.
-pub(super) fn done(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
-    let flow = mine(work, id, Plane::Data)?;
-    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
-    if flow.state.name() != Name::Started {
-        return Ok(Reply::Flow { it: Box::new(flow), created: false });
-    }
-    work.fact(links(&flow), What::Delivered { bytes, content });
-    let flow = did(work, &flow, Body::Completed, Tell::ByCallback)?;
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-/// Bytes arrived or left, and the flow goes on.
-pub(super) fn moved(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
-    let flow = mine(work, id, Plane::Data)?;
-    work.fact(links(&flow), What::Delivered { bytes, content });
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-/// The tokens of a pull's address are others by now.
-pub(super) fn renewed(work: &mut Work<'_>, id: &Id, renewed: DataAddress) -> Answer {
-    let mut flow = mine(work, id, Plane::Data)?;
-    if let State::Started { address } | State::Suspended { address, .. } = &mut flow.state {
-        *address = Some(renewed);
-        keep(work, flow.clone());
-    }
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-/// A job found nothing to do.
-pub(super) fn rests(work: &mut Work<'_>, id: &Id, seen: Time) -> Answer {
-    let flow = mine(work, id, Plane::Data)?;
-    // If it moved since, another run is due that must not be lost.
-    if flow.moved == seen {
-        work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
-    }
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-/// It cannot go on: the control plane decides what follows.
-pub(super) fn failed(work: &mut Work<'_>, id: &Id, reason: String) -> Answer {
-    let flow = mine(work, id, Plane::Data)?;
-    work.untimer(&Due::Job(Job::Flow { flow: id.clone() }));
-    if !flow.is_open() || flow.error.is_some() {
-        return Ok(Reply::Flow { it: Box::new(flow), created: false });
-    }
-    work.fact(links(&flow), What::GaveUp { code: "dataflow.errored".to_owned() });
-    let flow = did(work, &flow, Body::Errored { reason }, Tell::ByCallback)?;
-    Ok(Reply::Flow { it: Box::new(flow), created: false })
-}
-
-fn did(work: &mut Work<'_>, flow: &Flow, body: Body, tell: Tell) -> Result<Flow, Fault> {
-    let message = Message { id: Some(work.ids.fresh()), body };
-    let (after, step) = machine::next(flow, Event::Did(message, tell), work.now)?;
-    settle(work, after, step)
-}
-
-// We are the control plane.
 
 /// Has the registered data plane run this transfer; `false`: there is none for its format, we run it ourselves.
 pub(super) fn begin(work: &mut Work<'_>, it: &Transfer) -> Result<bool, Fault> {
@@ -494,10 +275,8 @@ fn react(work: &mut Work<'_>, flow: &Flow, moved: &[(Name, Name, Plane)]) -> Res
     Ok(())
 }
 
-// Either.
-
 /// Turns a step into rows: facts, outbox, jobs.
-fn settle(work: &mut Work<'_>, flow: Flow, step: Step) -> Result<Flow, Fault> {
+pub(super) fn settle(work: &mut Work<'_>, flow: Flow, step: Step) -> Result<Flow, Fault> {
     if step.withdraw {
         work.commit.withdrawn.push(About::Flow(flow.id.clone()));
         work.commit.sends.retain(|send| send.about != About::Flow(flow.id.clone()));
@@ -541,7 +320,7 @@ fn settle(work: &mut Work<'_>, flow: Flow, step: Step) -> Result<Flow, Fault> {
     Ok(flow)
 }
 
-fn keep(work: &mut Work<'_>, flow: Flow) {
+pub(super) fn keep(work: &mut Work<'_>, flow: Flow) {
     work.commit.flows.retain(|it| it.id != flow.id);
     work.commit.flows.push(flow);
 }
@@ -556,7 +335,7 @@ fn works(it: &Flow) -> bool {
     }
 }
 
-fn links(it: &Flow) -> Links {
+pub(super) fn links(it: &Flow) -> Links {
     // As a data plane we know the transfer and the contract by another node's names only: the flow is ours.
     let transfer = Some(it.id.clone());
     match it.plane {

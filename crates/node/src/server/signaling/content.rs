@@ -29,7 +29,8 @@ pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkE
     if !plane.is_some_and(|it| it.may_move(&terms.dataset)) {
         return Err(missing.into());
     }
-    let product = app.store.product(&terms.dataset).await.map_err(store)?.ok_or(missing.clone())?;
+    let product =
+        app.store.product(&terms.dataset).await.map_err(store)?.ok_or_else(|| missing.clone())?;
     if !product.deliveries().contains(&Use::Plain) {
         return Err(Fault::denied(
             "dataflow.kind",

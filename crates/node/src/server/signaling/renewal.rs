@@ -58,10 +58,9 @@ async fn renew(
         }
         Err(WorkError::Fault(fault)) => {
             tracing::info!(code = fault.code(), %fault, "refused to renew a token");
-            let status = match fault {
-                Fault::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::BAD_REQUEST,
-            };
+            let later = matches!(fault, Fault::Unavailable { .. });
+            let status =
+                if later { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
             json(status, r#"{"error":"invalid_grant"}"#)
         }
         Err(error) => {

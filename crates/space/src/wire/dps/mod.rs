@@ -52,12 +52,10 @@ pub fn write(it: &Flow, message: &Message) -> Result<Posting, Fault> {
             format!("/dataflows/{}/{}", segment(it.named())?, kind.word())
         }
     };
-    match &message.body {
-        Body::Suspend { reason } | Body::Terminate { reason } => {
-            put(&mut doc, "reason", reason.as_deref());
-        }
-        body => put(&mut doc, "dataAddress", body.address().map(write_address)),
+    if let Body::Suspend { reason } | Body::Terminate { reason } = &message.body {
+        put(&mut doc, "reason", reason.as_deref());
     }
+    put(&mut doc, "dataAddress", message.body.address().map(write_address));
     Ok(Posting { path, body: Value::Object(doc).to_string() })
 }
 
@@ -96,10 +94,8 @@ pub fn read(kind: Kind, body: &[u8]) -> Result<Ordered, Fault> {
     // "Empty body"; also the started notification is optional.
     let empty = body.iter().all(u8::is_ascii_whitespace);
     if empty && matches!(kind, Kind::Completed | Kind::Started) {
-        let body = match kind {
-            Kind::Completed => Body::Completed,
-            _ => Body::Started { address: None },
-        };
+        let completed = kind == Kind::Completed;
+        let body = if completed { Body::Completed } else { Body::Started { address: None } };
         return Ok(Ordered { id: None, terms: None, body });
     }
     let value = parse(body)?;
@@ -115,14 +111,10 @@ pub fn read(kind: Kind, body: &[u8]) -> Result<Ordered, Fault> {
         Kind::Completed => Body::Completed,
         Kind::Prepare | Kind::Prepared | Kind::Errored => Body::Prepare,
     };
-    let terms = match kind {
-        Kind::Prepare | Kind::Start => Some(read_terms(&top)?),
-        _ => None,
-    };
-    let id = match kind {
-        Kind::Completed => top.id_opt("messageId")?,
-        _ => Some(top.id("messageId")?),
-    };
+    let opens = matches!(kind, Kind::Prepare | Kind::Start);
+    let terms = if opens { Some(read_terms(&top)?) } else { None };
+    let completed = kind == Kind::Completed;
+    let id = if completed { top.id_opt("messageId")? } else { Some(top.id("messageId")?) };
     Ok(Ordered { id, terms, body })
 }
 
@@ -152,7 +144,12 @@ pub fn status(it: &Flow, message: &Message) -> String {
         Body::Prepared { .. } => Name::Prepared,
         Body::Started { .. } => Name::Started,
         Body::Completed => Name::Completed,
-        _ => it.state.name(),
+        Body::Prepare
+        | Body::Start { .. }
+        | Body::Suspend { .. }
+        | Body::Resume { .. }
+        | Body::Terminate { .. }
+        | Body::Errored { .. } => it.state.name(),
     };
     put(&mut doc, "state", Some(state.token()));
     put(&mut doc, "dataAddress", message.body.address().map(write_address));
@@ -211,7 +208,9 @@ pub fn read_callback(kind: Kind, body: &[u8]) -> Result<(Status, Body), Fault> {
             let reason = status.error.clone().unwrap_or_else(|| "no reason given".to_owned());
             return Ok((status, Body::Errored { reason }));
         }
-        _ => return Err(Fault::ApiMisuse("a control plane is not told so")),
+        Kind::Prepare | Kind::Start | Kind::Suspend | Kind::Resume | Kind::Terminate => {
+            return Err(Fault::ApiMisuse("a control plane is not told so"));
+        }
     };
     if status.state == state {
         Ok((status, body))
