@@ -105,19 +105,20 @@ pub fn under_way(it: &Flow) -> Option<&Message> {
     it.owed.first().filter(possible)
 }
 
-/// The state after everything that was ordered is done.
+/// The state after everything that was ordered is done, and the data plane got ready.
 pub fn ordered(it: &Flow) -> Name {
-    let done = |state: Name, message: &Message| {
-        let after = table(state, Plane::Control, message.body.kind()).unwrap_or(state);
-        if after == Name::Preparing {
+    let settled = |state: Name| {
+        if state == Name::Preparing {
             Name::Prepared
-        } else if after == Name::Starting {
+        } else if state == Name::Starting {
             Name::Started
         } else {
-            after
+            state
         }
     };
-    it.owed.iter().fold(it.state.name(), done)
+    it.owed.iter().fold(settled(it.state.name()), |state, message| {
+        settled(table(state, Plane::Control, message.body.kind()).unwrap_or(state))
+    })
 }
 
 fn order(it: &mut Flow, message: Message) -> Result<(), Fault> {
@@ -153,8 +154,8 @@ fn heard(it: &mut Flow, step: &mut Step, body: Body) -> Result<(), Fault> {
         && let Ok(after) = table(it.state.name(), Plane::Control, said.body.kind())
         && table(after, Plane::Data, kind).is_ok()
     {
-        enter(it, step, Plane::Control, said.body)?;
         it.owed.remove(0);
+        enter(it, step, Plane::Control, said.body)?;
         step.withdraw = true;
         enter(it, step, Plane::Data, body)?;
         step.send = under_way(it).cloned();
@@ -188,6 +189,11 @@ fn enter(it: &mut Flow, step: &mut Step, by: Plane, body: Body) -> Result<(), Fa
     };
     it.error = None;
     step.moved.push((from, to, by));
+    // An ended flow wants no orders any more; reports of its end are still owed.
+    if to.is_terminal() && it.plane == Plane::Control && !it.owed.is_empty() {
+        it.owed.clear();
+        step.withdraw = true;
+    }
     Ok(())
 }
 

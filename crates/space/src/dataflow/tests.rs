@@ -193,8 +193,11 @@ fn exchange(control: &mut Flow, data: &mut Flow, rng: &mut Rng) {
         if rng.lost() {
             continue;
         }
-        let answer =
-            next(to, Input::Heard(said.body), samples::at(2)).map(|(after, _)| *to = after);
+        // What opens a flow is known again by its id: the engine answers it with the flow as it is.
+        let again = matches!(said.body.kind(), Kind::Prepare | Kind::Start)
+            && to.state.name() != Name::Initialized;
+        let heard = next(to, Input::Heard(said.body), samples::at(2));
+        let answer = if again { Ok(()) } else { heard.map(|(after, _)| *to = after) };
         if rng.lost() {
             continue;
         }

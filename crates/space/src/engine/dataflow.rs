@@ -100,14 +100,16 @@ pub(super) fn begin(work: &mut Work<'_>, it: &Transfer) -> Result<bool, Fault> {
 
 /// Derives from the state of a transfer what its data plane is to do, and from what that did what the transfer
 /// is to say. Called after every step of a transfer; without a data plane of another program it does nothing.
-pub(super) fn follow(work: &mut Work<'_>, it: Transfer) -> Result<Transfer, Fault> {
+pub(super) fn follow(work: &mut Work<'_>, it: Transfer, moved: bool) -> Result<Transfer, Fault> {
     let Some(mut flow) = of_transfer(work, &it.id) else { return Ok(it) };
     if let Some(body) = order(&it, &flow) {
         let message = Message { id: Some(work.ids.fresh()), body };
         let (after, step) = machine::next(&flow, Event::Order(message), work.now)?;
         flow = settle(work, after, step)?;
     }
-    if flow.state.name() == Name::Completed
+    // Not where the transfer stood still: a peer that refused this would refuse it for ever.
+    if moved
+        && flow.state.name() == Name::Completed
         && it.state.name() == Moved::Started
         && it.pending.is_none()
     {

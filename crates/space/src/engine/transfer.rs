@@ -281,7 +281,7 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
         work.untimer(&Due::Job(Job::Provide { transfer: it.id.clone() }));
         work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
     }
-    dataflow::follow(work, it)
+    dataflow::follow(work, it, !step.moved.is_empty())
 }
 
 /// How long a transfer may stand still; none once it is over.
