@@ -2,6 +2,8 @@
 //!
 //! Never repairs a value: a setting is as written, or refused with key, value and next step.
 
+mod identity;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,8 +19,8 @@ use super::objects::objects;
 use super::raw::{self, Raw};
 use super::signaling;
 use super::{
-    Config, Custodian, Evidence, Http, Limits, Members, Mode, Node, Peers, Role, Security, Space,
-    Store, TestProfile,
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Peers, Role, Security, Space, Store,
+    TestProfile,
 };
 use crate::lang::Lang;
 
@@ -93,7 +95,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let http = http(&cx, raw.http)?;
     let node = node(&cx, raw.node, &http)?;
     let evidence = evidence(&cx, raw.evidence, &http)?;
-    let identity = identity(&cx, raw.identity, &http)?;
+    let identity = identity::check(&cx, raw.identity, &http)?;
     let pids_by_path = raw.test_profile.pids_by_path.unwrap_or(false);
     let file = raw.test_profile.file.map(|it| cx.path(&it));
     Ok(Config {
@@ -109,54 +111,6 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
         http,
         evidence,
     })
-}
-
-fn identity(cx: &Context<'_>, raw: raw::Identity, http: &Http) -> Result<Mode, ConfigError> {
-    let development = match raw.mode.as_deref() {
-        None | Some("did") => false,
-        Some("development") => true,
-        Some(other) => {
-            return Err(cx.bad(
-                "identity.mode",
-                other,
-                text("没有这种模式", "there is no such mode"),
-                text("取值 did 或 development", "did or development"),
-            ));
-        }
-    };
-    let claims = raw.claims.unwrap_or(false);
-    if !development && (claims || raw.tokens_file.is_some()) {
-        let key = if claims { "identity.claims" } else { "identity.tokens_file" };
-        return Err(ConfigError::missing(
-            "identity.mode",
-            text(
-                format!("{key} 只用于 development 模式"),
-                format!("{key} is for the mode development"),
-            ),
-            text(
-                "设置 identity.mode = \"development\",或删除该项",
-                "set identity.mode = \"development\", or remove it",
-            ),
-        ));
-    }
-    if claims && !http.listen.ip().is_loopback() {
-        return Err(cx.bad(
-            "identity.claims",
-            "true",
-            text(
-                "JSON 声明不证明任何事:监听地址可从外部访问时,任何人都能冒充任何参与方",
-                "a JSON claim proves nothing: at an address that can be reached from outside, anybody could be anybody",
-            ),
-            text(
-                "改为监听 127.0.0.1,或使用 identity.tokens_file",
-                "listen on 127.0.0.1, or use identity.tokens_file",
-            ),
-        ));
-    }
-    if !development {
-        return Ok(Mode::Did);
-    }
-    Ok(Mode::Development { claims, tokens: raw.tokens_file.map(|it| cx.path(&it)) })
 }
 
 fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigError> {
