@@ -26,9 +26,12 @@ fn noise(bytes: u32) -> Vec<u8> {
     (0..bytes).map(|it| (it.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
 }
 
-/// What the control plane's server, and the place of pushed bytes, were told: path, authorization, body.
+/// One request: path, authorization, body.
+type Heard = (String, String, Vec<u8>);
+
+/// What the control plane's server, and the place of pushed bytes, were told.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(String, String, Vec<u8>)>>>);
+struct Told(Arc<Mutex<Vec<Heard>>>);
 
 impl Told {
     fn of(&self, ending: &str) -> Option<(String, Vec<u8>)> {
