@@ -2,7 +2,9 @@
 
 use tidm_space::engine::input::Heard;
 use tidm_space::evidence::encode;
-use tidm_space::wire::record::{contract, flow, lease, negotiation, product, send, timer, transfer};
+use tidm_space::wire::record::{
+    contract, flow, lease, negotiation, product, send, timer, transfer,
+};
 use tidm_space::wire::tidm::{facts, lease as asked, members, notice};
 
 use crate::{Parser, choose};

@@ -11,8 +11,13 @@ use crate::{Parser, choose};
 
 /// Orders, answers, reports and registrations.
 pub(crate) fn signaling(data: &[u8]) {
-    const PARSERS: [Parser; 5] =
-        [orders, answers, reports, |data| plane(Plane::Data, data), |data| plane(Plane::Control, data)];
+    const PARSERS: [Parser; 5] = [
+        orders,
+        answers,
+        reports,
+        |data| plane(Plane::Data, data),
+        |data| plane(Plane::Control, data),
+    ];
     choose(&PARSERS, data);
 }
 
