@@ -17,6 +17,7 @@ mod messages;
 mod names;
 mod policy;
 mod records;
+mod signaling;
 
 /// One parser and what must hold of its answer.
 type Parser = fn(&[u8]);
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     ("space_notices", records::notices),
     ("space_policy", policy::policies),
     ("space_records", records::records),
+    ("space_signaling", signaling::signaling),
 ];
 
 /// Runs one input through the target called `name`.

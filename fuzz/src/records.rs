@@ -2,7 +2,9 @@
 
 use tidm_space::engine::input::Heard;
 use tidm_space::evidence::encode;
-use tidm_space::wire::record::{contract, lease, negotiation, product, send, timer, transfer};
+use tidm_space::wire::record::{
+    contract, flow, lease, negotiation, product, send, timer, transfer,
+};
 use tidm_space::wire::tidm::{facts, lease as asked, members, notice};
 
 use crate::{Parser, choose};
@@ -75,7 +77,7 @@ fn lists(data: &[u8]) {
 
 /// Rows of the store, and facts: what is read and written is read again as the same.
 pub(crate) fn records(data: &[u8]) {
-    const PARSERS: [Parser; 8] = [
+    const PARSERS: [Parser; 9] = [
         |data| row(data, contract::decode, contract::encode),
         |data| row(data, lease::decode, lease::encode),
         |data| row(data, negotiation::decode, negotiation::encode),
@@ -84,6 +86,7 @@ pub(crate) fn records(data: &[u8]) {
         |data| row(data, timer::decode, timer::encode),
         |data| row(data, transfer::decode, transfer::encode),
         fact,
+        |data| row(data, flow::decode, flow::encode),
     ];
     choose(&PARSERS, data);
 }

@@ -280,6 +280,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::public::routes())
         .merge(server::data::routes())
         .merge(server::log::routes())
+        .merge(server::signaling::routes(app))
         .nest("/api", api::routes(app))
         .with_state(app.clone())
 }

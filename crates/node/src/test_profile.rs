@@ -24,6 +24,8 @@ use serde_json::json;
 use tidm_crypto::hash::sha256;
 use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{Approval, Draft, Kind, Offer, Product};
+use tidm_space::dataflow::message::Plane;
+use tidm_space::dataflow::registration::Registration;
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{Adoption, ContractWish, Input, TransferWish, Wish};
 use tidm_space::fault::Fault;
@@ -32,13 +34,14 @@ use tidm_space::limits::MESSAGE_BYTES;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::model::{Action, Kind as PolicyKind, Policy, Rule};
 use tidm_space::policy::usage::Use;
+use tidm_space::wire::dps::registration;
 
 use crate::api::auth::From;
 use crate::app::App;
 use crate::net::auth::participant;
 use crate::objects::Key;
 use crate::rules::{self, RuleText};
-use crate::server::answer;
+use crate::server::{answer, signaling};
 use crate::store::notes::{self, Source};
 use crate::store::writer::WorkError;
 
@@ -56,6 +59,17 @@ struct File {
     dataset: Vec<DatasetText>,
     agreement: Vec<AgreementText>,
     request: Vec<RequestText>,
+    plane: Vec<PlaneText>,
+}
+
+/// A plane of the kit, registered as an administrator would.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaneText {
+    /// control or data.
+    kind: String,
+    /// Its registration message, JSON.
+    registration: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,11 +101,12 @@ struct RequestText {
 }
 
 /// A checked profile.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TestProfile {
     products: Vec<(Id, Option<Offer>)>,
     contracts: Vec<Adoption>,
     requests: Vec<(Id, Rules)>,
+    planes: Vec<Registration>,
 }
 
 impl TestProfile {
@@ -107,8 +122,7 @@ impl TestProfile {
         let file: File = toml::from_str(text)?;
         let me = app.identity.did.to_id();
         let product = Id::parse(PRODUCT)?;
-        let mut it =
-            Self { products: vec![(product.clone(), None)], contracts: vec![], requests: vec![] };
+        let mut it = Self { products: vec![(product.clone(), None)], ..Self::default() };
         let checked = |role, of: &str, rules: &[RuleText]| {
             rules::read(role, rules).map_err(|why| anyhow::anyhow!("{of}: {why}"))
         };
@@ -147,6 +161,10 @@ impl TestProfile {
             let rules = checked(Role::Consumer, &seed.dataset, &seed.rules)?;
             it.requests.push((Id::parse(&seed.dataset)?, rules));
         }
+        for seed in &file.plane {
+            let plane = Plane::from_word(&seed.kind).context("a plane is control or data")?;
+            it.planes.push(registration::read(plane, seed.registration.as_bytes())?);
+        }
         Ok(it)
     }
 
@@ -164,6 +182,9 @@ impl TestProfile {
                     .run(Input::Wish(Box::new(Wish::Adopt(Box::new(contract.clone())))))
                     .await?;
             }
+        }
+        for plane in &self.planes {
+            signaling::register(app, plane.clone()).await?;
         }
         Ok(())
     }
@@ -207,11 +228,12 @@ fn use_policy(id: Id, kind: PolicyKind) -> Policy {
     policy
 }
 
-/// The two triggers of the public test kits.
+/// The triggers of the public test kits.
 pub fn routes(profile: Arc<TestProfile>) -> Router<Arc<App>> {
     Router::new()
         .route("/test-profile/negotiations/requests", post(negotiate))
         .route("/test-profile/transfers/requests", post(transfer))
+        .route("/test-profile/dataflows/trigger", post(prepare))
         .layer(Extension(profile))
 }
 
@@ -232,6 +254,34 @@ struct Transfer {
     connector_address: String,
 }
 
+/// The kit of Data Plane Signaling says which of its planes a transfer is to run on.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Prepare {
+    agreement_id: String,
+    data_plane_url: String,
+    dsp_url: String,
+}
+
+async fn prepare(
+    State(app): State<Arc<App>>,
+    Extension(from): Extension<From>,
+    body: Bytes,
+) -> Response {
+    let wish = async {
+        let it: Prepare = parse(from, &body)?;
+        let planes = app.store.planes(Plane::Data).await;
+        let planes = planes.map_err(|_| Fault::ApiMisuse("the planes cannot be read"))?;
+        let url = it.data_plane_url.trim_end_matches('/');
+        let plane = planes.into_iter().find(|it| it.endpoint == url);
+        let format = plane.and_then(|it| it.profiles.into_iter().next());
+        let format = format.ok_or(Fault::NotFound { what: "data plane" })?;
+        let (contract, address) = (id(&it.agreement_id)?, Some(it.dsp_url));
+        Ok(Wish::Fetch(Box::new(TransferWish { contract, address, format, push_to: None })))
+    };
+    begin(&app, wish.await, "id").await
+}
+
 async fn negotiate(
     State(app): State<Arc<App>>,
     Extension(profile): Extension<Arc<TestProfile>>,
@@ -246,7 +296,7 @@ async fn negotiate(
         let address = it.connector_address;
         Ok(Wish::Request(Box::new(ContractWish { peer, address, product, offer, rules })))
     });
-    begin(&app, wish).await
+    begin(&app, wish, "@id").await
 }
 
 async fn transfer(
@@ -259,7 +309,7 @@ async fn transfer(
         let wish = TransferWish { contract, address, format: it.format, push_to: None };
         Ok(Wish::Fetch(Box::new(wish)))
     });
-    begin(&app, wish).await
+    begin(&app, wish, "@id").await
 }
 
 fn parse<T: serde::de::DeserializeOwned>(from: From, body: &[u8]) -> Result<T, Fault> {
@@ -281,19 +331,24 @@ fn party(name: &str) -> Result<tidm_space::identity::did::Did, Fault> {
     participant(name).map_err(|why| Fault::misbehaved("message.malformed", why.to_string()))
 }
 
-async fn begin(app: &App, wish: Result<Wish, Fault>) -> Response {
+/// Answers with the id of what began, as the member `name`.
+async fn begin(app: &App, wish: Result<Wish, Fault>, name: &str) -> Response {
     let done = async {
         let reply = app.writer.run(Input::Wish(Box::new(wish?))).await?;
         Ok::<_, WorkError>(match reply {
             Reply::Negotiation { it, .. } => it.id,
             Reply::Transfer { it, .. } => it.id,
-            Reply::Nothing | Reply::Lease(_) | Reply::Contract(_) | Reply::Product(_) => {
+            Reply::Nothing
+            | Reply::Flow { .. }
+            | Reply::Lease(_)
+            | Reply::Contract(_)
+            | Reply::Product(_) => {
                 return Err(Fault::ApiMisuse("a trigger began nothing").into());
             }
         })
     };
     match done.await {
-        Ok(id) => answer::json(StatusCode::OK, json!({"@id": id.as_str()}).to_string()),
+        Ok(id) => answer::json(StatusCode::OK, json!({name: id.as_str()}).to_string()),
         Err(error) => answer::refusal(error, |fault| {
             json!({"code": fault.code(), "reason": fault.to_string()}).to_string()
         }),

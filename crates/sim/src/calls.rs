@@ -169,7 +169,7 @@ fn outcome(send: &Send, status: u16, body: &[u8]) -> Outcome {
             pid: match &send.about {
                 About::Negotiation(mine) => wire::dsp::negotiation::read_ack(body, mine),
                 About::Transfer(mine) => wire::dsp::transfer::read_ack(body, mine),
-                About::Notice { .. } => None,
+                About::Notice { .. } | About::Flow(_) => None,
             },
         },
         404 => Outcome::Refused {

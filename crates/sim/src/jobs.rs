@@ -56,6 +56,10 @@ impl World {
                 let files = self.nodes[at].copies.remove(&contract).into_iter().collect();
                 Some(Wish::Erased { contract, files })
             }
+            Job::Flow { flow } => {
+                let seen = self.nodes[at].store.flows.get(&flow).map(|it| it.moved);
+                seen.map(|seen| Wish::FlowRests { flow, seen })
+            }
         };
         match wish {
             Some(wish) => {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use tidm_ledger::tree::Hash;
 use tidm_space::contract::Contract;
+use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::{About, Commit, Seen, Send, Timer};
 use tidm_space::engine::view::{Needs, View};
 use tidm_space::evidence;
@@ -63,6 +64,8 @@ pub struct Head {
 pub struct Store {
     pub negotiations: Table,
     pub transfers: Table,
+    /// Simulated nodes have no planes of other programs: rows are kept, none arise.
+    pub flows: BTreeMap<Id, Flow>,
     pub contracts: Table,
     pub leases: Table,
     pub products: Table,
@@ -81,6 +84,7 @@ pub struct Store {
 pub enum Write {
     Negotiation(Id, Row),
     Transfer(Id, Row),
+    Flow(Box<Flow>),
     Contract(Id, Row),
     Lease(Id, Row),
     Product(Id, Row),
@@ -162,6 +166,7 @@ pub fn stage(commit: &Commit, now: Time) -> Vec<Write> {
         commit.negotiations.iter().map(|it| Write::Negotiation(it.id.clone(), negotiation_row(it))),
     );
     out.extend(commit.transfers.iter().map(|it| Write::Transfer(it.id.clone(), transfer_row(it))));
+    out.extend(commit.flows.iter().cloned().map(|it| Write::Flow(Box::new(it))));
     out.extend(commit.contracts.iter().map(|it| Write::Contract(it.id.clone(), contract_row(it))));
     out.extend(commit.leases.iter().map(|it| Write::Lease(it.id.clone(), lease_row(it))));
     out.extend(commit.debits.iter().cloned().map(Write::Debit));
@@ -236,6 +241,12 @@ impl Store {
             view.transfer = found.map(|it| record::transfer::decode(&it.record)).transpose()?;
         }
         self.load_lease(needs, &mut view)?;
+        if let Some(id) = &needs.flow {
+            view.flows.extend(self.flows.get(id).cloned());
+        }
+        for it in view.transfer.iter().chain(&view.open_transfers) {
+            view.flows.extend(self.flows.get(&it.id).cloned());
+        }
         if let Some(id) = wanted(needs, &view) {
             view.contract = self.contract(&id)?;
         }
@@ -337,6 +348,7 @@ impl Store {
                 }
                 Write::Negotiation(..)
                 | Write::Transfer(..)
+                | Write::Flow(_)
                 | Write::Contract(..)
                 | Write::Product(..)
                 | Write::Debit(_)
@@ -356,6 +368,7 @@ impl Store {
         match write {
             Write::Negotiation(id, row) => drop(self.negotiations.insert(id, row)),
             Write::Transfer(id, row) => drop(self.transfers.insert(id, row)),
+            Write::Flow(it) => drop(self.flows.insert(it.id.clone(), *it)),
             Write::Contract(id, row) => {
                 // A tombstone stays one, whatever an older replica of this row says (house D13).
                 if row.open && self.contracts.get(&id).is_some_and(|had| !had.open) {

@@ -14,6 +14,7 @@
 pub mod approval;
 pub mod catalog;
 pub mod contract;
+pub mod dataflow;
 pub mod engine;
 pub mod evidence;
 pub mod fault;

@@ -88,3 +88,16 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 pub const TOKEN_BYTES: usize = 16 << 10;
 /// One member list: [`MEMBERS`] entries of some 400 bytes.
 pub const MEMBERS_BYTES: usize = 4 << 20;
+/// Messages that wait for one data plane about one flow: a transfer that is suspended and resumed faster than
+/// its data plane answers has to wait.
+pub const FLOW_OWED: usize = 16;
+/// Open data flows of one control plane; more are refused with a reason, so that one starves no other.
+pub const OPEN_FLOWS: u32 = 1_000;
+/// Profiles, labels or data sets of one registration: as many as products of a large provider.
+pub const PLANE_NAMES: usize = 512;
+/// Characters of a secret between two planes: 128 bits in Base64 at least, and it must fit a header.
+pub const PLANE_SECRET: std::ops::RangeInclusive<usize> = 22..=1024;
+/// A data flow whose bytes did not move for this long is reported as beyond repair.
+pub const FLOW_GIVE_UP: Duration = Duration::from_secs(3600);
+/// Longest life of the token that asks for a fresh access token (the token renewal profile names no bound).
+pub const RENEWAL_LIFE: Duration = Duration::from_secs(600);

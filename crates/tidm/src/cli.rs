@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, catalog, completion, contract, demo, doctor, evidence, init, lineage, product, publish,
-    serve, setup, space, transfer, r#use,
+    audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage,
+    product, publish, serve, setup, space, transfer, r#use,
 };
 
 const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Delivery of a contract's data.
     #[command(subcommand)]
     Transfer(transfer::Transfer),
+    /// Data planes and control planes of other programs.
+    #[command(subcommand, name = "dataplane")]
+    DataPlane(dataplane::DataPlane),
     /// Uses of data under a contract.
     #[command(subcommand)]
     Use(r#use::Use),

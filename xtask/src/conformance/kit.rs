@@ -46,6 +46,8 @@ pub(crate) struct Case {
 pub(crate) struct Installed {
     kit: &'static Kit,
     classpath: String,
+    /// Where it lies: specifications may lie beside it.
+    pub(crate) home: PathBuf,
 }
 
 impl Kit {
@@ -67,7 +69,7 @@ impl Kit {
         if pom.is_file() {
             classpath = format!("{classpath}:{}", self.libraries(&pom, &context.log)?);
         }
-        Ok(Ok(Installed { kit: self, classpath }))
+        Ok(Ok(Installed { kit: self, classpath, home: home.clone() }))
     }
 
     /// The third-party libraries that the kit's list names, through Maven; resolved once per machine.
@@ -133,6 +135,11 @@ fn major(told: &str) -> Option<u32> {
 }
 
 impl Installed {
+    /// Resources that the kit looks for and its jar may lack; those in the jar win.
+    pub(crate) fn add_resources(&mut self, folder: &Path) {
+        self.classpath = format!("{}:{}", self.classpath, folder.display());
+    }
+
     /// Runs the kit on these properties and reads its cases out of what it wrote into `log`.
     pub(crate) fn run(&self, properties: &Path, log: &Path) -> Result<Vec<Case>> {
         let call = Call::new("java")

@@ -9,6 +9,7 @@ mod dps;
 mod dsp;
 mod kit;
 mod node;
+mod world;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,7 @@ mod keys;
 mod messages;
 mod negotiations;
 mod page;
+mod planes;
 mod products;
 mod session;
 mod setup;
@@ -108,6 +109,8 @@ fn reading() -> Api {
         .routes(routes!(transfers::list))
         .routes(routes!(transfers::show))
         .routes(routes!(evidence::key))
+        .routes(routes!(planes::flows))
+        .routes(routes!(planes::show))
 }
 
 fn publishing() -> Api {
@@ -161,4 +164,6 @@ fn governing() -> Api {
         .routes(routes!(keys::create))
         .routes(routes!(keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(planes::list, planes::register))
+        .routes(routes!(planes::remove))
 }

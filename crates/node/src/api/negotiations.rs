@@ -218,6 +218,7 @@ fn said(reply: Reply) -> Answer<Negotiation> {
         Reply::Negotiation { it, .. } => Ok(*it),
         Reply::Nothing
         | Reply::Transfer { .. }
+        | Reply::Flow { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
         | Reply::Product(_) => {

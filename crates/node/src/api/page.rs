@@ -68,6 +68,11 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A list that is short by nature.
+    pub(super) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+
     pub(super) fn of<R>(found: Found<R>, show: impl FnMut(R) -> T) -> Self {
         Self {
             items: found.rows.into_iter().map(show).collect(),

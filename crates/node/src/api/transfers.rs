@@ -114,6 +114,7 @@ fn moved(reply: Reply) -> Answer<Transfer> {
         Reply::Transfer { it, .. } => Ok(*it),
         Reply::Nothing
         | Reply::Negotiation { .. }
+        | Reply::Flow { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
         | Reply::Product(_) => {

@@ -12,12 +12,15 @@ use std::time::Duration;
 use axum::http::Uri;
 use tidm_space::identity::did::Did;
 
+use super::credit_code::credit_code_holds;
 use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
+use super::objects::objects;
 use super::raw::{self, Raw};
+use super::signaling;
 use super::{
-    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
-    Space, Store, TestProfile,
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Peers, Role, Security, Space, Store,
+    TestProfile,
 };
 use crate::lang::Lang;
 
@@ -30,18 +33,24 @@ const ORG_CHARS: usize = 200;
 const CUSTODIANS: usize = 16;
 
 /// What every check needs besides the value.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     dir: &'a Path,
     origins: &'a Origins,
 }
 
 impl Context<'_> {
-    fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
+    pub(super) fn bad(
+        &self,
+        key: &str,
+        value: &str,
+        why: Box<Text>,
+        next: Box<Text>,
+    ) -> ConfigError {
         let from = self.origins.get(key).copied().unwrap_or(From::Default);
         ConfigError::bad(key, value, from, why, next)
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         self.dir.join(text)
     }
 
@@ -89,15 +98,17 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let store = store(&cx, raw.store, &node)?;
     witness_state(&cx, &store, &node)?;
     let identity = identity::check(&cx, raw.identity, &http)?;
+    let pids_by_path = raw.test_profile.pids_by_path.unwrap_or(false);
     let file = raw.test_profile.file.map(|it| cx.path(&it));
     Ok(Config {
         identity,
-        test_profile: TestProfile { file, allowed: false },
+        test_profile: TestProfile { file, pids_by_path, allowed: false },
         store,
         objects: objects(&cx, raw.objects, &node)?,
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
+        signaling: signaling::signaling(&cx, raw.signaling)?,
         node,
         http,
         evidence,
@@ -277,52 +288,6 @@ fn store(cx: &Context<'_>, raw: raw::Store, node: &Node) -> Result<Store, Config
     ))
 }
 
-fn objects(cx: &Context<'_>, raw: raw::Objects, node: &Node) -> Result<Objects, ConfigError> {
-    let Some(bucket) = raw.bucket else {
-        let lone = [
-            ("endpoint", &raw.endpoint),
-            ("region", &raw.region),
-            ("key_id", &raw.key_id),
-            ("secret_file", &raw.secret_file),
-        ];
-        if let Some((name, Some(value))) = lone.into_iter().find(|(_, value)| value.is_some()) {
-            return Err(cx.bad(
-                &format!("objects.{name}"),
-                value,
-                text("设置了 S3 参数但没有 objects.bucket", "an S3 setting without objects.bucket"),
-                text("设置 objects.bucket,或删除该项", "set objects.bucket, or remove it"),
-            ));
-        }
-        let dir = raw.dir.map_or_else(|| node.data.join("objects"), |it| cx.path(&it));
-        return Ok(Objects::Local { dir });
-    };
-    if let Some(dir) = raw.dir {
-        return Err(cx.bad(
-            "objects.dir",
-            &dir,
-            text("与 objects.bucket 矛盾", "contradicts objects.bucket"),
-            text("删除其中之一", "remove one of them"),
-        ));
-    }
-    let need = |name: &str, value: Option<String>| {
-        value.filter(|it| !it.is_empty()).ok_or_else(|| {
-            ConfigError::missing(
-                &format!("objects.{name}"),
-                text("使用 S3 时必须设置", "needed with objects.bucket"),
-                text("见配置文件中的示例", "see the example in the file"),
-            )
-        })
-    };
-    let endpoint = url(cx, "objects.endpoint", &need("endpoint", raw.endpoint)?)?;
-    Ok(Objects::S3(S3 {
-        bucket,
-        endpoint,
-        region: raw.region.unwrap_or_else(|| "us-east-1".to_owned()),
-        key_id: need("key_id", raw.key_id)?,
-        secret_file: cx.path(&need("secret_file", raw.secret_file)?),
-    }))
-}
-
 fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
     let members = match raw.members {
         None => None,
@@ -430,7 +395,7 @@ fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
 }
 
 /// An https address without trailing slash; http only for this machine itself.
-fn url(cx: &Context<'_>, key: &str, value: &str) -> Result<String, ConfigError> {
+pub(super) fn url(cx: &Context<'_>, key: &str, value: &str) -> Result<String, ConfigError> {
     let refuse = |why| {
         cx.bad(
             key,
@@ -471,19 +436,4 @@ fn did_of(cx: &Context<'_>, public_url: &str) -> Result<Did, ConfigError> {
         id.push_str(segment);
     }
     cx.did("node.did", &id)
-}
-
-/// GB 32100-2015: 17 characters of an alphabet of 31 and a check character modulo 31.
-pub(crate) fn credit_code_holds(code: &str) -> bool {
-    const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-    let digits: Option<Vec<usize>> =
-        code.bytes().map(|c| ALPHABET.iter().position(|it| *it == c)).collect();
-    let Some(digits) = digits.filter(|it| it.len() == 18) else { return false };
-    let mut weight = 1;
-    let mut sum = 0;
-    for digit in digits.iter().take(17) {
-        sum += digit * weight;
-        weight = weight * 3 % 31;
-    }
-    digits.last() == Some(&((31 - sum % 31) % 31))
 }

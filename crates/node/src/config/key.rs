@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::error::{ConfigError, From};
+use super::nearest::nearest;
 
 /// How a value is written in a variable or a flag, where everything is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("evidence", "存证日志与存证方", "Evidence log and custodians"),
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
+    ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
     ("identity", "对等方如何证明身份", "How peers prove who they are"),
     (
         "test_profile",
@@ -305,6 +307,41 @@ pub const KEYS: &[Key] = &[
         "Deadline of a request to a peer, seconds",
     ),
     key(
+        ("signaling", "enabled"),
+        Kind::Switch,
+        "false",
+        "启用数据面信令(/signaling 与 /dataplane);各方须先由管理员登记",
+        "Speak Data Plane Signaling at /signaling and /dataplane; planes are registered by an administrator first",
+    ),
+    key(
+        ("signaling", "profiles"),
+        Kind::List,
+        "[\"http-pull\", \"http-push\"]",
+        "本数据面支持的其他传输方式名称(以 -pull 或 -push 结尾)",
+        "Further names under which our data plane runs HTTP transfers, ending in -pull or -push",
+    ),
+    key(
+        ("signaling", "background"),
+        Kind::List,
+        "[]",
+        "其中先应答后准备的(异步)",
+        "Those of them whose flows are got ready after the answer",
+    ),
+    key(
+        ("signaling", "sources"),
+        Kind::List,
+        "[\"urn:dataset:1=https://provider.example.com/data\"]",
+        "未给出地址时从何处获取某数据集",
+        "Where a data set is pulled from when nobody names an address",
+    ),
+    key(
+        ("signaling", "trust_network"),
+        Kind::Switch,
+        "false",
+        "允许登记不出示凭证的控制面与数据面;仅限隔离网络",
+        "Planes may be registered without secrets; only where the network keeps everybody else out",
+    ),
+    key(
         ("identity", "mode"),
         Kind::Text,
         "\"did\"",
@@ -331,6 +368,13 @@ pub const KEYS: &[Key] = &[
         "\"test-profile.toml\"",
         "测试套件所需的数据集、合约与规则",
         "Datasets, contracts and rules that a test kit needs",
+    ),
+    key(
+        ("test_profile", "pids_by_path"),
+        Kind::Switch,
+        "false",
+        "传输消息以路径中的标识为准,不核对消息内的标识",
+        "Messages about transfers are about the one in their path, whatever ids they name",
     ),
 ];
 
@@ -425,43 +469,4 @@ fn custodian(text: &str) -> Option<Value> {
     it.insert("vkey".into(), Value::String(vkey.to_owned()));
     it.insert("url".into(), Value::String(url.trim().to_owned()));
     Some(Value::Table(it))
-}
-
-/// The known key closest to `path`, if it is close enough to be a slip of the hand.
-fn nearest(path: &str) -> Option<&'static Key> {
-    let name = path.rsplit('.').next().unwrap_or(path);
-    let score =
-        |it: &Key| distance(path, &it.path()).min(distance(name, it.name).saturating_add(1));
-    KEYS.iter()
-        .map(|it| (score(it), it))
-        .min_by_key(|(score, _)| *score)
-        .filter(|(score, _)| *score <= MAX_SLIPS)
-        .map(|(_, it)| it)
-}
-
-/// More edits than this and the suggestion would be noise.
-const MAX_SLIPS: usize = 4;
-/// A longer name is not a slip of any of ours; keeps the quadratic search small.
-const NAME_BYTES: usize = 64;
-
-/// Levenshtein over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > NAME_BYTES {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = cost.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }

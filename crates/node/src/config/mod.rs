@@ -11,9 +11,13 @@
 //! database URL may hold one and is redacted wherever it is shown.
 
 mod check;
+mod credit_code;
 pub mod error;
 pub mod key;
+mod nearest;
+mod objects;
 pub mod raw;
+mod signaling;
 pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 
 pub use error::ConfigError;
@@ -44,6 +49,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub limits: Limits,
     pub peers: Peers,
+    pub signaling: Signaling,
     pub identity: Mode,
     pub test_profile: TestProfile,
 }
@@ -206,6 +212,20 @@ pub struct Peers {
     pub timeout: Duration,
 }
 
+/// Planes of other programs (Data Plane Signaling).
+#[derive(Clone, Debug)]
+pub struct Signaling {
+    pub enabled: bool,
+    /// Transfer profiles that our data plane runs: the published HTTP profile's, and further names for the same.
+    pub profiles: Vec<String>,
+    /// Those of them whose flows are got ready after the answer.
+    pub background: Vec<String>,
+    /// Where a data set is pulled from when nobody says.
+    pub sources: BTreeMap<Id, String>,
+    /// Planes may be registered without secrets.
+    pub trust_network: bool,
+}
+
 /// `identity.mode`: how peers prove who they are. [`crate::net::auth`] does what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -219,6 +239,8 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestProfile {
     file: Option<PathBuf>,
+    /// A kit's messages about transfers name other pids than their path.
+    pids_by_path: bool,
     allowed: bool,
 }
 
@@ -226,6 +248,11 @@ impl TestProfile {
     /// The operator says so on the command line, at each start.
     pub fn allow(&mut self) {
         self.allowed = true;
+    }
+
+    /// Whether a message is about the transfer in its path whatever pids it names. Never without a profile.
+    pub fn believes_paths(&self) -> bool {
+        self.allowed && self.file.is_some() && self.pids_by_path
     }
 
     /// The profile to be loaded.

@@ -19,6 +19,7 @@ pub struct Raw {
     pub(super) evidence: Evidence,
     pub(super) limits: Limits,
     pub(super) peers: Peers,
+    pub(super) signaling: Signaling,
     pub(super) identity: Identity,
     pub(super) test_profile: TestProfile,
 }
@@ -107,6 +108,16 @@ pub(super) struct Peers {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct Signaling {
+    pub(super) enabled: Option<bool>,
+    pub(super) profiles: Vec<String>,
+    pub(super) background: Vec<String>,
+    pub(super) sources: Vec<String>,
+    pub(super) trust_network: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Identity {
     pub(super) mode: Option<String>,
     pub(super) claims: Option<bool>,
@@ -117,6 +128,7 @@ pub(super) struct Identity {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TestProfile {
     pub(super) file: Option<String>,
+    pub(super) pids_by_path: Option<bool>,
 }
 
 impl Raw {

@@ -116,7 +116,7 @@ async fn download(
     Ok(())
 }
 
-async fn digest(path: &std::path::Path) -> anyhow::Result<(u64, Digest)> {
+pub(super) async fn digest(path: &std::path::Path) -> anyhow::Result<(u64, Digest)> {
     let mut file = tokio::fs::File::open(path).await?;
     let mut hasher = Sha256Hasher::new();
     let mut buffer = vec![0; 1 << 20];

@@ -8,6 +8,7 @@ pub mod crawl;
 pub mod erase;
 pub mod evidence;
 pub mod fetch;
+pub mod flow;
 pub mod infrastructure;
 pub mod lineage;
 pub mod open_program;
@@ -32,5 +33,6 @@ pub async fn run(app: &Arc<App>, job: &Job) -> anyhow::Result<()> {
         Job::Fetch { transfer } => fetch::run(app, transfer).await,
         Job::DestroyKey { contract } => erase::destroy_key(app, contract).await,
         Job::Erase { contract } => erase::copies(app, contract).await,
+        Job::Flow { flow } => flow::run(app, flow).await,
     }
 }

@@ -13,10 +13,9 @@ use tokio::task::JoinSet;
 use tidm_space::engine::commit::{About, Due, Send as Sending, Timer};
 use tidm_space::engine::input::{Input, Outcome, Wish};
 use tidm_space::id::Id;
-use tidm_space::identity::did::Did;
 use tidm_space::wire;
 
-use super::{auth, journal};
+use super::{auth, journal, planes};
 use crate::app::App;
 use crate::jobs;
 use crate::store::messages::Line;
@@ -89,7 +88,7 @@ async fn look(app: &Arc<App>, lanes: &Arc<Lanes>, tasks: &mut JoinSet<()>) -> Du
 /// ends is found again by the next look, and must not be sent twice at once.
 #[derive(Default)]
 struct Lanes {
-    lanes: Mutex<HashMap<Did, Arc<Semaphore>>>,
+    lanes: Mutex<HashMap<String, Arc<Semaphore>>>,
     under_way: Mutex<HashSet<Id>>,
 }
 
@@ -100,9 +99,9 @@ struct UnderWay<'a> {
 }
 
 impl Lanes {
-    fn of(&self, peer: &Did) -> Arc<Semaphore> {
+    fn of(&self, peer: &str) -> Arc<Semaphore> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.entry(peer.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
+        lanes.entry(peer.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_PEER))).clone()
     }
 
     /// `None`: this message is under way already.
@@ -118,15 +117,28 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Whom a message may hold up: its peer; of planes, the one that hears it.
+fn lane(send: &Sending) -> &str {
+    match &send.about {
+        About::Flow(_) => {
+            let authority = send.url.match_indices('/').nth(2).map(|(at, _)| at);
+            authority.and_then(|at| send.url.get(..at)).unwrap_or(&send.url)
+        }
+        About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => send.to.as_str(),
+    }
+}
+
 async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     let Some(_under_way) = lanes.begin(&send.id) else { return };
-    let lane = lanes.of(&send.to);
+    let lane = lanes.of(lane(&send));
     let Ok(_place) = lane.acquire().await else { return };
     let begun = std::time::Instant::now();
     let (status, outcome) = post(&app, &send).await;
     journal::note(&app, send.about.clone(), line(&app, &send, status, &outcome, begun));
     match &outcome {
-        Outcome::Accepted { .. } => metrics::counter!("tidm_messages_delivered_total").increment(1),
+        Outcome::Accepted { .. } | Outcome::Answered(_) => {
+            metrics::counter!("tidm_messages_delivered_total").increment(1);
+        }
         Outcome::Refused { code, reason, .. } => {
             metrics::counter!("tidm_messages_refused_total").increment(1);
             tracing::info!(to = %send.to, url = %send.url, ?code, ?reason, "a peer refused a message");
@@ -143,10 +155,18 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
 
 /// Posts one message and says what came of it: the answer's status, and what that means.
 async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
-    let authorization = auth::speak(app, &send.to);
+    let authorization = match &send.about {
+        About::Flow(flow) => match planes::present(app, flow).await {
+            Ok(secret) => secret.map(|it| format!("Bearer {it}")),
+            Err(outcome) => return (None, outcome),
+        },
+        About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
+            Some(auth::speak(app, &send.to))
+        }
+    };
     let answer = match app
         .client
-        .call(reqwest::Method::POST, &send.url, Some(&authorization), Some(send.body.clone()))
+        .call(reqwest::Method::POST, &send.url, authorization.as_deref(), Some(send.body.clone()))
         .await
     {
         Ok(answer) => answer,
@@ -159,7 +179,12 @@ async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
     };
     let status = answer.status.as_u16();
     let outcome = match status {
-        200..=299 => Outcome::Accepted { pid: peers_pid(send, &answer.body) },
+        200..=299 => match &send.about {
+            About::Flow(_) => planes::outcome(&answer.body),
+            About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
+                Outcome::Accepted { pid: peers_pid(send, &answer.body) }
+            }
+        },
         404 => Outcome::Refused {
             not_found: true,
             code: None,
@@ -186,7 +211,7 @@ fn line(
     begun: std::time::Instant,
 ) -> Line {
     let reason = match outcome {
-        Outcome::Accepted { .. } => String::new(),
+        Outcome::Accepted { .. } | Outcome::Answered(_) => String::new(),
         Outcome::Refused { code, reason, .. } => {
             let code = code.as_ref().map(|it| format!("[{it}] ")).unwrap_or_default();
             format!("{code}{}", reason.join("; "))
@@ -209,7 +234,7 @@ fn peers_pid(send: &Sending, body: &[u8]) -> Option<Id> {
     match &send.about {
         About::Negotiation(mine) => wire::dsp::negotiation::read_ack(body, mine),
         About::Transfer(mine) => wire::dsp::transfer::read_ack(body, mine),
-        About::Notice { .. } => None,
+        About::Notice { .. } | About::Flow(_) => None,
     }
 }
 

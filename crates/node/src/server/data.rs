@@ -24,7 +24,7 @@ use crate::objects::Key;
 use crate::store::StoreError;
 use crate::store::notes::Grant;
 
-/// Downloads of one contract at a time: enough for parallel ranges.
+/// Downloads of one contract (or data flow) at a time: enough for parallel ranges.
 const PER_CONTRACT: u32 = 8;
 
 /// Below the public URL.
@@ -37,13 +37,13 @@ pub fn routes() -> Router<Arc<App>> {
 pub struct Downloads(Mutex<HashMap<Id, u32>>);
 
 /// One download under way; dropping it frees its place.
-struct Place {
+pub(super) struct Place {
     all: Arc<Downloads>,
     contract: Id,
 }
 
 impl Downloads {
-    fn take(self: &Arc<Self>, contract: &Id) -> Option<Place> {
+    pub(super) fn take(self: &Arc<Self>, contract: &Id) -> Option<Place> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = places.entry(contract.clone()).or_insert(0);
         if *taken >= PER_CONTRACT {

@@ -13,3 +13,4 @@ pub mod objects;
 pub mod profile;
 pub mod public;
 pub mod range;
+pub mod signaling;

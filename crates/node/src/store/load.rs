@@ -63,6 +63,7 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
     load_product(conn, needs, &mut view).await?;
     load_transfer(conn, needs, &mut view).await?;
     load_lease(conn, needs, &mut view).await?;
+    super::planes::load(conn, needs, &mut view).await?;
     if let Some(id) = contract_wanted(needs, &view) {
         let record =
             one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
@@ -93,7 +94,7 @@ fn contract_wanted(needs: &Needs, view: &View) -> Option<Id> {
     if let Some(id) = &needs.contract {
         return Some(id.clone());
     }
-    if needs.transfer_contract
+    if (needs.transfer_contract || needs.flow.is_some())
         && let Some(it) = &view.transfer
     {
         return Some(it.contract.clone());
@@ -184,7 +185,7 @@ pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, Sto
     Ok(spent)
 }
 
-async fn one(
+pub(super) async fn one(
     conn: &mut AnyConnection,
     sql: &'static str,
     keys: &[&str],

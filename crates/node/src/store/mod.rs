@@ -16,6 +16,7 @@ pub mod filter;
 pub mod load;
 pub mod messages;
 pub mod notes;
+pub mod planes;
 pub mod queue;
 pub mod read;
 pub mod rows;

@@ -25,6 +25,7 @@ pub async fn save(
 ) -> Result<(), StoreError> {
     save_negotiations(conn, commit).await?;
     save_transfers(conn, commit).await?;
+    save_flows(conn, commit).await?;
     save_contracts(conn, commit).await?;
     save_leases(conn, commit).await?;
     save_products(conn, commit, service).await?;
@@ -76,6 +77,30 @@ async fn save_transfers(conn: &mut AnyConnection, commit: &Commit) -> Result<(),
         .bind(it.created.ms())
         .bind(it.moved.ms())
         .bind(record::transfer::encode(it))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn save_flows(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.flows {
+        sqlx::query(
+            "INSERT INTO flows (id, plane, partner, process, role, state, open, created, moved, record)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, open = excluded.open, moved = excluded.moved,
+             record = excluded.record",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(it.plane.word())
+        .bind(it.partner.as_str().to_owned())
+        .bind(it.terms.process.as_str().to_owned())
+        .bind(it.role.word())
+        .bind(it.state.name().token())
+        .bind(i64::from(it.is_open()))
+        .bind(it.created.ms())
+        .bind(it.moved.ms())
+        .bind(record::flow::encode(it))
         .execute(&mut *conn)
         .await?;
     }
@@ -270,5 +295,6 @@ pub(super) fn subject(about: &About) -> String {
         About::Negotiation(id) => format!("negotiation {id}"),
         About::Transfer(id) => format!("transfer {id}"),
         About::Notice { contract } => format!("notice {contract}"),
+        About::Flow(id) => format!("flow {id}"),
     }
 }

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -116,4 +116,24 @@ CREATE TABLE messages (
   status BIGINT NOT NULL, took BIGINT NOT NULL, attempt BIGINT NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX messages_about ON messages (about, seq);
 CREATE INDEX messages_at ON messages (at)
+";
+
+/// Planes of other programs, the data flows that they run or have run here, and what moved.
+const V6: &str = "
+CREATE TABLE planes (
+  plane TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL, created BIGINT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (plane, id));
+CREATE INDEX planes_token ON planes (plane, token);
+CREATE TABLE plane_profiles (profile TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (profile, id));
+CREATE TABLE flows (
+  id TEXT PRIMARY KEY, plane TEXT NOT NULL, partner TEXT NOT NULL, process TEXT NOT NULL, role TEXT NOT NULL,
+  state TEXT NOT NULL, open BIGINT NOT NULL, created BIGINT NOT NULL, moved BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE UNIQUE INDEX flows_process ON flows (plane, partner, process);
+CREATE INDEX flows_open ON flows (plane, partner, open);
+CREATE INDEX flows_moved ON flows (moved, id);
+CREATE TABLE flow_tokens (
+  flow TEXT PRIMARY KEY, token TEXT NOT NULL, refresh TEXT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE flow_data (
+  flow TEXT NOT NULL, object TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL,
+  PRIMARY KEY (flow, object))
 ";

@@ -9,5 +9,6 @@ mod foreign;
 mod infrastructure;
 mod publish;
 mod query;
+mod signaling;
 mod tables;
 mod world;

@@ -7,6 +7,7 @@ use tidm_crypto::hash::Digest;
 
 use crate::catalog::product::Product;
 use crate::contract::Contract;
+use crate::dataflow::state::Flow;
 use crate::evidence::fact::{Fact, Links, What};
 use crate::fault::Fault;
 use crate::id::{Id, Ids};
@@ -27,6 +28,7 @@ use super::view::{Needs, View};
 pub struct Commit {
     pub negotiations: Vec<Negotiation>,
     pub transfers: Vec<Transfer>,
+    pub flows: Vec<Flow>,
     pub contracts: Vec<Contract>,
     pub leases: Vec<Lease>,
     pub products: Vec<Product>,
@@ -48,6 +50,7 @@ impl Commit {
     pub fn is_empty(&self) -> bool {
         self.negotiations.is_empty()
             && self.transfers.is_empty()
+            && self.flows.is_empty()
             && self.contracts.is_empty()
             && self.leases.is_empty()
             && self.products.is_empty()
@@ -87,6 +90,8 @@ pub enum About {
     Notice {
         contract: Id,
     },
+    /// A data flow: an order to a data plane, or its report to a control plane.
+    Flow(Id),
 }
 
 impl About {
@@ -99,6 +104,7 @@ impl About {
             Self::Notice { contract } => {
                 Needs { contract: Some(contract.clone()), ..Needs::default() }
             }
+            Self::Flow(id) => super::dataflow::of(id),
         }
     }
 }
@@ -151,6 +157,8 @@ pub enum Job {
     DestroyKey { contract: Id },
     /// Consumer: delete ciphertext and caches.
     Erase { contract: Id },
+    /// Data plane: get a flow ready, or move its bytes.
+    Flow { flow: Id },
 }
 
 impl Timer {
@@ -173,6 +181,7 @@ impl Due {
             Self::Job(Job::Fetch { transfer }) => format!("fetch {transfer}"),
             Self::Job(Job::DestroyKey { contract }) => format!("destroy-key {contract}"),
             Self::Job(Job::Erase { contract }) => format!("erase {contract}"),
+            Self::Job(Job::Flow { flow }) => format!("flow {flow}"),
         }
     }
 
@@ -213,6 +222,10 @@ pub enum Reply {
     },
     Transfer {
         it: Box<Transfer>,
+        created: bool,
+    },
+    Flow {
+        it: Box<Flow>,
         created: bool,
     },
     Lease(Grant),

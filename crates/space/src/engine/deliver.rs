@@ -11,6 +11,7 @@ use crate::negotiation;
 use crate::transfer;
 
 use super::commit::{About, Answer, Reply, Send, Work};
+use super::dataflow;
 use super::input::Outcome;
 
 pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> Answer {
@@ -27,6 +28,16 @@ pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> An
                 About::Negotiation(_) => acknowledged(work, &send, pid),
                 About::Transfer(_) => acknowledged_transfer(work, &send, pid),
                 About::Notice { .. } => Ok(Reply::Nothing),
+                About::Flow(id) => dataflow::answered(work, id, &send.id, None),
+            }
+        }
+        Outcome::Answered(answer) => {
+            work.commit.unsends.push(send.id.clone());
+            match &send.about {
+                About::Flow(id) => dataflow::answered(work, id, &send.id, Some(*answer)),
+                About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
+                    Err(Fault::ApiMisuse("only a data plane answers so"))
+                }
             }
         }
         Outcome::Refused { not_found, code, reason } => {
@@ -93,6 +104,7 @@ fn waits_for(work: &Work<'_>, send: &Send) -> Waits {
             )
         }
         About::Notice { .. } => return Waits::Yes,
+        About::Flow(id) => (dataflow::under_way(work, id), false),
     };
     match (pending == Some(&send.id), without_end) {
         (false, _) => Waits::No,
@@ -182,6 +194,7 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
                 What::GaveUp { code: code.unwrap_or_else(|| "notice.refused".to_owned()) },
             );
         }
+        About::Flow(id) => return dataflow::refused(work, id, &send.id, reason.join("; ")),
     }
     Ok(Reply::Nothing)
 }
@@ -206,6 +219,7 @@ fn give_up(work: &mut Work<'_>, send: &Send, reason: String) -> Answer {
             work.fact(links, What::GaveUp { code: CODE.to_owned() });
             Ok(Reply::Nothing)
         }
+        About::Flow(id) => dataflow::refused(work, id, &send.id, reason),
     }
 }
 

@@ -7,6 +7,7 @@ use tidm_crypto::sign::VerifyingKey;
 
 use crate::catalog::product::Product;
 use crate::contract::{Deletion, End};
+use crate::dataflow::message as flowing;
 use crate::evidence::fact::Closed;
 use crate::id::Id;
 use crate::identity::did::Did;
@@ -24,9 +25,44 @@ use super::view::Needs;
 #[derive(Clone, Debug)]
 pub enum Input {
     Heard(Box<Received>),
-    Delivered { send: Box<Send>, outcome: Outcome },
+    Delivered {
+        send: Box<Send>,
+        outcome: Outcome,
+    },
     Due(Timer),
     Wish(Box<Wish>),
+    /// We are the data plane: a registered control plane ordered this.
+    Ordered(Box<FlowOrder>),
+    /// We are the control plane: a registered data plane reports this.
+    Reported(Box<FlowReport>),
+}
+
+/// What an authenticated control plane wants of a flow.
+#[derive(Clone, Debug)]
+pub struct FlowOrder {
+    /// Its registration.
+    pub from: Id,
+    /// Where it hears us.
+    pub address: String,
+    /// `None`: it opens a flow.
+    pub mine: Option<Id>,
+    pub id: Option<Id>,
+    /// With the two messages that open one.
+    pub terms: Option<flowing::Terms>,
+    pub body: flowing::Body,
+    /// Get ready after answering, and report by a callback (DPS §Asynchronous Transitions).
+    pub background: bool,
+}
+
+/// What an authenticated data plane says of a flow.
+#[derive(Clone, Debug)]
+pub struct FlowReport {
+    /// Its registration.
+    pub from: Id,
+    /// The transfer.
+    pub flow: Id,
+    pub theirs: Option<Id>,
+    pub body: flowing::Body,
 }
 
 /// A message of an authenticated peer.
@@ -96,10 +132,21 @@ pub struct TransferSpoken {
 pub enum Outcome {
     /// 2xx. `pid` is the peer's own pid, if its answer named one.
     Accepted { pid: Option<Id> },
+    /// 2xx of a data plane: what it says to be doing.
+    Answered(Box<FlowAnswer>),
     /// 4xx: it will not take it. 404 is retried for a while ([`crate::limits::RETRY_NOT_FOUND`]).
     Refused { not_found: bool, code: Option<String>, reason: Vec<String> },
     /// No answer, 5xx, 429: try again later.
     Unreachable { reason: String },
+}
+
+/// What a data plane's answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowAnswer {
+    pub theirs: Option<Id>,
+    pub state: crate::dataflow::state::Name,
+    pub address: Option<moved::DataAddress>,
+    pub error: Option<String>,
 }
 
 /// What a person or program of ours wants, and what our own jobs report.
@@ -153,6 +200,38 @@ pub enum Wish {
         files: Vec<Digest>,
     },
     Publish(Box<Product>),
+    /// Data plane's job: the flow is ready; a pull's address, or where a push is taken.
+    FlowReady {
+        flow: Id,
+        address: Option<moved::DataAddress>,
+    },
+    /// Data plane's job: everything was transmitted.
+    FlowDone {
+        flow: Id,
+        bytes: u64,
+        content: Digest,
+    },
+    /// Data plane: these bytes arrived or left; the flow goes on.
+    FlowMoved {
+        flow: Id,
+        bytes: u64,
+        content: Digest,
+    },
+    /// Data plane's job: the provider renewed the tokens of the address that is pulled from.
+    FlowRenewed {
+        flow: Id,
+        address: moved::DataAddress,
+    },
+    /// Data plane's job: nothing to do, as the flow stood then.
+    FlowRests {
+        flow: Id,
+        seen: Time,
+    },
+    /// Data plane's job: it cannot go on.
+    FlowFailed {
+        flow: Id,
+        reason: String,
+    },
     /// A contract that was concluded elsewhere is kept here from now on.
     Adopt(Box<Adoption>),
     /// A job of ours failed: try again later.
@@ -224,7 +303,15 @@ impl Wish {
             Self::Say { negotiation, .. } => {
                 Needs { negotiation: Some(negotiation.clone()), ..Needs::default() }
             }
-            Self::Fetch(it) => contract(&it.contract),
+            Self::Fetch(it) => {
+                Needs { data_plane: Some(it.format.clone()), ..contract(&it.contract) }
+            }
+            Self::FlowReady { flow, .. }
+            | Self::FlowDone { flow, .. }
+            | Self::FlowMoved { flow, .. }
+            | Self::FlowRenewed { flow, .. }
+            | Self::FlowRests { flow, .. }
+            | Self::FlowFailed { flow, .. } => super::dataflow::of(flow),
             Self::SayTransfer { transfer, .. }
             | Self::Provided { transfer, .. }
             | Self::Received { transfer, .. } => Needs {

@@ -8,6 +8,8 @@
 
 pub mod commit;
 mod contract;
+mod dataflow;
+mod dataplane;
 mod deliver;
 mod due;
 mod gate;
@@ -56,6 +58,8 @@ pub fn needs(input: &Input) -> Needs {
         Input::Delivered { send, .. } => send.about.needs(),
         Input::Due(timer) => timer.what.needs(),
         Input::Wish(wish) => wish.needs(),
+        Input::Ordered(it) => dataplane::needs(it),
+        Input::Reported(it) => dataflow::of(&it.flow),
     }
 }
 
@@ -73,6 +77,8 @@ pub fn decide(
         Input::Delivered { send, outcome } => deliver::delivered(&mut work, *send, outcome),
         Input::Due(timer) => due::due(&mut work, timer),
         Input::Wish(wish) => wished(&mut work, *wish),
+        Input::Ordered(it) => dataplane::ordered(&mut work, *it),
+        Input::Reported(it) => dataflow::reported(&mut work, *it),
     };
     work.finish(reply)
 }
@@ -131,6 +137,12 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),
         Wish::Publish(product) => contract::publish(work, *product),
+        Wish::FlowReady { flow, address } => dataplane::ready(work, &flow, address),
+        Wish::FlowDone { flow, bytes, content } => dataplane::done(work, &flow, bytes, content),
+        Wish::FlowMoved { flow, bytes, content } => dataplane::moved(work, &flow, bytes, content),
+        Wish::FlowRenewed { flow, address } => dataplane::renewed(work, &flow, address),
+        Wish::FlowRests { flow, seen } => dataplane::rests(work, &flow, seen),
+        Wish::FlowFailed { flow, reason } => dataplane::failed(work, &flow, reason),
         Wish::Adopt(it) => contract::adopt(work, *it),
         Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
     }

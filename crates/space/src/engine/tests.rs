@@ -1,4 +1,5 @@
 mod approval;
+mod dataflow;
 mod ending;
 mod retry;
 mod rule;

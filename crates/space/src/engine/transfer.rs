@@ -17,6 +17,7 @@ use crate::transfer::state::{Name, State, Transfer};
 use crate::wire::dsp;
 
 use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
+use super::dataflow;
 use super::input::{TransferSpoken, TransferWish};
 use super::rule;
 use super::view::Needs;
@@ -29,6 +30,13 @@ pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
         (None, Body::Request { contract, .. }) => Needs {
             transfer_of: it.theirs.as_ref().map(|pid| (from.clone(), pid.clone())),
             contract: Some(contract.clone()),
+            data_plane: match &it.body {
+                Body::Request { format, .. } => Some(format.clone()),
+                Body::Start { .. }
+                | Body::Complete
+                | Body::Suspend { .. }
+                | Body::Terminate { .. } => None,
+            },
             ..Needs::default()
         },
         (None, _) => Needs::default(),
@@ -69,7 +77,7 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
         let answered = match rule::reached_transfer(work, &after) {
             Some(answered) => answered,
             None => {
-                react(work, &after);
+                react(work, &after)?;
                 after.clone()
             }
         };
@@ -111,21 +119,29 @@ fn open(work: &mut Work<'_>, from: &Did, it: &TransferSpoken) -> Result<Transfer
     })
 }
 
-fn contract_of<'a>(work: &'a Work<'_>, it: &Transfer) -> Result<&'a Contract, Fault> {
+pub(super) fn contract_of<'a>(work: &'a Work<'_>, it: &Transfer) -> Result<&'a Contract, Fault> {
     let found = work.view.contract.as_ref().filter(|contract| contract.id == it.contract);
     found.ok_or(Fault::ApiMisuse("a transfer without its contract"))
 }
 
 /// What the shell has to do now.
-fn react(work: &mut Work<'_>, it: &Transfer) {
+fn react(work: &mut Work<'_>, it: &Transfer) -> Result<(), Fault> {
     let job = match (it.role, &it.state) {
-        (Role::Provider, State::Requested) => Job::Provide { transfer: it.id.clone() },
-        (Role::Consumer, State::Started { address: Some(_) }) => {
+        (Role::Provider, State::Requested) => {
+            if dataflow::begin(work, it)? {
+                return Ok(());
+            }
+            Job::Provide { transfer: it.id.clone() }
+        }
+        (Role::Consumer, State::Started { address: Some(_) })
+            if dataflow::of_transfer(work, &it.id).is_none() =>
+        {
             Job::Fetch { transfer: it.id.clone() }
         }
-        (_, _) => return,
+        (_, _) => return Ok(()),
     };
     work.timer(work.now, Due::Job(job));
+    Ok(())
 }
 
 /// Consumer: have the contract's data delivered.
@@ -149,8 +165,14 @@ pub(super) fn request(work: &mut Work<'_>, wish: TransferWish) -> Answer {
         created: work.now,
         moved: work.now,
     };
-    let body = Body::Request { contract: contract.id, format: wish.format, address: wish.push_to };
-    let it = say_now(work, it, body)?;
+    // A data plane of another program gets ready first: a push needs its address.
+    let it = if dataflow::begin(work, &it)? {
+        settle(work, it, Step::default())?
+    } else {
+        let body =
+            Body::Request { contract: contract.id, format: wish.format, address: wish.push_to };
+        say_now(work, it, body)?
+    };
     work.commit.transfers.push(it.clone());
     Ok(Reply::Transfer { it: Box::new(it), created: true })
 }
@@ -269,7 +291,7 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
         work.untimer(&Due::Job(Job::Provide { transfer: it.id.clone() }));
         work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
     }
-    Ok(it)
+    dataflow::follow(work, it, !step.moved.is_empty())
 }
 
 /// How long a transfer may stand still; none once it is over.
@@ -281,7 +303,7 @@ pub(super) fn patience(it: &Transfer) -> Option<std::time::Duration> {
     }
 }
 
-fn links(it: &Transfer) -> Links {
+pub(super) fn links(it: &Transfer) -> Links {
     Links {
         peer: Some(it.peer.clone()),
         contract: Some(it.contract.clone()),

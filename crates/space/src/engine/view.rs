@@ -4,6 +4,8 @@
 
 use crate::catalog::product::Product;
 use crate::contract::Contract;
+use crate::dataflow::registration::Registration;
+use crate::dataflow::state::Flow;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::machine::Spent;
@@ -41,6 +43,15 @@ pub struct Needs {
     pub spent: Option<Id>,
     /// The leases of this contract that are still granted, and its open transfers.
     pub open_under: Option<Id>,
+    /// A data flow; if it is that of a transfer of ours, also the transfer and its contract. The flow of each
+    /// transfer that is loaded comes without asking.
+    pub flow: Option<Id>,
+    /// The flow that this control plane opened for this process of its.
+    pub flow_of: Option<(Id, Id)>,
+    /// How many flows are open for this control plane.
+    pub flows_with: Option<Id>,
+    /// A registered data plane that runs this profile, the first by its id.
+    pub data_plane: Option<String>,
 }
 
 impl Needs {
@@ -64,4 +75,7 @@ pub struct View {
     pub spent: Spent,
     pub open_leases: Vec<Lease>,
     pub open_transfers: Vec<Transfer>,
+    pub flows: Vec<Flow>,
+    pub open_flows: u32,
+    pub data_plane: Option<Registration>,
 }

@@ -180,7 +180,7 @@ impl Account {
     fn take(&mut self, fact: &Fact) {
         let at = fact.at;
         match &fact.what {
-            What::Published { .. } => {}
+            What::Published { .. } | What::Flow { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
                 let (signed, provider_signed, consumer_signed) =
@@ -257,6 +257,7 @@ impl Account {
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Transfer { .. }
+            | What::Flow { .. }
             | What::Delivered { .. }
             | What::LeaseRefused { .. }
             | What::ContractEnded { .. }

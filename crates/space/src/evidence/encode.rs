@@ -10,6 +10,8 @@ use tidm_crypto::hash::Digest;
 
 use crate::catalog::delivery::Use;
 use crate::contract::End;
+use crate::dataflow;
+use crate::dataflow::message::Plane;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::limits::{DELETED_FILES, FACT_BYTES, REASON_CHARS};
@@ -108,6 +110,10 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         ),
         What::Transfer { from, to, by, reason } => (
             "transfer",
+            vec![text(from.token()), text(to.token()), text(by.word()), text_opt(reason.as_ref())],
+        ),
+        What::Flow { from, to, by, reason } => (
+            "flow",
             vec![text(from.token()), text(to.token()), text(by.word()), text_opt(reason.as_ref())],
         ),
         What::Delivered { bytes, content } => {
@@ -212,6 +218,12 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             from: it.word("from", transfer::state::Name::from_token)?,
             to: it.word("to", transfer::state::Name::from_token)?,
             by: it.word("by", Role::from_word)?,
+            reason: it.optional(|it| it.owned("reason"))?,
+        },
+        "flow" => What::Flow {
+            from: it.word("from", dataflow::state::Name::from_token)?,
+            to: it.word("to", dataflow::state::Name::from_token)?,
+            by: it.word("by", Plane::from_word)?,
             reason: it.optional(|it| it.owned("reason"))?,
         },
         "delivered" => {

@@ -6,6 +6,8 @@ use tidm_crypto::hash::Digest;
 
 use crate::catalog::delivery::Use;
 use crate::contract::End;
+use crate::dataflow;
+use crate::dataflow::message::Plane;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation;
@@ -61,6 +63,13 @@ pub enum What {
         from: transfer::state::Name,
         to: transfer::state::Name,
         by: Role,
+        reason: Option<String>,
+    },
+    /// A data flow moved: the work of a data plane, ours or one that we drive.
+    Flow {
+        from: dataflow::state::Name,
+        to: dataflow::state::Name,
+        by: Plane,
         reason: Option<String>,
     },
     /// Sealed or plain bytes were made available (provider) or arrived whole (consumer).

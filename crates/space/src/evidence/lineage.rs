@@ -120,6 +120,7 @@ impl Work {
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Transfer { .. }
+            | What::Flow { .. }
             | What::Delivered { .. }
             | What::LeaseClosed { .. }
             | What::ContractEnded { .. }
@@ -239,6 +240,8 @@ impl Work {
             What::ContractEnded { why, .. } => self.over(fact, "ContractEnd", "end", why.word()),
             What::KeyDestroyed => self.over(fact, "KeyDestruction", "key-destruction", "key"),
             What::CopiesDeleted { files, receipt } => self.deleted(fact, files, receipt),
+            // What flowed is a fact of its own, the states between are not lineage.
+            What::Flow { .. } => {}
             // Nothing flowed.
             What::LeaseRefused { .. } | What::MessageRefused { .. } | What::GaveUp { .. } => {}
         }

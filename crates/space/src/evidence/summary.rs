@@ -3,6 +3,7 @@
 //! Never the record: the line is made from the fact whenever it is shown.
 
 use crate::contract::End;
+use crate::dataflow::message::Plane;
 use crate::lang::Lang;
 use crate::negotiation::message::Role;
 
@@ -61,6 +62,19 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
                 from.token(),
                 to.token(),
                 role(*by, lang),
+                why(reason)
+            )
+        }
+        What::Flow { from, to, by, reason } => {
+            let plane = match by {
+                Plane::Control => lang.pick("控制面", "control plane"),
+                Plane::Data => lang.pick("数据面", "data plane"),
+            };
+            format!(
+                "{} {} → {} ({plane}){}",
+                lang.pick("数据流", "Data flow"),
+                from.token(),
+                to.token(),
                 why(reason)
             )
         }

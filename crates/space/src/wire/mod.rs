@@ -2,6 +2,7 @@
 //!
 //! Never decides anything: a message that parses may still be refused by a machine.
 
+pub mod dps;
 pub mod dsp;
 pub mod json;
 pub mod odrl;

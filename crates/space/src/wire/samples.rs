@@ -6,6 +6,9 @@ use tidm_crypto::hash::{Digest, sha256};
 
 use crate::approval::Rules;
 use crate::contract::{Contract, Deletion, End, State as ContractState};
+use crate::dataflow::message::{Body as Flowing, Message as Said, Plane, Profile, Terms};
+use crate::dataflow::registration::{Authorization, Registration};
+use crate::dataflow::state::{Flow, State as FlowState};
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::message::{Outcome, Request};
@@ -273,4 +276,81 @@ pub(crate) fn leases() -> Vec<Lease> {
         });
     }
     out
+}
+
+pub(crate) fn flow(plane: Plane, role: Role, state: FlowState) -> Flow {
+    Flow {
+        id: id("urn:flow:1"),
+        plane,
+        role,
+        partner: id("plane-1"),
+        address: "https://plane.example/signaling".to_owned(),
+        theirs: None,
+        opened_by: id("urn:message:3"),
+        terms: Terms {
+            participant: id("did:web:me.example"),
+            counterparty: id("did:web:peer.example"),
+            context: "default".to_owned(),
+            process: id("urn:process:1"),
+            agreement: id("urn:agreement:1"),
+            dataset: id("urn:product:1"),
+            profile: Profile::new(Profile::HTTP_PULL),
+        },
+        state,
+        owed: Vec::new(),
+        error: None,
+        created: at(0),
+        moved: at(1),
+    }
+}
+
+pub(crate) fn flows() -> Vec<Flow> {
+    let reason = || Some("维护 / maintenance".to_owned());
+    let address = || Some(address());
+    let states = [
+        FlowState::Initialized,
+        FlowState::Preparing,
+        FlowState::Prepared { address: address() },
+        FlowState::Starting { address: address() },
+        FlowState::Started { address: None },
+        FlowState::Suspended { reason: reason(), address: address() },
+        FlowState::Completed { by: Plane::Data },
+        FlowState::Terminated { by: Plane::Control, reason: reason() },
+    ];
+    let mut out: Vec<Flow> =
+        states.into_iter().map(|it| flow(Plane::Data, Role::Provider, it)).collect();
+    let owed = [
+        Flowing::Prepare,
+        Flowing::Prepared { address: address() },
+        Flowing::Start { address: address() },
+        Flowing::Started { address: None },
+        Flowing::Suspend { reason: reason() },
+        Flowing::Resume { address: address() },
+        Flowing::Terminate { reason: None },
+        Flowing::Completed,
+        Flowing::Errored { reason: "x".to_owned() },
+    ];
+    let mut busy = flow(Plane::Control, Role::Consumer, FlowState::Initialized);
+    busy.theirs = Some(id("theirs-1"));
+    busy.error = reason();
+    busy.owed = owed.map(|body| Said { id: Some(id("urn:message:4")), body }).into();
+    out.push(busy);
+    out
+}
+
+pub(crate) fn registration(plane: Plane) -> Registration {
+    let data = plane == Plane::Data;
+    let some = |it: bool, text: &str| if it { vec![text.to_owned()] } else { vec![] };
+    Registration {
+        id: id("plane-1"),
+        plane,
+        endpoint: "https://plane.example/signaling".to_owned(),
+        profiles: some(data, Profile::HTTP_PULL),
+        labels: some(data, "gold"),
+        datasets: some(!data, "urn:product:1"),
+        authorization: Authorization::Bearer {
+            present: "a-secret-that-we-present-there".to_owned(),
+            accept: "a-secret-that-they-present-here".to_owned(),
+        },
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod completion;
 pub(crate) mod contract;
+pub(crate) mod dataplane;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evidence;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Catalog(it) => it.run(global, &api()?).await?,
         Command::Contract(it) => it.run(global, &api()?).await?,
         Command::Transfer(it) => it.run(global, &api()?).await?,
+        Command::DataPlane(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,
         Command::Evidence(it) => {
             // Verification needs keys and files, no node and no configuration.

@@ -9,6 +9,8 @@ use tidm_crypto::sign::{KeyKind, SigningKey};
 use crate::approval::Rules;
 use crate::catalog::product::{Approval, Draft, Kind, Offer, Product};
 use crate::contract::Contract;
+use crate::dataflow::registration::Registration;
+use crate::dataflow::state::Flow;
 use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
 use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
@@ -39,6 +41,9 @@ pub(super) struct Side {
     pub(super) demands: bool,
     pub(super) negotiations: BTreeMap<Id, Negotiation>,
     pub(super) transfers: BTreeMap<Id, Transfer>,
+    pub(super) flows: BTreeMap<Id, Flow>,
+    /// The registered data plane of another program, for every format.
+    pub(super) data_plane: Option<Registration>,
     pub(super) contracts: BTreeMap<Id, Contract>,
     pub(super) leases: BTreeMap<Id, Lease>,
     pub(super) products: BTreeMap<Id, Product>,
@@ -76,6 +81,8 @@ impl Side {
             demands: true,
             negotiations: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            data_plane: None,
             contracts: BTreeMap::new(),
             leases: BTreeMap::new(),
             products: BTreeMap::new(),
@@ -140,6 +147,7 @@ impl Side {
                 .find(|it| it.peer == *peer && it.peer_pid.as_ref() == Some(pid))
                 .cloned();
         }
+        self.load_flows(needs, &mut view);
         if let Some((contract, nonce)) = &needs.lease_of {
             view.lease = self
                 .leases
@@ -155,7 +163,7 @@ impl Side {
         let of_transfer = view
             .transfer
             .as_ref()
-            .filter(|_| needs.transfer_contract)
+            .filter(|_| needs.transfer_contract || needs.flow.is_some())
             .map(|it| it.contract.clone());
         let contract = needs.contract.clone().or(of_transfer).or_else(|| of_lease.clone());
         view.contract = contract.and_then(|it| self.contracts.get(&it).cloned());
@@ -177,9 +185,32 @@ impl Side {
         view
     }
 
+    fn load_flows(&self, needs: &Needs, view: &mut View) {
+        if let Some((peer, pid)) = &needs.transfer_of {
+            let mut all = self.transfers.values();
+            let found = all.find(|it| it.peer == *peer && it.peer_pid.as_ref() == Some(pid));
+            view.transfer = found.cloned();
+        }
+        if let Some(id) = &needs.flow {
+            view.flows.extend(self.flows.get(id).cloned());
+            view.transfer = self.transfers.get(id).cloned();
+        } else if let Some(it) = &view.transfer {
+            view.flows.extend(self.flows.get(&it.id).cloned());
+        }
+        if let Some((partner, process)) = &needs.flow_of {
+            let mut all = self.flows.values();
+            let found = all.find(|it| it.partner == *partner && it.terms.process == *process);
+            view.flows.extend(found.cloned());
+        }
+        if needs.data_plane.is_some() {
+            view.data_plane.clone_from(&self.data_plane);
+        }
+    }
+
     fn save(&mut self, commit: Commit) {
         self.negotiations.extend(commit.negotiations.into_iter().map(|it| (it.id.clone(), it)));
         self.transfers.extend(commit.transfers.into_iter().map(|it| (it.id.clone(), it)));
+        self.flows.extend(commit.flows.into_iter().map(|it| (it.id.clone(), it)));
         self.contracts.extend(commit.contracts.into_iter().map(|it| (it.id.clone(), it)));
         self.leases.extend(commit.leases.into_iter().map(|it| (it.id.clone(), it)));
         self.products.extend(commit.products.into_iter().map(|it| (it.id.clone(), it)));

@@ -52,6 +52,14 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             reason: reason.clone(),
         });
     }
+    for to in dataflow::state::Name::ALL {
+        out.push(What::Flow {
+            from: dataflow::state::Name::Initialized,
+            to,
+            by: if some { Plane::Control } else { Plane::Data },
+            reason: reason.clone(),
+        });
+    }
     for to in transfer::state::Name::ALL {
         out.push(What::Transfer {
             from: transfer::state::Name::Initial,

@@ -237,12 +237,7 @@ fn the_kits_examples_and_schemas() {
 
     let mut schemas = Schemas::default();
     for folder in ["negotiation", "transfer", "common"] {
-        for entry in std::fs::read_dir(kit.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                schemas.add(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
-            }
-        }
+        schemas.add_folder(&kit.join(folder));
     }
     let mut checked = 0;
     for (name, document) in written() {

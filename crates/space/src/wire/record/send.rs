@@ -44,6 +44,7 @@ fn write_about(it: &About) -> Value {
         About::Negotiation(id) => ("negotiation", id),
         About::Transfer(id) => ("transfer", id),
         About::Notice { contract } => ("notice", contract),
+        About::Flow(id) => ("flow", id),
     };
     let mut doc = Map::new();
     put(&mut doc, "what", Some(what));
@@ -57,6 +58,7 @@ fn read_about(of: &Fields<'_>) -> Result<About, Fault> {
         "negotiation" => About::Negotiation(id),
         "transfer" => About::Transfer(id),
         "notice" => About::Notice { contract: id },
+        "flow" => About::Flow(id),
         _ => return Err(of.wrong("what", "unknown")),
     })
 }

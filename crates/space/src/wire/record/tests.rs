@@ -69,6 +69,11 @@ fn transfers() {
 }
 
 #[test]
+fn flows() {
+    frozen("flow", &rows(samples::flows(), flow::encode, flow::decode));
+}
+
+#[test]
 fn contracts_and_leases() {
     frozen("contract", &rows(samples::contracts(), contract::encode, contract::decode));
     frozen("lease", &rows(samples::leases(), lease::encode, lease::decode));
@@ -87,8 +92,13 @@ fn sends_and_timers() {
         first: samples::at(0),
         next: samples::at(1),
     };
-    let sends = [About::Negotiation(id()), About::Transfer(id()), About::Notice { contract: id() }]
-        .map(send);
+    let sends = [
+        About::Negotiation(id()),
+        About::Transfer(id()),
+        About::Notice { contract: id() },
+        About::Flow(id()),
+    ]
+    .map(send);
     frozen("send", &rows(sends.into(), send::encode, send::decode));
     let due = [
         Due::NegotiationIdle(id()),
@@ -99,6 +109,7 @@ fn sends_and_timers() {
         Due::Job(Job::Fetch { transfer: id() }),
         Due::Job(Job::DestroyKey { contract: id() }),
         Due::Job(Job::Erase { contract: id() }),
+        Due::Job(Job::Flow { flow: id() }),
     ];
     frozen(
         "timer",

@@ -52,6 +52,7 @@ fn subject(it: &Due) -> (&'static str, &Id) {
         Due::Job(Job::Fetch { transfer }) => ("fetch", transfer),
         Due::Job(Job::DestroyKey { contract }) => ("destroy-key", contract),
         Due::Job(Job::Erase { contract }) => ("erase", contract),
+        Due::Job(Job::Flow { flow }) => ("flow", flow),
     }
 }
 
@@ -68,6 +69,7 @@ fn read_subject(of: &Fields<'_>) -> Result<Due, Fault> {
         "fetch" => Due::Job(Job::Fetch { transfer: id }),
         "destroy-key" => Due::Job(Job::DestroyKey { contract: id }),
         "erase" => Due::Job(Job::Erase { contract: id }),
+        "flow" => Due::Job(Job::Flow { flow: id }),
         _ => return Err(of.wrong("what", "unknown")),
     })
 }

@@ -18,6 +18,16 @@ impl Schemas {
         id
     }
 
+    /// All schemas of a kit's folder, by their own `$id`.
+    pub(crate) fn add_folder(&mut self, folder: &std::path::Path) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                self.add(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
+            }
+        }
+    }
+
     /// Every place where `value` breaks the schema of that id.
     pub(crate) fn check(&self, id: &str, value: &Value) -> Vec<String> {
         let mut out = Vec::new();
@@ -47,8 +57,8 @@ impl Schemas {
         for (keyword, rule) in schema.as_object().unwrap() {
             let all = |rule: &Value| rule.as_array().cloned().unwrap();
             let ok = match keyword.as_str() {
-                "$schema" | "$id" | "title" | "description" | "$comment" | "definitions"
-                | "$defs" | "format" | "pattern" => true,
+                "$schema" | "$id" | "title" | "description" | "examples" | "$comment"
+                | "definitions" | "$defs" | "format" | "pattern" => true,
                 "$ref" => {
                     let (base, schema) = self.reference(base, rule.as_str().unwrap());
                     self.walk(&base, schema, value, path, out);
