@@ -1,4 +1,4 @@
-//! Chores of the project, run as `cargo xtask …`: test, data, demo, bench, tidy.
+//! Chores of the project, run as `cargo xtask …`: test, data, demo, bench, conformance, tidy.
 //!
 //! It installs what a fresh machine lacks through ordinary package clients, says what it does and fails with a reason a
 //! person can act on. It must never contain logic of the product, nor grow dependencies that take long to compile.
@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod data;
 mod demo;
 mod place;
@@ -27,6 +28,7 @@ usage: cargo xtask COMMAND
   demo [--release] [--offline] [--keep] [--lang zh|en] [--dir DIR]   build tidm and walk through a data space
   data [--offline] [--json] [NAME]             get the sample data (or generate look-alikes)
   bench [NAME] [--list]                        build release and measure
+  conformance [dsp|dcp|dps]...                 run the public test kits against nodes of ours
   tidy                                         check the rules of the house
 ";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "demo" => demo::command(rest),
         "data" => data::command(rest),
         "bench" => bench::command(rest),
+        "conformance" => conformance::command(rest),
         "tidy" => tidy::command(rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");

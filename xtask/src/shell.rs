@@ -24,12 +24,19 @@ pub(crate) struct Call {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    without: Vec<OsString>,
     dir: Option<PathBuf>,
 }
 
 impl Call {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), dir: None }
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            without: Vec::new(),
+            dir: None,
+        }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -44,6 +51,12 @@ impl Call {
 
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Keeps a variable of ours from the program.
+    pub(crate) fn without(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.without.push(name.as_ref().to_owned());
         self
     }
 
@@ -76,6 +89,9 @@ impl Call {
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
+        for name in &self.without {
+            command.env_remove(name);
+        }
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::counts::Counts;
-use crate::place;
 use crate::shell::tail;
+use crate::{conformance, place};
 
 /// One stage: what it is called in `docs/testing.md` and on the command line, and what it does.
 pub(crate) struct Stage {
@@ -38,6 +38,9 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "postgres", run: suites::postgres, supplies: Some("TIDM_TEST_POSTGRES") },
     Stage { name: "s3", run: suites::s3, supplies: Some("TIDM_TEST_S3") },
     Stage { name: "sim", run: suites::sim, supplies: None },
+    Stage { name: "tck-dsp", run: conformance::dsp, supplies: None },
+    Stage { name: "tck-dcp", run: conformance::dcp, supplies: None },
+    Stage { name: "tck-dps", run: conformance::dps, supplies: None },
     Stage { name: "fuzz", run: fuzz::all, supplies: None },
 ];
 
