@@ -23,6 +23,7 @@ use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
+use crate::net::claims::{Ages, Claims};
 use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
@@ -32,7 +33,10 @@ use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::{api, init, jobs, server, tls};
 use tidm_sandbox::host::Worker;
+use tidm_crypto::secret::Secret;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::wire;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
 
@@ -81,6 +85,8 @@ pub async fn build_with(
         Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
     let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
     let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    let (claims, actors, sts_secret) = credentials(&config, &store, (&client, &directory), &clock, &keys).await?;
+    directory.set_own(wire::did::read(&identity.did, &identity.document())?);
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
@@ -107,6 +113,10 @@ pub async fn build_with(
         objects,
         client,
         directory,
+        claims,
+        actors,
+        sts_secret,
+        issue_bell: tokio::sync::Notify::new(),
         metrics,
         log_bell: tokio::sync::Notify::new(),
         log,
@@ -119,6 +129,42 @@ pub async fn build_with(
     }
     app.log.check(&app).await?;
     Ok(Node { app, after, writers })
+}
+
+/// What DCP needs: whom we trust, and the identities of the test profile.
+async fn credentials(
+    config: &Config,
+    store: &Store,
+    (client, directory): (&Client, &Arc<Directory>),
+    clock: &Clock,
+    keys: &Arc<dyn Keys>,
+) -> anyhow::Result<(Claims, Vec<Identity>, Option<Secret<String>>)> {
+    let ages = Ages { membership: config.dcp.membership_age, status: config.dcp.status_age };
+    let issuers = config.dcp.issuers.iter().chain(&config.space.operator).cloned().collect();
+    let claims = Claims::new(client.clone(), directory.clone(), clock.clone(), ages, issuers);
+    for (space, _) in store.spaces().await? {
+        claims.know_space(space, config.node.did.clone());
+    }
+    for (issuer, space) in store.joined().await? {
+        claims.know_space(space, Did::parse(&issuer)?);
+    }
+    let mut actors = Vec::new();
+    for name in &config.dcp.test_identities {
+        let did = Did::parse(&format!("{}:{name}", config.node.did))?;
+        let url = format!("{}/{name}", config.http.public_url);
+        let actor = Identity::new(did, &url, keys.clone());
+        directory.set_own(wire::did::read(&actor.did, &actor.document())?);
+        actors.push(actor);
+    }
+    let secret = match &config.dcp.test_secret_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.with_context(|| format!("the secret {}", path.display()))?;
+            Some(Secret::new(text.trim().to_owned()))
+        }
+        None => None,
+    };
+    Ok((claims, actors, secret))
 }
 
 fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
@@ -203,6 +249,7 @@ impl Node {
         tasks.spawn(dispatch::run(app.clone(), after));
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
+        tasks.spawn(jobs::issue::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));
@@ -239,6 +286,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
+        .merge(server::dcp::routes(app.identity.clone()))
+        .merge(server::dcp::testing::routes(app))
         .merge(server::public::routes())
         .merge(server::data::routes())
         .merge(server::log::routes())

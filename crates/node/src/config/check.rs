@@ -14,7 +14,7 @@ use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
 use super::{
-    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
+    Config, Custodian, Dcp, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
     Space, Store,
 };
 use crate::lang::Lang;
@@ -90,6 +90,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
+        dcp: dcp(&cx, raw.dcp)?,
         node,
         http,
         evidence,
@@ -399,6 +400,29 @@ fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
     Ok(Peers {
         allow_private_addresses: raw.allow_private_addresses.unwrap_or(false),
         timeout: Duration::from_secs(timeout),
+    })
+}
+
+fn dcp(cx: &Context<'_>, raw: raw::Dcp) -> Result<Dcp, ConfigError> {
+    let issuers = raw.issuers.iter().map(|it| cx.did("dcp.issuers", it));
+    // Each is a path segment of ours and a segment of its DID.
+    let wrong = |it: &&String| it.is_empty() || !it.bytes().all(|c| c.is_ascii_lowercase());
+    if let Some(name) = raw.test_identities.iter().find(wrong) {
+        return Err(cx.bad(
+            "dcp.test_identities",
+            name,
+            text("只能由小写字母组成", "only small letters"),
+            text("例如 [\"holder\"]", "for example [\"holder\"]"),
+        ));
+    }
+    let cache = cx.number("dcp.cache_seconds", raw.cache_seconds, 3600, (0, 86_400))?;
+    let status = cx.number("dcp.status_seconds", raw.status_seconds, 60, (0, 3600))?;
+    Ok(Dcp {
+        issuers: issuers.collect::<Result<_, _>>()?,
+        membership_age: Duration::from_secs(cache),
+        status_age: Duration::from_secs(status),
+        test_identities: raw.test_identities,
+        test_secret_file: raw.test_secret_file.map(|it| cx.path(&it)),
     })
 }
 

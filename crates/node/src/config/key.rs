@@ -78,6 +78,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("evidence", "存证日志与存证方", "Evidence log and custodians"),
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
+    ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
 ];
 
 /// Every setting.
@@ -296,6 +297,41 @@ pub const KEYS: &[Key] = &[
         "30",
         "请求其他节点的时限(秒)",
         "Deadline of a request to a peer, seconds",
+    ),
+    key(
+        ("dcp", "issuers"),
+        Kind::List,
+        "[\"did:web:issuer.example.com\"]",
+        "除空间运营方外,其凭证受信任的签发方",
+        "Issuers whose credentials are trusted beside the space's operator",
+    ),
+    key(
+        ("dcp", "cache_seconds"),
+        Kind::Number,
+        "3600",
+        "对等方成员资格的记忆时长(秒);到期后重新查询其钱包",
+        "How long a peer's proven membership is remembered before its wallet is asked again, seconds",
+    ),
+    key(
+        ("dcp", "status_seconds"),
+        Kind::Number,
+        "60",
+        "吊销状态列表的最长使用时间(秒);吊销至迟在此时间后的下一条消息生效",
+        "Oldest status list that is used, seconds; a revocation takes effect at the next message after it",
+    ),
+    key(
+        ("dcp", "test_identities"),
+        Kind::List,
+        "[]",
+        "测试配置:本节点路径下的其他身份,任何人都能从其获得测试凭证",
+        "Test profile: further identities on paths of this node; they issue test credentials to anybody",
+    ),
+    key(
+        ("dcp", "test_secret_file"),
+        Kind::Text,
+        "\"keys/sts.secret\"",
+        "测试配置:令牌服务的客户端密钥文件",
+        "Test profile: file with the secret of the token service's clients",
     ),
 ];
 

@@ -44,6 +44,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub limits: Limits,
     pub peers: Peers,
+    pub dcp: Dcp,
 }
 
 /// Who runs this node.
@@ -202,6 +203,20 @@ pub struct Peers {
     /// Whether addresses of peers may resolve to loopback or private networks.
     pub allow_private_addresses: bool,
     pub timeout: Duration,
+}
+
+/// Credentials and wallets.
+#[derive(Clone, Debug)]
+pub struct Dcp {
+    /// Trusted besides the space's operator.
+    pub issuers: BTreeSet<Did>,
+    /// How long a proven membership is remembered.
+    pub membership_age: Duration,
+    /// Oldest status list that is used.
+    pub status_age: Duration,
+    /// Names of further identities, each on the path of its name. Test profile only.
+    pub test_identities: Vec<String>,
+    pub test_secret_file: Option<PathBuf>,
 }
 
 impl Config {

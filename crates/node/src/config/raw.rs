@@ -19,6 +19,7 @@ pub struct Raw {
     pub(super) evidence: Evidence,
     pub(super) limits: Limits,
     pub(super) peers: Peers,
+    pub(super) dcp: Dcp,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,6 +102,16 @@ pub(super) struct Limits {
 pub(super) struct Peers {
     pub(super) allow_private_addresses: Option<bool>,
     pub(super) timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dcp {
+    pub(super) issuers: Vec<String>,
+    pub(super) cache_seconds: Option<u64>,
+    pub(super) status_seconds: Option<u64>,
+    pub(super) test_identities: Vec<String>,
+    pub(super) test_secret_file: Option<String>,
 }
 
 impl Raw {

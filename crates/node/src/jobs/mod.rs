@@ -9,6 +9,7 @@ pub mod erase;
 pub mod evidence;
 pub mod fetch;
 pub mod infrastructure;
+pub mod issue;
 pub mod lineage;
 pub mod open_program;
 pub mod provide;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use tidm_crypto::jws;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
-use tidm_space::id::Ids as _;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::token;
 
 use super::directory::Directory;
-use crate::clock::{Clock, FreshIds};
+use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::store::writer::Token;
 
@@ -28,9 +27,7 @@ pub struct Caller {
 
 /// A token for one request to `audience`.
 pub fn mint(identity: &Identity, audience: &Did, clock: &Clock) -> String {
-    let jti = FreshIds.fresh();
-    let payload = token::mint(&identity.did, audience, &jti, clock.now());
-    identity.sign_jwt(payload.to_string().as_bytes())
+    identity.bearer(audience, clock)
 }
 
 /// Checks an `Authorization` value. Every failure reads the same to the caller; the log says which it was.

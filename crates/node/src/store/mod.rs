@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod dialect;
 pub mod facts;
 pub mod filter;
+pub mod issuer;
 pub mod load;
 pub mod notes;
 pub mod queue;
@@ -21,6 +22,7 @@ pub mod rows;
 pub mod save;
 mod schema;
 pub mod timeline;
+pub mod wallet;
 pub mod writer;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -107,4 +107,30 @@ ALTER TABLE remote_products ADD COLUMN price BIGINT NOT NULL DEFAULT -1;
 ALTER TABLE remote_products ADD COLUMN currency TEXT NOT NULL DEFAULT 'unknown';
 ALTER TABLE remote_products ADD COLUMN free TEXT NOT NULL DEFAULT 'unknown';
 CREATE INDEX negotiations_awaiting ON negotiations (awaits_approval, moved, id)
+";
+
+/// Credentials: the wallet's, what was offered and asked for, what our issuer decided and issued, its spaces.
+const V5: &str = "
+CREATE TABLE wallet (
+  holder TEXT NOT NULL, issuer TEXT NOT NULL, id TEXT NOT NULL, stored BIGINT NOT NULL, until BIGINT NOT NULL,
+  credential TEXT NOT NULL, PRIMARY KEY (holder, issuer, id));
+CREATE INDEX wallet_until ON wallet (until);
+CREATE TABLE offers (
+  id TEXT PRIMARY KEY, holder TEXT NOT NULL, issuer TEXT NOT NULL, at BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX offers_holder ON offers (holder, at);
+CREATE TABLE asked (
+  id TEXT PRIMARY KEY, issuer TEXT NOT NULL, space TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE issuances (
+  id TEXT PRIMARY KEY, issuer TEXT NOT NULL, holder TEXT NOT NULL, state TEXT NOT NULL, due BIGINT, created BIGINT NOT NULL,
+  record TEXT NOT NULL);
+CREATE INDEX issuances_due ON issuances (due);
+CREATE INDEX issuances_holder ON issuances (issuer, holder, state);
+CREATE TABLE issued (
+  issuer TEXT NOT NULL, place BIGINT NOT NULL, issuance TEXT NOT NULL, holder TEXT NOT NULL, kind TEXT NOT NULL, space TEXT NOT NULL,
+  at BIGINT NOT NULL, until BIGINT NOT NULL, revoked BIGINT, PRIMARY KEY (issuer, place));
+CREATE INDEX issued_holder ON issued (issuer, space, holder);
+CREATE TABLE spaces (id TEXT PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE invitations (
+  space TEXT NOT NULL, holder TEXT NOT NULL, roles TEXT NOT NULL, at BIGINT NOT NULL, until BIGINT NOT NULL, issuance TEXT,
+  PRIMARY KEY (space, holder))
 ";

@@ -90,10 +90,8 @@ impl Document {
     /// The document that a `did:key` is by itself (did:key §3): Ed25519 and P-256.
     pub fn of_key(did: &Did) -> Result<Self, Fault> {
         let wrong = |why: &str| Fault::misbehaved("did.key", format!("{did}: {why}"));
-        let text = did
-            .as_str()
-            .strip_prefix("did:key:")
-            .ok_or(Fault::ApiMisuse("not a did:key"))?;
+        let text =
+            did.as_str().strip_prefix("did:key:").ok_or(Fault::ApiMisuse("not a did:key"))?;
         let encoded = text.strip_prefix('z').ok_or_else(|| wrong("not base58btc"))?;
         let bytes = base58(encoded).ok_or_else(|| wrong("not base58btc"))?;
         // Multicodec, as unsigned varints: 0xed is ed25519-pub, 0x1200 is p256-pub.

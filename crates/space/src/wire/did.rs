@@ -47,7 +47,8 @@ pub fn read(did: &Did, document: &Value) -> Result<Document, Fault> {
         return Err(wrong("no key that we understand"));
     }
     let service = |it: &Value| {
-        let text = |name| it.get(name).and_then(Value::as_str).filter(|it| it.len() <= REASON_CHARS);
+        let text =
+            |name| it.get(name).and_then(Value::as_str).filter(|it| it.len() <= REASON_CHARS);
         Some((text("type")?.to_owned(), text("serviceEndpoint")?.to_owned()))
     };
     let services = listed("service").take(DOCUMENT_PARTS).filter_map(service).collect();
@@ -57,7 +58,8 @@ pub fn read(did: &Did, document: &Value) -> Result<Document, Fault> {
 /// `#fragment` and `did#fragment` are the same method (DID Core §3.2.2).
 fn absolute(did: &Did, id: &str) -> Option<String> {
     let (of, fragment) = id.split_once('#')?;
-    let fits = id.len() <= ID_BYTES && !fragment.is_empty() && (of.is_empty() || of == did.as_str());
+    let fits =
+        id.len() <= ID_BYTES && !fragment.is_empty() && (of.is_empty() || of == did.as_str());
     fits.then(|| format!("{did}#{fragment}"))
 }
 

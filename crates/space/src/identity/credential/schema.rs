@@ -12,8 +12,18 @@ use crate::limits::{SCHEMA_DEPTH, SCHEMA_STEPS};
 
 /// Says about values, demands nothing of them.
 const SILENT: [&str; 12] = [
-    "$schema", "$id", "id", "title", "description", "$comment", "default", "examples", "format",
-    "definitions", "$defs", "$metadata",
+    "$schema",
+    "$id",
+    "id",
+    "title",
+    "description",
+    "$comment",
+    "default",
+    "examples",
+    "format",
+    "definitions",
+    "$defs",
+    "$metadata",
 ];
 
 /// `Ok`: it fits.
@@ -71,7 +81,9 @@ impl<'a> Walk<'a> {
             "const" => value == rule,
             "enum" => list(rule)?.contains(value),
             "required" => value.as_object().is_none_or(|it| {
-                each(rule).iter().all(|name| name.as_str().is_some_and(|name| it.contains_key(name)))
+                each(rule)
+                    .iter()
+                    .all(|name| name.as_str().is_some_and(|name| it.contains_key(name)))
             }),
             "properties" => self.properties(rule, value, depth)?,
             "additionalProperties" => self.additional(schema, rule, value, depth)?,
@@ -111,7 +123,8 @@ impl<'a> Walk<'a> {
         value: &Value,
         depth: usize,
     ) -> Result<bool, Fault> {
-        let named = |name: &String| schema.get("properties").is_some_and(|it| it.get(name).is_some());
+        let named =
+            |name: &String| schema.get("properties").is_some_and(|it| it.get(name).is_some());
         let others = value.as_object().into_iter().flatten().filter(|(name, _)| !named(name));
         self.all(others.map(|(_, it)| (rule, it)), depth)
     }
@@ -184,14 +197,26 @@ mod tests {
             (person.clone(), json!({"age": 20}), false),
             (person.clone(), json!({"id": 5}), false),
             (person, json!({"id": "a", "age": 17}), false),
-            (json!({"additionalProperties": false, "properties": {"a": true}}), json!({"a": 1}), true),
-            (json!({"additionalProperties": false, "properties": {"a": true}}), json!({"b": 1}), false),
+            (
+                json!({"additionalProperties": false, "properties": {"a": true}}),
+                json!({"a": 1}),
+                true,
+            ),
+            (
+                json!({"additionalProperties": false, "properties": {"a": true}}),
+                json!({"b": 1}),
+                false,
+            ),
             (json!({"items": {"enum": [1, 2]}}), json!([1, 2, 1]), true),
             (json!({"items": {"enum": [1, 2]}}), json!([3]), false),
             (json!({"type": ["string", "null"], "maxLength": 2}), json!("abc"), false),
             (json!({"anyOf": [{"const": 1}, {"const": 2}]}), json!(2), true),
             (json!({"oneOf": [{"minimum": 1}, {"minimum": 2}]}), json!(2), false),
-            (json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "string"}}}), json!("x"), true),
+            (
+                json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "string"}}}),
+                json!("x"),
+                true,
+            ),
             (json!({"not": {"type": "string"}}), json!("x"), false),
         ] {
             let got = check(&schema, &value);

@@ -11,8 +11,12 @@ use crate::time::Time;
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    Approve { credentials: Vec<Container> },
-    Reject { reason: String },
+    Approve {
+        credentials: Vec<Container>,
+    },
+    Reject {
+        reason: String,
+    },
     /// The wallet acknowledged our message.
     Delivered,
     /// It refused it or could not be reached.
@@ -116,7 +120,9 @@ pub fn delivery(it: &Issuance) -> Option<Delivery> {
     let outcome = match &it.state {
         State::Approved { credentials, .. } => Outcome::Issued(credentials.clone()),
         State::Refused { reason, .. } => Outcome::Rejected(reason.clone()),
-        State::Received | State::Issued | State::Rejected { .. } | State::Undelivered => return None,
+        State::Received | State::Issued | State::Rejected { .. } | State::Undelivered => {
+            return None;
+        }
     };
     Some(Delivery { issuer_pid: it.id.clone(), holder_pid: it.holder_pid.clone(), outcome })
 }

@@ -16,6 +16,8 @@ pub struct Issuance {
     pub holder_pid: String,
     /// Ids of the issuer's metadata.
     pub wants: Vec<String>,
+    /// The holder's `token` claim, shown to its wallet when we deliver (DCP §6.4).
+    pub access: Option<String>,
     pub created: Time,
     pub moved: Time,
     pub state: State,

@@ -39,6 +39,7 @@ fn received() -> Issuance {
         holder: Did::parse("did:web:h").unwrap(),
         holder_pid: "h".to_owned(),
         wants: vec!["1".to_owned()],
+        access: None,
         created: at(1),
         moved: at(1),
         state: State::Received,
@@ -46,15 +47,12 @@ fn received() -> Issuance {
 }
 
 fn decided() -> [Issuance; 2] {
-    [
-        Input::Approve { credentials: vec![container()] },
-        Input::Reject { reason: "no".to_owned() },
-    ]
-    .map(|input| {
-        let (it, step) = next(&received(), input, at(10)).unwrap();
-        assert_eq!(step.deliver, Some(at(10)), "the wallet is told at once");
-        it
-    })
+    [Input::Approve { credentials: vec![container()] }, Input::Reject { reason: "no".to_owned() }]
+        .map(|input| {
+            let (it, step) = next(&received(), input, at(10)).unwrap();
+            assert_eq!(step.deliver, Some(at(10)), "the wallet is told at once");
+            it
+        })
 }
 
 #[test]
@@ -92,9 +90,10 @@ fn nothing_is_decided_twice() {
     for it in decided() {
         let (done, _) = next(&it, Input::Delivered, at(11)).unwrap();
         for it in [&it, &done] {
-            for input in
-                [Input::Approve { credentials: Vec::new() }, Input::Reject { reason: String::new() }]
-            {
+            for input in [
+                Input::Approve { credentials: Vec::new() },
+                Input::Reject { reason: String::new() },
+            ] {
                 assert_eq!(next(it, input, at(12)).unwrap_err().code(), "issuance.decided");
             }
         }

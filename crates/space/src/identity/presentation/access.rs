@@ -33,12 +33,7 @@ pub fn mint(holder: &Did, verifier: &Did, scopes: &[Scope], jti: &Id, now: Time)
 }
 
 /// What the token grants to `verifier`. The caller verified our own signature and the `typ` before.
-pub fn check(
-    payload: &[u8],
-    holder: &Did,
-    verifier: &Did,
-    now: Time,
-) -> Result<Vec<Scope>, Fault> {
+pub fn check(payload: &[u8], holder: &Did, verifier: &Did, now: Time) -> Result<Vec<Scope>, Fault> {
     let no = |why: &str| Fault::denied("token.access", "identity", why);
     let it: Claims = token::parse(payload)?;
     if it.iss != holder.as_str() || it.aud != [holder.as_str()] {
@@ -68,12 +63,9 @@ mod tests {
             check(payload.as_bytes(), &did(holder), &did(verifier), now)
         };
         assert_eq!(ask("h", "v", now).unwrap(), scopes);
-        for (holder, verifier, at) in [
-            ("x", "v", now),
-            ("h", "x", now),
-            ("v", "h", now),
-            ("h", "v", now.after(ACCESS_LIFE)),
-        ] {
+        for (holder, verifier, at) in
+            [("x", "v", now), ("h", "x", now), ("v", "h", now), ("h", "v", now.after(ACCESS_LIFE))]
+        {
             assert_eq!(ask(holder, verifier, at).unwrap_err().code(), "token.access");
         }
         assert!(check(b"{}", &did("h"), &did("v"), now).is_err());

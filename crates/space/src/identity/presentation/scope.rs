@@ -111,6 +111,9 @@ mod tests {
             }
         }
         assert!(Scope::parse(&format!("{TYPE}{}", "x".repeat(ID_BYTES))).is_err());
-        assert!(Scope::parse_all(std::iter::repeat_n("org.eclipse.dspace.dcp.vc.id:1", SCOPES + 1)).is_err());
+        assert!(
+            Scope::parse_all(std::iter::repeat_n("org.eclipse.dspace.dcp.vc.id:1", SCOPES + 1))
+                .is_err()
+        );
     }
 }

@@ -68,7 +68,10 @@ pub fn open(texts: &[String], asked: &Asked<'_>) -> Result<Vec<Opened>, Fault> {
         return Err(denied("presentation.empty", "the wallet showed nothing"));
     }
     if texts.len() > PRESENTED {
-        return Err(Fault::misbehaved("presentation.many", "more presentations than anybody needs"));
+        return Err(Fault::misbehaved(
+            "presentation.many",
+            "more presentations than anybody needs",
+        ));
     }
     let mut opened = Vec::with_capacity(texts.len());
     let mut count = 0_usize;
@@ -76,7 +79,10 @@ pub fn open(texts: &[String], asked: &Asked<'_>) -> Result<Vec<Opened>, Fault> {
         let (token, presentation) = jwt::presentation(text)?;
         count = count.saturating_add(presentation.credentials.len());
         if count > PRESENTED {
-            return Err(Fault::misbehaved("presentation.many", "more credentials than anybody needs"));
+            return Err(Fault::misbehaved(
+                "presentation.many",
+                "more credentials than anybody needs",
+            ));
         }
         let mut credentials = Vec::with_capacity(presentation.credentials.len());
         for text in &presentation.credentials {
@@ -230,7 +236,8 @@ impl Proven {
     ) -> Result<Vec<Verified>, Fault> {
         for it in &self.0 {
             for status in &it.statuses {
-                let list = lists.get(&status.list).ok_or(Fault::ApiMisuse("a list was not fetched"))?;
+                let list =
+                    lists.get(&status.list).ok_or(Fault::ApiMisuse("a list was not fetched"))?;
                 in_force(status, &it.issuer, list, now)?;
             }
             for address in &it.schemas {
@@ -257,7 +264,10 @@ pub fn in_force(status: &Status, issuer: &Did, list: &List, now: Time) -> Result
         return Err(denied("status.expired", "the status list has expired"));
     }
     if list.bits.get(status.index)? {
-        return Err(denied("credential.revoked", format!("the credential is under {}", status.purpose.word())));
+        return Err(denied(
+            "credential.revoked",
+            format!("the credential is under {}", status.purpose.word()),
+        ));
     }
     Ok(())
 }

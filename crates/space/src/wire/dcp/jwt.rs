@@ -14,7 +14,9 @@ use crate::identity::credential::{Credential, Profile, Purpose, Status, Subject}
 use crate::identity::did::Did;
 use crate::identity::presentation::Presentation;
 use crate::identity::token::date;
-use crate::limits::{CREDENTIAL_BYTES, CREDENTIAL_PARTS, MESSAGE_BYTES, PRESENTATION_LIFE, PRESENTED, TITLE_BYTES};
+use crate::limits::{
+    CREDENTIAL_BYTES, CREDENTIAL_PARTS, MESSAGE_BYTES, PRESENTATION_LIFE, PRESENTED, TITLE_BYTES,
+};
 use crate::time::Time;
 use crate::wire::json::{Fields, parse};
 
@@ -68,7 +70,11 @@ pub fn credential(text: &str) -> Result<(Unverified, Credential), Fault> {
     Ok((token, read))
 }
 
-fn read_credential(profile: Profile, payload: &Value, vc: &Fields<'_>) -> Result<Credential, Fault> {
+fn read_credential(
+    profile: Profile,
+    payload: &Value,
+    vc: &Fields<'_>,
+) -> Result<Credential, Fault> {
     let claims = Fields::top(payload)?;
     let map = payload.as_object();
     let context = match profile {
@@ -104,7 +110,10 @@ fn read_credential(profile: Profile, payload: &Value, vc: &Fields<'_>) -> Result
         subjects,
         from: begin.max(instant(&claims, map, "nbf")?),
         until: sooner(end, instant(&claims, map, "exp")?),
-        statuses: each(vc, "credentialStatus")?.iter().map(read_status).collect::<Result<_, _>>()?,
+        statuses: each(vc, "credentialStatus")?
+            .iter()
+            .map(read_status)
+            .collect::<Result<_, _>>()?,
         schemas: each(vc, "credentialSchema")?
             .iter()
             .map(|it| Ok(Fields::at(it, "credentialSchema")?.text("id")?.to_owned()))
@@ -194,8 +203,8 @@ fn read_status(value: &Value) -> Result<Status, Fault> {
     if it.get("statusSize").is_some_and(|size| size.as_u64() != Some(1)) {
         return Err(unknown("a size other than one bit"));
     }
-    let purpose = Purpose::from_word(it.text("statusPurpose")?)
-        .ok_or_else(|| unknown("its purpose"))?;
+    let purpose =
+        Purpose::from_word(it.text("statusPurpose")?).ok_or_else(|| unknown("its purpose"))?;
     let index = match it.get("statusListIndex") {
         Some(Value::String(text)) => text.parse().ok(),
         Some(number) => number.as_u64(),
@@ -357,9 +366,7 @@ pub fn write_presentation(
             "verifiableCredential": credentials,
         }}),
         Profile::Vc20 => {
-            let envelope = |it: &String| {
-                json!({"@context": V2, "type": "EnvelopedVerifiableCredential", "id": format!("{ENVELOPE}{it}")})
-            };
+            let envelope = |it: &String| json!({"@context": V2, "type": "EnvelopedVerifiableCredential", "id": format!("{ENVELOPE}{it}")});
             json!({
                 "@context": [V2], "type": ["VerifiablePresentation"], "holder": holder.as_str(),
                 "verifiableCredential": credentials.iter().map(envelope).collect::<Vec<_>>(),
@@ -399,12 +406,7 @@ pub fn status_list(text: &str) -> Result<(Unverified, List), Fault> {
 }
 
 /// The payload of our own status list, published at `address`.
-pub fn write_status_list(
-    profile: Profile,
-    address: &str,
-    it: &List,
-    now: Time,
-) -> Value {
+pub fn write_status_list(profile: Profile, address: &str, it: &List, now: Time) -> Value {
     let (kind, list, context) = match profile {
         Profile::Vc11 => ("StatusList2021Credential", "StatusList2021", Some(LIST_2021)),
         Profile::Vc20 => ("BitstringStatusListCredential", "BitstringStatusList", None),

@@ -4,6 +4,7 @@
 //! an old version is never removed; the frozen examples (`frozen/`) make each change of a row visible.
 
 pub mod contract;
+pub mod issuance;
 pub mod lease;
 pub mod negotiation;
 mod policy;
