@@ -223,14 +223,12 @@ pub fn write_credential(it: &Credential) -> Value {
         Profile::Vc11 => json!([V1]),
         Profile::Vc20 => json!([V2]),
     };
-    let mut subjects: Vec<Value> =
-        it.subjects.iter().map(|it| Value::Object(it.claims.clone())).collect();
-    let subject = if subjects.len() == 1 { subjects.pop() } else { None };
+    let subjects = it.subjects.iter().map(|it| Value::Object(it.claims.clone())).collect();
     let mut vc = Map::new();
     vc.insert("@context".to_owned(), context);
     vc.insert("type".to_owned(), it.kinds.clone().into());
     vc.insert("issuer".to_owned(), it.issuer.as_str().into());
-    vc.insert("credentialSubject".to_owned(), subject.unwrap_or_else(|| subjects.into()));
+    vc.insert("credentialSubject".to_owned(), compact(subjects));
     let (begin, end) = match it.profile {
         Profile::Vc11 => ("issuanceDate", "expirationDate"),
         Profile::Vc20 => ("validFrom", "validUntil"),
@@ -248,7 +246,7 @@ pub fn write_credential(it: &Credential) -> Value {
         it.schemas.iter().map(|it| json!({"id": it, "type": "JsonSchema"})).collect();
     for (name, all) in [("credentialStatus", statuses), ("credentialSchema", schemas)] {
         if !all.is_empty() {
-            vc.insert(name.to_owned(), all.into());
+            vc.insert(name.to_owned(), compact(all));
         }
     }
     match it.profile {
@@ -272,6 +270,17 @@ pub fn write_credential(it: &Credential) -> Value {
             }
             claims.insert("vc".to_owned(), Value::Object(vc));
             Value::Object(claims)
+        }
+    }
+}
+
+/// One value stands for a list of one: wallets of other makers read no list there.
+fn compact(mut all: Vec<Value>) -> Value {
+    match (all.len(), all.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            all.extend(last);
+            all.into()
         }
     }
 }

@@ -286,10 +286,10 @@ fn claims_and_properties_agree() {
         ("/vc/issuanceDate", json!("yesterday")),
         ("/vc/issuanceDate", Value::Null),
         ("/vc/credentialSubject", json!([])),
-        ("/vc/credentialStatus/0/type", json!("Other")),
-        ("/vc/credentialStatus/0/statusPurpose", json!("message")),
-        ("/vc/credentialStatus/0/statusListIndex", json!("-1")),
-        ("/vc/credentialSchema/0/id", json!(5)),
+        ("/vc/credentialStatus/type", json!("Other")),
+        ("/vc/credentialStatus/statusPurpose", json!("message")),
+        ("/vc/credentialStatus/statusListIndex", json!("-1")),
+        ("/vc/credentialSchema/id", json!(5)),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value.clone();
