@@ -62,7 +62,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
 async fn page(pair: &Pair, url: &str) -> Result<(usize, Option<String>)> {
     let (asker, provider) = (&pair.consumer, &pair.provider);
     let body = serde_json::json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage"});
-    let bearer = auth::mint(&asker.identity, &provider.identity.did, &asker.clock);
+    let bearer = auth::bearer(&asker.identity, &provider.identity.did, &asker.clock);
     let answer = asker
         .client
         .call(reqwest::Method::POST, url, Some(&bearer), Some(body.to_string()))

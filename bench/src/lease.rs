@@ -96,7 +96,7 @@ async fn over_http(asker: Arc<App>, gate: Arc<App>, contract: Id) -> Result<Vec<
         let posting = lease::write_request(&message, &values::request(&contract));
         let url = format!("{}{}", gate.identity.dsp_base(), posting.path);
         let one = Instant::now();
-        let bearer = auth::mint(&asker.identity, &gate.identity.did, &asker.clock);
+        let bearer = auth::bearer(&asker.identity, &gate.identity.did, &asker.clock);
         let answer = asker
             .client
             .call(reqwest::Method::POST, &url, Some(&bearer), Some(posting.body))

@@ -76,6 +76,7 @@ async fn one(consumer: &Arc<App>, provider: &Arc<App>, look: Duration) -> Result
         address: provider.identity.dsp_base(),
         product,
         offer,
+        rules: tidm_space::approval::Rules::default(),
     };
     let started = Instant::now();
     let reply = consumer.writer.run(Input::Wish(Box::new(Wish::Request(Box::new(wish))))).await?;

@@ -68,6 +68,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
         first_use: Some(now),
         state: State::Active,
         deletion: None,
+        rules: tidm_space::approval::Rules::default(),
     })
 }
 

@@ -73,6 +73,7 @@ fn negotiations(data: &[u8]) {
         pending: None,
         rounds: 0,
         proposed: None,
+        rules: tidm_space::approval::Rules::default(),
         awaits_approval: false,
         created: Time::ZERO,
         moved: Time::ZERO,
@@ -107,6 +108,7 @@ fn transfers(data: &[u8]) {
         push_to: None,
         state: TransferState::Initial,
         pending: None,
+        starts: 0,
         created: Time::ZERO,
         moved: Time::ZERO,
     };

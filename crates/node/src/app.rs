@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
+use crate::net::auth::Gate;
 use crate::net::claims::Claims;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
@@ -48,6 +49,8 @@ pub struct App {
     /// Uses of data run in these.
     pub workers: Workers,
     pub downloads: Arc<Downloads>,
+    /// How peers prove who they are.
+    pub gate: Gate,
 }
 
 impl App {

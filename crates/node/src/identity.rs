@@ -36,7 +36,13 @@ pub struct Identity {
 impl Identity {
     pub fn new(did: Did, public_url: &str, keys: Arc<dyn Keys>) -> Self {
         let key_id = init::key_id(&did, &keys.identity().verifying_key());
-        Self { did, public_url: public_url.trim_end_matches('/').to_owned(), key_id, keys, presents: false }
+        Self {
+            did,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            key_id,
+            keys,
+            presents: false,
+        }
     }
 
     /// The same, whose tokens let their receiver see its membership (DCP §4.3.1).

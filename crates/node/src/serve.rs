@@ -16,14 +16,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
+use crate::config::{Config, Members, Mode, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::witness::Witness;
 use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
-use crate::net::claims::{Ages, Claims};
+use crate::net::auth::Gate;
 use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
@@ -31,11 +31,10 @@ use crate::objects::Objects;
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
-use crate::{api, init, jobs, server, tls};
+use crate::test_profile::TestProfile;
+use crate::{api, credentials, init, jobs, server, test_profile, tls};
 use tidm_sandbox::host::Worker;
-use tidm_crypto::secret::Secret;
 use tidm_space::id::Id;
-use tidm_space::identity::did::Did;
 use tidm_space::wire;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
@@ -54,6 +53,7 @@ pub struct Node {
     pub app: Arc<App>,
     after: mpsc::UnboundedReceiver<After>,
     writers: JoinSet<()>,
+    test_profile: Option<Arc<TestProfile>>,
 }
 
 /// Opens everything; `metrics` is installed once per process. Uses run in this very program's hidden command.
@@ -69,6 +69,8 @@ pub async fn build_with(
     metrics: Metrics,
     worker: Worker,
 ) -> anyhow::Result<Node> {
+    let profile = config.test_profile.admit()?.map(std::path::Path::to_owned);
+    let gate = Gate::open(&config.identity)?;
     std::fs::create_dir_all(&config.node.data)?;
     let store_url = match &config.store {
         StoreConfig::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -76,7 +78,11 @@ pub async fn build_with(
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
-    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
+    let mut identity =
+        Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
+    if config.identity == Mode::Dcp {
+        identity = identity.presenting();
+    }
     let (ca, plain) = match &config.http.security {
         Security::Tls { ca, .. } => (ca.clone(), false),
         Security::Plain => (None, true),
@@ -85,8 +91,11 @@ pub async fn build_with(
         Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
     let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
     let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
-    let (claims, actors, sts_secret) = credentials(&config, &store, (&client, &directory), &clock, &keys).await?;
-    directory.set_own(wire::did::read(&identity.did, &identity.document())?);
+    let claims = credentials::claims(&config, &store, (&client, &directory), &clock).await?;
+    let (actors, sts_secret) = credentials::test_identities(&config, &keys)?;
+    for it in std::iter::once(&identity).chain(&actors) {
+        directory.set_own(wire::did::read(&it.did, &it.document())?);
+    }
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
@@ -122,49 +131,31 @@ pub async fn build_with(
         log,
         workers,
         downloads: Arc::default(),
+        gate,
     });
+    if let Some(banner) = app.gate.banner() {
+        tracing::warn!("{banner}");
+    }
     // An operator that is not up yet holds nobody up: until its list is read, nobody is a member.
     if let Err(error) = read_members(&app).await {
         tracing::warn!(%error, "no member list yet: every peer is refused until there is one");
     }
     app.log.check(&app).await?;
-    Ok(Node { app, after, writers })
-}
-
-/// What DCP needs: whom we trust, and the identities of the test profile.
-async fn credentials(
-    config: &Config,
-    store: &Store,
-    (client, directory): (&Client, &Arc<Directory>),
-    clock: &Clock,
-    keys: &Arc<dyn Keys>,
-) -> anyhow::Result<(Claims, Vec<Identity>, Option<Secret<String>>)> {
-    let ages = Ages { membership: config.dcp.membership_age, status: config.dcp.status_age };
-    let issuers = config.dcp.issuers.iter().chain(&config.space.operator).cloned().collect();
-    let claims = Claims::new(client.clone(), directory.clone(), clock.clone(), ages, issuers);
-    for (space, _) in store.spaces().await? {
-        claims.know_space(space, config.node.did.clone());
-    }
-    for (issuer, space) in store.joined().await? {
-        claims.know_space(space, Did::parse(&issuer)?);
-    }
-    let mut actors = Vec::new();
-    for name in &config.dcp.test_identities {
-        let did = Did::parse(&format!("{}:{name}", config.node.did))?;
-        let url = format!("{}/{name}", config.http.public_url);
-        let actor = Identity::new(did, &url, keys.clone());
-        directory.set_own(wire::did::read(&actor.did, &actor.document())?);
-        actors.push(actor);
-    }
-    let secret = match &config.dcp.test_secret_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.with_context(|| format!("the secret {}", path.display()))?;
-            Some(Secret::new(text.trim().to_owned()))
-        }
+    let test_profile = match profile {
+        Some(path) => Some(seed(&app, &path).await?),
         None => None,
     };
-    Ok((claims, actors, secret))
+    Ok(Node { app, after, writers, test_profile })
+}
+
+async fn seed(app: &Arc<App>, path: &std::path::Path) -> anyhow::Result<Arc<TestProfile>> {
+    tracing::warn!(
+        "TEST PROFILE {}: seeded datasets and contracts, triggers for anybody on this machine / 测试配置已启用",
+        path.display()
+    );
+    let profile = TestProfile::read(path, app)?;
+    profile.seed(app).await?;
+    Ok(Arc::new(profile))
 }
 
 fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {
@@ -238,7 +229,7 @@ impl Node {
         listener: TcpListener,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let Self { app, after, mut writers } = self;
+        let Self { app, after, mut writers, test_profile } = self;
         let acceptor = match &app.config.http.security {
             Security::Tls { cert, key, .. } => {
                 Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
@@ -257,7 +248,11 @@ impl Node {
         if roles.contains(&Role::Custodian) {
             tasks.spawn(jobs::evidence::run_mirror(app.clone()));
         }
-        accept(&app, listener, acceptor, stop).await;
+        let mut routes = router(&app);
+        if let Some(profile) = test_profile {
+            routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
+        }
+        accept(routes, listener, acceptor, stop).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -296,12 +291,11 @@ pub fn router(app: &Arc<App>) -> Router {
 }
 
 async fn accept(
-    app: &Arc<App>,
+    router: Router,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = router(app);
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     loop {

@@ -2,6 +2,7 @@
 //!
 //! Never checks whether it makes sense: what cannot be done is refused by the engine, and that is a test, too.
 
+use tidm_space::approval::Rules;
 use tidm_space::contract::End;
 use tidm_space::engine::input::{ContractWish, Input, SayWish, TransferWish, Wish};
 use tidm_space::id::Id;
@@ -26,7 +27,13 @@ impl World {
                     (self.nodes[provider].did.clone(), self.nodes[provider].address.clone());
                 self.wish(
                     consumer,
-                    Wish::Request(Box::new(ContractWish { peer, address, product, offer: *offer })),
+                    Wish::Request(Box::new(ContractWish {
+                        peer,
+                        address,
+                        product,
+                        offer: *offer,
+                        rules: Rules::default(),
+                    })),
                 );
             }
             Happening::Counter { node, negotiation, offer } => {
@@ -41,6 +48,7 @@ impl World {
             }
             Happening::Transfer { node, contract } => {
                 let wish = TransferWish {
+                    address: None,
                     contract,
                     format: "tidm:sealed-table".to_owned(),
                     push_to: None,

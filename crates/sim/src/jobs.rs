@@ -26,6 +26,8 @@ impl World {
             }
             Due::NegotiationIdle(_)
             | Due::TransferIdle(_)
+            | Due::NegotiationRule(_)
+            | Due::TransferRule(_)
             | Due::LeaseEnd { .. }
             | Due::ContractEnd { .. } => {
                 let key = timer.key.clone();

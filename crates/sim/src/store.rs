@@ -239,7 +239,8 @@ impl Store {
         if let Some(id) = wanted(needs, &view) {
             view.contract = self.contract(&id)?;
         }
-        if let Some(id) = &needs.product {
+        let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
+        if let Some(id) = needs.product.as_ref().or(of.map(|it| &it.product)) {
             view.product =
                 self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()?;
         }

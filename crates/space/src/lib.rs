@@ -11,6 +11,7 @@
 //! protocols, all in one shape (message, state, machine, tests, table); [`policy`] and [`catalog`] are
 //! what they talk about; [`evidence`] is what they leave behind.
 
+pub mod approval;
 pub mod catalog;
 pub mod contract;
 pub mod engine;

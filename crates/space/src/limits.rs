@@ -32,6 +32,10 @@ pub const FACTS_PAGE_BYTES: usize = 512 * 1024;
 pub const VERSIONS: usize = 64;
 /// Offers of one product.
 pub const OFFERS: usize = 64;
+/// Approval rules of one offer or contract: each state of a negotiation and a transfer some rounds deep.
+pub const RULES: usize = 64;
+/// Longest delay of an approval rule; what takes longer is for a person.
+pub const RULE_DELAY: Duration = Duration::from_secs(24 * 3600);
 /// Haggling rounds before a negotiation is ended: two people rarely need ten.
 pub const OFFER_ROUNDS: usize = 50;
 /// Open negotiations with one peer; more are refused with a reason, so that one peer starves no other.

@@ -62,10 +62,10 @@ pub(super) struct Full {
 pub(super) async fn fetch(app: &App, peer: &Did, product: &Id) -> Answer<Dataset> {
     let base = app.directory.dsp_base(peer).await?;
     let url = format!("{base}/catalog/datasets/{}", utf8_percent_encode(product.as_str(), SEGMENT));
-    let bearer = auth::mint(&app.identity, peer, &app.clock);
+    let authorization = auth::speak(app, peer);
     let unavailable =
         |why: String| Fault::Unavailable { reason: format!("{peer}: {why}"), retry_after: LATER };
-    let answer = app.client.call(reqwest::Method::GET, &url, Some(&bearer), None).await;
+    let answer = app.client.call(reqwest::Method::GET, &url, Some(&authorization), None).await;
     let answer = answer.map_err(|why| match why {
         CallError::Address { .. } => Fault::refused("peer.address", why.to_string()),
         CallError::NoAnswer { .. } | CallError::TooLarge { .. } => unavailable(why.to_string()),

@@ -29,6 +29,11 @@ pub(super) struct Info {
     did: String,
     public_url: String,
     dsp_address: String,
+    /// How peers prove who they are: did or development.
+    identity_mode: &'static str,
+    /// What everybody must know about that mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banner: Option<&'static str>,
     version: &'static str,
     roles: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +66,8 @@ pub(super) async fn info(State(app): State<Arc<App>>) -> Json<Info> {
         did: app.identity.did.to_string(),
         public_url: app.identity.public_url.clone(),
         dsp_address: app.identity.dsp_base(),
+        identity_mode: app.gate.name(),
+        banner: app.gate.banner(),
         version: env!("CARGO_PKG_VERSION"),
         roles: app.config.node.roles.iter().map(|it| it.name()).collect(),
         credit_code: app.config.node.credit_code.clone(),

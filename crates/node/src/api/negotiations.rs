@@ -31,6 +31,7 @@ use super::page::{Listing, Page};
 use super::terms::{self, Changed, Choices, Meaning};
 use super::wait::Waiting;
 use crate::app::App;
+use crate::rules::{self, RuleText};
 use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
@@ -46,6 +47,9 @@ pub(super) struct Request {
     /// Own terms instead of the offer's; a person at the provider decides about them.
     #[serde(default)]
     terms: Option<Choices>,
+    /// What this node answers by itself from then on; what no rule speaks of, a person or the usual course decides.
+    #[serde(default)]
+    rules: Vec<RuleText>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -186,7 +190,8 @@ pub(super) async fn request(
     };
     offer.target = Some(product.clone());
     let address = app.directory.dsp_base(&peer).await?;
-    let wish = ContractWish { peer, address, product, offer };
+    let rules = rules::read(Role::Consumer, &it.rules).map_err(|why| Fail::field("rules", why))?;
+    let wish = ContractWish { peer, address, product, offer, rules };
     let made = said(app.writer.run(Input::Wish(Box::new(Wish::Request(Box::new(wish))))).await?)?;
     let rested = waiting.negotiation(&app, &made.id).await?;
     Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))

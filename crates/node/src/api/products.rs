@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use tidm_ingest::options::{ColumnType, Options};
 use tidm_space::catalog::product::{Approval, Grade, Product};
 use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
 
 use super::answer::{Answer, Fail};
 use super::auth::{Caller, Local};
@@ -32,6 +33,7 @@ use crate::app::App;
 use crate::jobs::publish::{OfferRequest, PublishRequest, publish as run};
 use crate::jobs::spool;
 use crate::problem::Problem;
+use crate::rules::{self as approval_rules, RuleText};
 use crate::store::accounts as rows;
 use crate::store::timeline::About;
 
@@ -74,6 +76,9 @@ pub(super) struct NewOffer {
     /// query, sealed-table, sealed-file, plain; empty: every way that fits file and terms, plain excepted.
     #[serde(default)]
     deliveries: Vec<String>,
+    /// What this node does by itself when a negotiation or transfer reaches a state; goes before `approval`.
+    #[serde(default)]
+    rules: Vec<RuleText>,
 }
 
 /// How to read the file; nothing is required.
@@ -255,7 +260,9 @@ fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer
                 .ok_or_else(|| Fail::field("approval", "auto, ask (or manual) or counter"))?,
         };
         let deliveries = terms::kinds("deliveries", &offer.deliveries)?;
-        offers.push(OfferRequest { sentences: offer.terms.read()?, approval, deliveries });
+        let rules = approval_rules::read(Role::Provider, &offer.rules)
+            .map_err(|why| Fail::field("rules", why))?;
+        offers.push(OfferRequest { sentences: offer.terms.read()?, approval, deliveries, rules });
     }
     let options = Options {
         by: by.to_owned(),

@@ -20,6 +20,7 @@ use tidm_space::wire::odrl;
 
 use super::answer::{Answer, Fail};
 use super::extract::Speak;
+use crate::rules::{self, RuleText};
 
 /// Choices; what is left out is not said.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -199,6 +200,9 @@ pub(super) struct OfferShown {
     /// auto, manual or counter.
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<&'static str>,
+    /// What this node does by itself, ours only; goes before `approval`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<RuleText>,
     meanings: Vec<Meaning>,
     /// As it travels: ODRL.
     #[schema(value_type = Object)]
@@ -209,6 +213,7 @@ pub(super) fn ours(it: &Offer, speak: Speak) -> OfferShown {
     OfferShown {
         id: it.id().to_string(),
         approval: Some(it.approval().name()),
+        rules: rules::write(it.rules()),
         meanings: it.deliveries().iter().map(|kind| meaning(it.policy(), *kind, speak)).collect(),
         policy: odrl::to_json(it.policy()),
     }
@@ -223,6 +228,7 @@ pub(super) fn theirs(policy: &Policy, kinds: &[Use], speak: Speak) -> OfferShown
     OfferShown {
         id: policy.id.to_string(),
         approval: None,
+        rules: vec![],
         meanings: fits.into_iter().map(|kind| meaning(policy, kind, speak)).collect(),
         policy: odrl::to_json(policy),
     }

@@ -131,7 +131,8 @@ pub(super) async fn start(
     Body(it): Body<Start>,
 ) -> Answer<impl IntoResponse> {
     let format = terms::kind("format", &it.format)?.format().to_owned();
-    let wish = TransferWish { contract: Id::parse(&it.contract)?, format, push_to: None };
+    let wish =
+        TransferWish { contract: Id::parse(&it.contract)?, address: None, format, push_to: None };
     let made = moved(app.writer.run(Input::Wish(Box::new(Wish::Fetch(Box::new(wish))))).await?)?;
     let rested = waiting.transfer(&app, &made.id).await?;
     Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))

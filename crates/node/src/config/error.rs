@@ -142,6 +142,22 @@ impl ConfigError {
         }
     }
 
+    pub(super) fn no_test_profile(path: &Path) -> Self {
+        Self {
+            key: "test_profile.file".to_owned(),
+            value: Some(format!("{:?}", path.display().to_string())),
+            from: From::File,
+            why: text(
+                "测试配置会植入数据集与合约,并让本机任何人触发协商:不得用于真实数据",
+                "a test profile seeds datasets and contracts and lets anybody on this machine begin negotiations: it is nothing for real data",
+            ),
+            next: text(
+                "删除该项;确为测试时以 `tidm serve --allow-test-profile` 启动",
+                "remove it; for a test, start with `tidm serve --allow-test-profile`",
+            ),
+        }
+    }
+
     pub(super) fn no_administrator(listen: SocketAddr) -> Self {
         Self {
             key: "http.listen".to_owned(),

@@ -53,6 +53,7 @@ const NOT_SETTINGS: &[&str] = &[
     "TIDM_LOG",
     "TIDM_PASSPHRASE_FILE",
     "TIDM_CONFORMANCE",
+    "TIDM_TCK",
     "TIDM_TEST_",
     "TIDM_SERVICE_",
     "TIDM_PORT",
@@ -79,6 +80,12 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
     ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
+    ("identity", "对等方如何证明身份", "How peers prove who they are"),
+    (
+        "test_profile",
+        "测试配置;仅与 serve --allow-test-profile 同用",
+        "Test profile; only with serve --allow-test-profile",
+    ),
 ];
 
 /// Every setting.
@@ -320,18 +327,46 @@ pub const KEYS: &[Key] = &[
         "Oldest status list that is used, seconds; a revocation takes effect at the next message after it",
     ),
     key(
-        ("dcp", "test_identities"),
+        ("test_profile", "identities"),
         Kind::List,
         "[]",
         "测试配置:本节点路径下的其他身份,任何人都能从其获得测试凭证",
         "Test profile: further identities on paths of this node; they issue test credentials to anybody",
     ),
     key(
-        ("dcp", "test_secret_file"),
+        ("test_profile", "secret_file"),
         Kind::Text,
         "\"keys/sts.secret\"",
         "测试配置:令牌服务的客户端密钥文件",
         "Test profile: file with the secret of the token service's clients",
+    ),
+    key(
+        ("identity", "mode"),
+        Kind::Text,
+        "\"did\"",
+        "did:自签发令牌;dcp:自签发令牌加成员凭证;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
+        "did: self-issued tokens; dcp: those and membership credentials; development: also claims or fixed tokens of foreign connectors under test, never with real data",
+    ),
+    key(
+        ("identity", "claims"),
+        Kind::Switch,
+        "false",
+        "development:接受无证明的 JSON 声明;仅限本机监听地址",
+        "development: accept JSON claims without proof; loopback listeners only",
+    ),
+    key(
+        ("identity", "tokens_file"),
+        Kind::Text,
+        "\"keys/peers.tokens\"",
+        "development:每行一个 参与方 令牌 [我方令牌](权限 0600)",
+        "development: lines of PARTICIPANT TOKEN [OUR-TOKEN], mode 0600",
+    ),
+    key(
+        ("test_profile", "file"),
+        Kind::Text,
+        "\"test-profile.toml\"",
+        "测试套件所需的数据集、合约与规则",
+        "Datasets, contracts and rules that a test kit needs",
     ),
 ];
 

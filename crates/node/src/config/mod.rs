@@ -45,6 +45,8 @@ pub struct Config {
     pub limits: Limits,
     pub peers: Peers,
     pub dcp: Dcp,
+    pub identity: Mode,
+    pub test_profile: TestProfile,
 }
 
 /// Who runs this node.
@@ -214,9 +216,52 @@ pub struct Dcp {
     pub membership_age: Duration,
     /// Oldest status list that is used.
     pub status_age: Duration,
-    /// Names of further identities, each on the path of its name. Test profile only.
-    pub test_identities: Vec<String>,
-    pub test_secret_file: Option<PathBuf>,
+}
+
+/// `identity.mode`: how peers prove who they are. [`crate::net::auth`] does what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Self-issued tokens of `did:web` identities.
+    Did,
+    /// Those, and a membership credential that the peer's wallet shows (DCP 1.0).
+    Dcp,
+    /// Besides, connectors under test: plain claims where `claims`, fixed tokens from a file.
+    Development { claims: bool, tokens: Option<PathBuf> },
+}
+
+/// What makes a node one for test kits. Refused at start until [`TestProfile::allow`] was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestProfile {
+    file: Option<PathBuf>,
+    identities: Vec<String>,
+    secret_file: Option<PathBuf>,
+    allowed: bool,
+}
+
+impl TestProfile {
+    /// The operator says so on the command line, at each start.
+    pub fn allow(&mut self) {
+        self.allowed = true;
+    }
+
+    /// The profile to be loaded.
+    pub fn admit(&self) -> Result<Option<&Path>, ConfigError> {
+        match &self.file {
+            Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
+            file => Ok(file.as_deref()),
+        }
+    }
+
+    /// Names of further identities, each on the path of its name, and the secret of their token service.
+    pub fn identities(&self) -> Result<(&[String], Option<&Path>), ConfigError> {
+        match &self.secret_file {
+            Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
+            _ if !self.allowed && !self.identities.is_empty() => {
+                Err(ConfigError::no_test_profile(Path::new(&self.identities.join(","))))
+            }
+            secret => Ok((&self.identities, secret.as_deref())),
+        }
+    }
 }
 
 impl Config {

@@ -20,6 +20,8 @@ pub struct Raw {
     pub(super) limits: Limits,
     pub(super) peers: Peers,
     pub(super) dcp: Dcp,
+    pub(super) identity: Identity,
+    pub(super) test_profile: TestProfile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,8 +112,22 @@ pub(super) struct Dcp {
     pub(super) issuers: Vec<String>,
     pub(super) cache_seconds: Option<u64>,
     pub(super) status_seconds: Option<u64>,
-    pub(super) test_identities: Vec<String>,
-    pub(super) test_secret_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) mode: Option<String>,
+    pub(super) claims: Option<bool>,
+    pub(super) tokens_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TestProfile {
+    pub(super) file: Option<String>,
+    pub(super) identities: Vec<String>,
+    pub(super) secret_file: Option<String>,
 }
 
 impl Raw {

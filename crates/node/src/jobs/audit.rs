@@ -74,8 +74,9 @@ async fn peer_facts(app: &App, contract: &Contract) -> anyhow::Result<Vec<Fact>>
             Some(after) => format!("{base}?after={}", utf8_percent_encode(after, NON_ALPHANUMERIC)),
             None => base.clone(),
         };
-        let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
-        let answer = app.client.call(reqwest::Method::GET, &url, Some(&bearer), None).await?;
+        let authorization = auth::speak(app, &contract.peer);
+        let answer =
+            app.client.call(reqwest::Method::GET, &url, Some(&authorization), None).await?;
         anyhow::ensure!(
             answer.status.is_success(),
             "{} answers {} to a request for its facts",

@@ -158,10 +158,10 @@ async fn one(app: &App, member: &Did, members: &[Member]) -> anyhow::Result<u64>
     let mut nested: BTreeSet<String> = BTreeSet::new();
     for _ in 0..PAGES {
         anyhow::ensure!(seen_pages.insert(url.clone()), "its pages lead in a circle");
-        let bearer = auth::mint(&app.identity, member, &app.clock);
+        let authorization = auth::speak(app, member);
         let body = CatalogRequest::default().to_json().to_string();
         let answer =
-            app.client.call(reqwest::Method::POST, &url, Some(&bearer), Some(body)).await?;
+            app.client.call(reqwest::Method::POST, &url, Some(&authorization), Some(body)).await?;
         anyhow::ensure!(answer.status.is_success(), "{url} answers {}", answer.status);
         let catalog = parse_catalog(&answer.body)?;
         if catalog.unreadable > 0 {

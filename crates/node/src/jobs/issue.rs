@@ -83,6 +83,7 @@ async fn deliver(app: &App, id: &str) -> anyhow::Result<()> {
         Some(access) => me.token_with(&it.holder, access, &app.clock),
         None => me.token(&it.holder, None, &app.clock),
     };
+    let bearer = format!("Bearer {bearer}");
     let url = format!("{endpoint}/credentials");
     let body = issuance::write_delivery(&said);
     let answer = app.client.call(Method::POST, &url, Some(&bearer), Some(body)).await?;

@@ -15,6 +15,7 @@ use tidm_ingest::options::Options;
 use tidm_ingest::origin::Origin;
 use tidm_ingest::table::{Progress, Skipped, Table};
 use tidm_ingest::{binary, limits, table};
+use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{
     Approval, BadProduct, Column, Draft, Grade, Kind, Offer, Product,
 };
@@ -75,6 +76,8 @@ pub struct OfferRequest {
     pub approval: Approval,
     /// Empty: [`Sentences::kinds`], and where those are empty, every way that fits the file and the terms.
     pub deliveries: Vec<Use>,
+    /// What this node does by itself; goes before `approval`.
+    pub rules: Rules,
 }
 
 /// A published version, and what was left out of it.
@@ -192,7 +195,8 @@ fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, W
         let policy = sentence::build(id, Some(me.clone()), &it.sentences)
             .map_err(|why| Fault::refused("publish.terms", why.to_string()))?;
         let deliveries = deliveries(kind, it, &policy);
-        all.push(Offer::new(policy, it.approval, deliveries).map_err(|why| bad_product(&why))?);
+        let offer = Offer::new(policy, it.approval, deliveries).map_err(|why| bad_product(&why))?;
+        all.push(offer.with_rules(it.rules.clone()));
     }
     Ok(all)
 }

@@ -242,7 +242,7 @@ impl Claims {
         metrics::counter!("tidm_wallet_exchanges_total").increment(1);
         let peer = self.directory.peer(holder).await?;
         let endpoint = peer.document.service("CredentialService")?;
-        let bearer = me.token_with(holder, access, &self.clock);
+        let bearer = format!("Bearer {}", me.token_with(holder, access, &self.clock));
         let body = query::write(scopes);
         let url = format!("{endpoint}/presentations/query");
         let answer = self
@@ -293,7 +293,9 @@ impl Claims {
         if let Some(me) = app.own(issuer) {
             return own_list(app, me, address).await.map_err(|error| match error {
                 WorkError::Fault(fault) => fault,
-                WorkError::Store(_) | WorkError::Stopping => unavailable("the store does not answer"),
+                WorkError::Store(_) | WorkError::Stopping => {
+                    unavailable("the store does not answer")
+                }
             });
         }
         let now = self.clock.now();

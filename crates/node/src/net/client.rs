@@ -95,20 +95,20 @@ impl Client {
         Ok(parsed)
     }
 
-    /// One call with a bounded answer. `bearer` goes into `Authorization`.
+    /// One call with a bounded answer; `authorization` is the header's whole value.
     pub async fn call(
         &self,
         method: Method,
         url: &str,
-        bearer: Option<&str>,
+        authorization: Option<&str>,
         json: Option<String>,
     ) -> Result<Answer, CallError> {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
         let mut request = self.http.request(method, url).timeout(ANSWER);
-        if let Some(bearer) = bearer {
-            request = request.bearer_auth(bearer);
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
         }
         if let Some(json) = json {
             request = request.header("content-type", "application/json").body(json);

@@ -144,7 +144,10 @@ impl Directory {
             return Ok(peer);
         }
         let location = did.document_location().ok_or_else(|| {
-            Fault::incompatible("did.method", format!("{did}: only did:web and did:key are resolved"))
+            Fault::incompatible(
+                "did.method",
+                format!("{did}: only did:web and did:key are resolved"),
+            )
         })?;
         let scheme = if self.insecure_http && is_local(&location) { "http" } else { "https" };
         let document = self.json(&format!("{scheme}://{location}"), did).await?;

@@ -140,10 +140,10 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
 
 /// Posts one message and says what came of it.
 async fn post(app: &App, send: &Sending) -> Outcome {
-    let bearer = auth::mint(&app.identity, &send.to, &app.clock);
+    let authorization = auth::speak(app, &send.to);
     let answer = match app
         .client
-        .call(reqwest::Method::POST, &send.url, Some(&bearer), Some(send.body.clone()))
+        .call(reqwest::Method::POST, &send.url, Some(&authorization), Some(send.body.clone()))
         .await
     {
         Ok(answer) => answer,
@@ -196,6 +196,8 @@ async fn fire(app: Arc<App>, timer: Timer) {
         },
         Due::NegotiationIdle(_)
         | Due::TransferIdle(_)
+        | Due::NegotiationRule(_)
+        | Due::TransferRule(_)
         | Due::LeaseEnd { .. }
         | Due::ContractEnd { .. } => app.writer.run(Input::Due(timer)).await,
     };

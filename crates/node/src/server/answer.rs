@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tidm_space::fault::Fault;
 
 use crate::app::App;
-use crate::net::auth::{self, Caller};
+use crate::net::auth::Caller;
 use crate::store::writer::WorkError;
 
 /// A JSON document.
@@ -66,5 +66,5 @@ fn unavailable() -> Fault {
 /// Who calls, or the answer for strangers.
 pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, WorkError> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    Ok(auth::check(authorization, &app.identity.did, &app.directory, &app.clock).await?)
+    Ok(app.gate.check(authorization, app).await?)
 }

@@ -140,7 +140,7 @@ pub(super) async fn hear(
     body: &[u8],
     what: Heard,
 ) -> Result<Reply, WorkError> {
-    let received = Received { from: who.did, key: Some(who.key), id, digest: sha256(body), what };
+    let received = Received { from: who.did, key: who.key, id, digest: sha256(body), what };
     app.writer.run_once(Input::Heard(Box::new(received)), who.token).await
 }
 

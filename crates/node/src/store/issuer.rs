@@ -153,7 +153,11 @@ pub async fn create_space(
 }
 
 /// Invites, or renews an invitation.
-pub async fn invite(conn: &mut AnyConnection, it: &Invitation, now: Time) -> Result<(), StoreError> {
+pub async fn invite(
+    conn: &mut AnyConnection,
+    it: &Invitation,
+    now: Time,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO invitations (space, holder, roles, at, until, issuance) VALUES ($1,$2,$3,$4,$5,NULL)
          ON CONFLICT (space, holder) DO UPDATE SET roles = excluded.roles, at = excluded.at, until = excluded.until, issuance = NULL",
@@ -226,12 +230,7 @@ impl Store {
     }
 
     /// Revoked places between two bounds of an issuer's list.
-    pub async fn revoked(
-        &self,
-        issuer: &Did,
-        from: i64,
-        to: i64,
-    ) -> Result<Vec<i64>, StoreError> {
+    pub async fn revoked(&self, issuer: &Did, from: i64, to: i64) -> Result<Vec<i64>, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT place FROM issued WHERE issuer = $1 AND place >= $2 AND place < $3 AND revoked IS NOT NULL",
         )

@@ -56,6 +56,7 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
             .await?;
         view.open_negotiations = u32::try_from(open).unwrap_or(u32::MAX);
     }
+    load_product(conn, needs, &mut view).await?;
     load_transfer(conn, needs, &mut view).await?;
     load_lease(conn, needs, &mut view).await?;
     if let Some(id) = contract_wanted(needs, &view) {
@@ -63,11 +64,21 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
             one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
         view.contract = read("contracts", record.as_deref(), record::contract::decode)?;
     }
-    if let Some(id) = &needs.product {
+    Ok(view)
+}
+
+async fn load_product(
+    conn: &mut AnyConnection,
+    needs: &Needs,
+    view: &mut View,
+) -> Result<(), StoreError> {
+    let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
+    let id = needs.product.as_ref().or(of.map(|it| &it.product));
+    if let Some(id) = id {
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
-    Ok(view)
+    Ok(())
 }
 
 fn contract_wanted(needs: &Needs, view: &View) -> Option<Id> {

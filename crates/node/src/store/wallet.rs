@@ -116,13 +116,15 @@ pub async fn ask(
     (issuer, space): (&Did, &str),
     now: Time,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO asked (id, issuer, space, state, reason, at) VALUES ($1,$2,$3,'open','',$4)")
-        .bind(id.to_owned())
-        .bind(issuer.as_str().to_owned())
-        .bind(space.to_owned())
-        .bind(now.ms())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO asked (id, issuer, space, state, reason, at) VALUES ($1,$2,$3,'open','',$4)",
+    )
+    .bind(id.to_owned())
+    .bind(issuer.as_str().to_owned())
+    .bind(space.to_owned())
+    .bind(now.ms())
+    .execute(&mut *conn)
+    .await?;
     Ok(())
 }
 
@@ -173,18 +175,19 @@ impl Store {
 
     /// Issuers that we asked for a membership, and the spaces.
     pub async fn joined(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT issuer, space FROM asked")
-            .fetch_all(self.pool())
-            .await?;
+        let rows =
+            sqlx::query("SELECT DISTINCT issuer, space FROM asked").fetch_all(self.pool()).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     /// Offers in the inbox of a holder, newest first: issuer and what it offers, JSON.
     pub async fn offers(&self, holder: &Did) -> Result<Vec<(String, String)>, StoreError> {
-        let rows = sqlx::query("SELECT issuer, record FROM offers WHERE holder = $1 ORDER BY at DESC, id DESC")
-            .bind(holder.as_str().to_owned())
-            .fetch_all(self.pool())
-            .await?;
+        let rows = sqlx::query(
+            "SELECT issuer, record FROM offers WHERE holder = $1 ORDER BY at DESC, id DESC",
+        )
+        .bind(holder.as_str().to_owned())
+        .fetch_all(self.pool())
+        .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 }

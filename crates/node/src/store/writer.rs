@@ -123,12 +123,20 @@ impl Writer {
     }
 
     /// The same for a message of a peer: its token is used up in the same transaction.
-    pub async fn run_once(&self, input: Input, token: Token) -> Result<Reply, WorkError> {
-        self.send(Task::Decide { input: Box::new(input), token: Some(token) }).await
+    pub async fn run_once(
+        &self,
+        input: Input,
+        token: impl Into<Option<Token>>,
+    ) -> Result<Reply, WorkError> {
+        self.send(Task::Decide { input: Box::new(input), token: token.into() }).await
     }
 
-    pub async fn remember(&self, token: Token) -> Result<(), WorkError> {
-        self.send(Task::Remember(token)).await.map(drop)
+    /// What proves nothing once has no token to use up.
+    pub async fn remember(&self, token: impl Into<Option<Token>>) -> Result<(), WorkError> {
+        match token.into() {
+            Some(token) => self.send(Task::Remember(token)).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Rows of the node's own, in the same group commit.

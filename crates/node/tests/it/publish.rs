@@ -4,6 +4,7 @@ use futures::StreamExt as _;
 
 use tidm_node::jobs::publish::{OfferRequest, PublishRequest, publish};
 use tidm_node::objects::Key;
+use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{Approval, Grade, Kind};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -22,7 +23,12 @@ fn left_over(node: &Node) -> usize {
 }
 
 fn offer(sentences: Sentences, deliveries: &[Use]) -> OfferRequest {
-    OfferRequest { sentences, approval: Approval::Auto, deliveries: deliveries.to_vec() }
+    OfferRequest {
+        sentences,
+        approval: Approval::Auto,
+        deliveries: deliveries.to_vec(),
+        rules: Rules::default(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,7 @@ use tidm_node::serve;
 use tidm_node::store::writer::WorkError;
 use tidm_node::telemetry::Metrics;
 use tidm_sandbox::host::Worker;
+use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{Approval, Product};
 use tidm_space::contract::{Contract, End};
 use tidm_space::engine::input::{ContractWish, Input, TransferWish, Wish};
@@ -131,8 +132,12 @@ impl World {
         let file = self.path().join(name);
         std::fs::write(&file, bytes).unwrap();
         let mut request = PublishRequest::new(file, name);
-        let offer =
-            OfferRequest { sentences, approval: Approval::Auto, deliveries: kinds.to_vec() };
+        let offer = OfferRequest {
+            sentences,
+            approval: Approval::Auto,
+            deliveries: kinds.to_vec(),
+            rules: Rules::default(),
+        };
         request.offers = vec![offer];
         publishing(self.provider(), request).await.unwrap().product
     }
@@ -158,7 +163,8 @@ impl World {
     /// Has the contract's data delivered to the consumer.
     pub(crate) async fn delivered(&self, contract: &Contract, kind: Use) -> Transfer {
         let format = kind.format().to_owned();
-        let wish = TransferWish { contract: contract.id.clone(), format, push_to: None };
+        let wish =
+            TransferWish { contract: contract.id.clone(), address: None, format, push_to: None };
         let consumer = self.consumer();
         consumer.wish(Wish::Fetch(Box::new(wish))).await;
         let ended = || async {

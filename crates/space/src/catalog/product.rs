@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use tidm_crypto::hash::Digest;
 
+use crate::approval::Rules;
 use crate::id::Id;
 use crate::limits::{DESCRIPTION_BYTES, KEYWORDS, OFFERS, POLICY_LIST, TITLE_BYTES};
 use crate::policy::compile::{Refusal, compile};
@@ -144,6 +145,7 @@ pub struct Offer {
     terms: Terms,
     approval: Approval,
     deliveries: Vec<Use>,
+    rules: Rules,
 }
 
 /// Who says yes to a request for this offer.
@@ -245,7 +247,18 @@ impl Offer {
             terms,
             approval,
             deliveries,
+            rules: Rules::default(),
         })
+    }
+
+    /// With rules of the provider that go before [`Offer::approval`], for whatever states they speak of.
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     pub fn id(&self) -> &Id {

@@ -5,6 +5,7 @@
 
 use tidm_crypto::hash::Digest;
 
+use crate::approval::Rules;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
@@ -36,6 +37,8 @@ pub struct Contract {
     pub state: State,
     /// Provider: the consumer's deletion receipt arrived. Consumer: ours was signed.
     pub deletion: Option<Deletion>,
+    /// What this node does by itself with transfers under it.
+    pub rules: Rules,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,6 +127,9 @@ pub enum Due {
     /// Nothing moved: end it.
     NegotiationIdle(Id),
     TransferIdle(Id),
+    /// The delay of an approval rule is over.
+    NegotiationRule(Id),
+    TransferRule(Id),
     LeaseEnd {
         lease: Id,
     },
@@ -162,6 +165,8 @@ impl Due {
         match self {
             Self::NegotiationIdle(id) => format!("negotiation-idle {id}"),
             Self::TransferIdle(id) => format!("transfer-idle {id}"),
+            Self::NegotiationRule(id) => format!("negotiation-rule {id}"),
+            Self::TransferRule(id) => format!("transfer-rule {id}"),
             Self::LeaseEnd { lease } => format!("lease-end {lease}"),
             Self::ContractEnd { contract } => format!("contract-end {contract}"),
             Self::Job(Job::Provide { transfer }) => format!("provide {transfer}"),
@@ -176,7 +181,12 @@ impl Due {
             Self::NegotiationIdle(id) => {
                 Needs { negotiation: Some(id.clone()), ..Needs::default() }
             }
-            Self::TransferIdle(id) => {
+            Self::NegotiationRule(id) => Needs {
+                negotiation: Some(id.clone()),
+                negotiation_product: true,
+                ..Needs::default()
+            },
+            Self::TransferIdle(id) | Self::TransferRule(id) => {
                 Needs { transfer: Some(id.clone()), transfer_contract: true, ..Needs::default() }
             }
             Self::LeaseEnd { lease } => {

@@ -6,7 +6,7 @@ use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::sign::VerifyingKey;
 
 use crate::catalog::product::Product;
-use crate::contract::{Contract, Deletion, End, State, deletion_bytes};
+use crate::contract::{Contract, Deletion, End, State, deletion_bytes, signed_bytes};
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
@@ -15,7 +15,11 @@ use crate::lease::machine::Input as LeaseEvent;
 use crate::negotiation::message::{Role, Signature};
 use crate::transfer::message::Body as TransferBody;
 
+use crate::policy::compile::compile;
+use crate::wire::terms::digest as terms_digest;
+
 use super::commit::{Answer, Due, Job, Reply, Work};
+use super::input::Adoption;
 use super::{gate, notice, transfer};
 
 /// The JWS type of a deletion receipt.
@@ -190,6 +194,56 @@ pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer
     let deletion = Deletion { at: work.now, files, receipt };
     notice::deleted(work, &contract, &deletion);
     contract.deletion = Some(deletion);
+    let id = contract.id.clone();
+    work.commit.contracts.push(contract);
+    Ok(Reply::Contract(id))
+}
+
+/// A contract concluded elsewhere is kept here from now on; its facts say that nobody signed it here.
+pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
+    if let Some(known) = &work.view.contract {
+        return Err(Fault::conflict(
+            "contract.exists",
+            format!("the contract {} is known already", known.id),
+        ));
+    }
+    let terms = compile(&it.policy).map_err(|refused| {
+        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        Fault::refused(
+            "policy.unknown-terms",
+            format!("this node cannot honour: {}", terms.join("; ")),
+        )
+    })?;
+    let (provider, consumer) = match it.role {
+        Role::Provider => (work.node.me, &it.peer),
+        Role::Consumer => (&it.peer, work.node.me),
+    };
+    let (policy, at) = (terms_digest(&it.policy), it.signed_at);
+    let digest = sha256(&signed_bytes(&it.id, provider, consumer, &it.product, policy, at));
+    let contract = Contract {
+        id: it.id.clone(),
+        role: it.role,
+        peer: it.peer,
+        address: it.address.trim_end_matches('/').to_owned(),
+        negotiation: it.id,
+        product: it.product,
+        policy: it.policy,
+        digest,
+        provider_signature: None,
+        consumer_signature: None,
+        signed_at: at,
+        first_use: None,
+        state: State::Active,
+        deletion: None,
+        rules: it.rules,
+    };
+    if let Some(until) = terms.summary.until
+        && contract.role == Role::Provider
+    {
+        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
+    }
+    let what = What::Concluded { signed: digest, provider_signed: false, consumer_signed: false };
+    work.fact(links(&contract), what);
     let id = contract.id.clone();
     work.commit.contracts.push(contract);
     Ok(Reply::Contract(id))

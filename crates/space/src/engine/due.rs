@@ -63,6 +63,14 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
             let reason = format!("nothing moved since {}", it.moved);
             deliver::end_transfer(work, it, "deadline", reason)
         }
+        Due::NegotiationRule(_) => {
+            work.commit.untimers.push(timer.key);
+            super::rule::due(work)
+        }
+        Due::TransferRule(_) => {
+            work.commit.untimers.push(timer.key);
+            super::rule::due_transfer(work)
+        }
         Due::LeaseEnd { .. } => {
             work.commit.untimers.push(timer.key);
             super::gate::expired(work)

@@ -14,6 +14,9 @@ use crate::negotiation::message as said;
 use crate::policy::model::Policy;
 use crate::transfer::message as moved;
 
+use crate::approval::Rules;
+use crate::time::Time;
+
 use super::commit::{Send, Timer};
 use super::view::Needs;
 
@@ -143,6 +146,8 @@ pub enum Wish {
         files: Vec<Digest>,
     },
     Publish(Box<Product>),
+    /// A contract that was concluded elsewhere is kept here from now on.
+    Adopt(Box<Adoption>),
     /// A job of ours failed: try again later.
     Postpone {
         timer: Timer,
@@ -157,6 +162,23 @@ pub struct ContractWish {
     pub address: String,
     pub product: Id,
     pub offer: Policy,
+    /// What is answered by itself from then on.
+    pub rules: Rules,
+}
+
+/// A contract that no negotiation of this node led to.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    pub id: Id,
+    /// Ours.
+    pub role: said::Role,
+    pub peer: Did,
+    /// The peer's DSP base.
+    pub address: String,
+    pub product: Id,
+    pub policy: Policy,
+    pub signed_at: Time,
+    pub rules: Rules,
 }
 
 /// What an operator may say in a negotiation.
@@ -174,6 +196,8 @@ pub enum SayWish {
 #[derive(Clone, Debug)]
 pub struct TransferWish {
     pub contract: Id,
+    /// The provider's DSP base, where it is not the one that the contract was made at.
+    pub address: Option<String>,
     pub format: String,
     pub push_to: Option<moved::DataAddress>,
 }
@@ -214,6 +238,7 @@ impl Wish {
             Self::Publish(product) => {
                 Needs { product: Some(product.id.clone()), ..Needs::default() }
             }
+            Self::Adopt(it) => contract(&it.id),
             Self::Postpone { .. } => Needs::default(),
         }
     }

@@ -15,6 +15,7 @@ pub mod input;
 mod negotiation;
 pub mod node;
 mod notice;
+mod rule;
 mod signature;
 mod transfer;
 pub mod view;
@@ -122,6 +123,7 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),
         Wish::Publish(product) => contract::publish(work, *product),
+        Wish::Adopt(it) => contract::adopt(work, *it),
         Wish::Postpone { timer, attempts } => due::postpone(work, timer, attempts),
     }
 }

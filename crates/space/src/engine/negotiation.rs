@@ -21,6 +21,7 @@ use crate::wire::terms::digest;
 
 use super::commit::{About, Answer, Due, Reply, Send, Work};
 use super::input::{ContractWish, NegotiationSpoken, SayWish};
+use super::rule;
 use super::signature::{check_signature, sign, what_is_signed};
 use super::view::Needs;
 
@@ -130,9 +131,13 @@ fn open(
             retry_after: std::time::Duration::from_secs(30),
         });
     }
-    if role == Role::Provider && work.view.product.is_none() {
+    let listed = work.view.product.as_ref().filter(|_| role == Role::Provider);
+    if role == Role::Provider && listed.is_none() {
         return Err(Fault::NotFound { what: "dataset" });
     }
+    // An offer that is not made to this peer answers it nothing.
+    let asked = listed.and_then(|it| it.offer(&offer.id)).filter(|it| offered_to(it, from));
+    let rules = asked.map(|it| it.rules().clone()).unwrap_or_default();
     Ok(Negotiation {
         id: work.ids.fresh(),
         role,
@@ -145,6 +150,7 @@ fn open(
         rounds: 0,
         awaits_approval: false,
         proposed: None,
+        rules,
         created: work.now,
         moved: work.now,
     })
@@ -157,6 +163,13 @@ fn react(
     key: Option<&VerifyingKey>,
     heard: &Body,
 ) -> Result<Negotiation, Fault> {
+    // What no rule decides: a signature that is wrong, or missing where it is demanded, ends it.
+    if let Err(reason) = signed(work, &it, key, heard) {
+        return end(work, it, "signature", reason);
+    }
+    if let Some(rule) = rule::of(&it).cloned() {
+        return rule::take(work, it, &rule);
+    }
     match (it.role, heard) {
         (Role::Provider, Body::Request { offer }) => {
             match approval(work.view.product.as_ref(), &it.peer, offer) {
@@ -169,26 +182,40 @@ fn react(
         (Role::Consumer, Body::Offer { .. }) => Ok(wait_for_person(work, it)),
         // We offered these terms: who accepts them gets them.
         (Role::Provider, Body::Accept) => agree(work, it),
-        (Role::Consumer, Body::Agree { agreement }) => {
-            match check_signature(work, &it, agreement, agreement.signature.as_ref(), key) {
-                Ok(()) => {
-                    let signature = Some(sign(work, &it, agreement));
-                    say_now(work, it, Body::Verify { signature })
-                }
-                Err(reason) => end(work, it, "signature", reason),
-            }
-        }
-        (Role::Provider, Body::Verify { signature }) => {
-            let Some(agreement) = it.state.agreement().cloned() else {
-                return Err(Fault::ApiMisuse("verified without an agreement"));
-            };
-            match check_signature(work, &it, &agreement, signature.as_ref(), key) {
-                Ok(()) => say_now(work, it, Body::Finalize),
-                Err(reason) => end(work, it, "signature", reason),
-            }
-        }
+        (Role::Consumer, Body::Agree { .. }) => verify(work, it),
+        (Role::Provider, Body::Verify { .. }) => say_now(work, it, Body::Finalize),
         (_, _) => Ok(it),
     }
+}
+
+fn signed(
+    work: &Work<'_>,
+    it: &Negotiation,
+    key: Option<&VerifyingKey>,
+    heard: &Body,
+) -> Result<(), String> {
+    let signature = match heard {
+        Body::Agree { agreement } => agreement.signature.as_ref(),
+        Body::Verify { signature } => signature.as_ref(),
+        Body::Request { .. }
+        | Body::Offer { .. }
+        | Body::Accept
+        | Body::Finalize
+        | Body::Terminate { .. } => return Ok(()),
+    };
+    match it.state.agreement() {
+        Some(agreement) => check_signature(work, it, agreement, signature, key),
+        None => Err("there is no agreement".to_owned()),
+    }
+}
+
+/// Consumer: our signature under the agreement.
+pub(super) fn verify(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
+    let Some(agreement) = it.state.agreement() else {
+        return Err(Fault::ApiMisuse("verifying without an agreement"));
+    };
+    let signature = Some(sign(work, &it, agreement));
+    say_now(work, it, Body::Verify { signature })
 }
 
 enum Verdict {
@@ -226,18 +253,18 @@ fn approval(product: Option<&Product>, peer: &Did, asked: &Policy) -> Verdict {
 }
 
 /// An offer with recipients is made to them alone.
-fn offered_to(offer: &Offer, peer: &Did) -> bool {
-    let recipients = offer.terms().summary.recipients.as_ref();
-    recipients.is_none_or(|all| all.iter().any(|it| it == peer.as_str()))
+pub(super) fn offered_to(offer: &Offer, peer: &Did) -> bool {
+    let (recipients, name) = (offer.terms().summary.recipients.as_ref(), peer.to_id());
+    recipients.is_none_or(|all| all.iter().any(|it| it == name.as_str()))
 }
 
-fn wait_for_person(work: &mut Work<'_>, mut it: Negotiation) -> Negotiation {
+pub(super) fn wait_for_person(work: &mut Work<'_>, mut it: Negotiation) -> Negotiation {
     it.awaits_approval = true;
     work.timer(work.now.after(APPROVAL_IDLE), Due::NegotiationIdle(it.id.clone()));
     it
 }
 
-fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
+pub(super) fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
     let Some(offer) = it.state.offer().cloned() else {
         return Err(Fault::ApiMisuse("agreeing to nothing"));
     };
@@ -273,6 +300,7 @@ pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
         rounds: 0,
         awaits_approval: false,
         proposed: None,
+        rules: wish.rules,
         created: work.now,
         moved: work.now,
     };
@@ -298,6 +326,9 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
         }
         (SayWish::Approve, Role::Consumer, Name::Offered) => say_now(work, it, Body::Accept)?,
         (SayWish::Approve, Role::Provider, Name::Requested | Name::Accepted) => agree(work, it)?,
+        // A rule of ours held it back after the peer's signature was checked.
+        (SayWish::Approve, Role::Consumer, Name::Agreed) => verify(work, it)?,
+        (SayWish::Approve, Role::Provider, Name::Verified) => say_now(work, it, Body::Finalize)?,
         (SayWish::Approve, _, state) => {
             return Err(Fault::refused(
                 "negotiation.not-now",
@@ -309,7 +340,7 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
     Ok(Reply::Negotiation { it: Box::new(it), created: false })
 }
 
-fn propose(
+pub(super) fn propose(
     work: &mut Work<'_>,
     it: Negotiation,
     mut offer: Policy,
@@ -330,7 +361,7 @@ fn propose(
     say_now(work, it, body(offer))
 }
 
-fn end(
+pub(super) fn end(
     work: &mut Work<'_>,
     it: Negotiation,
     code: &str,
@@ -340,7 +371,11 @@ fn end(
 }
 
 /// Decides to say it: pending in the state, a row in the outbox.
-fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiation, Fault> {
+pub(super) fn say_now(
+    work: &mut Work<'_>,
+    it: Negotiation,
+    body: Body,
+) -> Result<Negotiation, Fault> {
     let proposed = match &body {
         Body::Request { offer } | Body::Offer { offer } => Some(offer.clone()),
         Body::Accept
@@ -360,6 +395,7 @@ fn say_now(work: &mut Work<'_>, it: Negotiation, body: Body) -> Result<Negotiati
 pub(super) fn patience(it: &Negotiation) -> std::time::Duration {
     match (it.role, it.state.name()) {
         _ if it.awaits_approval => APPROVAL_IDLE,
+        _ if rule::of(it).is_some() => rule::patience(it).unwrap_or(NEGOTIATION_IDLE),
         // The peer may have to ask a person.
         (Role::Consumer, Name::Requested) | (Role::Provider, Name::Offered)
             if it.pending.is_none() =>
@@ -412,6 +448,9 @@ pub(super) fn settle(
         work.timer(work.now.after(patience(&it)), Due::NegotiationIdle(it.id.clone()));
     } else {
         work.untimer(&Due::NegotiationIdle(it.id.clone()));
+        if !it.rules.is_empty() {
+            work.untimer(&Due::NegotiationRule(it.id.clone()));
+        }
     }
     if let State::Finalized { agreement, consumer_signature } = &it.state
         && !step.moved.is_empty()
@@ -456,6 +495,7 @@ fn conclude(
         first_use: None,
         state: ContractState::Active,
         deletion: None,
+        rules: it.rules.clone(),
     };
     if let Some(until) = terms.summary.until
         && it.role == Role::Provider

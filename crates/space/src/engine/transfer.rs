@@ -18,6 +18,7 @@ use crate::wire::dsp;
 
 use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
 use super::input::{TransferSpoken, TransferWish};
+use super::rule;
 use super::view::Needs;
 
 pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
@@ -64,8 +65,15 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
     let moved = !step.moved.is_empty();
     let after = settle(work, after, step)?;
     if moved {
-        react(work, &after);
-        work.commit.transfers.push(after.clone());
+        // What is acknowledged is the state that the message led to, before our own answer to it.
+        let answered = match rule::reached_transfer(work, &after) {
+            Some(answered) => answered?,
+            None => {
+                react(work, &after);
+                after.clone()
+            }
+        };
+        work.commit.transfers.push(answered);
     }
     Ok(Reply::Transfer { it: Box::new(after), created })
 }
@@ -97,6 +105,7 @@ fn open(work: &mut Work<'_>, from: &Did, it: &TransferSpoken) -> Result<Transfer
         push_to: address.clone(),
         state: State::Initial,
         pending: None,
+        starts: 0,
         created: work.now,
         moved: work.now,
     })
@@ -130,12 +139,13 @@ pub(super) fn request(work: &mut Work<'_>, wish: TransferWish) -> Answer {
         role: Role::Consumer,
         peer: contract.peer.clone(),
         peer_pid: None,
-        address: contract.address.clone(),
+        address: wish.address.map_or(contract.address, |it| it.trim_end_matches('/').to_owned()),
         contract: contract.id.clone(),
         format: wish.format.clone(),
         push_to: wish.push_to.clone(),
         state: State::Initial,
         pending: None,
+        starts: 0,
         created: work.now,
         moved: work.now,
     };
@@ -170,7 +180,8 @@ pub(super) fn provided(
 ) -> Answer {
     let it = mine(work, id)?;
     work.untimer(&Due::Job(Job::Provide { transfer: id.clone() }));
-    if it.role != Role::Provider || it.state.name() != Name::Requested || it.pending.is_some() {
+    let waits = matches!(it.state.name(), Name::Requested | Name::Suspended);
+    if it.role != Role::Provider || !waits || it.pending.is_some() {
         // It ended meanwhile, or the job ran twice: nothing to say.
         return Ok(Reply::Transfer { it: Box::new(it), created: false });
     }
@@ -246,6 +257,9 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
         }
     }
     if !it.is_open() {
+        if work.view.contract.as_ref().is_some_and(|of| !of.rules.is_empty()) {
+            work.untimer(&Due::TransferRule(it.id.clone()));
+        }
         work.untimer(&Due::Job(Job::Provide { transfer: it.id.clone() }));
         work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
     }

@@ -19,6 +19,8 @@ use super::commit::Seen;
 pub struct Needs {
     pub message: Option<(Did, Id)>,
     pub negotiation: Option<Id>,
+    /// Also the product of the negotiation that is loaded.
+    pub negotiation_product: bool,
     /// The negotiation that this peer calls by this pid: finds the one that a repeated opening made.
     pub negotiation_of: Option<(Did, Id)>,
     /// How many negotiations are open with this peer.

@@ -36,6 +36,40 @@ impl Did {
         }
     }
 
+    /// A participant that has no DID and is known by a plain name, as connectors under test are: `did:named:NAME`,
+    /// percent-encoded. It resolves to nothing, so that it never passes where a key is asked for.
+    pub fn named(name: &str) -> Result<Self, BadDid> {
+        use std::fmt::Write as _;
+        Id::parse(name).map_err(|_| BadDid)?;
+        let mut text = NAMED.to_owned();
+        for byte in name.bytes() {
+            if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _infallible = write!(text, "%{byte:02X}");
+            }
+        }
+        Self::parse(&text)
+    }
+
+    /// The plain name behind [`Did::named`].
+    fn name(&self) -> Option<String> {
+        let text = self.0.strip_prefix(NAMED)?;
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.bytes();
+        while let Some(byte) = rest.next() {
+            bytes.push(if byte == b'%' {
+                let (high, low) = (rest.next()?, rest.next()?);
+                let digit = |it: u8| char::from(it).to_digit(16);
+                u8::try_from(digit(high)? * 16 + digit(low)?).ok()?
+            } else {
+                byte
+            });
+        }
+        String::from_utf8(bytes).ok()
+    }
+
     /// Where a `did:web` document lies, without the scheme: `host[:port]/.well-known/did.json` (did:web §3.2).
     pub fn document_location(&self) -> Option<String> {
         let id = self.0.strip_prefix("did:web:")?;
@@ -61,9 +95,12 @@ impl Did {
 
     /// As a party of a policy is named; a DID's alphabet is within an id's.
     pub fn to_id(&self) -> Id {
-        Id::of_did(&self.0)
+        let named = self.name().and_then(|it| Id::parse(&it).ok());
+        named.unwrap_or_else(|| Id::of_did(&self.0))
     }
 }
+
+const NAMED: &str = "did:named:";
 
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +132,25 @@ mod tests {
             ("did:key:z6Mk", None),
         ] {
             assert_eq!(Did::parse(did).unwrap().document_location().as_deref(), location, "{did}");
+        }
+    }
+
+    #[test]
+    fn plain_names_come_back() {
+        for name in ["TCK_PARTICIPANT", "urn:connector:a/b?c", "某某公司", "did:x:y", "100%"] {
+            let did = Did::named(name).unwrap();
+            assert_eq!(Did::parse(did.as_str()).as_ref(), Ok(&did));
+            assert_eq!(did.to_id().as_str(), name);
+            assert_eq!(did.document_location(), None);
+        }
+        for bad in ["", "two words", "\n"] {
+            assert_eq!(Did::named(bad), Err(BadDid), "{bad:?}");
+        }
+        for odd in
+            ["did:named:%", "did:named:%4", "did:named:%zz", "did:named:%ff", "did:named:%20"]
+        {
+            let did = Did::parse(odd).unwrap();
+            assert_eq!(did.to_id().as_str(), odd);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Never moves by itself: only [`super::machine`] changes a [`Negotiation`].
 
+use crate::approval::Rules;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::policy::model::Policy;
@@ -154,6 +155,8 @@ pub struct Negotiation {
     pub awaits_approval: bool,
     /// The terms that we said last, so that a person sees what the peer changed in them.
     pub proposed: Option<Policy>,
+    /// What this node answers by itself; copied from the offer or the wish that began it.
+    pub rules: Rules,
     pub created: Time,
     pub moved: Time,
 }

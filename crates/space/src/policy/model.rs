@@ -29,7 +29,14 @@ pub struct Policy {
     pub extra: Vec<String>,
     /// Names of properties that would change the meaning of the policy and are not understood; refused.
     pub unsupported: Vec<String>,
+    /// The document as its author wrote it, where it says more than this model: what is echoed is that. Never read for
+    /// a decision; header and rules above are what counts.
+    pub verbatim: Option<Verbatim>,
 }
+
+/// A policy document of somebody else's, kept to be echoed. [`crate::wire::odrl`] makes it and writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verbatim(pub(crate) Box<str>);
 
 impl Policy {
     /// An empty policy: permits nothing.
@@ -48,6 +55,7 @@ impl Policy {
             timestamp: None,
             extra: vec![],
             unsupported: vec![],
+            verbatim: None,
         }
     }
 

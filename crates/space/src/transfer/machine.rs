@@ -147,6 +147,9 @@ fn enter(it: &mut Transfer, step: &mut Step, sender: Role, body: Body) -> Result
     if to == from {
         return Ok(());
     }
+    if to == Name::Started {
+        it.starts = it.starts.saturating_add(1);
+    }
     it.state = match body {
         Body::Request { .. } => State::Requested,
         Body::Start { address } => State::Started { address },

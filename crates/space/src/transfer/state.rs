@@ -103,6 +103,8 @@ pub struct Transfer {
     pub state: State,
     /// Said, not yet acknowledged. Invariant: `next(state, role, pending)` is legal.
     pub pending: Option<Message>,
+    /// How often it was started, the first time and after each suspension.
+    pub starts: u32,
     pub created: Time,
     pub moved: Time,
 }

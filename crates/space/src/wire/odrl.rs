@@ -1,7 +1,7 @@
 //! ODRL policies as JSON, the way DSP 2025-1 writes them (negotiation/contract-schema.json), and tolerant of how
 //! others write them: `odrl:` prefixes, full IRIs, `{"@id"}` objects, one object where an array belongs.
 //!
-//! Decision: the received JSON is kept beside the model ([`OdrlPolicy::original`]), so that what we echo is what the
+//! Decision: the received JSON is kept with the model ([`Policy::verbatim`]), so that what we echo is what the
 //! peer sent, down to rule order and properties unknown to us. Never decides whether a term can be kept: unknown
 //! terms parse, [`crate::policy::compile`] refuses them.
 
@@ -12,7 +12,7 @@ use tidm_crypto::jcs;
 use crate::id::Id;
 use crate::limits::{JSON_DEPTH, MESSAGE_BYTES, POLICY_CONSTRAINTS, POLICY_DEPTH, POLICY_RULES};
 use crate::policy::model::{
-    Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
+    Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value, Verbatim,
 };
 
 /// A policy as it came or will go, and what it says.
@@ -54,7 +54,11 @@ impl OdrlPolicy {
         if !shallow(&original, JSON_DEPTH) {
             return Err(BadPolicy::TooDeep);
         }
-        let model = Reader::default().policy(&original)?;
+        let mut model = Reader::default().policy(&original)?;
+        // What the model can say in full is not kept twice.
+        if to_json(&model) != original {
+            model.verbatim = Some(Verbatim(original.to_string().into()));
+        }
         Ok(Self { model, original })
     }
 
@@ -64,65 +68,21 @@ impl OdrlPolicy {
         Self { model, original }
     }
 
-    /// The agreement over this offer: same JSON but for `@type`, `@id`, parties, target and time.
-    #[must_use]
-    pub fn agreement(
-        &self,
-        id: &Id,
-        assigner: &Id,
-        assignee: &Id,
-        target: &Id,
-        timestamp: &str,
-    ) -> Self {
-        let mut model = self.model.clone();
-        model.kind = Kind::Agreement;
-        model.id = id.clone();
-        model.assigner = Some(assigner.clone());
-        model.assignee = Some(assignee.clone());
-        model.target = Some(target.clone());
-        model.timestamp = Some(timestamp.to_owned());
-        let changes = [
-            ("@type", "Agreement"),
-            ("@id", id.as_str()),
-            ("assigner", assigner.as_str()),
-            ("assignee", assignee.as_str()),
-            ("target", target.as_str()),
-            ("timestamp", timestamp),
-        ];
-        Self { model, original: with(&self.original, &changes) }
-    }
-
-    /// The offer with its target, as messages carry it.
-    #[must_use]
-    pub fn targeted(&self, target: &Id) -> Self {
-        let model = Policy { target: Some(target.clone()), ..self.model.clone() };
-        Self { model, original: with(&self.original, &[("target", target.as_str())]) }
-    }
-
-    /// The offer without its target, as catalogues carry it (DSP: `not: required: target`).
-    #[must_use]
-    pub fn untargeted(&self) -> Self {
-        let model = Policy { target: None, ..self.model.clone() };
-        let mut original = self.original.clone();
-        if let Some(map) = original.as_object_mut() {
-            map.retain(|key, _| plain(key) != "target");
-        }
-        Self { model, original }
-    }
-
     /// SHA-256 over the JSON's RFC 8785 form. Refuses numbers that RFC 8785 cannot write.
     pub fn digest(&self) -> Result<Digest, BadPolicy> {
         jcs::canonical(&self.original).map(|bytes| sha256(&bytes)).map_err(|_| BadPolicy::Json)
     }
 }
 
-/// `original` with some top-level strings replaced, whatever prefix they were written under.
-fn with(original: &Json, changes: &[(&str, &str)]) -> Json {
-    let mut map = original.as_object().cloned().unwrap_or_default();
+/// `original` with some top-level strings replaced or left out, whatever prefix they were written under.
+fn changed(original: Json, changes: &[(&str, Option<&str>)]) -> Json {
+    let Json::Object(mut map) = original else { return original };
     for (key, value) in changes {
         // A policy under JSON-LD 1.1 aliases may spell `@id` as `uid`; replaced together.
         map.retain(|k, _| plain(k) != *key && !(*key == "@id" && plain(k) == "uid"));
-        map.insert((*key).to_owned(), Json::from(*value));
+        if let Some(value) = value {
+            map.insert((*key).to_owned(), Json::from(*value));
+        }
     }
     Json::Object(map)
 }
@@ -402,7 +362,39 @@ fn id_of(map: &Map<String, Json>, key: &str) -> Option<Result<Id, BadPolicy>> {
 }
 
 /// A policy in DSP's form: plain terms, actions and operators as strings, empty lists left out (schema: `minItems`).
+/// A policy that somebody else wrote comes out as it came in, down to the spelling, but for what the model's header
+/// (kind, id, parties, target, time) says otherwise by now.
 pub fn to_json(it: &Policy) -> Json {
+    echo(it).unwrap_or_else(|| plain_json(it))
+}
+
+/// `None`: nothing is kept, or the model's rules are no longer those of what is kept.
+fn echo(it: &Policy) -> Option<Json> {
+    let original: Json = serde_json::from_str(&it.verbatim.as_ref()?.0).ok()?;
+    let said = Reader::default().policy(&original).ok().filter(|said| said.same_terms(it))?;
+    let mut changes: Vec<(&str, Option<&str>)> = Vec::new();
+    if said.kind != it.kind {
+        changes.push(("@type", Some(it.kind.name())));
+    }
+    if said.id != it.id {
+        changes.push(("@id", Some(it.id.as_str())));
+    }
+    for (key, had, has) in [
+        ("target", &said.target, &it.target),
+        ("assigner", &said.assigner, &it.assigner),
+        ("assignee", &said.assignee, &it.assignee),
+    ] {
+        if had != has {
+            changes.push((key, has.as_ref().map(Id::as_str)));
+        }
+    }
+    if said.timestamp != it.timestamp {
+        changes.push(("timestamp", it.timestamp.as_deref()));
+    }
+    Some(changed(original, &changes))
+}
+
+fn plain_json(it: &Policy) -> Json {
     let mut map = Map::new();
     map.insert("@id".into(), it.id.as_str().into());
     map.insert("@type".into(), it.kind.name().into());

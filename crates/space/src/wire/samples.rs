@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidm_crypto::hash::{Digest, sha256};
 
+use crate::approval::Rules;
 use crate::contract::{Contract, Deletion, End, State as ContractState};
 use crate::id::Id;
 use crate::identity::did::Did;
@@ -81,6 +82,7 @@ pub(crate) fn negotiation(role: Role, state: State, pending: Option<Body>) -> Ne
         rounds: 2,
         awaits_approval: false,
         proposed: None,
+        rules: Rules::default(),
         created: at(0),
         moved: at(1),
     }
@@ -159,6 +161,7 @@ pub(crate) fn transfer(role: Role, state: TransferState, pending: Option<moved::
         push_to: None,
         state,
         pending: pending.map(|body| moved::Message { id: Some(id("urn:message:2")), body }),
+        starts: 0,
         created: at(0),
         moved: at(1),
     }
@@ -208,6 +211,7 @@ pub(crate) fn contract(policy: Policy) -> Contract {
         first_use: None,
         state: ContractState::Active,
         deletion: None,
+        rules: Rules::default(),
     }
 }
 

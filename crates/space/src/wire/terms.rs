@@ -12,7 +12,7 @@ use super::odrl;
 
 /// SHA-256 over RFC 8785 of the policy's terms, parties and target.
 pub fn digest(policy: &Policy) -> Digest {
-    let bare = Policy { timestamp: None, extra: vec![], ..policy.clone() };
+    let bare = Policy { timestamp: None, extra: vec![], verbatim: None, ..policy.clone() };
     // A policy's JSON holds strings, arrays and objects only, so that its canonical form always exists.
     sha256(&jcs::canonical(&odrl::to_json(&bare)).unwrap_or_default())
 }

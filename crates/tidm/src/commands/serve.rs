@@ -30,6 +30,9 @@ pub(crate) struct Serve {
     /// Logs as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
+    /// Lets the configuration's test profile in: seeded datasets and contracts, and triggers for test kits.
+    #[arg(long)]
+    allow_test_profile: bool,
     /// A setting for this run: `section.key=value`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -48,7 +51,10 @@ impl Serve {
                 Ok((key.to_owned(), value.to_owned()))
             })
             .collect();
-        let config = Config::load(&global.dir, client::environment(), &flags?)?;
+        let mut config = Config::load(&global.dir, client::environment(), &flags?)?;
+        if self.allow_test_profile {
+            config.test_profile.allow();
+        }
         let keys = Directory::open(&global.dir.join(init::KEYS), passphrase()?.as_ref())?;
         let node = serve::build(config, Arc::new(keys), Metrics::install()?).await?;
         let app = node.app.clone();
@@ -64,6 +70,9 @@ impl Serve {
             .with_context(|| format!("cannot listen at {}", app.config.http.listen))?;
         show::line(&format!("Listening: {} ({})", app.identity.public_url, listener.local_addr()?));
         show::line(&format!("DID: {}", app.identity.did));
+        if let Some(banner) = app.gate.banner() {
+            show::line(banner);
+        }
         drop(app);
         let (tell, stop) = watch::channel(false);
         let mut term = signal(SignalKind::terminate())?;

@@ -75,10 +75,10 @@ async fn once(
     url: &str,
     body: &str,
 ) -> Result<(Grant, Option<Vec<u8>>), Fault> {
-    let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
+    let authorization = auth::speak(app, &contract.peer);
     let answer = match app
         .client
-        .call(reqwest::Method::POST, url, Some(&bearer), Some(body.to_owned()))
+        .call(reqwest::Method::POST, url, Some(&authorization), Some(body.to_owned()))
         .await
     {
         Ok(answer) => answer,

@@ -270,7 +270,7 @@ async fn remote(
         contract.address,
         utf8_percent_encode(lease.as_str(), SEGMENT)
     );
-    let bearer = auth::mint(&app.identity, &contract.peer, &app.clock);
+    let authorization = auth::speak(app, &contract.peer);
     let no_answer = |why: String| ask::no_answer(&contract.peer, &why);
     let response = app
         .client
@@ -278,7 +278,7 @@ async fn remote(
         .await
         .map_err(|why| no_answer(why.to_string()))?
         .timeout(app.config.limits.query_deadline.saturating_add(TRAVEL))
-        .bearer_auth(bearer)
+        .header("authorization", authorization)
         .header("content-type", "application/json")
         .body(serde_json::json!({ "sql": sql }).to_string())
         .send()

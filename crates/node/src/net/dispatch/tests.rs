@@ -102,7 +102,13 @@ async fn publish(app: &App) {
 async fn request(consumer: &App, peer: Did, address: String) -> Id {
     let mut offer = counted(3);
     offer.target = Some(id("urn:product:1"));
-    let wish = ContractWish { peer, address, product: id("urn:product:1"), offer };
+    let wish = ContractWish {
+        peer,
+        address,
+        product: id("urn:product:1"),
+        offer,
+        rules: tidm_space::approval::Rules::default(),
+    };
     let wish = Input::Wish(Box::new(Wish::Request(Box::new(wish))));
     match consumer.writer.run(wish).await.unwrap() {
         Reply::Negotiation { it, .. } => it.id,

@@ -36,8 +36,8 @@ use crate::app::App;
 use crate::clock::FreshIds;
 use crate::identity::Identity;
 use crate::server::answer::json;
-use crate::store::issuer::{self, Invitation, IssuedRow};
 use crate::store::StoreError;
+use crate::store::issuer::{self, Invitation, IssuedRow};
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -217,9 +217,8 @@ async fn approve(
     now: Time,
 ) -> Result<Result<String, Fault>, StoreError> {
     let open = issuer::open(conn, &it.me.did, &it.holder).await?;
-    let same = |old: &&Issuance| {
-        old.holder_pid == it.request.holder_pid && old.wants == it.request.wants
-    };
+    let same =
+        |old: &&Issuance| old.holder_pid == it.request.holder_pid && old.wants == it.request.wants;
     // Asked again because our answer was lost, or our delivery: the wallet listens now.
     if let Some(old) = open.iter().find(same) {
         issuer::save(conn, old, Some(now)).await?;
@@ -351,9 +350,7 @@ pub(super) async fn status_list(
         Ok::<_, WorkError>(me.sign(jwt::credential_typ(profile), payload.as_bytes()))
     };
     match written.await {
-        Ok(signed) => {
-            ([(header::CONTENT_TYPE, "application/vc+jwt")], signed).into_response()
-        }
+        Ok(signed) => ([(header::CONTENT_TYPE, "application/vc+jwt")], signed).into_response(),
         Err(error) => refusal(error),
     }
 }
@@ -381,11 +378,7 @@ async fn read_list(
 }
 
 /// A list of our own, as it is now: our own revocations bite at once.
-pub(crate) async fn own_list(
-    app: &App,
-    me: &Identity,
-    address: &str,
-) -> Result<List, WorkError> {
+pub(crate) async fn own_list(app: &App, me: &Identity, address: &str) -> Result<List, WorkError> {
     let list = address
         .strip_prefix(&format!("{}/status/", me.issuer_base()))
         .and_then(|it| it.split_once('/'))

@@ -61,7 +61,11 @@ async fn did_document(Extension(Me(me)): Extension<Me>) -> Response {
 }
 
 /// A protected resource: whoever proves a membership with this very call may have it.
-async fn trigger(State(app): Shared, Extension(Me(me)): Extension<Me>, headers: HeaderMap) -> Response {
+async fn trigger(
+    State(app): Shared,
+    Extension(Me(me)): Extension<Me>,
+    headers: HeaderMap,
+) -> Response {
     let shown = async {
         let who = super::caller(&app, &me, &headers).await?;
         let access = who.access.ok_or_else(|| {
@@ -120,4 +124,3 @@ fn issue_token(app: &App, body: &[u8]) -> Result<String, &'static str> {
         Scope::parse_all(scopes.split_whitespace()).map_err(|_| "scopes are not understood")?;
     Ok(me.token(&audience, Some(&scopes), &app.clock))
 }
-

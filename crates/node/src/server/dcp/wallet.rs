@@ -83,13 +83,13 @@ fn granted(
 ) -> Result<Vec<Scope>, Fault> {
     let no = |why: &str| Fault::denied("token.access", "identity", why);
     let token = token.ok_or_else(|| no("there is no access token for our wallet"))?;
-    let token = jws::Unverified::parse(token).map_err(|_| no("the access token is none of ours"))?;
+    let token =
+        jws::Unverified::parse(token).map_err(|_| no("the access token is none of ours"))?;
     if token.header.typ.as_deref() != Some(access::TYP) {
         return Err(no("the access token is none of ours"));
     }
-    let payload = token
-        .verify(&me.verifying_key())
-        .map_err(|_| no("the access token is none of ours"))?;
+    let payload =
+        token.verify(&me.verifying_key()).map_err(|_| no("the access token is none of ours"))?;
     access::check(payload, &me.did, verifier, app.clock.now())
 }
 
@@ -113,7 +113,8 @@ async fn choose(
         if !it.is_current(now) || !covers(asked, &it) || !covers(granted, &it) {
             continue;
         }
-        let sort = (it.issuer.clone(), it.kinds.clone(), it.claim(SPACE).map(str::to_owned), it.profile);
+        let sort =
+            (it.issuer.clone(), it.kinds.clone(), it.claim(SPACE).map(str::to_owned), it.profile);
         if (seen.insert(sort) || by_id(&it)) && chosen.len() < PRESENTED {
             chosen.push((it, text));
         }
@@ -233,7 +234,9 @@ async fn keep_offer(
     let who = caller(app, me, headers).await?;
     let offer = issuance::read_offer(body)?;
     if offer.issuer != who.did {
-        return Err(Fault::misbehaved("offer.issuer", "the offer is in another issuer's name").into());
+        return Err(
+            Fault::misbehaved("offer.issuer", "the offer is in another issuer's name").into()
+        );
     }
     if !app.claims.trusts(&who.did) {
         return Err(Fault::denied("wallet.unasked", "wallet", "we do not trust this issuer").into());

@@ -257,6 +257,7 @@ async fn two_stores_negotiate_to_the_same_contract() {
                 address: nodes[1].address.clone(),
                 product: id("urn:product:1"),
                 offer,
+                rules: tidm_space::approval::Rules::default(),
             };
             let wish = Input::Wish(Box::new(Wish::Request(Box::new(wish))));
             nodes[0].writer.run(wish).await.unwrap();

@@ -113,6 +113,7 @@ fn negotiation(state: State, known: bool) -> Negotiation {
         rounds: 2,
         awaits_approval: known,
         proposed: known.then(|| counted(2)),
+        rules: tidm_space::approval::Rules::default(),
         created: at(0),
         moved: at(1),
     }
@@ -130,6 +131,7 @@ fn transfer(state: TransferState, known: bool) -> Transfer {
         push_to: None,
         state,
         pending: None,
+        starts: 0,
         created: at(0),
         moved: at(1),
     }

@@ -129,6 +129,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64) -> Contract {
         first_use: None,
         state: ContractState::Active,
         deletion: None,
+        rules: tidm_space::approval::Rules::default(),
     }
 }
 

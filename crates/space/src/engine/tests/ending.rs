@@ -53,7 +53,12 @@ fn an_end_ends_everything_under_it() {
             "contract.ended",
             "a fresh one"
         );
-        let wish = TransferWish { contract, format: "tidm:query".to_owned(), push_to: None };
+        let wish = TransferWish {
+            contract,
+            address: None,
+            format: "tidm:query".to_owned(),
+            push_to: None,
+        };
         assert_eq!(
             consumer.wish(Wish::Fetch(Box::new(wish)), at(5)).unwrap_err().code(),
             "contract.ended"

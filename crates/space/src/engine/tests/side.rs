@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidm_crypto::hash::sha256;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 
+use crate::approval::Rules;
 use crate::catalog::product::{Approval, Draft, Kind, Offer, Product};
 use crate::contract::Contract;
 use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
@@ -121,6 +122,10 @@ impl Side {
             lease: needs.lease.as_ref().and_then(|it| self.leases.get(it).cloned()),
             ..View::default()
         };
+        if needs.negotiation_product {
+            let of = view.negotiation.as_ref().map(|it| it.product.clone());
+            view.product = of.and_then(|it| self.products.get(&it).cloned());
+        }
         if let Some((peer, pid)) = &needs.negotiation_of {
             view.negotiation = self
                 .negotiations
@@ -315,7 +320,13 @@ pub(super) fn pair(approval: Approval, uses: Option<u64>) -> (Side, Side) {
 pub(super) fn request(provider: &Side, consumer: &mut Side, mut offer: Policy) {
     offer.target = Some(id("urn:product:1"));
     let (peer, address) = (provider.me.clone(), provider.address.clone());
-    let wish = ContractWish { peer, address, product: id("urn:product:1"), offer };
+    let wish = ContractWish {
+        peer,
+        address,
+        product: id("urn:product:1"),
+        offer,
+        rules: Rules::default(),
+    };
     consumer.wish(Wish::Request(Box::new(wish)), at(1)).unwrap();
 }
 

@@ -18,42 +18,76 @@ fn dialects_say_the_same() {
         json!({"@id": "o", "@type": "Offer", "prohibition": [], "permission": [{"@type": "Permission", "action": "use",
             "constraint": [{"@type": "Constraint", "leftOperand": "count", "operator": "lteq", "rightOperand": {"@value": "5"}}]}]}),
     ] {
-        assert_eq!(OdrlPolicy::parse(dialect.clone()).unwrap().model, model, "{dialect}");
+        let read = OdrlPolicy::parse(dialect.clone()).unwrap().model;
+        assert_eq!(Policy { verbatim: None, ..read }, model, "{dialect}");
     }
+}
+
+/// What a foreign connector offers, as strange as connectors write it.
+fn foreign() -> Json {
+    json!({"@id": "b64:x:y:z", "@type": "odrl:Offer", "odrl:assigner": {"@id": "did:web:p"}, "odrl:target": {"@id": "asset"},
+        "edc:note": {"kept": [1, 2.5, null]}, "odrl:obligation": [], "odrl:profile": "urn:profile:x",
+        "odrl:permission": [{"odrl:action": {"@id": "odrl:use"}, "name": "kept too", "odrl:constraint": {
+            "odrl:leftOperand": {"@id": "cx:Membership"}, "odrl:operator": {"@id": "odrl:eq"}, "odrl:rightOperand": 5}},
+            {"odrl:action": {"@id": "odrl:read"}}]})
+}
+
+fn id(text: &str) -> Id {
+    Id::parse(text).unwrap()
+}
+
+#[test]
+fn a_foreign_offer_is_echoed_verbatim() {
+    let offer = foreign();
+    let mut policy = OdrlPolicy::parse(offer.clone()).unwrap().model;
+    assert_eq!(to_json(&policy), offer);
+    // Naming the target that it names already changes nothing; another one changes that alone.
+    policy.target = Some(id("asset"));
+    assert_eq!(to_json(&policy), offer);
+    policy.target = Some(id("other"));
+    let json = to_json(&policy);
+    assert_eq!((&json["target"], json.get("odrl:target")), (&"other".into(), None));
+    policy.target = None;
+    let json = to_json(&policy);
+    assert!(json.get("target").is_none() && json.get("odrl:target").is_none());
 }
 
 #[test]
 fn an_agreement_is_its_offer_but_for_the_named_parts() {
-    let offer = json!({"@id": "b64:x:y:z", "@type": "odrl:Offer", "odrl:assigner": {"@id": "did:web:p"}, "odrl:target": {"@id": "asset"},
-        "edc:note": {"kept": [1, 2.5, null]}, "odrl:obligation": [],
-        "odrl:permission": [{"odrl:action": {"@id": "odrl:use"}, "x": "kept too"}, {"odrl:action": {"@id": "odrl:read"}}]});
-    let it = OdrlPolicy::parse(offer.clone()).unwrap();
-    let id = |text: &str| Id::parse(text).unwrap();
-    let agreement = it.agreement(
-        &id("urn:a"),
-        &id("did:web:p"),
-        &id("did:web:c"),
-        &id("asset"),
-        "2026-01-01T00:00:00Z",
-    );
-    let json = agreement.original.as_object().unwrap();
+    let offer = foreign();
+    let policy = OdrlPolicy::parse(offer.clone()).unwrap().model;
+    let mut agreed = policy.clone();
+    agreed.kind = Kind::Agreement;
+    agreed.id = id("urn:a");
+    agreed.assignee = Some(id("did:web:c"));
+    let json = to_json(&agreed);
     for (key, value) in offer.as_object().unwrap() {
-        if !["@id", "@type", "odrl:assigner", "odrl:target"].contains(&key.as_str()) {
+        if !["@id", "@type"].contains(&key.as_str()) {
             assert_eq!(json.get(key), Some(value), "{key}");
         }
     }
-    assert!(
-        !json.contains_key("odrl:target")
-            && json["target"] == "asset"
-            && json["@type"] == "Agreement"
-    );
-    let back = OdrlPolicy::parse(agreement.original.clone()).unwrap();
-    assert_eq!(back, agreement);
-    assert!(back.model.same_terms(&it.model));
-    assert_eq!(it.untargeted().original.get("odrl:target"), None);
-    assert_eq!(it.untargeted().targeted(&id("asset")).model, it.model);
-    assert_eq!(it.digest().unwrap(), OdrlPolicy::parse(offer).unwrap().digest().unwrap());
-    assert_ne!(it.digest().unwrap(), agreement.digest().unwrap());
+    assert_eq!((&json["@type"], &json["assignee"]), (&"Agreement".into(), &"did:web:c".into()));
+    let back = OdrlPolicy::parse(json).unwrap().model;
+    assert!(back.same_terms(&policy));
+    assert_eq!((back.kind, back.id, back.assignee), (agreed.kind, agreed.id, agreed.assignee));
+}
+
+/// A document that says other rules than the model is never sent.
+#[test]
+fn what_is_echoed_are_the_models_rules() {
+    let mut policy = OdrlPolicy::parse(foreign()).unwrap().model;
+    policy.permissions.truncate(1);
+    let json = to_json(&policy);
+    assert_eq!(OdrlPolicy::parse(json.clone()).unwrap().model.permissions, policy.permissions);
+    assert!(json.get("edc:note").is_none(), "{json}");
+}
+
+/// What the model says in full is not kept twice: our own offers cost nothing.
+#[test]
+fn our_own_form_needs_no_copy() {
+    let own = json!({"@id": "o", "@type": "Offer", "permission": [{"action": "use"}]});
+    assert_eq!(OdrlPolicy::parse(own).unwrap().model.verbatim, None);
+    assert!(OdrlPolicy::parse(foreign()).unwrap().model.verbatim.is_some());
 }
 
 #[test]
@@ -202,7 +236,8 @@ fn the_protocols_examples_parse_and_write_back() {
             let it =
                 OdrlPolicy::parse(policy.clone()).unwrap_or_else(|why| panic!("{file}: {why}"));
             assert!(it.model.unsupported.is_empty() && it.model.extra.is_empty(), "{file}");
-            let mut written = to_json(&it.model);
+            assert_eq!(&to_json(&it.model), policy, "{file}");
+            let mut written = to_json(&Policy { verbatim: None, ..it.model });
             // The one liberty taken: `profile` is always written as an array.
             if policy.get("profile").is_some_and(Json::is_string) {
                 written["profile"] = policy["profile"].clone();

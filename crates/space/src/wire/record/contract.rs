@@ -12,6 +12,7 @@ use crate::wire::json::Fields;
 use crate::wire::tidm::notice::{put_deletion, read_deletion};
 
 use super::negotiation::read_signature;
+use super::rules::{put_rules, read_rules};
 use super::{BadRecord, fields, open, policy, row};
 
 pub fn encode(it: &Contract) -> String {
@@ -38,15 +39,17 @@ pub fn encode(it: &Contract) -> String {
             Value::Object(doc)
         }),
     );
+    put_rules(&mut doc, &it.rules);
     row(doc)
 }
 
 pub fn decode(text: &str) -> Result<Contract, BadRecord> {
     let value = open(text)?;
     let top = fields(&value)?;
+    let role = top.word("role", Role::from_word)?;
     Ok(Contract {
         id: top.id("id")?,
-        role: top.word("role", Role::from_word)?,
+        role,
         peer: top.did("peer")?,
         address: top.text("address")?.to_owned(),
         negotiation: top.id("negotiation")?,
@@ -59,6 +62,7 @@ pub fn decode(text: &str) -> Result<Contract, BadRecord> {
         first_use: top.time_opt("firstUse")?,
         state: top.object_opt("ended")?.map_or(Ok(State::Active), |it| read_end(&it))?,
         deletion: top.object_opt("deletion")?.map(|it| read_deletion(&it)).transpose()?,
+        rules: read_rules(&top, role)?,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod lease;
 pub mod negotiation;
 mod policy;
 pub mod product;
+mod rules;
 pub mod send;
 pub mod timer;
 pub mod transfer;

@@ -11,6 +11,7 @@ use crate::negotiation::state::{Negotiation, State};
 use crate::wire::dsp::put;
 use crate::wire::json::Fields;
 
+use super::rules::{put_rules, read_rules};
 use super::{BadRecord, fields, open, policy, row};
 
 pub fn encode(it: &Negotiation) -> String {
@@ -26,6 +27,7 @@ pub fn encode(it: &Negotiation) -> String {
     put(&mut doc, "rounds", Some(it.rounds));
     put(&mut doc, "awaitsApproval", Some(it.awaits_approval));
     put(&mut doc, "proposed", it.proposed.as_ref().map(policy::write));
+    put_rules(&mut doc, &it.rules);
     put(&mut doc, "created", Some(it.created.to_string()));
     put(&mut doc, "moved", Some(it.moved.to_string()));
     row(doc)
@@ -34,9 +36,10 @@ pub fn encode(it: &Negotiation) -> String {
 pub fn decode(text: &str) -> Result<Negotiation, BadRecord> {
     let value = open(text)?;
     let top = fields(&value)?;
+    let role = top.word("role", Role::from_word)?;
     Ok(Negotiation {
         id: top.id("id")?,
-        role: top.word("role", Role::from_word)?,
+        role,
         peer: top.did("peer")?,
         peer_pid: top.id_opt("peerPid")?,
         address: top.text("address")?.to_owned(),
@@ -50,6 +53,7 @@ pub fn decode(text: &str) -> Result<Negotiation, BadRecord> {
             .object_opt("proposed")?
             .map(|_| policy::read(&top, "proposed"))
             .transpose()?,
+        rules: read_rules(&top, role)?,
         created: top.time("created")?,
         moved: top.time("moved")?,
     })

@@ -1,8 +1,9 @@
-//! A policy inside a row: its ODRL document, with the names of what was not understood put back in place.
+//! A policy inside a row: its ODRL document, with the names of what was not understood put back in place; one that
+//! somebody else wrote as its document under `verbatim`.
 //!
 //! Never loses an unsupported name: a policy that was refused before a restart is refused after it, too.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
 use crate::policy::model::{Constraint, Policy, Rule};
@@ -11,6 +12,9 @@ use crate::wire::odrl;
 
 /// The names' values were not kept: `null` stands for each.
 pub(super) fn write(it: &Policy) -> Value {
+    if it.verbatim.is_some() {
+        return json!({ VERBATIM: odrl::to_json(it) });
+    }
     let mut doc = odrl::to_json(it);
     if let Value::Object(members) = &mut doc {
         put_names(members, &it.extra);
@@ -58,5 +62,16 @@ fn put_constraints(members: &mut Map<String, Value>, name: &str, constraints: &[
 
 pub(super) fn read(of: &Fields<'_>, name: &str) -> Result<Policy, Fault> {
     let value = of.get(name).ok_or_else(|| of.wrong(name, "missing"))?;
-    odrl::OdrlPolicy::parse(value.clone()).map(|it| it.model).map_err(|why| of.wrong(name, why))
+    let parse = |value: &Value| {
+        let read = odrl::OdrlPolicy::parse(value.clone()).map_err(|why| of.wrong(name, why))?;
+        Ok::<Policy, Fault>(read.model)
+    };
+    match value.get(VERBATIM) {
+        Some(original) => parse(original),
+        // What stands for lost values is no document of anybody's.
+        None => Ok(Policy { verbatim: None, ..parse(value)? }),
+    }
 }
+
+/// No ODRL document has this member alone.
+const VERBATIM: &str = "verbatim";

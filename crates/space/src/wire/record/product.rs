@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::product::{Approval, Column, Draft, Grade, Kind, Offer, Product};
 use crate::fault::Fault;
+use crate::negotiation::message::Role;
 use crate::policy::usage::Use;
 use crate::wire::dsp::put;
 use crate::wire::json::Fields;
 
+use super::rules::{put_rules, read_rules};
 use super::{BadRecord, fields, open, policy, row};
 
 pub fn encode(it: &Product) -> String {
@@ -85,13 +87,20 @@ fn read_column(of: &Fields<'_>) -> Result<Column, Fault> {
 
 fn write_offer(it: &Offer) -> Value {
     let deliveries: Vec<&str> = it.deliveries().iter().map(|it| it.name()).collect();
-    json!({"policy": policy::write(it.policy()), "approval": it.approval().name(), "deliveries": deliveries})
+    let mut doc = Map::new();
+    doc.insert("policy".to_owned(), policy::write(it.policy()));
+    put(&mut doc, "approval", Some(it.approval().name()));
+    doc.insert("deliveries".to_owned(), json!(deliveries));
+    put_rules(&mut doc, it.rules());
+    Value::Object(doc)
 }
 
 fn read_offer(of: &Fields<'_>) -> Result<Offer, Fault> {
     let words = of.texts("deliveries")?;
     let deliveries: Option<Vec<Use>> = words.iter().map(|it| Use::from_name(it)).collect();
     let deliveries = deliveries.ok_or_else(|| of.wrong("deliveries", "unknown"))?;
-    Offer::new(policy::read(of, "policy")?, of.word("approval", Approval::from_name)?, deliveries)
-        .map_err(|why| of.wrong("policy", why))
+    let approval = of.word("approval", Approval::from_name)?;
+    let offer = Offer::new(policy::read(of, "policy")?, approval, deliveries)
+        .map_err(|why| of.wrong("policy", why))?;
+    Ok(offer.with_rules(read_rules(of, Role::Provider)?))
 }

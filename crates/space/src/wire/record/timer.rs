@@ -44,6 +44,8 @@ fn subject(it: &Due) -> (&'static str, &Id) {
     match it {
         Due::NegotiationIdle(id) => ("negotiation-idle", id),
         Due::TransferIdle(id) => ("transfer-idle", id),
+        Due::NegotiationRule(id) => ("negotiation-rule", id),
+        Due::TransferRule(id) => ("transfer-rule", id),
         Due::LeaseEnd { lease } => ("lease-end", lease),
         Due::ContractEnd { contract } => ("contract-end", contract),
         Due::Job(Job::Provide { transfer }) => ("provide", transfer),
@@ -58,6 +60,8 @@ fn read_subject(of: &Fields<'_>) -> Result<Due, Fault> {
     Ok(match of.text("what")? {
         "negotiation-idle" => Due::NegotiationIdle(id),
         "transfer-idle" => Due::TransferIdle(id),
+        "negotiation-rule" => Due::NegotiationRule(id),
+        "transfer-rule" => Due::TransferRule(id),
         "lease-end" => Due::LeaseEnd { lease: id },
         "contract-end" => Due::ContractEnd { contract: id },
         "provide" => Due::Job(Job::Provide { transfer: id }),

@@ -28,6 +28,7 @@ pub fn encode(it: &Transfer) -> String {
     put(&mut doc, "pushTo", it.push_to.as_ref().map(write_address));
     doc.insert("state".to_owned(), write_state(&it.state));
     put(&mut doc, "pending", it.pending.as_ref().map(write_message));
+    put(&mut doc, "starts", (it.starts > 0).then_some(it.starts));
     put(&mut doc, "created", Some(it.created.to_string()));
     put(&mut doc, "moved", Some(it.moved.to_string()));
     row(doc)
@@ -47,6 +48,11 @@ pub fn decode(text: &str) -> Result<Transfer, BadRecord> {
         push_to: read_address(&top, "pushTo")?,
         state: read_state(&top.object("state")?)?,
         pending: top.object_opt("pending")?.map(|it| read_message(&it)).transpose()?,
+        // Absent in rows of older versions, and before the first.
+        starts: match top.get("starts") {
+            Some(_) => top.small_number("starts")?,
+            None => 0,
+        },
         created: top.time("created")?,
         moved: top.time("moved")?,
     })
