@@ -23,6 +23,7 @@ mod page;
 mod products;
 mod session;
 mod setup;
+mod spaces;
 mod terms;
 mod transfers;
 mod uploads;
@@ -158,4 +159,10 @@ fn governing() -> Api {
         .routes(routes!(keys::create))
         .routes(routes!(keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(spaces::create))
+        .routes(routes!(spaces::list))
+        .routes(routes!(spaces::members))
+        .routes(routes!(spaces::invite))
+        .routes(routes!(spaces::join))
+        .routes(routes!(spaces::revoke))
 }

@@ -13,9 +13,10 @@ use tidm_space::identity::did::Did;
 use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
+use super::trust;
 use super::{
-    Config, Custodian, Dcp, Evidence, Http, Limits, Members, Mode, Node, Objects, Peers, Role, S3,
-    Security, Space, Store, TestProfile,
+    Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
+    Space, Store,
 };
 use crate::lang::Lang;
 
@@ -28,23 +29,29 @@ const ORG_CHARS: usize = 200;
 const CUSTODIANS: usize = 16;
 
 /// What every check needs besides the value.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     dir: &'a Path,
     origins: &'a Origins,
 }
 
 impl Context<'_> {
-    fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
+    pub(super) fn bad(
+        &self,
+        key: &str,
+        value: &str,
+        why: Box<Text>,
+        next: Box<Text>,
+    ) -> ConfigError {
         let from = self.origins.get(key).copied().unwrap_or(From::Default);
         ConfigError::bad(key, value, from, why, next)
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         self.dir.join(text)
     }
 
     /// A number within bounds; both ends named when it is not.
-    fn number(
+    pub(super) fn number(
         &self,
         key: &str,
         value: Option<u64>,
@@ -67,7 +74,7 @@ impl Context<'_> {
         ))
     }
 
-    fn did(&self, key: &str, value: &str) -> Result<Did, ConfigError> {
+    pub(super) fn did(&self, key: &str, value: &str) -> Result<Did, ConfigError> {
         Did::parse(value).map_err(|_| {
             self.bad(
                 key,
@@ -84,69 +91,20 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let http = http(&cx, raw.http)?;
     let node = node(&cx, raw.node, &http)?;
     let evidence = evidence(&cx, raw.evidence, &http)?;
-    let identity = identity(&cx, raw.identity, &http)?;
+    let identity = trust::identity(&cx, raw.identity, &http)?;
     Ok(Config {
         identity,
-        test_profile: test_profile(&cx, raw.test_profile)?,
+        test_profile: trust::test_profile(&cx, raw.test_profile)?,
         store: store(&cx, raw.store, &node)?,
         objects: objects(&cx, raw.objects, &node)?,
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
-        dcp: dcp(&cx, raw.dcp)?,
+        dcp: trust::dcp(&cx, raw.dcp)?,
         node,
         http,
         evidence,
     })
-}
-
-fn identity(cx: &Context<'_>, raw: raw::Identity, http: &Http) -> Result<Mode, ConfigError> {
-    let (development, dcp) = match raw.mode.as_deref() {
-        None | Some("did") => (false, false),
-        Some("dcp") => (false, true),
-        Some("development") => (true, false),
-        Some(other) => {
-            return Err(cx.bad(
-                "identity.mode",
-                other,
-                text("没有这种模式", "there is no such mode"),
-                text("取值 did、dcp 或 development", "did, dcp or development"),
-            ));
-        }
-    };
-    let claims = raw.claims.unwrap_or(false);
-    if !development && (claims || raw.tokens_file.is_some()) {
-        let key = if claims { "identity.claims" } else { "identity.tokens_file" };
-        return Err(ConfigError::missing(
-            "identity.mode",
-            text(
-                format!("{key} 只用于 development 模式"),
-                format!("{key} is for the mode development"),
-            ),
-            text(
-                "设置 identity.mode = \"development\",或删除该项",
-                "set identity.mode = \"development\", or remove it",
-            ),
-        ));
-    }
-    if claims && !http.listen.ip().is_loopback() {
-        return Err(cx.bad(
-            "identity.claims",
-            "true",
-            text(
-                "JSON 声明不证明任何事:监听地址可从外部访问时,任何人都能冒充任何参与方",
-                "a JSON claim proves nothing: at an address that can be reached from outside, anybody could be anybody",
-            ),
-            text(
-                "改为监听 127.0.0.1,或使用 identity.tokens_file",
-                "listen on 127.0.0.1, or use identity.tokens_file",
-            ),
-        ));
-    }
-    if !development {
-        return Ok(if dcp { Mode::Dcp } else { Mode::Did });
-    }
-    Ok(Mode::Development { claims, tokens: raw.tokens_file.map(|it| cx.path(&it)) })
 }
 
 fn node(cx: &Context<'_>, raw: raw::Node, http: &Http) -> Result<Node, ConfigError> {
@@ -452,36 +410,6 @@ fn peers(cx: &Context<'_>, raw: &raw::Peers) -> Result<Peers, ConfigError> {
     Ok(Peers {
         allow_private_addresses: raw.allow_private_addresses.unwrap_or(false),
         timeout: Duration::from_secs(timeout),
-    })
-}
-
-fn test_profile(cx: &Context<'_>, raw: raw::TestProfile) -> Result<TestProfile, ConfigError> {
-    // Each is a path segment of ours and a segment of its DID.
-    let wrong = |it: &&String| it.is_empty() || !it.bytes().all(|c| c.is_ascii_lowercase());
-    if let Some(name) = raw.identities.iter().find(wrong) {
-        return Err(cx.bad(
-            "test_profile.identities",
-            name,
-            text("只能由小写字母组成", "only small letters"),
-            text("例如 [\"holder\"]", "for example [\"holder\"]"),
-        ));
-    }
-    Ok(TestProfile {
-        file: raw.file.map(|it| cx.path(&it)),
-        identities: raw.identities,
-        secret_file: raw.secret_file.map(|it| cx.path(&it)),
-        allowed: false,
-    })
-}
-
-fn dcp(cx: &Context<'_>, raw: raw::Dcp) -> Result<Dcp, ConfigError> {
-    let issuers = raw.issuers.iter().map(|it| cx.did("dcp.issuers", it));
-    let cache = cx.number("dcp.cache_seconds", raw.cache_seconds, 3600, (0, 86_400))?;
-    let status = cx.number("dcp.status_seconds", raw.status_seconds, 60, (0, 3600))?;
-    Ok(Dcp {
-        issuers: issuers.collect::<Result<_, _>>()?,
-        membership_age: Duration::from_secs(cache),
-        status_age: Duration::from_secs(status),
     })
 }
 

@@ -13,8 +13,10 @@
 mod check;
 pub mod error;
 pub mod key;
+mod nearest;
 pub mod raw;
 pub mod template;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

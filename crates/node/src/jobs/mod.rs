@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod infrastructure;
 pub mod issue;
 pub mod lineage;
+pub mod membership;
 pub mod open_program;
 pub mod provide;
 pub mod publish;

@@ -15,6 +15,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -120,6 +121,7 @@ pub struct Claims {
     lists: Mutex<HashMap<String, (List, Time)>>,
     schemas: Mutex<HashMap<String, (Value, Time)>>,
     lanes: [tokio::sync::Mutex<()>; LANES],
+    exchanges: AtomicU64,
 }
 
 impl Claims {
@@ -141,6 +143,7 @@ impl Claims {
             lists: Mutex::default(),
             schemas: Mutex::default(),
             lanes: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            exchanges: AtomicU64::new(0),
         }
     }
 
@@ -230,6 +233,11 @@ impl Claims {
         self.members.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
     }
 
+    /// How many wallets were asked since the start.
+    pub fn exchanges(&self) -> u64 {
+        self.exchanges.load(Ordering::Relaxed)
+    }
+
     /// Asks the wallet of `holder` and proves what it shows to `me`.
     pub async fn present(
         &self,
@@ -240,6 +248,7 @@ impl Claims {
         scopes: &[Scope],
     ) -> Result<Vec<Verified>, WorkError> {
         metrics::counter!("tidm_wallet_exchanges_total").increment(1);
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
         let peer = self.directory.peer(holder).await?;
         let endpoint = peer.document.service("CredentialService")?;
         let bearer = format!("Bearer {}", me.token_with(holder, access, &self.clock));

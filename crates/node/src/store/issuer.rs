@@ -220,6 +220,23 @@ impl Store {
         load(&mut conn, id).await
     }
 
+    /// Requests of one holder, newest first.
+    pub async fn issuances_of(
+        &self,
+        issuer: &Did,
+        holder: &Did,
+    ) -> Result<Vec<Issuance>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 ORDER BY created DESC, id DESC",
+        )
+        .bind(issuer.as_str().to_owned())
+        .bind(holder.as_str().to_owned())
+        .fetch_all(self.pool())
+        .await?;
+        let read = |it: &String| record::read(it).map_err(|why| bad("issuances", &why.to_string()));
+        rows.iter().map(read).collect()
+    }
+
     /// Requests whose wallet is to be told, most urgent first.
     pub async fn due_issuances(&self, now: Time, most: i64) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT id FROM issuances WHERE due <= $1 ORDER BY due LIMIT $2")

@@ -173,10 +173,11 @@ impl Store {
         .transpose()
     }
 
-    /// Issuers that we asked for a membership, and the spaces.
+    /// Issuers that made us a member, and the spaces.
     pub async fn joined(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let rows =
-            sqlx::query("SELECT DISTINCT issuer, space FROM asked").fetch_all(self.pool()).await?;
+        let rows = sqlx::query("SELECT DISTINCT issuer, space FROM asked WHERE state = 'issued'")
+            .fetch_all(self.pool())
+            .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Two real nodes on loopback, and a program that uses them while they may be killed at any moment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,6 +43,73 @@ pub(crate) enum Miss {
 }
 
 impl Node {
+    /// A fresh directory of a node on loopback, in plain HTTP; `more` adds to its settings.
+    pub(crate) fn new(
+        root: &Path,
+        name: &'static str,
+        port: u16,
+        more: &[(&'static str, String)],
+    ) -> Self {
+        let dir = root.join(name);
+        init::init(&Init {
+            org: name,
+            credit_code: None,
+            dir: &dir,
+            host: "localhost",
+            port,
+            passphrase: None,
+        })
+        .unwrap();
+        let mut set = vec![
+            ("node.org", quoted(name)),
+            ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
+            ("http.public_url", quoted(&format!("http://localhost:{port}"))),
+            ("http.insecure_http", "true".to_owned()),
+            ("evidence.checkpoint_ms", "100".to_owned()),
+            ("peers.allow_private_addresses", "true".to_owned()),
+        ];
+        set.extend(more.iter().cloned());
+        std::fs::write(dir.join("tidm.toml"), template::render(&set)).unwrap();
+        let http = reqwest::Client::builder()
+            .use_preconfigured_tls(
+                (*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap()).clone(),
+            )
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            name,
+            did: did(port),
+            url: format!("http://localhost:{port}"),
+            dir,
+            token: Mutex::default(),
+            child: Mutex::default(),
+            http,
+        }
+    }
+
+    /// The first start, with its administrator.
+    pub(crate) async fn begin(&self) {
+        self.start();
+        self.ready().await;
+        self.set_up().await;
+    }
+
+    /// What `tidm` prints when it is called with these words; it must succeed.
+    pub(crate) fn tidm(&self, words: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_")) {
+            command.env_remove(name);
+        }
+        command.env("TIDM_API_KEY", self.token.lock().unwrap().clone());
+        let done = command.arg("--dir").arg(&self.dir).args(words).output().unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        let trouble = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        told
+    }
+
     pub(crate) fn start(&self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -201,56 +268,18 @@ impl Two {
         let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.map(|it| it.local_addr().unwrap().port());
         let operator = did(ports[0]);
+        let members = dir.path().join("members.jws").display().to_string();
         let [provider, consumer] =
             [("provider", ports[0]), ("consumer", ports[1])].map(|(name, port)| {
-                let at = dir.path().join(name);
-                init::init(&Init {
-                    org: name,
-                    credit_code: None,
-                    dir: &at,
-                    host: "localhost",
-                    port,
-                    passphrase: None,
-                })
-                .unwrap();
-                let members = dir.path().join("members.jws").display().to_string();
-                let set = [
-                    ("node.org", quoted(name)),
-                    ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
-                    ("http.public_url", quoted(&format!("http://localhost:{port}"))),
-                    ("http.insecure_http", "true".to_owned()),
-                    ("space.members", quoted(&members)),
-                    ("space.operator", quoted(&operator)),
-                    ("evidence.checkpoint_ms", "100".to_owned()),
-                    ("peers.allow_private_addresses", "true".to_owned()),
-                ];
-                std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
-                let http = reqwest::Client::builder()
-                    .use_preconfigured_tls(
-                        (*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap())
-                            .clone(),
-                    )
-                    .timeout(Duration::from_secs(30))
-                    .no_proxy()
-                    .build()
-                    .unwrap();
-                Node {
-                    name,
-                    did: did(port),
-                    url: format!("http://localhost:{port}"),
-                    dir: at,
-                    token: Mutex::default(),
-                    child: Mutex::default(),
-                    http,
-                }
+                let more =
+                    [("space.members", quoted(&members)), ("space.operator", quoted(&operator))];
+                Node::new(dir.path(), name, port, &more)
             });
         let two = Self { provider, consumer, dir };
         two.sign_members();
         // The operator first: the other verifies the member list with its key.
         for node in [&two.provider, &two.consumer] {
-            node.start();
-            node.ready().await;
-            node.set_up().await;
+            node.begin().await;
         }
         two
     }

@@ -155,6 +155,7 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
         }
         Outcome::Rejected(reason) => (Vec::new(), (Answered::Rejected, reason)),
     };
+    let (issued, sender) = (!held.is_empty(), who.did.clone());
     let (full, issuer, now) = (Arc::new(AtomicBool::new(false)), who.did, app.clock.now());
     let told = full.clone();
     app.writer
@@ -176,6 +177,10 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
         .await?;
     if full.load(Ordering::Relaxed) {
         return Err(Fault::refused("wallet.full", "this wallet takes no more credentials").into());
+    }
+    // We asked for it: from here on its issuer speaks for that space, and for nothing else.
+    if let (true, Some(asked)) = (issued, asked) {
+        app.claims.know_space(asked.space, sender);
     }
     Ok(())
 }
