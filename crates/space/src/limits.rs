@@ -47,6 +47,9 @@ pub const NEGOTIATION_IDLE: Duration = Duration::from_secs(10 * 60);
 pub const APPROVAL_IDLE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A requested transfer that is not started by then ends.
 pub const TRANSFER_IDLE: Duration = Duration::from_secs(10 * 60);
+/// A started or suspended transfer in which nothing happens any more. The addresses of deliveries live for a day, so
+/// that after a week nothing can come of it.
+pub const TRANSFER_RUNNING: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A lease that carries a key: long enough to open a file, short enough that a revocation bites.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Longest lease that a consumer may ask for.

@@ -41,7 +41,7 @@ const PROVIDER: &[Script] = &[
     ("0205", &["requested offer", "offered … terminate"]),
     ("0206", &["requested offer", "accepted terminate"]),
     ("0207", &["requested agree", "verified terminate"]),
-    ("0301", &["requested offer", "accepted agree", "verified finalize"]),
+    ("0301", &["requested agree", "verified finalize"]),
     ("0302", &["requested offer"]),
     ("0303", &["requested offer", "accepted hold"]),
     ("0304", &["1 requested offer", "2 requested hold"]),

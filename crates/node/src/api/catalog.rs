@@ -59,8 +59,7 @@ pub(super) struct Full {
 }
 
 /// The dataset as its provider offers it now.
-pub(super) async fn fetch(app: &App, peer: &Did, product: &Id) -> Answer<Dataset> {
-    let base = app.directory.dsp_base(peer).await?;
+pub(super) async fn fetch(app: &App, peer: &Did, base: &str, product: &Id) -> Answer<Dataset> {
     let url = format!("{base}/catalog/datasets/{}", utf8_percent_encode(product.as_str(), SEGMENT));
     let authorization = auth::speak(app, peer);
     let unavailable =
@@ -90,7 +89,8 @@ pub(super) async fn show(
     Path((provider, id)): Path<(String, String)>,
 ) -> Answer<Json<Full>> {
     let provider = Did::parse(&provider).map_err(|why| Fail::field("provider", why))?;
-    let found = fetch(&app, &provider, &Id::parse(&id)?).await?;
+    let base = app.directory.dsp_base(&provider).await?;
+    let found = fetch(&app, &provider, &base, &Id::parse(&id)?).await?;
     let mut kinds: Vec<Use> = found.distributions.iter().filter_map(|it| it.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use tidm_space::contract::{Contract, End, State as Standing};
+use tidm_space::engine::commit::About as Subject;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::negotiation::message::Role;
@@ -19,6 +20,7 @@ use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
+use super::messages::{self, Said};
 use super::negotiations::Reason;
 use super::page::{Page, Wanted};
 use super::terms::{self, Meaning};
@@ -83,6 +85,8 @@ pub(super) struct Full {
     policy: serde_json::Value,
     /// What happened, oldest first.
     timeline: Vec<Line>,
+    /// Each message of its negotiation, oldest first.
+    messages: Vec<Said>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,6 +153,7 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
         }),
         policy: tidm_space::wire::odrl::to_json(&it.policy),
         timeline: facts::timeline(app, About::Contract(it.id.clone()), speak).await?,
+        messages: messages::of(app, &Subject::Negotiation(it.negotiation.clone())).await?,
     })
 }
 

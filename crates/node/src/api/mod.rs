@@ -18,6 +18,7 @@ mod facts;
 mod idempotency;
 mod info;
 mod keys;
+mod messages;
 mod negotiations;
 mod page;
 mod products;
@@ -126,6 +127,7 @@ fn contracting() -> Api {
         .routes(routes!(negotiations::counter))
         .routes(routes!(negotiations::terminate))
         .routes(routes!(negotiations::reject))
+        .routes(routes!(messages::retry_negotiation))
         .routes(routes!(contracts::revoke))
         .routes(routes!(contracts::end))
 }
@@ -135,6 +137,7 @@ fn moving() -> Api {
         .routes(routes!(transfers::start))
         .routes(routes!(transfers::suspend))
         .routes(routes!(transfers::terminate))
+        .routes(routes!(messages::retry_transfer))
 }
 
 fn using() -> Api {

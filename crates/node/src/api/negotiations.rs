@@ -11,11 +11,10 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use tidm_space::engine::commit::Reply;
+use tidm_space::engine::commit::{About as Subject, Reply};
 use tidm_space::engine::input::{ContractWish, Input, SayWish, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::identity::did::Did;
 use tidm_space::limits::REASON_CHARS;
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::{Negotiation, State as Stage};
@@ -27,18 +26,23 @@ use super::catalog;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
+use super::messages::{self, Said};
 use super::page::{Listing, Page};
 use super::terms::{self, Changed, Choices, Meaning};
 use super::wait::Waiting;
 use crate::app::App;
+use crate::net::auth::participant;
 use crate::rules::{self, RuleText};
 use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
-    /// The provider's DID.
+    /// The provider's DID; where it has none, its name, and then its address is needed.
     peer: String,
+    /// The provider's DSP base; found through its DID where left out.
+    #[serde(default)]
+    address: Option<String>,
     /// The product version's id in its catalogue.
     product: String,
     /// Which offer; may be left out where there is only one.
@@ -111,6 +115,8 @@ pub(super) struct Full {
     diff: Option<Changed>,
     /// What happened, oldest first.
     timeline: Vec<Line>,
+    /// Each message said or heard, oldest first.
+    messages: Vec<Said>,
 }
 
 fn short(it: &Negotiation) -> Short {
@@ -144,7 +150,8 @@ async fn full(app: &App, it: &Negotiation, speak: Speak) -> Answer<Full> {
     let terms = it.state.offer().map(|it| terms::meanings(it, speak)).unwrap_or_default();
     let timeline = facts::timeline(app, About::Negotiation(it.id.clone()), speak).await?;
     let diff = changed(app, it, speak).await?;
-    Ok(Full { short: short(it), terms, diff, timeline })
+    let messages = messages::of(app, &Subject::Negotiation(it.id.clone())).await?;
+    Ok(Full { short: short(it), terms, diff, timeline, messages })
 }
 
 /// The terms on the table against ours: a provider's listed offer, a consumer's last proposal.
@@ -175,9 +182,13 @@ pub(super) async fn request(
     Params(waiting): Params<Waiting>,
     Body(it): Body<Request>,
 ) -> Answer<impl IntoResponse> {
-    let peer = Did::parse(&it.peer).map_err(|why| Fail::field("peer", why))?;
+    let peer = participant(&it.peer).map_err(|why| Fail::field("peer", why))?;
     let product = Id::parse(&it.product)?;
-    let offered = catalog::fetch(&app, &peer, &product).await?;
+    let address = match it.address {
+        Some(address) => address.trim_end_matches('/').to_owned(),
+        None => app.directory.dsp_base(&peer).await?,
+    };
+    let offered = catalog::fetch(&app, &peer, &address, &product).await?;
     let listed = match &it.offer {
         Some(id) => offered.offers.iter().find(|offer| offer.model.id.as_str() == id),
         None if offered.offers.len() == 1 => offered.offers.first(),
@@ -189,7 +200,6 @@ pub(super) async fn request(
         None => listed,
     };
     offer.target = Some(product.clone());
-    let address = app.directory.dsp_base(&peer).await?;
     let rules = rules::read(Role::Consumer, &it.rules).map_err(|why| Fail::field("rules", why))?;
     let wish = ContractWish { peer, address, product, offer, rules };
     let made = said(app.writer.run(Input::Wish(Box::new(Wish::Request(Box::new(wish))))).await?)?;

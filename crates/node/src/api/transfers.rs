@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use tidm_space::engine::commit::Reply;
+use tidm_space::engine::commit::{About as Subject, Reply};
 use tidm_space::engine::input::{Input, TransferWish, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -22,6 +22,7 @@ use super::answer::Answer;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
+use super::messages::{self, Said};
 use super::negotiations::Reason;
 use super::page::{Page, Wanted};
 use super::terms;
@@ -63,6 +64,8 @@ pub(super) struct Full {
     /// Copies that lie here, consumer only.
     copies: Vec<Copied>,
     timeline: Vec<Line>,
+    /// Each message said or heard, oldest first.
+    messages: Vec<Said>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,7 +105,8 @@ async fn full(app: &App, it: &Transfer, speak: Speak) -> Answer<Full> {
         .map(|it| Copied { bytes: it.bytes, sha256: it.digest.to_string(), sealed: it.sealed })
         .collect();
     let timeline = facts::timeline(app, About::Transfer(it.id.clone()), speak).await?;
-    Ok(Full { short: short(it), copies, timeline })
+    let messages = messages::of(app, &Subject::Transfer(it.id.clone())).await?;
+    Ok(Full { short: short(it), copies, timeline, messages })
 }
 
 fn moved(reply: Reply) -> Answer<Transfer> {

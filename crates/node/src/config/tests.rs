@@ -63,6 +63,9 @@ fn refusals_name_key_reason_and_next_step() {
     let cases: &[(&str, Pairs, Pairs, &str, &str)] = &[
         ("[htpp]\nlisten = \"x\"", &[], &[], "htpp.listen", "did you mean http.listen?"),
         ("[evidence]\nqorum = 1", &[], &[], "evidence.qorum", "did you mean evidence.quorum?"),
+        ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did or development"),
+        ("[identity]\nclaims = true", &[], &[], "identity.mode", "identity.claims is for"),
+        ("[identity]\ntokens_file = \"x\"", &[], &[], "identity.mode", "set identity.mode"),
         ("[zebra]\nunrelated_thing = 1", &[], &[], "zebra.unrelated_thing", "there is no such key"),
         ("", &[("TIDM_HTTP_LISTN", "x")], &[], "TIDM_HTTP_LISTN", "did you mean TIDM_HTTP_LISTEN?"),
         ("", &[], &[("http.lissten", "x")], "http.lissten", "did you mean http.listen?"),
@@ -187,4 +190,17 @@ fn every_key_is_readable_and_templated() {
 fn a_database_password_is_not_shown() {
     let it = parse(&format!("{BASE}[store]\nurl = \"postgres://u:secret@h/d\""), &[], &[]).unwrap();
     assert_eq!(format!("{:?}", it.store), "Postgres(\"postgres://u:***@h/d\")");
+}
+
+/// A claim proves nothing, so that it is taken where nobody from outside can write one.
+#[test]
+fn claims_are_for_loopback() {
+    let text = "[node]\norg = \"T\"\n[http]\nlisten = \"10.0.0.7:8443\"\npublic_url = \"https://a.example\"\n\
+                tls_cert = \"c\"\ntls_key = \"k\"\n[identity]\nmode = \"development\"\n";
+    let tokens = format!("{text}tokens_file = \"t\"\n");
+    let it = parse(&tokens, &[], &[]).unwrap().identity;
+    assert_eq!(it, Mode::Development { claims: false, tokens: Some("/n/t".into()) });
+    let refused = parse(&format!("{text}claims = true\n"), &[], &[]).unwrap_err();
+    assert_eq!(refused.key, "identity.claims");
+    assert_eq!(parse(BASE, &[], &[]).unwrap().identity, Mode::Did);
 }

@@ -16,9 +16,10 @@ use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::wire;
 
-use super::auth;
+use super::{auth, journal};
 use crate::app::App;
 use crate::jobs;
+use crate::store::messages::Line;
 use crate::store::writer::After;
 
 /// Messages under way to one peer at a time.
@@ -121,7 +122,9 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     let Some(_under_way) = lanes.begin(&send.id) else { return };
     let lane = lanes.of(&send.to);
     let Ok(_place) = lane.acquire().await else { return };
-    let outcome = post(&app, &send).await;
+    let begun = std::time::Instant::now();
+    let (status, outcome) = post(&app, &send).await;
+    journal::note(&app, send.about.clone(), line(&app, &send, status, &outcome, begun));
     match &outcome {
         Outcome::Accepted { .. } => metrics::counter!("tidm_messages_delivered_total").increment(1),
         Outcome::Refused { code, reason, .. } => {
@@ -138,8 +141,8 @@ async fn deliver(app: Arc<App>, lanes: Arc<Lanes>, send: Sending) {
     }
 }
 
-/// Posts one message and says what came of it.
-async fn post(app: &App, send: &Sending) -> Outcome {
+/// Posts one message and says what came of it: the answer's status, and what that means.
+async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
     let authorization = auth::speak(app, &send.to);
     let answer = match app
         .client
@@ -148,16 +151,14 @@ async fn post(app: &App, send: &Sending) -> Outcome {
     {
         Ok(answer) => answer,
         Err(super::client::CallError::Address { url, why }) => {
-            return Outcome::Refused {
-                not_found: false,
-                code: Some("peer.address".to_owned()),
-                reason: vec![format!("{url}: {why}")],
-            };
+            let reason = vec![format!("{url}: {why}")];
+            let code = Some("peer.address".to_owned());
+            return (None, Outcome::Refused { not_found: false, code, reason });
         }
-        Err(error) => return Outcome::Unreachable { reason: error.to_string() },
+        Err(error) => return (None, Outcome::Unreachable { reason: error.to_string() }),
     };
     let status = answer.status.as_u16();
-    match status {
+    let outcome = match status {
         200..=299 => Outcome::Accepted { pid: peers_pid(send, &answer.body) },
         404 => Outcome::Refused {
             not_found: true,
@@ -172,6 +173,34 @@ async fn post(app: &App, send: &Sending) -> Outcome {
             }
             Outcome::Refused { not_found: false, code, reason }
         }
+    };
+    (Some(status), outcome)
+}
+
+/// What the journal says of it.
+fn line(
+    app: &App,
+    send: &Sending,
+    status: Option<u16>,
+    outcome: &Outcome,
+    begun: std::time::Instant,
+) -> Line {
+    let reason = match outcome {
+        Outcome::Accepted { .. } => String::new(),
+        Outcome::Refused { code, reason, .. } => {
+            let code = code.as_ref().map(|it| format!("[{it}] ")).unwrap_or_default();
+            format!("{code}{}", reason.join("; "))
+        }
+        Outcome::Unreachable { reason } => reason.clone(),
+    };
+    Line {
+        at: app.clock.now(),
+        out: true,
+        path: journal::last_part(&send.url),
+        status,
+        took_ms: journal::since(begun),
+        attempt: send.attempts.saturating_add(1),
+        reason,
     }
 }
 

@@ -7,3 +7,4 @@ pub mod claims;
 pub mod client;
 pub mod directory;
 pub mod dispatch;
+pub mod journal;

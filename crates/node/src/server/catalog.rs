@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -27,9 +27,10 @@ use tidm_space::wire::dsp::catalog::{
     CONTEXT, CatalogRequest, DataService, dataset_to_json, error_to_json, root_dataset_to_json,
 };
 
-use super::answer::{caller, json as answer, refusal};
+use super::answer::{caller, refusal};
 use super::dsp::not_found;
 use super::filter::{self, matches};
+use super::gzip;
 use crate::app::App;
 use crate::config::Role;
 use crate::store::StoreError;
@@ -78,7 +79,7 @@ async fn request(
     match try_request(&app, &asked, &headers, &body).await {
         Ok((document, next)) => {
             metrics::histogram!("tidm_catalog_seconds").record(started.elapsed().as_secs_f64());
-            let mut out = answer(StatusCode::OK, document);
+            let mut out = gzip::json(&headers, document);
             if let Some(link) = next.and_then(|it| HeaderValue::from_str(&it).ok()) {
                 out.headers_mut().insert(header::LINK, link);
             }
@@ -329,7 +330,7 @@ fn access_service(dataset: &str) -> Option<String> {
 /// The product with the offers that `who` may see; `None` where it may see none.
 fn visible(product: Product, who: &Did) -> Option<Product> {
     let may = |list: &Option<Vec<String>>| {
-        list.as_ref().is_none_or(|all| all.iter().any(|it| it == who.as_str()))
+        list.as_ref().is_none_or(|all| all.iter().any(|it| it == who.to_id().as_str()))
     };
     let mut draft = (*product).clone();
     draft.offers.retain(|offer| may(&offer.terms().summary.recipients));
@@ -345,7 +346,7 @@ fn count(it: usize) -> i64 {
 
 async fn dataset(State(app): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     match try_dataset(&app, &id, &headers).await {
-        Ok(document) => answer(StatusCode::OK, document),
+        Ok(document) => gzip::json(&headers, document),
         Err(error) => refusal(error, write_error),
     }
 }

@@ -12,16 +12,19 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use tidm_crypto::hash::sha256;
-use tidm_space::engine::commit::Reply;
+use tidm_space::engine::commit::{About, Reply};
 use tidm_space::engine::input::{Heard, Input, Received};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::wire::dsp::error::pids_in;
 use tidm_space::wire::dsp::negotiation::{self as wire_negotiation, Endpoint as Said};
 use tidm_space::wire::dsp::transfer::{self as wire_transfer, Endpoint as Moved};
 
 use super::answer::{caller, json, refusal};
 use crate::app::App;
 use crate::net::auth::Caller;
+use crate::net::journal;
+use crate::store::messages::Line;
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -103,10 +106,70 @@ async fn hear_negotiation(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response {
-    let pid = mine.clone();
+    let (pid, begun) = (mine.clone(), std::time::Instant::now());
+    let path = path_of_negotiation(endpoint);
     match try_negotiation(app, endpoint, mine, headers, body).await {
-        Ok((status, body)) => json(status, body),
-        Err(error) => refusal(error, |fault| wire_negotiation::error((pid.as_ref(), None), fault)),
+        Ok((status, body, about)) => {
+            heard(app, about.map(About::Negotiation), path, (status, String::new()), begun);
+            json(status, body)
+        }
+        Err(error) => {
+            let told = told(&error);
+            let (provider, consumer) = pids_in(body);
+            let pids = (provider.as_ref(), consumer.as_ref());
+            let answer = refusal(error, |fault| wire_negotiation::error(pids, fault));
+            heard(app, pid.map(About::Negotiation), path, (answer.status(), told), begun);
+            answer
+        }
+    }
+}
+
+/// Notes a message of a peer. What was answered by 404 is about nothing that this peer may know of.
+fn heard(
+    app: &App,
+    about: Option<About>,
+    path: &str,
+    (status, reason): (StatusCode, String),
+    begun: std::time::Instant,
+) {
+    let Some(about) = about.filter(|_| status != StatusCode::NOT_FOUND) else { return };
+    let line = Line {
+        at: app.clock.now(),
+        out: false,
+        path: path.to_owned(),
+        status: Some(status.as_u16()),
+        took_ms: journal::since(begun),
+        attempt: 1,
+        reason,
+    };
+    journal::note(app, about, line);
+}
+
+fn told(error: &WorkError) -> String {
+    match error {
+        WorkError::Fault(fault) => format!("[{}] {fault}", fault.code()),
+        WorkError::Store(_) | WorkError::Stopping => error.to_string(),
+    }
+}
+
+fn path_of_negotiation(it: Said) -> &'static str {
+    match it {
+        Said::RequestOpen | Said::Request => "request",
+        Said::OfferOpen | Said::Offer => "offers",
+        Said::Events | Said::ProviderEvents | Said::ConsumerEvents => "events",
+        Said::Agreement => "agreement",
+        Said::Verification => "verification",
+        Said::Termination => "termination",
+    }
+}
+
+fn path_of_transfer(it: Moved) -> &'static str {
+    match it {
+        Moved::Request => "request",
+        Moved::Start => "start",
+        Moved::Completion => "completion",
+        Moved::Suspension => "suspension",
+        Moved::Termination => "termination",
     }
 }
 
@@ -116,19 +179,19 @@ async fn try_negotiation(
     mine: Option<Id>,
     headers: &HeaderMap,
     body: &Bytes,
-) -> Result<(StatusCode, String), WorkError> {
+) -> Result<(StatusCode, String, Option<Id>), WorkError> {
     let who = caller(app, headers).await?;
     let (id, spoken) = wire_negotiation::read(endpoint, mine.as_ref(), body)?;
     match hear(app, who, id, body, Heard::Negotiation(Box::new(spoken))).await? {
         Reply::Negotiation { it, created } => {
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, wire_negotiation::state(&it)))
+            Ok((status, wire_negotiation::state(&it), Some(it.id)))
         }
         Reply::Nothing
         | Reply::Transfer { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
-        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),
+        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned(), None)),
     }
 }
 
@@ -183,10 +246,21 @@ async fn hear_transfer(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response {
-    let pid = mine.clone();
+    let (pid, begun) = (mine.clone(), std::time::Instant::now());
+    let path = path_of_transfer(endpoint);
     match try_transfer(app, endpoint, mine, headers, body).await {
-        Ok((status, body)) => json(status, body),
-        Err(error) => refusal(error, |fault| wire_transfer::error((pid.as_ref(), None), fault)),
+        Ok((status, body, about)) => {
+            heard(app, about.map(About::Transfer), path, (status, String::new()), begun);
+            json(status, body)
+        }
+        Err(error) => {
+            let told = told(&error);
+            let (provider, consumer) = pids_in(body);
+            let pids = (provider.as_ref(), consumer.as_ref());
+            let answer = refusal(error, |fault| wire_transfer::error(pids, fault));
+            heard(app, pid.map(About::Transfer), path, (answer.status(), told), begun);
+            answer
+        }
     }
 }
 
@@ -196,19 +270,19 @@ async fn try_transfer(
     mine: Option<Id>,
     headers: &HeaderMap,
     body: &Bytes,
-) -> Result<(StatusCode, String), WorkError> {
+) -> Result<(StatusCode, String, Option<Id>), WorkError> {
     let who = caller(app, headers).await?;
     let (id, spoken) = wire_transfer::read(endpoint, mine.as_ref(), body)?;
     match hear(app, who, id, body, Heard::Transfer(Box::new(spoken))).await? {
         Reply::Transfer { it, created } => {
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, wire_transfer::state(&it)))
+            Ok((status, wire_transfer::state(&it), Some(it.id)))
         }
         Reply::Nothing
         | Reply::Negotiation { .. }
         | Reply::Lease(_)
         | Reply::Contract(_)
-        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned())),
+        | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned(), None)),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod data;
 pub mod dcp;
 pub mod dsp;
 mod filter;
+mod gzip;
 pub mod log;
 pub mod objects;
 pub mod profile;

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod filter;
 pub mod issuer;
 pub mod load;
+pub mod messages;
 pub mod notes;
 pub mod queue;
 pub mod read;

@@ -74,6 +74,10 @@ impl Store {
             .bind(now.ms() - seen_ms)
             .execute(self.pool())
             .await?;
+        sqlx::query("DELETE FROM messages WHERE at < $1")
+            .bind(now.ms() - super::messages::KEEP_MS)
+            .execute(self.pool())
+            .await?;
         sqlx::query("DELETE FROM grants WHERE until < $1")
             .bind(now.ms())
             .execute(self.pool())

@@ -265,7 +265,7 @@ async fn save_timer(conn: &mut AnyConnection, it: &Timer, now: Time) -> Result<(
     Ok(())
 }
 
-fn subject(about: &About) -> String {
+pub(super) fn subject(about: &About) -> String {
     match about {
         About::Negotiation(id) => format!("negotiation {id}"),
         About::Transfer(id) => format!("transfer {id}"),

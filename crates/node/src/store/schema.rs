@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -109,8 +109,17 @@ ALTER TABLE remote_products ADD COLUMN free TEXT NOT NULL DEFAULT 'unknown';
 CREATE INDEX negotiations_awaiting ON negotiations (awaits_approval, moved, id)
 ";
 
-/// Credentials: the wallet's, what was offered and asked for, what our issuer decided and issued, its spaces.
+/// What was said and heard, for the operators' timelines.
 const V5: &str = "
+CREATE TABLE messages (
+  seq SEQUENCE_KEY, about TEXT NOT NULL, at BIGINT NOT NULL, direction TEXT NOT NULL, path TEXT NOT NULL,
+  status BIGINT NOT NULL, took BIGINT NOT NULL, attempt BIGINT NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX messages_about ON messages (about, seq);
+CREATE INDEX messages_at ON messages (at)
+";
+
+/// Credentials: the wallet's, what was offered and asked for, what our issuer decided and issued, its spaces.
+const V6: &str = "
 CREATE TABLE wallet (
   holder TEXT NOT NULL, issuer TEXT NOT NULL, id TEXT NOT NULL, stored BIGINT NOT NULL, until BIGINT NOT NULL,
   credential TEXT NOT NULL, PRIMARY KEY (holder, issuer, id));

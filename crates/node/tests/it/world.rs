@@ -199,7 +199,7 @@ impl World {
     }
 }
 
-async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpListener) -> Node {
+pub(crate) async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpListener) -> Node {
     let metrics = METRICS.get_or_init(|| Metrics::install().unwrap()).clone();
     let worker = Worker::new(env!("CARGO_BIN_EXE_tidm-node-worker"), vec![]);
     let did = config.node.did.clone();

@@ -12,7 +12,8 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::machine::Input as LeaseEvent;
-use crate::negotiation::message::{Role, Signature};
+use crate::negotiation::message::{Agreement, Role, Signature};
+use crate::negotiation::state::Negotiation;
 use crate::transfer::message::Body as TransferBody;
 
 use crate::policy::compile::compile;
@@ -20,6 +21,7 @@ use crate::wire::terms::digest as terms_digest;
 
 use super::commit::{Answer, Due, Job, Reply, Work};
 use super::input::Adoption;
+use super::signature::what_is_signed;
 use super::{gate, notice, transfer};
 
 /// The JWS type of a deletion receipt.
@@ -197,6 +199,48 @@ pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer
     let id = contract.id.clone();
     work.commit.contracts.push(contract);
     Ok(Reply::Contract(id))
+}
+
+/// FINALIZED: the contract stands on this side.
+pub(super) fn conclude(
+    work: &mut Work<'_>,
+    it: &Negotiation,
+    agreement: &Agreement,
+    consumer_signature: Option<Signature>,
+) -> Result<(), Fault> {
+    let digest = sha256(&what_is_signed(work, it, agreement));
+    let terms = compile(&agreement.policy)
+        .map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
+    let contract = Contract {
+        id: agreement.id.clone(),
+        role: it.role,
+        peer: it.peer.clone(),
+        address: it.address.clone(),
+        negotiation: it.id.clone(),
+        product: it.product.clone(),
+        policy: agreement.policy.clone(),
+        digest,
+        provider_signature: agreement.signature.clone(),
+        consumer_signature,
+        signed_at: agreement.at,
+        first_use: None,
+        state: State::Active,
+        deletion: None,
+        rules: it.rules.clone(),
+    };
+    if let Some(until) = terms.summary.until
+        && it.role == Role::Provider
+    {
+        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
+    }
+    let what = What::Concluded {
+        signed: digest,
+        provider_signed: contract.provider_signature.is_some(),
+        consumer_signed: contract.consumer_signature.is_some(),
+    };
+    work.fact(super::negotiation::links(it), what);
+    work.commit.contracts.push(contract);
+    Ok(())
 }
 
 /// A contract concluded elsewhere is kept here from now on; its facts say that nobody signed it here.

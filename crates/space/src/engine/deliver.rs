@@ -107,7 +107,7 @@ fn acknowledged(work: &mut Work<'_>, send: &Send, pid: Option<crate::id::Id>) ->
     let (after, step) =
         negotiation::machine::next(&it, negotiation::machine::Input::Acknowledged, work.now)?;
     let after = super::negotiation::settle(work, after, step)?;
-    let after = super::rule::reached(work, after)?;
+    let after = super::rule::reached(work, after);
     work.commit.negotiations.push(after);
     Ok(Reply::Nothing)
 }
@@ -124,7 +124,7 @@ fn acknowledged_transfer(work: &mut Work<'_>, send: &Send, pid: Option<crate::id
     let (after, step) =
         transfer::machine::next(&it, transfer::machine::Input::Acknowledged, work.now)?;
     let after = super::transfer::settle(work, after, step)?;
-    let after = super::rule::reached_transfer(work, &after).unwrap_or(Ok(after))?;
+    let after = super::rule::reached_transfer(work, &after).unwrap_or(after);
     work.commit.transfers.push(after);
     Ok(Reply::Nothing)
 }

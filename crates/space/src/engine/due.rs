@@ -4,10 +4,8 @@
 
 use crate::contract::End;
 use crate::fault::Fault;
-use crate::limits::TRANSFER_IDLE;
 use crate::negotiation::message::{Body, Message};
 use crate::negotiation::state::Name;
-use crate::transfer::state::{Name as Moved, Transfer};
 
 use super::commit::{Answer, Due, Reply, Timer, Work};
 use super::deliver;
@@ -48,14 +46,14 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         }
         Due::TransferIdle(_) => {
             work.commit.untimers.push(timer.key);
-            let waits = |it: &Transfer| {
-                matches!(it.state.name(), Moved::Initial | Moved::Requested)
-                    && !it.must_be_answered()
-            };
-            let Some(it) = work.view.transfer.clone().filter(waits) else {
+            let Some(it) = work.view.transfer.clone() else { return Ok(Reply::Nothing) };
+            let Some(span) = super::transfer::patience(&it) else { return Ok(Reply::Nothing) };
+            let deadline = it.moved.after(span);
+            if it.must_be_answered() {
+                // Its end is under way, and repeated until it is answered.
+                work.timer(work.now.after(span), timer.what);
                 return Ok(Reply::Nothing);
-            };
-            let deadline = it.moved.after(TRANSFER_IDLE);
+            }
             if deadline > work.now {
                 work.timer(deadline, timer.what);
                 return Ok(Reply::Nothing);

@@ -5,14 +5,13 @@
 use tidm_crypto::sign::VerifyingKey;
 
 use crate::catalog::product::{Approval, Offer, Product};
-use crate::contract::{Contract, State as ContractState};
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::limits::{APPROVAL_IDLE, NEGOTIATION_IDLE, OPEN_NEGOTIATIONS};
 use crate::negotiation::machine::{self, Input as Event, Step};
-use crate::negotiation::message::{Agreement, Body, Message, Role, Signature};
+use crate::negotiation::message::{Agreement, Body, Message, Role};
 use crate::negotiation::state::{Name, Negotiation, State};
 use crate::policy::compile::compile;
 use crate::policy::model::{Kind as PolicyKind, Policy};
@@ -21,9 +20,9 @@ use crate::wire::terms::digest;
 
 use super::commit::{About, Answer, Due, Reply, Send, Work};
 use super::input::{ContractWish, NegotiationSpoken, SayWish};
-use super::rule;
-use super::signature::{check_signature, sign, what_is_signed};
+use super::signature::{check_signature, sign};
 use super::view::Needs;
+use super::{contract, rule};
 
 pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     let product = match &it.body {
@@ -90,9 +89,18 @@ pub(super) fn heard(
     if negotiation.peer_pid.is_none() {
         negotiation.peer_pid = theirs;
     }
+    let fresh = id.is_some() && mine.is_some();
     let (after, step) =
         machine::next(&negotiation, Event::Heard(Message { id, body: body.clone() }), work.now)?;
     let moved = !step.moved.is_empty();
+    if fresh && !moved && matches!(body, Body::Request { .. } | Body::Offer { .. }) {
+        // A repeated message has the id that it had, and does not come this far: these are the same terms once more,
+        // out of turn. An opening is told by the peer's pid, so that its repetition is harmless whatever its id.
+        return Err(Fault::misbehaved(
+            "negotiation.unexpected",
+            format!("a second {} without an answer to the first", body.kind().word()),
+        ));
+    }
     let after = settle(work, after, step)?;
     if !moved {
         return Ok(Reply::Negotiation { it: Box::new(after), created: false });
@@ -168,7 +176,7 @@ fn react(
         return end(work, it, "signature", reason);
     }
     if let Some(rule) = rule::of(&it).cloned() {
-        return rule::take(work, it, &rule);
+        return Ok(rule::take(work, it, &rule));
     }
     match (it.role, heard) {
         (Role::Provider, Body::Request { offer }) => {
@@ -455,12 +463,12 @@ pub(super) fn settle(
     if let State::Finalized { agreement, consumer_signature } = &it.state
         && !step.moved.is_empty()
     {
-        conclude(work, &it, agreement, consumer_signature.clone())?;
+        contract::conclude(work, &it, agreement, consumer_signature.clone())?;
     }
     Ok(it)
 }
 
-fn links(it: &Negotiation) -> Links {
+pub(super) fn links(it: &Negotiation) -> Links {
     Links {
         peer: Some(it.peer.clone()),
         product: Some(it.product.clone()),
@@ -468,46 +476,4 @@ fn links(it: &Negotiation) -> Links {
         contract: it.state.agreement().map(|it| it.id.clone()),
         ..Links::default()
     }
-}
-
-/// FINALIZED: the contract stands on this side.
-fn conclude(
-    work: &mut Work<'_>,
-    it: &Negotiation,
-    agreement: &Agreement,
-    consumer_signature: Option<Signature>,
-) -> Result<(), Fault> {
-    let digest = tidm_crypto::hash::sha256(&what_is_signed(work, it, agreement));
-    let terms = compile(&agreement.policy)
-        .map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
-    let contract = Contract {
-        id: agreement.id.clone(),
-        role: it.role,
-        peer: it.peer.clone(),
-        address: it.address.clone(),
-        negotiation: it.id.clone(),
-        product: it.product.clone(),
-        policy: agreement.policy.clone(),
-        digest,
-        provider_signature: agreement.signature.clone(),
-        consumer_signature,
-        signed_at: agreement.at,
-        first_use: None,
-        state: ContractState::Active,
-        deletion: None,
-        rules: it.rules.clone(),
-    };
-    if let Some(until) = terms.summary.until
-        && it.role == Role::Provider
-    {
-        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
-    }
-    let what = What::Concluded {
-        signed: digest,
-        provider_signed: contract.provider_signature.is_some(),
-        consumer_signed: contract.consumer_signature.is_some(),
-    };
-    work.fact(links(it), what);
-    work.commit.contracts.push(contract);
-    Ok(())
 }

@@ -56,27 +56,29 @@ pub(super) fn patience(it: &Negotiation) -> Option<Duration> {
 }
 
 /// A state was reached without a message of the peer's: ours was acknowledged.
-pub(super) fn reached(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
+pub(super) fn reached(work: &mut Work<'_>, it: Negotiation) -> Negotiation {
     match of(&it).cloned() {
         Some(rule) if it.is_open() && it.pending.is_none() => take(work, it, &rule),
-        Some(_) | None => Ok(it),
+        Some(_) | None => it,
     }
 }
 
 /// Does it now, or sets the timer that will.
-pub(super) fn take(
-    work: &mut Work<'_>,
-    it: Negotiation,
-    rule: &Rule,
-) -> Result<Negotiation, Fault> {
+pub(super) fn take(work: &mut Work<'_>, it: Negotiation, rule: &Rule) -> Negotiation {
     match rule.then {
-        Then::Hold => Ok(it),
-        _ if rule.after.is_zero() => act(work, it, rule.then),
+        Then::Hold => it,
+        _ if rule.after.is_zero() => attempt(work, it, rule.then),
         _ => {
             work.timer(work.now.after(rule.after), Due::NegotiationRule(it.id.clone()));
-            Ok(it)
+            it
         }
     }
+}
+
+/// What cannot be said (the peer never told its pid, the rounds are used up) is not said: the message that led here
+/// is acknowledged all the same, and the deadline ends what nobody goes on with.
+fn attempt(work: &mut Work<'_>, it: Negotiation, then: Then) -> Negotiation {
+    act(work, it.clone(), then).unwrap_or(it)
 }
 
 fn act(work: &mut Work<'_>, it: Negotiation, then: Then) -> Result<Negotiation, Fault> {
@@ -133,7 +135,7 @@ pub(super) fn due(work: &mut Work<'_>) -> Answer {
         work.timer(at, Due::NegotiationRule(it.id.clone()));
         return Ok(Reply::Nothing);
     }
-    let it = act(work, it, rule.then)?;
+    let it = attempt(work, it, rule.then);
     work.commit.negotiations.push(it);
     Ok(Reply::Nothing)
 }
@@ -149,19 +151,20 @@ pub(super) fn of_transfer(work: &Work<'_>, it: &Transfer) -> Option<Rule> {
 }
 
 /// A transfer reached a state that a rule speaks of. `None`: no rule does.
-pub(super) fn reached_transfer(
-    work: &mut Work<'_>,
-    it: &Transfer,
-) -> Option<Result<Transfer, Fault>> {
+pub(super) fn reached_transfer(work: &mut Work<'_>, it: &Transfer) -> Option<Transfer> {
     let rule = of_transfer(work, it)?;
     if rule.then == Then::Hold || !it.is_open() || it.pending.is_some() {
-        return Some(Ok(it.clone()));
+        return Some(it.clone());
     }
     if rule.after.is_zero() {
-        return Some(act_transfer(work, it.clone(), rule.then));
+        return Some(attempt_transfer(work, it.clone(), rule.then));
     }
     work.timer(work.now.after(rule.after), Due::TransferRule(it.id.clone()));
-    Some(Ok(it.clone()))
+    Some(it.clone())
+}
+
+fn attempt_transfer(work: &mut Work<'_>, it: Transfer, then: Then) -> Transfer {
+    act_transfer(work, it.clone(), then).unwrap_or(it)
 }
 
 /// The delay of a transfer's rule is over.
@@ -174,7 +177,7 @@ pub(super) fn due_transfer(work: &mut Work<'_>) -> Answer {
         work.timer(at, Due::TransferRule(it.id.clone()));
         return Ok(Reply::Nothing);
     }
-    let it = act_transfer(work, it, rule.then)?;
+    let it = attempt_transfer(work, it, rule.then);
     work.commit.transfers.push(it);
     Ok(Reply::Nothing)
 }

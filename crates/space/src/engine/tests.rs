@@ -1,5 +1,6 @@
 mod approval;
 mod ending;
 mod retry;
+mod rule;
 mod side;
 mod signature;

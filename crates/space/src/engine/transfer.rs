@@ -9,7 +9,7 @@ use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
-use crate::limits::TRANSFER_IDLE;
+use crate::limits::{TRANSFER_IDLE, TRANSFER_RUNNING};
 use crate::negotiation::message::Role;
 use crate::transfer::machine::{self, Input as Event, Step};
 use crate::transfer::message::{Body, DataAddress, Message};
@@ -67,7 +67,7 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
     if moved {
         // What is acknowledged is the state that the message led to, before our own answer to it.
         let answered = match rule::reached_transfer(work, &after) {
-            Some(answered) => answered?,
+            Some(answered) => answered,
             None => {
                 react(work, &after);
                 after.clone()
@@ -248,13 +248,9 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
             next: work.now,
         });
     }
-    match it.state.name() {
-        Name::Initial | Name::Requested => {
-            work.timer(work.now.after(TRANSFER_IDLE), Due::TransferIdle(it.id.clone()));
-        }
-        Name::Started | Name::Suspended | Name::Completed | Name::Terminated => {
-            work.untimer(&Due::TransferIdle(it.id.clone()));
-        }
+    match patience(&it) {
+        Some(span) => work.timer(work.now.after(span), Due::TransferIdle(it.id.clone())),
+        None => work.untimer(&Due::TransferIdle(it.id.clone())),
     }
     if !it.is_open() {
         if work.view.contract.as_ref().is_some_and(|of| !of.rules.is_empty()) {
@@ -264,6 +260,15 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
         work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
     }
     Ok(it)
+}
+
+/// How long a transfer may stand still; none once it is over.
+pub(super) fn patience(it: &Transfer) -> Option<std::time::Duration> {
+    match it.state.name() {
+        Name::Initial | Name::Requested => Some(TRANSFER_IDLE),
+        Name::Started | Name::Suspended => Some(TRANSFER_RUNNING),
+        Name::Completed | Name::Terminated => None,
+    }
 }
 
 fn links(it: &Transfer) -> Links {

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::rules::Rules;
 use super::terms::Terms;
 use crate::cli::Global;
 use crate::client::{Api, Outcome, segment};
@@ -26,11 +27,16 @@ pub(crate) enum Contract {
         /// Which offer, where there are several.
         #[arg(long)]
         offer: Option<String>,
+        /// The provider's DSP base, where its name is no DID.
+        #[arg(long)]
+        address: Option<String>,
         /// Seconds to wait until nothing moves any more.
         #[arg(long, default_value_t = 30)]
         wait: u64,
         #[command(flatten)]
         terms: Box<Terms>,
+        #[command(flatten)]
+        rules: Rules,
     },
     /// Contracts, newest first; with --negotiations what is not concluded, too.
     #[command(after_help = "Example:\n  tidm contract list --negotiations")]
@@ -89,6 +95,11 @@ pub(crate) enum Contract {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Try now what a negotiation still owes its peer.
+    #[command(
+        after_help = "Example:\n  tidm contract retry urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Retry { negotiation: String },
     /// Provider: revoke a contract; its key is destroyed.
     #[command(
         after_help = "Example:\n  tidm contract revoke urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason misuse"
@@ -112,10 +123,12 @@ pub(crate) enum Contract {
 impl Contract {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
-            Self::Request { peer, product, offer, wait, terms } => {
+            Self::Request { peer, product, offer, address, wait, terms, rules } => {
                 let terms = terms.said().then(|| terms.json());
-                let body =
-                    json!({ "peer": peer, "product": product, "offer": offer, "terms": terms });
+                let body = json!({
+                    "peer": peer, "product": product, "offer": offer, "terms": terms,
+                    "address": address, "rules": rules.json(),
+                });
                 api.post(&format!("/negotiations?wait={wait}"), &body).await?
             }
             Self::List { negotiations, page } => {
@@ -152,6 +165,10 @@ impl Contract {
                     &json!({ "reason": reason }),
                 )
                 .await?
+            }
+            Self::Retry { negotiation } => {
+                api.post(&format!("/negotiations/{}/retry", segment(negotiation)), &json!({}))
+                    .await?
             }
             Self::Revoke { id, reason } => {
                 api.post(

@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod lineage;
 pub(crate) mod product;
 pub(crate) mod publish;
+mod rules;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod space;

@@ -9,6 +9,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::rules::Rules;
 use super::terms::Terms;
 use crate::cli::Global;
 use crate::client::{Api, Outcome, segment};
@@ -44,6 +45,8 @@ pub(crate) struct Publish {
     line: Option<String>,
     #[command(flatten)]
     terms: Terms,
+    #[command(flatten)]
+    rules: Rules,
 }
 
 impl Publish {
@@ -76,7 +79,7 @@ impl Publish {
             "title": self.title.clone().unwrap_or_else(name),
             "description": self.description,
             "preview": self.preview,
-            "offers": [{ "terms": self.terms.json(), "approval": self.approval, "deliveries": self.terms.kinds }],
+            "offers": [{ "terms": self.terms.json(), "approval": self.approval, "deliveries": self.terms.kinds, "rules": self.rules.json() }],
             "reading": { "sheet": self.sheet, "lenient": self.lenient.unwrap_or(0) },
         });
         if let (Some(line), Some(body)) = (&self.line, body.as_object_mut()) {

@@ -42,6 +42,11 @@ pub(crate) enum Transfer {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Try now what a transfer still owes its peer.
+    #[command(
+        after_help = "Example:\n  tidm transfer retry urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Retry { id: String },
     /// End a transfer.
     #[command(
         after_help = "Example:\n  tidm transfer terminate urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -73,6 +78,9 @@ impl Transfer {
                     &json!({ "reason": reason }),
                 )
                 .await?
+            }
+            Self::Retry { id } => {
+                api.post(&format!("/transfers/{}/retry", segment(id)), &json!({})).await?
             }
             Self::Terminate { id, reason } => {
                 api.post(

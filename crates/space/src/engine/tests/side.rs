@@ -10,7 +10,7 @@ use crate::approval::Rules;
 use crate::catalog::product::{Approval, Draft, Kind, Offer, Product};
 use crate::contract::Contract;
 use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
-use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, Wish};
+use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
 use crate::engine::view::{Needs, View};
 use crate::engine::{decide, needs};
@@ -28,6 +28,7 @@ use crate::policy::usage::Use;
 use crate::time::Time;
 use crate::transfer::state::Transfer;
 use crate::wire::dsp::negotiation::{self as said, Endpoint};
+use crate::wire::dsp::transfer::{self as moved, Endpoint as Moved};
 use crate::wire::samples::{at, did, id};
 use crate::wire::tidm::notice;
 
@@ -247,6 +248,7 @@ pub(super) fn post(from: &mut Side, to: &mut Side, now: Time) -> bool {
     let Some(send) = from.outbox.values().find(|it| it.next <= now).cloned() else { return false };
     let outcome = match deliver(from, to, &send, now) {
         Ok(Reply::Negotiation { it, .. }) => Outcome::Accepted { pid: Some(it.id) },
+        Ok(Reply::Transfer { it, .. }) => Outcome::Accepted { pid: Some(it.id) },
         Ok(_) => Outcome::Accepted { pid: None },
         Err(fault) => {
             let not_found = matches!(fault, Fault::NotFound { .. });
@@ -272,6 +274,11 @@ pub(super) fn deliver(from: &Side, to: &mut Side, send: &Send, now: Time) -> Ans
         notice::DELETED_PATH => notice::read_deleted(body)?,
         _ => {
             let parts: Vec<&str> = path.split('/').skip(2).collect();
+            if path.starts_with("/transfers/") {
+                let (message, spoken) = transferred(&parts, body)?;
+                let what = Heard::Transfer(Box::new(spoken));
+                return to.run(received(from, message, body, what), now);
+            }
             let (endpoint, mine) = match parts.as_slice() {
                 ["request"] => (Endpoint::RequestOpen, None),
                 [mine, "request"] => (Endpoint::Request, Some(id(mine))),
@@ -287,6 +294,18 @@ pub(super) fn deliver(from: &Side, to: &mut Side, send: &Send, now: Time) -> Ans
         }
     };
     to.run(received(from, message, body, what), now)
+}
+
+fn transferred(parts: &[&str], body: &[u8]) -> Result<(Option<Id>, TransferSpoken), Fault> {
+    let (endpoint, mine) = match parts {
+        ["request"] => (Moved::Request, None),
+        [mine, "start"] => (Moved::Start, Some(id(mine))),
+        [mine, "completion"] => (Moved::Completion, Some(id(mine))),
+        [mine, "suspension"] => (Moved::Suspension, Some(id(mine))),
+        [mine, "termination"] => (Moved::Termination, Some(id(mine))),
+        other => panic!("{other:?}"),
+    };
+    moved::read(endpoint, mine.as_ref(), body)
 }
 
 /// Until nothing waits on either side.
@@ -305,28 +324,32 @@ pub(super) fn terms(uses: Option<u64>) -> Policy {
 
 /// (provider with a product of one offer, consumer)
 pub(super) fn pair(approval: Approval, uses: Option<u64>) -> (Side, Side) {
+    pair_with(approval, uses, Rules::default())
+}
+
+/// The same, with rules of the provider.
+pub(super) fn pair_with(approval: Approval, uses: Option<u64>, rules: Rules) -> (Side, Side) {
     let (mut provider, consumer) = (Side::new("provider", 1), Side::new("consumer", 2));
     let mut draft =
         Draft::new(id("urn:product:1"), id("urn:line:1"), "Currents", Kind::Table, at(0));
     draft.content = Some(sha256(b"content"));
     draft.origin = Some(sha256(b"origin"));
     draft.bytes = Some(1);
-    draft.offers =
-        vec![Offer::new(terms(uses), approval, vec![Use::Query, Use::SealedTable]).unwrap()];
+    let offer = Offer::new(terms(uses), approval, vec![Use::Query, Use::SealedTable]).unwrap();
+    draft.offers = vec![offer.with_rules(rules)];
     provider.wish(Wish::Publish(Box::new(Product::new(draft).unwrap())), at(0)).unwrap();
     (provider, consumer)
 }
 
-pub(super) fn request(provider: &Side, consumer: &mut Side, mut offer: Policy) {
+pub(super) fn request(provider: &Side, consumer: &mut Side, offer: Policy) {
+    request_with(provider, consumer, offer, Rules::default());
+}
+
+/// The same, with rules of the consumer.
+pub(super) fn request_with(provider: &Side, consumer: &mut Side, mut offer: Policy, rules: Rules) {
     offer.target = Some(id("urn:product:1"));
     let (peer, address) = (provider.me.clone(), provider.address.clone());
-    let wish = ContractWish {
-        peer,
-        address,
-        product: id("urn:product:1"),
-        offer,
-        rules: Rules::default(),
-    };
+    let wish = ContractWish { peer, address, product: id("urn:product:1"), offer, rules };
     consumer.wish(Wish::Request(Box::new(wish)), at(1)).unwrap();
 }
 

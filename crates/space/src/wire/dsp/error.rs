@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
+use crate::id::Id;
 use crate::wire::json::{Fields, bounded, parse};
 
 use super::{Pids, envelope, put_both_pids};
@@ -22,6 +23,14 @@ pub(super) fn write_as(kind: &str, pids: Pids<'_>, fault: &Fault) -> String {
     it.insert("code".to_owned(), json!(fault.code()));
     it.insert("reason".to_owned(), json!([bounded(&fault.to_string())]));
     Value::Object(it).to_string()
+}
+
+/// (providerPid, consumerPid) that a message names, for the error that answers it; none where it names none.
+pub fn pids_in(body: &[u8]) -> (Option<Id>, Option<Id>) {
+    let Ok(value) = parse(body) else { return (None, None) };
+    let Ok(top) = Fields::top(&value) else { return (None, None) };
+    let named = |name| top.id_opt(name).ok().flatten();
+    (named("providerPid"), named("consumerPid"))
 }
 
 /// `(code, reasons)` of any error body; whatever is not understood is left out.

@@ -1,9 +1,14 @@
+use std::time::Duration;
+
 use super::*;
+use crate::approval::{Rule, Rules, Then, When};
 use crate::catalog::product::{Approval, Column, Draft, Grade, Kind, Offer, Product};
 use crate::engine::commit::{About, Due, Job, Send, Timer};
 use crate::negotiation::message::Role;
+use crate::negotiation::state::State;
+use crate::policy::model::Policy;
 use crate::policy::usage::Use;
-use crate::wire::samples;
+use crate::wire::{odrl, samples};
 
 /// Writes, reads back, and returns the rows.
 fn rows<T: PartialEq + std::fmt::Debug>(
@@ -130,4 +135,55 @@ fn products() {
         all.push(Product::new(draft).unwrap());
     }
     frozen("product", &rows(all, product::encode, product::decode));
+}
+
+/// What came after the first release: approval rules, foreign policies as they were written, counted starts. Rows
+/// without them are those of above.
+#[test]
+fn rules_and_foreign_policies() {
+    let rule = |when, round, then| Rule { when, round, then, after: Duration::from_millis(500) };
+    let provider = Rules::new(
+        Role::Provider,
+        vec![
+            rule(When::from_word("requested").unwrap(), Some(1), Then::Offer),
+            rule(When::from_word("transfer-started").unwrap(), None, Then::Suspend),
+        ],
+    )
+    .unwrap();
+    let foreign = odrl::OdrlPolicy::parse(json!({
+        "@id": "b64:x", "@type": "odrl:Offer", "odrl:target": {"@id": "urn:product:1"}, "edc:note": [1, null],
+        "odrl:permission": {"odrl:action": "odrl:use", "title": "kept"}, "inheritFrom": "urn:other"
+    }));
+    let foreign = foreign.unwrap().model;
+    assert!(foreign.verbatim.is_some());
+    let mut it =
+        samples::negotiation(Role::Provider, State::Offered { offer: foreign.clone() }, None);
+    it.rules = provider.clone();
+    it.proposed = Some(foreign.clone());
+    let mut all = rows(vec![it], negotiation::encode, negotiation::decode);
+    let mut it = samples::contract(foreign);
+    it.rules = provider.clone();
+    all += &rows(vec![it], contract::encode, contract::decode);
+    let mut it = samples::transfer(Role::Provider, samples::transfer_states().swap_remove(2), None);
+    it.starts = 2;
+    all += &rows(vec![it], transfer::encode, transfer::decode);
+    let mut draft = Draft::new(
+        samples::id("urn:product:1"),
+        samples::id("urn:line:1"),
+        "with rules",
+        Kind::Table,
+        samples::at(0),
+    );
+    let policy = Policy { target: None, ..samples::offer() };
+    let offer = Offer::new(policy, Approval::Auto, vec![Use::Query]).unwrap();
+    draft.offers = vec![offer.with_rules(provider)];
+    all += &rows(vec![Product::new(draft).unwrap()], product::encode, product::decode);
+    let due =
+        [Due::NegotiationRule(samples::id("urn:it")), Due::TransferRule(samples::id("urn:it"))];
+    let timers = due.map(|it| Timer::new(samples::at(2), it)).into();
+    all += &rows(timers, timer::encode, timer::decode);
+    frozen("rules", &all);
+    let impossible =
+        all.lines().next().unwrap().replace("\"then\":\"offer\"", "\"then\":\"accept\"");
+    assert!(negotiation::decode(&impossible).is_err(), "a provider does not accept");
 }
