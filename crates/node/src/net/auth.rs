@@ -127,6 +127,14 @@ impl Gate {
     }
 }
 
+/// Whether somebody who proves itself in another way is a member: on the list, or remembered from a credential.
+pub async fn member(app: &App, peer: &Did) -> Result<(), Fault> {
+    match app.gate {
+        Gate::Dcp => app.claims.member(app, peer, None).await,
+        Gate::Did | Gate::Development(_) => app.directory.member(peer),
+    }
+}
+
 /// The value of the `Authorization` header of one request to `to`.
 pub fn speak(app: &App, to: &Did) -> String {
     if let Gate::Development(it) = &app.gate

@@ -96,8 +96,8 @@ pub async fn open(
 /// Gives out the next place on the issuer's list.
 pub async fn issue(conn: &mut AnyConnection, it: &IssuedRow) -> Result<u64, StoreError> {
     let place: i64 = sqlx::query_scalar(
-        "INSERT INTO issued (issuer, place, issuance, holder, kind, space, at, until, revoked)
-         SELECT $1, COALESCE(MAX(place), -1) + 1, $2, $3, $4, $5, $6, $7, NULL FROM issued WHERE issuer = $1
+        "INSERT INTO issued (issuer, place, issuance, holder, kind, space, at, until)
+         SELECT $1, COALESCE(MAX(place), -1) + 1, $2, $3, $4, $5, $6, $7 FROM issued WHERE issuer = $1
          RETURNING place",
     )
     .bind(it.issuer.as_str().to_owned())

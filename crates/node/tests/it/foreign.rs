@@ -179,9 +179,8 @@ async fn a_foreign_connector_gets_what_it_agreed_to() {
     assert_eq!(finalized["eventType"], "FINALIZED");
     asker.state(&path, "FINALIZED").await;
 
-    let said =
-        world.provider().app.store.messages(&About::Negotiation(Id::parse(&pid).unwrap()), 50);
-    let said = said.await.unwrap();
+    let about = About::Negotiation(Id::parse(&pid).unwrap());
+    let said = world.provider().app.store.messages(&about, 50).await.unwrap();
     let tries: Vec<_> = said
         .iter()
         .filter(|it| it.out && it.path == "agreement")

@@ -123,6 +123,7 @@ async fn a_peer_that_never_answers_holds_nobody_up() {
             address: address.clone(),
             product: Id::parse("urn:uuid:nothing").unwrap(),
             offer: product.offers[0].policy().clone(),
+            rules: tidm_space::approval::Rules::default(),
         };
         world.consumer().wish(Wish::Request(Box::new(wish))).await;
     }

@@ -150,6 +150,7 @@ impl World {
             address: provider.base(),
             product: product.id.clone(),
             offer: product.offers[0].policy().clone(),
+            rules: Rules::default(),
         };
         consumer.wish(Wish::Request(Box::new(wish))).await;
         let found = |app: Arc<App>| async move {

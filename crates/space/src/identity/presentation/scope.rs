@@ -78,7 +78,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind(name) => write!(f, "{TYPE}{name}{READ}"),
-            Self::Id(name) => write!(f, "{ID}{name}"),
+            Self::Id(name) => write!(f, "{ID}{name}{READ}"),
         }
     }
 }
