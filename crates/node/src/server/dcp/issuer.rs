@@ -382,7 +382,7 @@ pub(crate) async fn own_list(app: &App, me: &Identity, address: &str) -> Result<
     let list = address
         .strip_prefix(&format!("{}/status/", me.issuer_base()))
         .and_then(|it| it.split_once('/'))
-        .and_then(|(profile, list)| profile_of(profile).and(list.parse::<u32>().ok()))
+        .and_then(|(profile, list)| profile_of(profile).and_then(|_| list.parse::<u32>().ok()))
         .ok_or(Fault::NotFound { what: "status list" })?;
     read_list(app, me, u64::from(list), None).await
 }

@@ -73,7 +73,15 @@ fn refusal(error: WorkError) -> Response {
         let reason = match fault {
             // Which check failed is for our log alone.
             Fault::Denied { code, .. } if code.starts_with("token.") => "not authorized".to_owned(),
-            other => other.to_string(),
+            // A stranger chose the address that we called: what we met there is not for it.
+            Fault::Unavailable { .. } => "not available now".to_owned(),
+            Fault::ApiMisuse(_) => "internal".to_owned(),
+            Fault::PeerMisbehaved { .. }
+            | Fault::PeerIncompatible { .. }
+            | Fault::Denied { .. }
+            | Fault::NotFound { .. }
+            | Fault::Conflict { .. }
+            | Fault::Refused { .. } => fault.to_string(),
         };
         json!({"code": fault.code(), "reason": reason}).to_string()
     };

@@ -113,7 +113,10 @@ async fn what_is_owed_to_a_wallet_is_found_when_it_is_due() {
         assert_eq!(due(5).await, ["1"]);
         assert_eq!(store.issuance("1").await.unwrap().unwrap(), approved);
         let (holder, me) = (did("did:web:h"), did("did:web:i"));
-        assert_eq!(issuer::open(&mut conn, &me, &holder).await.unwrap(), [approved.clone()]);
+        assert_eq!(
+            issuer::open(&mut conn, &me, &holder).await.unwrap(),
+            std::slice::from_ref(&approved)
+        );
         let (done, step) = next(&approved, Input::Delivered, at(6)).unwrap();
         issuer::save(&mut conn, &done, step.deliver).await.unwrap();
         assert!(due(100).await.is_empty());
