@@ -130,6 +130,7 @@ fn answers(data: &[u8]) {
 
 fn versions_and_errors(data: &[u8]) {
     drop(version::read(data));
+    drop(error::pids_in(data));
     let (code, reasons) = error::read(data);
     assert!(code.is_none_or(|it| it.chars().count() <= tidm_space::limits::REASON_CHARS));
     assert!(reasons.len() <= tidm_space::limits::REASONS);

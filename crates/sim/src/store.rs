@@ -240,7 +240,7 @@ impl Store {
             view.contract = self.contract(&id)?;
         }
         let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
-        if let Some(id) = needs.product.as_ref().or(of.map(|it| &it.product)) {
+        if let Some(id) = needs.product.as_ref().or_else(|| of.map(|it| &it.product)) {
             view.product =
                 self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()?;
         }

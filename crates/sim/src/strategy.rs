@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tidm_space::approval::{Rule, Rules, Then, When};
 use tidm_space::catalog::delivery::Use;
 use tidm_space::catalog::product::{Approval, BadProduct, Draft, Kind, Offer, Product};
 use tidm_space::id::{Id, Ids as _};
@@ -14,6 +15,7 @@ use tidm_space::negotiation::state::Name;
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::sentence::{Sentences, build};
 use tidm_space::time::Time;
+use tidm_space::transfer::state::Name as Phase;
 
 use crate::happening::Happening;
 use crate::net::{FAIR, Weather};
@@ -85,9 +87,33 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
         let offer =
             Id::parse(&format!("{id}:offer:{number}")).map_err(|_| BadProduct::Text("the id"))?;
         let policy = build(offer, None, &sentences).map_err(|_| BadProduct::Text("the offer"))?;
-        draft.offers.push(Offer::new(policy, approval, vec![Use::Query, Use::SealedTable])?);
+        let offer = Offer::new(policy, approval, vec![Use::Query, Use::SealedTable])?;
+        // One of them answers by rules, so that timers come due among crashes and lost messages.
+        let rules = if number == RULED { rules() } else { Rules::default() };
+        draft.offers.push(offer.with_rules(rules));
     }
     Product::new(draft)
+}
+
+/// The offer with rules: its contracts end while their timers wait.
+const RULED: usize = 4;
+
+/// Agreement, finalization and a break in each transfer, none of them at once.
+fn rules() -> Rules {
+    let rule = |when, round, then, seconds| Rule {
+        when,
+        round,
+        then,
+        after: Duration::from_secs(seconds),
+    };
+    let all = vec![
+        rule(When::Negotiation(Name::Requested), None, Then::Agree, 3),
+        rule(When::Negotiation(Name::Verified), None, Then::Finalize, 1),
+        rule(When::Transfer(Phase::Started), Some(1), Then::Suspend, 0),
+        rule(When::Transfer(Phase::Suspended), None, Then::Start, 5),
+    ];
+    // Checked by this very list's use in every run: a provider may do all of them.
+    Rules::new(Role::Provider, all).unwrap_or_default()
 }
 
 fn other_terms(id: Id, uses: u64) -> Option<Policy> {

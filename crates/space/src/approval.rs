@@ -111,20 +111,19 @@ impl Rules {
 
 fn possible(role: Role, when: When, then: Then) -> bool {
     match when {
-        When::Negotiation(stage) => match then {
-            Then::Hold => !stage.is_terminal() && stage != Stage::Initial,
-            Then::Ask => Then::ALL.iter().any(|it| {
-                it.said() != Some(Said::Terminate) && says(role, stage, it.said()).is_some()
-            }),
-            other => says(role, stage, other.said()).is_some(),
-        },
-        When::Transfer(phase) => match then {
-            Then::Hold => !phase.is_terminal() && phase != Phase::Initial,
-            other => other.moved().is_some_and(|kind| {
-                transfer_table(phase, role, kind).is_ok_and(|to| to != phase)
-                    && phase != Phase::Initial
-            }),
-        },
+        When::Negotiation(stage) if then == Then::Hold => {
+            !stage.is_terminal() && stage != Stage::Initial
+        }
+        When::Negotiation(stage) if then == Then::Ask => Then::ALL
+            .iter()
+            .any(|it| it.said() != Some(Said::Terminate) && says(role, stage, it.said()).is_some()),
+        When::Negotiation(stage) => says(role, stage, then.said()).is_some(),
+        When::Transfer(phase) if then == Then::Hold => {
+            !phase.is_terminal() && phase != Phase::Initial
+        }
+        When::Transfer(phase) => then.moved().is_some_and(|kind| {
+            transfer_table(phase, role, kind).is_ok_and(|to| to != phase) && phase != Phase::Initial
+        }),
     }
 }
 

@@ -207,7 +207,7 @@ fn rules(script: &[&str]) -> String {
 }
 
 fn write_properties(port: u16, theirs: u16) -> String {
-    let own = format!("dataspacetck.dsp.connector");
+    let own = "dataspacetck.dsp.connector";
     let node = format!("http://localhost:{port}");
     let mut text = format!(
         "dataspacetck.ansi=false

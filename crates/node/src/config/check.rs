@@ -2,6 +2,9 @@
 //!
 //! Never repairs a value: a setting is as written, or refused with key, value and next step.
 
+mod identity;
+mod trust;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,6 @@ use tidm_space::identity::did::Did;
 use super::error::{ConfigError, From, Text, text};
 use super::key::Origins;
 use super::raw::{self, Raw};
-use super::trust;
 use super::{
     Config, Custodian, Evidence, Http, Limits, Members, Node, Objects, Peers, Role, S3, Security,
     Space, Store,
@@ -29,29 +31,23 @@ const ORG_CHARS: usize = 200;
 const CUSTODIANS: usize = 16;
 
 /// What every check needs besides the value.
-pub(super) struct Context<'a> {
+struct Context<'a> {
     dir: &'a Path,
     origins: &'a Origins,
 }
 
 impl Context<'_> {
-    pub(super) fn bad(
-        &self,
-        key: &str,
-        value: &str,
-        why: Box<Text>,
-        next: Box<Text>,
-    ) -> ConfigError {
+    fn bad(&self, key: &str, value: &str, why: Box<Text>, next: Box<Text>) -> ConfigError {
         let from = self.origins.get(key).copied().unwrap_or(From::Default);
         ConfigError::bad(key, value, from, why, next)
     }
 
-    pub(super) fn path(&self, text: &str) -> PathBuf {
+    fn path(&self, text: &str) -> PathBuf {
         self.dir.join(text)
     }
 
     /// A number within bounds; both ends named when it is not.
-    pub(super) fn number(
+    fn number(
         &self,
         key: &str,
         value: Option<u64>,
@@ -74,7 +70,7 @@ impl Context<'_> {
         ))
     }
 
-    pub(super) fn did(&self, key: &str, value: &str) -> Result<Did, ConfigError> {
+    fn did(&self, key: &str, value: &str) -> Result<Did, ConfigError> {
         Did::parse(value).map_err(|_| {
             self.bad(
                 key,
@@ -91,7 +87,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let http = http(&cx, raw.http)?;
     let node = node(&cx, raw.node, &http)?;
     let evidence = evidence(&cx, raw.evidence, &http)?;
-    let identity = trust::identity(&cx, raw.identity, &http)?;
+    let identity = identity::check(&cx, raw.identity, &http)?;
     Ok(Config {
         identity,
         test_profile: trust::test_profile(&cx, raw.test_profile)?,

@@ -16,7 +16,6 @@ pub mod key;
 mod nearest;
 pub mod raw;
 pub mod template;
-mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -73,7 +73,7 @@ async fn load_product(
     view: &mut View,
 ) -> Result<(), StoreError> {
     let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
-    let id = needs.product.as_ref().or(of.map(|it| &it.product));
+    let id = needs.product.as_ref().or_else(|| of.map(|it| &it.product));
     if let Some(id) = id {
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;

@@ -65,14 +65,14 @@ pub(super) fn reached(work: &mut Work<'_>, it: Negotiation) -> Negotiation {
 
 /// Does it now, or sets the timer that will.
 pub(super) fn take(work: &mut Work<'_>, it: Negotiation, rule: &Rule) -> Negotiation {
-    match rule.then {
-        Then::Hold => it,
-        _ if rule.after.is_zero() => attempt(work, it, rule.then),
-        _ => {
-            work.timer(work.now.after(rule.after), Due::NegotiationRule(it.id.clone()));
-            it
-        }
+    if rule.then == Then::Hold {
+        return it;
     }
+    if rule.after.is_zero() {
+        return attempt(work, it, rule.then);
+    }
+    work.timer(work.now.after(rule.after), Due::NegotiationRule(it.id.clone()));
+    it
 }
 
 /// What cannot be said (the peer never told its pid, the rounds are used up) is not said: the message that led here
@@ -132,7 +132,7 @@ pub(super) fn due(work: &mut Work<'_>) -> Answer {
     let at = it.moved.after(rule.after);
     if at > work.now {
         // It moved on to another state with a rule of its own.
-        work.timer(at, Due::NegotiationRule(it.id.clone()));
+        work.timer(at, Due::NegotiationRule(it.id));
         return Ok(Reply::Nothing);
     }
     let it = attempt(work, it, rule.then);
@@ -174,7 +174,7 @@ pub(super) fn due_transfer(work: &mut Work<'_>) -> Answer {
     let Some(rule) = rule else { return Ok(Reply::Nothing) };
     let at = it.moved.after(rule.after);
     if at > work.now {
-        work.timer(at, Due::TransferRule(it.id.clone()));
+        work.timer(at, Due::TransferRule(it.id));
         return Ok(Reply::Nothing);
     }
     let it = attempt_transfer(work, it, rule.then);

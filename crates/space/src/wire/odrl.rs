@@ -368,6 +368,16 @@ pub fn to_json(it: &Policy) -> Json {
     echo(it).unwrap_or_else(|| plain_json(it))
 }
 
+/// The same without its time, in the document that is kept, too.
+pub(crate) fn untimed(it: Policy) -> Policy {
+    let mut it = Policy { timestamp: None, ..it };
+    if it.verbatim.is_some() {
+        let document = to_json(&it);
+        it.verbatim = (document != plain_json(&it)).then(|| Verbatim(document.to_string().into()));
+    }
+    it
+}
+
 /// `None`: nothing is kept, or the model's rules are no longer those of what is kept.
 fn echo(it: &Policy) -> Option<Json> {
     let original: Json = serde_json::from_str(&it.verbatim.as_ref()?.0).ok()?;

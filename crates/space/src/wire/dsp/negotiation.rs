@@ -135,12 +135,8 @@ fn path(it: &Negotiation, body: &Body) -> Result<String, Fault> {
 
 /// The agreement's ODRL document with its `timestamp`.
 pub(crate) fn write_agreement(it: &Agreement) -> Value {
-    let mut doc = odrl::to_json(&it.policy);
-    if let Some(members) = doc.as_object_mut() {
-        members.insert("@id".to_owned(), json!(it.id.as_str()));
-        members.insert("timestamp".to_owned(), json!(it.at.to_string()));
-    }
-    doc
+    let timestamp = Some(it.at.to_string());
+    odrl::to_json(&Policy { id: it.id.clone(), timestamp, ..it.policy.clone() })
 }
 
 /// An agreement without its signature, which lies beside it.
@@ -152,9 +148,8 @@ pub(crate) fn read_agreement(of: &Fields<'_>, name: &str) -> Result<Agreement, F
     let at = Time::parse(text)
         .or_else(|_| Time::parse(&format!("{text}Z")))
         .map_err(|why| inner.wrong("timestamp", why))?;
-    let mut policy = read_policy(of, name)?;
     // What was read into `at`: one place for one thing, so that both sides sign the same bytes.
-    policy.timestamp = None;
+    let policy = odrl::untimed(read_policy(of, name)?);
     Ok(Agreement { id: policy.id.clone(), policy, at, signature: None })
 }
 

@@ -1,14 +1,12 @@
-//! Whom the node believes: identity mode, trusted issuers, and what a test profile adds.
+//! `[identity]`: the mode in which peers prove who they are, checked against where the node listens.
 //!
-//! Never a mode that proves nothing by default.
+//! Never a mode by accident: a setting of another mode than the one chosen is refused, not ignored.
 
-use std::time::Duration;
+use super::Context;
+use crate::config::error::{ConfigError, text};
+use crate::config::{Http, Mode, raw};
 
-use super::check::Context;
-use super::error::{ConfigError, text};
-use super::{Dcp, Http, Mode, TestProfile, raw};
-
-pub(super) fn identity(
+pub(super) fn check(
     cx: &Context<'_>,
     raw: raw::Identity,
     http: &Http,
@@ -59,37 +57,4 @@ pub(super) fn identity(
         return Ok(if dcp { Mode::Dcp } else { Mode::Did });
     }
     Ok(Mode::Development { claims, tokens: raw.tokens_file.map(|it| cx.path(&it)) })
-}
-
-pub(super) fn test_profile(
-    cx: &Context<'_>,
-    raw: raw::TestProfile,
-) -> Result<TestProfile, ConfigError> {
-    // Each is a path segment of ours and a segment of its DID.
-    let wrong = |it: &&String| it.is_empty() || !it.bytes().all(|c| c.is_ascii_lowercase());
-    if let Some(name) = raw.identities.iter().find(wrong) {
-        return Err(cx.bad(
-            "test_profile.identities",
-            name,
-            text("只能由小写字母组成", "only small letters"),
-            text("例如 [\"holder\"]", "for example [\"holder\"]"),
-        ));
-    }
-    Ok(TestProfile {
-        file: raw.file.map(|it| cx.path(&it)),
-        identities: raw.identities,
-        secret_file: raw.secret_file.map(|it| cx.path(&it)),
-        allowed: false,
-    })
-}
-
-pub(super) fn dcp(cx: &Context<'_>, raw: raw::Dcp) -> Result<Dcp, ConfigError> {
-    let issuers = raw.issuers.iter().map(|it| cx.did("dcp.issuers", it));
-    let cache = cx.number("dcp.cache_seconds", raw.cache_seconds, 3600, (0, 86_400))?;
-    let status = cx.number("dcp.status_seconds", raw.status_seconds, 60, (0, 3600))?;
-    Ok(Dcp {
-        issuers: issuers.collect::<Result<_, _>>()?,
-        membership_age: Duration::from_secs(cache),
-        status_age: Duration::from_secs(status),
-    })
 }
