@@ -4,15 +4,18 @@
 
 use std::sync::Arc;
 
+use tidm_crypto::hash::sha256;
 use tidm_crypto::jws;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::engine::node::Signer;
+use tidm_space::evidence::fact::{Change, Fact, Links, What};
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::MEMBERSHIP;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::presentation::access;
 use tidm_space::identity::presentation::scope::Scope;
 use tidm_space::identity::token;
+use tidm_space::time::Time;
 
 use crate::clock::{Clock, FreshIds};
 use crate::init;
@@ -73,6 +76,27 @@ impl Identity {
         let jti = FreshIds.fresh();
         let claims = token::mint_with(&self.did, audience, &jti, clock.now(), access);
         self.sign_jwt(claims.to_string().as_bytes())
+    }
+
+    /// What became of a membership, as we tell it. `peer` is the other one.
+    pub fn membership(
+        &self,
+        (peer, space): (&Did, &str),
+        change: Change,
+        credential: Option<&str>,
+        now: Time,
+    ) -> Fact {
+        Fact {
+            id: FreshIds.fresh(),
+            at: now,
+            by: self.did.clone(),
+            links: Links { peer: Some(peer.clone()), ..Links::default() },
+            what: What::Membership {
+                change,
+                space: space.to_owned(),
+                credential: credential.map(|it| sha256(it.as_bytes())),
+            },
+        }
     }
 
     /// Where our issuer is.

@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use reqwest::Method;
 use serde_json::json;
 
+use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::Profile;
@@ -28,6 +29,7 @@ use tidm_space::wire::json;
 use crate::app::App;
 use crate::clock::FreshIds;
 use crate::store::issuer::{self, Invitation};
+use crate::store::save;
 use crate::store::wallet::{self, Answered, Asked};
 use crate::store::writer::WorkError;
 
@@ -111,6 +113,10 @@ fn read(invitation: &str) -> Result<(Did, String), Fault> {
 /// Asks the operator for our membership, and waits a moment until our wallet has it.
 pub async fn join(app: &App, invitation: &str) -> Result<Asked, WorkError> {
     let (operator, space) = read(invitation)?;
+    if app.claims.issuer_of(&space).is_some_and(|it| it != operator) {
+        let why = format!("the space {space} is run by somebody else, not by {operator}");
+        return Err(Fault::refused("space.invitation", why).into());
+    }
     let unavailable = |why: String| Fault::Unavailable { reason: why, retry_after: PATIENCE };
     let peer = app.directory.peer(&operator).await?;
     let base = peer.document.service("IssuerService")?.to_owned();
@@ -186,12 +192,17 @@ pub async fn revoke(app: &App, space: &str, holder: &Did) -> Result<u64, WorkErr
     ours(app, space).await?;
     let count = Arc::new(AtomicU64::new(0));
     let (told, now) = (count.clone(), app.clock.now());
+    let fact = app.identity.membership((holder, space), Change::Revoked, None, now);
     let (me, place) = (app.identity.did.clone(), (space.to_owned(), holder.clone()));
     app.writer
         .note(move |conn| {
             let (me, place, told) = (me.clone(), place.clone(), told.clone());
+            let fact = fact.clone();
             async move {
                 let done = issuer::revoke(conn, &me, (&place.0, &place.1), now).await?;
+                if done > 0 {
+                    save::save_fact(conn, &fact).await?;
+                }
                 told.store(done, Ordering::Relaxed);
                 Ok(())
             }
@@ -199,6 +210,7 @@ pub async fn revoke(app: &App, space: &str, holder: &Did) -> Result<u64, WorkErr
         })
         .await?;
     app.claims.forget(holder);
+    app.log_bell.notify_one();
     Ok(count.load(Ordering::Relaxed))
 }
 

@@ -147,9 +147,15 @@ impl Claims {
         }
     }
 
-    /// Takes a space whose members we believe.
+    /// Takes a space whose members we believe. The first issuer of a space stays its issuer: nobody takes
+    /// over a space by inviting us to one of the same name.
     pub fn know_space(&self, space: String, issuer: Did) {
-        self.spaces.write().unwrap_or_else(PoisonError::into_inner).insert(space, issuer);
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner).entry(space).or_insert(issuer);
+    }
+
+    /// Who issues the memberships of a space that we know.
+    pub fn issuer_of(&self, space: &str) -> Option<Did> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(space).cloned()
     }
 
     /// Whether credentials of this issuer mean anything here.

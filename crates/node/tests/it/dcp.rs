@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use tidm_space::limits::MESSAGE_BYTES;
 use tidm_space::policy::usage::Use;
 use tidm_space::wire::dcp::{issuance, query};
 
-use crate::world::{Node, World, csv, eventually, limited};
+use crate::world::{Node, World, csv, eventually, fault, limited};
 
 const STATUS: Duration = Duration::from_secs(1);
 
@@ -232,11 +233,15 @@ async fn nobody_fills_our_wallet_unasked() {
 async fn the_issuer_deals_with_whom_it_invited() {
     let (world, space) = world(3).await;
     let [operator, member, other] = &world.nodes[..] else { panic!("three nodes") };
+    let app = &member.app;
     let (invitation, _) =
         membership::invite(&operator.app, &space, &member.did, &[]).await.unwrap();
+    // A space has one issuer: somebody else's invitation to it is none.
+    let text = json!({"space": space, "operator": other.did.as_str()}).to_string();
+    let forged = format!("tidm-invitation:{}", tidm_space::wire::json::base64url(text.as_bytes()));
+    assert_eq!(fault(membership::join(app, &forged).await).code(), "space.invitation");
     // Stolen, it is of no use.
     assert!(membership::join(&other.app, &invitation).await.is_err());
-    let app = &member.app;
     let url = format!("{}/dcp/1.0/issuer/credentials", operator.app.identity.public_url);
     let asked = tidm_space::identity::issuance::message::Request {
         holder_pid: "mine".to_owned(),
@@ -308,4 +313,78 @@ async fn a_rotated_key_is_found() {
     tokio::time::sleep(Duration::from_millis(5100)).await;
     assert_ne!(find("#2").await.unwrap(), first);
     assert!(find("#1").await.is_err(), "the old key is gone with the document");
+}
+
+/// A list that cannot be had proves nothing: who holds back the operator's address keeps nobody a member.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_status_list_nobody_is_waved_through() {
+    let (mut world, _) = world(3).await;
+    assert_eq!(knock(&world.nodes[2], &world.nodes[1]).await, 200);
+    world.nodes[0].halt().await;
+    tokio::time::sleep(STATUS).await;
+    assert_eq!(knock(&world.nodes[2], &world.nodes[1]).await, 503);
+}
+
+/// Whoever names an address in its document does not make us call others, follow, or swallow anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn wallets_lead_us_nowhere() {
+    let (world, _) = world(1).await;
+    let app = &world.nodes[0].app;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hits = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let (counted, key) =
+        (hits.clone(), SigningKey::from_secret_bytes(KeyKind::Es256, &[3; 32]).unwrap());
+    let document = move |axum::extract::Path(name): axum::extract::Path<String>| {
+        let did = format!("did:web:127.0.0.1%3A{port}:{name}");
+        let endpoint = match name.as_str() {
+            "metadata" => "http://169.254.169.254/latest".to_owned(),
+            "file" => "file:///etc".to_owned(),
+            "password" => format!("http://user:pw@127.0.0.1:{port}/target"),
+            _ => format!("http://127.0.0.1:{port}/{name}"),
+        };
+        let json = json!({
+            "id": did, "service": [{"type": "CredentialService", "serviceEndpoint": endpoint}],
+            "verificationMethod": [{"id": format!("{did}#1"), "publicKeyJwk": key.verifying_key().to_jwk()}],
+        });
+        async move { json.to_string() }
+    };
+    let target = axum::routing::any(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async { "reached" }
+    });
+    let answers = axum::routing::post(
+        move |axum::extract::Path(name): axum::extract::Path<String>| async move {
+            match name.as_str() {
+                "redirect" => axum::response::Redirect::temporary(&format!(
+                    "http://127.0.0.1:{port}/target/presentations/query"
+                ))
+                .into_response(),
+                "big" => "x".repeat(MESSAGE_BYTES + 1).into_response(),
+                "rubbish" => "{\"presentation\":".into_response(),
+                _ => query::write_response(&["a.b.c".to_owned()]).into_response(),
+            }
+        },
+    );
+    let router = Router::new()
+        .route("/{name}/did.json", get(document))
+        .route("/target/presentations/query", target)
+        .route("/{name}/presentations/query", answers);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    for (name, code) in [
+        ("metadata", "unavailable"),
+        ("file", "unavailable"),
+        ("password", "unavailable"),
+        ("redirect", "presentation.refused"),
+        ("big", "unavailable"),
+        ("rubbish", "message.malformed"),
+        ("nonsense", "credential.malformed"),
+    ] {
+        let did = Did::parse(&format!("did:web:127.0.0.1%3A{port}:{name}")).unwrap();
+        let wanted = [Scope::kind(MEMBERSHIP)];
+        let shown = app.claims.present(app, &app.identity, &did, "opaque", &wanted).await;
+        assert_eq!(fault(shown).code(), code, "{name}");
+    }
+    assert_eq!(hits.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

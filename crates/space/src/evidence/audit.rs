@@ -178,7 +178,7 @@ impl Account {
     fn take(&mut self, fact: &Fact) {
         let at = fact.at;
         match &fact.what {
-            What::Published { .. } => {}
+            What::Published { .. } | What::Membership { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
                 let (signed, provider_signed, consumer_signed) =
@@ -259,7 +259,8 @@ impl Account {
             | What::KeyDestroyed
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
-            | What::GaveUp { .. } => {}
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 

@@ -18,7 +18,7 @@ use crate::negotiation::message::Role;
 use crate::time::Time;
 use crate::transfer;
 
-use super::fact::{Closed, Fact, Links, What};
+use super::fact::{Change, Closed, Fact, Links, What};
 
 pub use super::summary::summary;
 
@@ -144,6 +144,9 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         }
         What::MessageRefused { code } => ("message-refused", vec![text(code)]),
         What::GaveUp { code } => ("gave-up", vec![text(code)]),
+        What::Membership { change, space, credential } => {
+            ("membership", vec![text(change.word()), text(space), Value::from(*credential)])
+        }
     }
 }
 
@@ -250,6 +253,11 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         }
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
+        "membership" => What::Membership {
+            change: it.word("change", Change::from_word)?,
+            space: it.owned("space")?,
+            credential: it.optional(|it| it.digest("credential"))?,
+        },
         other => return Err(BadFact::Kind(other.chars().take(REASON_CHARS).collect())),
     })
 }

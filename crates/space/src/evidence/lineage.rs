@@ -125,7 +125,8 @@ impl Work {
             | What::ContractEnded { .. }
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
-            | What::GaveUp { .. } => {}
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 
@@ -235,7 +236,10 @@ impl Work {
             What::KeyDestroyed => self.over(fact, "KeyDestruction", "key-destruction", "key"),
             What::CopiesDeleted { files, receipt } => self.deleted(fact, files, receipt),
             // Nothing flowed.
-            What::LeaseRefused { .. } | What::MessageRefused { .. } | What::GaveUp { .. } => {}
+            What::LeaseRefused { .. }
+            | What::MessageRefused { .. }
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 

@@ -82,6 +82,15 @@ async fn a_revoked_member_is_refused_at_its_next_message() {
     assert_eq!((members.len(), revoked.len()), (2, 1));
     assert_eq!(revoked[0]["did"], buyer.did);
 
+    // Each step is a fact that others can verify.
+    let told = |facts: &[Value], word: &str| {
+        let of = |it: &&Value| it["summary"].as_str().is_some_and(|it| it.starts_with(word));
+        facts.iter().filter(of).count()
+    };
+    let facts = operator.all("/facts").await;
+    assert_eq!((told(&facts, "签发成员凭证"), told(&facts, "吊销成员凭证")), (2, 1), "{facts:?}");
+    assert_eq!(told(&buyer.all("/facts").await, "加入数据空间"), 1);
+
     // Invited again, it is a member again.
     let invitation = operator.tidm(&["space", "invite", &buyer.did]);
     buyer.tidm(&["space", "join", invitation.trim()]);

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json as document};
 use sqlx::AnyConnection;
 
 use tidm_space::engine::node::Signer as _;
+use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::list::{Bits, List};
@@ -38,6 +39,7 @@ use crate::identity::Identity;
 use crate::server::answer::json;
 use crate::store::StoreError;
 use crate::store::issuer::{self, Invitation, IssuedRow};
+use crate::store::save;
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -176,6 +178,7 @@ async fn try_request(
     };
     let id = decide(app, order).await?;
     app.issue_bell.notify_one();
+    app.log_bell.notify_one();
     Ok(id)
 }
 
@@ -254,13 +257,18 @@ async fn approve(
         moved: now,
         state: Stage::Received,
     };
-    let (approved, step) = match machine::next(&received, Input::Approve { credentials }, now) {
+    let input = Input::Approve { credentials: credentials.clone() };
+    let (approved, step) = match machine::next(&received, input, now) {
         Ok(moved) => moved,
         Err(fault) => return Ok(Err(fault)),
     };
     issuer::save(conn, &approved, step.deliver).await?;
-    for invitation in invitations.iter().flatten() {
+    for (invitation, credential) in invitations.iter().zip(&credentials) {
+        let Some(invitation) = invitation else { continue };
         issuer::use_invitation(conn, invitation, &it.id).await?;
+        let who = (&it.holder, invitation.space.as_str());
+        let fact = it.me.membership(who, Change::Issued, Some(&credential.payload), now);
+        save::save_fact(conn, &fact).await?;
     }
     Ok(Ok(it.id.clone()))
 }

@@ -18,6 +18,7 @@ use futures::FutureExt as _;
 use tidm_crypto::hash::sha256;
 use tidm_crypto::jws;
 use tidm_space::engine::node::Signer as _;
+use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::{Credential, SPACE};
@@ -34,6 +35,7 @@ use crate::clock::FreshIds;
 use crate::identity::Identity;
 use crate::server::answer::json;
 use crate::store::StoreError;
+use crate::store::save;
 use crate::store::wallet::{self, Answered, Held};
 use crate::store::writer::WorkError;
 
@@ -139,7 +141,8 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
     let who = caller(app, me, headers).await?;
     let delivery = issuance::read_delivery(body)?;
     let asked = app.store.asked(&delivery.holder_pid).await.map_err(failed)?;
-    let asked = asked.filter(|it| it.issuer == who.did.as_str());
+    let asked =
+        asked.filter(|it| it.issuer == who.did.as_str() && it.state == Answered::Open.word());
     if asked.is_none() && !app.claims.trusts(&who.did) {
         return Err(Fault::denied(
             "wallet.unasked",
@@ -156,12 +159,20 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
         Outcome::Rejected(reason) => (Vec::new(), (Answered::Rejected, reason)),
     };
     let (issued, sender) = (!held.is_empty(), who.did.clone());
+    let joined = match (&asked, held.first()) {
+        (Some(asked), Some(first)) => {
+            let who = (&sender, asked.space.as_str());
+            let now = app.clock.now();
+            Some(me.membership(who, Change::Joined, Some(&first.credential), now))
+        }
+        _ => None,
+    };
     let (full, issuer, now) = (Arc::new(AtomicBool::new(false)), who.did, app.clock.now());
     let told = full.clone();
     app.writer
         .note(move |conn| {
             let (held, answer, told) = (held.clone(), answer.clone(), told.clone());
-            let (issuer, pid) = (issuer.clone(), holder_pid.clone());
+            let (issuer, pid, joined) = (issuer.clone(), holder_pid.clone(), joined.clone());
             async move {
                 wallet::drop_ended(conn, now).await?;
                 for it in &held {
@@ -169,6 +180,9 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
                         told.store(true, Ordering::Relaxed);
                         return Ok::<(), StoreError>(());
                     }
+                }
+                if let Some(fact) = &joined {
+                    save::save_fact(conn, fact).await?;
                 }
                 wallet::answered(conn, &pid, &issuer, (answer.0, &answer.1)).await
             }
@@ -181,6 +195,7 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
     // We asked for it: from here on its issuer speaks for that space, and for nothing else.
     if let (true, Some(asked)) = (issued, asked) {
         app.claims.know_space(asked.space, sender);
+        app.log_bell.notify_one();
     }
     Ok(())
 }
