@@ -46,6 +46,8 @@ fn each_planted_bug_is_caught_by_its_property() {
                 "4 both sides end alike",
                 "10 consumer's contracts stand at the provider",
                 "rows can be read",
+                // A lease that was kept without the timer that ends it.
+                "7 closed leases open nothing",
             ],
             300,
         ),
