@@ -10,13 +10,19 @@ use tidm_crypto::secret::Secret;
 use tidm_space::identity::did::Did;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::identity::Identity;
 use crate::keys::Keys;
 use crate::net::claims::{Ages, Claims};
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::store::Store;
+
+/// Who we are; in the mode `dcp` our tokens let their receiver see our membership.
+pub(crate) fn identity(config: &Config, keys: &Arc<dyn Keys>) -> Identity {
+    let it = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
+    if config.identity == Mode::Dcp { it.presenting() } else { it }
+}
 
 /// Trust in issuers: the space's operator, those of the configuration, those of spaces that we run or joined.
 pub(crate) async fn claims(

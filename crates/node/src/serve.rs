@@ -16,10 +16,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Members, Mode, Role, Security, Store as StoreConfig};
+use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::witness::Witness;
-use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
@@ -78,19 +77,8 @@ pub async fn build_with(
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
-    let mut identity =
-        Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
-    if config.identity == Mode::Dcp {
-        identity = identity.presenting();
-    }
-    let (ca, plain) = match &config.http.security {
-        Security::Tls { ca, .. } => (ca.clone(), false),
-        Security::Plain => (None, true),
-    };
-    let reach =
-        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
-    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
-    let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    let identity = credentials::identity(&config, &keys);
+    let (client, directory) = reach(&config, &clock)?;
     let claims = credentials::claims(&config, &store, (&client, &directory), &clock).await?;
     let (actors, sts_secret) = credentials::test_identities(&config, &keys)?;
     for it in std::iter::once(&identity).chain(&actors) {
@@ -156,6 +144,19 @@ async fn seed(app: &Arc<App>, path: &std::path::Path) -> anyhow::Result<Arc<Test
     let profile = TestProfile::read(path, app)?;
     profile.seed(app).await?;
     Ok(Arc::new(profile))
+}
+
+/// How we call others, and what we know of them.
+fn reach(config: &Config, clock: &Clock) -> anyhow::Result<(Client, Arc<Directory>)> {
+    let (ca, plain) = match &config.http.security {
+        Security::Tls { ca, .. } => (ca.clone(), false),
+        Security::Plain => (None, true),
+    };
+    let reach =
+        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
+    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
+    let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    Ok((client, directory))
 }
 
 fn open_log(config: &Config, keys: &dyn Keys) -> anyhow::Result<Log> {

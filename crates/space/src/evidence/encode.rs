@@ -144,10 +144,12 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         }
         What::MessageRefused { code } => ("message-refused", vec![text(code)]),
         What::GaveUp { code } => ("gave-up", vec![text(code)]),
-        What::Membership { change, space, credential } => {
-            ("membership", vec![text(change.word()), text(space), Value::from(*credential)])
-        }
+        What::Membership { change, space, credential } => changed(*change, space, *credential),
     }
+}
+
+fn changed(it: Change, space: &str, credential: Option<Digest>) -> (&'static str, Vec<Value>) {
+    ("membership", vec![text(it.word()), text(space), Value::from(credential)])
 }
 
 /// Reads a fact back; only the canonical encoding of a fact is one.
@@ -253,12 +255,16 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         }
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
-        "membership" => What::Membership {
-            change: it.word("change", Change::from_word)?,
-            space: it.owned("space")?,
-            credential: it.optional(|it| it.digest("credential"))?,
-        },
+        "membership" => membership(it)?,
         other => return Err(BadFact::Kind(other.chars().take(REASON_CHARS).collect())),
+    })
+}
+
+fn membership(it: &mut Reader<'_>) -> Result<What, BadFact> {
+    Ok(What::Membership {
+        change: it.word("change", Change::from_word)?,
+        space: it.owned("space")?,
+        credential: it.optional(|it| it.digest("credential"))?,
     })
 }
 
