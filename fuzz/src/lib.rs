@@ -11,6 +11,7 @@
 //! take longer than everything else together. Plain tests replay hostile inputs to some of them;
 //! `docs/testing.md` says which are still without.
 
+mod claims;
 mod crypto;
 mod ledger;
 mod messages;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("crypto_tokens", crypto::tokens),
     ("ledger_notes", ledger::notes),
     ("ledger_proofs", ledger::proofs),
+    ("space_claims", claims::claims),
     ("space_messages", messages::messages),
     ("space_names", names::names),
     ("space_notices", records::notices),

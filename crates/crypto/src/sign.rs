@@ -221,6 +221,23 @@ impl VerifyingKey {
         }))
     }
 
+    /// Reads what `did:key` writes: 32 bytes for Ed25519, else 33 bytes `02 or 03 ‖ x`.
+    pub fn from_compressed(kind: KeyKind, bytes: &[u8]) -> Result<Self, BadKey> {
+        let short = bytes.len() == 33 && matches!(bytes.first(), Some(2 | 3));
+        match kind {
+            KeyKind::Ed25519 => Self::from_bytes(kind, bytes),
+            KeyKind::Es256 if short => {
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map_err(|_| BadKey)?;
+                Ok(Self(Public::Es256(key)))
+            }
+            KeyKind::Sm2 if short => {
+                let key = sm2::PublicKey::from_sec1_bytes(bytes).map_err(|_| BadKey)?;
+                Ok(Self(Public::Sm2(key)))
+            }
+            KeyKind::Es256 | KeyKind::Sm2 => Err(BadKey),
+        }
+    }
+
     /// 32 bytes for Ed25519, else 65 bytes `04 ‖ x ‖ y`.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {

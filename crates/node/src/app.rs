@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use tidm_crypto::secret::Secret;
+use tidm_space::identity::did::Did;
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::hold::Hold;
@@ -13,6 +16,7 @@ use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::net::auth::Gate;
+use crate::net::claims::Claims;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
@@ -31,6 +35,14 @@ pub struct App {
     pub objects: Objects,
     pub client: Client,
     pub directory: Arc<Directory>,
+    /// What peers proved by credentials.
+    pub claims: Claims,
+    /// Further identities of the test profile; none on other nodes.
+    pub actors: Vec<Identity>,
+    /// What clients of the test profile's token service know.
+    pub sts_secret: Option<Secret<String>>,
+    /// Rung when our issuer owes a wallet something.
+    pub issue_bell: Notify,
     pub metrics: Metrics,
     /// Rung when facts became durable: the sequencer moves them into the log.
     pub log_bell: Notify,
@@ -43,4 +55,11 @@ pub struct App {
     pub(crate) hold: Hold,
     /// How peers prove who they are.
     pub gate: Gate,
+}
+
+impl App {
+    /// The identity of ours with this DID.
+    pub fn own(&self, did: &Did) -> Option<&Identity> {
+        std::iter::once(&self.identity).chain(&self.actors).find(|it| it.did == *did)
+    }
 }

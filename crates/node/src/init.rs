@@ -16,6 +16,7 @@ use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::{KeyKind, VerifyingKey};
 use tidm_ledger::note::{self, VerifierKey};
 use tidm_space::identity::did::Did;
+use tidm_space::wire::dcp::CONTEXT;
 
 use crate::config::{self, Config, ConfigError, template};
 use crate::keys::{KeyError, Keys, directory::Directory};
@@ -29,6 +30,9 @@ pub const LOG_VKEY: &str = "log.vkey";
 pub const WITNESS_VKEY: &str = "witness.vkey";
 /// Path of the Dataspace Protocol's 2025-1 endpoints below the public address.
 pub const DSP_PATH: &str = "/dsp/2025-1";
+/// Paths of DCP 1.0's services below the public address: our wallet and our issuer.
+pub const WALLET_PATH: &str = "/dcp/1.0/wallet";
+pub const ISSUER_PATH: &str = "/dcp/1.0/issuer";
 /// Where the version document is (DSP §Exposure of Versions).
 pub const VERSION_PATH: &str = "/.well-known/dspace-version";
 
@@ -159,7 +163,7 @@ pub fn key_id(did: &Did, key: &VerifyingKey) -> String {
     format!("{did}#{print}")
 }
 
-/// The node's DID document (DID Core 1.0, JsonWebKey2020, service entries of DSP 2025-1).
+/// The node's DID document (DID Core 1.0, JsonWebKey2020, service entries of DSP 2025-1 and DCP 1.0).
 pub fn did_document(did: &Did, public_url: &str, key: &VerifyingKey) -> Value {
     let id = key_id(did, key);
     let mut jwk = key.to_jwk();
@@ -170,7 +174,8 @@ pub fn did_document(did: &Did, public_url: &str, key: &VerifyingKey) -> Value {
         "@context": [
             "https://www.w3.org/ns/did/v1",
             "https://w3id.org/security/suites/jws-2020/v1",
-            "https://w3id.org/dspace/2025/1/context.jsonld"
+            "https://w3id.org/dspace/2025/1/context.jsonld",
+            CONTEXT
         ],
         "id": did.as_str(),
         "verificationMethod": [{ "id": id, "type": "JsonWebKey2020", "controller": did.as_str(), "publicKeyJwk": jwk }],
@@ -179,7 +184,9 @@ pub fn did_document(did: &Did, public_url: &str, key: &VerifyingKey) -> Value {
         "capabilityInvocation": [id],
         "service": [
             { "id": format!("{did}#catalog"), "type": "CatalogService", "serviceEndpoint": format!("{public_url}{DSP_PATH}") },
-            { "id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{public_url}{VERSION_PATH}") }
+            { "id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{public_url}{VERSION_PATH}") },
+            { "id": format!("{did}#wallet"), "type": "CredentialService", "serviceEndpoint": format!("{public_url}{WALLET_PATH}") },
+            { "id": format!("{did}#issuer"), "type": "IssuerService", "serviceEndpoint": format!("{public_url}{ISSUER_PATH}") }
         ]
     })
 }

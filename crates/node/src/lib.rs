@@ -13,6 +13,7 @@ pub mod api;
 pub mod app;
 pub mod clock;
 pub mod config;
+mod credentials;
 pub mod evidence;
 mod hold;
 pub mod identity;

@@ -21,7 +21,6 @@ use crate::evidence::tiles::Tiles;
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::tiles::objects::ObjectTiles;
 use crate::evidence::witness::Witness;
-use crate::identity::Identity;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
@@ -34,9 +33,10 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::test_profile::TestProfile;
-use crate::{api, hold, init, jobs, server, test_profile, tls};
+use crate::{api, credentials, hold, init, jobs, server, test_profile, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
+use tidm_space::wire;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
 
@@ -80,15 +80,13 @@ pub async fn build_with(
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
-    let identity = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
-    let (ca, plain) = match &config.http.security {
-        Security::Tls { ca, .. } => (ca.clone(), false),
-        Security::Plain => (None, true),
-    };
-    let reach =
-        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
-    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
-    let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    let identity = credentials::identity(&config, &keys);
+    let (client, directory) = reach(&config, &clock)?;
+    let claims = credentials::claims(&config, &store, (&client, &directory), &clock).await?;
+    let (actors, sts_secret) = credentials::test_identities(&config, &keys)?;
+    for it in std::iter::once(&identity).chain(&actors) {
+        directory.set_own(wire::did::read(&it.did, &it.document())?);
+    }
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
@@ -115,6 +113,10 @@ pub async fn build_with(
         objects,
         client,
         directory,
+        claims,
+        actors,
+        sts_secret,
+        issue_bell: tokio::sync::Notify::new(),
         metrics,
         log_bell: tokio::sync::Notify::new(),
         log,
@@ -146,6 +148,19 @@ async fn seed(app: &Arc<App>, path: &std::path::Path) -> anyhow::Result<Arc<Test
     let profile = TestProfile::read(path, app)?;
     profile.seed(app).await?;
     Ok(Arc::new(profile))
+}
+
+/// How we call others, and what we know of them.
+fn reach(config: &Config, clock: &Clock) -> anyhow::Result<(Client, Arc<Directory>)> {
+    let (ca, plain) = match &config.http.security {
+        Security::Tls { ca, .. } => (ca.clone(), false),
+        Security::Plain => (None, true),
+    };
+    let reach =
+        Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
+    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
+    let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
+    Ok((client, directory))
 }
 
 fn open_log(config: &Config, keys: &dyn Keys, objects: &Objects) -> anyhow::Result<Log> {
@@ -237,6 +252,7 @@ impl Node {
         tasks.spawn(dispatch::run(app.clone(), after));
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
+        tasks.spawn(jobs::issue::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));
@@ -277,6 +293,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
+        .merge(server::dcp::routes(app.identity.clone()))
+        .merge(server::dcp::testing::routes(app))
         .merge(server::public::routes())
         .merge(server::data::routes())
         .merge(server::log::routes())

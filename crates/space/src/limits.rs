@@ -101,3 +101,41 @@ pub const PLANE_SECRET: std::ops::RangeInclusive<usize> = 22..=1024;
 pub const FLOW_GIVE_UP: Duration = Duration::from_secs(3600);
 /// Longest life of the token that asks for a fresh access token (the token renewal profile names no bound).
 pub const RENEWAL_LIFE: Duration = Duration::from_secs(600);
+
+/// Longest life of a self-issued token at the endpoints of DCP: its test kit and other connectors use ten minutes.
+pub const DCP_TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+/// Life of the access token that lets a verifier query our wallet: the exchange follows at once.
+pub const ACCESS_LIFE: Duration = Duration::from_secs(5 * 60);
+/// A presentation that we make is read at once.
+pub const PRESENTATION_LIFE: Duration = Duration::from_secs(5 * 60);
+/// One credential or presentation as a compact JWS: a presentation embeds [`PRESENTED`] credentials.
+pub const CREDENTIAL_BYTES: usize = 256 << 10;
+/// Credentials in one presentation, presentations in one answer, credentials in one message: a wallet shows a few.
+pub const PRESENTED: usize = 16;
+/// Subjects, types, status entries and schemas of one credential; real ones have one or two of each.
+pub const CREDENTIAL_PARTS: usize = 16;
+/// Scopes in one query or access token.
+pub const SCOPES: usize = 32;
+/// Verification methods and services of one DID document that are looked at.
+pub const DOCUMENT_PARTS: usize = 64;
+/// A status list unpacked: eight million credentials. 1 MiB of zeros packs into one kilobyte, so this is
+/// what keeps a compressed bomb small.
+pub const STATUS_BYTES: usize = 1 << 20;
+/// Least length of a list that we publish, so that an index tells nothing (Bitstring Status List §3.5): 131,072 bits.
+pub const STATUS_LEAST_BYTES: usize = 16 << 10;
+/// Nesting of a credential's JSON schema; each level costs a level of the stack.
+pub const SCHEMA_DEPTH: usize = 16;
+/// Steps that one check against a schema may take: schema and subject are both the peer's.
+pub const SCHEMA_STEPS: usize = 10_000;
+/// Credentials of one wallet; more is a peer that fills our disk.
+pub const WALLET: usize = 1_000;
+/// Offers kept in a wallet's inbox; older ones make room.
+pub const OFFERS_KEPT: usize = 100;
+/// Open credential requests of one holder at our issuer.
+pub const OPEN_REQUESTS: u64 = 100;
+/// A credential that could not be delivered for this long is given up; its holder asks again.
+pub const ISSUANCE_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// Life of a membership credential that we issue.
+pub const MEMBERSHIP_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// An invitation that was not taken up by then is void.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -82,7 +82,7 @@ pub(crate) enum Command {
     Evidence(evidence::Evidence),
     Audit(audit::Audit),
     Lineage(lineage::Lineage),
-    /// The space's operator.
+    /// Spaces: run one, invite, join, revoke.
     #[command(subcommand)]
     Space(space::Space),
     Doctor(doctor::Doctor),

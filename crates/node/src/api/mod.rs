@@ -25,6 +25,7 @@ mod planes;
 mod products;
 mod session;
 mod setup;
+mod spaces;
 mod terms;
 mod transfers;
 mod uploads;
@@ -166,4 +167,10 @@ fn governing() -> Api {
         .routes(routes!(keys::revoke))
         .routes(routes!(planes::list, planes::register))
         .routes(routes!(planes::remove))
+        .routes(routes!(spaces::create))
+        .routes(routes!(spaces::list))
+        .routes(routes!(spaces::members))
+        .routes(routes!(spaces::invite))
+        .routes(routes!(spaces::join))
+        .routes(routes!(spaces::revoke))
 }

@@ -3,6 +3,7 @@
 //! Never repairs a value: a setting is as written, or refused with key, value and next step.
 
 mod identity;
+mod trust;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -20,7 +21,6 @@ use super::raw::{self, Raw};
 use super::signaling;
 use super::{
     Config, Custodian, Evidence, Http, Limits, Members, Node, Peers, Role, Security, Space, Store,
-    TestProfile,
 };
 use crate::lang::Lang;
 
@@ -98,17 +98,16 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let store = store(&cx, raw.store, &node)?;
     witness_state(&cx, &store, &node)?;
     let identity = identity::check(&cx, raw.identity, &http)?;
-    let pids_by_path = raw.test_profile.pids_by_path.unwrap_or(false);
-    let file = raw.test_profile.file.map(|it| cx.path(&it));
     Ok(Config {
         identity,
-        test_profile: TestProfile { file, pids_by_path, allowed: false },
+        test_profile: trust::test_profile(&cx, raw.test_profile)?,
         store,
         objects: objects(&cx, raw.objects, &node)?,
         space: space(&cx, raw.space)?,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
         signaling: signaling::signaling(&cx, raw.signaling)?,
+        dcp: trust::dcp(&cx, raw.dcp)?,
         node,
         http,
         evidence,

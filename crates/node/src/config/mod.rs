@@ -50,6 +50,7 @@ pub struct Config {
     pub limits: Limits,
     pub peers: Peers,
     pub signaling: Signaling,
+    pub dcp: Dcp,
     pub identity: Mode,
     pub test_profile: TestProfile,
 }
@@ -226,11 +227,24 @@ pub struct Signaling {
     pub trust_network: bool,
 }
 
+/// Credentials and wallets.
+#[derive(Clone, Debug)]
+pub struct Dcp {
+    /// Trusted besides the space's operator.
+    pub issuers: BTreeSet<Did>,
+    /// How long a proven membership is remembered.
+    pub membership_age: Duration,
+    /// Oldest status list that is used.
+    pub status_age: Duration,
+}
+
 /// `identity.mode`: how peers prove who they are. [`crate::net::auth`] does what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Self-issued tokens of `did:web` identities.
     Did,
+    /// Those, and a membership credential that the peer's wallet shows (DCP 1.0).
+    Dcp,
     /// Besides, connectors under test: plain claims where `claims`, fixed tokens from a file.
     Development { claims: bool, tokens: Option<PathBuf> },
 }
@@ -241,6 +255,8 @@ pub struct TestProfile {
     file: Option<PathBuf>,
     /// A kit's messages about transfers name other pids than their path.
     pids_by_path: bool,
+    identities: Vec<String>,
+    secret_file: Option<PathBuf>,
     allowed: bool,
 }
 
@@ -260,6 +276,17 @@ impl TestProfile {
         match &self.file {
             Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
             file => Ok(file.as_deref()),
+        }
+    }
+
+    /// Names of further identities, each on the path of its name, and the secret of their token service.
+    pub fn identities(&self) -> Result<(&[String], Option<&Path>), ConfigError> {
+        match &self.secret_file {
+            Some(path) if !self.allowed => Err(ConfigError::no_test_profile(path)),
+            _ if !self.allowed && !self.identities.is_empty() => {
+                Err(ConfigError::no_test_profile(Path::new(&self.identities.join(","))))
+            }
+            secret => Ok((&self.identities, secret.as_deref())),
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct Raw {
     pub(super) limits: Limits,
     pub(super) peers: Peers,
     pub(super) signaling: Signaling,
+    pub(super) dcp: Dcp,
     pub(super) identity: Identity,
     pub(super) test_profile: TestProfile,
 }
@@ -118,6 +119,14 @@ pub(super) struct Signaling {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct Dcp {
+    pub(super) issuers: Vec<String>,
+    pub(super) cache_seconds: Option<u64>,
+    pub(super) status_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Identity {
     pub(super) mode: Option<String>,
     pub(super) claims: Option<bool>,
@@ -129,6 +138,8 @@ pub(super) struct Identity {
 pub(super) struct TestProfile {
     pub(super) file: Option<String>,
     pub(super) pids_by_path: Option<bool>,
+    pub(super) identities: Vec<String>,
+    pub(super) secret_file: Option<String>,
 }
 
 impl Raw {

@@ -21,14 +21,14 @@ use tidm_crypto::jws;
 use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
-use tidm_space::id::Ids as _;
 use tidm_space::identity::did::{BadDid, Did};
 use tidm_space::identity::token;
 use tidm_space::limits::TOKEN_BYTES;
 
+use super::claims;
 use super::directory::Directory;
 use crate::app::App;
-use crate::clock::{Clock, FreshIds};
+use crate::clock::Clock;
 use crate::config::Mode;
 use crate::identity::Identity;
 use crate::store::writer::Token;
@@ -50,6 +50,8 @@ pub struct Caller {
 #[derive(Debug)]
 pub enum Gate {
     Did,
+    /// A membership credential takes the place of the member list ([`super::claims`]).
+    Dcp,
     Development(Development),
 }
 
@@ -79,6 +81,7 @@ impl Gate {
     pub fn open(mode: &Mode) -> anyhow::Result<Self> {
         Ok(match mode {
             Mode::Did => Self::Did,
+            Mode::Dcp => Self::Dcp,
             Mode::Development { claims, tokens } => {
                 let tokens = tokens.as_deref().map(read_tokens).transpose()?.unwrap_or_default();
                 Self::Development(Development { claims: *claims, tokens })
@@ -90,6 +93,7 @@ impl Gate {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Did => "did",
+            Self::Dcp => "dcp",
             Self::Development(_) => "development",
         }
     }
@@ -97,7 +101,7 @@ impl Gate {
     /// What everybody who looks at this node must know about its mode.
     pub fn banner(&self) -> Option<&'static str> {
         match self {
-            Self::Did => None,
+            Self::Did | Self::Dcp => None,
             Self::Development(_) => Some(
                 "DEVELOPMENT IDENTITY: peers are believed without proof; never use this node with real data \
                  / 开发身份模式:对等方身份未经证明,切勿用于真实数据",
@@ -106,13 +110,13 @@ impl Gate {
     }
 
     /// Checks an `Authorization` value. Every failure reads the same to the caller; the log says which it was.
-    pub async fn check(
-        &self,
-        authorization: Option<&str>,
-        me: &Did,
-        directory: &Arc<Directory>,
-        clock: &Clock,
-    ) -> Result<Caller, Fault> {
+    pub async fn check(&self, authorization: Option<&str>, app: &App) -> Result<Caller, Fault> {
+        let (me, directory, clock) = (&app.identity.did, &app.directory, &app.clock);
+        if matches!(self, Self::Dcp) {
+            let it = claims::identify(authorization, me, directory, clock).await?;
+            app.claims.member(app, &it.did, it.access.as_deref()).await?;
+            return Ok(Caller { did: it.did, key: Some(it.key), token: Some(it.token) });
+        }
         let value = authorization.ok_or_else(|| refused("no Authorization"))?;
         if let Self::Development(it) = self
             && let Some(did) = it.peer(without_scheme(value))
@@ -120,6 +124,14 @@ impl Gate {
             return Ok(Caller { did, key: None, token: None });
         }
         self_issued(without_scheme(value), me, directory, clock).await
+    }
+}
+
+/// Whether somebody who proves itself in another way is a member: on the list, or remembered from a credential.
+pub async fn member(app: &App, peer: &Did) -> Result<(), Fault> {
+    match app.gate {
+        Gate::Dcp => app.claims.member(app, peer, None).await,
+        Gate::Did | Gate::Development(_) => app.directory.member(peer),
     }
 }
 
@@ -140,9 +152,7 @@ pub fn bearer(identity: &Identity, audience: &Did, clock: &Clock) -> String {
 
 /// A self-issued token for one request to `audience`.
 pub fn mint(identity: &Identity, audience: &Did, clock: &Clock) -> String {
-    let jti = FreshIds.fresh();
-    let payload = token::mint(&identity.did, audience, &jti, clock.now());
-    identity.sign_jwt(payload.to_string().as_bytes())
+    identity.bearer(audience, clock)
 }
 
 /// The scheme is `Bearer`, in whatever case, or left out (DSP §4.3 leaves the value to the overlay).

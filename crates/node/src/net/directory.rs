@@ -1,7 +1,8 @@
 //! Who others are: their `did:web` documents, keys and addresses, and the space's signed member list.
 //!
-//! Never trusts an address a peer merely claims: keys come from the document at the place the DID names.
-//! Documents are kept for some minutes; an unknown key id fetches again, at most once in a while.
+//! Never trusts an address a peer merely claims: keys come from the document at the place the DID names, or
+//! from the DID itself (`did:key`). Documents are kept for some minutes; an unknown key id fetches again, at
+//! most once in a while, so that a key that is rotated in flight is found and a made-up one costs little.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,8 +13,10 @@ use serde_json::Value;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
+use tidm_space::identity::document::{Document, Relation};
 use tidm_space::identity::member::MemberList;
 use tidm_space::time::Time;
+use tidm_space::wire::did;
 
 use super::client::Client;
 use crate::clock::Clock;
@@ -25,13 +28,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Documents kept; the oldest go first.
 const MOST: usize = 10_000;
 
-/// What a DID document says that we use.
+/// A document, and when we got it.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    pub did: Did,
-    pub keys: Vec<(String, VerifyingKey)>,
-    /// `serviceEndpoint` by service type.
-    pub services: Vec<(String, String)>,
+    pub document: Document,
     fetched: Time,
 }
 
@@ -42,6 +42,8 @@ pub struct Directory {
     peers: Mutex<HashMap<Did, Arc<Peer>>>,
     bases: Mutex<HashMap<Did, String>>,
     members: RwLock<Option<Arc<MemberList>>>,
+    /// Our own documents: never fetched from ourselves.
+    own: RwLock<HashMap<Did, Document>>,
 }
 
 impl Directory {
@@ -53,7 +55,14 @@ impl Directory {
             peers: Mutex::default(),
             bases: Mutex::default(),
             members: RwLock::default(),
+            own: RwLock::default(),
         }
+    }
+
+    /// Makes a document of ours known.
+    pub fn set_own(&self, document: Document) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        own.insert(document.did.clone(), document);
     }
 
     pub fn set_members(&self, list: MemberList) {
@@ -76,20 +85,41 @@ impl Directory {
         }
     }
 
-    /// The key with this id, or the only one.
+    /// The key with this id, or the only one, whatever it may be used for.
     pub async fn key(&self, did: &Did, kid: Option<&str>) -> Result<VerifyingKey, Fault> {
-        let peer = self.peer(did).await?;
-        if let Some(key) = pick(&peer, kid) {
+        self.find(did, kid, |document| document.method(kid).map(|it| it.key.clone())).await
+    }
+
+    /// The same, if the document lists it under that relation.
+    pub async fn key_for(
+        &self,
+        did: &Did,
+        kid: Option<&str>,
+        relation: Relation,
+    ) -> Result<VerifyingKey, Fault> {
+        self.find(did, kid, |document| document.key(kid, relation).cloned()).await
+    }
+
+    async fn find(
+        &self,
+        did: &Did,
+        kid: Option<&str>,
+        pick: impl Fn(&Document) -> Option<VerifyingKey>,
+    ) -> Result<VerifyingKey, Fault> {
+        if let Some(key) = pick(&self.fresh_enough(did, kid).await?.document) {
             return Ok(key);
         }
-        if self.clock.now().since(peer.fetched) > AGAIN {
-            self.forget(did);
-            let peer = self.peer(did).await?;
-            if let Some(key) = pick(&peer, kid) {
-                return Ok(key);
-            }
-        }
         Err(Fault::denied("token.key", "token", format!("the document of {did} has no such key")))
+    }
+
+    /// The document; got again if it lacks that key and we have not just looked.
+    pub async fn fresh_enough(&self, did: &Did, kid: Option<&str>) -> Result<Arc<Peer>, Fault> {
+        let peer = self.peer(did).await?;
+        if peer.document.method(kid).is_some() || self.clock.now().since(peer.fetched) <= AGAIN {
+            return Ok(peer);
+        }
+        self.forget(did);
+        self.peer(did).await
     }
 
     pub fn forget(&self, did: &Did) {
@@ -100,6 +130,13 @@ impl Directory {
     /// The document, from memory or from its place.
     pub async fn peer(&self, did: &Did) -> Result<Arc<Peer>, Fault> {
         let now = self.clock.now();
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
+        if let Some(document) = own {
+            return Ok(Arc::new(Peer { document, fetched: now }));
+        }
+        if did.as_str().starts_with("did:key:") {
+            return Ok(Arc::new(Peer { document: Document::of_key(did)?, fetched: now }));
+        }
         let known = self.peers.lock().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
         if let Some(peer) = known
             && now.since(peer.fetched) < KEEP
@@ -107,11 +144,14 @@ impl Directory {
             return Ok(peer);
         }
         let location = did.document_location().ok_or_else(|| {
-            Fault::incompatible("did.method", format!("{did}: only did:web can be resolved"))
+            Fault::incompatible(
+                "did.method",
+                format!("{did}: only did:web and did:key are resolved"),
+            )
         })?;
         let scheme = if self.insecure_http && is_local(&location) { "http" } else { "https" };
         let document = self.json(&format!("{scheme}://{location}"), did).await?;
-        let peer = Arc::new(read_document(did, &document, now)?);
+        let peer = Arc::new(Peer { document: did::read(did, &document)?, fetched: now });
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= MOST
             && let Some(oldest) =
@@ -129,17 +169,7 @@ impl Directory {
             return Ok(base.clone());
         }
         let peer = self.peer(did).await?;
-        let endpoint = peer
-            .services
-            .iter()
-            .find(|(kind, _)| kind == "DataService")
-            .map(|(_, endpoint)| endpoint.clone())
-            .ok_or_else(|| {
-                Fault::incompatible(
-                    "did.service",
-                    format!("the document of {did} names no DataService"),
-                )
-            })?;
+        let endpoint = peer.document.service("DataService")?.to_owned();
         let document = self.json(&endpoint, did).await?;
         let path = tidm_space::wire::dsp::version::path_of(&document).ok_or_else(|| {
             Fault::incompatible("dsp.version", format!("{did} does not speak DSP 2025-1"))
@@ -168,54 +198,4 @@ impl Directory {
 fn is_local(location: &str) -> bool {
     let host = location.split(['/', ':']).next().unwrap_or_default();
     host == "localhost" || host == "127.0.0.1"
-}
-
-fn pick(peer: &Peer, kid: Option<&str>) -> Option<VerifyingKey> {
-    match kid {
-        Some(kid) => {
-            let fragment = kid.rsplit('#').next().unwrap_or(kid);
-            peer.keys
-                .iter()
-                .find(|(id, _)| id == kid || id.rsplit('#').next() == Some(fragment))
-                .map(|(_, key)| key.clone())
-        }
-        None => match peer.keys.as_slice() {
-            [(_, only)] => Some(only.clone()),
-            _ => None,
-        },
-    }
-}
-
-fn read_document(did: &Did, document: &Value, now: Time) -> Result<Peer, Fault> {
-    let wrong = |why: &str| {
-        Fault::misbehaved("did.document", format!("the document of {did} is wrong: {why}"))
-    };
-    if document.get("id").and_then(Value::as_str) != Some(did.as_str()) {
-        return Err(wrong("it is of another DID"));
-    }
-    let methods = document
-        .get("verificationMethod")
-        .and_then(Value::as_array)
-        .ok_or_else(|| wrong("no verificationMethod"))?;
-    let mut keys = Vec::new();
-    for method in methods.iter().take(64) {
-        let id = method.get("id").and_then(Value::as_str);
-        let key = method.get("publicKeyJwk").and_then(|jwk| VerifyingKey::from_jwk(jwk).ok());
-        if let (Some(id), Some(key)) = (id, key) {
-            keys.push((id.to_owned(), key));
-        }
-    }
-    if keys.is_empty() {
-        return Err(wrong("no key that we understand"));
-    }
-    let mut services = Vec::new();
-    for service in document.get("service").and_then(Value::as_array).into_iter().flatten().take(64)
-    {
-        let kind = service.get("type").and_then(Value::as_str);
-        let endpoint = service.get("serviceEndpoint").and_then(Value::as_str);
-        if let (Some(kind), Some(endpoint)) = (kind, endpoint) {
-            services.push((kind.to_owned(), endpoint.to_owned()));
-        }
-    }
-    Ok(Peer { did: did.clone(), keys, services, fetched: now })
 }

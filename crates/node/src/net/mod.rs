@@ -3,6 +3,7 @@
 //! Never decides what a peer's answer means for a negotiation: [`tidm_space::engine`] does.
 
 pub mod auth;
+pub mod claims;
 pub mod client;
 pub mod directory;
 pub mod dispatch;

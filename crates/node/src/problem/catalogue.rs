@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::Party;
+use super::{Party, credentials};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +22,15 @@ pub fn find(code: &str, family: &str) -> Entry {
 }
 
 fn row(code: &str) -> Option<Entry> {
-    ENTRIES.iter().find(|it| it.code == code).copied()
+    all().find(|it| it.code == code).copied()
 }
 
-const fn entry(
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().chain(credentials::ENTRIES)
+}
+
+pub(super) const fn entry(
     code: &'static str,
     status: u16,
     party: Party,

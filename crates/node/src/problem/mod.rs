@@ -8,6 +8,7 @@
 //! compares both columns.
 
 pub mod catalogue;
+mod credentials;
 
 use std::time::Duration;
 

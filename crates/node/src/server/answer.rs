@@ -17,13 +17,16 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
+/// Codes of refusals that say who somebody is not.
+const STRANGERS: [&str; 5] = ["token.", "member.", "presentation.", "credential.", "status."];
+
 /// Which status a fault has towards a peer.
 pub fn status(fault: &Fault) -> StatusCode {
     match fault {
         Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => {
             StatusCode::BAD_REQUEST
         }
-        Fault::Denied { code, .. } if code.starts_with("token.") || code.starts_with("member.") => {
+        Fault::Denied { code, .. } if STRANGERS.iter().any(|it| code.starts_with(it)) => {
             StatusCode::NOT_FOUND
         }
         Fault::Denied { .. } => StatusCode::FORBIDDEN,
@@ -63,5 +66,5 @@ fn unavailable() -> Fault {
 /// Who calls, or the answer for strangers.
 pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, WorkError> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    Ok(app.gate.check(authorization, &app.identity.did, &app.directory, &app.clock).await?)
+    Ok(app.gate.check(authorization, app).await?)
 }

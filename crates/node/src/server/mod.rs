@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod catalog;
 pub mod data;
+pub mod dcp;
 pub mod dsp;
 mod filter;
 mod gzip;

@@ -29,6 +29,7 @@ use super::range::{self, Sent};
 use crate::app::App;
 use crate::config::Role;
 use crate::jobs::infrastructure::{ObjectClaims, TYPE};
+use crate::net::auth;
 use crate::objects::{Key, ObjectError};
 use crate::store::writer::WorkError;
 
@@ -229,7 +230,7 @@ async fn right(
     }
     let claims = parse(parsed.unproven_payload())?;
     let owner = Did::parse(&claims.iss).map_err(|_| refused("its issuer is no DID"))?;
-    app.directory.member(&owner)?;
+    auth::member(app, &owner).await?;
     let key = app.directory.key(&owner, parsed.header.kid.as_deref()).await?;
     parsed.verify(&key).map_err(|_| refused("its signature does not verify"))?;
     let now = app.clock.now().seconds();

@@ -10,11 +10,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use tidm_space::identity::credential::Profile;
 use tidm_space::wire::dsp::version;
 
 use super::answer::json;
 use crate::app::App;
 use crate::identity::DSP_PATH;
+use crate::net::auth::Gate;
 
 type Shared = State<Arc<App>>;
 
@@ -32,7 +34,11 @@ async fn did_document(State(app): Shared) -> Response {
 }
 
 async fn versions(State(app): Shared) -> Response {
-    json(StatusCode::OK, version::write(DSP_PATH, &app.identity.dsp_base()))
+    let profiles: Vec<&str> = match app.gate {
+        Gate::Dcp => Profile::ALL.iter().map(|it| it.alias()).collect(),
+        Gate::Did | Gate::Development(_) => Vec::new(),
+    };
+    json(StatusCode::OK, version::write(DSP_PATH, &app.identity.dsp_base(), &profiles))
 }
 
 /// Ready: the store answers, and the evidence log may be written (house D15).

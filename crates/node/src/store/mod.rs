@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod dialect;
 pub mod facts;
 pub mod filter;
+pub mod issuer;
 pub mod load;
 pub mod messages;
 pub mod notes;
@@ -23,6 +24,7 @@ pub mod rows;
 pub mod save;
 mod schema;
 pub mod timeline;
+pub mod wallet;
 pub mod writer;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 
 use tidm_space::engine::commit::{About, Commit, Send, Timer};
 use tidm_space::evidence;
+use tidm_space::evidence::fact::Fact;
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::{DataService, dataset_to_json};
 use tidm_space::wire::record;
@@ -197,23 +198,29 @@ async fn save_products(
 
 async fn save_facts(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
     for it in &commit.facts {
-        let links = &it.links;
-        sqlx::query(
-            "INSERT INTO facts (id, at, peer, product, negotiation, contract, transfer, lease, entry)
-             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
-        )
-        .bind(it.id.as_str().to_owned())
-        .bind(it.at.ms())
-        .bind(links.peer.as_ref().map(ToString::to_string))
-        .bind(links.product.as_ref().map(ToString::to_string))
-        .bind(links.negotiation.as_ref().map(ToString::to_string))
-        .bind(links.contract.as_ref().map(ToString::to_string))
-        .bind(links.transfer.as_ref().map(ToString::to_string))
-        .bind(links.lease.as_ref().map(ToString::to_string))
-        .bind(evidence::encode::encode(it))
-        .execute(&mut *conn)
-        .await?;
+        save_fact(conn, it).await?;
     }
+    Ok(())
+}
+
+/// One fact, in the transaction of what it tells.
+pub async fn save_fact(conn: &mut AnyConnection, it: &Fact) -> Result<(), StoreError> {
+    let links = &it.links;
+    sqlx::query(
+        "INSERT INTO facts (id, at, peer, product, negotiation, contract, transfer, lease, entry)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+    )
+    .bind(it.id.as_str().to_owned())
+    .bind(it.at.ms())
+    .bind(links.peer.as_ref().map(ToString::to_string))
+    .bind(links.product.as_ref().map(ToString::to_string))
+    .bind(links.negotiation.as_ref().map(ToString::to_string))
+    .bind(links.contract.as_ref().map(ToString::to_string))
+    .bind(links.transfer.as_ref().map(ToString::to_string))
+    .bind(links.lease.as_ref().map(ToString::to_string))
+    .bind(evidence::encode::encode(it))
+    .execute(&mut *conn)
+    .await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -136,4 +136,30 @@ CREATE TABLE flow_tokens (
 CREATE TABLE flow_data (
   flow TEXT NOT NULL, object TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL,
   PRIMARY KEY (flow, object))
+";
+
+/// Credentials: the wallet's, what was offered and asked for, what our issuer decided and issued, its spaces.
+const V7: &str = "
+CREATE TABLE wallet (
+  holder TEXT NOT NULL, issuer TEXT NOT NULL, id TEXT NOT NULL, stored BIGINT NOT NULL, until BIGINT NOT NULL,
+  credential TEXT NOT NULL, PRIMARY KEY (holder, issuer, id));
+CREATE INDEX wallet_until ON wallet (until);
+CREATE TABLE offers (
+  id TEXT PRIMARY KEY, holder TEXT NOT NULL, issuer TEXT NOT NULL, at BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX offers_holder ON offers (holder, at);
+CREATE TABLE asked (
+  id TEXT PRIMARY KEY, issuer TEXT NOT NULL, space TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE issuances (
+  id TEXT PRIMARY KEY, issuer TEXT NOT NULL, holder TEXT NOT NULL, state TEXT NOT NULL, due BIGINT, created BIGINT NOT NULL,
+  record TEXT NOT NULL);
+CREATE INDEX issuances_due ON issuances (due);
+CREATE INDEX issuances_holder ON issuances (issuer, holder, state);
+CREATE TABLE issued (
+  issuer TEXT NOT NULL, place BIGINT NOT NULL, issuance TEXT NOT NULL, holder TEXT NOT NULL, kind TEXT NOT NULL, space TEXT NOT NULL,
+  at BIGINT NOT NULL, until BIGINT NOT NULL, revoked BIGINT, PRIMARY KEY (issuer, place));
+CREATE INDEX issued_holder ON issued (issuer, space, holder);
+CREATE TABLE spaces (id TEXT PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE invitations (
+  space TEXT NOT NULL, holder TEXT NOT NULL, roles TEXT NOT NULL, at BIGINT NOT NULL, until BIGINT NOT NULL, issuance TEXT,
+  PRIMARY KEY (space, holder))
 ";

@@ -2,6 +2,7 @@
 //!
 //! Every test runs on SQLite, and on PostgreSQL where `TIDM_TEST_POSTGRES` holds the address of one.
 
+mod credentials;
 mod decisions;
 mod failures;
 mod log;

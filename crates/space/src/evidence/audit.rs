@@ -180,7 +180,7 @@ impl Account {
     fn take(&mut self, fact: &Fact) {
         let at = fact.at;
         match &fact.what {
-            What::Published { .. } | What::Flow { .. } => {}
+            What::Published { .. } | What::Flow { .. } | What::Membership { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
                 let (signed, provider_signed, consumer_signed) =
@@ -264,7 +264,8 @@ impl Account {
             | What::KeyDestroyed
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
-            | What::GaveUp { .. } => {}
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 

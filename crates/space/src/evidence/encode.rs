@@ -20,7 +20,7 @@ use crate::negotiation::message::Role;
 use crate::time::Time;
 use crate::transfer;
 
-use super::fact::{Closed, Fact, Links, What};
+use super::fact::{Change, Closed, Fact, Links, What};
 
 pub use super::summary::summary;
 
@@ -151,7 +151,12 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         }
         What::MessageRefused { code } => ("message-refused", vec![text(code)]),
         What::GaveUp { code } => ("gave-up", vec![text(code)]),
+        What::Membership { change, space, credential } => changed(*change, space, *credential),
     }
+}
+
+fn changed(it: Change, space: &str, credential: Option<Digest>) -> (&'static str, Vec<Value>) {
+    ("membership", vec![text(it.word()), text(space), Value::from(credential)])
 }
 
 /// Reads a fact back; only the canonical encoding of a fact is one.
@@ -264,7 +269,16 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         }
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
+        "membership" => membership(it)?,
         other => return Err(BadFact::Kind(other.chars().take(REASON_CHARS).collect())),
+    })
+}
+
+fn membership(it: &mut Reader<'_>) -> Result<What, BadFact> {
+    Ok(What::Membership {
+        change: it.word("change", Change::from_word)?,
+        space: it.owned("space")?,
+        credential: it.optional(|it| it.digest("credential"))?,
     })
 }
 

@@ -126,6 +126,40 @@ pub enum What {
     GaveUp {
         code: String,
     },
+    /// A membership of a space: the peer's where we are the issuer, ours where we joined.
+    Membership {
+        change: Change,
+        space: String,
+        /// The credential's, where there is one.
+        credential: Option<Digest>,
+    },
+}
+
+/// What became of a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Issuer: the credential was signed.
+    Issued,
+    /// Holder: the credential is in our wallet.
+    Joined,
+    /// Issuer: every credential of the peer for that space is revoked.
+    Revoked,
+}
+
+impl Change {
+    pub const ALL: [Self; 3] = [Self::Issued, Self::Joined, Self::Revoked];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Joined => "joined",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

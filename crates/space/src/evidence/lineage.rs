@@ -126,7 +126,8 @@ impl Work {
             | What::ContractEnded { .. }
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
-            | What::GaveUp { .. } => {}
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 
@@ -243,7 +244,10 @@ impl Work {
             // What flowed is a fact of its own, the states between are not lineage.
             What::Flow { .. } => {}
             // Nothing flowed.
-            What::LeaseRefused { .. } | What::MessageRefused { .. } | What::GaveUp { .. } => {}
+            What::LeaseRefused { .. }
+            | What::MessageRefused { .. }
+            | What::GaveUp { .. }
+            | What::Membership { .. } => {}
         }
     }
 

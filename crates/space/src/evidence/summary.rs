@@ -7,7 +7,7 @@ use crate::dataflow::message::Plane;
 use crate::lang::Lang;
 use crate::negotiation::message::Role;
 
-use super::fact::{Closed, Fact, What};
+use super::fact::{Change, Closed, Fact, What};
 
 /// What happened, as one line for people.
 pub fn summary(it: &Fact, lang: Lang) -> String {
@@ -126,6 +126,9 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             format!("{} [{code}]", lang.pick("拒绝对方消息", "Message of the peer refused"))
         }
         What::GaveUp { code } => format!("{} [{code}]", lang.pick("放弃投递", "Gave up")),
+        What::Membership { change, space, .. } => {
+            format!("{}{}{space}", changed(*change, lang), lang.pick("：", ": "))
+        }
     }
 }
 
@@ -141,6 +144,14 @@ fn closed(it: Closed, lang: Lang) -> &'static str {
         Closed::Returned => lang.pick("已归还", "returned"),
         Closed::Expired => lang.pick("已到期", "expired"),
         Closed::Revoked => lang.pick("已撤销", "revoked"),
+    }
+}
+
+fn changed(it: Change, lang: Lang) -> &'static str {
+    match it {
+        Change::Issued => lang.pick("签发成员凭证", "Membership issued"),
+        Change::Joined => lang.pick("加入数据空间", "Joined the space"),
+        Change::Revoked => lang.pick("吊销成员凭证", "Membership revoked"),
     }
 }
 

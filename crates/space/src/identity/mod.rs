@@ -1,7 +1,11 @@
-//! Who somebody is: DIDs, self-issued tokens, the space's member list.
+//! Who somebody is: DIDs and their documents, self-issued tokens, the member list, and DCP's credentials.
 //!
 //! Never fetches a document and never holds a private key: the shell does both.
 
+pub mod credential;
 pub mod did;
+pub mod document;
+pub mod issuance;
 pub mod member;
+pub mod presentation;
 pub mod token;

@@ -3,6 +3,8 @@
 //! Never checks a signature: the shell verifies the JWS first ([`tidm_crypto::jws`]) and hands the payload over.
 //! Threat model: the payload is the peer's; a replay is caught by remembering [`Checked::jti`] until [`Checked::until`].
 
+use std::time::Duration;
+
 use serde_json::{Map, Value as Json};
 
 use crate::fault::Fault;
@@ -79,7 +81,7 @@ pub fn parse(payload: &[u8]) -> Result<Claims, Fault> {
 }
 
 /// RFC 7519 NumericDate: seconds, possibly with a fraction. Fractions round down, which only shortens.
-fn date(map: &Map<String, Json>, key: &str) -> Option<Time> {
+pub(crate) fn date(map: &Map<String, Json>, key: &str) -> Option<Time> {
     let number = map.get(key)?.as_number()?;
     let seconds = match number.as_i64() {
         Some(whole) => whole,
@@ -88,8 +90,18 @@ fn date(map: &Map<String, Json>, key: &str) -> Option<Time> {
     (seconds >= 0).then(|| Time::from_ms(seconds.saturating_mul(1000)))
 }
 
-/// DCP §4.3.3, and our own bounds on life and clocks.
+/// DCP §4.3.3, and our own bounds on life and clocks: a call between nodes takes seconds.
 pub fn check(it: &Claims, expected_aud: &Did, now: Time) -> Result<Checked, Fault> {
+    check_within(it, expected_aud, now, TOKEN_LIFE)
+}
+
+/// As [`check`], for tokens that may live up to `life`.
+pub fn check_within(
+    it: &Claims,
+    expected_aud: &Did,
+    now: Time,
+    life: Duration,
+) -> Result<Checked, Fault> {
     let no = |code: &'static str, why: &str| Err(Fault::denied(code, "identity", why));
     if it.iss != it.sub {
         return no("token.subject", "iss and sub differ: the token is not self-issued");
@@ -97,11 +109,8 @@ pub fn check(it: &Claims, expected_aud: &Did, now: Time) -> Result<Checked, Faul
     if it.aud.len() != 1 || it.aud.first().is_none_or(|aud| aud != expected_aud.as_str()) {
         return no("token.audience", "the token is meant for somebody else, or for several");
     }
-    if it.exp < it.iat || it.exp.since(it.iat) > TOKEN_LIFE {
-        return no(
-            "token.life",
-            "the token lives longer than 60 seconds, or ends before it begins",
-        );
+    if it.exp < it.iat || it.exp.since(it.iat) > life {
+        return no("token.life", "the token lives longer than allowed, or ends before it begins");
     }
     if it.iat > now.after(CLOCK_SKEW) || it.nbf.is_some_and(|nbf| nbf > now.after(CLOCK_SKEW)) {
         return no("token.future", "the token begins in the future: compare the clocks");
@@ -128,10 +137,17 @@ pub fn mint(from: &Did, to: &Did, jti: &Id, now: Time) -> Json {
     })
 }
 
+/// As [`mint`], with an access token to our wallet (DCP §4.3.1).
+pub fn mint_with(from: &Did, to: &Did, jti: &Id, now: Time, access: &str) -> Json {
+    let mut claims = mint(from, to, jti, now);
+    if let Some(map) = claims.as_object_mut() {
+        map.insert("token".to_owned(), access.into());
+    }
+    claims
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
@@ -191,6 +207,19 @@ mod tests {
             let got = parse(claims.to_string().as_bytes()).and_then(|it| check(&it, &did("b"), at));
             assert_eq!(got.as_ref().err().map(Fault::code), code, "{claims} at {at}");
         }
+    }
+
+    #[test]
+    fn longer_lives_and_access_tokens_are_for_those_who_allow_them() {
+        let now = Time::from_ms(1_000_000);
+        let (a, b, jti) = (did("a"), did("b"), Id::parse("1").unwrap());
+        let mut claims = mint_with(&a, &b, &jti, now, "opaque");
+        claims["exp"] = json!(1600);
+        let claims = parse(claims.to_string().as_bytes()).unwrap();
+        assert_eq!(claims.token.as_deref(), Some("opaque"));
+        assert_eq!(check(&claims, &b, now).unwrap_err().code(), "token.life");
+        let checked = check_within(&claims, &b, now, Duration::from_secs(600)).unwrap();
+        assert_eq!(checked.until, Time::from_ms(1_600_000), "remembered as long as it lives");
     }
 
     #[test]

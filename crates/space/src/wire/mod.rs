@@ -2,6 +2,8 @@
 //!
 //! Never decides anything: a message that parses may still be refused by a machine.
 
+pub mod dcp;
+pub mod did;
 pub mod dps;
 pub mod dsp;
 pub mod json;

@@ -52,7 +52,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         }
         Command::Audit(it) => it.run(global, &api()?).await?,
         Command::Lineage(it) => it.run(global, &api()?).await?,
-        Command::Space(it) => it.run(global)?,
+        Command::Space(it) => it.run(global).await?,
         Command::Doctor(it) => return it.run(global).await,
         Command::Completion(it) => it.run(),
         Command::Demo(it) => return Ok(it.run(global).await?),

@@ -4,7 +4,7 @@
 
 mod forward;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +54,76 @@ pub(crate) enum Miss {
 }
 
 impl Node {
+    /// A fresh directory of a node on loopback, in plain HTTP; `more` adds to its settings.
+    pub(crate) fn new(
+        root: &Path,
+        name: &'static str,
+        port: u16,
+        more: &[(&'static str, String)],
+    ) -> Self {
+        let dir = root.join(name);
+        init::init(&Init {
+            org: name,
+            credit_code: None,
+            dir: &dir,
+            host: "localhost",
+            port,
+            passphrase: None,
+        })
+        .unwrap();
+        let mut set = vec![
+            ("node.org", quoted(name)),
+            ("http.listen", quoted(&format!("127.0.0.1:{port}"))),
+            ("http.public_url", quoted(&format!("http://localhost:{port}"))),
+            ("http.insecure_http", "true".to_owned()),
+            ("evidence.checkpoint_ms", "100".to_owned()),
+            ("peers.allow_private_addresses", "true".to_owned()),
+        ];
+        set.extend(more.iter().cloned());
+        std::fs::write(dir.join("tidm.toml"), template::render(&set)).unwrap();
+        let http = reqwest::Client::builder()
+            .use_preconfigured_tls(
+                (*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap()).clone(),
+            )
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            name,
+            did: did(port),
+            url: format!("http://localhost:{port}"),
+            dir,
+            token: Mutex::default(),
+            processes: vec![Process::default()],
+            http,
+        }
+    }
+
+    /// The first start, with its administrator.
+    pub(crate) async fn begin(&self) {
+        self.start();
+        self.ready().await;
+        self.set_up().await;
+        for which in 1..self.processes.len() {
+            self.start_process(which);
+        }
+    }
+
+    /// What `tidm` prints when it is called with these words; it must succeed.
+    pub(crate) fn tidm(&self, words: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_")) {
+            command.env_remove(name);
+        }
+        command.env("TIDM_API_KEY", self.token.lock().unwrap().clone());
+        let done = command.arg("--dir").arg(&self.dir).args(words).output().unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        let trouble = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        told
+    }
+
     pub(crate) fn start(&self) {
         self.start_process(0);
     }
@@ -237,73 +307,29 @@ impl Two {
         drop(other);
         let mut front = Some(front);
         let operator = did(ports[0]);
+        let members = dir.path().join("members.jws").display().to_string();
         let [provider, consumer] =
             [("provider", ports[0]), ("consumer", ports[1])].map(|(name, port)| {
-                let at = dir.path().join(name);
-                init::init(&Init {
-                    org: name,
-                    credit_code: None,
-                    dir: &at,
-                    host: "localhost",
-                    port,
-                    passphrase: None,
-                })
-                .unwrap();
-                let members = dir.path().join("members.jws").display().to_string();
-                let mut set = vec![
-                    ("node.org", quoted(name)),
-                    ("http.public_url", quoted(&format!("http://localhost:{port}"))),
-                    ("http.insecure_http", "true".to_owned()),
+                let mut more = vec![
                     ("space.members", quoted(&members)),
                     ("space.operator", quoted(&operator)),
-                    ("evidence.checkpoint_ms", "100".to_owned()),
-                    ("peers.allow_private_addresses", "true".to_owned()),
                 ];
-                let listen = |port: u16| format!("http.listen=127.0.0.1:{port}");
-                let mut processes = vec![Process::default()];
-                processes[0].settings = vec![listen(port)];
-                if let Some(url) = postgres.filter(|_| name == "provider") {
-                    set.push(("store.url", quoted(url)));
-                    set.push(("objects.dir", quoted(&at.join("objects").display().to_string())));
-                    let behind = forward::start(front.take().unwrap(), 2);
-                    let replica = |(n, port): (usize, &u16)| {
-                        let data = at.join(format!("data-{n}"));
-                        let settings = vec![listen(*port), format!("node.data={}", data.display())];
-                        Process { settings, ..Process::default() }
-                    };
-                    processes = behind.iter().enumerate().map(replica).collect();
+                let replicated = postgres.filter(|_| name == "provider");
+                if let Some(url) = replicated {
+                    let objects = dir.path().join("objects").display().to_string();
+                    more.extend([("store.url", quoted(url)), ("objects.dir", quoted(&objects))]);
                 }
-                drop(front.take());
-                std::fs::write(at.join("tidm.toml"), template::render(&set)).unwrap();
-                let http = reqwest::Client::builder()
-                    .use_preconfigured_tls(
-                        (*tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap())
-                            .clone(),
-                    )
-                    .timeout(Duration::from_secs(30))
-                    .no_proxy()
-                    .build()
-                    .unwrap();
-                Node {
-                    name,
-                    did: did(port),
-                    url: format!("http://localhost:{port}"),
-                    dir: at,
-                    token: Mutex::default(),
-                    processes,
-                    http,
+                let mut node = Node::new(dir.path(), name, port, &more);
+                if let (Some(_), Some(front)) = (replicated, front.take()) {
+                    node.processes = replicas(dir.path(), &forward::start(front, 2));
                 }
+                node
             });
         let two = Self { provider, consumer, dir };
         two.sign_members();
         // The operator first: the other verifies the member list with its key.
         for node in [&two.provider, &two.consumer] {
-            node.start();
-            node.ready().await;
-            node.set_up().await;
-            for which in 1..node.processes.len() {
-                node.start_process(which);
-            }
+            node.begin().await;
         }
         two
     }
@@ -337,6 +363,16 @@ impl Two {
     pub(crate) fn nodes(&self) -> [&Node; 2] {
         [&self.provider, &self.consumer]
     }
+}
+
+/// Processes of one node that listen at these ports, with a directory each.
+fn replicas(root: &Path, ports: &[u16]) -> Vec<Process> {
+    let one = |(n, port): (usize, &u16)| {
+        let data = root.join(format!("replica-{n}")).display().to_string();
+        let settings = vec![format!("http.listen=127.0.0.1:{port}"), format!("node.data={data}")];
+        Process { settings, ..Process::default() }
+    };
+    ports.iter().enumerate().map(one).collect()
 }
 
 /// A free port that the system gives to no outgoing connection while the node that listens there is down.

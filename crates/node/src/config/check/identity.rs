@@ -11,15 +11,16 @@ pub(super) fn check(
     raw: raw::Identity,
     http: &Http,
 ) -> Result<Mode, ConfigError> {
-    let development = match raw.mode.as_deref() {
-        None | Some("did") => false,
-        Some("development") => true,
+    let (development, dcp) = match raw.mode.as_deref() {
+        None | Some("did") => (false, false),
+        Some("dcp") => (false, true),
+        Some("development") => (true, false),
         Some(other) => {
             return Err(cx.bad(
                 "identity.mode",
                 other,
                 text("没有这种模式", "there is no such mode"),
-                text("取值 did 或 development", "did or development"),
+                text("取值 did、dcp 或 development", "did, dcp or development"),
             ));
         }
     };
@@ -53,7 +54,7 @@ pub(super) fn check(
         ));
     }
     if !development {
-        return Ok(Mode::Did);
+        return Ok(if dcp { Mode::Dcp } else { Mode::Did });
     }
     Ok(Mode::Development { claims, tokens: raw.tokens_file.map(|it| cx.path(&it)) })
 }

@@ -143,6 +143,9 @@ async fn two_nodes_agree_and_log_it() {
     let (peer, address) = (&provider.app.identity.did, provider.app.identity.dsp_base());
     let it = request(&consumer.app, peer.clone(), address).await;
     until("the contract", async || is_finalized(&consumer.app, &it).await).await;
+    // The provider concludes when our acknowledgement of its last word reaches it.
+    let theirs = async || provider.app.store.contracts(None, 10).await.unwrap().rows;
+    until("the provider's contract", async || !theirs().await.is_empty()).await;
     let ours = consumer.app.store.contracts(None, 10).await.unwrap().rows;
     let theirs = provider.app.store.contracts(None, 10).await.unwrap().rows;
     assert_eq!((ours.len(), theirs.len()), (1, 1));

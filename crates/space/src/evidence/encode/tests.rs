@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::fact::{Closed, Fact, Links, What};
+use super::super::fact::{Change, Closed, Fact, Links, What};
 use super::*;
 use crate::lang::Lang;
 use crate::limits::{DELETED_FILES, FACT_BYTES};
@@ -27,6 +27,9 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::GaveUp { code: text() },
     ];
     out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));
+    for change in Change::ALL {
+        out.push(What::Membership { change, space: text(), credential: opt });
+    }
     for kind in Use::ALL {
         let until = Time::from_ms(7);
         out.push(What::LeaseGranted {

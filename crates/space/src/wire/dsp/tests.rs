@@ -161,7 +161,7 @@ fn answers_and_errors_are_understood() {
 
 #[test]
 fn version_documents() {
-    let it = version::read(version::write("/dsp", BASE).as_bytes()).unwrap();
+    let it = version::read(version::write("/dsp", BASE, &[]).as_bytes()).unwrap();
     assert_eq!(
         (it.path.as_str(), it.tidm.as_deref()),
         ("/dsp", Some("https://me.example/dsp/tidm/1"))
@@ -299,7 +299,7 @@ fn written() -> Vec<(String, Value)> {
     add(&transfer::error((None, None), &fault));
     out.push((
         "common/protocol-version".to_owned(),
-        serde_json::from_str(&version::write("/dsp", BASE)).unwrap(),
+        serde_json::from_str(&version::write("/dsp", BASE, &["vc20-bssl/jwt"])).unwrap(),
     ));
     out
 }

@@ -23,11 +23,17 @@ pub struct Versions {
     pub tidm: Option<String>,
 }
 
-/// Our own document. `path` is the DSP base below the root, `base` that base as an absolute address.
-pub fn write(path: &str, base: &str) -> String {
+/// Our own document. `path` is the DSP base below the root, `base` that base as an absolute address. `profiles` are those
+/// of DCP in which callers prove their membership; none where they need not.
+pub fn write(path: &str, base: &str, profiles: &[&str]) -> String {
     let path = if path.is_empty() { "/" } else { path };
+    let mut entry = json!({"version": DSP, "path": path, "binding": "HTTPS"});
+    if let (Some(entry), false) = (entry.as_object_mut(), profiles.is_empty()) {
+        let auth = json!({"protocol": "DCP", "version": "1.0", "profile": profiles});
+        entry.insert("auth".to_owned(), auth);
+    }
     json!({
-        "protocolVersions": [{"version": DSP, "path": path, "binding": "HTTPS"}],
+        "protocolVersions": [entry],
         "tidm": {"version": "1", "base": format!("{}/tidm/1", base.trim_end_matches('/'))},
     })
     .to_string()

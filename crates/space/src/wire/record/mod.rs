@@ -5,6 +5,7 @@
 
 pub mod contract;
 pub mod flow;
+pub mod issuance;
 pub mod lease;
 pub mod negotiation;
 mod policy;

@@ -64,14 +64,18 @@ impl Schemas {
                     self.walk(&base, schema, value, path, out);
                     true
                 }
-                "type" => match rule.as_str().unwrap() {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "integer" => value.is_u64() || value.is_i64(),
-                    other => panic!("type {other}"),
-                },
+                "type" => rule
+                    .as_array()
+                    .map_or_else(|| std::slice::from_ref(rule), Vec::as_slice)
+                    .iter()
+                    .any(|one| match one.as_str().unwrap() {
+                        "object" => value.is_object(),
+                        "array" => value.is_array(),
+                        "string" => value.is_string(),
+                        "boolean" => value.is_boolean(),
+                        "integer" => value.is_u64() || value.is_i64(),
+                        other => panic!("type {other}"),
+                    }),
                 "const" => value == rule,
                 "enum" => all(rule).contains(value),
                 "required" => value.as_object().is_none_or(|it| {

@@ -1,4 +1,4 @@
-//! `tidm space`: the operator's member list.
+//! `tidm space members sign`: the operator's member list.
 //!
 //! Never signs what cannot be read back: the list is parsed as every member will parse it.
 
@@ -18,19 +18,12 @@ use tidm_space::engine::node::Signer as _;
 use tidm_space::time::Time;
 use tidm_space::wire::tidm::members;
 
-use super::init::passphrase;
 use crate::cli::Global;
+use crate::commands::init::passphrase;
 use crate::{client, show};
 
 /// A list without an end of its own holds this long.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Space {
-    /// The member list.
-    #[command(subcommand)]
-    Members(Members),
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Members {
@@ -41,9 +34,9 @@ pub(crate) enum Members {
     Sign { file: PathBuf },
 }
 
-impl Space {
+impl Members {
     pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
-        let Self::Members(Members::Sign { file }) = self;
+        let Self::Sign { file } = self;
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let config = client::config(global)?;
         let keys = Directory::open(&global.dir.join(init::KEYS), passphrase()?.as_ref())?;

@@ -1,0 +1,32 @@
+//! `tidm space revoke`: end an organisation's membership.
+//!
+//! Never undone: who is to come back is invited again.
+
+use clap::Args;
+use serde_json::json;
+
+use super::space;
+use crate::cli::Global;
+use crate::client::{Api, Outcome, segment};
+use crate::show;
+
+/// Revoke an organisation's membership; holds at its next message.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidm space revoke did:web:plant.example")]
+pub(crate) struct Revoke {
+    /// The organisation's DID.
+    did: String,
+    /// The space; the only one when absent.
+    #[arg(long)]
+    space: Option<String>,
+}
+
+impl Revoke {
+    pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
+        let id = space(api, self.space.as_deref()).await?;
+        let path = format!("/spaces/{}/revocations", segment(&id));
+        let done = api.post(&path, &json!({ "did": self.did })).await?;
+        show::value(&done, global);
+        Ok(())
+    }
+}
