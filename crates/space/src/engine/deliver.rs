@@ -74,7 +74,7 @@ fn opens(work: &Work<'_>, send: &Send) -> bool {
             let it = work.view.transfer.as_ref();
             it.is_some_and(|it| it.state == transfer::state::State::Initial)
         }
-        About::Notice { .. } => false,
+        About::Notice { .. } | About::Flow(_) => false,
     }
 }
 
