@@ -46,6 +46,11 @@ pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> An
                 return again(work, send);
             }
             work.commit.unsends.push(send.id.clone());
+            if !not_found && send.attempts > 0 && opens(work, &send) {
+                // An earlier try may have opened it at the peer, whose refusal is then of the repetition. What the
+                // peer says next tells, and if it says nothing, the deadline.
+                return Ok(Reply::Nothing);
+            }
             refused(work, &send, code, reason)
         }
         Outcome::Unreachable { reason } => {
@@ -55,6 +60,22 @@ pub(super) fn delivered(work: &mut Work<'_>, send: Send, outcome: Outcome) -> An
             work.commit.unsends.push(send.id.clone());
             give_up(work, &send, reason)
         }
+    }
+}
+
+/// Whether it is the message that begins something.
+fn opens(work: &Work<'_>, send: &Send) -> bool {
+    match &send.about {
+        About::Negotiation(_) => {
+            let it = work.view.negotiation.as_ref();
+            it.is_some_and(|it| it.state == negotiation::state::State::Initial)
+        }
+        About::Transfer(_) => {
+            let it = work.view.transfer.as_ref();
+            it.is_some_and(|it| it.state == transfer::state::State::Initial)
+        }
+        // A refused repetition ends the flow, and the transfer with it: nobody would tell what became of the first.
+        About::Flow(_) | About::Notice { .. } => false,
     }
 }
 

@@ -325,6 +325,12 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
         return Err(Fault::NotFound { what: "negotiation" });
     };
     let it = match (wish, it.role, it.state.name()) {
+        // A peer that never told its pid cannot be told: it ends here, and the peer hears so if it ever speaks.
+        (SayWish::Terminate { reason }, _, _) if it.peer_pid.is_none() && it.is_open() => {
+            let event = Event::GiveUp { code: "operator", reason };
+            let (after, step) = machine::next(&it, event, work.now)?;
+            settle(work, after, step)?
+        }
         (SayWish::Terminate { reason }, _, _) => end(work, it, "operator", reason)?,
         (SayWish::Propose(offer), Role::Consumer, _) => {
             propose(work, it, *offer, |offer| Body::Request { offer })?

@@ -183,7 +183,17 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, body: Body) -> Answer {
     if matches!(body, Body::Start { .. }) {
         contract_of(work, &it)?.check_active()?;
     }
-    let it = say_now(work, it, body)?;
+    let it = if let Body::Terminate { reason, .. } = &body
+        && it.peer_pid.is_none()
+        && it.is_open()
+    {
+        // As in a negotiation: a peer that never told its pid cannot be told.
+        let event = Event::GiveUp { code: "operator", reason: reason.join("; ") };
+        let (after, step) = machine::next(&it, event, work.now)?;
+        settle(work, after, step)?
+    } else {
+        say_now(work, it, body)?
+    };
     work.commit.transfers.push(it.clone());
     Ok(Reply::Transfer { it: Box::new(it), created: false })
 }

@@ -127,6 +127,39 @@ fn an_outcome_that_comes_too_late_brings_nothing_back() {
     assert!(consumer.outbox.is_empty(), "a withdrawn message is not repeated");
 }
 
+/// The first try may have arrived: a refusal of its repetition ends nothing, and what the peer says next tells.
+#[test]
+fn a_refused_repetition_of_an_opening_ends_nothing() {
+    let refusal =
+        || Outcome::Refused { not_found: false, code: None, reason: vec!["twice".to_owned()] };
+    let (mut provider, mut consumer) = pair(Approval::Auto, None);
+    request(&provider, &mut consumer, terms(None));
+    let opening = consumer.waiting();
+    deliver(&consumer, &mut provider, &opening, at(1)).unwrap();
+    consumer.delivered(unreachable(), at(1)).unwrap();
+    consumer.delivered(refusal(), at(2)).unwrap();
+    assert_eq!((consumer.state(), consumer.outbox.len()), ("INITIAL", 0));
+    settle(&mut provider, &mut consumer, at(3));
+    assert_eq!((provider.state(), consumer.state()), ("FINALIZED", "FINALIZED"));
+
+    let (_, mut consumer) = pair(Approval::Auto, None);
+    request(&provider, &mut consumer, terms(None));
+    consumer.delivered(refusal(), at(2)).unwrap();
+    assert_eq!(consumer.state(), "TERMINATED", "refused at once: it was never there");
+}
+
+/// An operator ends what the peer never answered: nobody has to be told.
+#[test]
+fn an_unanswered_opening_can_be_ended() {
+    let (provider, mut consumer) = pair(Approval::Auto, None);
+    request(&provider, &mut consumer, terms(None));
+    let negotiation = consumer.only_negotiation().id.clone();
+    let body = SayWish::Terminate { reason: "enough".to_owned() };
+    consumer.wish(Wish::Say { negotiation, body }, at(2)).unwrap();
+    assert_eq!((consumer.state(), consumer.outbox.len()), ("TERMINATED", 0));
+    assert!(!consumer.has_timer("negotiation-idle"));
+}
+
 /// Machines get minutes, people of either side get days; and a deadline tells the peer.
 #[test]
 fn deadlines_end_what_hangs() {
