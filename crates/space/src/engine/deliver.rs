@@ -74,7 +74,8 @@ fn opens(work: &Work<'_>, send: &Send) -> bool {
             let it = work.view.transfer.as_ref();
             it.is_some_and(|it| it.state == transfer::state::State::Initial)
         }
-        About::Notice { .. } | About::Flow(_) => false,
+        // A refused repetition ends the flow, and the transfer with it: nobody would tell what became of the first.
+        About::Flow(_) | About::Notice { .. } => false,
     }
 }
 

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, put};
 
+use tidm_crypto::hash::sha256;
 use tidm_space::dataflow::message::Plane;
 use tidm_space::dataflow::registration::{Authorization, Registration};
 use tidm_space::fault::Fault;
@@ -60,6 +61,17 @@ pub(crate) async fn save(app: &App, it: Registration) -> Result<(), WorkError> {
     app.client
         .check(&it.endpoint)
         .map_err(|why| Fault::misbehaved("plane.endpoint", why.to_string()))?;
+    if let Authorization::Bearer { accept, .. } = &it.authorization {
+        let found = app.store.plane_with(it.plane, sha256(accept.as_bytes())).await;
+        if found.map_err(store)?.is_some_and(|other| other.id != it.id) {
+            // Two planes with one secret could not be told apart.
+            return Err(Fault::conflict(
+                "plane.secret",
+                "another plane presents this secret already: every plane needs its own",
+            )
+            .into());
+        }
+    }
     let now = app.clock.now();
     app.writer
         .note(move |conn| {
