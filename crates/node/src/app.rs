@@ -4,16 +4,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::jobs::crawl::Crawler;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
+use crate::search::Search;
 use crate::server::data::Downloads;
 use crate::store::Store;
 use crate::store::writer::Writer;
@@ -36,4 +38,12 @@ pub struct App {
     /// Uses of data run in these.
     pub workers: Workers,
     pub downloads: Arc<Downloads>,
+    pub crawler: Crawler,
+    pub search: Search,
+    /// Rung when what is known of others' offers changed.
+    pub changed: watch::Sender<()>,
+    /// Becomes true when the node stops, for answers that would not end by themselves.
+    pub stopping: watch::Sender<bool>,
+    /// One place for each caller that is told of changes as they come.
+    pub listeners: Arc<Semaphore>,
 }

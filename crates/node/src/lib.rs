@@ -25,6 +25,7 @@ pub mod objects;
 mod passwords;
 pub mod problem;
 pub mod random;
+pub mod search;
 pub mod serve;
 pub mod server;
 pub mod store;

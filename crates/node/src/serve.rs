@@ -27,6 +27,7 @@ use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
 use crate::objects::Objects;
+use crate::search::{self, Search};
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
@@ -38,6 +39,8 @@ use tidm_space::wire::tidm::members;
 
 /// Open connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
+/// Milliseconds after which a client that acknowledges nothing of what was sent is cut off.
+const STALLED: u32 = 120_000;
 /// How long requests under way may take when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
@@ -97,6 +100,7 @@ pub async fn build_with(
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref())?;
     let workers = Workers::new(worker, &config.limits);
+    let search = Search::new(config.node.data.join("search"));
     let app = Arc::new(App {
         config,
         clock,
@@ -112,6 +116,11 @@ pub async fn build_with(
         log,
         workers,
         downloads: Arc::default(),
+        crawler: Default::default(),
+        search,
+        changed: Default::default(),
+        stopping: Default::default(),
+        listeners: Arc::new(tokio::sync::Semaphore::new(api::LISTENERS)),
     });
     // An operator that is not up yet holds nobody up: until its list is read, nobody is a member.
     if let Err(error) = read_members(&app).await {
@@ -206,6 +215,8 @@ impl Node {
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));
+            tasks.spawn(search::run(app.clone()));
+            tasks.spawn(jobs::notify::run(app.clone()));
         }
         if roles.contains(&Role::Custodian) {
             tasks.spawn(jobs::evidence::run_mirror(app.clone()));
@@ -236,6 +247,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let dsp = server::dsp::routes()
         .merge(server::catalog::routes())
         .merge(server::profile::routes())
+        .merge(server::changes::routes())
         .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
@@ -271,6 +283,10 @@ async fn accept(
             }
         };
         drop(tcp.set_nodelay(true));
+        // A client that takes nothing for this long is gone or hostile: its buffers and its place are freed.
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&tcp, STALLED) {
+            tracing::debug!(%error, "a stalled connection will not be cut");
+        }
         let service =
             TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
@@ -307,6 +323,7 @@ async fn accept(
         });
     }
     drop(listener);
+    app.stopping.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }

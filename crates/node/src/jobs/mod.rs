@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod fetch;
 pub mod infrastructure;
 pub mod lineage;
+pub mod notify;
 pub mod open_program;
 pub mod provide;
 pub mod publish;

@@ -12,14 +12,16 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod dialect;
 pub mod facts;
-pub mod filter;
 pub mod load;
 pub mod notes;
 pub mod queue;
 pub mod read;
+pub mod remote;
 pub mod rows;
 pub mod save;
 mod schema;
+pub mod standing;
+pub mod subscriptions;
 pub mod timeline;
 pub mod writer;
 
