@@ -72,6 +72,12 @@ impl Search {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Makes the next opening begin anew.
+    fn discard(&self) {
+        self.set(None);
+        drop(std::fs::remove_file(self.dir.join("meta.json")));
+    }
+
     fn set(&self, open: Option<Arc<Open>>) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = open;
     }

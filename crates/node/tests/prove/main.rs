@@ -1,7 +1,11 @@
 //! Two nodes in one process: catalogue, crawling, evidence, audit and lineage over real HTTP.
 
 #![expect(clippy::print_stderr, reason = "a skipped check says so")]
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something fails")]
+
+mod events;
+mod federation;
+mod member;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
