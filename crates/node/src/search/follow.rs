@@ -69,8 +69,8 @@ pub async fn catch_up(app: &Arc<App>) -> anyhow::Result<()> {
 async fn usable(app: &App, open: &Open) -> anyhow::Result<Option<Progress>> {
     let Some(progress) = open.progress()? else { return Ok(None) };
     let head = app.store.heads().await?.others;
-    let first = app.store.changes_kept().await?.map(|it| it.0);
-    if progress.seq > head || first.is_some_and(|first| first > progress.seq + 1) {
+    let first = app.store.changes_kept().await?.map_or(head + 1, |it| it.0);
+    if progress.seq > head || first > progress.seq + 1 {
         return Ok(None);
     }
     Ok((mark(app, progress.seq).await? == progress.mark).then_some(progress))

@@ -109,12 +109,18 @@ enum Shown {
     Same,
 }
 
+/// An intermediary's catalogue holds those of others.
+fn shows_others(app: &App) -> bool {
+    app.config.node.roles.contains(&Role::Intermediary)
+}
+
 /// The same as long as nothing changed that the page could show.
 async fn tag(app: &App, who: &Did, asked: &Asked, body: &[u8]) -> Result<String, WorkError> {
     let heads = app.store.heads().await.map_err(|why| WorkError::Store(why.to_string()))?;
     let cursor = asked.cursor.as_deref().unwrap_or_default();
     let limit = asked.limit.unwrap_or(PAGE);
-    let of = format!("{} {} {who} {limit} {cursor} {}", heads.own, heads.others, sha256(body));
+    let others = if shows_others(app) { heads.others } else { 0 };
+    let of = format!("{} {others} {who} {limit} {cursor} {}", heads.own, sha256(body));
     Ok(format!("\"{}\"", sha256(of.as_bytes())))
 }
 
@@ -226,7 +232,7 @@ impl Page {
                 None
             }
         };
-        if !app.config.node.roles.contains(&Role::Intermediary) {
+        if !shows_others(app) {
             return Ok(());
         }
         if *wanted == Filter::default() {
@@ -436,7 +442,7 @@ async fn try_dataset(app: &App, id: &str, headers: &HeaderMap) -> Result<String,
             root_dataset_to_json(&shown, &service(app)?).ok_or_else(|| not_found("dataset"))?;
         return Ok(document.to_string());
     }
-    if !app.config.node.roles.contains(&Role::Intermediary) {
+    if !shows_others(app) {
         return Err(not_found("dataset"));
     }
     let row = app

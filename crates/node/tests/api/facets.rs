@@ -196,8 +196,9 @@ async fn a_lost_index_is_built_again() {
     let config = node.app.config.clone();
     let again = async |break_it: fn(&std::path::Path)| {
         break_it(&dir);
-        let other = std::sync::Arc::new(tidm_node::keys::memory::Memory::new().unwrap());
-        let built = tidm_node::serve::build(config.clone(), other, super::metrics()).await.unwrap();
+        let keys = super::Directory::open(&node._dir.path().join(super::init::KEYS), None).unwrap();
+        let keys = std::sync::Arc::new(keys);
+        let built = tidm_node::serve::build(config.clone(), keys, super::metrics()).await.unwrap();
         let wanted = tidm_space::catalog::search::Filter::of_words("bearing");
         search::search(&built.app, &wanted, None, 10).await.unwrap().rows.len()
     };

@@ -33,7 +33,8 @@ impl Seen {
         self.0.len()
     }
 
-    fn add(&mut self, provider: &str, id: &str) {
+    /// Shown, whatever becomes of it.
+    pub(super) fn add(&mut self, provider: &str, id: &str) {
         self.0.insert(Self::number(provider, id));
     }
 

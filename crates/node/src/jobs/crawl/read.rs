@@ -3,6 +3,8 @@
 //! Never a page after the bound, and nothing is taken for gone unless everything was read.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::Context as _;
 use reqwest::{Method, StatusCode};
@@ -28,6 +30,9 @@ const PAGES: usize = 20_000;
 /// Entries kept of one catalogue; what is beyond is reported and left out.
 const ENTRIES: usize = 200_000;
 
+/// Participants named by an intermediary that cannot be found, after which no more are looked up.
+const UNRESOLVED: usize = 20;
+
 /// What a reading came to.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -47,7 +52,7 @@ pub(super) async fn read(
     let place = app.directory.place(&member.did).await?;
     // Changes are of own offers; an intermediary's catalogue holds those of others, too.
     let profile = place.profile.is_some() && !member.roles.contains(&Role::Intermediary);
-    let reading = Reading { app, member, place: &place };
+    let reading = Reading { app, member, place: &place, unresolved: AtomicUsize::new(0) };
     let now = app.clock.now();
     let since = match known.ask(profile, now) {
         How::Pages(tag) => return reading.pages(tag, known, lane).await,
@@ -78,6 +83,8 @@ struct Reading<'a> {
     app: &'a App,
     member: &'a Member,
     place: &'a Place,
+    /// Participants whose address could not be found: each may have taken seconds.
+    unresolved: AtomicUsize,
 }
 
 impl Reading<'_> {
@@ -227,6 +234,13 @@ impl Reading<'_> {
         if word == (Word::Passed { fresh: true }) {
             return Ok(());
         }
+        // It is still offered, as far as we know, also if its address cannot be found now.
+        for it in &inner.datasets {
+            seen.add(provider.as_str(), it.id.as_str());
+        }
+        if self.unresolved.load(Relaxed) >= UNRESOLVED {
+            return Ok(());
+        }
         match app.directory.dsp_base(&provider).await {
             Ok(address) => {
                 let via = &self.member.did;
@@ -235,6 +249,7 @@ impl Reading<'_> {
                     .await
             }
             Err(why) => {
+                self.unresolved.fetch_add(1, Relaxed);
                 tracing::info!(%provider, %why, "a participant named by an intermediary cannot be resolved");
                 Ok(())
             }
