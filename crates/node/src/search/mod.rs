@@ -167,10 +167,19 @@ async fn ask(
     let Some(open) = app.search.opened() else { return Ok(None) };
     let _turn = app.search.turns.acquire().await?;
     let started = std::time::Instant::now();
-    let hits =
-        tokio::task::spawn_blocking(move || look(&open, &wanted, after, most, count)).await?;
+    let of = wanted.clone();
+    let hits = tokio::task::spawn_blocking(move || look(&open, &of, after, most, count)).await?;
     metrics::histogram!("tidm_search_seconds").record(started.elapsed().as_secs_f64());
-    hits.map(Some)
+    let why = match hits {
+        Ok(hits) => return Ok(Some(hits)),
+        Err(why) => why,
+    };
+    // Damaged after it was opened: it is only a cache.
+    tracing::warn!(%why, "the search index cannot be read; it is built again");
+    app.search.discard();
+    catch_up(app).await?;
+    let Some(open) = app.search.opened() else { return Ok(None) };
+    tokio::task::spawn_blocking(move || look(&open, &wanted, after, most, count)).await?.map(Some)
 }
 
 fn look(

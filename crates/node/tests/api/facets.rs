@@ -216,13 +216,10 @@ async fn a_lost_index_is_built_again() {
     };
     assert_eq!(again(half).await, 2, "half of it is damaged");
     // Another store's changes have other marks, though their numbers are the same.
-    tidm_node::store::remote::forget_changes(&mut connection(&node).await, i64::MAX).await.unwrap();
+    let forget = node.app.writer.note(|conn| {
+        Box::pin(async move { tidm_node::store::remote::forget_changes(conn, i64::MAX).await })
+    });
+    forget.await.unwrap();
     keep(&node, vec![row("urn:3")]).await;
     assert_eq!(found().await, 3);
-}
-
-async fn connection(node: &Node) -> sqlx::AnyConnection {
-    use sqlx::Connection as _;
-    let path = node.app.config.node.data.join("node.db");
-    sqlx::AnyConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap()
 }

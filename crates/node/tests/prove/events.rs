@@ -125,7 +125,8 @@ async fn listeners_hear_changes_and_go_on_where_they_were() {
     }
 
     // Too many: said, not queued. Those who went freed their places.
-    let free = app.listeners.clone().acquire_many_owned(u32::try_from(tidm_node::api::LISTENERS).unwrap());
+    let free =
+        app.listeners.clone().acquire_many_owned(u32::try_from(tidm_node::api::LISTENERS).unwrap());
     let taken = tokio::time::timeout(Duration::from_secs(20), free).await.unwrap().unwrap();
     let (status, body) = caller.call(reqwest::Method::GET, "/catalog/events", None).await;
     assert_eq!((status, body["code"].as_str()), (503, Some("catalog.listeners")));

@@ -108,7 +108,10 @@ async fn answer(
         Manner::Pages { datasets, page } => {
             let whole = frame(&datasets);
             let tag = format!("\"{}\"", tidm_crypto::hash::sha256(whole.as_bytes()));
-            if headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.to_str().ok() == Some(tag.as_str())) {
+            if headers
+                .get(header::IF_NONE_MATCH)
+                .is_some_and(|it| it.to_str().ok() == Some(tag.as_str()))
+            {
                 it.asked.lock().unwrap().1 += 1;
                 return StatusCode::NOT_MODIFIED.into_response();
             }
