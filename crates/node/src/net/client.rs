@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn compressed_answers_are_bounded_by_what_they_hold() {
         let packed = |bytes: &[u8]| {
-            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
             out.write_all(bytes).unwrap();
             out.finish().unwrap()
         };
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(read(&packed(b"text")), Ok(b"text".to_vec()));
         assert_eq!(read(&packed(&vec![7; MESSAGE_BYTES])).map(|it| it.len()), Ok(MESSAGE_BYTES));
         let bomb = packed(&vec![0; 64 << 20]);
-        assert!(bomb.len() < MESSAGE_BYTES / 2);
+        assert!(bomb.len() < MESSAGE_BYTES);
         assert_eq!(read(&bomb), Err(Spoilt::TooLarge));
         assert_eq!(read(b"not packed"), Err(Spoilt::Damaged));
         assert_eq!(read(&packed(b"cut off")[..12]), Err(Spoilt::Damaged));
