@@ -27,8 +27,7 @@ pub(crate) fn choose(args: &mut Vec<String>) {
         }
         _ => true,
     });
-    // Called once, first of all.
-    drop(CHOSEN.set(size));
+    CHOSEN.get_or_init(|| size);
 }
 
 fn chosen() -> Size {

@@ -245,9 +245,10 @@ impl Spoilt {
 
 impl From<std::io::Error> for Spoilt {
     fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::FileTooLarge => Self::TooLarge,
-            _ => Self::Damaged,
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            Self::TooLarge
+        } else {
+            Self::Damaged
         }
     }
 }

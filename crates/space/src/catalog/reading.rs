@@ -132,7 +132,7 @@ mod tests {
             (second.failing_since, second.failures, second.ok),
             (Some(at(100)), 2, Some(at(0)))
         );
-        assert_eq!((second.entries, second.mark.clone()), (3, read.mark.clone()));
+        assert_eq!((second.entries, second.mark.clone()), (3, read.mark));
         assert_eq!(second.error.as_ref().map(String::len), Some(REASON_CHARS));
         assert!(!second.is_due(at(200)) && second.is_due(at(200).after(pause(2))));
         assert_eq!(second.succeeded(at(300), false, None, 3).failing_since, None);

@@ -195,7 +195,7 @@ impl Reading<'_> {
             }
             match next {
                 Some(next) => {
-                    url = same_origin(&url, &next).context("its next page is elsewhere")?
+                    url = same_origin(&url, &next).context("its next page is elsewhere")?;
                 }
                 None => {
                     keep::remove_missing(self.app, &self.member.did, &seen).await?;

@@ -87,9 +87,10 @@ fn still(it: &mut Json, depth: usize) {
 }
 
 fn one_or_many(it: &mut Json) -> &mut [Json] {
-    match it {
-        Json::Array(all) => all.as_mut_slice(),
-        one => std::slice::from_mut(one),
+    if it.is_array() {
+        it.as_array_mut().map(Vec::as_mut_slice).unwrap_or_default()
+    } else {
+        std::slice::from_mut(it)
     }
 }
 
