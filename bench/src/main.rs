@@ -1,17 +1,22 @@
-//! `tidm-bench [NAME…|all|--list]`: how fast this build is here, beside its goals and its peers.
+//! `tidm-bench [NAME…|all|--list] [--small] [--long]`: how fast this build is here, beside its goals and its peers.
 //!
 //! Never a figure alone: each stands with its goal, and a durable one with what the disk does by itself.
 
 mod catalogue;
+mod crawl;
 mod figure;
 mod lease;
 mod log;
 mod machine;
+mod members;
 mod negotiation;
+mod offers;
 mod pair;
 mod program;
 mod proof;
 mod scan;
+mod search;
+mod size;
 mod start;
 mod table;
 mod transfer;
@@ -67,6 +72,18 @@ const BENCHES: &[Bench] = &[
         run: |report, _| Box::pin(catalogue::run(report)),
     },
     Bench {
+        name: "crawl",
+        what: "catalogues of 100 members with 10,000 offers each",
+        durable: true,
+        run: |report, _| Box::pin(crawl::run(report)),
+    },
+    Bench {
+        name: "search",
+        what: "searches among 1,000,000 offers of others",
+        durable: false,
+        run: |report, _| Box::pin(search::run(report)),
+    },
+    Bench {
         name: "start",
         what: "cold start and idle memory of `tidm serve`",
         durable: false,
@@ -93,7 +110,8 @@ const BENCHES: &[Bench] = &[
 ];
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    size::choose(&mut args);
     // Parts of this program that run by themselves, started by a bench.
     if args.first().is_some_and(|it| it == table::WORKER) {
         // Before any thread: a worker jails itself first.
@@ -101,6 +119,11 @@ fn main() -> ExitCode {
     }
     let done = match args.as_slice() {
         [part, dir, port] if part == transfer::NODE => transfer::node(dir.as_ref(), port),
+        [part, port, offers] if part == members::MEMBERS => members::serve(port, offers),
+        [part, dir, port, nodes] if part == crawl::CRAWLER => {
+            crawl::node(dir.as_ref(), port, nodes)
+        }
+        [part, dir, offers] if part == search::SEARCHED => search::node(dir.as_ref(), offers),
         names => run(names),
     };
     match done {

@@ -25,7 +25,12 @@ pub(crate) struct Running(pub Child);
 impl Running {
     /// One line of `/proc/PID/status` in MiB: `VmRSS:` now, `VmHWM:` at most since its start.
     pub(crate) fn mib(&self, key: &str) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        Self::mib_of(self.0.id(), key)
+    }
+
+    /// The same of any process.
+    pub(crate) fn mib_of(id: u32, key: &str) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let line = status.lines().find(|it| it.starts_with(key)).context("no such line")?;
         let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         Ok(kib / 1024.0)

@@ -13,6 +13,12 @@ use tidm_space::wire::dsp::transfer::{self, Endpoint as Moved};
 use tidm_space::wire::dsp::{error, version};
 use tidm_space::wire::json;
 
+use tidm_space::catalog::entry::Entry;
+use tidm_space::catalog::search::Filter;
+use tidm_space::catalog::words;
+use tidm_space::limits::{WORD_CHARS, WORDS_OF_ENTRY};
+use tidm_space::wire::tidm::changes;
+
 use crate::policy::writable;
 use crate::{Parser, choose};
 
@@ -20,7 +26,7 @@ const BASE: &str = "https://me.example/dsp";
 
 /// All messages of the protocol.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 9] = [
+    const PARSERS: [Parser; 11] = [
         negotiations,
         transfers,
         answers,
@@ -30,6 +36,8 @@ pub(crate) fn messages(data: &[u8]) {
         datasets,
         catalog_requests,
         catalog_errors,
+        catalog_changes,
+        searched_words,
     ];
     choose(&PARSERS, data);
 }
@@ -164,4 +172,25 @@ fn catalog_requests(data: &[u8]) {
 
 fn catalog_errors(data: &[u8]) {
     drop(catalog::parse_error(data));
+}
+
+/// A page of changes: what was read stays within its bounds, and an entry of it is always the same.
+fn catalog_changes(data: &[u8]) {
+    let Ok(page) = changes::read_page(data) else { return };
+    for it in &page.datasets {
+        let entry = Entry::of(it);
+        assert_eq!(entry, Entry::of(it));
+        assert!(Filter::default().takes("did:web:a", &entry.facets, &entry.text));
+    }
+}
+
+/// Words of any text: bounded, and what is searched for is found in its own text.
+fn searched_words(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let known = words::of_text(text);
+    assert!(known.len() <= WORDS_OF_ENTRY);
+    assert!(known.iter().all(|it| it.chars().count() <= 2 * WORD_CHARS));
+    if known.len() < WORDS_OF_ENTRY {
+        assert!(words::of_search(text, 16).iter().all(|it| known.contains(it)));
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use tidm_crypto::secret::Secret;
 use tidm_space::identity::did::Did;
@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::hold::Hold;
 use crate::identity::Identity;
+use crate::jobs::crawl::Crawler;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::net::auth::Gate;
@@ -20,6 +21,7 @@ use crate::net::claims::Claims;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
+use crate::search::Search;
 use crate::server::data::Downloads;
 use crate::store::Store;
 use crate::store::writer::Writer;
@@ -55,6 +57,14 @@ pub struct App {
     pub(crate) hold: Hold,
     /// How peers prove who they are.
     pub gate: Gate,
+    pub crawler: Crawler,
+    pub search: Search,
+    /// Rung when what is known of others' offers changed.
+    pub changed: watch::Sender<()>,
+    /// Becomes true when the node stops, for answers that would not end by themselves.
+    pub stopping: watch::Sender<bool>,
+    /// One place for each caller that is told of changes as they come.
+    pub listeners: Arc<Semaphore>,
 }
 
 impl App {

@@ -28,6 +28,7 @@ mod passwords;
 pub mod problem;
 pub mod random;
 pub mod rules;
+pub mod search;
 pub mod serve;
 pub mod server;
 pub mod store;

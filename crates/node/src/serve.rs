@@ -29,6 +29,7 @@ use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
 use crate::objects::Objects;
+use crate::search::{self, Search};
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
@@ -42,6 +43,8 @@ use tidm_space::wire::tidm::members;
 
 /// Open connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
+/// Milliseconds after which a client that acknowledges nothing of what was sent is cut off.
+const STALLED: u32 = 120_000;
 /// How long requests under way may take when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
@@ -103,6 +106,7 @@ pub async fn build_with(
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref(), &objects)?;
     let workers = Workers::new(worker, &config.limits);
+    let search = Search::new(config.node.data.join("search"));
     let app = Arc::new(App {
         config,
         clock,
@@ -124,6 +128,11 @@ pub async fn build_with(
         downloads: Arc::default(),
         hold,
         gate,
+        crawler: Default::default(),
+        search,
+        changed: Default::default(),
+        stopping: Default::default(),
+        listeners: Arc::new(tokio::sync::Semaphore::new(api::LISTENERS)),
     });
     if let Some(banner) = app.gate.banner() {
         tracing::warn!("{banner}");
@@ -256,6 +265,8 @@ impl Node {
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));
+            tasks.spawn(search::run(app.clone()));
+            tasks.spawn(jobs::notify::run(app.clone()));
         }
         if roles.contains(&Role::Custodian) {
             tasks.spawn(jobs::evidence::run_mirror(app.clone()));
@@ -290,6 +301,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let dsp = server::dsp::routes()
         .merge(server::catalog::routes())
         .merge(server::profile::routes())
+        .merge(server::changes::routes())
         .merge(server::objects::routes());
     Router::new()
         .nest(crate::identity::DSP_PATH, dsp)
@@ -327,6 +339,10 @@ async fn accept(
             }
         };
         drop(tcp.set_nodelay(true));
+        // A client that takes nothing for this long is gone or hostile: its buffers and its place are freed.
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&tcp, STALLED) {
+            tracing::debug!(%error, "a stalled connection will not be cut");
+        }
         let service =
             TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
@@ -363,6 +379,7 @@ async fn accept(
         });
     }
     drop(listener);
+    app.stopping.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }

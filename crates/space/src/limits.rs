@@ -139,3 +139,26 @@ pub const ISSUANCE_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 pub const MEMBERSHIP_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// An invitation that was not taken up by then is void.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Characters of one word of a search index: longer ones are hashes that nobody types.
+pub const WORD_CHARS: usize = 64;
+/// Words of one entry of a catalogue: every character and pair of a description of [`DESCRIPTION_BYTES`] in Chinese.
+pub const WORDS_OF_ENTRY: usize = 8192;
+/// Words of one search that are looked at: more than anybody types.
+pub const SEARCH_WORDS: usize = 16;
+/// Currencies in which one product has a price.
+pub const PRICES: usize = 8;
+/// A member's catalogue is read again this often; unchanged, that is one small request.
+pub const CRAWL_AGAIN: Duration = Duration::from_secs(60);
+/// First pause after a failed reading; doubled each time.
+pub const CRAWL_PAUSE: Duration = Duration::from_secs(15);
+/// Longest pause after failures: a node that was down for a weekend is found within the hour.
+pub const CRAWL_PAUSE_MOST: Duration = Duration::from_secs(3600);
+/// Everything is read again this often, whatever a member says about changes.
+pub const CRAWL_WHOLE: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of the datasets on one page of changes: with its frame it stays a message.
+pub const CHANGES_PAGE_BYTES: usize = 640 << 10;
+/// Changes on one page.
+pub const CHANGES_PAGE: usize = 1000;
+/// Bytes of an `ETag` that is remembered.
+pub const TAG_BYTES: usize = 256;

@@ -27,6 +27,19 @@ pub(crate) enum Trouble {
     Here(anyhow::Error),
 }
 
+impl Trouble {
+    /// Whether it may be over soon.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) => true,
+            Self::Problem(it) => {
+                it.get("status").and_then(Value::as_u64).is_some_and(|it| it >= 500)
+            }
+            Self::Here(_) => false,
+        }
+    }
+}
+
 impl From<anyhow::Error> for Trouble {
     fn from(it: anyhow::Error) -> Self {
         Self::Here(it)

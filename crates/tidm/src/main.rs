@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod demo;
+mod events;
 mod show;
 
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tidm_space::catalog::reading::Standing;
+use tidm_space::catalog::search::FacetCounts;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -25,12 +27,14 @@ use tidm_space::wire::dsp::catalog::{Dataset, parse_dataset};
 use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Params, Speak};
+use super::page::Page;
 use super::terms::{self, OfferShown};
+use super::wanted::Wanted;
 use crate::app::App;
 use crate::jobs::crawl as job;
 use crate::net::auth;
 use crate::net::client::CallError;
-use crate::store::filter::{FacetCounts, Filter, Most};
+use crate::search as index;
 
 /// What may stand in a path segment as it is.
 const SEGMENT: &AsciiSet =
@@ -108,48 +112,6 @@ pub(super) async fn show(
     }))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Wanted {
-    /// Words that title, description or keywords hold, all of them; everything when absent.
-    search: Option<String>,
-    /// A DSP format or a kind of use (query, sealed-table, sealed-file, plain); `unknown` where none is named.
-    format: Option<String>,
-    /// general, important, core or unknown.
-    grade: Option<String>,
-    /// The provider's DID.
-    provider: Option<String>,
-    /// Most that an offer may cost: `100 CNY`, or `100` in whatever currency. What is free costs less.
-    max_price: Option<String>,
-    /// true: some offer costs nothing.
-    free: Option<bool>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
-impl Wanted {
-    fn filter(&self) -> Answer<Filter> {
-        let text = self.search.as_deref().unwrap_or_default();
-        let facets = [&self.format, &self.grade, &self.provider, &self.max_price];
-        let longest = facets.into_iter().flatten().map(String::len).chain([text.len()]).max();
-        if longest.is_some_and(|it| it > SEARCH_BYTES) {
-            return Err(Fail::field("search", format!("at most {SEARCH_BYTES} bytes")));
-        }
-        let most = |it: &String| {
-            let found = Most::parse(it);
-            found.ok_or_else(|| Fail::field("max_price", "an amount, for example 100 or 100 CNY"))
-        };
-        Ok(Filter {
-            words: job::words(text),
-            format: self.format.as_deref().filter(|it| !it.is_empty()).map(Filter::format_of),
-            grade: self.grade.clone().filter(|it| !it.is_empty()),
-            provider: self.provider.clone().filter(|it| !it.is_empty()),
-            max_price: self.max_price.as_ref().filter(|it| !it.is_empty()).map(most).transpose()?,
-            free: self.free.unwrap_or(false),
-        })
-    }
-}
-
 /// A value and how many products it would leave, everything else that is asked for applied.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Count {
@@ -197,12 +159,30 @@ pub(super) struct Hits {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Short {
     provider: String,
     id: String,
     title: String,
-    /// When it was last read from its provider.
+    /// When its source last confirmed it.
     seen: String,
+    /// Since when it is as it is.
+    changed: String,
+    /// Since when its source cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<String>,
+    source: Source,
+}
+
+/// How an entry is known.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Source {
+    /// Whose catalogue said so: its provider's, or an intermediary's.
+    via: String,
+    /// The address that was asked.
+    request: String,
+    /// SHA-256 of what was said.
+    digest: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -211,6 +191,8 @@ pub(super) struct Crawled {
     members: usize,
     /// Products that they offer.
     entries: u64,
+    /// Members whose catalogue was as before.
+    unchanged: usize,
     failed: Vec<Failed>,
 }
 
@@ -220,36 +202,109 @@ pub(super) struct Failed {
     why: String,
 }
 
-/// Longest search text: more words than anybody reads results for.
-const SEARCH_BYTES: usize = 1024;
+/// Which page of a search.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Behind {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Results, 1 to 200; 50 when absent.
+    limit: Option<usize>,
+}
 
-/// Search the products of the space's members, as last crawled.
+/// Results of a page when nobody says, and at most.
+const USUAL: usize = 50;
+const MOST: usize = 200;
+
+/// Search the products of the space's members, as last crawled: the best match first, then the newest.
 #[utoipa::path(
-    get, path = "/catalog", tag = "catalog", params(Wanted), security(("bearer" = ["read"])),
-    responses((status = 200, body = Hits), (status = 400, description = "A wrong cursor or price", body = ProblemDocument, content_type = "application/problem+json"))
+    get, path = "/catalog", tag = "catalog", params(Wanted, Behind), security(("bearer" = ["read"])),
+    responses((status = 200, body = Hits), (status = 400, description = "A wrong cursor or price", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "A highest price without its currency, where there are several", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     Params(it): Params<Wanted>,
+    Params(from): Params<Behind>,
 ) -> Answer<Json<Hits>> {
     let wanted = it.filter()?;
-    if let Some(cursor) = &it.cursor
-        && job::read_cursor(cursor).is_none()
-    {
+    if from.cursor.as_ref().is_some_and(|it| !index::is_cursor(it)) {
         return Err(Fail::field("cursor", "not one that we gave"));
     }
-    let found = job::search(&app, &wanted, it.cursor.as_deref()).await?;
-    let short = |it: crate::store::catalogue::Found| Short {
-        provider: it.provider,
-        id: it.id,
-        title: it.title,
-        seen: it.seen.to_string(),
+    let most = match from.limit {
+        None => USUAL,
+        Some(it) if (1..=MOST).contains(&it) => it,
+        Some(_) => return Err(Fail::field("limit", format!("from 1 to {MOST}"))),
+    };
+    let found = index::search(&app, &wanted, from.cursor.as_deref(), most).await?;
+    let members = app.store.standings().await?;
+    let short = |(it, _): (crate::store::remote::Found, String)| {
+        // Until its source confirmed it again, an entry was last seen when it was read as it is.
+        let ok = members.get(&it.via).and_then(|it| it.ok);
+        let failing = members.get(&it.via).and_then(|it| it.failing_since);
+        Short {
+            seen: ok.map_or(it.changed, |ok| ok.max(it.changed)).to_string(),
+            changed: it.changed.to_string(),
+            failing_since: failing.map(|it| it.to_string()),
+            source: Source { via: it.via, request: it.request, digest: it.digest },
+            provider: it.provider,
+            id: it.id,
+            title: it.title,
+        }
     };
     Ok(Json(Hits {
         items: found.rows.into_iter().map(short).collect(),
         next: found.next,
         facets: found.facets.map(Facets::from),
     }))
+}
+
+/// How reading stands with a member.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberShown {
+    member: String,
+    /// Products known from its catalogue.
+    entries: u64,
+    /// The last reading that succeeded, also if nothing had changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ok: Option<String>,
+    /// The last reading of everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<String>,
+    /// Failures in a row.
+    failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<String>,
+    /// Why the last reading failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// When it is asked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// How reading stands with each member: what it offers, since when it fails and why.
+#[utoipa::path(
+    get, path = "/catalog/members", tag = "catalog", security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<MemberShown>))
+)]
+pub(super) async fn members(State(app): State<Arc<App>>) -> Answer<Json<Page<MemberShown>>> {
+    let shown = |(member, it): (String, Standing)| {
+        let text = |it: Option<tidm_space::time::Time>| it.map(|it| it.to_string());
+        MemberShown {
+            member,
+            entries: it.entries,
+            ok: text(it.ok),
+            whole: text(it.whole),
+            failures: it.failures,
+            failing_since: text(it.failing_since),
+            error: it.error,
+            next: text(it.next),
+        }
+    };
+    let items = app.store.standings().await?.into_iter().map(shown).collect();
+    Ok(Json(Page { items, next: None }))
 }
 
 /// Read the catalogues of all members now.
@@ -264,5 +319,10 @@ pub(super) async fn crawl(State(app): State<Arc<App>>) -> Answer<Json<Crawled>> 
         .into_iter()
         .map(|(member, why)| Failed { member: member.to_string(), why })
         .collect();
-    Ok(Json(Crawled { members: done.members, entries: done.entries, failed }))
+    Ok(Json(Crawled {
+        members: done.members,
+        entries: done.entries,
+        unchanged: done.unchanged,
+        failed,
+    }))
 }

@@ -12,6 +12,7 @@ pub mod auth;
 mod catalog;
 mod contracts;
 mod docs;
+pub(crate) mod events;
 mod evidence;
 mod extract;
 mod facts;
@@ -26,11 +27,13 @@ mod products;
 mod session;
 mod setup;
 mod spaces;
+mod subscriptions;
 mod terms;
 mod transfers;
 mod uploads;
 mod uses;
 mod wait;
+pub(crate) mod wanted;
 
 use std::sync::Arc;
 
@@ -44,6 +47,8 @@ use utoipa_axum::routes;
 
 use crate::accounts::Scope;
 use crate::app::App;
+
+pub use events::LISTENERS;
 
 type Api = OpenApiRouter<Arc<App>>;
 
@@ -102,6 +107,8 @@ fn reading() -> Api {
         .routes(routes!(products::list))
         .routes(routes!(products::show))
         .routes(routes!(catalog::search))
+        .routes(routes!(catalog::members))
+        .routes(routes!(events::listen))
         .routes(routes!(catalog::show))
         .routes(routes!(negotiations::list))
         .routes(routes!(negotiations::show))
@@ -125,6 +132,9 @@ fn uploading() -> Api {
 fn contracting() -> Api {
     Api::new()
         .routes(routes!(catalog::crawl))
+        .routes(routes!(subscriptions::create))
+        .routes(routes!(subscriptions::list))
+        .routes(routes!(subscriptions::delete))
         .routes(routes!(negotiations::request))
         .routes(routes!(negotiations::approve))
         .routes(routes!(negotiations::counter))

@@ -13,6 +13,7 @@ pub mod infrastructure;
 pub mod issue;
 pub mod lineage;
 pub mod membership;
+pub mod notify;
 pub mod open_program;
 pub mod provide;
 pub mod publish;

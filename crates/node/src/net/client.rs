@@ -4,14 +4,16 @@
 //! Only `https` is followed, `http` only to loopback and only where the configuration allows it, private
 //! addresses only where it allows them; redirects are never followed; answers are bounded in size and time.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::write::GzDecoder;
 use reqwest::{Method, StatusCode, Url};
 use rustls::ClientConfig;
 
-use tidm_space::limits::MESSAGE_BYTES;
+use tidm_space::limits::{MESSAGE_BYTES, TAG_BYTES};
 
 /// A peer that takes longer to answer a message is tried again later.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -44,6 +46,17 @@ pub enum CallError {
     TooLarge { host: String },
 }
 
+/// What is asked.
+#[derive(Debug, Default)]
+pub struct Ask<'a> {
+    /// Goes into `Authorization`.
+    pub authorization: Option<&'a str>,
+    pub json: Option<String>,
+    /// Answered only if it is another one now.
+    pub if_none_match: Option<&'a str>,
+    pub headers: Vec<(&'static str, String)>,
+}
+
 /// A bounded answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -51,6 +64,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// `Link` header, for paged lists.
     pub link: Option<String>,
+    /// `ETag`, where it is a bounded one.
+    pub tag: Option<String>,
 }
 
 impl Client {
@@ -95,6 +110,13 @@ impl Client {
         Ok(parsed)
     }
 
+    /// [`Self::check`], and where its name leads.
+    pub async fn check_whole(&self, url: &str) -> Result<(), CallError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.check_resolved(&url, &host).await
+    }
+
     /// One call with a bounded answer; `authorization` is the header's whole value.
     pub async fn call(
         &self,
@@ -103,30 +125,48 @@ impl Client {
         authorization: Option<&str>,
         json: Option<String>,
     ) -> Result<Answer, CallError> {
+        self.ask(method, url, Ask { authorization, json, ..Ask::default() }).await
+    }
+
+    /// As [`Self::call`], with all that may be said. Answers may come compressed; the bound is for what they hold.
+    pub async fn ask(&self, method: Method, url: &str, it: Ask<'_>) -> Result<Answer, CallError> {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
-        let mut request = self.http.request(method, url).timeout(ANSWER);
-        if let Some(value) = authorization {
+        let mut request =
+            self.http.request(method, url).timeout(ANSWER).header("accept-encoding", "gzip");
+        if let Some(value) = it.authorization {
             request = request.header("authorization", value);
         }
-        if let Some(json) = json {
+        if let Some(tag) = it.if_none_match {
+            request = request.header("if-none-match", tag);
+        }
+        for (name, value) in it.headers {
+            request = request.header(name, value);
+        }
+        if let Some(json) = it.json {
             request = request.header("content-type", "application/json").body(json);
         }
         let no_answer =
             |why: reqwest::Error| CallError::NoAnswer { host: host.clone(), why: root_cause(&why) };
         let mut response = request.send().await.map_err(no_answer)?;
         let status = response.status();
-        let link =
-            response.headers().get("link").and_then(|it| it.to_str().ok()).map(str::to_owned);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > MESSAGE_BYTES {
-                return Err(CallError::TooLarge { host });
+        let said = |name: &str| {
+            response.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
+        };
+        let (link, tag) = (said("link"), said("etag").filter(|it| it.len() <= TAG_BYTES));
+        let mut body = match said("content-encoding").as_deref() {
+            None | Some("identity" | "") => Body::Plain(Vec::new()),
+            Some("gzip" | "x-gzip") => Body::Gzip(Box::new(GzDecoder::new(Bounded(Vec::new())))),
+            Some(other) => {
+                let why = format!("it answers in the encoding {other:.20}");
+                return Err(CallError::NoAnswer { host, why });
             }
-            body.extend_from_slice(&chunk);
+        };
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            body.take(&chunk).map_err(|why| why.of(&host))?;
         }
-        Ok(Answer { status, body, link })
+        Ok(Answer { status, body: body.end().map_err(|why| why.of(&host))?, link, tag })
     }
 
     /// For large bodies: the caller bounds and streams.
@@ -159,6 +199,79 @@ impl Client {
             }
         }
         Ok(())
+    }
+}
+
+/// A body as it comes in; what a compressed one holds is bounded while it is unpacked.
+enum Body {
+    Plain(Vec<u8>),
+    Gzip(Box<GzDecoder<Bounded>>),
+}
+
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MESSAGE_BYTES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a body was not taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Spoilt {
+    TooLarge,
+    Damaged,
+}
+
+impl Spoilt {
+    fn of(&self, host: &str) -> CallError {
+        let host = host.to_owned();
+        match self {
+            Self::TooLarge => CallError::TooLarge { host },
+            Self::Damaged => {
+                CallError::NoAnswer { host, why: "its compressed answer is damaged".to_owned() }
+            }
+        }
+    }
+}
+
+impl From<std::io::Error> for Spoilt {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            Self::TooLarge
+        } else {
+            Self::Damaged
+        }
+    }
+}
+
+impl Body {
+    fn take(&mut self, chunk: &[u8]) -> Result<(), Spoilt> {
+        match self {
+            Self::Plain(body) => {
+                if body.len() + chunk.len() > MESSAGE_BYTES {
+                    return Err(Spoilt::TooLarge);
+                }
+                body.extend_from_slice(chunk);
+                Ok(())
+            }
+            Self::Gzip(body) => Ok(body.write_all(chunk)?),
+        }
+    }
+
+    fn end(self) -> Result<Vec<u8>, Spoilt> {
+        match self {
+            Self::Plain(body) => Ok(body),
+            Self::Gzip(body) => Ok(body.finish()?.0),
+        }
     }
 }
 
@@ -223,5 +336,28 @@ mod tests {
         ] {
             assert_eq!(client(http, private).check(url).is_ok(), ok, "{url}");
         }
+    }
+
+    #[test]
+    fn compressed_answers_are_bounded_by_what_they_hold() {
+        let packed = |bytes: &[u8]| {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            out.write_all(bytes).unwrap();
+            out.finish().unwrap()
+        };
+        let read = |packed: &[u8]| {
+            let mut body = Body::Gzip(Box::new(GzDecoder::new(Bounded(Vec::new()))));
+            for chunk in packed.chunks(1000) {
+                body.take(chunk)?;
+            }
+            body.end()
+        };
+        assert_eq!(read(&packed(b"text")), Ok(b"text".to_vec()));
+        assert_eq!(read(&packed(&vec![7; MESSAGE_BYTES])).map(|it| it.len()), Ok(MESSAGE_BYTES));
+        let bomb = packed(&vec![0; 64 << 20]);
+        assert!(bomb.len() < MESSAGE_BYTES);
+        assert_eq!(read(&bomb), Err(Spoilt::TooLarge));
+        assert_eq!(read(b"not packed"), Err(Spoilt::Damaged));
+        assert_eq!(read(&packed(b"cut off")[..12]), Err(Spoilt::Damaged));
     }
 }

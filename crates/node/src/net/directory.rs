@@ -17,6 +17,7 @@ use tidm_space::identity::document::{Document, Relation};
 use tidm_space::identity::member::MemberList;
 use tidm_space::time::Time;
 use tidm_space::wire::did;
+use tidm_space::wire::dsp::version;
 
 use super::client::Client;
 use crate::clock::Clock;
@@ -35,12 +36,32 @@ pub struct Peer {
     fetched: Time,
 }
 
+/// Where a peer's protocols lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its DSP base.
+    pub dsp: String,
+    /// Base of our own profile, if it speaks that; at the same origin, since our token goes there too.
+    pub profile: Option<String>,
+}
+
+impl Place {
+    /// By a version document that lies at `root`.
+    fn read(root: &str, document: &Value) -> Option<Self> {
+        let said = version::read_value(document).ok()?;
+        let dsp = format!("{root}{}", said.path);
+        let origin = |url: &str| reqwest::Url::parse(url).ok().map(|it| it.origin());
+        let profile = said.tidm.filter(|it| origin(it) == origin(&dsp));
+        Some(Self { dsp, profile })
+    }
+}
+
 pub struct Directory {
     client: Client,
     clock: Clock,
     insecure_http: bool,
     peers: Mutex<HashMap<Did, Arc<Peer>>>,
-    bases: Mutex<HashMap<Did, String>>,
+    places: Mutex<HashMap<Did, (Option<String>, Place)>>,
     members: RwLock<Option<Arc<MemberList>>>,
     /// Our own documents: never fetched from ourselves.
     own: RwLock<HashMap<Did, Document>>,
@@ -53,7 +74,7 @@ impl Directory {
             clock,
             insecure_http,
             peers: Mutex::default(),
-            bases: Mutex::default(),
+            places: Mutex::default(),
             members: RwLock::default(),
             own: RwLock::default(),
         }
@@ -124,7 +145,7 @@ impl Directory {
 
     pub fn forget(&self, did: &Did) {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(did);
-        self.bases.lock().unwrap_or_else(PoisonError::into_inner).remove(did);
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(did);
     }
 
     /// The document, from memory or from its place.
@@ -163,21 +184,70 @@ impl Directory {
         Ok(peer)
     }
 
-    /// The peer's DSP base, from the version document that its DID document names (DSP §4).
+    /// The peer's DSP base.
     pub async fn dsp_base(&self, did: &Did) -> Result<String, Fault> {
-        if let Some(base) = self.bases.lock().unwrap_or_else(PoisonError::into_inner).get(did) {
-            return Ok(base.clone());
+        Ok(self.place(did).await?.dsp)
+    }
+
+    /// Where a peer is: the address that the space's signed list names, else what its own documents say (DSP §4).
+    pub async fn place(&self, did: &Did) -> Result<Place, Fault> {
+        let endpoint = self.members().and_then(|list| {
+            let member = list.members.iter().find(|it| it.did == *did && !it.cut)?;
+            Some(member.endpoint.as_ref()?.trim_end_matches('/').to_owned())
+        });
+        let known = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
+        if let Some((of, place)) = known
+            && of == endpoint
+        {
+            return Ok(place);
         }
+        let place = match &endpoint {
+            Some(endpoint) => self.listed_place(endpoint, did).await?,
+            None => self.own_place(did).await?,
+        };
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() >= MOST {
+            places.clear();
+        }
+        places.insert(did.clone(), (endpoint, place.clone()));
+        Ok(place)
+    }
+
+    /// By the version document that its DID document names.
+    async fn own_place(&self, did: &Did) -> Result<Place, Fault> {
         let peer = self.peer(did).await?;
         let endpoint = peer.document.service("DataService")?.to_owned();
         let document = self.json(&endpoint, did).await?;
-        let path = tidm_space::wire::dsp::version::path_of(&document).ok_or_else(|| {
+        let root = endpoint.trim_end_matches('/').trim_end_matches(version::PATH);
+        Place::read(root, &document).ok_or_else(|| {
             Fault::incompatible("dsp.version", format!("{did} does not speak DSP 2025-1"))
+        })
+    }
+
+    /// At the listed address: a node's root or its DSP base. What else it speaks is in its version document, which
+    /// lies at either; a connector without one is taken at the operator's word.
+    async fn listed_place(&self, endpoint: &str, did: &Did) -> Result<Place, Fault> {
+        let url = reqwest::Url::parse(endpoint).map_err(|_| {
+            Fault::incompatible("member.endpoint", format!("the listed address of {did} is no URL"))
         })?;
-        let root = endpoint.trim_end_matches('/').trim_end_matches("/.well-known/dspace-version");
-        let base = format!("{root}{}", path.trim_end_matches('/'));
-        self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(did.clone(), base.clone());
-        Ok(base)
+        let root = url.origin().ascii_serialization();
+        let mut roots = vec![endpoint];
+        roots.extend((root != endpoint).then_some(root.as_str()));
+        for root in roots {
+            let url = format!("{root}{}", version::PATH);
+            let answer = self.client.call(reqwest::Method::GET, &url, None, None).await;
+            let answer = answer.map_err(|why| Fault::Unavailable {
+                reason: format!("{did}: {why}"),
+                retry_after: AGAIN,
+            })?;
+            let document = tidm_space::wire::json::parse(&answer.body);
+            let place = document.ok().filter(|_| answer.status.is_success());
+            let place = place.and_then(|it| Place::read(root, &it));
+            if let Some(place) = place.filter(|it| it.dsp == endpoint || root == endpoint) {
+                return Ok(place);
+            }
+        }
+        Ok(Place { dsp: endpoint.to_owned(), profile: None })
     }
 
     async fn json(&self, url: &str, did: &Did) -> Result<Value, Fault> {

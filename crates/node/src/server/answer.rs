@@ -20,6 +20,15 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
 /// Codes of refusals that say who somebody is not.
 const STRANGERS: [&str; 5] = ["token.", "member.", "presentation.", "credential.", "status."];
 
+/// Whether the caller holds this very form already (RFC 9110 §13.1.2).
+pub fn holds(headers: &HeaderMap, tag: &str) -> bool {
+    let all = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
+    all.flat_map(|it| it.split(',')).any(|it| {
+        let it = it.trim();
+        it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag
+    })
+}
+
 /// Which status a fault has towards a peer.
 pub fn status(fault: &Fault) -> StatusCode {
     match fault {
@@ -67,4 +76,30 @@ fn unavailable() -> Fault {
 pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, WorkError> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     Ok(app.gate.check(authorization, app).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        let mut all = HeaderMap::new();
+        all.insert(name, HeaderValue::from_str(value).unwrap());
+        all
+    }
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        for (held, same) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+        ] {
+            assert_eq!(holds(&headers(header::IF_NONE_MATCH, held), "\"a\""), same, "{held}");
+        }
+    }
 }

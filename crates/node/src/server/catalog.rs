@@ -11,15 +11,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use tidm_crypto::hash::sha256;
 use tidm_space::catalog::product::Product;
+use tidm_space::catalog::search::Filter;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -27,16 +29,17 @@ use tidm_space::wire::dsp::catalog::{
     CONTEXT, CatalogRequest, DataService, dataset_to_json, error_to_json, root_dataset_to_json,
 };
 
-use super::answer::{caller, refusal};
+use super::answer::{caller, holds, json as answer, refusal};
 use super::dsp::not_found;
 use super::filter::{self, matches};
 use super::gzip;
 use crate::app::App;
 use crate::config::Role;
+use crate::search;
 use crate::store::StoreError;
-use crate::store::catalogue::{Found, Listed};
-use crate::store::filter::Filter;
+use crate::store::catalogue::Listed;
 use crate::store::read::Cursor;
+use crate::store::remote::Found;
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -77,12 +80,15 @@ async fn request(
 ) -> Response {
     let started = std::time::Instant::now();
     match try_request(&app, &asked, &headers, &body).await {
-        Ok((document, next)) => {
-            metrics::histogram!("tidm_catalog_seconds").record(started.elapsed().as_secs_f64());
+        Ok(Shown::Same) => StatusCode::PRECONDITION_FAILED.into_response(),
+        Ok(Shown::Page { document, next, tag }) => {
             let mut out = gzip::json(&headers, document);
-            if let Some(link) = next.and_then(|it| HeaderValue::from_str(&it).ok()) {
-                out.headers_mut().insert(header::LINK, link);
+            for (name, text) in [(header::LINK, next), (header::ETAG, Some(tag))] {
+                if let Some(value) = text.and_then(|it| HeaderValue::from_str(&it).ok()) {
+                    out.headers_mut().insert(name, value);
+                }
             }
+            metrics::histogram!("tidm_catalog_seconds").record(started.elapsed().as_secs_f64());
             out
         }
         Err(error) => refusal(error, write_error),
@@ -93,14 +99,44 @@ fn write_error(fault: &Fault) -> String {
     error_to_json(fault.code(), &[&fault.to_string()]).to_string()
 }
 
+/// What a request for a page comes to.
+enum Shown {
+    Page {
+        document: String,
+        next: Option<String>,
+        tag: String,
+    },
+    /// The caller holds it. To a POST that is 412, not 304 (RFC 9110 §13.1.2).
+    Same,
+}
+
+/// An intermediary's catalogue holds those of others.
+fn shows_others(app: &App) -> bool {
+    app.config.node.roles.contains(&Role::Intermediary)
+}
+
+/// The same as long as nothing changed that the page could show.
+async fn tag(app: &App, who: &Did, asked: &Asked, body: &[u8]) -> Result<String, WorkError> {
+    let heads = app.store.heads().await.map_err(|why| WorkError::Store(why.to_string()))?;
+    let cursor = asked.cursor.as_deref().unwrap_or_default();
+    let limit = asked.limit.unwrap_or(PAGE);
+    let others = if shows_others(app) { heads.others } else { 0 };
+    let of = format!("{} {others} {who} {limit} {cursor} {}", heads.own, sha256(body));
+    Ok(format!("\"{}\"", sha256(of.as_bytes())))
+}
+
 async fn try_request(
-    app: &App,
+    app: &Arc<App>,
     asked: &Asked,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<(String, Option<String>), WorkError> {
+) -> Result<Shown, WorkError> {
     let who = caller(app, headers).await?;
     app.writer.remember(who.token).await?;
+    let tag = tag(app, &who.did, asked, body).await?;
+    if holds(headers, &tag) {
+        return Ok(Shown::Same);
+    }
     let wanted = filter::read(&CatalogRequest::parse(body)?)?;
     let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE_MOST);
     let from = match &asked.cursor {
@@ -110,9 +146,7 @@ async fn try_request(
     };
     let mut page =
         Page { limit, service: service(app)?, own: vec![], remote: vec![], bytes: 0, next: None };
-    page.fill(app, &who.did, &wanted, from)
-        .await
-        .map_err(|why| WorkError::Store(why.to_string()))?;
+    page.fill(app, &who.did, &wanted, from).await?;
     let next = page.next.as_ref().map(|place| {
         let limit = asked.limit.map(|_| format!("&limit={limit}")).unwrap_or_default();
         format!(
@@ -121,7 +155,7 @@ async fn try_request(
             place.write()
         )
     });
-    Ok((page.write(app), next))
+    Ok(Shown::Page { document: page.write(app), next, tag })
 }
 
 /// Where a page begins: our own products come first, then those of others.
@@ -129,6 +163,8 @@ async fn try_request(
 enum Place {
     Own(Option<Cursor>),
     Remote(Option<(String, String)>),
+    /// Behind this place of a search among those of others.
+    Found(String),
 }
 
 impl Place {
@@ -138,6 +174,7 @@ impl Place {
             Self::Own(Some(it)) => format!("o{}", it.write()),
             Self::Remote(None) => "r".to_owned(),
             Self::Remote(Some((provider, id))) => format!("r{provider} {id}"),
+            Self::Found(cursor) => format!("f{cursor}"),
         };
         URL_SAFE_NO_PAD.encode(text)
     }
@@ -152,6 +189,7 @@ impl Place {
                 let (provider, id) = pair.split_once(' ')?;
                 Some(Self::Remote(Some((provider.to_owned(), id.to_owned()))))
             }
+            ("f", cursor) => search::is_cursor(cursor).then(|| Self::Found(cursor.to_owned())),
             _ => None,
         }
     }
@@ -175,24 +213,34 @@ impl Page {
 
     async fn fill(
         &mut self,
-        app: &App,
+        app: &Arc<App>,
         who: &Did,
         wanted: &Filter,
         from: Place,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), WorkError> {
+        let store = |why: StoreError| WorkError::Store(why.to_string());
+        let mut behind = None;
         let after = match from {
             Place::Own(after) => {
-                if !self.fill_own(app, who, wanted, after).await? {
+                if !self.fill_own(app, who, wanted, after).await.map_err(store)? {
                     return Ok(());
                 }
                 None
             }
             Place::Remote(after) => after,
+            Place::Found(cursor) => {
+                behind = Some(cursor);
+                None
+            }
         };
-        if app.config.node.roles.contains(&Role::Intermediary) {
-            self.fill_remote(app, who, wanted, after).await?;
+        if !shows_others(app) {
+            return Ok(());
         }
-        Ok(())
+        if *wanted == Filter::default() {
+            self.fill_remote(app, who, after).await.map_err(store)
+        } else {
+            self.fill_found(app, who, wanted, behind).await
+        }
     }
 
     /// Whether all of our own are on the page, or were before.
@@ -244,12 +292,11 @@ impl Page {
         &mut self,
         app: &App,
         who: &Did,
-        wanted: &Filter,
         mut after: Option<(String, String)>,
     ) -> Result<(), StoreError> {
         // One more than fits tells whether a next page is needed.
         let room = self.limit.saturating_sub(self.own.len());
-        let rows = app.store.remote(after.as_ref(), wanted, count(room) + 1).await?;
+        let rows = app.store.remote(after.as_ref(), count(room) + 1).await?;
         let more = rows.len() > room;
         for row in rows {
             if self.is_full(row.dataset.len()) {
@@ -267,6 +314,40 @@ impl Page {
             self.next = Some(Place::Remote(after));
         }
         Ok(())
+    }
+
+    /// What a search finds among others' offers.
+    async fn fill_found(
+        &mut self,
+        app: &Arc<App>,
+        who: &Did,
+        wanted: &Filter,
+        mut behind: Option<String>,
+    ) -> Result<(), WorkError> {
+        loop {
+            // One more than fits tells whether a next page is needed.
+            let room = self.limit.saturating_sub(self.own.len() + self.remote.len()) + 1;
+            let page = search::search(app, wanted, behind.as_deref(), room).await;
+            let page = page.map_err(|error| match search::blame(error) {
+                Ok(fault) => WorkError::Fault(fault),
+                Err(error) => WorkError::Store(format!("{error:#}")),
+            })?;
+            for (row, cursor) in page.rows {
+                if self.is_full(row.dataset.len()) {
+                    self.next = Some(behind.map_or(Place::Remote(None), Place::Found));
+                    return Ok(());
+                }
+                behind = Some(cursor);
+                if row.provider != who.as_str() {
+                    self.bytes += row.dataset.len();
+                    self.remote.push(row);
+                }
+            }
+            match page.next {
+                Some(next) => behind = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// The document, its entries inserted as they are stored.
@@ -328,7 +409,7 @@ fn access_service(dataset: &str) -> Option<String> {
 }
 
 /// The product with the offers that `who` may see; `None` where it may see none.
-fn visible(product: Product, who: &Did) -> Option<Product> {
+pub(super) fn visible(product: Product, who: &Did) -> Option<Product> {
     let may = |list: &Option<Vec<String>>| {
         list.as_ref().is_none_or(|all| all.iter().any(|it| it == who.to_id().as_str()))
     };
@@ -362,7 +443,7 @@ async fn try_dataset(app: &App, id: &str, headers: &HeaderMap) -> Result<String,
             root_dataset_to_json(&shown, &service(app)?).ok_or_else(|| not_found("dataset"))?;
         return Ok(document.to_string());
     }
-    if !app.config.node.roles.contains(&Role::Intermediary) {
+    if !shows_others(app) {
         return Err(not_found("dataset"));
     }
     let row = app
@@ -391,6 +472,7 @@ mod tests {
             Place::Own(Some(Cursor { key: 7, id: "urn:x".to_owned() })),
             Place::Remote(None),
             Place::Remote(Some(("did:web:a".to_owned(), "urn:x".to_owned()))),
+            Place::Found("A".repeat(27)),
         ] {
             assert_eq!(Place::parse(&it.write()), Some(it));
         }

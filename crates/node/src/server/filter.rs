@@ -4,12 +4,11 @@
 
 use serde_json::{Map, Value};
 
+use tidm_space::catalog::facets::Facets;
+use tidm_space::catalog::search::{Filter, Most};
 use tidm_space::fault::Fault;
 use tidm_space::wire::dsp::catalog::{CatalogRequest, parse_dataset};
-use tidm_space::wire::dsp::facets::Facets;
-
-use crate::jobs::crawl::words;
-use crate::store::filter::{Filter, Most};
+use tidm_space::wire::dsp::entry::searched;
 
 /// What to write in one.
 const KNOWN: &str = "filters known here: {\"search\": \"words\", \"format\": …, \"grade\": …, \"provider\": DID, \"maxPrice\": \"100 CNY\", \"free\": true}";
@@ -37,11 +36,14 @@ fn take(map: &Map<String, Value>, out: &mut Filter) -> Result<(), Fault> {
     for (key, value) in map {
         let text = || value.as_str().ok_or_else(unknown);
         match key.as_str() {
-            "search" => out.words.extend(words(text()?)),
+            "search" => out.words.extend(Filter::of_words(text()?).words),
             "format" => out.format = Some(Filter::format_of(text()?)),
             "grade" => out.grade = Some(text()?.to_owned()),
             "provider" => out.provider = Some(text()?.to_owned()),
-            "maxPrice" => out.max_price = Some(Most::parse(text()?).ok_or_else(unknown)?),
+            "maxPrice" => {
+                let most = Most::parse(text()?).filter(|it| it.currency.is_some());
+                out.max_price = Some(most.ok_or_else(unknown)?);
+            }
             "free" => out.free = value.as_bool().ok_or_else(unknown)?,
             _ => return Err(unknown()),
         }
@@ -60,11 +62,13 @@ pub(super) fn matches(entry: &str, provider: &str, wanted: &Filter) -> bool {
     if *wanted == Filter::default() {
         return true;
     }
+    // A word that occurs nowhere in the text need not be looked for in its parts.
+    let lower = entry.to_lowercase();
+    if !wanted.words.iter().all(|word| lower.contains(word.as_str())) {
+        return false;
+    }
     let Ok(it) = parse_dataset(entry.as_bytes()) else { return false };
-    let text = [it.title.as_deref(), it.description.as_deref()].map(Option::unwrap_or_default);
-    let all = format!("{}\n{}", text.join("\n"), it.keywords.join(" ")).to_lowercase();
-    wanted.words.iter().all(|word| all.contains(word.as_str()))
-        && (!wanted.has_facets() || wanted.takes(provider, &Facets::of(&it)))
+    wanted.takes(provider, &Facets::of(&it), &searched(&it))
 }
 
 #[cfg(test)]
@@ -79,9 +83,13 @@ mod tests {
 
     #[test]
     fn unknown_filters_are_refused_and_query_specs_ignored() {
-        let words =
-            |all: &[&str]| Filter::of_words(all.iter().map(|it| (*it).to_owned()).collect());
-        assert_eq!(asked(json!({ "search": "Bearing 轴承" })), Ok(words(&["bearing", "轴承"])));
+        assert_eq!(
+            asked(json!({ "search": "Bearing 轴承" })),
+            Ok(Filter {
+                words: vec!["bearing".to_owned(), "轴承".to_owned()],
+                ..Filter::default()
+            })
+        );
         let edc = json!({ "@type": "QuerySpec", "offset": 0, "limit": 50, "filterExpression": [] });
         assert_eq!(asked(edc), Ok(Filter::default()));
         let edc = json!({ "https://w3id.org/edc/v0.0.1/ns/offset": 0 });
@@ -100,6 +108,8 @@ mod tests {
             json!({ "search": "a", "x": 1 }),
             json!({ "free": "yes" }),
             json!({ "maxPrice": "cheap" }),
+            // Without a currency it would compare what cannot be compared.
+            json!({ "maxPrice": "100" }),
             json!([]),
         ] {
             assert_eq!(asked(bad.clone()).map_err(|it| it.code()), Err("catalog.filter"), "{bad}");
@@ -112,7 +122,7 @@ mod tests {
             { "leftOperand": "payAmount", "operator": "eq", "rightOperand": "50" },
             { "leftOperand": "tidm:currency", "operator": "eq", "rightOperand": "CNY" } ] }]);
         let entry = json!({
-            "@id": "urn:d", "@type": "Dataset", "dct:title": "Bearing", "tidm:grade": "general",
+            "@id": "urn:d", "@type": "Dataset", "dct:title": ["Bearing", "主轴承"], "tidm:grade": "general",
             "hasPolicy": [{ "@id": "urn:o", "@type": "Offer", "permission": [{ "action": "use" }], "obligation": pay }],
             "distribution": [{ "@type": "Distribution", "format": "tidm:query", "accessService": "urn:s" }],
         })
@@ -121,6 +131,8 @@ mod tests {
             (json!({}), true),
             (json!({ "search": "bearing" }), true),
             (json!({ "search": "gear" }), false),
+            (json!({ "search": "bear" }), false),
+            (json!({ "search": "轴承 Bearings" }), true),
             (json!({ "format": "TIDM:Query" }), true),
             (json!({ "format": "query" }), true),
             (json!({ "format": "plain" }), false),
@@ -129,8 +141,7 @@ mod tests {
             (json!({ "provider": "did:web:a" }), true),
             (json!({ "provider": "did:web:b" }), false),
             (json!({ "maxPrice": "50 CNY" }), true),
-            (json!({ "maxPrice": "50" }), true),
-            (json!({ "maxPrice": "49.99" }), false),
+            (json!({ "maxPrice": "49.99 CNY" }), false),
             (json!({ "maxPrice": "50 EUR" }), false),
             (json!({ "free": true }), false),
         ] {

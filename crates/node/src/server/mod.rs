@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod catalog;
+pub mod changes;
 pub mod data;
 pub mod dcp;
 pub mod dsp;

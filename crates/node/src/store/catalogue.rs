@@ -1,4 +1,4 @@
-//! Catalogue rows: our own products in their wire form, and what crawling found at others.
+//! Our own catalogue's rows: products in their wire form, and the revisions by which others ask what changed.
 //!
 //! Never decides who may see an offer: rows whose offers name recipients are marked (`listed` = 2) and
 //! come with their record, so that the handler filters those and only those.
@@ -6,12 +6,10 @@
 use sqlx::{AnyConnection, Row as _};
 
 use tidm_space::catalog::product::Product;
-use tidm_space::time::Time;
-use tidm_space::wire::dsp::facets::Facets;
+use tidm_space::id::Id;
 use tidm_space::wire::record;
 
-use super::filter::{self, Filter};
-use super::load::read;
+use super::load::{bad, read};
 use super::read::{Cursor, Page};
 use super::{Store, StoreError};
 
@@ -21,6 +19,11 @@ pub const UNLISTED: i64 = 0;
 pub const OPEN: i64 = 1;
 /// Some offer names its recipients.
 pub const RESTRICTED: i64 = 2;
+
+/// `catalog_heads.name`: our own catalogue's revision.
+pub(super) const OWN: &str = "own";
+/// The number of the last change in what we know of others.
+pub(super) const OTHERS: &str = "others";
 
 /// How a product is listed.
 pub fn listed(it: &Product) -> i64 {
@@ -41,27 +44,23 @@ pub enum Listed {
     Restricted(Box<Product>),
 }
 
-/// A product of another node, as its catalogue said when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remote {
-    pub found: Found,
-    /// Computed when it was crawled, for searches.
-    pub facets: Facets,
+/// A row of our own catalogue that changed after a revision.
+#[derive(Clone, Debug)]
+pub struct Revised {
+    pub revision: i64,
+    pub id: Id,
+    pub listed: i64,
+    /// The stored wire form.
+    pub dataset: String,
+    /// Where offers name recipients, or nothing is offered any more.
+    pub product: Option<Product>,
 }
 
-/// Its row as searches show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub provider: String,
-    pub id: String,
-    /// The provider's DSP base.
-    pub address: String,
-    pub title: String,
-    /// Lower-case text that searches look at.
-    pub search: String,
-    pub seen: Time,
-    /// The dataset as received, JSON.
-    pub dataset: String,
+/// How far catalogues have come: ours, and what we know of others'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    pub own: i64,
+    pub others: i64,
 }
 
 impl Store {
@@ -99,30 +98,38 @@ impl Store {
         Ok(Page { rows, next })
     }
 
-    /// What others offer, by provider and id, after `(provider, id)`.
-    pub async fn remote(
-        &self,
-        after: Option<&(String, String)>,
-        wanted: &Filter,
-        most: i64,
-    ) -> Result<Vec<Found>, StoreError> {
-        let (provider, id) = after.cloned().unwrap_or_default();
-        let (clauses, values) = filter::clauses(wanted, None, 4);
-        let sql = format!(
-            "SELECT provider, id, address, title, search, seen, dataset FROM remote_products
-             WHERE (provider, id) > ($1, $2){clauses} ORDER BY provider, id LIMIT $3"
-        );
-        // The text holds placeholders only; what others wrote is bound.
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(provider).bind(id).bind(most);
-        let query = filter::bind(query, values);
-        Ok(query.fetch_all(self.pool()).await?.iter().map(remote).collect())
+    /// What changed in our own catalogue after a revision, in order.
+    pub async fn revised(&self, after: i64, most: i64) -> Result<Vec<Revised>, StoreError> {
+        let sql = "SELECT revision, id, listed, dataset, CASE WHEN listed = 1 THEN '' ELSE record END FROM products
+                   WHERE revision > $1 ORDER BY revision LIMIT $2";
+        let found = sqlx::query(sql).bind(after).bind(most).fetch_all(self.pool()).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for row in found {
+            let (listed, record): (i64, String) = (row.get(2), row.get(4));
+            let product = match listed {
+                OPEN => None,
+                _ => read("products", Some(&record), record::product::decode)?,
+            };
+            let id: String = row.get(1);
+            let id = Id::parse(&id).map_err(|_| bad("products", "not an id"))?;
+            rows.push(Revised { revision: row.get(0), id, listed, dataset: row.get(3), product });
+        }
+        Ok(rows)
     }
 
-    /// One product of another node; with several providers of that id, the first.
-    pub async fn remote_product(&self, id: &str) -> Result<Option<Found>, StoreError> {
-        let sql = "SELECT provider, id, address, title, search, seen, dataset FROM remote_products WHERE id = $1 ORDER BY provider LIMIT 1";
-        let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.as_ref().map(remote))
+    pub async fn heads(&self) -> Result<Heads, StoreError> {
+        let rows =
+            sqlx::query("SELECT name, revision FROM catalog_heads").fetch_all(self.pool()).await?;
+        let mut heads = Heads::default();
+        for row in rows {
+            let (name, revision): (String, i64) = (row.get(0), row.get(1));
+            match name.as_str() {
+                OWN => heads.own = revision,
+                OTHERS => heads.others = revision,
+                _ => return Err(bad("catalog_heads", "an unknown name")),
+            }
+        }
+        Ok(heads)
     }
 
     /// A setting of the node's own.
@@ -132,16 +139,20 @@ impl Store {
     }
 }
 
-fn remote(row: &sqlx::any::AnyRow) -> Found {
-    Found {
-        provider: row.get(0),
-        id: row.get(1),
-        address: row.get(2),
-        title: row.get(3),
-        search: row.get(4),
-        seen: Time::from_ms(row.get(5)),
-        dataset: row.get(6),
-    }
+/// The revision of a change of our own catalogue; others wait until it is committed.
+pub async fn next_own(conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    advance(conn, OWN, 1).await
+}
+
+/// Counts a head on by so many, and says where it then stands.
+pub(super) async fn advance(
+    conn: &mut AnyConnection,
+    name: &'static str,
+    by: i64,
+) -> Result<i64, StoreError> {
+    let sql =
+        "UPDATE catalog_heads SET revision = revision + $1 WHERE name = $2 RETURNING revision";
+    Ok(sqlx::query_scalar(sql).bind(by).bind(name).fetch_one(&mut *conn).await?)
 }
 
 pub async fn save_setting(
@@ -152,48 +163,6 @@ pub async fn save_setting(
     sqlx::query("INSERT INTO settings (name, value) VALUES ($1,$2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
         .bind(name.to_owned())
         .bind(value.to_owned())
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
-}
-
-pub async fn save_remote(conn: &mut AnyConnection, rows: &[Remote]) -> Result<(), StoreError> {
-    for Remote { found: it, facets } in rows {
-        let price = facets.price.as_ref();
-        sqlx::query(
-            "INSERT INTO remote_products (id, provider, address, title, search, seen, dataset, formats, grade, price, currency, free)
-             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)
-             ON CONFLICT (provider, id) DO UPDATE SET address = excluded.address, title = excluded.title,
-             search = excluded.search, seen = excluded.seen, dataset = excluded.dataset, formats = excluded.formats,
-             grade = excluded.grade, price = excluded.price, currency = excluded.currency, free = excluded.free",
-        )
-        .bind(it.id.clone())
-        .bind(it.provider.clone())
-        .bind(it.address.clone())
-        .bind(it.title.clone())
-        .bind(it.search.clone())
-        .bind(it.seen.ms())
-        .bind(it.dataset.clone())
-        .bind(filter::joined(&facets.formats))
-        .bind(facets.grade)
-        .bind(price.map_or(-1, |it| i64::try_from(it.micros).unwrap_or(i64::MAX)))
-        .bind(facets.currency_word().to_owned())
-        .bind(facets.free_word())
-        .execute(&mut *conn)
-        .await?;
-    }
-    Ok(())
-}
-
-/// Removes what a provider's catalogue, read whole since `since`, no longer shows.
-pub async fn drop_gone(
-    conn: &mut AnyConnection,
-    provider: &str,
-    since: Time,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM remote_products WHERE provider = $1 AND seen < $2")
-        .bind(provider.to_owned())
-        .bind(since.ms())
         .execute(&mut *conn)
         .await?;
     Ok(())

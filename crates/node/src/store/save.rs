@@ -177,8 +177,9 @@ async fn save_products(
     service: &DataService,
 ) -> Result<(), StoreError> {
     for it in &commit.products {
+        let revision = super::catalogue::next_own(conn).await?;
         sqlx::query(
-            "INSERT INTO products (id, line, title, kind, listed, published, dataset, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+            "INSERT INTO products (id, line, title, kind, listed, published, dataset, record, revision) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
         )
         .bind(it.id.as_str().to_owned())
         .bind(it.line.as_str().to_owned())
@@ -190,6 +191,7 @@ async fn save_products(
         // The wire form is made once, at publishing: a catalogue page is then a concatenation of rows.
         .bind(dataset_to_json(it, service).map(|it| it.to_string()).unwrap_or_default())
         .bind(record::product::encode(it))
+        .bind(revision)
         .execute(&mut *conn)
         .await?;
     }

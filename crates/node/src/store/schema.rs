@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -162,4 +162,35 @@ CREATE TABLE spaces (id TEXT PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL
 CREATE TABLE invitations (
   space TEXT NOT NULL, holder TEXT NOT NULL, roles TEXT NOT NULL, at BIGINT NOT NULL, until BIGINT NOT NULL, issuance TEXT,
   PRIMARY KEY (space, holder))
+";
+
+/// The federated catalogue: what each entry is known from, what changed when, how reading stands with each member,
+/// and who is told of changes. `catalog_heads` counts: a row's lock orders its writers, so that readers miss nothing.
+const V8: &str = "
+CREATE TABLE catalog_heads (name TEXT PRIMARY KEY, revision BIGINT NOT NULL);
+ALTER TABLE products ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+UPDATE products SET revision = numbered.place FROM
+  (SELECT id AS of, ROW_NUMBER() OVER (ORDER BY published, id) AS place FROM products) AS numbered WHERE numbered.of = products.id;
+CREATE INDEX products_revision ON products (revision);
+INSERT INTO catalog_heads (name, revision) SELECT 'own', COUNT(*) FROM products;
+INSERT INTO catalog_heads (name, revision) VALUES ('others', 0);
+ALTER TABLE remote_products DROP COLUMN price;
+ALTER TABLE remote_products DROP COLUMN currency;
+ALTER TABLE remote_products ADD COLUMN prices TEXT NOT NULL DEFAULT '';
+ALTER TABLE remote_products ADD COLUMN via TEXT NOT NULL DEFAULT '';
+ALTER TABLE remote_products ADD COLUMN request TEXT NOT NULL DEFAULT '';
+ALTER TABLE remote_products ADD COLUMN digest TEXT NOT NULL DEFAULT '';
+UPDATE remote_products SET via = provider;
+CREATE INDEX remote_products_via ON remote_products (via, provider, id);
+CREATE INDEX remote_products_id ON remote_products (id);
+CREATE TABLE catalog_changes (
+  seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, kind TEXT NOT NULL, provider TEXT NOT NULL, id TEXT NOT NULL, title TEXT NOT NULL);
+CREATE TABLE crawl_members (
+  member TEXT PRIMARY KEY, next BIGINT NOT NULL, failures BIGINT NOT NULL, failing_since BIGINT, ok BIGINT, whole BIGINT,
+  mark TEXT NOT NULL, entries BIGINT NOT NULL, error TEXT);
+DELETE FROM settings WHERE name LIKE 'crawl %';
+CREATE TABLE catalog_subscriptions (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, url TEXT NOT NULL, filter TEXT NOT NULL, created BIGINT NOT NULL, sent BIGINT NOT NULL,
+  next BIGINT NOT NULL, failures BIGINT NOT NULL, failing_since BIGINT, ok BIGINT, error TEXT);
+CREATE INDEX catalog_subscriptions_next ON catalog_subscriptions (next)
 ";

@@ -2,15 +2,22 @@
 
 use serde_json::{Value, json};
 
-use tidm_node::store::catalogue::{Found, Remote, save_remote};
+use tidm_node::search;
+use tidm_node::store::remote::{Kept, Kind, save_entries};
+use tidm_space::catalog::entry::{Entry, Provenance};
+use tidm_space::identity::did::Did;
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::parse_dataset;
-use tidm_space::wire::dsp::facets::Facets;
 
 use super::{Node, node};
 
 /// A dataset as a catalogue lists it; without grade it is a foreign connector's.
-fn dataset(id: &str, grade: Option<&str>, format: &str, prices: &[Option<&str>]) -> Value {
+pub(super) fn dataset(
+    id: &str,
+    grade: Option<&str>,
+    format: &str,
+    prices: &[Option<&str>],
+) -> Value {
     let one = |left: &str, right: &str| json!({ "leftOperand": left, "operator": "eq", "rightOperand": right });
     let offer = |price: &Option<&str>| {
         let pay = price.and_then(|it| it.split_once(' ')).map(|(amount, currency)| {
@@ -31,26 +38,31 @@ fn dataset(id: &str, grade: Option<&str>, format: &str, prices: &[Option<&str>])
     it
 }
 
-async fn keep(node: &Node, rows: Vec<(&str, &str, Value)>) {
-    let row = |(provider, words, it): (&str, &str, Value)| {
-        let read = parse_dataset(it.to_string().as_bytes()).unwrap();
-        let found = Found {
-            provider: provider.to_owned(),
-            id: read.id.to_string(),
-            address: "https://a.example/dsp".to_owned(),
-            title: words.to_owned(),
-            search: words.to_owned(),
-            seen: Time::from_ms(1),
-            dataset: it.to_string(),
-        };
-        Remote { found, facets: Facets::of(&read) }
-    };
-    let rows: Vec<Remote> = rows.into_iter().map(row).collect();
-    let write = node.app.writer.note(move |conn| {
+pub(super) fn kept(provider: &str, words: &str, it: &Value, announce: Kind, at: i64) -> Kept {
+    let read = parse_dataset(it.to_string().as_bytes()).unwrap();
+    let did = Did::parse(provider).unwrap();
+    let entry = Entry { title: words.to_owned(), text: words.to_owned(), ..Entry::of(&read) };
+    let request = "https://a.example/dsp/catalog/request".to_owned();
+    let from = Provenance { provider: did.clone(), via: did, changed: Time::from_ms(at), request };
+    Kept { entry, from, address: "https://a.example/dsp".to_owned(), announce: Some(announce) }
+}
+
+/// Writes what a crawl would, each a second older than the one before, and lets searches see it.
+pub(super) async fn write(node: &Node, rows: Vec<Kept>) {
+    let note = node.app.writer.note(move |conn| {
         let rows = rows.clone();
-        Box::pin(async move { save_remote(conn, &rows).await })
+        Box::pin(async move { save_entries(conn, &rows, Time::from_ms(7)).await })
     });
-    write.await.unwrap();
+    note.await.unwrap();
+    node.app.changed.send_replace(());
+    search::catch_up(&node.app).await.unwrap();
+}
+
+async fn keep(node: &Node, rows: Vec<(&str, &str, Value)>) {
+    let row = |(at, (provider, words, it)): (i64, (&str, &str, Value))| {
+        kept(provider, words, &it, Kind::New, 1_000_000 - at * 1000)
+    };
+    write(node, (0..).zip(rows).map(row).collect()).await;
 }
 
 fn ids(page: &Value) -> Vec<&str> {
@@ -76,12 +88,12 @@ async fn facets_narrow_a_search_and_are_counted_without_themselves() {
             (a, "bearing one", dataset("urn:1", Some("general"), query, &[Some("50 CNY")])),
             (a, "bearing two", dataset("urn:2", Some("important"), query, &[None])),
             (b, "bearing three", dataset("urn:3", Some("general"), plain, &[Some("80 CNY"), None])),
-            (b, "gear", dataset("urn:4", None, plain, &[Some("5 EUR")])),
+            (b, "gear 齿轮箱", dataset("urn:4", None, plain, &[Some("5 EUR"), Some("200 CNY")])),
             (b, "100% pure", dataset("urn:5", None, "Foreign-PUSH", &[])),
         ],
     )
     .await;
-    let cases: [(&str, &[&str]); 16] = [
+    let cases: [(&str, &[&str]); 24] = [
         ("", &["urn:1", "urn:2", "urn:3", "urn:4", "urn:5"]),
         ("search=bearing", &["urn:1", "urn:2", "urn:3"]),
         ("search=100%25", &["urn:5"]),
@@ -93,11 +105,21 @@ async fn facets_narrow_a_search_and_are_counted_without_themselves() {
         ("provider=did:web:b.example", &["urn:3", "urn:4", "urn:5"]),
         ("max_price=50%20CNY", &["urn:1", "urn:2", "urn:3"]),
         ("max_price=49.99%20CNY", &["urn:2", "urn:3"]),
-        ("max_price=5", &["urn:2", "urn:3", "urn:4"]),
+        // Five euros are not five yuan: a price counts in its own currency only.
+        ("max_price=5%20EUR", &["urn:2", "urn:3", "urn:4"]),
+        ("max_price=5%20CNY", &["urn:2", "urn:3"]),
+        ("max_price=199&currency=CNY", &["urn:1", "urn:2", "urn:3"]),
+        ("max_price=200&currency=CNY", &["urn:1", "urn:2", "urn:3", "urn:4"]),
+        ("max_price=9&currency=USD", &["urn:2", "urn:3"]),
+        // Among bearings there is one currency only.
+        ("search=bearing&max_price=50", &["urn:1", "urn:2", "urn:3"]),
+        ("search=%E9%BD%BF%E8%BD%AE", &["urn:4"]),
+        ("search=Gears%20%E9%BD%BF%E8%BD%AE%E7%AE%B1", &["urn:4"]),
+        ("search=%E8%BD%AE%E9%BD%BF", &[]),
         ("free=true", &["urn:2", "urn:3"]),
         ("free=false&format=&grade=", &["urn:1", "urn:2", "urn:3", "urn:4", "urn:5"]),
         ("search=bearing&grade=general&free=true", &["urn:3"]),
-        ("provider=did:web:a.example&free=true&max_price=1&format=plain", &[]),
+        ("provider=did:web:a.example&free=true&max_price=1%20CNY&format=plain", &[]),
     ];
     for (asked, found) in cases {
         let page = node.get(&format!("/catalog?{asked}"), &admin).await;
@@ -117,10 +139,22 @@ async fn facets_narrow_a_search_and_are_counted_without_themselves() {
     let all = node.get("/catalog", &admin).await.body;
     assert_eq!(
         counts(&all, "price"),
-        pairs(&[("CNY", 2), ("EUR", 1), ("none", 1), ("unknown", 1)])
+        pairs(&[("CNY", 3), ("EUR", 1), ("none", 1), ("unknown", 1)])
     );
     assert_eq!(counts(&all, "free"), pairs(&[("false", 2), ("true", 2), ("unknown", 1)]));
-    for bad in ["max_price=cheap", "free=perhaps", "cursor=!"] {
+    let refused = node.get("/catalog?max_price=5", &admin).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.body["code"].as_str()),
+        (422, Some("catalog.currency"))
+    );
+    for bad in [
+        "max_price=cheap",
+        "max_price=5&currency=yuan",
+        "currency=CNY",
+        "limit=0",
+        "free=perhaps",
+        "cursor=!",
+    ] {
         assert_eq!(node.get(&format!("/catalog?{bad}"), &admin).await.status, 400, "{bad}");
     }
 }
@@ -146,4 +180,46 @@ async fn pages_keep_the_filter_and_count_once() {
     }
     let wanted: Vec<String> = names.iter().step_by(2).cloned().collect();
     assert_eq!((seen, pages), (wanted, 2));
+}
+
+/// The index is a cache: what is lost, damaged or of another store is built again from the store's rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_index_is_built_again() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let (a, query) = ("did:web:a.example", "tidm:query");
+    let row = |id: &str| (a, "bearing", dataset(id, None, query, &[None]));
+    keep(&node, vec![row("urn:1"), row("urn:2")]).await;
+    let found = async || ids(&node.get("/catalog?search=bearing", &admin).await.body).len();
+    assert_eq!(found().await, 2);
+    let dir = node.app.config.node.data.join("search");
+    let config = node.app.config.clone();
+    let again = async |break_it: fn(&std::path::Path)| {
+        break_it(&dir);
+        let keys = super::Directory::open(&node._dir.path().join(super::init::KEYS), None).unwrap();
+        let keys = std::sync::Arc::new(keys);
+        let built = tidm_node::serve::build(config.clone(), keys, super::metrics()).await.unwrap();
+        let wanted = tidm_space::catalog::search::Filter::of_words("bearing");
+        search::search(&built.app, &wanted, None, 10).await.unwrap().rows.len()
+    };
+    assert_eq!(again(|_| {}).await, 2, "as it was");
+    assert_eq!(again(|dir| std::fs::remove_dir_all(dir).unwrap()).await, 2, "lost");
+    let damage = |dir: &std::path::Path| std::fs::write(dir.join("meta.json"), "{").unwrap();
+    assert_eq!(again(damage).await, 2, "damaged");
+    let half = |dir: &std::path::Path| {
+        for file in std::fs::read_dir(dir).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|it| it == "term") {
+                std::fs::write(path, "x").unwrap();
+            }
+        }
+    };
+    assert_eq!(again(half).await, 2, "half of it is damaged");
+    // Another store's changes have other marks, though their numbers are the same.
+    let forget = node.app.writer.note(|conn| {
+        Box::pin(async move { tidm_node::store::remote::forget_changes(conn, i64::MAX).await })
+    });
+    forget.await.unwrap();
+    keep(&node, vec![row("urn:3")]).await;
+    assert_eq!(found().await, 3);
 }

@@ -1,7 +1,11 @@
 //! Two nodes in one process: catalogue, crawling, evidence, audit and lineage over real HTTP.
 
 #![expect(clippy::print_stderr, reason = "a skipped check says so")]
-#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something fails")]
+
+mod events;
+mod federation;
+mod member;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,10 +20,11 @@ use tidm_node::jobs::evidence::verify::{policy_of, verify_dir, verify_file};
 use tidm_node::jobs::{crawl, evidence, lineage};
 use tidm_node::keys::Keys;
 use tidm_node::keys::directory::Directory;
+use tidm_node::search;
 use tidm_node::serve;
-use tidm_node::store::filter::Filter;
 use tidm_node::telemetry::Metrics;
 use tidm_space::catalog::product::{Approval, Draft, Kind, Offer, Product};
+use tidm_space::catalog::search::Filter;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -125,8 +130,8 @@ async fn publish(app: &Arc<App>, all: Vec<Product>) {
     }
 }
 
-fn wanted(text: &str) -> Filter {
-    Filter::of_words(crawl::words(text))
+async fn find(app: &Arc<App>, text: &str, cursor: Option<&str>) -> search::Page {
+    search::search(app, &Filter::of_words(text), cursor, 50).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,17 +156,22 @@ async fn three_thousand_offers_are_paged_and_crawled() {
     // Unoptimised and beside other tests; the bench holds the real goal.
     assert!(whole < Duration::from_secs(20), "{whole:?}");
 
-    let found = crawl::search(&consumer, &wanted("turbine 2998"), None).await.unwrap();
+    let found = find(&consumer, "turbine 2998", None).await;
     assert_eq!(
-        found.rows.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(),
+        found.rows.iter().map(|it| it.0.id.as_str()).collect::<Vec<_>>(),
         ["urn:test:product:2998"]
     );
-    assert!(crawl::search(&consumer, &wanted("turbine 2999"), None).await.unwrap().rows.is_empty());
-    assert!(crawl::search(&consumer, &wanted("100% _"), None).await.unwrap().rows.is_empty());
+    let from = &found.rows[0].0;
+    assert_eq!(
+        (from.via.as_str(), from.provider.as_str()),
+        (provider.identity.did.as_str(), from.via.as_str())
+    );
+    assert!(from.request.contains("/tidm/1/catalog/changes?since="), "{}", from.request);
+    assert!(find(&consumer, "turbine 2999", None).await.rows.is_empty());
     let mut seen = 0;
     let mut cursor = None;
     loop {
-        let page = crawl::search(&consumer, &wanted("风机"), cursor.as_deref()).await.unwrap();
+        let page = find(&consumer, "风机", cursor.as_deref()).await;
         seen += page.rows.len();
         cursor = page.next;
         if cursor.is_none() {
@@ -169,16 +179,26 @@ async fn three_thousand_offers_are_paged_and_crawled() {
         }
     }
     assert_eq!(seen, OFFERS - 1);
+    // Unchanged, it costs one conditional request; what is new is all that is read.
+    let round = crawl::crawl_once(&consumer).await.unwrap();
+    assert_eq!((round.unchanged, round.entries), (1, OFFERS as u64 - 1), "{round:?}");
+    publish(&provider, vec![product(OFFERS, vec![], now)]).await;
+    let before = consumer.store.heads().await.unwrap().others;
+    let round = crawl::crawl_once(&consumer).await.unwrap();
+    assert_eq!((round.unchanged, round.entries), (0, OFFERS as u64), "{round:?}");
+    assert_eq!(consumer.store.heads().await.unwrap().others, before + 1);
+    assert_eq!(find(&consumer, "turbine 3000", None).await.rows.len(), 1);
     // A provider that is down keeps its entries and is marked.
     stop_provider.send(true).unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let round = crawl::crawl_once(&consumer).await.unwrap();
     assert_eq!(round.failed.len(), 1);
-    let health = crawl::health(&consumer, &provider.identity.did).await.unwrap();
-    assert!(health.failures == 1 && health.error.is_some() && health.ok.is_some(), "{health:?}");
+    let standing = consumer.store.standing(&provider.identity.did).await.unwrap();
     assert!(
-        !crawl::search(&consumer, &wanted("turbine 2998"), None).await.unwrap().rows.is_empty()
+        standing.failures == 1 && standing.error.is_some() && standing.failing_since > standing.ok,
+        "{standing:?}"
     );
+    assert!(!find(&consumer, "turbine 2998", None).await.rows.is_empty());
     stop_consumer.send(true).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Migrations, and every kind of row: what is written is what is read.
 
 use tidm_crypto::hash::sha256;
+use tidm_space::catalog::merge::Known;
 use tidm_space::engine::commit::{About, Commit, Due, Job, Seen, Send, Timer};
 use tidm_space::engine::view::Needs;
 use tidm_space::evidence;
@@ -15,7 +16,6 @@ use sqlx::Connection as _;
 
 use super::world::{at, contract, counted, did, each, id, number, product, put, request, run_on};
 use crate::store::dialect::Dialect;
-use crate::store::filter::Filter;
 use crate::store::{Store, StoreError, load, schema};
 
 #[tokio::test]
@@ -63,10 +63,16 @@ async fn every_older_version_migrates_with_its_rows() {
             let spent = store.spent(&id("urn:agreement:1")).await.unwrap();
             assert_eq!(spent, Spent { uses: 6, ..Spent::default() }, "from {from}");
             // What was crawled before says nothing of its facets until it is crawled again.
-            let facets = store.facets(&Filter::default()).await.unwrap();
-            let unknown = vec![("unknown".to_owned(), 1)];
-            let found = [facets.format, facets.grade, facets.price, facets.free];
-            assert!(found.iter().all(|it| *it == unknown), "from {from}: {found:?}");
+            let [row]: [_; 1] = store.indexed(None, 9).await.unwrap().try_into().unwrap();
+            let facets = row.facets;
+            let unknown = (vec!["unknown"], "unknown", "unknown");
+            assert_eq!(
+                (facets.currencies(), facets.grade, facets.free_word()),
+                unknown,
+                "from {from}"
+            );
+            let known = store.known(&did("did:web:a"), &["urn:p"]).await.unwrap();
+            assert_eq!(known["urn:p"], Known { digest: None, direct: true });
             let versions = number(&store, "SELECT COUNT(*) FROM schema_version").await;
             assert_eq!(versions, i64::try_from(schema::MIGRATIONS.len()).unwrap());
         })

@@ -191,7 +191,7 @@ fn catalog(map: &Map<String, Json>, depth: usize, left: &mut usize) -> Result<Ca
     })
 }
 
-fn dataset(it: &Json) -> Result<Dataset, Fault> {
+pub(crate) fn dataset(it: &Json) -> Result<Dataset, Fault> {
     let map = it.as_object().ok_or_else(|| malformed("a dataset is no JSON object"))?;
     let said = |name: &str, limit: usize| {
         all(map, name)

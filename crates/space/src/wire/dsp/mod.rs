@@ -4,6 +4,7 @@
 //! JSON Schema is normative in DSP and JSON-LD processing optional, so messages are read as plain JSON.
 
 pub mod catalog;
+pub mod entry;
 pub mod error;
 pub mod facets;
 pub mod negotiation;

@@ -167,7 +167,7 @@ fn version_documents() {
         ("/dsp", Some("https://me.example/dsp/tidm/1"))
     );
     let many = json!({"protocolVersions": ["?", {"version": "0.8", "path": "/old"}, {"version": "2025-1", "path": "//evil", "binding": "HTTPS"}, {"version": "2025-1", "path": "/new/", "binding": "HTTPS"}]});
-    assert_eq!(version::path_of(&many).as_deref(), Some("/new"));
+    assert_eq!(version::read_value(&many).map(|it| it.path), Ok("/new".to_owned()));
     let old = json!({"protocolVersions": [{"version": "0.8", "path": "/old", "binding": "HTTPS"}]});
     assert!(version::read(old.to_string().as_bytes()).unwrap_err().to_string().contains("0.8"));
 }

@@ -39,11 +39,6 @@ pub fn write(path: &str, base: &str, profiles: &[&str]) -> String {
     .to_string()
 }
 
-/// The path of DSP 2025-1 in a peer's document that was parsed already.
-pub fn path_of(document: &Value) -> Option<String> {
-    read_value(document).ok().map(|it| it.path)
-}
-
 /// Reads a peer's document: the first entry of ours among whatever others it lists.
 ///
 /// # Errors
@@ -52,7 +47,8 @@ pub fn read(body: &[u8]) -> Result<Versions, Fault> {
     read_value(&parse(body)?)
 }
 
-fn read_value(value: &Value) -> Result<Versions, Fault> {
+/// As [`read`], of a document that was parsed already.
+pub fn read_value(value: &Value) -> Result<Versions, Fault> {
     let top = Fields::top(value)?;
     let mut offered = Vec::new();
     for entry in top.values("protocolVersions").iter().take(VERSIONS) {

@@ -1,9 +1,10 @@
-//! Our own profile, below `<base>/tidm/1/` (house D1): leases, notices, facts, members.
+//! Our own profile, below `<base>/tidm/1/` (house D1): leases, notices, facts, members, catalogue changes.
 //!
 //! Never says what DSP can say. Each message has a JSON Schema (`schema/`) and an example (`fixture/`) beside
 //! it; a change of either is a change of the protocol. Unknown members are skipped, so that members can be added.
 
 pub mod audit;
+pub mod changes;
 pub mod facts;
 pub mod lease;
 pub mod members;

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{facts, lease, notice};
+use super::{changes, facts, lease, notice};
 use crate::contract::End;
 use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
@@ -27,6 +27,18 @@ fn grant() -> Grant {
         until: samples::at(60),
         uses_left: Some(2),
     }
+}
+
+fn changed() -> Vec<(u64, changes::Said)> {
+    let dataset = serde_json::json!({
+        "@id": "urn:product:1", "@type": "Dataset", "hasPolicy": [],
+        "distribution": [{ "@type": "Distribution", "format": "tidm:query", "accessService": "urn:service:1" }],
+    });
+    vec![
+        (7, changes::Said::Offered(dataset.to_string())),
+        (8, changes::Said::Hidden),
+        (9, changes::Said::Gone(id("urn:product:2"))),
+    ]
 }
 
 /// What we write is the fixture, and fits its schema.
@@ -76,6 +88,11 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             include_str!("schema/facts-page.json"),
             facts::write_page(&id("urn:agreement:1"), &entries, true),
         ),
+        (
+            "catalog-changes",
+            include_str!("schema/catalog-changes.json"),
+            changes::write_page(&changed(), 9, false),
+        ),
     ] {
         let document: Value = serde_json::from_str(&text).unwrap();
         let path = format!("{}/src/wire/tidm/fixture/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -122,6 +139,9 @@ fn fixtures_are_read_as_they_were_meant() {
     assert!(matches!(heard, Heard::LeaseEnded { how: Closed::Revoked, .. }));
     let (_, heard) = notice::read_deleted(&fixture("copies-deleted")).unwrap();
     assert!(matches!(heard, Heard::Deleted { deletion, .. } if deletion == samples::deletion()));
+    let page = changes::read_page(&fixture("catalog-changes")).unwrap();
+    assert_eq!((page.revision, page.more, page.gone), (9, false, vec![id("urn:product:2")]));
+    assert_eq!(page.datasets[0].id, id("urn:product:1"));
     let page = facts::read_page(&fixture("facts-page")).unwrap();
     assert_eq!((page.facts, page.next.as_deref()), (vec![fact()], Some("7")));
 }
