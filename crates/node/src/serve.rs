@@ -275,7 +275,7 @@ impl Node {
         if let Some(profile) = test_profile {
             routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
         }
-        accept(routes, listener, acceptor, stop).await;
+        accept(routes, listener, acceptor, stop, &app.stopping).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -320,6 +320,7 @@ async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
+    stopping: &watch::Sender<bool>,
 ) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
@@ -379,7 +380,7 @@ async fn accept(
         });
     }
     drop(listener);
-    app.stopping.send_replace(true);
+    stopping.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }

@@ -29,7 +29,7 @@ use tidm_space::wire::dsp::catalog::{
     CONTEXT, CatalogRequest, DataService, dataset_to_json, error_to_json, root_dataset_to_json,
 };
 
-use super::answer::{caller, holds, json as answer, refusal};
+use super::answer::{caller, holds, refusal};
 use super::dsp::not_found;
 use super::filter::{self, matches};
 use super::gzip;

@@ -151,8 +151,8 @@ async fn page(
     if let Some(filter) = filter {
         body["filter"] = filter;
     }
-    let bearer = auth::mint(&from.identity, &to.identity.did, &from.clock);
-    let ask = Ask { bearer: Some(&bearer), json: Some(body.to_string()), ..Ask::default() };
+    let value = auth::bearer(&from.identity, &to.identity.did, &from.clock);
+    let ask = Ask { authorization: Some(&value), json: Some(body.to_string()), ..Ask::default() };
     let answer = from.client.ask(reqwest::Method::POST, url, ask).await.unwrap();
     let next = answer.link.as_deref().and_then(|it| {
         let (url, rest) = it.strip_prefix('<')?.split_once('>')?;
