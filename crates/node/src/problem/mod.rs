@@ -8,6 +8,7 @@
 //! compares both columns.
 
 pub mod catalogue;
+pub mod offers;
 
 use std::time::Duration;
 

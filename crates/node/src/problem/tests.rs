@@ -9,7 +9,7 @@ fn chinese(text: &str) -> bool {
 #[test]
 fn every_code_speaks_both_languages() {
     let mut seen = BTreeSet::new();
-    for it in catalogue::ENTRIES {
+    for it in catalogue::ENTRIES.iter().chain(offers::ENTRIES) {
         assert!(seen.insert(it.code), "{} twice", it.code);
         assert!((400..600).contains(&it.status), "{}", it.code);
         for (zh, en) in [(it.title_zh, it.title_en), (it.next_zh, it.next_en)] {
