@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials};
+use super::{Party, credentials, offers};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ fn row(code: &str) -> Option<Entry> {
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().chain(credentials::ENTRIES)
+    ENTRIES.iter().chain(credentials::ENTRIES).chain(offers::ENTRIES)
 }
 
 pub(super) const fn entry(
@@ -150,33 +150,6 @@ pub const ENTRIES: &[Entry] = &[
         Party::Caller,
         ["请求过大", "The request is too large"],
         ["请拆分请求,或使用流式上传", "Split the request, or upload it as a stream"],
-    ),
-    entry(
-        "catalog.currency",
-        422,
-        Party::Caller,
-        ["最高价格缺少币种", "The highest price names no currency"],
-        [
-            "不同币种的价格不能比较;请写明币种,例如 100 CNY",
-            "Prices in different currencies are not compared; name one, for example 100 CNY",
-        ],
-    ),
-    entry(
-        "catalog.listeners",
-        503,
-        Party::Node,
-        ["目录订阅连接已满", "Too many are listening to the catalogue already"],
-        [
-            "请稍后重连,或改用回调订阅",
-            "Connect again later, or let yourself be called by a subscription",
-        ],
-    ),
-    entry(
-        "catalog.subscriptions",
-        422,
-        Party::Caller,
-        ["订阅数量已达上限", "There are as many subscriptions as there may be"],
-        ["请删除不再需要的订阅后重试", "Delete one that is not needed any more, then try again"],
     ),
     entry(
         "request.method",
