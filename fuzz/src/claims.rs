@@ -16,8 +16,17 @@ use crate::{Parser, choose};
 /// All parsers of claims.
 pub(crate) fn claims(data: &[u8]) {
     const PARSERS: [Parser; 11] = [
-        queries, answers, requests, deliveries, offers, documents, plain, credentials,
-        presentations, lists, schemas,
+        queries,
+        answers,
+        requests,
+        deliveries,
+        offers,
+        documents,
+        plain,
+        credentials,
+        presentations,
+        lists,
+        schemas,
     ];
     choose(&PARSERS, data);
 }

@@ -12,9 +12,7 @@
 //! followed, by a client that refuses private addresses, redirects, long and slow answers); a status list
 //! that cannot be had (the peer is refused, not waved through).
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -53,8 +51,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 const MOST: usize = 10_000;
 /// A schema never changes under its address; this is for those that do.
 const SCHEMA: Duration = Duration::from_secs(3600);
-/// Wallet exchanges of different peers that may go on side by side without waiting for each other.
-const LANES: usize = 64;
 
 /// A caller that proved its DID; its membership is another matter.
 #[derive(Clone, Debug)]
@@ -120,7 +116,8 @@ pub struct Claims {
     members: Mutex<HashMap<Did, Known>>,
     lists: Mutex<HashMap<String, (List, Time)>>,
     schemas: Mutex<HashMap<String, (Value, Time)>>,
-    lanes: [tokio::sync::Mutex<()>; LANES],
+    /// Exchanges under way, by peer.
+    lanes: Mutex<HashMap<Did, Arc<tokio::sync::Mutex<()>>>>,
     exchanges: AtomicU64,
 }
 
@@ -142,7 +139,7 @@ impl Claims {
             members: Mutex::default(),
             lists: Mutex::default(),
             schemas: Mutex::default(),
-            lanes: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            lanes: Mutex::default(),
             exchanges: AtomicU64::new(0),
         }
     }
@@ -188,13 +185,9 @@ impl Claims {
         if self.remembered(app, peer).await? {
             return Ok(());
         }
-        // One exchange per peer at a time: its next messages find the outcome.
-        let mut hasher = DefaultHasher::new();
-        peer.hash(&mut hasher);
-        let lane = usize::try_from(hasher.finish() % (LANES as u64)).unwrap_or(0);
-        let Some(lane) = self.lanes.get(lane) else {
-            return Err(Fault::ApiMisuse("a lane that is none"));
-        };
+        // One exchange per peer at a time: its next messages find the outcome. A lane of its own, so that a
+        // stranger whose wallet hangs holds up nobody else.
+        let lane = self.lane(peer);
         let _turn = lane.lock().await;
         if self.remembered(app, peer).await? {
             return Ok(());
@@ -217,6 +210,14 @@ impl Claims {
         let until = credential.until.map_or(limit, |end| end.min(limit));
         put(&self.members, peer.clone(), Known { credential, until });
         Ok(())
+    }
+
+    fn lane(&self, peer: &Did) -> Arc<tokio::sync::Mutex<()>> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.len() >= MOST {
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+        }
+        lanes.entry(peer.clone()).or_default().clone()
     }
 
     /// Whether a remembered membership still holds; a revoked one is forgotten.

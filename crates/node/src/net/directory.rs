@@ -1,8 +1,8 @@
 //! Who others are: their `did:web` documents, keys and addresses, and the space's signed member list.
 //!
 //! Never trusts an address a peer merely claims: keys come from the document at the place the DID names, or
-//! from the DID itself (`did:key`). Documents are kept for some minutes; an unknown key id fetches again, at
-//! most once in a while, so that a key that is rotated in flight is found and a made-up one costs little.
+//! from the DID itself (`did:key`). Documents are kept for some minutes; an unknown key id fetches again at
+//! once, but not twice in a while, so that a key that is rotated in flight is found and made-up ones cost little.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -34,6 +34,8 @@ const MOST: usize = 10_000;
 pub struct Peer {
     pub document: Document,
     fetched: Time,
+    /// When an unknown key id made us look again.
+    looked: Option<Time>,
 }
 
 /// Where a peer's protocols lie.
@@ -133,14 +135,24 @@ impl Directory {
         Err(Fault::denied("token.key", "token", format!("the document of {did} has no such key")))
     }
 
-    /// The document; got again if it lacks that key and we have not just looked.
+    /// The document; got again if it lacks that key and none made us look again just now.
     pub async fn fresh_enough(&self, did: &Did, kid: Option<&str>) -> Result<Arc<Peer>, Fault> {
         let peer = self.peer(did).await?;
-        if peer.document.method(kid).is_some() || self.clock.now().since(peer.fetched) <= AGAIN {
+        let now = self.clock.now();
+        if peer.document.method(kid).is_some()
+            || peer.looked.is_some_and(|at| now.since(at) <= AGAIN)
+        {
             return Ok(peer);
         }
         self.forget(did);
-        self.peer(did).await
+        let fetched = self.peer(did).await?;
+        let fetched = Arc::new(Peer { looked: Some(now), ..(*fetched).clone() });
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Our own documents and those of `did:key` are nowhere kept.
+        if let Some(kept) = peers.get_mut(did) {
+            *kept = fetched.clone();
+        }
+        Ok(fetched)
     }
 
     pub fn forget(&self, did: &Did) {
@@ -153,10 +165,14 @@ impl Directory {
         let now = self.clock.now();
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
         if let Some(document) = own {
-            return Ok(Arc::new(Peer { document, fetched: now }));
+            return Ok(Arc::new(Peer { document, fetched: now, looked: None }));
         }
         if did.as_str().starts_with("did:key:") {
-            return Ok(Arc::new(Peer { document: Document::of_key(did)?, fetched: now }));
+            return Ok(Arc::new(Peer {
+                document: Document::of_key(did)?,
+                fetched: now,
+                looked: None,
+            }));
         }
         let known = self.peers.lock().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
         if let Some(peer) = known
@@ -172,7 +188,8 @@ impl Directory {
         })?;
         let scheme = if self.insecure_http && is_local(&location) { "http" } else { "https" };
         let document = self.json(&format!("{scheme}://{location}"), did).await?;
-        let peer = Arc::new(Peer { document: did::read(did, &document)?, fetched: now });
+        let peer =
+            Arc::new(Peer { document: did::read(did, &document)?, fetched: now, looked: None });
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= MOST
             && let Some(oldest) =
