@@ -23,6 +23,8 @@ use crate::values;
 /// Requests under way at a time, and how many each of them makes.
 const ASKERS: usize = 64;
 const EACH: usize = 150;
+/// The rate that the goal names: latency is promised there, not where both cores are full.
+const RATE: f64 = 2000.0;
 
 pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let pair = Pair::start().await?;
@@ -49,13 +51,24 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let rate = total as f64 / started.elapsed().as_secs_f64();
     report.add("leases through HTTP", rate, "/s", Goal::AtLeast(2000.0));
     report.note("both nodes and the client share this machine's cores");
-    report.add("a lease through HTTP, p50", times.at(0.5), "ms", Goal::None);
-    report.add("a lease through HTTP, p99", times.at(0.99), "ms", goal);
+    report.add("a lease through HTTP, p50, both cores full", times.at(0.5), "ms", Goal::None);
+    report.add("a lease through HTTP, p99, both cores full", times.at(0.99), "ms", Goal::None);
+
+    let every = Duration::from_secs_f64(ASKERS as f64 / RATE);
+    let begin = tokio::time::Instant::now() + every;
+    let askers = (0..ASKERS).map(|n| {
+        let first = begin + every.mul_f64(n as f64 / ASKERS as f64);
+        tokio::spawn(paced(pair.consumer.clone(), gate.clone(), id.clone(), first, every))
+    });
+    let times = collect(askers).await?;
+    report.add("a lease through HTTP at 2,000/s, p50", times.at(0.5), "ms", Goal::None);
+    report.note("from the moment it was due, so that a late start counts as waiting");
+    report.add("a lease through HTTP at 2,000/s, p99", times.at(0.99), "ms", goal);
 
     let spent = gate.store.spent(&id).await?.uses;
     ensure!(
-        spent == u64::try_from(2 * total)?,
-        "{spent} uses were debited for {total} leases twice"
+        spent == u64::try_from(3 * total)?,
+        "{spent} uses were debited for {total} leases three times"
     );
     drop(gate);
     pair.stop().await
@@ -92,18 +105,40 @@ async fn direct(gate: Arc<App>, peer: Did, contract: Id) -> Result<Vec<Duration>
 async fn over_http(asker: Arc<App>, gate: Arc<App>, contract: Id) -> Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(EACH);
     for _ in 0..EACH {
-        let message: Id = uuid::Uuid::now_v7().into();
-        let posting = lease::write_request(&message, &values::request(&contract));
-        let url = format!("{}{}", gate.identity.dsp_base(), posting.path);
         let one = Instant::now();
-        let bearer = auth::bearer(&asker.identity, &gate.identity.did, &asker.clock);
-        let answer = asker
-            .client
-            .call(reqwest::Method::POST, &url, Some(&bearer), Some(posting.body))
-            .await?;
+        ask(&asker, &gate, &contract).await?;
         times.push(one.elapsed());
-        let text = String::from_utf8_lossy(&answer.body);
-        ensure!(answer.status.is_success(), "{} {text}", answer.status);
     }
     Ok(times)
+}
+
+/// One request each time it is due.
+async fn paced(
+    asker: Arc<App>,
+    gate: Arc<App>,
+    contract: Id,
+    first: tokio::time::Instant,
+    every: Duration,
+) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(EACH);
+    let mut due = first;
+    for _ in 0..EACH {
+        tokio::time::sleep_until(due).await;
+        ask(&asker, &gate, &contract).await?;
+        times.push(due.elapsed());
+        due += every;
+    }
+    Ok(times)
+}
+
+async fn ask(asker: &App, gate: &App, contract: &Id) -> Result<()> {
+    let message: Id = uuid::Uuid::now_v7().into();
+    let posting = lease::write_request(&message, &values::request(contract));
+    let url = format!("{}{}", gate.identity.dsp_base(), posting.path);
+    let bearer = auth::bearer(&asker.identity, &gate.identity.did, &asker.clock);
+    let call = asker.client.call(reqwest::Method::POST, &url, Some(&bearer), Some(posting.body));
+    let answer = call.await?;
+    let text = String::from_utf8_lossy(&answer.body);
+    ensure!(answer.status.is_success(), "{} {text}", answer.status);
+    Ok(())
 }
