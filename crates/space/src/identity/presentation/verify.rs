@@ -120,6 +120,17 @@ pub fn issuers(opened: &[Opened]) -> BTreeSet<Did> {
     opened.iter().flat_map(|it| &it.credentials).map(|(_, it)| it.issuer.clone()).collect()
 }
 
+/// By whom, and with which key, each presentation and credential says it is signed.
+pub fn signers(opened: &[Opened]) -> Vec<(Did, Option<String>)> {
+    let mut all = Vec::new();
+    for it in opened {
+        all.push((it.presentation.holder.clone(), it.token.header.kid.clone()));
+        let credentials = it.credentials.iter();
+        all.extend(credentials.map(|(token, it)| (it.issuer.clone(), token.header.kid.clone())));
+    }
+    all
+}
+
 /// Step 2.
 pub fn prove(
     opened: Vec<Opened>,
