@@ -15,7 +15,7 @@ use tidm_space::identity::did::Did;
 
 use super::credit_code::credit_code_holds;
 use super::error::{ConfigError, From, Text, text};
-use super::key::Origins;
+use super::layers::Origins;
 use super::objects::objects;
 use super::raw::{self, Raw};
 use super::signaling;

@@ -14,6 +14,7 @@ mod check;
 mod credit_code;
 pub mod error;
 pub mod key;
+mod layers;
 mod nearest;
 mod objects;
 pub mod raw;
@@ -310,7 +311,7 @@ impl Config {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let env = env.into_iter().collect();
                 // A container may set everything by variables; no setting at all is a mistake.
-                if key::gather("", &env, flags)?.0.is_empty() {
+                if layers::gather("", &env, flags)?.0.is_empty() {
                     return Err(ConfigError::no_node(dir));
                 }
                 return Self::parse(dir, "", &env, flags);
@@ -327,7 +328,7 @@ impl Config {
         env: &BTreeMap<String, String>,
         flags: &[(String, String)],
     ) -> Result<Self, ConfigError> {
-        let (table, from) = key::gather(text, env, flags)?;
+        let (table, from) = layers::gather(text, env, flags)?;
         let raw = raw::Raw::of(table, &from)?;
         check::check(dir, raw, &from)
     }

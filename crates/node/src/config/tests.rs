@@ -181,12 +181,12 @@ fn beyond_loopback_an_administrator_comes_first() {
 #[test]
 fn every_key_is_readable_and_templated() {
     let text = template::render(&[("node.org", template::quoted("a \"b\" 公司"))]);
-    let (table, _) = key::gather(&text, &BTreeMap::new(), &[]).unwrap();
+    let (table, _) = layers::gather(&text, &BTreeMap::new(), &[]).unwrap();
     assert_eq!(table["node"]["org"].as_str(), Some("a \"b\" 公司"));
     // Uncomment each example: the table of keys and the raw structs agree on names and types.
     for it in key::KEYS {
         let line = format!("[{}]\n{} = {}\n", it.section, it.name, it.example);
-        let (table, from) = key::gather(&line, &BTreeMap::new(), &[]).unwrap();
+        let (table, from) = layers::gather(&line, &BTreeMap::new(), &[]).unwrap();
         raw::Raw::of(table, &from).unwrap_or_else(|e| panic!("{}: {e}", it.path()));
         assert!(text.contains(&format!("{} = ", it.name)));
         assert!(!it.zh.is_ascii() && it.en.is_ascii(), "{}", it.path());

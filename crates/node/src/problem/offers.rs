@@ -5,7 +5,7 @@
 use super::Party;
 use super::catalogue::{Entry, entry};
 
-pub const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "catalog.currency",
         422,

@@ -192,8 +192,10 @@ async fn a_lost_index_is_built_again() {
     keep(&node, vec![row("urn:1"), row("urn:2")]).await;
     let found = async || ids(&node.get("/catalog?search=bearing", &admin).await.body).len();
     assert_eq!(found().await, 2);
-    let dir = node.app.config.node.data.join("search");
-    let config = node.app.config.clone();
+    // Another process of the same store, with a directory of its own.
+    let mut config = node.app.config.clone();
+    config.node.data = node._dir.path().join("replica");
+    let dir = config.node.data.join("search");
     let again = async |break_it: fn(&std::path::Path)| {
         break_it(&dir);
         let keys = super::Directory::open(&node._dir.path().join(super::init::KEYS), None).unwrap();
@@ -202,6 +204,7 @@ async fn a_lost_index_is_built_again() {
         let wanted = tidm_space::catalog::search::Filter::of_words("bearing");
         search::search(&built.app, &wanted, None, 10).await.unwrap().rows.len()
     };
+    assert_eq!(again(|_| {}).await, 2, "none yet");
     assert_eq!(again(|_| {}).await, 2, "as it was");
     assert_eq!(again(|dir| std::fs::remove_dir_all(dir).unwrap()).await, 2, "lost");
     let damage = |dir: &std::path::Path| std::fs::write(dir.join("meta.json"), "{").unwrap();
