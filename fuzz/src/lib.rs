@@ -7,7 +7,7 @@
 //! a few valid inputs as seeds. When dependencies of the product change, `cargo metadata` in this folder brings its lock
 //! file up to date. What a run finds becomes a seed in the commit that mends it.
 //!
-//! Parsers in crates that need the query engine (`ingest`, `sandbox`, `node`) are not here: compiled for coverage, it would
+//! Parsers in crates that need the query engine (`sandbox`, `node`) are not here: compiled for coverage, it would
 //! take longer than everything else together. Plain tests replay hostile inputs to some of them;
 //! `docs/testing.md` says which are still without.
 
@@ -19,6 +19,7 @@ mod names;
 mod policy;
 mod records;
 mod signaling;
+mod tables;
 
 /// One parser and what must hold of its answer.
 type Parser = fn(&[u8]);
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("crypto_json", crypto::canonical_json),
     ("crypto_sealed", crypto::sealed),
     ("crypto_tokens", crypto::tokens),
+    ("ingest_sources", tables::sources),
     ("ledger_notes", ledger::notes),
     ("ledger_proofs", ledger::proofs),
     ("space_claims", claims::claims),
