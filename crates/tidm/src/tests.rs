@@ -109,6 +109,30 @@ fn every_command_has_an_example() {
     walk(&command, "");
 }
 
+/// clap knows arguments by name: one of a command's own that is called like a global one would silently be it.
+#[test]
+fn no_command_takes_a_global_arguments_place() {
+    fn walk(command: &clap::Command, globals: &[String], path: &str) {
+        for argument in command.get_arguments().filter(|it| !it.is_global_set()) {
+            let name = argument.get_id().as_str();
+            assert!(!globals.iter().any(|it| it == name), "{path}: {name}");
+        }
+        for sub in command.get_subcommands() {
+            walk(sub, globals, &format!("{path} {}", sub.get_name()));
+        }
+    }
+    let root = Cli::command();
+    let globals: Vec<String> = root
+        .get_arguments()
+        .filter(|it| it.is_global_set())
+        .map(|it| it.get_id().to_string())
+        .collect();
+    assert!(globals.iter().any(|it| it == "url"), "{globals:?}");
+    walk(&root, &globals, "tidm");
+    let line = ["tidm", "--url", "http://node", "catalog", "subscribe", "https://a.example"];
+    assert_eq!(Cli::parse_from(line).global.url.as_deref(), Some("http://node"));
+}
+
 #[test]
 fn problems_have_their_exit_codes() {
     for (status, party, code) in [

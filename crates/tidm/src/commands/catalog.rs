@@ -98,7 +98,9 @@ pub(crate) struct Watch {
 #[derive(Debug, Args)]
 pub(crate) struct Subscribe {
     /// Called with POST; the body is signed with the node's key.
-    url: String,
+    // Not `url`: that is the node's own address, and clap would take one for the other.
+    #[arg(value_name = "URL")]
+    address: String,
     #[command(flatten)]
     wanted: Wanted,
 }
@@ -149,7 +151,7 @@ impl Catalog {
             Self::Members => api.get("/catalog/members").await?,
             Self::Watch(it) => return watch(it, api).await,
             Self::Subscribe(it) => {
-                let body = json!({ "url": it.url, "wanted": it.wanted.body() });
+                let body = json!({ "url": it.address, "wanted": it.wanted.body() });
                 api.post("/catalog/subscriptions", &body).await?
             }
             Self::Subscriptions => api.get("/catalog/subscriptions").await?,

@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::client::{Api, Outcome, segment};
 use crate::show;
 
-/// Revoke an organisation's membership; holds at its next message.
+/// Revoke an organisation's membership: at once here, elsewhere as soon as a status list is older than dcp.status_seconds.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidm space revoke did:web:plant.example")]
 pub(crate) struct Revoke {
