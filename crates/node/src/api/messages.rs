@@ -78,23 +78,25 @@ async fn hurry(app: &App, about: About) -> Answer<Json<Hurried>> {
 /// Try now what waits for the peer of a negotiation.
 #[utoipa::path(
     post, path = "/negotiations/{id}/retry", tag = "contracts", params(("id" = String, Path)), security(("bearer" = ["contract"])),
-    responses((status = 200, body = Hurried), (status = 422, description = "Nothing waits", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Hurried), (status = 404, description = "No such id", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Nothing waits", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn retry_negotiation(
     State(app): State<Arc<App>>,
     OneId(id): OneId,
 ) -> Answer<Json<Hurried>> {
+    app.store.negotiation(&id).await?.ok_or_else(|| Fail::not_found("negotiation"))?;
     hurry(&app, About::Negotiation(id)).await
 }
 
 /// Try now what waits for the peer of a transfer.
 #[utoipa::path(
     post, path = "/transfers/{id}/retry", tag = "transfers", params(("id" = String, Path)), security(("bearer" = ["use"])),
-    responses((status = 200, body = Hurried), (status = 422, description = "Nothing waits", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Hurried), (status = 404, description = "No such id", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Nothing waits", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn retry_transfer(
     State(app): State<Arc<App>>,
     OneId(id): OneId,
 ) -> Answer<Json<Hurried>> {
+    app.store.transfer(&id).await?.ok_or_else(|| Fail::not_found("transfer"))?;
     hurry(&app, About::Transfer(id)).await
 }

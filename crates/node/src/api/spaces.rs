@@ -172,7 +172,7 @@ pub(super) async fn join(
 /// Revoke an organisation's membership: it holds from the next message after a verifier's status list.
 #[utoipa::path(
     post, path = "/spaces/{id}/revocations", tag = "spaces", params(("id" = String, Path)), request_body = Revoke, security(("bearer" = ["admin"])),
-    responses((status = 200, body = Revoked), (status = 404, description = "No space of this node", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Revoked), (status = 404, description = "No space of this node, or nobody of that name in it", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,

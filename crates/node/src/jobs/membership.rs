@@ -4,8 +4,7 @@
 //! invited organisation a member. A joining node trusts an issuer for that one space and only because its
 //! own administrator said so. A revocation is durable before it is acknowledged.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -187,10 +186,11 @@ async fn settle(app: &App, id: &str) -> Result<Asked, WorkError> {
     }
 }
 
-/// Ends every membership of `holder` in a space of ours; says how many.
+/// Ends every membership of `holder` in a space of ours, and an invitation that it did not take up; says how many
+/// memberships. Who was never invited is an error: a mistyped DID must not look as if it were cut off.
 pub async fn revoke(app: &App, space: &str, holder: &Did) -> Result<u64, WorkError> {
     ours(app, space).await?;
-    let count = Arc::new(AtomicU64::new(0));
+    let count = Arc::new(Mutex::new(None));
     let (told, now) = (count.clone(), app.clock.now());
     let fact = app.identity.membership((holder, space), Change::Revoked, None, now);
     let (me, place) = (app.identity.did.clone(), (space.to_owned(), holder.clone()));
@@ -200,10 +200,10 @@ pub async fn revoke(app: &App, space: &str, holder: &Did) -> Result<u64, WorkErr
             let fact = fact.clone();
             async move {
                 let done = issuer::revoke(conn, &me, (&place.0, &place.1), now).await?;
-                if done > 0 {
+                if done.is_some_and(|it| it > 0) {
                     save::save_fact(conn, &fact).await?;
                 }
-                told.store(done, Ordering::Relaxed);
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = done;
                 Ok(())
             }
             .boxed()
@@ -211,7 +211,8 @@ pub async fn revoke(app: &App, space: &str, holder: &Did) -> Result<u64, WorkErr
         .await?;
     app.claims.forget(holder);
     app.log_bell.notify_one();
-    Ok(count.load(Ordering::Relaxed))
+    let count = *count.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(count.ok_or(Fault::NotFound { what: "member" })?)
 }
 
 #[cfg(test)]

@@ -112,13 +112,14 @@ pub async fn issue(conn: &mut AnyConnection, it: &IssuedRow) -> Result<u64, Stor
     u64::try_from(place).map_err(|_| bad("issued", "a negative place"))
 }
 
-/// Revokes every membership of `holder` in a space; says how many.
+/// Revokes every membership of `holder` in a space and its invitation; says how many memberships, `None` for who never
+/// had either.
 pub async fn revoke(
     conn: &mut AnyConnection,
     issuer: &Did,
     (space, holder): (&str, &Did),
     now: Time,
-) -> Result<u64, StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let done = sqlx::query(
         "UPDATE issued SET revoked = $4 WHERE issuer = $1 AND space = $2 AND holder = $3 AND revoked IS NULL",
     )
@@ -129,12 +130,20 @@ pub async fn revoke(
     .execute(&mut *conn)
     .await?;
     // Who was cut off does not come back with an invitation of before.
-    sqlx::query("DELETE FROM invitations WHERE space = $1 AND holder = $2")
+    let invited = sqlx::query("DELETE FROM invitations WHERE space = $1 AND holder = $2")
         .bind(space.to_owned())
         .bind(holder.as_str().to_owned())
         .execute(&mut *conn)
         .await?;
-    Ok(done.rows_affected())
+    let issued: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM issued WHERE issuer = $1 AND space = $2 AND holder = $3",
+    )
+    .bind(issuer.as_str().to_owned())
+    .bind(space.to_owned())
+    .bind(holder.as_str().to_owned())
+    .fetch_one(&mut *conn)
+    .await?;
+    Ok((issued > 0 || invited.rows_affected() > 0).then_some(done.rows_affected()))
 }
 
 pub async fn create_space(

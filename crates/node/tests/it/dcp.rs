@@ -80,6 +80,11 @@ async fn a_revocation_bites_at_the_next_message() {
     tokio::time::sleep(STATUS).await;
     assert_eq!(knock(buyer, plant).await, 404);
     assert_eq!(knock(plant, operator).await, 200, "others are as before");
+    // The same again changes nothing; a name that was mistyped does not pass for one that is cut off.
+    assert_eq!(membership::revoke(&operator.app, &space, &buyer.did).await.unwrap(), 0);
+    let mistyped = Did::parse("did:web:nobody.example").unwrap();
+    let unknown = membership::revoke(&operator.app, &space, &mistyped).await.unwrap_err();
+    assert!(unknown.to_string().contains("member"), "{unknown}");
     // Nobody revokes what is not his.
     let other = membership::revoke(&plant.app, &space, &operator.did).await;
     assert!(other.is_err());

@@ -150,8 +150,10 @@ async fn places_are_given_out_once_and_revoked_by_space_and_holder() {
             assert_eq!(issuer::issue(&mut conn, &row).await.unwrap(), place);
         }
         let (me, a) = (did("did:web:i"), did("did:web:a"));
-        assert_eq!(issuer::revoke(&mut conn, &me, ("s", &a), at(9)).await.unwrap(), 2);
-        assert_eq!(issuer::revoke(&mut conn, &me, ("s", &a), at(10)).await.unwrap(), 0);
+        assert_eq!(issuer::revoke(&mut conn, &me, ("s", &a), at(9)).await.unwrap(), Some(2));
+        assert_eq!(issuer::revoke(&mut conn, &me, ("s", &a), at(10)).await.unwrap(), Some(0));
+        let nobody = issuer::revoke(&mut conn, &me, ("s", &did("did:web:nobody")), at(10)).await;
+        assert_eq!(nobody.unwrap(), None);
         let mut revoked = store.revoked(&me, 0, 100).await.unwrap();
         revoked.sort_unstable();
         assert_eq!(revoked, [0, 3]);
