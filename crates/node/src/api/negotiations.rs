@@ -336,12 +336,11 @@ pub(super) async fn terminate(
     responses((status = 200, body = Full), (status = 404, description = "No such negotiation", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn reject(
-    State(app): State<Arc<App>>,
+    app: State<Arc<App>>,
     speak: Speak,
-    Params(waiting): Params<Waiting>,
-    OneId(id): OneId,
-    Body(it): Body<Reason>,
+    waiting: Params<Waiting>,
+    id: OneId,
+    reason: Body<Reason>,
 ) -> Answer<Json<Full>> {
-    let reason = it.text()?;
-    say(&app, id, SayWish::Terminate { reason }, &waiting, speak).await
+    terminate(app, speak, waiting, id, reason).await
 }
