@@ -106,25 +106,7 @@ fn schemas(home: &Path, to: &Path) -> Result<Option<PathBuf>> {
 fn configuration(port: u16, world: u16) -> String {
     let background = BACKGROUND.map(|it| format!("\"{it}\"")).join(", ");
     format!(
-        "[node]
-org = \"tck-dps\"
-
-[http]
-listen = \"127.0.0.1:{port}\"
-public_url = \"http://localhost:{port}\"
-insecure_http = true
-
-[space]
-signatures = false
-
-[peers]
-allow_private_addresses = true
-
-[identity]
-mode = \"development\"
-claims = true
-
-[signaling]
+        "{}[signaling]
 enabled = true
 profiles = [\"http-pull\", \"http-push\", {background}]
 background = [{background}]
@@ -134,7 +116,8 @@ trust_network = true
 [test_profile]
 file = \"profile.toml\"
 pids_by_path = true
-"
+",
+        node::claimed("tck-dps", port)
     )
 }
 

@@ -154,27 +154,10 @@ pub(super) fn run(context: &Context) -> Result<Outcome> {
 
 fn configuration(port: u16) -> String {
     format!(
-        "[node]
-org = \"tck-dsp\"
-
-[http]
-listen = \"127.0.0.1:{port}\"
-public_url = \"http://localhost:{port}\"
-insecure_http = true
-
-[space]
-signatures = false
-
-[peers]
-allow_private_addresses = true
-
-[identity]
-mode = \"development\"
-claims = true
-
-[test_profile]
+        "{}[test_profile]
 file = \"profile.toml\"
-"
+",
+        node::claimed("tck-dsp", port)
     )
 }
 

@@ -75,3 +75,28 @@ impl Place {
         call.arg("--dir").arg(self.dir())
     }
 }
+
+/// The beginning of a node's configuration for a kit whose messages carry no identity but a claim.
+pub(super) fn claimed(org: &str, port: u16) -> String {
+    format!(
+        "[node]
+org = \"{org}\"
+
+[http]
+listen = \"127.0.0.1:{port}\"
+public_url = \"http://localhost:{port}\"
+insecure_http = true
+
+[space]
+signatures = false
+
+[peers]
+allow_private_addresses = true
+
+[identity]
+mode = \"development\"
+claims = true
+
+"
+    )
+}
