@@ -6,7 +6,7 @@ use tidm_ingest::format::Format;
 use tidm_ingest::options::Options;
 use tidm_ingest::table;
 
-use crate::{Parser, choose};
+use crate::{Parser, choose, contained};
 
 /// A file is a table that is kept whole, or a fault that leaves nothing behind; never a panic.
 pub(crate) fn sources(data: &[u8]) {
@@ -28,15 +28,6 @@ fn parquet(data: &[u8]) {
 
 fn excel(data: &[u8]) {
     contained(|| source(Format::Excel, data));
-}
-
-/// The readers of these formats panic on some files; `tidm-ingest` catches that and says that the file is broken.
-/// libFuzzer's hook would end the program at the panic already; one that nobody catches still ends it.
-fn contained(run: impl FnOnce()) {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    run();
-    std::panic::set_hook(hook);
 }
 
 fn source(format: Format, data: &[u8]) {

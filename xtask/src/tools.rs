@@ -19,9 +19,6 @@ pub(crate) struct Tool {
 /// Checks licences, sources and duplicates of dependencies.
 pub(crate) const DENY: Tool =
     Tool { package: "cargo-deny", program: "cargo-deny", version: "0.20.2", features: "" };
-/// Runs fuzz targets; 0.13 works on a stable compiler with `-s none`.
-pub(crate) const FUZZ: Tool =
-    Tool { package: "cargo-fuzz", program: "cargo-fuzz", version: "0.13.2", features: "" };
 /// A small S3 server; later versions want a newer compiler than ours.
 pub(crate) const S3: Tool =
     Tool { package: "s3s-fs", program: "s3s-fs", version: "0.14.1", features: "binary" };

@@ -72,12 +72,21 @@ pub(crate) async fn answer(
         guarded.insert(table.name.clone(), open(&context, &files, number, table).await?);
     }
 
+    over(&context, &request, &guarded).await
+}
+
+/// Runs the statement of `request` over tables that are registered.
+pub(crate) async fn over(
+    context: &SessionContext,
+    request: &Request,
+    guarded: &HashMap<String, Guarded>,
+) -> Result<Answer, Refusal> {
     let state = context.state();
-    let Protected { plan, global } = planned(&state, &request, &guarded).await?;
+    let Protected { plan, global } = planned(&state, request, guarded).await?;
     let sealed = request.tables.iter().any(|table| table.aad_prefix.is_some());
     let optimised = state.optimize(&plan).map_err(|error| given_up(&error, sealed))?;
     plan::check(&optimised, Stage::Optimised)?;
-    let answer = run(&context, &optimised, Caps::of(&request), sealed).await?;
+    let answer = run(context, &optimised, Caps::of(request), sealed).await?;
     if global && answer.summary.rows == 0 {
         return Err(Refusal::bare(Code::SmallGroup));
     }
@@ -143,7 +152,7 @@ fn is_parquet(error: &(dyn std::error::Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(DataFusionError::ParquetError(_)))
 }
 
-fn session(
+pub(crate) fn session(
     request: &Request,
     files: SharedFiles,
     keyring: Keyring,

@@ -32,6 +32,8 @@ pub mod job;
 pub mod limits;
 pub mod plan;
 pub mod refusal;
+pub mod result;
+pub mod trial;
 pub mod worker;
 
 mod engine;

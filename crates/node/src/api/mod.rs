@@ -49,6 +49,7 @@ use crate::accounts::Scope;
 use crate::app::App;
 
 pub use events::LISTENERS;
+pub use uses::rows;
 
 type Api = OpenApiRouter<Arc<App>>;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamReader;
+use arrow::error::ArrowError;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use axum::Json;
 use axum::body::Body as Stream;
@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use tidm_sandbox::result;
+use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::limits::LEASE;
 
@@ -160,18 +162,7 @@ fn streamed(done: UseResult) -> Response {
 }
 
 fn shown(done: &UseResult) -> Answer<Rows> {
-    if done.rows > JSON_ROWS {
-        let why = format!("{} rows are too many for JSON: ask for {ARROW}", done.rows);
-        return Err(Fail(Problem::of("request.too-large").detail(why)));
-    }
-    let broken = |error: arrow::error::ArrowError| {
-        tracing::error!(%error, "a result cannot be read");
-        Fail(Problem::of("internal"))
-    };
-    let reader = StreamReader::try_new(done.ipc.as_slice(), None).map_err(broken)?;
-    let columns = reader.schema().fields().iter().map(|it| it.name().clone()).collect();
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(broken)?;
-    let data = json(&batches).map_err(broken)?;
+    let (columns, data) = rows(&done.ipc)?;
     Ok(Rows {
         lease: done.lease.to_string(),
         uses_left: done.uses_left,
@@ -181,7 +172,26 @@ fn shown(done: &UseResult) -> Answer<Rows> {
     })
 }
 
-fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, arrow::error::ArrowError> {
+/// Names of the columns and the rows of a result, which another node may have made.
+///
+/// # Errors
+/// `request.too-large` for more rows than JSON is good for, and when the result is none.
+pub fn rows(ipc: &[u8]) -> Result<(Vec<String>, Vec<Value>), Problem> {
+    let unreadable = || Fault::misbehaved("query.result", "the result is no Arrow stream");
+    let read = result::read(ipc).ok_or_else(|| Problem::from(unreadable()))?;
+    if read.count > JSON_ROWS {
+        let why = format!("{} rows are too many for JSON: ask for {ARROW}", read.count);
+        return Err(Problem::of("request.too-large").detail(why));
+    }
+    let columns = read.schema.fields().iter().map(|it| it.name().clone()).collect();
+    let data = json(&read.batches).map_err(|error| {
+        tracing::warn!(%error, "a result cannot be shown");
+        Problem::from(unreadable())
+    })?;
+    Ok((columns, data))
+}
+
+fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, ArrowError> {
     let mut out = Vec::new();
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut out);
     writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
@@ -190,7 +200,7 @@ fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, arrow::error::ArrowError>
     if out.is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_slice(&out).map_err(|why| arrow::error::ArrowError::JsonError(why.to_string()))
+    serde_json::from_slice(&out).map_err(|why| ArrowError::JsonError(why.to_string()))
 }
 
 /// Get a lease for one opening of a sealed file.

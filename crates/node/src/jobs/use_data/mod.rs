@@ -27,6 +27,7 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::kem::KemSecret;
 use tidm_sandbox::host::{Job, KeyDenied, Table};
 use tidm_sandbox::job::{Hello, TableKey};
+use tidm_sandbox::result;
 use tidm_space::catalog::delivery::Use;
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
@@ -301,25 +302,16 @@ async fn remote(
     if !(200..300).contains(&status) {
         return Err(ask::refusal(&contract.peer, status, &body).into());
     }
-    let counted = tokio::task::spawn_blocking(move || rows(&body).map(|rows| (rows, body))).await;
+    let counted = tokio::task::spawn_blocking(move || {
+        result::read(&body).map(|it| (it.count, body))
+    });
     let broken = || {
         Fault::misbehaved(
             "query.result",
             format!("{} sent a result that is no Arrow stream", contract.peer),
         )
     };
-    // A reader that panics on damaged bytes is caught as the task's end.
-    Ok(counted.ok().flatten().ok_or_else(broken)?)
-}
-
-/// Rows of an Arrow IPC stream; `None` where it is none.
-pub fn rows(ipc: &[u8]) -> Option<u64> {
-    let reader = arrow::ipc::reader::StreamReader::try_new(ipc, None).ok()?;
-    let mut rows = 0_u64;
-    for batch in reader {
-        rows = rows.checked_add(batch.ok()?.num_rows() as u64)?;
-    }
-    Some(rows)
+    Ok(counted.await.ok().flatten().ok_or_else(broken)?)
 }
 
 /// An active contract in which we are the consumer.
@@ -364,6 +356,3 @@ fn count(kind: &'static str, done: bool) {
 fn failed(why: crate::store::StoreError) -> WorkError {
     WorkError::Store(why.to_string())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,0 @@
-//! See `tidm_fuzz::TARGETS`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tidm_fuzz::run("space_messages", data));
