@@ -5,7 +5,9 @@
 mod catalogue;
 mod crawl;
 mod figure;
+mod idle;
 mod lease;
+mod loads;
 mod log;
 mod machine;
 mod members;
@@ -66,6 +68,18 @@ const BENCHES: &[Bench] = &[
         run: |report, disk| Box::pin(negotiation::run(report, disk)),
     },
     Bench {
+        name: "loads",
+        what: "negotiations at every load, and one greedy peer beside a modest one",
+        durable: true,
+        run: |report, _| Box::pin(loads::run(report)),
+    },
+    Bench {
+        name: "idle",
+        what: "10,000 started transfers from which nobody fetches",
+        durable: false,
+        run: |report, _| Box::pin(idle::run(report)),
+    },
+    Bench {
         name: "catalogue",
         what: "pages of a catalogue of 3,000 offers",
         durable: false,
@@ -118,6 +132,7 @@ fn main() -> ExitCode {
         return tidm_sandbox::worker::main();
     }
     let done = match args.as_slice() {
+        [part, dir, port] if part == idle::NODE => idle::node(dir.as_ref(), port),
         [part, dir, port] if part == transfer::NODE => transfer::node(dir.as_ref(), port),
         [part, port, offers] if part == members::MEMBERS => members::serve(port, offers),
         [part, dir, port, nodes] if part == crawl::CRAWLER => {

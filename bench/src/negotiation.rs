@@ -29,14 +29,8 @@ const LOST: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let pair = Pair::start().await?;
-    let (consumer, provider) = (pair.consumer.clone(), pair.provider.clone());
-    let product = values::product(1, provider.clock.now())?;
-    provider.writer.run(Input::Wish(Box::new(Wish::Publish(Box::new(product))))).await?;
-    let mut times = Vec::with_capacity(SINGLE);
-    for _ in 0..SINGLE {
-        times.push(one(&consumer, &provider, Duration::from_millis(1)).await?);
-    }
-    let times = Times::new(times);
+    publish(&pair.provider).await?;
+    let times = singly(&pair).await?;
     // Request, agreement, verification, finalisation: heard and said, each durable on its side.
     let goal = disk.latency(Duration::from_millis(30), 9.0);
     report.add("request to finalized, p50", times.at(0.5), "ms", goal);
@@ -44,30 +38,75 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     report.add("request to finalized, p99", times.at(0.99), "ms", Goal::None);
 
     let started = Instant::now();
-    let lanes = (0..LANES).map(|_| {
-        let (consumer, provider) = (consumer.clone(), provider.clone());
-        tokio::spawn(async move {
-            for _ in 0..EACH {
-                one(&consumer, &provider, Duration::from_millis(20)).await?;
-            }
-            anyhow::Ok(())
-        })
-    });
-    for lane in futures::future::join_all(lanes).await {
-        lane??;
-    }
+    together(&pair.consumer, &pair.provider, LANES, EACH).await?;
     let rate = (LANES * EACH) as f64 / started.elapsed().as_secs_f64();
     report.add("contracts, 64 under way", rate, "/s", Goal::AtLeast(300.0)).peer("EDC 25/s");
-
-    let (ours, theirs) = (contracts(&consumer).await?, contracts(&provider).await?);
-    ensure!(ours == theirs, "the two sides hold different contracts");
-    let missing = (SINGLE + LANES * EACH).abs_diff(ours.len());
+    let missing = missing(&pair.consumer, &pair.provider, SINGLE + LANES * EACH).await?;
     report.add("lost", missing as f64, "contracts", Goal::AtMost(0.0));
-    drop((consumer, provider));
+    pair.stop().await?;
+
+    let pair = Pair::with_credentials().await?;
+    publish(&pair.provider).await?;
+    let times = singly(&pair).await?;
+    let goal = disk.latency(Duration::from_millis(60), 9.0);
+    report.add("request to finalized with credentials, p50", times.at(0.5), "ms", goal);
+    let exchanges = pair.provider.claims.exchanges() + pair.consumer.claims.exchanges();
+    report.add("exchanges with wallets", exchanges as f64, "in all", Goal::None);
+    report.note(&format!("{SINGLE} contracts: the proof is kept until it expires"));
     pair.stop().await
 }
 
-async fn one(consumer: &Arc<App>, provider: &Arc<App>, look: Duration) -> Result<Duration> {
+async fn singly(pair: &Pair) -> Result<Times> {
+    let mut times = Vec::with_capacity(SINGLE);
+    for _ in 0..SINGLE {
+        times.push(one(&pair.consumer, &pair.provider, Duration::from_millis(1)).await?);
+    }
+    Ok(Times::new(times))
+}
+
+/// The product that all contracts are about.
+pub(crate) async fn publish(provider: &App) -> Result<()> {
+    let product = values::product(1, provider.clock.now())?;
+    provider.writer.run(Input::Wish(Box::new(Wish::Publish(Box::new(product))))).await?;
+    Ok(())
+}
+
+/// Contracts of one consumer, `lanes` under way at a time; how long each took.
+pub(crate) async fn together(
+    consumer: &Arc<App>,
+    provider: &Arc<App>,
+    lanes: usize,
+    each: usize,
+) -> Result<Times> {
+    let lanes = (0..lanes).map(|_| {
+        let (consumer, provider) = (consumer.clone(), provider.clone());
+        tokio::spawn(async move {
+            let mut times = Vec::with_capacity(each);
+            for _ in 0..each {
+                times.push(one(&consumer, &provider, Duration::from_millis(20)).await?);
+            }
+            anyhow::Ok(times)
+        })
+    });
+    let mut all = Vec::new();
+    for lane in futures::future::join_all(lanes).await {
+        all.extend(lane??);
+    }
+    Ok(Times::new(all))
+}
+
+/// How many of `expected` contracts are missing; an error where the two sides hold different ones.
+pub(crate) async fn missing(consumer: &App, provider: &App, expected: usize) -> Result<usize> {
+    let (ours, theirs) = (contracts(consumer).await?, contracts(provider).await?);
+    ensure!(ours == theirs, "the two sides hold different contracts");
+    Ok(expected.abs_diff(ours.len()))
+}
+
+pub(crate) async fn one(
+    consumer: &Arc<App>,
+    provider: &Arc<App>,
+    look: Duration,
+) -> Result<Duration> {
     let mut offer = values::offer("urn:offer:1", 1001)?;
     let product = Id::parse("urn:product:1")?;
     offer.target = Some(product.clone());

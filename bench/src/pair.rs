@@ -1,10 +1,10 @@
-//! Two nodes in this process that speak over loopback HTTP, with stores on the disk.
+//! Nodes in this process that speak over loopback HTTP, with stores on the disk.
 //!
 //! Never a shortcut between them: what one knows of the other it fetched.
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use tidm_node::app::App;
 use tidm_node::config::Config;
+use tidm_node::jobs::membership;
 use tidm_node::keys::memory::Memory;
 use tidm_node::serve;
 use tidm_node::telemetry::Metrics;
@@ -21,27 +22,66 @@ use tidm_space::time::Time;
 
 use crate::machine::scratch_dir;
 
-pub(crate) struct Pair {
-    pub consumer: Arc<App>,
-    pub provider: Arc<App>,
+/// The members of one space, the last of them its operator.
+pub(crate) struct Nodes {
+    pub apps: Vec<Arc<App>>,
     _dir: TempDir,
     stop: watch::Sender<bool>,
     nodes: Vec<JoinHandle<Result<()>>>,
 }
 
+/// Two of them.
+pub(crate) struct Pair {
+    pub consumer: Arc<App>,
+    pub provider: Arc<App>,
+    nodes: Nodes,
+}
+
 impl Pair {
     pub(crate) async fn start() -> Result<Self> {
+        Self::of(Nodes::start(&["consumer", "provider"], "").await?)
+    }
+
+    /// Peers know each other by membership credentials, which the provider issues.
+    pub(crate) async fn with_credentials() -> Result<Self> {
+        let more = "[identity]\nmode = \"dcp\"\n";
+        let it = Self::of(Nodes::start(&["consumer", "provider"], more).await?)?;
+        let space = membership::create(&it.provider, "bench").await?;
+        for app in [&it.provider, &it.consumer] {
+            let (invitation, _) =
+                membership::invite(&it.provider, &space, &app.identity.did, &[]).await?;
+            let joined = membership::join(app, &invitation).await?;
+            ensure!(joined.state == "issued", "the credential is {}", joined.state);
+        }
+        Ok(it)
+    }
+
+    fn of(nodes: Nodes) -> Result<Self> {
+        let [consumer, provider] = nodes.apps.as_slice() else { bail!("two nodes were to start") };
+        Ok(Self { consumer: consumer.clone(), provider: provider.clone(), nodes })
+    }
+
+    pub(crate) async fn stop(self) -> Result<()> {
+        let Self { consumer, provider, nodes } = self;
+        drop((consumer, provider));
+        nodes.stop().await
+    }
+}
+
+impl Nodes {
+    /// `more` adds to the configuration of each.
+    pub(crate) async fn start(names: &[&str], more: &str) -> Result<Self> {
         let dir = tempfile::tempdir_in(scratch_dir()?)?;
         let metrics = metrics()?;
         let (stop, stopped) = watch::channel(false);
         let mut apps = Vec::new();
         let mut nodes = Vec::new();
-        for name in ["consumer", "provider"] {
+        for name in names {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let port = listener.local_addr()?.port();
             let text = format!(
                 "[node]\norg = \"{name}\"\n[http]\ninsecure_http = true\nlisten = \"127.0.0.1:{port}\"\n\
-                 public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n"
+                 public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n{more}"
             );
             let config = Config::parse(&dir.path().join(name), &text, &Default::default(), &[])?;
             let node = serve::build(config, Arc::new(Memory::new()?), metrics.clone()).await?;
@@ -57,25 +97,23 @@ impl Pair {
             cut: false,
         });
         let members: Vec<Member> = members.collect();
+        let operator = members.last().map(|it| it.did.clone()).context("no node was to start")?;
         for app in &apps {
             app.directory.set_members(MemberList {
                 space: Id::parse("urn:space:bench")?,
-                operator: app.identity.did.clone(),
+                operator: operator.clone(),
                 version: 1,
                 issued: app.clock.now(),
                 expires: Time::from_ms(i64::MAX),
                 members: members.clone(),
             });
         }
-        let (Some(provider), Some(consumer)) = (apps.pop(), apps.pop()) else {
-            anyhow::bail!("two nodes were to start");
-        };
-        Ok(Self { consumer, provider, _dir: dir, stop, nodes })
+        Ok(Self { apps, _dir: dir, stop, nodes })
     }
 
     pub(crate) async fn stop(self) -> Result<()> {
-        let Self { consumer, provider, _dir, stop, nodes } = self;
-        drop((consumer, provider));
+        let Self { apps, _dir, stop, nodes } = self;
+        drop(apps);
         stop.send_replace(true);
         for node in nodes {
             node.await??;

@@ -94,7 +94,8 @@ fn make(dir: &Path) -> Result<Digest> {
     Ok(digest)
 }
 
-async fn wait(node: &mut Running, port: &str) -> Result<()> {
+/// Returns when the node listens.
+pub(crate) async fn wait(node: &mut Running, port: &str) -> Result<()> {
     let started = Instant::now();
     while TcpStream::connect(format!("127.0.0.1:{port}")).await.is_err() {
         if let Some(ended) = node.0.try_wait()? {

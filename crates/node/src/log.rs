@@ -32,6 +32,8 @@ use crate::store::checkpoint::SqlRow;
 /// The sequencer's duty is taken for this long and renewed well before.
 const DUTY: Duration = Duration::from_secs(15);
 const RENEW: Duration = Duration::from_secs(4);
+/// Facts are moved at most this often: nobody waits for their place, and each move takes the store from units of work.
+const PACE: Duration = Duration::from_millis(25);
 /// Facts are looked for this often even if nobody rang.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -210,6 +212,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             tracing::warn!(%error, "facts wait for the log; trying again");
             held = None;
         }
+        tokio::time::sleep(PACE).await;
     }
     // What was acknowledged is durable; the last facts get into the log before we go.
     if let Some(it) = &held
@@ -296,15 +299,15 @@ impl Held {
         self.tasks.try_join_next().is_some() || self.tasks.is_empty()
     }
 
+    /// Moves what waits; what arrives meanwhile is for the next time.
     async fn move_facts(&self, app: &App) -> anyhow::Result<()> {
         loop {
             let waiting =
                 app.store.unlogged(i64::try_from(BATCH_ENTRIES).unwrap_or(i64::MAX)).await?;
             if waiting.is_empty() {
-                let progress = *self.progress.borrow();
-                metrics::gauge!("tidm_log_size").set(progress.durable.size as f64);
-                return Ok(());
+                break;
             }
+            let found = waiting.len();
             let mut bytes = 0;
             let entries: Vec<Vec<u8>> = waiting
                 .into_iter()
@@ -314,8 +317,15 @@ impl Held {
                     bytes <= crate::evidence::limits::BATCH_BYTES
                 })
                 .collect();
+            let all = entries.len() == found && found < BATCH_ENTRIES;
             self.sequencer.append(entries).await?;
+            if all {
+                break;
+            }
         }
+        let progress = *self.progress.borrow();
+        metrics::gauge!("tidm_log_size").set(progress.durable.size as f64);
+        Ok(())
     }
 }
 

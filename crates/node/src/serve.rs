@@ -261,6 +261,8 @@ impl Node {
         tasks.spawn(dispatch::run(app.clone(), after));
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
+        let store = app.store.clone();
+        tasks.spawn(async move { store.write_back().await });
         tasks.spawn(jobs::issue::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {

@@ -37,6 +37,7 @@ impl Store {
                    ON CONFLICT (name) DO UPDATE SET until = excluded.until,
                    fence = duties.fence + CASE WHEN duties.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder
                    WHERE duties.holder = excluded.holder OR duties.until < $3 RETURNING fence";
+        let _turn = self.turn().await;
         Ok(sqlx::query_scalar(sql)
             .bind(duty.to_owned())
             .bind(holder.to_owned())
@@ -86,6 +87,7 @@ impl SqlRow {
             Some(conn) => conn,
             None => self.store.connect().await?,
         };
+        let _turn = self.store.turn().await;
         conn.execute(self.store.dialect().begin_locked()).await?;
         // After an error the connection is dropped, and what it did not commit with it.
         let moved = set_in(&mut conn, &self.log, expected, next, leaves).await?;

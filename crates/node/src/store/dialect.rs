@@ -49,7 +49,7 @@ impl Dialect {
                 for pragma in [
                     "PRAGMA synchronous = FULL",
                     "PRAGMA foreign_keys = ON",
-                    "PRAGMA wal_autocheckpoint = 4000",
+                    "PRAGMA wal_autocheckpoint = 16000",
                     "PRAGMA cache_size = -8000",
                 ] {
                     conn.execute(pragma).await?;
@@ -75,6 +75,15 @@ impl Dialect {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// What brings the write-ahead log into the database beside the writers: left to a commit, one in many hundreds would wait
+    /// for thousands of pages. The limit above is for a node that has no time for this.
+    pub(super) fn write_back(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA wal_checkpoint(PASSIVE)"),
+            Self::Postgres => None,
         }
     }
 

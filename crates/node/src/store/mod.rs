@@ -35,11 +35,14 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Connection as _, Executor as _};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use dialect::Dialect;
 
 /// Readers beside the writer. SQLite allows many; two cores need no more.
 const READERS: u32 = 4;
+/// How often the write-ahead log is written back: little each time.
+const WRITE_BACK: Duration = Duration::from_millis(250);
 /// How long a connection waits for a lock of another process before it says so.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,11 @@ pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
     url: Arc<str>,
+    line: Arc<Mutex<()>>,
 }
+
+/// Held while writing; see [`Store::turn`].
+pub(crate) type Turn = Option<OwnedMutexGuard<()>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -79,7 +86,7 @@ impl Store {
             .after_connect(move |conn, _| Box::pin(async move { dialect.prepare(conn).await }))
             .connect_with(options)
             .await?;
-        let store = Self { pool, dialect, url: url.into() };
+        let store = Self { pool, dialect, url: url.into(), line: Arc::default() };
         store.migrate().await?;
         Ok(store)
     }
@@ -99,6 +106,32 @@ impl Store {
         let mut conn = sqlx::AnyConnection::connect_with(&options).await?;
         self.dialect.prepare(&mut conn).await?;
         Ok(conn)
+    }
+
+    /// Our turn to write. SQLite has one writer at a time, and a connection that finds it busy sleeps up to 100 ms before
+    /// it looks again; in line, the next one begins when the last has ended. PostgreSQL orders its writers itself.
+    pub(crate) async fn turn(&self) -> Turn {
+        match self.dialect {
+            Dialect::Sqlite => Some(self.line.clone().lock_owned().await),
+            Dialect::Postgres => None,
+        }
+    }
+
+    /// Keeps the write-ahead log short, where the database leaves that to us; runs until it is dropped.
+    pub async fn write_back(&self) {
+        let Some(sql) = self.dialect.write_back() else { return };
+        let mut conn = None;
+        loop {
+            tokio::time::sleep(WRITE_BACK).await;
+            if conn.is_none() {
+                conn = self.connect().await.ok();
+            }
+            let Some(open) = &mut conn else { continue };
+            if let Err(error) = open.execute(sql).await {
+                tracing::warn!(%error, "the write-ahead log was not written back; trying again");
+                conn = None;
+            }
+        }
     }
 
     pub(crate) fn pool(&self) -> &AnyPool {

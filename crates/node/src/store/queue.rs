@@ -42,6 +42,7 @@ impl Store {
         due: &'static str,
         now: Time,
     ) -> Result<Vec<String>, StoreError> {
+        let _turn = self.turn().await;
         let alone = self.dialect().skip_locked();
         let sql = format!(
             "WITH due AS (SELECT {key} AS which FROM {table} WHERE {due} <= $2 AND claimed <= $2 ORDER BY {due} LIMIT $3{alone})
@@ -66,6 +67,7 @@ impl Store {
     /// Forgets what is too old to matter.
     pub async fn sweep(&self, now: Time) -> Result<(), StoreError> {
         let seen_ms = i64::try_from(tidm_space::limits::SEEN.as_millis()).unwrap_or(i64::MAX);
+        let _turn = self.turn().await;
         sqlx::query("DELETE FROM tokens WHERE until < $1")
             .bind(now.ms())
             .execute(self.pool())

@@ -210,6 +210,7 @@ async fn together(
     conn: &mut AnyConnection,
     units: &[Unit],
 ) -> Result<Vec<Outcome>, StoreError> {
+    let _turn = shared.store.turn().await;
     conn.execute(shared.store.dialect().begin()).await?;
     let mut outcomes = Vec::with_capacity(units.len());
     for unit in units {

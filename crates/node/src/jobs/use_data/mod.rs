@@ -302,9 +302,8 @@ async fn remote(
     if !(200..300).contains(&status) {
         return Err(ask::refusal(&contract.peer, status, &body).into());
     }
-    let counted = tokio::task::spawn_blocking(move || {
-        result::read(&body).map(|it| (it.count, body))
-    });
+    let counted =
+        tokio::task::spawn_blocking(move || result::read(&body).map(|it| (it.count, body)));
     let broken = || {
         Fault::misbehaved(
             "query.result",
