@@ -78,12 +78,14 @@ pub(crate) async fn together(
     lanes: usize,
     each: usize,
 ) -> Result<Times> {
+    // Many who look often would be the load themselves.
+    let look = Duration::from_millis(if lanes < 16 { 2 } else { 20 });
     let lanes = (0..lanes).map(|_| {
         let (consumer, provider) = (consumer.clone(), provider.clone());
         tokio::spawn(async move {
             let mut times = Vec::with_capacity(each);
             for _ in 0..each {
-                times.push(one(&consumer, &provider, Duration::from_millis(20)).await?);
+                times.push(one(&consumer, &provider, look).await?);
             }
             anyhow::Ok(times)
         })
