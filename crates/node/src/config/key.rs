@@ -275,6 +275,27 @@ pub const KEYS: &[Key] = &[
         "Largest upload, MiB",
     ),
     key(
+        ("limits", "delivery_kib"),
+        Kind::Number,
+        "0",
+        "同一合约的交付合计速率上限(KiB/秒);0 为不限",
+        "Deliveries of one contract take at most this together, KiB per second; 0: no bound",
+    ),
+    key(
+        ("limits", "delivery_connections"),
+        Kind::Number,
+        "8",
+        "同一合约同时进行的交付连接数;超出者以 429 拒绝",
+        "Connections that deliver under one contract at a time; more are answered 429",
+    ),
+    key(
+        ("limits", "stalled_seconds"),
+        Kind::Number,
+        "120",
+        "接收方多久(秒)不取数据即断开",
+        "A receiver that takes nothing for this long is cut off, seconds",
+    ),
+    key(
         ("peers", "allow_private_addresses"),
         Kind::Switch,
         "false",

@@ -33,6 +33,7 @@ use tidm_space::identity::did::Did;
 pub use error::ConfigError;
 
 use crate::lang::Lang;
+use crate::server::budget::Bounds;
 
 /// The file's name inside the node's directory.
 pub const FILE: &str = "tidm.toml";
@@ -204,6 +205,10 @@ pub struct Limits {
     pub worker_memory_bytes: u64,
     pub workers: usize,
     pub upload_bytes: u64,
+    /// What deliveries of one contract may take together.
+    pub delivery: Bounds,
+    /// A receiver that takes nothing for this long is cut off.
+    pub stalled: Duration,
 }
 
 /// How we call others.

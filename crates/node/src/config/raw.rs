@@ -98,6 +98,9 @@ pub(super) struct Limits {
     pub(super) worker_mib: Option<u64>,
     pub(super) workers: Option<u64>,
     pub(super) upload_mib: Option<u64>,
+    pub(super) delivery_kib: Option<u64>,
+    pub(super) delivery_connections: Option<u64>,
+    pub(super) stalled_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -33,6 +33,8 @@ pub struct Reach {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// For bodies that we send: how long an answer may be silent counts from their end, which reqwest cannot say.
+    uploads: reqwest::Client,
     reach: Reach,
 }
 
@@ -70,20 +72,22 @@ pub struct Answer {
 
 impl Client {
     pub fn new(tls: Arc<ClientConfig>, reach: Reach) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
-            .use_preconfigured_tls((*tls).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_max_idle_per_host(64)
-            .tcp_nodelay(true)
-            .no_proxy()
-            .build()
-            .map_err(|why| CallError::NoAnswer {
-                host: "this node's own client".to_owned(),
-                why: why.to_string(),
-            })?;
-        Ok(Self { http, reach })
+        let builder = || {
+            reqwest::Client::builder()
+                .use_preconfigured_tls((*tls).clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .pool_max_idle_per_host(64)
+                .tcp_nodelay(true)
+                .no_proxy()
+        };
+        let failed = |why: reqwest::Error| CallError::NoAnswer {
+            host: "this node's own client".to_owned(),
+            why: why.to_string(),
+        };
+        let http = builder().read_timeout(SILENCE).build().map_err(failed)?;
+        let uploads = builder().build().map_err(failed)?;
+        Ok(Self { http, uploads, reach })
     }
 
     /// The checked form of an address, or why it is not called.
@@ -179,6 +183,24 @@ impl Client {
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
         Ok(self.http.request(method, url))
+    }
+
+    /// For large bodies that we send: the caller streams, and gives up.
+    pub async fn upload(
+        &self,
+        method: Method,
+        url: &str,
+    ) -> Result<reqwest::RequestBuilder, CallError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.check_resolved(&url, &host).await?;
+        Ok(self.uploads.request(method, url))
+    }
+
+    /// For libraries that speak HTTP themselves: the same TLS, no redirects, no proxies. Who uses it checks the address
+    /// ([`Self::check_whole`]).
+    pub fn plain(&self) -> reqwest::Client {
+        self.uploads.clone()
     }
 
     /// A name must not lead into the private network either.
@@ -312,7 +334,8 @@ mod tests {
     use super::*;
 
     fn client(insecure_http: bool, private_addresses: bool) -> Client {
-        Client { http: reqwest::Client::new(), reach: Reach { insecure_http, private_addresses } }
+        let http = reqwest::Client::new();
+        Client { uploads: http.clone(), http, reach: Reach { insecure_http, private_addresses } }
     }
 
     #[test]

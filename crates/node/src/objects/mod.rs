@@ -67,6 +67,8 @@ pub enum ObjectError {
     Changed(String),
     #[error("object storage cannot be used: {0}")]
     Setup(String),
+    #[error("object storage refuses our keys")]
+    Denied,
     #[error("object storage failed: {0}")]
     Failed(String),
     #[error("the source of the bytes failed: {0}")]
@@ -77,10 +79,11 @@ pub enum ObjectError {
 
 impl From<object_store::Error> for ObjectError {
     fn from(error: object_store::Error) -> Self {
-        if let object_store::Error::NotFound { path, .. } = error {
-            Self::Missing(path)
-        } else {
-            Self::Failed(error.to_string())
+        match error {
+            object_store::Error::NotFound { path, .. } => Self::Missing(path),
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } => Self::Denied,
+            error => Self::Failed(error.to_string()),
         }
     }
 }
@@ -140,7 +143,7 @@ impl Objects {
         let mut source = Counted { source, hasher: Sha256Hasher::new(), bytes: 0, limit };
         match &self.local {
             Some(dir) => local::put(dir, key, &mut source).await?,
-            None => s3::put(&self.store, key, &mut source).await?,
+            None => s3::put(&self.store, &key.path(), &mut source).await?,
         }
         Ok(Put { bytes: source.bytes, sha256: source.hasher.finish() })
     }
@@ -230,6 +233,17 @@ impl Objects {
             })
             .boxed()
     }
+}
+
+/// Puts a stream into somebody else's bucket, a part at a time.
+pub async fn upload(
+    store: &Arc<dyn ObjectStore>,
+    path: &object_store::path::Path,
+    source: impl AsyncRead + Unpin + Send,
+) -> Result<Put, ObjectError> {
+    let mut source = Counted { source, hasher: Sha256Hasher::new(), bytes: 0, limit: u64::MAX };
+    s3::put(store, path, &mut source).await?;
+    Ok(Put { bytes: source.bytes, sha256: source.hasher.finish() })
 }
 
 /// A source that counts, bounds and hashes what passes.

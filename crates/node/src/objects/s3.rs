@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::io::AsyncRead;
 
-use super::{Counted, Key, ObjectError, PART_BYTES};
+use super::{Counted, ObjectError, PART_BYTES};
 use crate::config::S3;
 
 pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
@@ -36,15 +37,15 @@ pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
 /// One request for what fits in a part; beyond that a multipart upload, aborted when anything fails.
 pub(super) async fn put(
     store: &Arc<dyn ObjectStore>,
-    key: &Key,
+    path: &Path,
     source: &mut Counted<impl AsyncRead + Unpin + Send>,
 ) -> Result<(), ObjectError> {
     let first = source.part().await?;
     if first.len() < PART_BYTES {
-        store.put(&key.path(), first.into()).await?;
+        store.put(path, first.into()).await?;
         return Ok(());
     }
-    let mut upload = store.put_multipart(&key.path()).await?;
+    let mut upload = store.put_multipart(path).await?;
     let sent = async {
         upload.put_part(PutPayload::from(first)).await?;
         loop {

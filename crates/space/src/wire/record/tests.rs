@@ -107,6 +107,7 @@ fn sends_and_timers() {
         Due::ContractEnd { contract: id() },
         Due::Job(Job::Provide { transfer: id() }),
         Due::Job(Job::Fetch { transfer: id() }),
+        Due::Job(Job::Push { transfer: id() }),
         Due::Job(Job::DestroyKey { contract: id() }),
         Due::Job(Job::Erase { contract: id() }),
         Due::Job(Job::Flow { flow: id() }),
