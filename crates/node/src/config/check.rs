@@ -57,7 +57,7 @@ impl Context<'_> {
     }
 
     /// A number within bounds; both ends named when it is not.
-    fn number(
+    pub(super) fn number(
         &self,
         key: &str,
         value: Option<u64>,

@@ -177,6 +177,13 @@ pub const KEYS: &[Key] = &[
         "File that holds the S3 secret, mode 0600",
     ),
     key(
+        ("objects", "signed_seconds"),
+        Kind::Number,
+        "0",
+        "让使用方凭限时签名地址直接从桶中取数(秒);此时中止、速率与连接数上限在地址到期前不生效;0 为经由本节点",
+        "Consumers fetch from the bucket itself, by signed addresses of this life; suspensions and limits do not bite until it ends; 0: through this node",
+    ),
+    key(
         ("space", "members"),
         Kind::Text,
         "\"members.json\"",

@@ -157,6 +157,8 @@ pub struct S3 {
     pub region: String,
     pub key_id: String,
     pub secret_file: PathBuf,
+    /// Consumers fetch plain bytes from the bucket itself, under addresses that live this long.
+    pub signed_addresses: Option<Duration>,
 }
 
 /// The space this node belongs to.

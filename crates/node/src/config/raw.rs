@@ -56,6 +56,7 @@ pub(super) struct Store {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Objects {
+    pub(super) signed_seconds: Option<u64>,
     pub(super) dir: Option<String>,
     pub(super) bucket: Option<String>,
     pub(super) endpoint: Option<String>,

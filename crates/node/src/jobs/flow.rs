@@ -107,7 +107,7 @@ async fn push(app: &Arc<App>, flow: &Flow) -> anyhow::Result<Ended> {
     };
     let content::Content { key, bytes, sha256 } = found;
     let parcel = Parcel { key, bytes, sha256 };
-    let place = sending::place(app, &flow.id)?;
+    let place = sending::place(app, &flow.id, app.config.limits.delivery)?;
     let sent = tokio::select! {
         sent = sending::send(app, to, &parcel, place) => sent?,
         () = stopped(app, flow) => return Ok(Ended::Stopped),

@@ -64,7 +64,11 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     let content = content(app, &contract, delivery.kind).await?;
     let Parcel { bytes, sha256, .. } = content.parcel;
     let address = match delivery.way {
-        Way::Pull => Some(pull_address(app, &it, &content).await?),
+        Way::Pull => {
+            let limits = &terms.summary.limits;
+            let bounded = limits.delivery_rate.is_some() || limits.delivery_connections.is_some();
+            Some(pull_address(app, &it, &content, bounded).await?)
+        }
         Way::Push | Way::Bucket => None,
     };
     let wish = Wish::Provided { transfer: transfer.clone(), address, bytes, content: sha256 };
@@ -127,17 +131,26 @@ pub async fn content(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::
     Ok(Content { parcel, seal: Some(seal), sealed })
 }
 
-/// Where the consumer fetches it.
-async fn pull_address(app: &App, it: &Transfer, content: &Content) -> anyhow::Result<DataAddress> {
-    let elsewhere = match &content.seal {
-        Some(seal) => infrastructure::address(app, it, seal).await?,
-        None => None,
-    };
-    let address = match elsewhere {
+/// Where the consumer fetches it. What the contract bounds is delivered by this node, which keeps to the bounds.
+async fn pull_address(
+    app: &App,
+    it: &Transfer,
+    content: &Content,
+    bounded: bool,
+) -> anyhow::Result<DataAddress> {
+    let parcel = &content.parcel;
+    let mut address = None;
+    if let Some(seal) = content.seal.as_ref().filter(|_| !bounded) {
+        address = infrastructure::address(app, it, seal).await?;
+    }
+    if address.is_none() && !bounded {
+        address = signed_address(app, &parcel.key).await?;
+    }
+    let address = match address {
         Some(address) => address,
-        None => own_address(app, it, content.parcel.key.as_str()).await?,
+        None => own_address(app, it, parcel.key.as_str()).await?,
     };
-    Ok(describe(address, content.parcel.bytes, content.parcel.sha256, content.sealed))
+    Ok(describe(address, parcel.bytes, parcel.sha256, content.sealed))
 }
 
 async fn refuse(app: &App, transfer: &Id, code: &str, reason: Vec<String>) -> anyhow::Result<()> {
@@ -237,6 +250,19 @@ fn container(
         "statement": { "format": "json-structured", "schema": "odrl", "value": odrl::to_json(&contract.policy).to_string() },
     }));
     params
+}
+
+/// The object in our bucket under a signed address, where the operator wants it so. Whoever has that address reads the
+/// object until its life is over: no suspension and no bound of this node holds there, which is why it is short.
+async fn signed_address(app: &App, key: &Key) -> anyhow::Result<Option<DataAddress>> {
+    let crate::config::Objects::S3(crate::config::S3 { signed_addresses: Some(life), .. }) =
+        &app.config.objects
+    else {
+        return Ok(None);
+    };
+    let endpoint = app.objects.signed(key, *life).await?;
+    let endpoint_type = HTTP_ADDRESS.to_owned();
+    Ok(endpoint.map(|it| DataAddress { endpoint_type, endpoint: Some(it), properties: Vec::new() }))
 }
 
 /// Our own download endpoint, under a token that only its digest is kept of.

@@ -49,7 +49,7 @@ async fn pushed(app: &Arc<App>, it: &Transfer, delivery: Delivery) -> anyhow::Re
     let content = provide::content(app, &contract, delivery.kind).await?;
     let parcel = &content.parcel;
     loop {
-        let place = sending::place(app, &it.contract)?;
+        let place = sending::place(app, &it.contract, sending::bounds(app, &contract))?;
         let sending = async {
             match delivery.way {
                 Way::Bucket => super::bucket::send(app, it, to, parcel, place).await,

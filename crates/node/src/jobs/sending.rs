@@ -7,6 +7,7 @@
 //!
 //! Never an object in memory: pieces are read as the receiver takes them.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -16,14 +17,16 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 
 use tidm_crypto::hash::Digest;
+use tidm_space::contract::Contract;
 use tidm_space::id::Id;
+use tidm_space::policy::compile::compile;
 use tidm_space::transfer::message::DataAddress;
 
 use super::arriving::wait;
 use crate::app::App;
 use crate::net::client::CallError;
 use crate::objects::Key;
-use crate::server::budget::{Place, paced};
+use crate::server::budget::{Bounds, Place, paced};
 use crate::server::watch::{LOOK, Watch};
 
 /// The property of an address whose endpoint says how far an upload came (`Upload-Offset` in the answer to HEAD) and
@@ -50,9 +53,26 @@ pub enum Sent {
 }
 
 /// A place among the connections of what is delivered under this contract (or data flow).
-pub fn place(app: &App, of: &Id) -> anyhow::Result<Place> {
-    let place = app.budgets.take(of, app.config.limits.delivery);
+pub fn place(app: &App, of: &Id, bounds: Bounds) -> anyhow::Result<Place> {
+    let place = app.budgets.take(of, bounds);
     place.context("all connections of this contract's deliveries are taken")
+}
+
+/// What deliveries of a contract may take: what the operator allows each, or less where the contract says so.
+pub fn bounds(app: &App, contract: &Contract) -> Bounds {
+    let usual = app.config.limits.delivery;
+    // A contract that does not compile delivers nothing anyway.
+    let Ok(terms) = compile(&contract.policy) else { return usual };
+    let said = &terms.summary.limits;
+    let rate = said.delivery_rate.and_then(NonZeroU64::new);
+    let most = said.delivery_connections.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
+    Bounds {
+        connections: usual.connections.min(most),
+        rate: match (usual.rate, rate) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        },
+    }
 }
 
 /// Sends what the receiver does not have yet.

@@ -13,10 +13,12 @@ mod s3;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use object_store::signer::Signer;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tidm_crypto::hash::{Digest, Sha256Hasher};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -111,6 +113,8 @@ pub struct Objects {
     store: Arc<dyn ObjectStore>,
     /// The directory, when local: writing there is our own code, see [`local`].
     local: Option<Arc<Path>>,
+    /// Signs addresses, when it is a bucket.
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl Objects {
@@ -118,19 +122,29 @@ impl Objects {
     pub fn open(config: &config::Objects) -> Result<Self, ObjectError> {
         match config {
             config::Objects::Local { dir } => Self::local(dir),
-            config::Objects::S3(it) => Ok(Self { store: s3::open(it)?, local: None }),
+            config::Objects::S3(it) => {
+                let store = Arc::new(s3::open(it)?);
+                Ok(Self { store: store.clone(), local: None, signer: Some(store) })
+            }
         }
     }
 
     /// A store in `dir`.
     pub fn local(dir: &Path) -> Result<Self, ObjectError> {
         let (store, dir) = local::open(dir)?;
-        Ok(Self { store, local: Some(dir) })
+        Ok(Self { store, local: Some(dir), signer: None })
     }
 
     /// Where the object lies as a file, when objects are local files.
     pub fn local_path(&self, key: &Key) -> Option<PathBuf> {
         self.local.as_deref().map(|dir| dir.join(key.as_str()))
+    }
+
+    /// An address under which anybody may read the object for a while; `None` where objects are local files.
+    pub async fn signed(&self, key: &Key, life: Duration) -> Result<Option<String>, ObjectError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let url = signer.signed_url(reqwest::Method::GET, &key.path(), life).await?;
+        Ok(Some(url.to_string()))
     }
 
     /// Streams `source` to `key`, replacing what was there; at most `limit` bytes. Durable on return.

@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::io::AsyncRead;
@@ -14,7 +14,7 @@ use tokio::io::AsyncRead;
 use super::{Counted, ObjectError, PART_BYTES};
 use crate::config::S3;
 
-pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+pub(super) fn open(config: &S3) -> Result<AmazonS3, ObjectError> {
     let setup =
         |why: String| ObjectError::Setup(format!("{}: {why}", config.secret_file.display()));
     let found = std::fs::metadata(&config.secret_file).map_err(|e| setup(e.to_string()))?;
@@ -31,7 +31,7 @@ pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
         // The configuration admits plain HTTP for loopback addresses only.
         .with_allow_http(config.endpoint.starts_with("http://"))
         .build()?;
-    Ok(Arc::new(store))
+    Ok(store)
 }
 
 /// One request for what fits in a part; beyond that a multipart upload, aborted when anything fails.

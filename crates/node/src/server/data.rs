@@ -23,6 +23,7 @@ use super::budget::Place;
 use super::range::{self, Sent};
 use super::watch::{self, Cut};
 use crate::app::App;
+use crate::jobs::sending;
 use crate::lang::Lang;
 use crate::objects::Key;
 use crate::problem::Problem;
@@ -49,7 +50,12 @@ async fn data(
         Ok(None) => return unauthorised(),
         Err(error) => return failed(&error.to_string()),
     };
-    let Some(place) = app.budgets.take(&grant.contract, app.config.limits.delivery) else {
+    let bounds = match app.store.contract(&grant.contract).await {
+        Ok(Some(contract)) => sending::bounds(&app, &contract),
+        Ok(None) => return unauthorised(),
+        Err(error) => return failed(&error.to_string()),
+    };
+    let Some(place) = app.budgets.take(&grant.contract, bounds) else {
         return busy(&app, &headers);
     };
     let held = (place, connection.map(|it| it.0));

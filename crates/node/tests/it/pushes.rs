@@ -18,6 +18,7 @@ use tidm_space::id::Id;
 use tidm_space::policy::usage::Use;
 use tidm_space::transfer::message::DataAddress;
 use tidm_space::transfer::state::{Name, State as Stage};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::delivery::{asked, noise, tls};
@@ -89,7 +90,7 @@ async fn a_push_is_suspended_restarted_and_resumed_by_either_side() {
     assert!(copy(world.consumer(), &contract).await == all);
 }
 
-/// The consumer's process dies under a push: what had arrived need not come again.
+/// The provider's process dies under a push: what had arrived need not come again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_push_goes_on_where_it_was() {
     let mut world = World::of(2, throttled(1024)).await;
@@ -98,7 +99,7 @@ async fn a_broken_push_goes_on_where_it_was() {
     let contract = world.agreed(&product).await;
     let transfer = world.ordered(&contract, Use::Plain, To::Push).await;
     let before = grown(&world.consumer().app, &transfer, 1 << 20).await;
-    world.restart(1).await;
+    world.restart(0).await;
     assert!(here(&world.consumer().app, &transfer).await >= before);
     both(&world, &contract, Name::Completed).await;
     assert!(copy(world.consumer(), &contract).await == all);
@@ -177,7 +178,7 @@ async fn nothing_is_pushed_where_it_may_not_go() {
     for (format, address, word) in [
         ("HttpData-PUSH", None, "needs a dataAddress"),
         ("HttpData-PUSH", Some(http_address("http://10.0.0.1/in".to_owned())), "plain http"),
-        ("HttpData-PUSH", Some(http_address("file:///etc/passwd".to_owned())), "only https"),
+        ("HttpData-PUSH", Some(http_address("file:///etc/passwd".to_owned())), "no host"),
         ("HttpData-PUSH", Some(http_address("https://u:p@host.example/".to_owned())), "password"),
         ("AmazonS3-PUSH", Some(bucket(&[])), "bucketName"),
         ("AmazonS3-PUSH", Some(bucket(&whole[..2])), "secretAccessKey"),
@@ -270,4 +271,25 @@ async fn the_endpoint_of_a_push_takes_one_delivery_and_nothing_else() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let copies = consumer.app.store.copies(&contract.id).await.unwrap();
     assert!(copies.is_empty(), "the copy ended with the contract");
+}
+
+/// A place that accepts and then takes nothing: the provider leaves it, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_stops_is_left_after_the_declared_time() {
+    let world = World::of(2, |_, _| "[limits]\nstalled_seconds = 1\n".to_owned()).await;
+    let product = world.published("p.bin", &noise(64 << 20), limited(5), &[Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("http://{}/in", listener.local_addr().unwrap());
+    let transfer = asked(&world, &contract, "HttpData-PUSH", Some(http_address(place))).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let (mut got, mut buffer) = (0, vec![0; 1 << 16]);
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        got += read;
+    }
+    assert!(got < 16 << 20, "{got} bytes were sent to who took nothing");
+    let (_again, _) = listener.accept().await.unwrap();
+    let it = world.provider().app.store.transfer(&transfer).await.unwrap().unwrap();
+    assert_eq!(it.state.name(), Name::Started, "it is tried again");
 }

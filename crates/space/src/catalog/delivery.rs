@@ -28,6 +28,14 @@ impl Use {
         }
     }
 
+    /// Every format in which a distribution of this kind can be asked for without saying more than the format does.
+    pub fn formats(self) -> Vec<&'static str> {
+        match self {
+            Self::Plain => vec![HTTP_PULL, HTTP_PUSH, S3_PUSH],
+            Self::Query | Self::SealedTable | Self::SealedFile => vec![self.format()],
+        }
+    }
+
     pub fn from_format(format: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.format() == format)
     }
@@ -92,6 +100,9 @@ mod tests {
         for it in Use::ALL {
             assert_eq!(Use::from_format(it.format()), Some(it));
             assert_eq!(Use::from_name(it.name()), Some(it));
+            for format in it.formats() {
+                assert_eq!(Delivery::of(format, None).map(|it| it.kind), Some(it));
+            }
         }
         assert_eq!(Use::from_format("AmazonS3-PUSH"), None);
     }
