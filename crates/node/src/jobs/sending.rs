@@ -65,7 +65,8 @@ pub fn bounds(app: &App, contract: &Contract) -> Bounds {
     let Ok(terms) = compile(&contract.policy) else { return usual };
     let said = &terms.summary.limits;
     let rate = said.delivery_rate.and_then(NonZeroU64::new);
-    let most = said.delivery_connections.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
+    let most =
+        said.delivery_connections.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
     Bounds {
         connections: usual.connections.min(most),
         rate: match (usual.rate, rate) {

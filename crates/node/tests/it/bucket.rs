@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use tidm_crypto::hash::sha256;
 use tidm_node::jobs::order::{Bucket, To, shown};
+use tidm_node::jobs::secrets;
 use tidm_node::store::timeline::About;
 use tidm_space::policy::usage::Use;
 use tidm_space::transfer::state::{Name, State as Stage};
@@ -116,7 +117,7 @@ async fn objects_are_put_into_the_consumers_bucket_and_its_keys_are_kept_nowhere
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_refuses_the_keys_ends_the_transfer() {
+async fn a_bucket_that_refuses_the_keys_gets_no_object_and_the_transfer_ends() {
     let Some(server) = Server::given("wrong keys of a bucket") else { return };
     let world = World::two().await;
     let product = world.published("p.bin", b"bytes", limited(5), &[Use::Plain]).await;
@@ -133,7 +134,7 @@ async fn a_bucket_that_refuses_the_keys_ends_the_transfer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn consumers_fetch_from_the_providers_bucket_by_a_signed_address() {
+async fn an_object_is_fetched_from_the_providers_bucket_by_a_signed_address() {
     let Some(server) = Server::given("signed addresses of a bucket") else { return };
     let dir = tempfile::tempdir().unwrap();
     let secret_file = dir.path().join("secret");
@@ -159,4 +160,38 @@ async fn consumers_fetch_from_the_providers_bucket_by_a_signed_address() {
     // The bytes did not pass through the provider: no token of it was given out.
     let it = side(world.provider(), &contract).await;
     assert!(world.provider().app.store.grant(&it.id).await.unwrap().is_none());
+}
+
+/// Without any server: what the provider keeps of the request, while it tries in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_for_an_object_in_a_bucket_are_wrapped_at_rest() {
+    let world = World::two().await;
+    let product = world.published("p.bin", b"bytes", limited(5), &[Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    let nowhere = Server {
+        endpoint: "https://127.0.0.1:9".to_owned(),
+        bucket: "landing".to_owned(),
+        key_id: "an-access-key-of-this-test".to_owned(),
+        secret: "a-secret-key-of-this-test".to_owned(),
+    };
+    world.ordered(&contract, Use::Plain, nowhere.bucket("in/", &nowhere.secret)).await;
+    both(&world, &contract, Name::Started).await;
+    let provider = &world.provider().app;
+    let kept = side(world.provider(), &contract).await.push_to.unwrap();
+    for name in ["accessKeyId", "secretAccessKey"] {
+        assert!(kept.property(name).unwrap().starts_with("tidm:wrapped:"), "{name}");
+    }
+    let data = &provider.config.node.data;
+    assert!(lies(data, b"landing"));
+    for secret in [&nowhere.key_id, &nowhere.secret] {
+        assert!(!lies(data, secret.as_bytes()), "a key lies in the clear");
+    }
+    let open = secrets::unwrap(provider, &contract.id, &kept).unwrap();
+    assert_eq!(open.property("secretAccessKey"), Some(nowhere.secret.as_str()));
+    // They die with the contract's key.
+    world.revoke(&contract).await;
+    eventually("destroyed keys", || async {
+        secrets::unwrap(provider, &contract.id, &kept).is_err().then_some(())
+    })
+    .await;
 }

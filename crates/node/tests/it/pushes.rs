@@ -183,11 +183,11 @@ async fn nothing_is_pushed_where_it_may_not_go() {
         ("AmazonS3-PUSH", Some(bucket(&[])), "bucketName"),
         ("AmazonS3-PUSH", Some(bucket(&whole[..2])), "secretAccessKey"),
         ("AmazonS3-PUSH", Some(bucket(&whole)), "name"),
-        ("tidm:sealed-table", Some(http_address("https://host.example/".to_owned())), "grant"),
+        ("tidm:query", Some(http_address("https://host.example/".to_owned())), "not offered"),
     ] {
         let transfer = asked(&world, &contract, format, address).await;
         let app = &world.provider().app;
-        let ended = eventually("an ended transfer", || async {
+        let ended = eventually(&format!("an ended transfer: {word}"), || async {
             let it = app.store.transfer(&transfer).await.unwrap().unwrap();
             (!it.is_open()).then_some(it)
         })

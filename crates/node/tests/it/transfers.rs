@@ -210,19 +210,17 @@ async fn a_reader_that_stops_is_cut_off_after_the_declared_time_and_a_slow_one_i
     let contract = world.agreed(&product).await;
     let (url, _) = started(&world, &contract).await;
     let (mut stops, mut slow) = (reader(&url).await, reader(&url).await);
-    let mut buffer = vec![0; 1 << 20];
-    let mut taken = 0;
+    let mut buffer = vec![0; 256 << 10];
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(4500) {
-        taken += slow.read(&mut buffer).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        slow.read_exact(&mut buffer).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let got = rest(&mut stops).await.expect("a closed connection");
     // What lay in the kernel's buffers, and nothing like the whole: nobody read ahead of the reader.
     assert!(got < 16 << 20, "{got} bytes came to who stopped");
-    let after = rest(&mut slow).await;
-    assert!(after.is_none(), "{after:?} came to who reads, and then the end");
-    assert!(taken > 1 << 20);
+    let mut more = vec![0; 16 << 20];
+    slow.read_exact(&mut more).await.expect("who reads is not cut off");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,11 +283,8 @@ async fn beyond_its_connections_a_contract_is_told_to_wait_and_our_consumer_does
 async fn a_contract_says_less_than_the_operator_allows() {
     let world = World::two().await;
     let all = noise(2 << 20);
-    let terms = Sentences {
-        delivery_rate: Some(1 << 20),
-        delivery_connections: Some(1),
-        ..limited(5)
-    };
+    let terms =
+        Sentences { delivery_rate: Some(1 << 20), delivery_connections: Some(1), ..limited(5) };
     let product = world.published("p.bin", &all, terms, &[Use::Plain]).await;
     let contract = world.agreed(&product).await;
     let (url, _) = started(&world, &contract).await;
@@ -306,10 +301,8 @@ async fn a_contract_says_less_than_the_operator_allows() {
     let begun = Instant::now();
     world.ordered(&contract, Use::Plain, To::Push).await;
     let app = &world.consumer().app;
-    eventually("a pushed copy", || async {
-        app.store.copies(&contract.id).await.unwrap().pop()
-    })
-    .await;
+    eventually("a pushed copy", || async { app.store.copies(&contract.id).await.unwrap().pop() })
+        .await;
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(1700), "{took:?}");
     assert!(copy(world.consumer(), &contract).await == all);

@@ -103,9 +103,9 @@ fn rate(text: &str) -> Result<u64, String> {
     let found = UNITS.iter().find_map(|(unit, times)| Some((said.strip_suffix(unit)?, *times)));
     let (digits, times) = found.unwrap_or((said, 1));
     let number: Option<u64> = digits.trim().parse().ok();
-    number.and_then(|it| it.checked_mul(times)).ok_or_else(|| {
-        format!("{text} is not a number of bytes such as 10MB, 512KiB or 2000000")
-    })
+    number
+        .and_then(|it| it.checked_mul(times))
+        .ok_or_else(|| format!("{text} is not a number of bytes such as 10MB, 512KiB or 2000000"))
 }
 
 #[cfg(test)]
