@@ -120,7 +120,7 @@ impl World {
         if !taker.takes() {
             return None;
         }
-        self.nodes[consumer].copies.insert(it.contract.clone(), content);
+        self.nodes[consumer].copies.insert(it.contract, content);
         let wish = Wish::Arrived { transfer: theirs, bytes: 1000, content };
         let _heard = self.work(consumer, Input::Wish(Box::new(wish)));
         Some(Wish::Pushed { transfer, bytes: 1000, content })

@@ -81,11 +81,13 @@ pub enum ObjectError {
 
 impl From<object_store::Error> for ObjectError {
     fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { path, .. } => Self::Missing(path),
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => Self::Denied,
-            error => Self::Failed(error.to_string()),
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        if let NotFound { path, .. } = error {
+            Self::Missing(path)
+        } else if matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) {
+            Self::Denied
+        } else {
+            Self::Failed(error.to_string())
         }
     }
 }

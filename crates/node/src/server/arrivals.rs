@@ -240,10 +240,13 @@ async fn taken(
     if said.offset != 0 && said.offset != here {
         return Ok(Taken::Elsewhere(here));
     }
-    match written(app, it, &said, body, &partial, &run).await? {
-        Taken::Part(bytes) if said.last => whole(app, it, &said, &partial, bytes).await,
-        other => Ok(other),
+    let outcome = written(app, it, &said, body, &partial, &run).await?;
+    if let Taken::Part(bytes) = outcome
+        && said.last
+    {
+        return whole(app, it, &said, &partial, bytes).await;
     }
+    Ok(outcome)
 }
 
 /// Appends the body to the file. What came before it broke off stays.

@@ -1,6 +1,8 @@
 //! Deliveries into and out of buckets, against a real S3 server where one is given (`TIDM_TEST_S3_ENDPOINT`, with
 //! `_BUCKET`, `_KEY_ID` and `_SECRET` beside it).
 
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use futures::TryStreamExt as _;
@@ -34,8 +36,7 @@ impl Server {
             println!("SKIPPED: {test}: TIDM_TEST_S3_ENDPOINT is not set");
             return None;
         };
-        let [bucket, key_id, secret] =
-            ["BUCKET", "KEY_ID", "SECRET"].map(|it| var(it).expect("set beside the endpoint"));
+        let [bucket, key_id, secret] = ["BUCKET", "KEY_ID", "SECRET"].map(|it| var(it).unwrap());
         Some(Self { endpoint, bucket, key_id, secret })
     }
 

@@ -67,7 +67,11 @@ fn resume(side: &mut Side, ms: i64) -> Result<Reply, crate::fault::Fault> {
 fn token(side: &Side) -> Option<&str> {
     match &it(side).state {
         State::Started { address } => address.as_ref()?.property("authorization"),
-        _ => None,
+        State::Initial
+        | State::Requested
+        | State::Suspended { .. }
+        | State::Completed { .. }
+        | State::Terminated { .. } => None,
     }
 }
 
