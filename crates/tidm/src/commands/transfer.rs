@@ -18,7 +18,7 @@ use crate::show;
 pub(crate) enum Transfer {
     /// Start a delivery.
     #[command(
-        after_help = "Example:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60"
+        after_help = "Examples:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as plain --push\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as plain --bucket landing.json"
     )]
     Start {
         contract: String,

@@ -130,6 +130,7 @@ fn what_cannot_be_resumed_is_refused() {
     let contract = provider.contract().id;
     let (why, reason) = (crate::contract::End::Revoked, "over".to_owned());
     provider.wish(Wish::EndContract { contract, why, reason }, at(10)).unwrap();
+    settle(&mut provider, &mut consumer, at(10));
     for side in [&mut provider, &mut consumer] {
         assert!(resume(side, 11).is_err());
     }
