@@ -149,7 +149,9 @@ pub(crate) fn node(dir: &Path, port: &str) -> Result<()> {
             object: OBJECT.to_owned(),
             until: Time::from_ms(i64::MAX),
         };
+        let transfer = values::transfer("urn:transfer:bench", &contract, now)?;
         values::put(&app, contract).await?;
+        values::put_transfers(&app, vec![transfer]).await?;
         app.writer
             .note(move |conn| {
                 let grant = grant.clone();

@@ -10,18 +10,22 @@ use futures::FutureExt as _;
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_node::app::App;
 use tidm_node::store::save;
+use tidm_space::catalog::delivery::{HTTP_ADDRESS, HTTP_PULL};
 use tidm_space::catalog::product::{Approval, Draft, Kind as ProductKind, Offer, Product};
 use tidm_space::contract::{Contract, State};
-use tidm_space::engine::commit::Commit;
+use tidm_space::engine::commit::{Commit, Due, Timer};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Request;
+use tidm_space::limits::TRANSFER_RUNNING;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
 };
 use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
+use tidm_space::transfer::message::DataAddress;
+use tidm_space::transfer::state::{State as Stage, Transfer};
 use tidm_space::wire::dsp::catalog::DataService;
 
 /// Use, at most so often.
@@ -89,12 +93,48 @@ fn query() -> Digest {
     sha256(b"SELECT 1")
 }
 
+/// A started transfer of which we are the provider.
+pub(crate) fn transfer(name: &str, contract: &Contract, now: Time) -> Result<Transfer> {
+    let address = DataAddress {
+        endpoint_type: HTTP_ADDRESS.to_owned(),
+        endpoint: Some(format!("https://localhost:9/data/{name}")),
+        properties: vec![("authorization".to_owned(), "the token of a bench".to_owned())],
+    };
+    Ok(Transfer {
+        id: Id::parse(name)?,
+        role: Role::Provider,
+        peer: contract.peer.clone(),
+        peer_pid: Some(Id::parse(&format!("{name}:theirs"))?),
+        address: contract.address.clone(),
+        contract: contract.id.clone(),
+        format: HTTP_PULL.to_owned(),
+        push_to: None,
+        state: Stage::Started { address: Some(address) },
+        pending: None,
+        starts: 1,
+        created: now,
+        moved: now,
+    })
+}
+
+/// Transfers that nobody asked for, with the deadlines that running ones have.
+pub(crate) async fn put_transfers(app: &App, transfers: Vec<Transfer>) -> Result<()> {
+    let due = |it: &Transfer| {
+        Timer::new(app.clock.now().after(TRANSFER_RUNNING), Due::TransferIdle(it.id.clone()))
+    };
+    let timers = transfers.iter().map(due).collect();
+    commit(app, Commit { transfers, timers, ..Commit::default() }).await
+}
+
 /// A contract that was not negotiated.
 pub(crate) async fn put(app: &App, contract: Contract) -> Result<()> {
+    commit(app, Commit { contracts: vec![contract], ..Commit::default() }).await
+}
+
+async fn commit(app: &App, commit: Commit) -> Result<()> {
     let endpoint = app.identity.dsp_base();
     let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
-    let (commit, now) =
-        (Commit { contracts: vec![contract], ..Commit::default() }, app.clock.now());
+    let now = app.clock.now();
     app.writer
         .note(move |conn| {
             let (commit, service) = (commit.clone(), service.clone());

@@ -7,6 +7,8 @@
 pub const WRAP_KEY: &str = "tidm/aead/wrap-key/v1";
 /// Derivation of the SM4 key from a 32-byte data key ([`crate::suite::Suite::Guomi`]).
 pub const SM4_KEY: &str = "tidm/aead/sm4-key/v1";
+/// A credential in the address of a delivery, wrapped at rest.
+pub const ADDRESS_SECRET: &str = "tidm/transfer/address-secret/v1";
 /// HPKE `info` of a data key released under a lease.
 pub const LEASE_KEY: &str = "tidm/lease/key/v1";
 /// Request for a lease, as signed by the consumer.
@@ -56,6 +58,7 @@ pub const ORIGIN: &str = "tidm/ingest/origin/v1";
 pub const ALL: &[&str] = &[
     WRAP_KEY,
     SM4_KEY,
+    ADDRESS_SECRET,
     LEASE_KEY,
     LEASE_REQUEST,
     LEASE,

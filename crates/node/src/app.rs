@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::hold::Hold;
 use crate::identity::Identity;
 use crate::jobs::crawl::Crawler;
+use crate::jobs::runs::Runs;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::net::auth::Gate;
@@ -22,7 +23,7 @@ use crate::net::client::Client;
 use crate::net::directory::Directory;
 use crate::objects::Objects;
 use crate::search::Search;
-use crate::server::data::Downloads;
+use crate::server::budget::Budgets;
 use crate::store::Store;
 use crate::store::writer::Writer;
 use crate::telemetry::Metrics;
@@ -51,7 +52,10 @@ pub struct App {
     pub log: crate::log::Log,
     /// Uses of data run in these.
     pub workers: Workers,
-    pub downloads: Arc<Downloads>,
+    /// What deliveries of each contract may take.
+    pub budgets: Arc<Budgets>,
+    /// Deliveries that a job or a request of this process moves.
+    pub runs: Arc<Runs>,
     /// Nobody else writes in `node.data` while this lives.
     #[expect(dead_code, reason = "held, never read")]
     pub(crate) hold: Hold,

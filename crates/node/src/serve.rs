@@ -125,7 +125,8 @@ pub async fn build_with(
         log_bell: tokio::sync::Notify::new(),
         log,
         workers,
-        downloads: Arc::default(),
+        budgets: Arc::default(),
+        runs: Arc::default(),
         hold,
         gate,
         crawler: Default::default(),
@@ -311,6 +312,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::dcp::testing::routes(app))
         .merge(server::public::routes())
         .merge(server::data::routes())
+        .merge(server::arrivals::routes())
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
         .nest("/api", api::routes(app))
@@ -346,16 +348,16 @@ async fn accept(
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&tcp, STALLED) {
             tracing::debug!(%error, "a stalled connection will not be cut");
         }
-        let service =
-            TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
+        let cut = server::watch::Cut::default();
+        let routes = router.clone().layer(axum::Extension(api::auth::From(from)));
+        let service = TowerToHyperService::new(routes.layer(axum::Extension(cut.clone())));
         let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         // A client that sends its headers drop by drop is cut off.
         http.http1()
             .timer(hyper_util::rt::TokioTimer::new())
             .header_read_timeout(Duration::from_secs(10));
         let (tls, watcher) = (tls.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let _place = place;
+        let served = async move {
             let done = match tls {
                 Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp))
                     .await
@@ -378,6 +380,13 @@ async fn accept(
             };
             if let Err(error) = done {
                 tracing::debug!(%error, %from, "a connection ended badly");
+            }
+        };
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = served => {}
+                () = cut.made() => tracing::debug!(%from, "a connection was cut"),
             }
         });
     }

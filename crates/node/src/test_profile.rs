@@ -277,7 +277,13 @@ async fn prepare(
         let format = plane.and_then(|it| it.profiles.into_iter().next());
         let format = format.ok_or(Fault::NotFound { what: "data plane" })?;
         let (contract, address) = (id(&it.agreement_id)?, Some(it.dsp_url));
-        Ok(Wish::Fetch(Box::new(TransferWish { contract, address, format, push_to: None })))
+        Ok(Wish::Fetch(Box::new(TransferWish {
+            contract,
+            address,
+            format,
+            push_to: None,
+            id: None,
+        })))
     };
     begin(&app, wish.await, "id").await
 }
@@ -306,7 +312,7 @@ async fn transfer(
 ) -> Response {
     let wish = parse(from, &body).and_then(|it: Transfer| {
         let (contract, address) = (id(&it.agreement_id)?, Some(it.connector_address));
-        let wish = TransferWish { contract, address, format: it.format, push_to: None };
+        let wish = TransferWish { contract, address, format: it.format, push_to: None, id: None };
         Ok(Wish::Fetch(Box::new(wish)))
     });
     begin(&app, wish, "@id").await

@@ -2,12 +2,14 @@
 //!
 //! Never checks whether it makes sense: what cannot be done is refused by the engine, and that is a test, too.
 
+use tidm_crypto::hash::sha256;
 use tidm_space::approval::Rules;
+use tidm_space::catalog::delivery::HTTP_ADDRESS;
 use tidm_space::contract::End;
 use tidm_space::engine::input::{ContractWish, Input, SayWish, TransferWish, Wish};
 use tidm_space::id::Id;
 use tidm_space::policy::model::Policy;
-use tidm_space::transfer::message::Body;
+use tidm_space::transfer::message::{Body, DataAddress};
 
 use crate::clock::Clock;
 use crate::happening::Happening;
@@ -47,12 +49,15 @@ impl World {
                 self.wish(node, Wish::Say { negotiation, body });
             }
             Happening::Transfer { node, contract } => {
-                let wish = TransferWish {
-                    address: None,
-                    contract,
-                    format: "tidm:sealed-table".to_owned(),
-                    push_to: None,
-                };
+                // Half of them are pushes.
+                let push = sha256(contract.as_str().as_bytes()).as_bytes()[0].is_multiple_of(2);
+                let push_to = push.then(|| DataAddress {
+                    endpoint_type: HTTP_ADDRESS.to_owned(),
+                    endpoint: Some(format!("{}/arrivals", self.nodes[node].address)),
+                    properties: Vec::new(),
+                });
+                let format = "tidm:sealed-table".to_owned();
+                let wish = TransferWish { id: None, address: None, contract, format, push_to };
                 self.wish(node, Wish::Fetch(Box::new(wish)));
             }
             Happening::Suspend { node, transfer } => self.say(
@@ -61,7 +66,7 @@ impl World {
                 Body::Suspend { code: None, reason: vec!["pause".to_owned()] },
             ),
             Happening::Resume { node, transfer } => {
-                self.say(node, transfer, Body::Start { address: None });
+                self.wish(node, Wish::ResumeTransfer { transfer });
             }
             Happening::EndTransfer { node, transfer } => self.say(
                 node,

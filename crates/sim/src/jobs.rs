@@ -47,6 +47,7 @@ impl World {
         let wish = match job {
             Job::Provide { transfer } => self.provide(at, transfer),
             Job::Fetch { transfer } => self.fetch(at, transfer),
+            Job::Push { transfer } => self.push(at, transfer),
             Job::DestroyKey { contract } => {
                 self.nodes[at].keys.destroy(&contract);
                 self.reference.destroyed.insert((at, contract.clone()));
@@ -99,12 +100,38 @@ impl World {
             endpoint: Some(endpoint),
             properties,
         };
+        let address = it.push_to.is_none().then_some(address);
         Some(Wish::Provided { transfer, address, bytes: 1000, content })
+    }
+
+    /// Sends the bytes to the consumer, which takes them while its side of the transfer is started.
+    fn push(&mut self, at: usize, transfer: Id) -> Option<Wish> {
+        let it = self.nodes[at].store.transfer(&transfer).ok().flatten()?;
+        if !it.delivers() {
+            return Some(Wish::TransferRests { transfer, seen: it.moved });
+        }
+        let content = sha256(it.contract.as_str().as_bytes());
+        let consumer = self.node_of(&it.peer)?;
+        if !self.nodes[consumer].up || self.net.is_cut(at, consumer) {
+            return None;
+        }
+        let theirs = it.peer_pid.clone()?;
+        let taker = self.nodes[consumer].store.transfer(&theirs).ok().flatten()?;
+        if !taker.takes() {
+            return None;
+        }
+        self.nodes[consumer].copies.insert(it.contract, content);
+        let wish = Wish::Arrived { transfer: theirs, bytes: 1000, content };
+        let _heard = self.work(consumer, Input::Wish(Box::new(wish)));
+        Some(Wish::Pushed { transfer, bytes: 1000, content })
     }
 
     fn fetch(&mut self, at: usize, transfer: Id) -> Option<Wish> {
         let it = self.nodes[at].store.transfer(&transfer).ok().flatten()?;
         let content = sha256(it.contract.as_str().as_bytes());
+        if !it.delivers() {
+            return Some(Wish::TransferRests { transfer, seen: it.moved });
+        }
         if it.state.name() == Name::Started {
             let provider = self.node_of(&it.peer)?;
             if !self.nodes[provider].up || self.net.is_cut(at, provider) {

@@ -29,10 +29,10 @@ pub(crate) fn postgres(context: &Context) -> Result<Counts> {
     run_tests(context, call, "store")
 }
 
-/// The node's object tests again, on an S3 server.
+/// The node's object tests again, on an S3 server, and deliveries into and out of its bucket.
 pub(crate) fn s3(context: &Context) -> Result<Counts> {
     let server = S3::start(&context.log)?;
-    let mut call = library_tests(context);
+    let mut call = library_tests(context).args(["--test", "it"]);
     for (name, value) in server.env() {
         call = call.env(name, value);
     }

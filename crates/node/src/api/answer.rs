@@ -82,6 +82,7 @@ impl From<ObjectError> for Fail {
             ObjectError::Key
             | ObjectError::Changed(_)
             | ObjectError::Setup(_)
+            | ObjectError::Denied
             | ObjectError::Failed(_)
             | ObjectError::Source(_) => Self::internal(&error),
         }

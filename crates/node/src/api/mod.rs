@@ -150,6 +150,7 @@ fn moving() -> Api {
     Api::new()
         .routes(routes!(transfers::start))
         .routes(routes!(transfers::suspend))
+        .routes(routes!(transfers::resume))
         .routes(routes!(transfers::terminate))
         .routes(routes!(messages::retry_transfer))
 }

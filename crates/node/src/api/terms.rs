@@ -40,6 +40,10 @@ pub(super) struct Choices {
     min_group: Option<u64>,
     output_rows: Option<u64>,
     output_bytes: Option<u64>,
+    /// Bytes per second of all deliveries together.
+    delivery_rate: Option<u64>,
+    /// Connections that deliver at a time.
+    delivery_connections: Option<u64>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
@@ -75,6 +79,8 @@ impl Choices {
             min_group: self.min_group,
             output_rows: self.output_rows,
             output_bytes: self.output_bytes,
+            delivery_rate: self.delivery_rate,
+            delivery_connections: self.delivery_connections,
             export: match self.export {
                 None => Export::Unsaid,
                 Some(false) => Export::Forbidden,

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use tidm_space::engine::commit::{About as Subject, Reply};
-use tidm_space::engine::input::{Input, TransferWish, Wish};
+use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::transfer::message::Body as Spoken;
 use tidm_space::transfer::state::{State as Stage, Transfer};
 
-use super::answer::Answer;
+use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
@@ -28,6 +28,7 @@ use super::page::{Page, Wanted};
 use super::terms;
 use super::wait::Waiting;
 use crate::app::App;
+use crate::jobs::order::{self, To};
 use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +37,48 @@ pub(super) struct Start {
     contract: String,
     /// sealed-table, sealed-file or plain (or the DSP format's name).
     format: String,
+    /// The provider sends the bytes to this node, instead of this node fetching them.
+    #[serde(default)]
+    push: bool,
+    /// The provider puts the bytes into this bucket.
+    bucket: Option<Bucket>,
+}
+
+/// A bucket, and keys for it that should be good for this delivery alone.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Bucket {
+    /// The service's address.
+    endpoint: String,
+    region: Option<String>,
+    bucket: String,
+    /// Before the object's name, for example `in/`.
+    #[serde(default)]
+    prefix: String,
+    access_key_id: String,
+    #[schema(format = Password)]
+    secret_access_key: String,
+    #[schema(format = Password)]
+    session_token: Option<String>,
+}
+
+impl Start {
+    fn to(self) -> Answer<To> {
+        match (self.push, self.bucket) {
+            (true, Some(_)) => Err(Fail::field("bucket", "either push or a bucket")),
+            (true, None) => Ok(To::Push),
+            (false, None) => Ok(To::Pull),
+            (false, Some(it)) => Ok(To::Bucket(order::Bucket {
+                endpoint: it.endpoint,
+                region: it.region,
+                name: it.bucket,
+                prefix: it.prefix,
+                key_id: it.access_key_id,
+                secret: it.secret_access_key,
+                session: it.session_token,
+            })),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,6 +104,9 @@ pub(super) struct Short {
 pub(super) struct Full {
     #[serde(flatten)]
     short: Short,
+    /// Where a push goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     /// Copies that lie here, consumer only.
     copies: Vec<Copied>,
     timeline: Vec<Line>,
@@ -106,7 +152,7 @@ async fn full(app: &App, it: &Transfer, speak: Speak) -> Answer<Full> {
         .collect();
     let timeline = facts::timeline(app, About::Transfer(it.id.clone()), speak).await?;
     let messages = messages::of(app, &Subject::Transfer(it.id.clone())).await?;
-    Ok(Full { short: short(it), copies, timeline, messages })
+    Ok(Full { short: short(it), to: order::shown(it), copies, timeline, messages })
 }
 
 fn moved(reply: Reply) -> Answer<Transfer> {
@@ -135,9 +181,8 @@ pub(super) async fn start(
     Params(waiting): Params<Waiting>,
     Body(it): Body<Start>,
 ) -> Answer<impl IntoResponse> {
-    let format = terms::kind("format", &it.format)?.format().to_owned();
-    let wish =
-        TransferWish { contract: Id::parse(&it.contract)?, address: None, format, push_to: None };
+    let kind = terms::kind("format", &it.format)?;
+    let wish = order::order(&app, Id::parse(&it.contract)?, kind, it.to()?).await?;
     let made = moved(app.writer.run(Input::Wish(Box::new(Wish::Fetch(Box::new(wish))))).await?)?;
     let rested = waiting.transfer(&app, &made.id).await?;
     Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))
@@ -192,6 +237,21 @@ pub(super) async fn suspend(
 ) -> Answer<Json<Full>> {
     let reason = vec![it.text()?];
     say(&app, id, Spoken::Suspend { code: Some("operator".to_owned()), reason }, speak).await
+}
+
+/// Go on with what was suspended.
+#[utoipa::path(
+    post, path = "/transfers/{id}/resume", tag = "transfers", params(("id" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, description = "It goes on; a provider first lays the data ready", body = Full), (status = 422, description = "Not in this state", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
+    let wish = Wish::ResumeTransfer { transfer: id };
+    let it = moved(app.writer.run(Input::Wish(Box::new(wish))).await?)?;
+    Ok(Json(full(&app, &it, speak).await?))
 }
 
 /// End it.

@@ -7,6 +7,7 @@ mod trust;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::{
     Config, Custodian, Evidence, Http, Limits, Members, Node, Peers, Role, Security, Space, Store,
 };
 use crate::lang::Lang;
+use crate::server::budget::Bounds;
 
 /// Loopback until somebody decides otherwise.
 const LISTEN: &str = "127.0.0.1:8443";
@@ -55,7 +57,7 @@ impl Context<'_> {
     }
 
     /// A number within bounds; both ends named when it is not.
-    fn number(
+    pub(super) fn number(
         &self,
         key: &str,
         value: Option<u64>,
@@ -370,6 +372,10 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
 
 fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
     let workers = cx.number("limits.workers", raw.workers, 2, (1, 256))?;
+    let rate = cx.number("limits.delivery_kib", raw.delivery_kib, 0, (0, 1 << 30))? * 1024;
+    let connections = raw.delivery_connections;
+    let connections = cx.number("limits.delivery_connections", connections, 8, (1, 1024))?;
+    let stalled = cx.number("limits.stalled_seconds", raw.stalled_seconds, 120, (1, 86_400))?;
     Ok(Limits {
         excel_bytes: cx.number("limits.excel_mib", raw.excel_mib, 64, (1, 1024))? * MIB,
         query_deadline: Duration::from_secs(cx.number(
@@ -382,6 +388,11 @@ fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
             * MIB,
         workers: usize::try_from(workers).unwrap_or(1),
         upload_bytes: cx.number("limits.upload_mib", raw.upload_mib, 4096, (1, 1 << 22))? * MIB,
+        delivery: Bounds {
+            connections: u32::try_from(connections).unwrap_or(1),
+            rate: NonZeroU64::new(rate),
+        },
+        stalled: Duration::from_secs(stalled),
     })
 }
 

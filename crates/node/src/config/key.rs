@@ -177,6 +177,13 @@ pub const KEYS: &[Key] = &[
         "File that holds the S3 secret, mode 0600",
     ),
     key(
+        ("objects", "signed_seconds"),
+        Kind::Number,
+        "0",
+        "让使用方凭限时签名地址直接从桶中取数(秒);此时中止、速率与连接数上限在地址到期前不生效;0 为经由本节点",
+        "Consumers fetch from the bucket itself, by signed addresses of this life; suspensions and limits do not bite until it ends; 0: through this node",
+    ),
+    key(
         ("space", "members"),
         Kind::Text,
         "\"members.json\"",
@@ -273,6 +280,27 @@ pub const KEYS: &[Key] = &[
         "4096",
         "单个上传文件上限(MiB)",
         "Largest upload, MiB",
+    ),
+    key(
+        ("limits", "delivery_kib"),
+        Kind::Number,
+        "0",
+        "同一合约的交付合计速率上限(KiB/秒);0 为不限",
+        "Deliveries of one contract take at most this together, KiB per second; 0: no bound",
+    ),
+    key(
+        ("limits", "delivery_connections"),
+        Kind::Number,
+        "8",
+        "同一合约同时进行的交付连接数;超出者以 429 拒绝",
+        "Connections that deliver under one contract at a time; more are answered 429",
+    ),
+    key(
+        ("limits", "stalled_seconds"),
+        Kind::Number,
+        "120",
+        "接收方多久(秒)不取数据即断开",
+        "A receiver that takes nothing for this long is cut off, seconds",
     ),
     key(
         ("peers", "allow_private_addresses"),

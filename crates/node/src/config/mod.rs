@@ -33,6 +33,7 @@ use tidm_space::identity::did::Did;
 pub use error::ConfigError;
 
 use crate::lang::Lang;
+use crate::server::budget::Bounds;
 
 /// The file's name inside the node's directory.
 pub const FILE: &str = "tidm.toml";
@@ -156,6 +157,8 @@ pub struct S3 {
     pub region: String,
     pub key_id: String,
     pub secret_file: PathBuf,
+    /// Consumers fetch plain bytes from the bucket itself, under addresses that live this long.
+    pub signed_addresses: Option<Duration>,
 }
 
 /// The space this node belongs to.
@@ -204,6 +207,10 @@ pub struct Limits {
     pub worker_memory_bytes: u64,
     pub workers: usize,
     pub upload_bytes: u64,
+    /// What deliveries of one contract may take together.
+    pub delivery: Bounds,
+    /// A receiver that takes nothing for this long is cut off.
+    pub stalled: Duration,
 }
 
 /// How we call others.

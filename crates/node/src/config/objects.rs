@@ -2,6 +2,8 @@
 //!
 //! Never half a service: a bucket comes with its address and its key, or objects are local.
 
+use std::time::Duration;
+
 use super::check::{Context, url};
 use super::error::{ConfigError, text};
 use super::{Node, Objects, S3, raw};
@@ -46,6 +48,7 @@ pub(super) fn objects(
             )
         })
     };
+    let seconds = cx.number("objects.signed_seconds", raw.signed_seconds, 0, (0, 3600))?;
     let endpoint = url(cx, "objects.endpoint", &need("endpoint", raw.endpoint)?)?;
     Ok(Objects::S3(S3 {
         bucket,
@@ -53,5 +56,6 @@ pub(super) fn objects(
         region: raw.region.unwrap_or_else(|| "us-east-1".to_owned()),
         key_id: need("key_id", raw.key_id)?,
         secret_file: cx.path(&need("secret_file", raw.secret_file)?),
+        signed_addresses: (seconds > 0).then(|| Duration::from_secs(seconds)),
     }))
 }

@@ -56,6 +56,7 @@ pub(super) struct Store {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Objects {
+    pub(super) signed_seconds: Option<u64>,
     pub(super) dir: Option<String>,
     pub(super) bucket: Option<String>,
     pub(super) endpoint: Option<String>,
@@ -98,6 +99,9 @@ pub(super) struct Limits {
     pub(super) worker_mib: Option<u64>,
     pub(super) workers: Option<u64>,
     pub(super) upload_mib: Option<u64>,
+    pub(super) delivery_kib: Option<u64>,
+    pub(super) delivery_connections: Option<u64>,
+    pub(super) stalled_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

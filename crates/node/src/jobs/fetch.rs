@@ -1,132 +1,118 @@
 //! Consumer: fetch what a started transfer delivers, resuming where it broke off, and check its digest.
 //!
 //! Never trusts the length or bytes of the other side: what does not have the announced digest is
-//! thrown away and the transfer ended.
+//! thrown away and the transfer ended. Never goes on for a transfer that was suspended or ended.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
-
-use tidm_crypto::hash::{Digest, Sha256Hasher, sha256};
+use tidm_crypto::hash::Digest;
 use tidm_space::engine::input::{Input, Wish};
+use tidm_space::engine::transfer::RENEW;
 use tidm_space::id::Id;
 use tidm_space::transfer::message::{Body, DataAddress};
-use tidm_space::transfer::state::State;
+use tidm_space::transfer::state::{State, Transfer};
 
-use super::spool;
+use super::arriving::{self, Pulled};
 use crate::app::App;
-use crate::objects::Key;
-use crate::store::notes::{self, Copy};
+use crate::store::notes::Copy;
+
+/// A token that is refused earlier than this after the start belongs to a provider whose suspension is still on its
+/// way to us; one that is refused later has run out.
+pub const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs the job; harmless when repeated.
-pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
-    let Some(it) = app.store.transfer(transfer).await? else { return Ok(()) };
-    let State::Started { address: Some(address) } = &it.state else { return Ok(()) };
-    let expected = address
-        .property("tidm:sha256")
-        .map(Digest::parse)
-        .transpose()
-        .context("the announced digest is none")?;
-    // One partial file per transfer: a second try goes on where the first stopped.
-    let partial =
-        spool::folder(app)?.join(format!("{}.part", sha256(transfer.as_str().as_bytes())));
-    download(app, address, &partial).await?;
-    let (bytes, content) = digest(&partial).await?;
-    if expected.is_some_and(|it| it != content) {
-        tokio::fs::remove_file(&partial).await?;
-        let reason = vec!["the bytes that arrived do not have the announced digest".to_owned()];
-        let body = Body::Terminate { code: Some("transfer.digest".to_owned()), reason };
-        app.writer
-            .run(Input::Wish(Box::new(Wish::SayTransfer { transfer: transfer.clone(), body })))
-            .await?;
-        return Ok(());
+pub async fn run(app: &Arc<App>, id: &Id) -> anyhow::Result<()> {
+    let Some(it) = app.store.transfer(id).await? else { return Ok(()) };
+    let Some(_run) = app.runs.begin(id, it.moved).await else { return Ok(()) };
+    let partial = arriving::partial(app, id)?;
+    if !it.is_open() {
+        arriving::forget(&partial).await?;
     }
-    let object = object_of(&it.contract);
-    app.objects
-        .put(&Key::parse(&object)?, tokio::fs::File::open(&partial).await?, u64::MAX)
-        .await?;
-    tokio::fs::remove_file(&partial).await?;
-    let copy = Copy {
-        contract: it.contract.clone(),
-        object,
-        transfer: transfer.clone(),
-        bytes,
-        digest: content,
-        sealed: address.property("tidm:sealed").unwrap_or("none").to_owned(),
+    let address = match &it.state {
+        State::Started { address: Some(address) } if it.delivers() => address.clone(),
+        State::Initial
+        | State::Requested
+        | State::Started { .. }
+        | State::Suspended { .. }
+        | State::Completed { .. }
+        | State::Terminated { .. } => return rests(app, &it).await,
     };
-    app.writer
-        .note(move |conn| {
-            let copy = copy.clone();
-            Box::pin(async move { notes::save_copy(conn, &copy).await })
-        })
-        .await?;
-    app.writer
-        .run(Input::Wish(Box::new(Wish::Received { transfer: transfer.clone(), bytes, content })))
-        .await?;
+    match fetched(app, &it, &address, &partial).await {
+        Ok(Some(wish)) => {
+            app.writer.run(Input::Wish(Box::new(wish))).await?;
+            Ok(())
+        }
+        // What stopped it has seen to the job.
+        Ok(None) => Ok(()),
+        Err(_) if !arriving::still(app, &it).await => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Nothing to do.
+pub async fn rests(app: &App, it: &Transfer) -> anyhow::Result<()> {
+    let wish = Wish::TransferRests { transfer: it.id.clone(), seen: it.moved };
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
     Ok(())
 }
 
-/// Where a contract's copy lies.
-pub fn object_of(contract: &Id) -> String {
-    format!("copies/{}", sha256(contract.as_str().as_bytes()))
-}
-
-/// Appends what is missing by an HTTP range request (RFC 9110 §14).
-async fn download(
-    app: &App,
+/// What is to be reported; `None`: the transfer was stopped meanwhile.
+async fn fetched(
+    app: &Arc<App>,
+    it: &Transfer,
     address: &DataAddress,
-    partial: &std::path::Path,
-) -> anyhow::Result<()> {
-    let url = address.endpoint.as_deref().context("the address names no endpoint")?;
-    let mut file = tokio::fs::OpenOptions::new()
-        .create(true)
-        .append(false)
-        .write(true)
-        .truncate(false)
-        .open(partial)
-        .await?;
-    let have = file.metadata().await?.len();
-    let mut request = app.client.request(reqwest::Method::GET, url).await?;
-    if let Some(token) = address.property("authorization") {
-        request = request.bearer_auth(token.trim_start_matches("Bearer "));
+    partial: &Path,
+) -> anyhow::Result<Option<Wish>> {
+    // An earlier run was stopped, or died, after everything was here.
+    if let Some(copy) = arriving::kept(app, it).await? {
+        let Copy { transfer, bytes, digest: content, .. } = copy;
+        return Ok(Some(Wish::Received { transfer, bytes, content }));
     }
-    if have > 0 {
-        request = request.header("range", format!("bytes={have}-"));
-    }
-    let mut response = request.send().await.context("the data cannot be fetched")?;
-    match response.status().as_u16() {
-        // The whole, from the start.
-        200 => {
-            file.set_len(0).await?;
-            file.rewind().await?;
+    let announced = address.property("tidm:bytes").and_then(|it| it.parse().ok());
+    let most = announced.unwrap_or(app.config.limits.upload_bytes);
+    loop {
+        let pulled = tokio::select! {
+            pulled = arriving::pull(app, address, partial, most) => pulled?,
+            () = arriving::stopped(app, it) => return Ok(None),
+        };
+        match pulled {
+            Pulled::Whole => break,
+            Pulled::Later(wait) => tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = arriving::stopped(app, it) => return Ok(None),
+            },
+            Pulled::Expired => return Ok(Some(refused_token(app, it)?)),
+            Pulled::Refused(why) => {
+                arriving::forget(partial).await?;
+                return Ok(Some(ended(it, "transfer.fetch", why)));
+            }
         }
-        206 => {
-            file.seek(std::io::SeekFrom::End(0)).await?;
-        }
-        // Nothing is missing: all of it is here already.
-        416 if have > 0 => return Ok(()),
-        status => anyhow::bail!("the data cannot be fetched: HTTP {status}"),
     }
-    while let Some(piece) = response.chunk().await.context("the data broke off")? {
-        file.write_all(&piece).await?;
+    let (bytes, content) = arriving::digest(partial).await?;
+    let expected = address.property("tidm:sha256").map(Digest::parse);
+    if expected.is_some_and(|it| it.ok() != Some(content)) {
+        arriving::forget(partial).await?;
+        let why = "the bytes that arrived do not have the announced digest";
+        return Ok(Some(ended(it, "transfer.digest", why.to_owned())));
     }
-    file.flush().await?;
-    file.sync_all().await?;
-    Ok(())
+    let sealed = address.property("tidm:sealed").unwrap_or("none");
+    let kept = arriving::keep(app, it, partial, (bytes, content), sealed).await?;
+    Ok(kept.then(|| Wish::Received { transfer: it.id.clone(), bytes, content }))
 }
 
-pub(super) async fn digest(path: &std::path::Path) -> anyhow::Result<(u64, Digest)> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let mut hasher = Sha256Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0_u64;
-    loop {
-        let read = file.read(&mut buffer).await?;
-        if read == 0 {
-            return Ok((bytes, hasher.finish()));
-        }
-        bytes += u64::try_from(read).unwrap_or(0);
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
+/// The transfer cannot go on.
+pub fn ended(it: &Transfer, code: &str, why: String) -> Wish {
+    let body = Body::Terminate { code: Some(code.to_owned()), reason: vec![why] };
+    Wish::SayTransfer { transfer: it.id.clone(), body }
+}
+
+/// The other side takes the token no more: rest, until there is another.
+pub fn refused_token(app: &App, it: &Transfer) -> anyhow::Result<Wish> {
+    let started = app.clock.now().since(it.moved);
+    anyhow::ensure!(started > SETTLED, "the token is refused; perhaps the delivery rests");
+    let reason = vec!["the token of the data address is refused".to_owned()];
+    let body = Body::Suspend { code: Some(RENEW.to_owned()), reason };
+    Ok(Wish::SayTransfer { transfer: it.id.clone(), body })
 }

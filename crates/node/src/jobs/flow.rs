@@ -9,11 +9,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
-use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::Direction;
 use tidm_space::dataflow::state::{Flow, Name};
 use tidm_space::engine::input::{Input, Wish};
@@ -22,6 +19,8 @@ use tidm_space::limits::FLOW_GIVE_UP;
 use tidm_space::negotiation::message::Role;
 use tidm_space::transfer::message::DataAddress;
 
+use super::arriving::{self, Pulled};
+use super::sending::{self, Parcel, Sent};
 use super::spool;
 use crate::app::App;
 use crate::clock::FreshIds;
@@ -43,6 +42,7 @@ enum Ended {
 /// Runs the job; harmless when repeated.
 pub async fn run(app: &Arc<App>, id: &Id) -> anyhow::Result<()> {
     let Some(flow) = app.store.flow(id).await? else { return Ok(()) };
+    let Some(_run) = app.runs.begin(id, flow.moved).await else { return Ok(()) };
     let done = match (flow.state.name(), flow.role, flow.direction()) {
         (Name::Preparing | Name::Starting, _, _) => ready(app, &flow).await,
         (Name::Started, Role::Provider, Some(Direction::Push)) => push(app, &flow).await,
@@ -88,7 +88,7 @@ async fn ready(app: &Arc<App>, flow: &Flow) -> anyhow::Result<Ended> {
             Err(error) => return Err(error.into()),
         };
         let file = spool::local(app, found.key.as_str()).await?;
-        let (_, digest) = super::fetch::digest(file.path()).await?;
+        let (_, digest) = arriving::digest(file.path()).await?;
         anyhow::ensure!(digest == found.sha256, "the object of {} has changed", flow.terms.dataset);
     }
     let address = own_address(app, flow).await?;
@@ -97,41 +97,29 @@ async fn ready(app: &Arc<App>, flow: &Flow) -> anyhow::Result<Ended> {
 
 /// Sends the bytes to the consumer's endpoint, as one request.
 async fn push(app: &Arc<App>, flow: &Flow) -> anyhow::Result<Ended> {
-    let Some(endpoint) = flow.state.address().and_then(|it| it.endpoint.as_deref()) else {
-        return Ok(Ended::For("the data address names no endpoint".to_owned()));
+    let Some(to) = flow.state.address() else {
+        return Ok(Ended::For("there is no data address to push to".to_owned()));
     };
     let found = match content::of(app, &flow.partner, &flow.terms).await {
         Ok(it) => it,
         Err(WorkError::Fault(why)) => return Ok(Ended::For(why.to_string())),
         Err(error) => return Err(error.into()),
     };
-    let body = app.objects.stream(&found.key, 0..found.bytes).await?;
-    let mut request = app
-        .client
-        .request(reqwest::Method::POST, endpoint)
-        .await?
-        .header("content-type", "application/octet-stream")
-        .header("content-length", found.bytes)
-        // RFC 9530: the receiver can tell that it has the whole.
-        .header("repr-digest", format!("sha-256=:{}:", STANDARD.encode(found.sha256.as_bytes())))
-        .body(reqwest::Body::wrap_stream(body));
-    if let Some(token) = flow.state.address().and_then(|it| it.property("authorization")) {
-        request = request.bearer_auth(token.trim_start_matches("Bearer "));
-    }
-    let answer = tokio::select! {
-        answer = request.send() => answer.context("the data cannot be pushed")?,
+    let content::Content { key, bytes, sha256 } = found;
+    let parcel = Parcel { key, bytes, sha256 };
+    let place = sending::place(app, &flow.id, app.config.limits.delivery)?;
+    let sent = tokio::select! {
+        sent = sending::send(app, to, &parcel, place) => sent?,
         () = stopped(app, flow) => return Ok(Ended::Stopped),
     };
-    match answer.status().as_u16() {
-        200..=299 => Ok(Ended::With(Box::new(Wish::FlowDone {
-            flow: flow.id.clone(),
-            bytes: found.bytes,
-            content: found.sha256,
-        }))),
-        404 | 408 | 409 | 425 | 429 | 500..=599 => {
-            anyhow::bail!("the endpoint answers {} to a push", answer.status())
+    match sent {
+        Sent::Whole => {
+            let wish = Wish::FlowDone { flow: flow.id.clone(), bytes, content: sha256 };
+            Ok(Ended::With(Box::new(wish)))
         }
-        status => Ok(Ended::For(format!("the endpoint answers {status} to a push"))),
+        Sent::Later(wait) => anyhow::bail!("the endpoint has no place for {} s", wait.as_secs()),
+        Sent::Expired => Ok(Ended::For("the endpoint refuses the token of a push".to_owned())),
+        Sent::Refused(why) => Ok(Ended::For(why)),
     }
 }
 
@@ -145,92 +133,37 @@ async fn pull(app: &Arc<App>, flow: &Flow) -> anyhow::Result<Ended> {
     let address = flow.state.address().cloned().unwrap_or_else(configured);
     // Nobody says where: it is another's to pull, and the control plane's to end.
     let Some(endpoint) = address.endpoint.clone() else { return Ok(rests(flow)) };
-    // One partial file per flow: a second try goes on where the first stopped.
-    let partial = spool::folder(app)?.join(format!("{}.part", sha256(flow.id.as_str().as_bytes())));
-    let fetched = tokio::select! {
-        fetched = download(app, &address, &endpoint, &partial) => fetched?,
+    let partial = arriving::partial(app, &flow.id)?;
+    let address = DataAddress { endpoint: Some(endpoint), ..address };
+    let most = app.config.limits.upload_bytes;
+    let pulled = tokio::select! {
+        pulled = arriving::pull(app, &address, &partial, most) => pulled?,
         () = stopped(app, flow) => return Ok(Ended::Stopped),
     };
-    match fetched {
-        Fetched::Whole => {}
-        Fetched::Expired if address.property("refreshToken").is_some() => {
+    match pulled {
+        Pulled::Whole => {}
+        Pulled::Later(wait) => anyhow::bail!("the endpoint has no place for {} s", wait.as_secs()),
+        Pulled::Expired if address.property("refreshToken").is_some() => {
             let address = renew(app, flow, address).await?;
             let wish = Wish::FlowRenewed { flow: flow.id.clone(), address };
             app.writer.run(Input::Wish(Box::new(wish))).await?;
             anyhow::bail!("the access token was renewed, and the pull goes on with the next one");
         }
-        Fetched::Expired => return Ok(Ended::For("the endpoint refuses the token".to_owned())),
-        Fetched::Refused(why) => return Ok(Ended::For(why)),
+        Pulled::Expired => return Ok(Ended::For("the endpoint refuses the token".to_owned())),
+        Pulled::Refused(why) => return Ok(Ended::For(why)),
     }
-    let (bytes, content) = super::fetch::digest(&partial).await?;
+    let (bytes, content) = arriving::digest(&partial).await?;
     let announced = address.property("tidm:sha256").and_then(|it| Digest::parse(it).ok());
     if announced.is_some_and(|it| it != content) {
-        tokio::fs::remove_file(&partial).await?;
+        arriving::forget(&partial).await?;
         return Ok(Ended::For("the bytes do not have the announced digest".to_owned()));
     }
     let object = format!("flows/{}", uuid::Uuid::now_v7().simple());
     let file = tokio::fs::File::open(&partial).await?;
     app.objects.put(&Key::parse(&object)?, file, app.config.limits.upload_bytes).await?;
     bytes::keep(app, flow, object, bytes, content).await?;
-    tokio::fs::remove_file(&partial).await?;
+    arriving::forget(&partial).await?;
     Ok(Ended::With(Box::new(Wish::FlowDone { flow: flow.id.clone(), bytes, content })))
-}
-
-enum Fetched {
-    Whole,
-    /// 401: a token may be renewed.
-    Expired,
-    Refused(String),
-}
-
-async fn download(
-    app: &App,
-    address: &DataAddress,
-    endpoint: &str,
-    partial: &std::path::Path,
-) -> anyhow::Result<Fetched> {
-    let mut file = tokio::fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(partial)
-        .await?;
-    let mut have = file.metadata().await?.len();
-    let mut request = app.client.request(reqwest::Method::GET, endpoint).await?;
-    if let Some(token) = address.property("authorization") {
-        request = request.bearer_auth(token.trim_start_matches("Bearer "));
-    }
-    if have > 0 {
-        request = request.header("range", format!("bytes={have}-"));
-    }
-    let mut response = request.send().await.context("the data cannot be pulled")?;
-    match response.status().as_u16() {
-        200 => {
-            have = 0;
-            file.set_len(0).await?;
-            file.rewind().await?;
-        }
-        206 => {
-            file.seek(std::io::SeekFrom::End(0)).await?;
-        }
-        // Nothing is missing: all of it is here already.
-        416 if have > 0 => return Ok(Fetched::Whole),
-        401 => return Ok(Fetched::Expired),
-        404 | 408 | 425 | 429 | 500..=599 => {
-            anyhow::bail!("the endpoint answers {} to a pull", response.status())
-        }
-        status => return Ok(Fetched::Refused(format!("the endpoint answers {status} to a pull"))),
-    }
-    while let Some(piece) = response.chunk().await.context("the data broke off")? {
-        have = have.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        if have > app.config.limits.upload_bytes {
-            return Ok(Fetched::Refused("more bytes than limits.upload_mib allows".to_owned()));
-        }
-        file.write_all(&piece).await?;
-    }
-    file.flush().await?;
-    file.sync_all().await?;
-    Ok(Fetched::Whole)
 }
 
 /// Asks the provider for fresh tokens (token renewal profile §The Refresh Request).

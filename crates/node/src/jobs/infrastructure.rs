@@ -82,7 +82,7 @@ pub async fn store(app: &App, file: &Path, bytes: u64, digest: Digest) -> anyhow
     ));
     let answer = app
         .client
-        .request(reqwest::Method::PUT, &url)
+        .upload(reqwest::Method::PUT, &url)
         .await?
         .bearer_auth(token(app, node, &object, "put", PUT, Some(digest))?)
         .header("content-length", bytes)

@@ -3,7 +3,9 @@
 //! Never decides: a job does its IO and reports by a [`tidm_space::engine::input::Wish`]. Jobs run at least
 //! once, so each must be harmless when repeated.
 
+pub mod arriving;
 pub mod audit;
+pub mod bucket;
 pub mod crawl;
 pub mod erase;
 pub mod evidence;
@@ -15,10 +17,15 @@ pub mod lineage;
 pub mod membership;
 pub mod notify;
 pub mod open_program;
+pub mod order;
 pub mod provide;
 pub mod publish;
+pub mod push;
 pub mod query;
 pub mod release;
+pub mod runs;
+pub mod secrets;
+pub mod sending;
 pub mod spool;
 pub mod use_data;
 pub mod workers;
@@ -34,6 +41,7 @@ pub async fn run(app: &Arc<App>, job: &Job) -> anyhow::Result<()> {
     match job {
         Job::Provide { transfer } => provide::run(app, transfer).await,
         Job::Fetch { transfer } => fetch::run(app, transfer).await,
+        Job::Push { transfer } => push::run(app, transfer).await,
         Job::DestroyKey { contract } => erase::destroy_key(app, contract).await,
         Job::Erase { contract } => erase::copies(app, contract).await,
         Job::Flow { flow } => flow::run(app, flow).await,

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::{domain, tdf};
-use tidm_space::catalog::delivery::Use;
+use tidm_space::catalog::delivery::{HTTP_ADDRESS, Use, Way};
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
@@ -22,8 +22,11 @@ use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::odrl;
 
-use super::{infrastructure, release, spool};
+use super::bucket::Bucket;
+use super::sending::Parcel;
+use super::{infrastructure, release, secrets, spool};
 use crate::app::App;
+use crate::net::client::CallError;
 use crate::objects::Key;
 use crate::random;
 use crate::store::notes::{self, Grant, Seal};
@@ -45,45 +48,109 @@ pub fn aad(contract: &Id, product: &Id, recipient: &str) -> Digest {
 pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     let Some(it) = app.store.transfer(transfer).await? else { return Ok(()) };
     let Some(contract) = app.store.contract(&it.contract).await? else { return Ok(()) };
-    let Some(format) = Use::from_format(&it.format).filter(|it| *it != Use::Query) else {
+    let Some(delivery) = it.delivery().filter(|it| it.kind != Use::Query) else {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
     };
     let terms = tidm_space::policy::compile::compile(&contract.policy)
         .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
-    if !terms.summary.allows(format) || !terms.unkeepable(format).is_empty() {
-        let reason = vec![format!("the contract does not grant {}", format.name())];
+    if !terms.summary.allows(delivery.kind) || !terms.unkeepable(delivery.kind).is_empty() {
+        let reason = vec![format!("the contract does not grant {}", delivery.kind.name())];
         return refuse(app, transfer, "transfer.kind", reason).await;
     }
-    let source =
-        app.store.source(&contract.product).await?.context("a product without its source")?;
-    let (address, bytes, content) = match format {
-        Use::Plain => {
-            let object = Key::parse(&source.object)?;
-            let bytes = app.objects.head(&object).await?.bytes;
-            let product = app
-                .store
-                .product(&contract.product)
-                .await?
-                .context("a contract without its product")?;
-            let content = product.content.context("a product without a digest")?;
-            let address = own_address(app, &it, &source.object, bytes, content, "none").await?;
-            (address, bytes, content)
+    if let Some(why) = unusable(app, &it, delivery.way).await? {
+        return refuse(app, transfer, "transfer.address", vec![why]).await;
+    }
+    let content = content(app, &contract, delivery.kind).await?;
+    let Parcel { bytes, sha256, .. } = content.parcel;
+    let address = match delivery.way {
+        Way::Pull => {
+            let limits = &terms.summary.limits;
+            let bounded = limits.delivery_rate.is_some() || limits.delivery_connections.is_some();
+            Some(pull_address(app, &it, &content, bounded).await?)
         }
-        Use::SealedTable | Use::SealedFile => {
-            let seal = sealed(app, &contract, &source.object, format).await?;
-            let word = if format == Use::SealedTable { "table" } else { "file" };
-            let address = match infrastructure::address(app, &it, &seal).await? {
-                Some(address) => describe(address, seal.bytes, seal.digest, word),
-                None => own_address(app, &it, &seal.object, seal.bytes, seal.digest, word).await?,
-            };
-            (address, seal.bytes, seal.digest)
+        Way::Push | Way::Bucket => None,
+    };
+    let wish = Wish::Provided { transfer: transfer.clone(), address, bytes, content: sha256 };
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
+    Ok(())
+}
+
+/// Why nothing can be pushed to where the request wants it.
+async fn unusable(app: &App, it: &Transfer, way: Way) -> anyhow::Result<Option<String>> {
+    let no_address = || "a push needs a dataAddress that says whereto".to_owned();
+    let Some(to) = &it.push_to else { return Ok((way != Way::Pull).then(no_address)) };
+    let endpoint = match way {
+        Way::Pull => return Ok(None),
+        Way::Push => to.endpoint.clone().ok_or_else(no_address),
+        Way::Bucket => {
+            let to = secrets::unwrap(app, &it.contract, to)?;
+            Bucket::of(app, it, &to).map(|it| it.endpoint).map_err(|why| why.to_string())
+        }
+    };
+    let endpoint = match endpoint {
+        Ok(it) => it,
+        Err(why) => return Ok(Some(why)),
+    };
+    match app.client.check_whole(&endpoint).await {
+        Err(why @ CallError::Address { .. }) => Ok(Some(why.to_string())),
+        // A name that does not resolve at this moment may do so when the bytes are sent.
+        Ok(()) | Err(_) => Ok(None),
+    }
+}
+
+/// What a contract delivers in one kind of use.
+pub struct Content {
+    pub parcel: Parcel,
+    seal: Option<Seal>,
+    /// `table`, `file` or `none`.
+    sealed: &'static str,
+}
+
+/// Seals at the first need.
+pub async fn content(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::Result<Content> {
+    let source = app.store.source(&contract.product).await?;
+    let source = source.context("a product without its source")?;
+    let sealed = match kind {
+        Use::SealedTable => "table",
+        Use::SealedFile => "file",
+        Use::Plain => {
+            let key = Key::parse(&source.object)?;
+            let bytes = app.objects.head(&key).await?.bytes;
+            let product = app.store.product(&contract.product).await?;
+            let product = product.context("a contract without its product")?;
+            let sha256 = product.content.context("a product without a digest")?;
+            let parcel = Parcel { key, bytes, sha256 };
+            return Ok(Content { parcel, seal: None, sealed: "none" });
         }
         Use::Query => anyhow::bail!("a query delivers nothing"),
     };
-    let wish = Wish::Provided { transfer: transfer.clone(), address, bytes, content };
-    app.writer.run(Input::Wish(Box::new(wish))).await?;
-    Ok(())
+    let seal = self::sealed(app, contract, &source.object, kind).await?;
+    let key = Key::parse(&seal.object)?;
+    let parcel = Parcel { key, bytes: seal.bytes, sha256: seal.digest };
+    Ok(Content { parcel, seal: Some(seal), sealed })
+}
+
+/// Where the consumer fetches it. What the contract bounds is delivered by this node, which keeps to the bounds.
+async fn pull_address(
+    app: &App,
+    it: &Transfer,
+    content: &Content,
+    bounded: bool,
+) -> anyhow::Result<DataAddress> {
+    let parcel = &content.parcel;
+    let mut address = None;
+    if let Some(seal) = content.seal.as_ref().filter(|_| !bounded) {
+        address = infrastructure::address(app, it, seal).await?;
+    }
+    if address.is_none() && !bounded {
+        address = signed_address(app, &parcel.key).await?;
+    }
+    let address = match address {
+        Some(address) => address,
+        None => own_address(app, it, parcel.key.as_str()).await?,
+    };
+    Ok(describe(address, parcel.bytes, parcel.sha256, content.sealed))
 }
 
 async fn refuse(app: &App, transfer: &Id, code: &str, reason: Vec<String>) -> anyhow::Result<()> {
@@ -185,15 +252,21 @@ fn container(
     params
 }
 
+/// The object in our bucket under a signed address, where the operator wants it so. Whoever has that address reads the
+/// object until its life is over: no suspension and no bound of this node holds there, which is why it is short.
+async fn signed_address(app: &App, key: &Key) -> anyhow::Result<Option<DataAddress>> {
+    let crate::config::Objects::S3(crate::config::S3 { signed_addresses: Some(life), .. }) =
+        &app.config.objects
+    else {
+        return Ok(None);
+    };
+    let endpoint = app.objects.signed(key, *life).await?;
+    let endpoint_type = HTTP_ADDRESS.to_owned();
+    Ok(endpoint.map(|it| DataAddress { endpoint_type, endpoint: Some(it), properties: Vec::new() }))
+}
+
 /// Our own download endpoint, under a token that only its digest is kept of.
-async fn own_address(
-    app: &App,
-    it: &Transfer,
-    object: &str,
-    bytes: u64,
-    digest: Digest,
-    sealed: &str,
-) -> anyhow::Result<DataAddress> {
+async fn own_address(app: &App, it: &Transfer, object: &str) -> anyhow::Result<DataAddress> {
     let token = URL_SAFE_NO_PAD.encode(random::key().expose());
     let grant = Grant {
         contract: it.contract.clone(),
@@ -208,15 +281,14 @@ async fn own_address(
             Box::pin(async move { notes::save_grant(conn, &grant).await })
         })
         .await?;
-    let address = DataAddress {
-        endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
+    Ok(DataAddress {
+        endpoint_type: HTTP_ADDRESS.to_owned(),
         endpoint: Some(format!("{}/data/{}", app.identity.public_url, it.id)),
         properties: vec![
             ("authorization".to_owned(), token),
             ("authType".to_owned(), "bearer".to_owned()),
         ],
-    };
-    Ok(describe(address, bytes, digest, sealed))
+    })
 }
 
 fn describe(mut address: DataAddress, bytes: u64, digest: Digest, sealed: &str) -> DataAddress {

@@ -33,6 +33,8 @@ pub struct Reach {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// For bodies that we send: how long an answer may be silent counts from their end, which reqwest cannot say.
+    uploads: reqwest::Client,
     reach: Reach,
 }
 
@@ -70,25 +72,27 @@ pub struct Answer {
 
 impl Client {
     pub fn new(tls: Arc<ClientConfig>, reach: Reach) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
-            .use_preconfigured_tls((*tls).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_max_idle_per_host(64)
-            .tcp_nodelay(true)
-            .no_proxy()
-            .build()
-            .map_err(|why| CallError::NoAnswer {
-                host: "this node's own client".to_owned(),
-                why: why.to_string(),
-            })?;
-        Ok(Self { http, reach })
+        let builder = || {
+            reqwest::Client::builder()
+                .use_preconfigured_tls((*tls).clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .pool_max_idle_per_host(64)
+                .tcp_nodelay(true)
+                .no_proxy()
+        };
+        let failed = |why: reqwest::Error| CallError::NoAnswer {
+            host: "this node's own client".to_owned(),
+            why: why.to_string(),
+        };
+        let http = builder().read_timeout(SILENCE).build().map_err(failed)?;
+        let uploads = builder().build().map_err(failed)?;
+        Ok(Self { http, uploads, reach })
     }
 
     /// The checked form of an address, or why it is not called.
     pub fn check(&self, url: &str) -> Result<Url, CallError> {
-        let refuse = |why| CallError::Address { url: url.to_owned(), why };
+        let refuse = |why| CallError::Address { url: shown(url), why };
         let parsed = Url::parse(url).map_err(|_| refuse("it is not a URL"))?;
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(refuse("it carries a password"));
@@ -181,6 +185,24 @@ impl Client {
         Ok(self.http.request(method, url))
     }
 
+    /// For large bodies that we send: the caller streams, and gives up.
+    pub async fn upload(
+        &self,
+        method: Method,
+        url: &str,
+    ) -> Result<reqwest::RequestBuilder, CallError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.check_resolved(&url, &host).await?;
+        Ok(self.uploads.request(method, url))
+    }
+
+    /// For libraries that speak HTTP themselves: the same TLS, no redirects, no proxies. Who uses it checks the address
+    /// ([`Self::check_whole`]).
+    pub fn plain(&self) -> reqwest::Client {
+        self.uploads.clone()
+    }
+
     /// A name must not lead into the private network either.
     async fn check_resolved(&self, url: &Url, host: &str) -> Result<(), CallError> {
         if self.reach.private_addresses {
@@ -193,13 +215,18 @@ impl Client {
         for address in addresses {
             if is_private(address.ip()) {
                 return Err(CallError::Address {
-                    url: url.to_string(),
+                    url: shown(url.as_str()),
                     why: "its name leads to a private address",
                 });
             }
         }
         Ok(())
     }
+}
+
+/// An address as messages and logs may name it: what a query holds may open something (signed addresses of buckets).
+fn shown(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// A body as it comes in; what a compressed one holds is bounded while it is unpacked.
@@ -312,7 +339,8 @@ mod tests {
     use super::*;
 
     fn client(insecure_http: bool, private_addresses: bool) -> Client {
-        Client { http: reqwest::Client::new(), reach: Reach { insecure_http, private_addresses } }
+        let http = reqwest::Client::new();
+        Client { uploads: http.clone(), http, reach: Reach { insecure_http, private_addresses } }
     }
 
     #[test]
@@ -336,6 +364,14 @@ mod tests {
         ] {
             assert_eq!(client(http, private).check(url).is_ok(), ok, "{url}");
         }
+    }
+
+    #[test]
+    fn what_opens_a_signed_address_is_not_told() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = "https://10.0.0.1/bucket/object?X-Amz-Signature=5ec2e7";
+        let told = client(false, false).check(url).unwrap_err().to_string();
+        assert!(told.contains("10.0.0.1/bucket/object") && !told.contains("5ec2e7"), "{told}");
     }
 
     #[test]

@@ -13,10 +13,12 @@ mod s3;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use object_store::signer::Signer;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tidm_crypto::hash::{Digest, Sha256Hasher};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -67,6 +69,8 @@ pub enum ObjectError {
     Changed(String),
     #[error("object storage cannot be used: {0}")]
     Setup(String),
+    #[error("object storage refuses our keys")]
+    Denied,
     #[error("object storage failed: {0}")]
     Failed(String),
     #[error("the source of the bytes failed: {0}")]
@@ -77,8 +81,11 @@ pub enum ObjectError {
 
 impl From<object_store::Error> for ObjectError {
     fn from(error: object_store::Error) -> Self {
-        if let object_store::Error::NotFound { path, .. } = error {
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        if let NotFound { path, .. } = error {
             Self::Missing(path)
+        } else if matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) {
+            Self::Denied
         } else {
             Self::Failed(error.to_string())
         }
@@ -108,6 +115,8 @@ pub struct Objects {
     store: Arc<dyn ObjectStore>,
     /// The directory, when local: writing there is our own code, see [`local`].
     local: Option<Arc<Path>>,
+    /// Signs addresses, when it is a bucket.
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl Objects {
@@ -115,19 +124,29 @@ impl Objects {
     pub fn open(config: &config::Objects) -> Result<Self, ObjectError> {
         match config {
             config::Objects::Local { dir } => Self::local(dir),
-            config::Objects::S3(it) => Ok(Self { store: s3::open(it)?, local: None }),
+            config::Objects::S3(it) => {
+                let store = Arc::new(s3::open(it)?);
+                Ok(Self { store: store.clone(), local: None, signer: Some(store) })
+            }
         }
     }
 
     /// A store in `dir`.
     pub fn local(dir: &Path) -> Result<Self, ObjectError> {
         let (store, dir) = local::open(dir)?;
-        Ok(Self { store, local: Some(dir) })
+        Ok(Self { store, local: Some(dir), signer: None })
     }
 
     /// Where the object lies as a file, when objects are local files.
     pub fn local_path(&self, key: &Key) -> Option<PathBuf> {
         self.local.as_deref().map(|dir| dir.join(key.as_str()))
+    }
+
+    /// An address under which anybody may read the object for a while; `None` where objects are local files.
+    pub async fn signed(&self, key: &Key, life: Duration) -> Result<Option<String>, ObjectError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let url = signer.signed_url(reqwest::Method::GET, &key.path(), life).await?;
+        Ok(Some(url.to_string()))
     }
 
     /// Streams `source` to `key`, replacing what was there; at most `limit` bytes. Durable on return.
@@ -140,7 +159,7 @@ impl Objects {
         let mut source = Counted { source, hasher: Sha256Hasher::new(), bytes: 0, limit };
         match &self.local {
             Some(dir) => local::put(dir, key, &mut source).await?,
-            None => s3::put(&self.store, key, &mut source).await?,
+            None => s3::put(&self.store, &key.path(), &mut source).await?,
         }
         Ok(Put { bytes: source.bytes, sha256: source.hasher.finish() })
     }
@@ -230,6 +249,17 @@ impl Objects {
             })
             .boxed()
     }
+}
+
+/// Puts a stream into somebody else's bucket, a part at a time.
+pub async fn upload(
+    store: &Arc<dyn ObjectStore>,
+    path: &object_store::path::Path,
+    source: impl AsyncRead + Unpin + Send,
+) -> Result<Put, ObjectError> {
+    let mut source = Counted { source, hasher: Sha256Hasher::new(), bytes: 0, limit: u64::MAX };
+    s3::put(store, path, &mut source).await?;
+    Ok(Put { bytes: source.bytes, sha256: source.hasher.finish() })
 }
 
 /// A source that counts, bounds and hashes what passes.

@@ -6,14 +6,15 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::io::AsyncRead;
 
-use super::{Counted, Key, ObjectError, PART_BYTES};
+use super::{Counted, ObjectError, PART_BYTES};
 use crate::config::S3;
 
-pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+pub(super) fn open(config: &S3) -> Result<AmazonS3, ObjectError> {
     let setup =
         |why: String| ObjectError::Setup(format!("{}: {why}", config.secret_file.display()));
     let found = std::fs::metadata(&config.secret_file).map_err(|e| setup(e.to_string()))?;
@@ -30,21 +31,21 @@ pub(super) fn open(config: &S3) -> Result<Arc<dyn ObjectStore>, ObjectError> {
         // The configuration admits plain HTTP for loopback addresses only.
         .with_allow_http(config.endpoint.starts_with("http://"))
         .build()?;
-    Ok(Arc::new(store))
+    Ok(store)
 }
 
 /// One request for what fits in a part; beyond that a multipart upload, aborted when anything fails.
 pub(super) async fn put(
     store: &Arc<dyn ObjectStore>,
-    key: &Key,
+    path: &Path,
     source: &mut Counted<impl AsyncRead + Unpin + Send>,
 ) -> Result<(), ObjectError> {
     let first = source.part().await?;
     if first.len() < PART_BYTES {
-        store.put(&key.path(), first.into()).await?;
+        store.put(path, first.into()).await?;
         return Ok(());
     }
-    let mut upload = store.put_multipart(&key.path()).await?;
+    let mut upload = store.put_multipart(path).await?;
     let sent = async {
         upload.put_part(PutPayload::from(first)).await?;
         loop {

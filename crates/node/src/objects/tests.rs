@@ -86,6 +86,7 @@ async fn s3_objects() {
         region: "us-east-1".into(),
         key_id: var("KEY_ID").unwrap_or_else(|_| "key".into()),
         secret_file,
+        signed_addresses: None,
     };
     behaves(&Objects::open(&config::Objects::S3(config)).unwrap()).await;
 }

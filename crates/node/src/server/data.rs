@@ -1,74 +1,44 @@
 //! The data plane: what a transfer delivers, fetched with the token of that transfer.
 //!
-//! Threat model: a token is 32 random bytes of which only the digest is kept; it opens one object, dies
-//! with its transfer's contract, and a download under way dies with it. Wrong, unknown and dead tokens get
-//! the same answer. Never more than [`PER_CONTRACT`] downloads of one contract at a time: a consumer who
+//! Threat model: a token is 32 random bytes of which only the digest is kept; it opens one object, as long as its
+//! transfer is started and its contract stands, and a download under way ends with it. Wrong, unknown, resting and
+//! dead tokens get the same answer. Connections and speed are bounded by contract ([`super::budget`]): a consumer who
 //! opens thousands starves only itself.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::secret::ct_eq;
 use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
+use tidm_space::transfer::state::Transfer;
 
+use super::budget::Place;
 use super::range::{self, Sent};
+use super::watch::{self, Cut};
 use crate::app::App;
+use crate::jobs::sending;
+use crate::lang::Lang;
 use crate::objects::Key;
+use crate::problem::Problem;
 use crate::store::StoreError;
 use crate::store::notes::Grant;
-
-/// Downloads of one contract (or data flow) at a time: enough for parallel ranges.
-const PER_CONTRACT: u32 = 8;
 
 /// Below the public URL.
 pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/data/{transfer}", get(data))
 }
 
-/// Places for downloads, by contract.
-#[derive(Default)]
-pub struct Downloads(Mutex<HashMap<Id, u32>>);
-
-/// One download under way; dropping it frees its place.
-pub(super) struct Place {
-    all: Arc<Downloads>,
-    contract: Id,
-}
-
-impl Downloads {
-    pub(super) fn take(self: &Arc<Self>, contract: &Id) -> Option<Place> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = places.entry(contract.clone()).or_insert(0);
-        if *taken >= PER_CONTRACT {
-            return None;
-        }
-        *taken = taken.saturating_add(1);
-        Some(Place { all: self.clone(), contract: contract.clone() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut places = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = places.get_mut(&self.contract) {
-            *taken = taken.saturating_sub(1);
-            if *taken == 0 {
-                places.remove(&self.contract);
-            }
-        }
-    }
-}
-
 async fn data(
     State(app): State<Arc<App>>,
     Path(transfer): Path<String>,
+    connection: Option<Extension<Cut>>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
@@ -80,10 +50,16 @@ async fn data(
         Ok(None) => return unauthorised(),
         Err(error) => return failed(&error.to_string()),
     };
-    let Some(place) = app.downloads.take(&grant.contract) else {
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")]).into_response();
+    let bounds = match app.store.contract(&grant.contract).await {
+        Ok(Some(contract)) => sending::bounds(&app, &contract),
+        Ok(None) => return unauthorised(),
+        Err(error) => return failed(&error.to_string()),
     };
-    match send(&app, grant, token, &method, &headers, place).await {
+    let Some(place) = app.budgets.take(&grant.contract, bounds) else {
+        return busy(&app, &headers);
+    };
+    let held = (place, connection.map(|it| it.0));
+    match send(&app, grant, token, &method, &headers, held).await {
         Ok(answer) => answer,
         Err(error) => failed(&error.to_string()),
     }
@@ -97,13 +73,35 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token.trim())
 }
 
-/// The grant of a transfer, if this token is its token, its time has not run out and its contract stands.
+/// The grant of a transfer that delivers, if this token is its token, its time has not run out and its contract stands.
 async fn standing(app: &App, transfer: &Id, token: Digest) -> Result<Option<Grant>, StoreError> {
+    let Some((grant, it)) = granted(app, transfer, token).await? else { return Ok(None) };
+    Ok((it.role == Role::Provider && it.delivers()).then_some(grant))
+}
+
+/// The grant that this token is for, and its transfer.
+pub(super) async fn granted(
+    app: &App,
+    transfer: &Id,
+    token: Digest,
+) -> Result<Option<(Grant, Transfer)>, StoreError> {
     let grant = app.store.grant(transfer).await?;
     // Always compared, so that an unknown transfer takes as long as a wrong token.
     let known = grant.as_ref().map_or(Digest([0; 32]), |it| it.token);
     let same = ct_eq(known.as_bytes(), token.as_bytes());
-    Ok(grant.filter(|it| same && app.clock.now() < it.until))
+    let Some(grant) = grant.filter(|it| same && app.clock.now() < it.until) else {
+        return Ok(None);
+    };
+    Ok(app.store.transfer(transfer).await?.map(|it| (grant, it)))
+}
+
+/// All connections of the contract are taken.
+pub(super) fn busy(app: &App, headers: &HeaderMap) -> Response {
+    metrics::counter!("tidm_deliveries_busy_total").increment(1);
+    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|it| it.to_str().ok());
+    let mut problem = Problem::of("delivery.busy");
+    problem.retry_after = Some(std::time::Duration::ZERO);
+    problem.response(Lang::negotiate(wanted, app.config.node.lang))
 }
 
 async fn send(
@@ -112,14 +110,14 @@ async fn send(
     token: Digest,
     method: &Method,
     headers: &HeaderMap,
-    place: Place,
+    (place, connection): (Place, Option<Cut>),
 ) -> anyhow::Result<Response> {
     let sha256 = digest_of(app, &grant).await?;
     let key = Key::parse(&grant.object)?;
     let bytes = app.objects.head(&key).await?.bytes;
     let sent = Sent { key, bytes, sha256 };
     let (watched, transfer) = (app.clone(), grant.transfer);
-    let rule: range::Rule = Box::new(move || {
+    let rule: watch::Rule = Box::new(move || {
         let (app, transfer) = (watched.clone(), transfer.clone());
         // A store that does not answer for a moment is no revocation; the next look will tell.
         Box::pin(
@@ -127,7 +125,9 @@ async fn send(
         )
     });
     metrics::counter!("tidm_downloads_total").increment(1);
-    Ok(range::answer(&app.objects, &sent, method, headers, rule, place).await?)
+    let stalled = app.config.limits.stalled;
+    let guard = range::Guard { rule, place: Some(place), connection, stalled };
+    Ok(range::answer(&app.objects, &sent, method, headers, guard).await?)
 }
 
 /// The digest of what a grant delivers: that of the seal, or of the product itself.
@@ -147,7 +147,7 @@ async fn digest_of(app: &App, grant: &Grant) -> anyhow::Result<Digest> {
         .ok_or_else(|| anyhow::anyhow!("a grant for what nobody published"))
 }
 
-fn unauthorised() -> Response {
+pub(super) fn unauthorised() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
 }
 
@@ -159,19 +159,6 @@ fn failed(why: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_counted_by_contract_and_freed() {
-        let all = Arc::new(Downloads::default());
-        let (a, b) = (Id::parse("a").unwrap(), Id::parse("b").unwrap());
-        let held: Vec<Place> = (0..PER_CONTRACT).map_while(|_| all.take(&a)).collect();
-        assert_eq!(held.len(), 8);
-        assert!(all.take(&a).is_none());
-        assert!(all.take(&b).is_some());
-        drop(held);
-        assert!(all.take(&a).is_some());
-        assert!(all.0.lock().unwrap().is_empty());
-    }
 
     #[test]
     fn tokens_come_with_or_without_their_scheme() {

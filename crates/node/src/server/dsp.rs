@@ -13,17 +13,20 @@ use axum::routing::{get, post};
 
 use tidm_crypto::hash::sha256;
 use tidm_space::engine::commit::{About, Reply};
-use tidm_space::engine::input::{Heard, Input, Received};
+use tidm_space::engine::input::{Heard, Input, Received, TransferSpoken};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::transfer::message::Body;
 use tidm_space::wire::dsp::error::pids_in;
 use tidm_space::wire::dsp::negotiation::{self as wire_negotiation, Endpoint as Said};
 use tidm_space::wire::dsp::transfer::{self as wire_transfer, Endpoint as Moved};
 
 use super::answer::{caller, json, refusal};
 use crate::app::App;
+use crate::jobs::secrets;
 use crate::net::auth::Caller;
 use crate::net::journal;
+use crate::store::StoreError;
 use crate::store::messages::Line;
 use crate::store::writer::WorkError;
 
@@ -279,6 +282,7 @@ async fn try_transfer(
         }
         mine => wire_transfer::read(endpoint, mine.as_ref(), body)?,
     };
+    let spoken = keep_secrets(app, &who, spoken).await?;
     match hear(app, who, id, body, Heard::Transfer(Box::new(spoken))).await? {
         Reply::Transfer { it, created } => {
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -291,6 +295,25 @@ async fn try_transfer(
         | Reply::Contract(_)
         | Reply::Product(_) => Ok((StatusCode::OK, "{}".to_owned(), None)),
     }
+}
+
+/// Credentials for somebody's bucket are wrapped before anything is kept of them, under the key of the contract that
+/// they came with. A data plane of another program that runs the format needs them as they are.
+async fn keep_secrets(
+    app: &App,
+    who: &Caller,
+    mut it: TransferSpoken,
+) -> Result<TransferSpoken, WorkError> {
+    let store = |why: StoreError| WorkError::Store(why.to_string());
+    if let Body::Request { contract, format, address: Some(address) } = &mut it.body {
+        let known = app.store.contract(contract).await.map_err(store)?;
+        let known = known.is_some_and(|it| it.is_active() && it.peer == who.did);
+        if known && !app.store.runs_format(format).await.map_err(store)? {
+            *address = secrets::wrap(app, contract, address.clone())
+                .map_err(|why| WorkError::Store(format!("credentials cannot be kept: {why}")))?;
+        }
+    }
+    Ok(it)
 }
 
 async fn transfer(State(app): Shared, Path(pid): Path<String>, headers: HeaderMap) -> Response {

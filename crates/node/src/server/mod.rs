@@ -3,6 +3,8 @@
 //! Never a rule of the data space: handlers authenticate, parse, run one unit of work and write the answer.
 
 pub mod answer;
+pub mod arrivals;
+pub mod budget;
 pub mod catalog;
 pub mod changes;
 pub mod data;
@@ -16,3 +18,4 @@ pub mod profile;
 pub mod public;
 pub mod range;
 pub mod signaling;
+pub mod watch;

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::StreamReader;
@@ -26,6 +26,7 @@ use tidm_space::wire::dsp::error;
 use super::answer::{json, refusal};
 use super::data::bearer;
 use super::range::{self, Sent};
+use super::watch::{self, Cut};
 use crate::app::App;
 use crate::config::Role;
 use crate::jobs::infrastructure::{ObjectClaims, TYPE};
@@ -155,10 +156,12 @@ async fn try_store(
 async fn fetch(
     State(app): State<Arc<App>>,
     Path(object): Path<String>,
+    connection: Option<Extension<Cut>>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    match try_fetch(&app, &object, &method, &headers).await {
+    let connection = connection.map(|it| it.0);
+    match try_fetch(&app, &object, connection, &method, &headers).await {
         Ok(answer) => answer,
         Err(error) => refusal(error, error::write),
     }
@@ -167,6 +170,7 @@ async fn fetch(
 async fn try_fetch(
     app: &Arc<App>,
     object: &str,
+    connection: Option<Cut>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, WorkError> {
@@ -177,11 +181,13 @@ async fn try_fetch(
     let sent = Sent { key: right.key()?, bytes: note.bytes, sha256 };
     let (objects, kept) = (app.objects.clone(), right.note_key()?);
     // The owner deletes it: a download under way ends.
-    let rule: range::Rule = Box::new(move || {
+    let rule: watch::Rule = Box::new(move || {
         let (objects, kept) = (objects.clone(), kept.clone());
         Box::pin(async move { !matches!(objects.head(&kept).await, Err(ObjectError::Missing(_))) })
     });
-    range::answer(&app.objects, &sent, method, headers, rule, ()).await.map_err(failed)
+    let stalled = app.config.limits.stalled;
+    let guard = range::Guard { rule, place: None, connection, stalled };
+    range::answer(&app.objects, &sent, method, headers, guard).await.map_err(failed)
 }
 
 async fn remove(
@@ -288,6 +294,7 @@ fn failed(why: ObjectError) -> WorkError {
         ObjectError::Key
         | ObjectError::Changed(_)
         | ObjectError::Setup(_)
+        | ObjectError::Denied
         | ObjectError::Failed(_)
         | ObjectError::Source(_)
         | ObjectError::TooLarge(_) => WorkError::Store(why.to_string()),

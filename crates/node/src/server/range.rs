@@ -1,27 +1,32 @@
-//! One object as an HTTP answer: whole or one range, with a rule that is asked again while it streams.
+//! One object as an HTTP answer: whole or one range, at the pace of its contract and under a rule that is asked again
+//! while it streams.
 //!
 //! Never holds an object in memory, and never goes on sending once the rule says no: a revocation cuts a
-//! download that is under way ([`LOOK`]).
+//! download that is under way ([`super::watch`]).
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::{StreamExt as _, stream};
 
 use tidm_crypto::hash::Digest;
 
+use super::budget::{Place, paced};
+use super::watch::{Cut, Rule, Watch};
 use crate::objects::{Key, ObjectError, Objects};
 
-/// How often a download under way is asked about.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Whether a download may go on.
-pub(super) type Rule = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+/// What a download is bound by.
+pub(super) struct Guard {
+    pub(super) rule: Rule,
+    /// Its place among those of its contract.
+    pub(super) place: Option<Place>,
+    /// What is closed when it has to stop.
+    pub(super) connection: Option<Cut>,
+    /// A receiver that takes nothing for this long is gone or hostile.
+    pub(super) stalled: Duration,
+}
 
 /// What is sent.
 pub(super) struct Sent {
@@ -63,14 +68,13 @@ pub fn parse(text: &str, bytes: u64) -> Wanted {
     if part.start < part.end { Wanted::Part(part) } else { Wanted::Nothing }
 }
 
-/// The answer to GET or HEAD. `kept` lives as long as the download (a place among several).
-pub(super) async fn answer<K: Send + 'static>(
+/// The answer to GET or HEAD.
+pub(super) async fn answer(
     objects: &Objects,
     sent: &Sent,
     method: &Method,
     headers: &HeaderMap,
-    rule: Rule,
-    kept: K,
+    guard: Guard,
 ) -> Result<Response, ObjectError> {
     let tag = format!("\"{}\"", sent.sha256);
     let text = |name| headers.get(name).and_then(|it: &HeaderValue| it.to_str().ok());
@@ -92,7 +96,8 @@ pub(super) async fn answer<K: Send + 'static>(
         Body::empty()
     } else {
         let pieces = objects.stream(&sent.key, part.clone()).await?;
-        Body::from_stream(guarded(pieces, rule, kept))
+        let Guard { rule, place, connection, stalled } = guard;
+        Body::from_stream(paced(pieces, place, Watch::begin(rule, connection, stalled)))
     };
     let mut answer = (status, body).into_response();
     let to = answer.headers_mut();
@@ -114,32 +119,6 @@ pub(super) async fn answer<K: Send + 'static>(
         to.insert(header::CONTENT_RANGE, range);
     }
     Ok(answer)
-}
-
-/// An error inside a body cuts the connection: the receiver sees a short body, never a wrong end.
-fn guarded<K: Send + 'static>(
-    pieces: crate::objects::Stream,
-    rule: Rule,
-    kept: K,
-) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-    let begin = (pieces, rule, kept, Instant::now());
-    stream::try_unfold(begin, |(mut pieces, rule, kept, asked)| async move {
-        let mut asked = asked;
-        if asked.elapsed() >= LOOK {
-            if !rule().await {
-                return Err(std::io::Error::new(
-                    std::io::ErrorKind::PermissionDenied,
-                    "this download was revoked",
-                ));
-            }
-            asked = Instant::now();
-        }
-        match pieces.next().await {
-            None => Ok(None),
-            Some(Ok(piece)) => Ok(Some((piece, (pieces, rule, kept, asked)))),
-            Some(Err(why)) => Err(std::io::Error::other(why)),
-        }
-    })
 }
 
 #[cfg(test)]

@@ -93,6 +93,16 @@ fn registered(plane: Plane, record: &str) -> Result<Registration, StoreError> {
     registration::read(plane, record.as_bytes()).map_err(|why| bad("planes", &why.to_string()))
 }
 
+impl Store {
+    /// Whether a data plane of another program runs this format.
+    pub async fn runs_format(&self, format: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT COUNT(*) FROM plane_profiles f JOIN planes p ON p.plane = 'data' AND p.id = f.id WHERE f.profile = $1";
+        let found: i64 =
+            sqlx::query_scalar(sql).bind(format.to_owned()).fetch_one(self.pool()).await?;
+        Ok(found > 0)
+    }
+}
+
 /// Registers a plane, replacing an earlier registration of the same id whole.
 pub async fn save_plane(
     conn: &mut AnyConnection,

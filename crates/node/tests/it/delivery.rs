@@ -6,22 +6,70 @@ use tidm_crypto::hash::{Digest, sha256};
 use tidm_node::objects::Key;
 use tidm_node::store::notes::{self, Grant};
 use tidm_space::contract::Contract;
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{Heard, Input, Received, TransferSpoken};
 use tidm_space::id::Id;
 use tidm_space::policy::usage::Use;
+use tidm_space::transfer::message::{Body, DataAddress};
+use tidm_space::transfer::state::Name;
+use tokio::net::TcpListener;
 
-use crate::world::{World, csv, limited};
+use crate::world::{World, csv, eventually, limited};
 
-const TOKEN: &str = "a-token-of-this-test";
+pub(crate) const TOKEN: &str = "a-token-of-this-test";
 
-fn noise(bytes: u32) -> Vec<u8> {
+pub(crate) fn noise(bytes: u32) -> Vec<u8> {
     (0..bytes).map(|it| (it.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
 }
 
-/// A token of our own for what the contract delivers; the address to fetch from.
+/// A connector that takes every message.
+async fn polite() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(|| async { "{}" });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// A transfer that a connector of ours in name only asked for; its id at the provider.
+pub(crate) async fn asked(
+    world: &World,
+    contract: &Contract,
+    format: &str,
+    address: Option<DataAddress>,
+) -> Id {
+    let theirs = Id::parse(&format!("urn:uuid:{}", uuid::Uuid::now_v7())).unwrap();
+    let body = Body::Request { contract: contract.id.clone(), format: format.to_owned(), address };
+    let callback = Some(polite().await);
+    let spoken = TransferSpoken { mine: None, theirs: Some(theirs.clone()), callback, body };
+    let received = Received {
+        from: world.consumer().did.clone(),
+        key: None,
+        id: Some(theirs),
+        digest: sha256(b"a request of this test"),
+        what: Heard::Transfer(Box::new(spoken)),
+    };
+    let app = &world.provider().app;
+    match app.writer.run(Input::Heard(Box::new(received))).await.unwrap() {
+        Reply::Transfer { it, .. } => it.id,
+        other => panic!("no transfer: {other:?}"),
+    }
+}
+
+/// A started transfer, with a token of our own; the address to fetch from.
 async fn granted(world: &World, contract: &Contract) -> String {
+    started(world, contract).await.0
+}
+
+pub(crate) async fn started(world: &World, contract: &Contract) -> (String, Id) {
     let app = &world.provider().app;
     let source = app.store.source(&contract.product).await.unwrap().unwrap();
-    let transfer = Id::parse("urn:uuid:00000000-0000-7000-8000-000000000001").unwrap();
+    let transfer = asked(world, contract, "HttpData-PULL", None).await;
+    eventually("a started transfer", || async {
+        let it = app.store.transfer(&transfer).await.unwrap().unwrap();
+        (it.state.name() == Name::Started).then_some(())
+    })
+    .await;
     let grant = Grant {
         contract: contract.id.clone(),
         transfer: transfer.clone(),
@@ -36,7 +84,7 @@ async fn granted(world: &World, contract: &Contract) -> String {
         })
         .await
         .unwrap();
-    format!("{}/data/{transfer}", app.identity.public_url)
+    (format!("{}/data/{transfer}", app.identity.public_url), transfer)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +183,7 @@ async fn a_revocation_cuts_a_download_and_places_are_bounded() {
     assert_ne!(sha256(&all[..got]), Digest([0; 32]));
 }
 
-fn tls() -> rustls::ClientConfig {
+pub(crate) fn tls() -> rustls::ClientConfig {
     let config = tidm_node::tls::client(tidm_node::tls::public_roots(), None).unwrap();
     (*config).clone()
 }

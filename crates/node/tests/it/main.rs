@@ -3,13 +3,16 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "any other outcome fails the test")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod bucket;
 mod dcp;
 mod delivery;
 mod files;
 mod foreign;
 mod infrastructure;
 mod publish;
+mod pushes;
 mod query;
 mod signaling;
 mod tables;
+mod transfers;
 mod world;

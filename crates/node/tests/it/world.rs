@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tidm_node::app::App;
 use tidm_node::config::Config;
 use tidm_node::init;
+use tidm_node::jobs::order::{To, order};
 use tidm_node::jobs::publish::{OfferRequest, PublishRequest, Published, publish};
 use tidm_node::keys::Keys;
 use tidm_node::keys::memory::Memory;
@@ -24,7 +25,7 @@ use tidm_sandbox::host::Worker;
 use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{Approval, Product};
 use tidm_space::contract::{Contract, End};
-use tidm_space::engine::input::{ContractWish, Input, TransferWish, Wish};
+use tidm_space::engine::input::{ContractWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -67,6 +68,7 @@ impl Node {
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) nodes: Vec<Node>,
+    keys: Vec<Arc<dyn Keys>>,
 }
 
 impl World {
@@ -106,7 +108,17 @@ impl World {
             let config = Config::parse(&home, &text, &Default::default(), &[]).unwrap();
             nodes.push(start(config, keys[at].clone(), listener).await);
         }
-        Self { dir, nodes }
+        Self { dir, nodes, keys }
+    }
+
+    /// The process of a node ends, and another one takes its place.
+    pub(crate) async fn restart(&mut self, at: usize) {
+        let mut node = self.nodes.remove(at);
+        let config = node.app.config.clone();
+        node.halt().await;
+        drop(node);
+        let listener = TcpListener::bind(config.http.listen).await.unwrap();
+        self.nodes.insert(at, start(config, self.keys[at].clone(), listener).await);
     }
 
     pub(crate) fn provider(&self) -> &Node {
@@ -163,11 +175,8 @@ impl World {
 
     /// Has the contract's data delivered to the consumer.
     pub(crate) async fn delivered(&self, contract: &Contract, kind: Use) -> Transfer {
-        let format = kind.format().to_owned();
-        let wish =
-            TransferWish { contract: contract.id.clone(), address: None, format, push_to: None };
+        self.ordered(contract, kind, To::Pull).await;
         let consumer = self.consumer();
-        consumer.wish(Wish::Fetch(Box::new(wish))).await;
         let ended = || async {
             let page = consumer.app.store.transfers(None, 100).await.unwrap();
             let mut of = page.rows.into_iter().filter(|it| it.contract == contract.id);
@@ -176,6 +185,15 @@ impl World {
         let it = eventually("an ended transfer", ended).await;
         assert_eq!(it.state.name(), Name::Completed, "{:?}", it.state);
         it
+    }
+
+    /// The consumer asks for a delivery; its id there.
+    pub(crate) async fn ordered(&self, contract: &Contract, kind: Use, to: To) -> Id {
+        let consumer = self.consumer();
+        let wish = order(&consumer.app, contract.id.clone(), kind, to).await.unwrap();
+        let id = wish.id.clone().unwrap();
+        consumer.wish(Wish::Fetch(Box::new(wish))).await;
+        id
     }
 
     /// Published, agreed and delivered.

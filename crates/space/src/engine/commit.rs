@@ -151,8 +151,10 @@ pub enum Due {
 pub enum Job {
     /// Provider: seal and lay ready what this transfer delivers.
     Provide { transfer: Id },
-    /// Consumer: fetch what a started transfer delivers.
+    /// Consumer: fetch what a started transfer delivers, or clear away what had arrived of one that broke off.
     Fetch { transfer: Id },
+    /// Provider: send what a started transfer delivers to where the consumer wants it.
+    Push { transfer: Id },
     /// Provider: erase the contract's wrapping key.
     DestroyKey { contract: Id },
     /// Consumer: delete ciphertext and caches.
@@ -179,6 +181,7 @@ impl Due {
             Self::ContractEnd { contract } => format!("contract-end {contract}"),
             Self::Job(Job::Provide { transfer }) => format!("provide {transfer}"),
             Self::Job(Job::Fetch { transfer }) => format!("fetch {transfer}"),
+            Self::Job(Job::Push { transfer }) => format!("push {transfer}"),
             Self::Job(Job::DestroyKey { contract }) => format!("destroy-key {contract}"),
             Self::Job(Job::Erase { contract }) => format!("erase {contract}"),
             Self::Job(Job::Flow { flow }) => format!("flow {flow}"),

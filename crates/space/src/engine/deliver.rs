@@ -156,8 +156,17 @@ fn acknowledged_transfer(work: &mut Work<'_>, send: &Send, pid: Option<crate::id
     }
     let (after, step) =
         transfer::machine::next(&it, transfer::machine::Input::Acknowledged, work.now)?;
+    let moved = !step.moved.is_empty();
     let after = super::transfer::settle(work, after, step)?;
-    let after = super::rule::reached_transfer(work, &after).unwrap_or(after);
+    let after = match super::rule::reached_transfer(work, &after) {
+        Some(answered) => answered,
+        None => {
+            if moved {
+                super::transfer::react(work, &after)?;
+            }
+            after
+        }
+    };
     work.commit.transfers.push(after);
     Ok(Reply::Nothing)
 }
@@ -182,6 +191,10 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
             let event = transfer::machine::Input::Refused { code, reason };
             let (after, step) = transfer::machine::next(&it, event, work.now)?;
             let after = super::transfer::settle(work, after, step)?;
+            if after.delivers() {
+                // A suspension that was refused: what it stopped goes on.
+                super::transfer::react(work, &after)?;
+            }
             work.commit.transfers.push(after);
         }
         About::Notice { contract } => {

@@ -168,7 +168,8 @@ pub enum Wish {
     /// Provider's job: the data lies ready there.
     Provided {
         transfer: Id,
-        address: moved::DataAddress,
+        /// Of a pull.
+        address: Option<moved::DataAddress>,
         bytes: u64,
         content: Digest,
     },
@@ -177,6 +178,27 @@ pub enum Wish {
         transfer: Id,
         bytes: u64,
         content: Digest,
+    },
+    /// Go on with what was suspended.
+    ResumeTransfer {
+        transfer: Id,
+    },
+    /// Provider's job: the data was pushed and taken whole.
+    Pushed {
+        transfer: Id,
+        bytes: u64,
+        content: Digest,
+    },
+    /// Consumer: what was pushed here is whole.
+    Arrived {
+        transfer: Id,
+        bytes: u64,
+        content: Digest,
+    },
+    /// A transfer's job: nothing to do, as the transfer stood then.
+    TransferRests {
+        transfer: Id,
+        seen: Time,
     },
     /// Consumer: the peer's gate granted this.
     Hold(Box<HoldWish>),
@@ -281,6 +303,8 @@ pub enum SayWish {
 
 #[derive(Clone, Debug)]
 pub struct TransferWish {
+    /// Where it has to be known before: the address of a push names it.
+    pub id: Option<Id>,
     pub contract: Id,
     /// The provider's DSP base, where it is not the one that the contract was made at.
     pub address: Option<String>,
@@ -314,7 +338,11 @@ impl Wish {
             | Self::FlowFailed { flow, .. } => super::dataflow::of(flow),
             Self::SayTransfer { transfer, .. }
             | Self::Provided { transfer, .. }
-            | Self::Received { transfer, .. } => Needs {
+            | Self::Received { transfer, .. }
+            | Self::ResumeTransfer { transfer }
+            | Self::Pushed { transfer, .. }
+            | Self::Arrived { transfer, .. }
+            | Self::TransferRests { transfer, .. } => Needs {
                 transfer: Some(transfer.clone()),
                 transfer_contract: true,
                 ..Needs::default()

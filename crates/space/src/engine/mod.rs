@@ -19,7 +19,7 @@ pub mod node;
 mod notice;
 mod rule;
 mod signature;
-mod transfer;
+pub mod transfer;
 pub mod view;
 
 use crate::id::Ids;
@@ -131,6 +131,14 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::Received { transfer, bytes, content } => {
             transfer::received(work, &transfer, bytes, content)
         }
+        Wish::ResumeTransfer { transfer } => transfer::resume(work, &transfer),
+        Wish::Pushed { transfer, bytes, content } => {
+            transfer::pushed(work, &transfer, bytes, content)
+        }
+        Wish::Arrived { transfer, bytes, content } => {
+            transfer::arrived(work, &transfer, bytes, content)
+        }
+        Wish::TransferRests { transfer, seen } => transfer::rests(work, &transfer, seen),
         Wish::Hold(it) => gate::hold(work, *it),
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),

@@ -1,5 +1,6 @@
 mod approval;
 mod dataflow;
+mod delivery;
 mod ending;
 mod retry;
 mod rule;

@@ -4,6 +4,7 @@
 
 use tidm_crypto::hash::Digest;
 
+use crate::catalog::delivery::Way;
 use crate::contract::Contract;
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
@@ -11,6 +12,7 @@ use crate::id::Id;
 use crate::identity::did::Did;
 use crate::limits::{TRANSFER_IDLE, TRANSFER_RUNNING};
 use crate::negotiation::message::Role;
+use crate::time::Time;
 use crate::transfer::machine::{self, Input as Event, Step};
 use crate::transfer::message::{Body, DataAddress, Message};
 use crate::transfer::state::{Name, State, Transfer};
@@ -21,6 +23,9 @@ use super::dataflow;
 use super::input::{TransferSpoken, TransferWish};
 use super::rule;
 use super::view::Needs;
+
+/// The code of a consumer's suspension that asks for a fresh address: the token of the old one is refused.
+pub const RENEW: &str = "transfer.token";
 
 pub(super) fn needs(from: &Did, it: &TransferSpoken) -> Needs {
     match (&it.mine, &it.body) {
@@ -64,6 +69,8 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
         transfer.peer_pid = it.theirs;
     }
     let starts = matches!(it.body, Body::Start { .. });
+    let wants_address =
+        matches!(&it.body, Body::Suspend { code, .. } if code.as_deref() == Some(RENEW));
     let (after, step) =
         machine::next(&transfer, Event::Heard(Message { id, body: it.body }), work.now)?;
     if starts && !step.moved.is_empty() && transfer.role == Role::Provider {
@@ -78,6 +85,9 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
             Some(answered) => answered,
             None => {
                 react(work, &after)?;
+                if wants_address {
+                    renew(work, &after);
+                }
                 after.clone()
             }
         };
@@ -125,7 +135,8 @@ pub(super) fn contract_of<'a>(work: &'a Work<'_>, it: &Transfer) -> Result<&'a C
 }
 
 /// What the shell has to do now.
-fn react(work: &mut Work<'_>, it: &Transfer) -> Result<(), Fault> {
+pub(super) fn react(work: &mut Work<'_>, it: &Transfer) -> Result<(), Fault> {
+    let way = it.delivery().map(|it| it.way);
     let job = match (it.role, &it.state) {
         (Role::Provider, State::Requested) => {
             if dataflow::begin(work, it)? {
@@ -134,14 +145,43 @@ fn react(work: &mut Work<'_>, it: &Transfer) -> Result<(), Fault> {
             Job::Provide { transfer: it.id.clone() }
         }
         (Role::Consumer, State::Started { address: Some(_) })
-            if dataflow::of_transfer(work, &it.id).is_none() =>
+            if !matches!(way, Some(Way::Push | Way::Bucket))
+                && dataflow::of_transfer(work, &it.id).is_none() =>
         {
             Job::Fetch { transfer: it.id.clone() }
+        }
+        (Role::Provider, State::Started { .. })
+            if matches!(way, Some(Way::Push | Way::Bucket))
+                && dataflow::of_transfer(work, &it.id).is_none() =>
+        {
+            Job::Push { transfer: it.id.clone() }
         }
         (_, _) => return Ok(()),
     };
     work.timer(work.now, Due::Job(job));
     Ok(())
+}
+
+/// Provider: the consumer's address is refused by now (its token ran out): lay ready anew, and start with another.
+fn renew(work: &mut Work<'_>, it: &Transfer) {
+    let waits = it.role == Role::Provider && it.state.name() == Name::Suspended;
+    if waits && it.pending.is_none() && dataflow::of_transfer(work, &it.id).is_none() {
+        work.timer(work.now, Due::Job(Job::Provide { transfer: it.id.clone() }));
+    }
+}
+
+/// An operator goes on with what was suspended. A provider lays the data ready first: the old address may be void.
+pub(super) fn resume(work: &mut Work<'_>, id: &Id) -> Answer {
+    let it = mine(work, id)?;
+    let ours = dataflow::of_transfer(work, id).is_none();
+    if it.role == Role::Consumer || !ours || it.state.name() != Name::Suspended {
+        return say(work, id, Body::Start { address: None });
+    }
+    contract_of(work, &it)?.check_active()?;
+    if it.pending.is_none() {
+        work.timer(work.now, Due::Job(Job::Provide { transfer: id.clone() }));
+    }
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
 }
 
 /// Consumer: have the contract's data delivered.
@@ -151,7 +191,7 @@ pub(super) fn request(work: &mut Work<'_>, wish: TransferWish) -> Answer {
     };
     contract.check_active()?;
     let it = Transfer {
-        id: work.ids.fresh(),
+        id: wish.id.unwrap_or_else(|| work.ids.fresh()),
         role: Role::Consumer,
         peer: contract.peer.clone(),
         peer_pid: None,
@@ -206,7 +246,7 @@ fn mine(work: &Work<'_>, id: &Id) -> Result<Transfer, Fault> {
 pub(super) fn provided(
     work: &mut Work<'_>,
     id: &Id,
-    address: DataAddress,
+    address: Option<DataAddress>,
     bytes: u64,
     content: Digest,
 ) -> Answer {
@@ -224,8 +264,11 @@ pub(super) fn provided(
         work.commit.transfers.push(it.clone());
         return Ok(Reply::Transfer { it: Box::new(it), created: false });
     }
-    work.fact(links(&it), What::Delivered { bytes, content });
-    let it = say_now(work, it, Body::Start { address: Some(address) })?;
+    // What is pushed is delivered when it has left.
+    if address.is_some() {
+        work.fact(links(&it), What::Delivered { bytes, content });
+    }
+    let it = say_now(work, it, Body::Start { address })?;
     work.commit.transfers.push(it.clone());
     Ok(Reply::Transfer { it: Box::new(it), created: false })
 }
@@ -240,6 +283,36 @@ pub(super) fn received(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest
     work.fact(links(&it), What::Delivered { bytes, content });
     let it = say_now(work, it, Body::Complete)?;
     work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+/// Provider's job: everything was pushed and taken; the transfer is complete.
+pub(super) fn pushed(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
+    let it = mine(work, id)?;
+    work.untimer(&Due::Job(Job::Push { transfer: id.clone() }));
+    if it.role != Role::Provider || it.state.name() != Name::Started || it.pending.is_some() {
+        return Ok(Reply::Transfer { it: Box::new(it), created: false });
+    }
+    work.fact(links(&it), What::Delivered { bytes, content });
+    let it = say_now(work, it, Body::Complete)?;
+    work.commit.transfers.push(it.clone());
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+/// Consumer: what was pushed here is whole. The provider says that it is complete.
+pub(super) fn arrived(work: &mut Work<'_>, id: &Id, bytes: u64, content: Digest) -> Answer {
+    let it = mine(work, id)?;
+    work.fact(links(&it), What::Delivered { bytes, content });
+    Ok(Reply::Transfer { it: Box::new(it), created: false })
+}
+
+/// A job found nothing to do, as the transfer stood then. If it moved since, another run is due that must not be lost.
+pub(super) fn rests(work: &mut Work<'_>, id: &Id, seen: Time) -> Answer {
+    let it = mine(work, id)?;
+    if it.moved == seen {
+        work.untimer(&Due::Job(Job::Fetch { transfer: id.clone() }));
+        work.untimer(&Due::Job(Job::Push { transfer: id.clone() }));
+    }
     Ok(Reply::Transfer { it: Box::new(it), created: false })
 }
 
@@ -289,9 +362,25 @@ pub(super) fn settle(work: &mut Work<'_>, it: Transfer, step: Step) -> Result<Tr
             work.untimer(&Due::TransferRule(it.id.clone()));
         }
         work.untimer(&Due::Job(Job::Provide { transfer: it.id.clone() }));
-        work.untimer(&Due::Job(Job::Fetch { transfer: it.id.clone() }));
+    }
+    if (it.starts > 0 || it.push_to.is_some()) && !it.delivers() {
+        stop(work, &it);
     }
     dataflow::follow(work, it, !step.moved.is_empty())
+}
+
+/// No bytes may move any more, or for a while.
+fn stop(work: &mut Work<'_>, it: &Transfer) {
+    if it.role == Role::Provider {
+        return work.untimer(&Due::Job(Job::Push { transfer: it.id.clone() }));
+    }
+    let fetch = Due::Job(Job::Fetch { transfer: it.id.clone() });
+    // Of a delivery that broke off for good, the job clears away what had arrived.
+    if it.state.name() == Name::Terminated && dataflow::of_transfer(work, &it.id).is_none() {
+        work.timer(work.now, fetch);
+    } else {
+        work.untimer(&fetch);
+    }
 }
 
 /// How long a transfer may stand still; none once it is over.

@@ -228,6 +228,8 @@ fn narrow(limits: &mut Limits, limit: Limit) {
         Limit::MinGroup(n) => limits.min_group = Some(limits.min_group.map_or(n, |old| old.max(n))),
         Limit::OutputRows(n) => least(&mut limits.output_rows, n),
         Limit::OutputBytes(n) => least(&mut limits.output_bytes, n),
+        Limit::DeliveryRate(n) => least(&mut limits.delivery_rate, n),
+        Limit::DeliveryConnections(n) => least(&mut limits.delivery_connections, n),
     }
 }
 
@@ -296,6 +298,12 @@ pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
         Operand::Columns | Operand::MinGroup => return Err(op),
         Operand::OutputRows => Part::Limit(Limit::OutputRows(cap(&it.op, number()?).ok_or(op)?)),
         Operand::OutputBytes => Part::Limit(Limit::OutputBytes(cap(&it.op, number()?).ok_or(op)?)),
+        Operand::DeliveryRate => {
+            Part::Limit(Limit::DeliveryRate(cap(&it.op, number()?).ok_or(op)?))
+        }
+        Operand::DeliveryConnections => {
+            Part::Limit(Limit::DeliveryConnections(cap(&it.op, number()?).ok_or(op)?))
+        }
         Operand::PayAmount | Operand::Currency => return Err(no("belongs into a compensate duty")),
         Operand::Unknown(_) => return Err(no(UNKNOWN)),
     })

@@ -253,6 +253,10 @@ terms! {
         MinGroup = "tidm:minGroup",
         OutputRows = "tidm:outputRows",
         OutputBytes = "tidm:outputBytes",
+        /// Bytes per second of all deliveries under the contract together.
+        DeliveryRate = "tidm:deliveryRate",
+        /// Connections that deliver under the contract at a time.
+        DeliveryConnections = "tidm:deliveryConnections",
         /// Kinds of use, see [`super::usage::Use`].
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].

@@ -152,6 +152,8 @@ fn test_level(it: &Test, kind: Use) -> Level {
 fn limit_level(it: &Limit, kind: Use) -> Level {
     match (it, kind) {
         (Limit::Columns(_), Use::Plain) => Level::E2,
+        // The bytes leave through the provider's own hands, whatever they are.
+        (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), _) => Level::E2,
         (_, Use::SealedFile | Use::Plain) => Level::E0,
         (_, Use::Query | Use::SealedTable) => kind.level(),
     }
@@ -323,6 +325,16 @@ fn limit_words(it: &Limit, lang: Lang) -> String {
         Limit::OutputRows(rows) => n("每次结果至多", *rows, "行", "at most", "rows in a result"),
         Limit::OutputBytes(bytes) => {
             n("每次结果至多", *bytes, "字节", "at most", "bytes in a result")
+        }
+        Limit::DeliveryRate(bytes) => n(
+            "交付合计每秒至多",
+            *bytes,
+            "字节",
+            "at most",
+            "bytes per second for all deliveries together",
+        ),
+        Limit::DeliveryConnections(all) => {
+            n("交付同时至多", *all, "个连接", "at most", "connections at a time for deliveries")
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Sentences {
     pub min_group: Option<u64>,
     pub output_rows: Option<u64>,
     pub output_bytes: Option<u64>,
+    /// Bytes per second of all deliveries together.
+    pub delivery_rate: Option<u64>,
+    pub delivery_connections: Option<u64>,
     pub export: Export,
     pub delete_after_use: bool,
     pub price: Option<Price>,
@@ -89,6 +92,8 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         ("min_group", it.min_group),
         ("output_rows", it.output_rows),
         ("output_bytes", it.output_bytes),
+        ("delivery_rate", it.delivery_rate),
+        ("delivery_connections", it.delivery_connections),
     ] {
         if value == Some(0) {
             return Err(BadSentences::Zero(name));
@@ -142,6 +147,9 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     out.extend(
         it.output_bytes.map(|n| atomic(Operand::OutputBytes, Operator::Lteq, &n.to_string())),
     );
+    let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
+    out.extend(cap(Operand::DeliveryRate, it.delivery_rate));
+    out.extend(cap(Operand::DeliveryConnections, it.delivery_connections));
     out
 }
 

@@ -93,6 +93,9 @@ pub struct Limits {
     pub min_group: Option<u64>,
     pub output_rows: Option<u64>,
     pub output_bytes: Option<u64>,
+    /// Bytes per second of all deliveries together; the provider keeps it.
+    pub delivery_rate: Option<u64>,
+    pub delivery_connections: Option<u64>,
 }
 
 impl Limits {
@@ -113,6 +116,8 @@ pub enum Limit {
     MinGroup(u64),
     OutputRows(u64),
     OutputBytes(u64),
+    DeliveryRate(u64),
+    DeliveryConnections(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

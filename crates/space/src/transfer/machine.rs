@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::negotiation::message::Role;
 use crate::time::Time;
 
-use super::message::{Body, Kind, Message};
+use super::message::{Body, DataAddress, Kind, Message};
 use super::state::{Name, State, Transfer};
 
 /// What happened to a transfer; the meanings are those of [`crate::negotiation::machine::Input`].
@@ -150,11 +150,21 @@ fn enter(it: &mut Transfer, step: &mut Step, sender: Role, body: Body) -> Result
     if to == Name::Started {
         it.starts = it.starts.saturating_add(1);
     }
+    let known = match &it.state {
+        State::Started { address } | State::Suspended { address, .. } => address.clone(),
+        State::Initial | State::Requested | State::Completed { .. } | State::Terminated { .. } => {
+            None
+        }
+    };
+    if it.role == Role::Consumer && body.kind() == Kind::Request {
+        // The provider has it now. What opens our endpoint or bucket need not lie here any longer.
+        it.push_to = it.push_to.take().map(DataAddress::without_secrets);
+    }
     it.state = match body {
         Body::Request { .. } => State::Requested,
-        Body::Start { address } => State::Started { address },
+        Body::Start { address } => State::Started { address: address.or(known) },
         Body::Complete => State::Completed { by: sender },
-        Body::Suspend { reason, .. } => State::Suspended { by: sender, reason },
+        Body::Suspend { reason, .. } => State::Suspended { by: sender, reason, address: known },
         Body::Terminate { code, reason } => State::Terminated { by: sender, code, reason },
     };
     step.moved.push((from, to, sender));

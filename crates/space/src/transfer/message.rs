@@ -51,6 +51,29 @@ impl DataAddress {
     }
 }
 
+/// Properties that open something, under the names that connectors give them; any spelling of upper and lower case.
+const SECRETS: [&str; 7] = [
+    "authorization",
+    "refreshtoken",
+    "accesskeyid",
+    "secretaccesskey",
+    "sessiontoken",
+    "token",
+    "authcode",
+];
+
+impl DataAddress {
+    pub fn is_secret(name: &str) -> bool {
+        SECRETS.iter().any(|it| name.eq_ignore_ascii_case(it))
+    }
+
+    /// Without what opens anything.
+    pub fn without_secrets(mut self) -> Self {
+        self.properties.retain(|(name, _)| !Self::is_secret(name));
+        self
+    }
+}
+
 impl fmt::Debug for DataAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.properties.iter().map(|(name, _)| name.as_str()).collect();

@@ -2,12 +2,13 @@
 //!
 //! Never moves by itself: only [`super::machine`] changes a [`Transfer`].
 
+use crate::catalog::delivery::Delivery;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation::message::Role;
 use crate::time::Time;
 
-use super::message::{DataAddress, Message};
+use super::message::{DataAddress, Kind, Message};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -20,6 +21,8 @@ pub enum State {
     Suspended {
         by: Role,
         reason: Vec<String>,
+        /// Where the data was: a start that names no other goes on there.
+        address: Option<DataAddress>,
     },
     Completed {
         by: Role,
@@ -125,5 +128,31 @@ impl Transfer {
 
     pub fn is_open(&self) -> bool {
         !self.state.name().is_terminal()
+    }
+
+    /// What is delivered and by whom the bytes are moved, where the format is one of ours.
+    pub fn delivery(&self) -> Option<Delivery> {
+        Delivery::of(&self.format, self.push_to.as_ref())
+    }
+
+    /// Whether bytes may move now. What we said stops them at once, it does not wait for the answer; and a peer acts
+    /// on our start as soon as it hears it, before its answer is here.
+    pub fn delivers(&self) -> bool {
+        let said = self.pending.as_ref().map(|it| it.body.kind());
+        match (self.state.name(), said) {
+            (_, Some(Kind::Suspend | Kind::Complete | Kind::Terminate)) => false,
+            (Name::Started, _) | (Name::Requested | Name::Suspended, Some(Kind::Start)) => true,
+            (_, _) => false,
+        }
+    }
+
+    /// Consumer: whether pushed bytes are taken. A provider may begin before its start message, or the answer to our
+    /// request, is here.
+    pub fn takes(&self) -> bool {
+        let early = match (self.state.name(), self.pending.as_ref().map(|it| it.body.kind())) {
+            (Name::Initial, Some(Kind::Request)) | (Name::Requested, None) => true,
+            (_, _) => false,
+        };
+        self.role == Role::Consumer && (early || self.delivers())
     }
 }

@@ -176,7 +176,7 @@ pub(crate) fn transfer_states() -> Vec<TransferState> {
         TransferState::Initial,
         TransferState::Requested,
         TransferState::Started { address: Some(address()) },
-        TransferState::Suspended { by: Role::Consumer, reason: reason.clone() },
+        TransferState::Suspended { by: Role::Consumer, reason: reason.clone(), address: None },
         TransferState::Completed { by: Role::Provider },
         TransferState::Terminated { by: Role::Consumer, code, reason },
     ]

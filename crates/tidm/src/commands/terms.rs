@@ -32,6 +32,12 @@ pub(crate) struct Terms {
     /// Fewest rows behind each group of a result.
     #[arg(long, value_name = "N")]
     pub(crate) min_group: Option<u64>,
+    /// Speed of all deliveries together, per second: 10MB, 512KiB, 2000000.
+    #[arg(long, value_name = "BYTES", value_parser = rate)]
+    pub(crate) rate: Option<u64>,
+    /// Connections that deliver at a time.
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<u64>,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -70,10 +76,59 @@ impl Terms {
         put("columns", json!(self.columns), !self.columns.is_empty());
         put("aggregatesOnly", json!(true), self.aggregates_only);
         put("minGroup", json!(self.min_group), self.min_group.is_some());
+        put("deliveryRate", json!(self.rate), self.rate.is_some());
+        put("deliveryConnections", json!(self.parallel), self.parallel.is_some());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
         put("deleteAfterUse", json!(true), self.delete_after_use);
         put("price", json!(self.price), self.price.is_some());
         put("kinds", json!(self.kinds), !self.kinds.is_empty());
         Value::Object(all)
+    }
+}
+
+/// Bytes with a unit: decimal (kB, MB, GB) or binary (KiB, MiB, GiB), with or without `/s`.
+fn rate(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("B", 1),
+        ("", 1),
+    ];
+    let upper = text.trim().to_ascii_uppercase();
+    let said = upper.strip_suffix("/S").unwrap_or(&upper);
+    let found = UNITS.iter().find_map(|(unit, times)| Some((said.strip_suffix(unit)?, *times)));
+    let (digits, times) = found.unwrap_or((said, 1));
+    let number: Option<u64> = digits.trim().parse().ok();
+    number
+        .and_then(|it| it.checked_mul(times))
+        .ok_or_else(|| format!("{text} is not a number of bytes such as 10MB, 512KiB or 2000000"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, bytes) in [
+            ("10MB", Some(10_000_000)),
+            ("10mb/s", Some(10_000_000)),
+            ("512KiB", Some(524_288)),
+            ("1 GiB", Some(1 << 30)),
+            ("2000000", Some(2_000_000)),
+            ("7B", Some(7)),
+            ("7kB", Some(7_000)),
+            ("1.5MB", None),
+            ("MB", None),
+            ("-1", None),
+            ("99999999999999999GB", None),
+            ("", None),
+        ] {
+            assert_eq!(rate(text).ok(), bytes, "{text:?}");
+        }
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Never moves bytes itself: the nodes do.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Paging;
 use crate::cli::Global;
@@ -15,13 +18,20 @@ use crate::show;
 pub(crate) enum Transfer {
     /// Start a delivery.
     #[command(
-        after_help = "Example:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60"
+        after_help = "Examples:\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as sealed-table --wait 60\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as plain --push\n  tidm transfer start urn:uuid:0190b6a0-0000-7000-8000-000000000000 --as plain --bucket landing.json"
     )]
     Start {
         contract: String,
         /// sealed-table, sealed-file or plain.
         #[arg(long = "as")]
         format: String,
+        /// The provider sends the data here, instead of this node fetching it.
+        #[arg(long, conflicts_with = "bucket")]
+        push: bool,
+        /// The provider puts the data into the bucket that this file names: JSON with endpoint, bucket, accessKeyId,
+        /// secretAccessKey, and if need be region, prefix, sessionToken.
+        #[arg(long, value_name = "FILE")]
+        bucket: Option<PathBuf>,
         #[arg(long, default_value_t = 60)]
         wait: u64,
     },
@@ -42,6 +52,11 @@ pub(crate) enum Transfer {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Go on with a suspended transfer.
+    #[command(
+        after_help = "Example:\n  tidm transfer resume urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Resume { id: String },
     /// Try now what a transfer still owes its peer.
     #[command(
         after_help = "Example:\n  tidm transfer retry urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -58,15 +73,23 @@ pub(crate) enum Transfer {
     },
 }
 
+fn bucket_of(file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the bucket's file {}", file.display()))?;
+    // Without the parser's words: they could quote a secret.
+    serde_json::from_str(&text)
+        .map_err(|_| anyhow::anyhow!("the bucket's file {} is not JSON", file.display()))
+}
+
 impl Transfer {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
-            Self::Start { contract, format, wait } => {
-                api.post(
-                    &format!("/transfers?wait={wait}"),
-                    &json!({ "contract": contract, "format": format }),
-                )
-                .await?
+            Self::Start { contract, format, push, bucket, wait } => {
+                let mut body = json!({ "contract": contract, "format": format, "push": push });
+                if let Some(file) = bucket {
+                    body["bucket"] = bucket_of(file)?;
+                }
+                api.post(&format!("/transfers?wait={wait}"), &body).await?
             }
             Self::Show { id } => api.get(&format!("/transfers/{}", segment(id))).await?,
             Self::List(page) => {
@@ -78,6 +101,9 @@ impl Transfer {
                     &json!({ "reason": reason }),
                 )
                 .await?
+            }
+            Self::Resume { id } => {
+                api.post(&format!("/transfers/{}/resume", segment(id)), &json!({})).await?
             }
             Self::Retry { id } => {
                 api.post(&format!("/transfers/{}/retry", segment(id)), &json!({})).await?

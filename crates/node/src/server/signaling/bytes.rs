@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -31,8 +31,9 @@ use super::{DATA_PLANE, content, refused};
 use crate::app::App;
 use crate::objects::{Key, ObjectError};
 use crate::random;
-use crate::server::data::bearer;
+use crate::server::data::{bearer, busy};
 use crate::server::range::{self, Sent};
+use crate::server::watch::{self, Cut};
 use crate::store::planes::{self, FlowData, FlowToken};
 use crate::store::writer::WorkError;
 
@@ -152,6 +153,7 @@ fn unavailable(why: &str) -> Response {
 async fn serve(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    connection: Option<Extension<Cut>>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
@@ -163,18 +165,20 @@ async fn serve(
         Ok(it) => it,
         Err(error) => return refused(error),
     };
-    let Some(place) = app.downloads.take(&flow.id) else {
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")]).into_response();
+    let Some(place) = app.budgets.take(&flow.id, app.config.limits.delivery) else {
+        return busy(&app, &headers);
     };
     let sent = Sent { key: found.key, bytes: found.bytes, sha256: found.sha256 };
     let (watched, id) = (app.clone(), flow.id);
-    let rule: range::Rule = Box::new(move || {
+    let rule: watch::Rule = Box::new(move || {
         let (app, id) = (watched.clone(), id.clone());
         // A store that does not answer for a moment is no suspension; the next look will tell.
         Box::pin(async move { standing(&app, &id, token).await.map_or(true, |it| it.is_some()) })
     });
     metrics::counter!("tidm_downloads_total").increment(1);
-    match range::answer(&app.objects, &sent, &method, &headers, rule, place).await {
+    let (stalled, connection) = (app.config.limits.stalled, connection.map(|it| it.0));
+    let guard = range::Guard { rule, place: Some(place), connection, stalled };
+    match range::answer(&app.objects, &sent, &method, &headers, guard).await {
         Ok(answer) => answer,
         Err(error) => unavailable(&error.to_string()),
     }

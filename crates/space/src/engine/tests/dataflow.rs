@@ -57,8 +57,13 @@ fn world(background: bool) -> World {
 impl World {
     fn fetch(&mut self, format: &str) -> Id {
         let contract = self.sides[CONSUMER].contract().id;
-        let wish =
-            TransferWish { contract, address: None, format: format.to_owned(), push_to: None };
+        let wish = TransferWish {
+            contract,
+            address: None,
+            format: format.to_owned(),
+            push_to: None,
+            id: None,
+        };
         let now = self.now;
         match self.sides[CONSUMER].wish(Wish::Fetch(Box::new(wish)), now).unwrap() {
             Reply::Transfer { it, .. } => it.id,

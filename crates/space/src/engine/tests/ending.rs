@@ -58,6 +58,7 @@ fn an_end_ends_everything_under_it() {
             address: None,
             format: "tidm:query".to_owned(),
             push_to: None,
+            id: None,
         };
         assert_eq!(
             consumer.wish(Wish::Fetch(Box::new(wish)), at(5)).unwrap_err().code(),

@@ -227,6 +227,7 @@ fn adopted(provider: &[&str], consumer: &[&str]) -> (Side, Side) {
         address: None,
         format: "HttpData-PULL".to_owned(),
         push_to: None,
+        id: None,
     };
     ours.wish(Wish::Fetch(Box::new(wish)), at(1)).unwrap();
     (theirs, ours)
@@ -250,7 +251,7 @@ fn run(theirs: &mut Side, ours: &mut Side) {
             let transfer = theirs.transfers.keys().next().unwrap().clone();
             let address = crate::wire::samples::address();
             let content = tidm_crypto::hash::sha256(b"content");
-            let wish = Wish::Provided { transfer, address, bytes: 7, content };
+            let wish = Wish::Provided { transfer, address: Some(address), bytes: 7, content };
             theirs.wish(wish, now).unwrap();
         }
     }

@@ -23,6 +23,9 @@ prop_compose! {
             proptest::option::of(1..1000_u64), proptest::option::of(1..50_u64),
             proptest::option::of(1..9999_u64), proptest::option::of(1..99999_u64),
         ),
+        (delivery_rate, delivery_connections) in (
+            proptest::option::of(1..u64::from(u32::MAX)), proptest::option::of(1..99_u64),
+        ),
         (from, span, has_until) in (proptest::option::of(0..2_000_000_000_000_i64), 0..1_000_000_000_i64, any::<bool>()),
         export in prop_oneof![Just(Export::Unsaid), Just(Export::Forbidden), Just(Export::Permitted)],
         (aggregates_only, delete_after_use) in (any::<bool>(), any::<bool>()),
@@ -41,6 +44,8 @@ prop_compose! {
             min_group,
             output_rows,
             output_bytes,
+            delivery_rate,
+            delivery_connections,
             export,
             delete_after_use,
             price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
@@ -67,6 +72,7 @@ proptest! {
         prop_assert_eq!((said.from, said.until, said.uses), (it.from, it.until, it.uses));
         prop_assert_eq!(said.limits.aggregates_only, it.aggregates_only);
         prop_assert_eq!((said.limits.min_group, said.limits.output_rows, said.limits.output_bytes), (it.min_group, it.output_rows, it.output_bytes));
+        prop_assert_eq!((said.limits.delivery_rate, said.limits.delivery_connections), (it.delivery_rate, it.delivery_connections));
         prop_assert_eq!(said.limits.columns.clone().unwrap_or_default().into_iter().collect::<Vec<_>>(), it.columns);
         prop_assert_eq!(said.purposes.clone().unwrap_or_default(), it.purposes);
         prop_assert_eq!(said.kinds.clone().unwrap_or_default(), it.kinds);
@@ -84,7 +90,7 @@ proptest! {
             let text: String = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join("\n");
             let mut wanted: Vec<String> = it.purposes.iter().chain(&it.columns).cloned().collect();
             wanted.extend(it.to.iter().map(Did::to_string));
-            wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes].into_iter().flatten().map(|n| n.to_string()));
+            wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes, it.delivery_rate, it.delivery_connections].into_iter().flatten().map(|n| n.to_string()));
             wanted.extend([it.from, it.until].into_iter().flatten().map(|t| t.to_string().replace(".000Z", "Z")));
             wanted.extend(it.kinds.iter().map(|k| k.words(lang).to_owned()));
             wanted.extend(it.price.iter().map(Price::to_string));
@@ -134,16 +140,17 @@ fn levels_are_no_higher_than_the_use() {
         purposes: vec!["quality".to_owned()],
         columns: vec!["t".to_owned()],
         min_group: Some(5),
+        delivery_rate: Some(1_000_000),
         price: Some(Price::parse("99.5", "CNY").unwrap()),
         ..Sentences::default()
     };
     let policy = build(Id::parse("o").unwrap(), None, &it).unwrap();
-    // permission, uses, purpose, columns, min group, price
+    // permission, uses, purpose, columns, min group, delivery rate, price
     for (kind, levels) in [
-        (Use::Query, ["E2", "E2", "E0", "E2", "E2", "E0"]),
-        (Use::SealedTable, ["E1", "E1", "E0", "E1", "E1", "E0"]),
-        (Use::SealedFile, ["E1", "E1", "E0", "E0", "E0", "E0"]),
-        (Use::Plain, ["E0", "E0", "E0", "E2", "E0", "E0"]),
+        (Use::Query, ["E2", "E2", "E0", "E2", "E2", "E2", "E0"]),
+        (Use::SealedTable, ["E1", "E1", "E0", "E1", "E1", "E2", "E0"]),
+        (Use::SealedFile, ["E1", "E1", "E0", "E0", "E0", "E2", "E0"]),
+        (Use::Plain, ["E0", "E0", "E0", "E2", "E0", "E2", "E0"]),
     ] {
         let got: Vec<&str> =
             render(&policy, Lang::En, kind).iter().map(|s| s.level.name()).collect();

@@ -6,13 +6,13 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::catalog::delivery::{Delivery, Use};
 use crate::catalog::product::Product;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::limits::{
     CATALOG_DATASETS, CATALOG_DEPTH, DESCRIPTION_BYTES, KEYWORDS, MESSAGE_BYTES, TITLE_BYTES,
 };
-use crate::policy::usage::Use;
 use crate::wire::odrl::{OdrlPolicy, many, text, to_json};
 
 /// The context that every message of the release names.
@@ -69,7 +69,7 @@ pub struct Distribution {
 impl Distribution {
     /// The kind of use, where the format is one of ours.
     pub fn kind(&self) -> Option<Use> {
-        Use::from_format(&self.format)
+        Delivery::of(&self.format, None).map(|it| it.kind)
     }
 }
 
@@ -267,10 +267,11 @@ fn entry(it: &Product, access: &Json) -> Option<Json> {
     let distributions: Vec<Json> = it
         .deliveries()
         .into_iter()
-        .map(|kind| {
+        .flat_map(|kind| kind.formats().into_iter().map(move |format| (kind, format)))
+        .map(|(kind, format)| {
             json!({
                 "@type": "Distribution",
-                "format": kind.format(),
+                "format": format,
                 "accessService": access,
                 "tidm:enforcementLevel": kind.level().name(),
             })

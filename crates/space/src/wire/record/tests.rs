@@ -8,6 +8,7 @@ use crate::negotiation::message::Role;
 use crate::negotiation::state::State;
 use crate::policy::model::Policy;
 use crate::policy::usage::Use;
+use crate::transfer::state::State as TransferState;
 use crate::wire::{odrl, samples};
 
 /// Writes, reads back, and returns the rows.
@@ -146,6 +147,22 @@ fn products() {
         all.push(Product::new(draft).unwrap());
     }
     frozen("product", &rows(all, product::encode, product::decode));
+}
+
+/// What came with deliveries that go on: where a suspended transfer was, and pushes. Rows without them are those of above.
+#[test]
+fn suspended_addresses_and_pushes() {
+    let mut it = samples::transfer(Role::Provider, samples::transfer_states().swap_remove(3), None);
+    if let TransferState::Suspended { address, .. } = &mut it.state {
+        *address = Some(samples::address());
+    }
+    let mut all = rows(vec![it], transfer::encode, transfer::decode);
+    let mut it = samples::transfer(Role::Provider, TransferState::Requested, None);
+    it.push_to = Some(samples::address());
+    all += &rows(vec![it], transfer::encode, transfer::decode);
+    let due = Due::Job(Job::Push { transfer: samples::id("urn:it") });
+    all += &rows(vec![Timer::new(samples::at(2), due)], timer::encode, timer::decode);
+    frozen("deliveries", &all);
 }
 
 /// What came after the first release: approval rules, foreign policies as they were written, counted starts. Rows

@@ -64,7 +64,10 @@ fn write_state(it: &State) -> Value {
     match it {
         State::Initial | State::Requested => {}
         State::Started { address } => put(&mut doc, "address", address.as_ref().map(write_address)),
-        State::Suspended { by, reason } => put_end(&mut doc, *by, None, reason),
+        State::Suspended { by, reason, address } => {
+            put_end(&mut doc, *by, None, reason);
+            put(&mut doc, "address", address.as_ref().map(write_address));
+        }
         State::Completed { by } => put(&mut doc, "by", Some(by.word())),
         State::Terminated { by, code, reason } => put_end(&mut doc, *by, code.as_deref(), reason),
     }
@@ -78,7 +81,8 @@ fn read_state(of: &Fields<'_>) -> Result<State, Fault> {
         "STARTED" => State::Started { address: read_address(of, "address")? },
         "SUSPENDED" => {
             let (by, _, reason) = read_end(of)?;
-            State::Suspended { by, reason }
+            // Rows of older versions have no address.
+            State::Suspended { by, reason, address: read_address(of, "address")? }
         }
         "COMPLETED" => State::Completed { by: of.word("by", Role::from_word)? },
         "TERMINATED" => {

@@ -56,7 +56,7 @@ fn our_catalogue_reads_back() {
     assert_eq!((dataset.keywords.len(), dataset.version.as_deref()), (2, Some("1")));
     assert_eq!(
         dataset.distributions.iter().map(Distribution::kind).collect::<Vec<_>>(),
-        [Some(Use::Query), Some(Use::Plain)]
+        [Some(Use::Query), Some(Use::Plain), Some(Use::Plain), Some(Use::Plain)]
     );
     let offered = product(2);
     for (read, ours) in dataset.offers.iter().zip(&offered.offers) {
