@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use flate2::write::GzDecoder;
@@ -32,7 +32,8 @@ pub struct Reach {
 
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Replaced with our certificate; what is under way ends with the one that it began with.
+    http: Arc<RwLock<reqwest::Client>>,
     reach: Reach,
 }
 
@@ -70,20 +71,17 @@ pub struct Answer {
 
 impl Client {
     pub fn new(tls: Arc<ClientConfig>, reach: Reach) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
-            .use_preconfigured_tls((*tls).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_max_idle_per_host(64)
-            .tcp_nodelay(true)
-            .no_proxy()
-            .build()
-            .map_err(|why| CallError::NoAnswer {
-                host: "this node's own client".to_owned(),
-                why: why.to_string(),
-            })?;
-        Ok(Self { http, reach })
+        Ok(Self { http: Arc::new(RwLock::new(connecting(&tls)?)), reach })
+    }
+
+    /// Calls are made with this from now on, on connections of their own.
+    pub fn replace(&self, tls: &ClientConfig) -> Result<(), CallError> {
+        *self.http.write().unwrap_or_else(PoisonError::into_inner) = connecting(tls)?;
+        Ok(())
+    }
+
+    fn http(&self) -> reqwest::Client {
+        self.http.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The checked form of an address, or why it is not called.
@@ -134,7 +132,7 @@ impl Client {
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
         let mut request =
-            self.http.request(method, url).timeout(ANSWER).header("accept-encoding", "gzip");
+            self.http().request(method, url).timeout(ANSWER).header("accept-encoding", "gzip");
         if let Some(value) = it.authorization {
             request = request.header("authorization", value);
         }
@@ -178,7 +176,7 @@ impl Client {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
-        Ok(self.http.request(method, url))
+        Ok(self.http().request(method, url))
     }
 
     /// A name must not lead into the private network either.
@@ -200,6 +198,22 @@ impl Client {
         }
         Ok(())
     }
+}
+
+fn connecting(tls: &ClientConfig) -> Result<reqwest::Client, CallError> {
+    reqwest::Client::builder()
+        .use_preconfigured_tls(tls.clone())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .pool_max_idle_per_host(64)
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+        .map_err(|why| CallError::NoAnswer {
+            host: "this node's own client".to_owned(),
+            why: why.to_string(),
+        })
 }
 
 /// A body as it comes in; what a compressed one holds is bounded while it is unpacked.
@@ -312,7 +326,8 @@ mod tests {
     use super::*;
 
     fn client(insecure_http: bool, private_addresses: bool) -> Client {
-        Client { http: reqwest::Client::new(), reach: Reach { insecure_http, private_addresses } }
+        let http = Arc::new(RwLock::new(reqwest::Client::new()));
+        Client { http, reach: Reach { insecure_http, private_addresses } }
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod delivery;
 mod files;
 mod foreign;
 mod infrastructure;
+mod modes;
+mod mtls;
 mod publish;
 mod query;
 mod signaling;

@@ -39,6 +39,7 @@ impl Doctor {
             Ok(api) => {
                 checks.push(("node", said(api.get("/health").await, "status")));
                 checks.push(("clock", clock(api.get("/info").await)));
+                checks.push(("certificate", certificate(api.get("/info").await)));
                 checks.push((
                     "peers",
                     said(api.get("/info").await, "members").map(|it| format!("{it} members")),
@@ -85,6 +86,21 @@ fn said(answer: Outcome<Value>, field: &str) -> Result<String, String> {
         Err(Trouble::NoAnswer(why)) => Err(why),
         Err(Trouble::Here(error)) => Err(format!("{error:#}")),
     }
+}
+
+/// When the node's certificates end; that is trouble while there still is time to renew them.
+fn certificate(answer: Outcome<Value>) -> Result<String, String> {
+    let ends = said(answer, "certificateEnds")?;
+    if ends.is_empty() {
+        return Ok("none: plain HTTP".to_owned());
+    }
+    let ends = tidm_space::time::Time::parse(&ends).map_err(|why| why.to_string())?;
+    let now = tidm_node::clock::Clock::starting_at(tidm_space::time::Time::ZERO).now();
+    let left = ends.since(now);
+    if left < tidm_node::net::renewal::NEAR {
+        return Err(format!("ends at {ends}: renew it, the node takes it while it runs"));
+    }
+    Ok(format!("until {ends}"))
 }
 
 /// The node's clock against ours.

@@ -1,0 +1,237 @@
+//! What a client's certificate is worth: whom it names, as far as a space's authorities vouch for it now.
+//!
+//! The handshake proves one thing alone: who shows a certificate holds its key ([`crate::tls::Asking`]). Chain, time,
+//! purpose and revocation are looked at here, at each message, and for three reasons. A connection lives longer than
+//! what it began with: a certificate may end, be revoked or lose its authority while it is open, and a resumed session
+//! carries the certificate of the first one. A person's browser may hold a certificate that is nothing to us and must
+//! still reach `/api`. And who is refused is told why, which an alert of TLS does not do.
+//!
+//! Threat model: certificates of other authorities, of the wrong purpose, expired, not valid yet, revoked; forged
+//! names (only what an authority signed is read); an authority of one space that vouches for a member of another
+//! (each space believes its own authorities alone). A revocation list that is missing or has expired refuses, as
+//! everywhere here: whoever holds the list back keeps nobody a member. Naming a member is not being one: membership
+//! is asked for afterwards, by [`super::auth`]. What is not defended against: an authority that lies about its own
+//! space's members, and a member whose key was stolen before anybody revoked its certificate.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{CertificateError, DistinguishedName, RootCertStore};
+use webpki::EndEntityCert;
+
+use tidm_crypto::hash::sha256;
+use tidm_space::fault::Fault;
+use tidm_space::identity::certificate::{Names, Register};
+use tidm_space::identity::did::Did;
+use tidm_space::time::Time;
+use tidm_space::wire::dsp::error;
+
+use crate::config::Authorities;
+use crate::tls;
+
+/// The file of names is written by hand or by an operator's script: a line has some 100 bytes, and
+/// [`tidm_space::limits::CERTIFICATE_LINES`] of them fit.
+const NAMES_BYTES: u64 = 4 << 20;
+/// Revocation lists of large authorities have some megabytes; they are parsed at each change of the file.
+const CRL_BYTES: u64 = 16 << 20;
+
+/// What the client of a connection showed, leaf first. It holds the leaf's key; nothing else is known.
+#[derive(Debug)]
+pub struct Chain(Vec<CertificateDer<'static>>);
+
+impl Chain {
+    /// `None` where nothing was shown.
+    pub fn of(shown: Option<&[CertificateDer<'static>]>) -> Option<Arc<Self>> {
+        let shown = shown.filter(|it| !it.is_empty())?;
+        Some(Arc::new(Self(shown.to_vec())))
+    }
+}
+
+/// Those who vouch for the members of one space.
+#[derive(Debug)]
+pub struct Certificates {
+    files: Authorities,
+    /// Replaced when a file changes; the last good one stands.
+    trust: RwLock<Arc<Trust>>,
+}
+
+#[derive(Debug)]
+struct Trust {
+    verifier: Arc<dyn ClientCertVerifier>,
+    register: Register,
+}
+
+impl Certificates {
+    pub fn open(files: &Authorities) -> anyhow::Result<Self> {
+        let trust = RwLock::new(Arc::new(Trust::read(files)?));
+        Ok(Self { files: files.clone(), trust })
+    }
+
+    /// Reads the files again. On an error nothing changes.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let trust = Arc::new(Trust::read(&self.files)?);
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
+        Ok(())
+    }
+
+    /// Files whose change matters.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let Authorities { ca, crls, names } = &self.files;
+        std::iter::once(ca).chain(crls).chain(names).map(std::path::PathBuf::as_path)
+    }
+
+    /// What a server tells clients, so that they know whether they have something to show.
+    pub fn hints(&self) -> Vec<DistinguishedName> {
+        self.trust().verifier.root_hint_subjects().to_vec()
+    }
+
+    /// Whom the certificate names, if it is worth anything now.
+    ///
+    /// # Errors
+    /// [`Fault::Denied`] `certificate.…`.
+    pub fn judge(&self, shown: &Chain, now: Time) -> Result<Did, Fault> {
+        let trust = self.trust();
+        let Some((leaf, more)) = shown.0.split_first() else { return Err(missing()) };
+        let now = UnixTime::since_unix_epoch(Duration::from_millis(now.ms().unsigned_abs()));
+        trust.verifier.verify_client_cert(leaf, more, now).map_err(|why| refused(&why))?;
+        trust.register.participant(&names(leaf)?)
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Trust {
+    fn read(files: &Authorities) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in tls::certificates(&files.ca)? {
+            let shown = files.ca.display();
+            roots.add(certificate).with_context(|| format!("{shown} holds no authority"))?;
+        }
+        let mut builder =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), tls::provider());
+        if !files.crls.is_empty() {
+            let mut crls = Vec::new();
+            for path in &files.crls {
+                crls.extend(revocations(path)?);
+            }
+            // Strict: a leaf whose authority published no list, or only one that has ended, is refused.
+            builder = builder
+                .with_crls(crls)
+                .only_check_end_entity_revocation()
+                .enforce_revocation_expiration();
+        }
+        let verifier = builder.build().with_context(|| files.ca.display().to_string())?;
+        let register = match &files.names {
+            Some(path) => {
+                let text = String::from_utf8(bounded(path, NAMES_BYTES)?);
+                let text = text.with_context(|| format!("{} is no text", path.display()))?;
+                Register::parse(&text).with_context(|| path.display().to_string())?
+            }
+            None => Register::default(),
+        };
+        Ok(Self { verifier, register })
+    }
+}
+
+fn revocations(path: &Path) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+    let bytes = bounded(path, CRL_BYTES)?;
+    let found = CertificateRevocationListDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    let found = found.with_context(|| format!("the revocation list {}", path.display()))?;
+    anyhow::ensure!(!found.is_empty(), "{} holds no revocation list (PEM)", path.display());
+    Ok(found)
+}
+
+fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let found = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?.len();
+    anyhow::ensure!(found <= most, "{shown} is larger than {most} bytes");
+    std::fs::read(path).with_context(|| format!("cannot read {shown}"))
+}
+
+/// The alternative names of a certificate whose chain was verified.
+fn names(leaf: &CertificateDer<'_>) -> Result<Names, Fault> {
+    let read = EndEntityCert::try_from(leaf);
+    let read =
+        read.map_err(|_| denied("certificate.invalid", "it cannot be read / 证书无法解析"))?;
+    Ok(Names {
+        uris: read.valid_uri_names().map(str::to_owned).collect(),
+        hosts: read.valid_dns_names().map(str::to_owned).collect(),
+        digest: Some(sha256(leaf)),
+    })
+}
+
+/// The refusal of who shows nothing.
+pub fn missing() -> Fault {
+    denied(
+        "certificate.missing",
+        "this node asks for a client certificate on this path and none was shown: connect with the one that an \
+         authority of the space issued to you / 此路径需要客户端证书:请使用空间 CA 签发给贵方的证书建立连接",
+    )
+}
+
+fn refused(why: &rustls::Error) -> Fault {
+    use CertificateError as Why;
+    let rustls::Error::InvalidCertificate(why) = why else {
+        return denied("certificate.invalid", "it cannot be verified / 证书无法验证");
+    };
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is open, and what is new is refused"
+    )]
+    let (code, reason) = match why {
+        Why::Expired | Why::ExpiredContext { .. } => (
+            "certificate.expired",
+            "it has expired: renew it with the authority that issued it / 证书已过期:请向签发 CA 更新",
+        ),
+        Why::NotValidYet | Why::NotValidYetContext { .. } => (
+            "certificate.early",
+            "it is not valid yet: compare the clocks / 证书尚未生效:请核对双方时钟",
+        ),
+        Why::Revoked => (
+            "certificate.revoked",
+            "its authority revoked it: get a new one / 证书已被吊销:请重新申领",
+        ),
+        Why::UnknownRevocationStatus
+        | Why::ExpiredRevocationList
+        | Why::ExpiredRevocationListContext { .. } => (
+            "certificate.unchecked",
+            "this node has no current revocation list of its authority: its operator has to get one \
+             / 本节点没有该 CA 的有效吊销列表:请本节点运营方更新",
+        ),
+        Why::UnknownIssuer => (
+            "certificate.issuer",
+            "no authority of this space issued it: show the one that you got for this space \
+             / 签发者不是本空间的 CA:请使用为本空间签发的证书",
+        ),
+        Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => (
+            "certificate.purpose",
+            "it is not for clients: it needs the extended key usage clientAuth \
+             / 证书用途不是客户端认证:扩展密钥用法须含 clientAuth",
+        ),
+        _ => (
+            "certificate.invalid",
+            "it cannot be verified: ask the authority that issued it / 证书无法验证:请联系签发 CA",
+        ),
+    };
+    denied(code, reason)
+}
+
+/// What a peer's refusal of our own certificate is to our caller: its words, and that our operator has to act.
+pub fn refused_by(peer: &Did, answer: &[u8]) -> Option<Fault> {
+    let (code, reason) = error::read(answer);
+    let code = code.filter(|it| it.starts_with("certificate."))?;
+    let reason = reason.join("; ");
+    Some(Fault::refused("peer.certificate", format!("{peer} says [{code}]: {reason}")))
+}
+
+fn denied(code: &'static str, reason: &str) -> Fault {
+    Fault::denied(code, "certificate", reason)
+}
