@@ -12,3 +12,4 @@ pub mod dispatch;
 pub mod journal;
 pub mod planes;
 pub mod renewal;
+pub mod resolve;
