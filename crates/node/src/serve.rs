@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -301,6 +301,7 @@ impl Node {
         if let Some(profile) = test_profile {
             routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
         }
+        let routes = routes.layer(axum::middleware::map_request(server::pace::paced));
         accept(routes, listener, &app, stop).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
@@ -390,12 +391,12 @@ async fn serve(
     tls: Option<TlsAcceptor>,
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-    // A client that sends its headers drop by drop is cut off.
-    http.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
+    // A client that sends its headers drop by drop, or nothing at all, is cut off.
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
     let Some(tls) = tls else {
         let service = TowerToHyperService::new(router);
-        return watcher.watch(http.serve_connection(TokioIo::new(tcp), service).into_owned()).await;
+        return Ok(watcher.watch(http.serve_connection(TokioIo::new(tcp), service)).await?);
     };
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
     let router = match Chain::of(stream.get_ref().1.peer_certificates()) {
@@ -403,5 +404,5 @@ async fn serve(
         None => router,
     };
     let service = TowerToHyperService::new(router);
-    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
+    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?)
 }

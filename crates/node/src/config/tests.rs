@@ -63,7 +63,7 @@ fn refusals_name_key_reason_and_next_step() {
     let cases: &[(&str, Pairs, Pairs, &str, &str)] = &[
         ("[htpp]\nlisten = \"x\"", &[], &[], "htpp.listen", "did you mean http.listen?"),
         ("[evidence]\nqorum = 1", &[], &[], "evidence.qorum", "did you mean evidence.quorum?"),
-        ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp or development"),
+        ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp, mtls or development"),
         ("[identity]\nclaims = true", &[], &[], "identity.mode", "identity.claims is for"),
         ("[identity]\ntokens_file = \"x\"", &[], &[], "identity.mode", "set identity.mode"),
         ("[zebra]\nunrelated_thing = 1", &[], &[], "zebra.unrelated_thing", "there is no such key"),

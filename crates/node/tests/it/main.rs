@@ -5,6 +5,7 @@
 
 mod dcp;
 mod delivery;
+mod doors;
 mod files;
 mod foreign;
 mod infrastructure;
@@ -12,6 +13,7 @@ mod modes;
 mod mtls;
 mod publish;
 mod query;
+mod renewal;
 mod signaling;
 mod tables;
 mod world;

@@ -147,13 +147,26 @@ async fn world(count: usize, more: &str) -> (World, Authority) {
 }
 
 /// Somebody who calls nodes, with a certificate or without.
-pub(crate) struct Knocker(reqwest::Client);
+pub(crate) struct Knocker(pub(crate) reqwest::Client);
 
 impl Knocker {
     pub(crate) fn new(ca: &Path, shown: Option<&Pair>) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
         let shown = shown.map(|(cert, key)| (cert.as_path(), key.as_path()));
         let tls = tls::client_showing(RootCertStore::empty(), Some(ca), shown).unwrap();
+        let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls((*tls).clone());
+        Self(http.build().unwrap())
+    }
+
+    /// The same on a connection of its own for each call, which resumes the session of the first.
+    fn resuming(ca: &Path, (cert, key): &Pair) -> Self {
+        let tls = tls::client_showing(RootCertStore::empty(), Some(ca), Some((cert, key))).unwrap();
+        let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls((*tls).clone());
+        Self(http.pool_max_idle_per_host(0).build().unwrap())
+    }
+
+    /// For nodes that speak plain HTTP.
+    pub(crate) fn new_plain() -> Self {
+        let tls = tls::client(tls::public_roots(), None).unwrap();
         let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls((*tls).clone());
         Self(http.build().unwrap())
     }
@@ -374,6 +387,14 @@ async fn a_certificate_is_renewed_in_flight() {
     let stolen = authority.issue("stolen", &Wanted { serial: 7, ..Wanted::of(&consumer.did) });
     let thief = Knocker::new(&authority.file, Some(&stolen));
     assert_eq!(thief.knock(provider, None).await, taken());
+    let resuming = Knocker::resuming(&authority.file, &stolen);
+    for _ in 0..2 {
+        assert_eq!(
+            resuming.knock(provider, None).await,
+            taken(),
+            "a resumed session names its client, too"
+        );
+    }
 
     let renewed = Wanted { serial: 8, years: (2020, 2095), ..Wanted::of(&consumer.did) };
     authority.issue("node1", &renewed);
@@ -387,6 +408,7 @@ async fn a_certificate_is_renewed_in_flight() {
         (thief.knock(provider, None).await == refused("certificate.revoked")).then_some(())
     };
     eventually("the old certificate refused on its open connection", refused_now).await;
+    assert_eq!(resuming.knock(provider, None).await, refused("certificate.revoked"));
     world.delivered(&contract, Use::Plain).await;
     let (url, asked) = (format!("{}/catalog/request", provider.base()), catalog().to_string());
     let answer = consumer.app.client.call(Method::POST, &url, None, Some(asked)).await;

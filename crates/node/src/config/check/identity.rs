@@ -87,7 +87,7 @@ pub(super) fn also(cx: &Context<'_>, raw: raw::Also, http: &Http) -> Result<Also
     let mode = match mode {
         "did" => Mode::Did,
         "dcp" => Mode::Dcp,
-        "mtls" => mtls(cx, (KEY, "client_ca"), files, http)?,
+        "mtls" => mtls(cx, (KEY, KEY), files, http)?,
         other => {
             return Err(cx.bad(
                 KEY,
@@ -127,8 +127,8 @@ fn mtls(
         ConfigError::missing(
             ca_key,
             text(
-                "mtls 模式需要知道哪些 CA 为成员签发证书",
-                "the mode mtls needs to know which authorities vouch for members",
+                "mtls 模式需要 client_ca:哪些 CA 为成员签发证书",
+                "the mode mtls needs client_ca: the authorities that vouch for members",
             ),
             text("设为 CA 证书文件(PEM)", "set it to a file of CA certificates, PEM"),
         )
