@@ -41,6 +41,10 @@ const NAMES_BYTES: u64 = 4 << 20;
 /// Revocation lists of large authorities have some megabytes; they are parsed at each change of the file.
 const CRL_BYTES: u64 = 16 << 20;
 
+/// Certificates of one chain, the leaf included: a root, an authority of the space, one of a site, and one to spare. Each
+/// more would let a stranger have us verify more signatures per request.
+const CHAIN: usize = 5;
+
 /// What the client of a connection showed, leaf first. It holds the leaf's key; nothing else is known.
 #[derive(Debug)]
 pub struct Chain(Vec<CertificateDer<'static>>);
@@ -98,6 +102,13 @@ impl Certificates {
     pub fn judge(&self, shown: &Chain, now: Time) -> Result<Did, Fault> {
         let trust = self.trust();
         let Some((leaf, more)) = shown.0.split_first() else { return Err(missing()) };
+        if shown.0.len() > CHAIN {
+            return Err(denied(
+                "certificate.invalid",
+                "its chain is longer than five: show the leaf and what leads to the space's authority \
+                 / 证书链超过五张:请只出示叶证书及通向空间 CA 的证书",
+            ));
+        }
         let now = UnixTime::since_unix_epoch(Duration::from_millis(now.ms().unsigned_abs()));
         trust.verifier.verify_client_cert(leaf, more, now).map_err(|why| refused(&why))?;
         trust.register.participant(&names(leaf)?)

@@ -32,7 +32,7 @@ struct Paced {
     got: u64,
     /// How long it was waited for so far.
     waited: Duration,
-    /// Since when it is waited for now, and until when.
+    /// Since when the next piece is waited for, and until when.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 

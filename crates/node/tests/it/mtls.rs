@@ -16,10 +16,12 @@ use tidm_crypto::hash::sha256;
 use tidm_node::jobs::use_data::query_at_provider;
 use tidm_node::net::auth;
 use tidm_node::tls;
+use tidm_space::engine::commit::About;
+use tidm_space::engine::input::{TransferWish, Wish};
 use tidm_space::identity::did::Did;
 use tidm_space::policy::usage::Use;
 
-use crate::world::{Node, Plan, World, csv, eventually, limited};
+use crate::world::{Node, Plan, World, csv, eventually, fault, limited};
 
 /// Who issues certificates in these tests; throw-away, made anew for each.
 pub(crate) struct Authority {
@@ -274,6 +276,15 @@ async fn who_gets_in_and_who_is_told_why_not() {
             assert_eq!(knocker.0.get(url).send().await.unwrap().status(), 200, "{what} {path}");
         }
     }
+    // A chain that goes nowhere costs us nothing, one that is needlessly complete is taken.
+    for (roots, expected) in [(1, taken()), (9, refused("certificate.invalid"))] {
+        let (cert, key) = authority.issue("long", &of());
+        let root = std::fs::read_to_string(&authority.file).unwrap();
+        let chain = std::fs::read_to_string(&cert).unwrap() + &root.repeat(roots);
+        private(&cert, &chain);
+        let long = Knocker::new(&authority.file, Some(&(cert, key)));
+        assert_eq!(long.knock(node, None).await, expected, "{roots}");
+    }
     let nobody = Knocker::new(&authority.file, None);
     assert_eq!(nobody.knock(node, None).await, refused("certificate.missing"));
     // A token that would open a node of the mode `did` opens nothing here.
@@ -428,4 +439,44 @@ async fn a_certificate_is_renewed_in_flight() {
         (thief.knock(provider, None).await == refused("certificate.unchecked")).then_some(())
     };
     eventually("a list that has ended", unchecked).await;
+}
+
+/// Whose own certificate is refused is told by whom and why, and that it is its own operator who has to act.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_certificate_is_refused_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (authority, other) =
+        (Authority::new(dir.path(), "ca"), Authority::new(dir.path(), "other"));
+    let world = World::planned(2, |plan, at| {
+        let (cert, key) = authority.issue(&format!("client{at}"), &Wanted::of(&plan.dids[at]));
+        let (cert, key) = (cert.display(), key.display());
+        text(plan, at, &authority, &format!("client_cert = \"{cert}\"\nclient_key = \"{key}\"\n"))
+    })
+    .await;
+    let [provider, consumer] = &world.nodes[..] else { panic!("two nodes") };
+    let product = world.published("q.csv", &csv(), limited(5), &[Use::Query, Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    other.issue("client1", &Wanted { years: (2020, 2095), ..Wanted::of(&consumer.did) });
+    let ends = || async {
+        let ends = consumer.app.tls.as_ref().unwrap().ends().unwrap().to_string();
+        ends.starts_with("2095").then_some(())
+    };
+    eventually("another certificate in use", ends).await;
+    let sql = "SELECT line, count(*) AS n FROM data GROUP BY line";
+    let refused = fault(query_at_provider(&consumer.app, &contract.id, sql, None).await);
+    let told = refused.to_string();
+    assert_eq!(refused.code(), "peer.certificate", "{told}");
+    assert!(told.contains(provider.did.as_str()) && told.contains("certificate.issuer"), "{told}");
+    // The journal of a transfer says it at the first try, while it is still tried again.
+    let format = Use::Plain.format().to_owned();
+    let wish = TransferWish { contract: contract.id.clone(), address: None, format, push_to: None };
+    consumer.wish(Wish::Fetch(Box::new(wish))).await;
+    let journal = || async {
+        let page = consumer.app.store.transfers(None, 10).await.unwrap();
+        let about =
+            About::Transfer(page.rows.into_iter().find(|it| it.contract == contract.id)?.id);
+        let said = consumer.app.store.messages(&about, 10).await.unwrap();
+        said.into_iter().find(|it| it.reason.contains("certificate.issuer"))
+    };
+    assert_eq!(eventually("the reason in the journal", journal).await.status, Some(404));
 }

@@ -166,9 +166,14 @@ fn no_mode() -> Box<Text> {
 }
 
 fn of_another_mode(at: &str, key: &str, mode: &str) -> ConfigError {
+    // In a further space the key of the mode is just that.
+    let set = if at == "identity.mode" { at } else { "mode" };
     ConfigError::missing(
         at,
         text(format!("{key} 只用于 {mode} 模式"), format!("{key} is for the mode {mode}")),
-        text(format!("使用 {mode} 模式,或删除该项"), format!("use the mode {mode}, or remove it")),
+        text(
+            format!("设置 {set} = \"{mode}\",或删除该项"),
+            format!("set {set} = \"{mode}\", or remove it"),
+        ),
     )
 }
