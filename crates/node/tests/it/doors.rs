@@ -18,6 +18,7 @@ use tidm_crypto::sign::{KeyKind, SigningKey};
 use tidm_space::identity::did::Did;
 
 use crate::dcp::ask;
+use crate::mtls::{Authority, Wanted, secured};
 use crate::world::{Node, World};
 
 /// Sends the beginning, then a piece each second; says after what time the connection ended.
@@ -96,6 +97,32 @@ async fn who_dawdles_is_cut_off() {
     stream.read_to_end(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 4"), "an answer, and no end without one: {answer}");
+}
+
+/// Neither does who begins a handshake and does not end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_dawdles_over_tls_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new(dir.path(), "ca");
+    let world = World::planned(1, |plan, at| {
+        let pair = authority.issue("node", &Wanted::of(&plan.dids[at]));
+        secured(plan, at, &pair, &authority.file)
+    })
+    .await;
+    let at = world.provider().app.config.http.listen;
+    let mut all = tokio::task::JoinSet::new();
+    // The head of a record, of 512 bytes that do not come, or come one by one.
+    for (beginning, piece) in [("", ""), ("\x16\x03\x01\x02\0", ""), ("\x16\x03\x01\x02\0", "\x01")]
+    {
+        all.spawn(async move {
+            let took = dawdle(at, beginning.to_owned(), piece).await;
+            let allowed = Duration::from_secs(9)..Duration::from_secs(14);
+            assert!(allowed.contains(&took), "{beginning:?} {piece:?}: {took:?}");
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
 }
 
 /// We unpack no request: what is packed is no JSON, and costs what it weighs.

@@ -177,4 +177,20 @@ mod tests {
         let many: String = (0..=CERTIFICATE_LINES).map(line).collect();
         assert_eq!(Register::parse(&many).map_err(|it| it.line), Err(CERTIFICATE_LINES + 1));
     }
+
+    proptest::proptest! {
+        /// Whatever stands in the file and in a certificate: it names one participant who is in one of them, or nobody.
+        #[test]
+        fn nobody_is_made_up(
+            lines in proptest::collection::vec("(did:web:[ab]|[AB]) (dns|uri|sha256):[ab:]{0,4}", 0..4),
+            uris in proptest::collection::vec("(did:web:)?[ab:]{0,3}", 0..3),
+            hosts in proptest::collection::vec("[abAB*]{0,3}", 0..3),
+        ) {
+            let Ok(register) = Register::parse(&lines.join("\n")) else { return Ok(()) };
+            let Ok(who) = register.participant(&Names { uris: uris.clone(), hosts, digest: None }) else { return Ok(()) };
+            let named = |it: &str| Did::parse(it).or_else(|_| Did::named(it)).is_ok_and(|it| it == who);
+            let mut words = lines.iter().filter_map(|it| it.split_once(' ')).map(|(it, _)| it);
+            proptest::prop_assert!(words.any(named) || uris.iter().any(|it| named(it)), "{who}");
+        }
+    }
 }
