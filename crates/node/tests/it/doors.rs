@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use tidm_crypto::jws;
 use tidm_crypto::sign::{KeyKind, SigningKey};
+use tidm_node::server::pace::GRACE;
 use tidm_space::identity::did::Did;
 
 use crate::dcp::ask;
@@ -59,13 +60,13 @@ async fn who_dawdles_is_cut_off() {
     let second = |it: u64| Duration::from_secs(it);
     let mut all = tokio::task::JoinSet::new();
     for (what, beginning, piece, least, most) in [
-        ("nothing", String::new(), "", 9, 14),
-        ("half a header", "GET /healthz HTTP/1.1\r\nx-a: ".to_owned(), "", 9, 14),
-        ("a header drop by drop", "GET /healthz HTTP/1.1\r\nx-a: ".to_owned(), "a", 9, 14),
-        ("no second request", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "", 9, 14),
-        ("half a message", headers("/dsp/2025-1/negotiations/request", 5000), "", 14, 20),
-        ("a message drop by drop", headers("/dsp/2025-1/catalog/request", 5000), " ", 19, 26),
-        ("half a notice", headers("/dsp/2025-1/tidm/1/leases/returned", 5000), "", 14, 20),
+        ("nothing", String::new(), "", 9, 25),
+        ("half a header", "GET /healthz HTTP/1.1\r\nx-a: ".to_owned(), "", 9, 25),
+        ("a header drop by drop", "GET /healthz HTTP/1.1\r\nx-a: ".to_owned(), "a", 9, 25),
+        ("no second request", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "", 9, 25),
+        ("half a message", headers("/dsp/2025-1/negotiations/request", 5000), "", 14, 30),
+        ("a message drop by drop", headers("/dsp/2025-1/catalog/request", 5000), " ", 19, 36),
+        ("half a notice", headers("/dsp/2025-1/tidm/1/leases/returned", 5000), "", 14, 30),
         (
             "half a query for a wallet",
             headers("/dcp/1.0/wallet/presentations/query", 5000),
@@ -73,30 +74,34 @@ async fn who_dawdles_is_cut_off() {
             14,
             20,
         ),
-        ("half a call", headers("/api/v1/session", 300), "", 14, 20),
-        ("half a call drop by drop", headers("/api/v1/session", 300), " ", 19, 26),
-        ("half an order", headers("/dataplane/dataflows/start", 5000), " ", 19, 26),
+        ("half a call", headers("/api/v1/session", 300), "", 14, 30),
+        ("half a call drop by drop", headers("/api/v1/session", 300), " ", 19, 36),
+        ("half an order", headers("/dataplane/dataflows/start", 5000), " ", 19, 36),
     ] {
         all.spawn(async move {
             let took = dawdle(at, beginning, piece).await;
             assert!(took > second(least) && took < second(most), "{what}: {took:?}");
         });
     }
+    // Whoever comes at a walking pace is served, also where that takes longer than the grace: twice the least rate.
+    all.spawn(async move {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let begun = Instant::now();
+        let head = headers("/dsp/2025-1/catalog/request", 1 + 26 * 8192);
+        let head = head.replace("content-type", "connection: close\r\ncontent-type");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..26 {
+            tokio::time::sleep(second(1)).await;
+            stream.write_all(&[b' '; 8192]).await.unwrap();
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(begun.elapsed() > GRACE && answer.starts_with("HTTP/1.1 404"), "{answer}");
+    });
     while let Some(done) = all.join_next().await {
         done.unwrap();
     }
-    // Whoever comes at a walking pace is served: 40 KiB at twice the rate.
-    let mut stream = TcpStream::connect(at).await.unwrap();
-    let head = "POST /api/v1/session HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 40960\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    for _ in 0..5 {
-        stream.write_all(&[b' '; 8192]).await.unwrap();
-        tokio::time::sleep(second(1)).await;
-    }
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 4"), "an answer, and no end without one: {answer}");
 }
 
 /// Neither does who begins a handshake and does not end it.
@@ -116,7 +121,7 @@ async fn who_dawdles_over_tls_is_cut_off() {
     {
         all.spawn(async move {
             let took = dawdle(at, beginning.to_owned(), piece).await;
-            let allowed = Duration::from_secs(9)..Duration::from_secs(14);
+            let allowed = Duration::from_secs(9)..Duration::from_secs(25);
             assert!(allowed.contains(&took), "{beginning:?} {piece:?}: {took:?}");
         });
     }
@@ -291,7 +296,7 @@ async fn documents_inside_our_network_are_not_got() {
         let begun = Instant::now();
         let (status, _) = http.knock(node, Some(&token(did, node, 1))).await;
         assert_eq!(status, 503, "{did}");
-        assert!(begun.elapsed() < Duration::from_secs(2), "nobody was called: {did}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "nobody was called: {did}");
     }
     assert_eq!(served.asked.load(Relaxed), 0);
 }

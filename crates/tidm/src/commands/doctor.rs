@@ -114,3 +114,26 @@ fn clock(answer: Outcome<Value>) -> Result<String, String> {
     }
     Ok(format!("{} ms apart", apart.as_millis()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whoever asks learns it while there is time, and not only when nobody can connect any more.
+    #[test]
+    fn a_certificate_is_trouble_before_it_ends() {
+        let now = tidm_node::clock::Clock::starting_at(tidm_space::time::Time::ZERO).now();
+        let found = |days: u64| {
+            let ends = now.after(Duration::from_secs(days * 86_400)).to_string();
+            certificate(Ok(json!({ "certificateEnds": ends })))
+        };
+        assert!(found(15).is_ok_and(|it| it.starts_with("until ")));
+        assert!(found(13).is_err_and(|it| it.contains("renew")));
+        assert!(found(0).is_err());
+        assert_eq!(certificate(Ok(json!({}))).as_deref(), Ok("none: plain HTTP"));
+        assert!(certificate(Ok(json!({"certificateEnds": "soon"}))).is_err());
+        assert!(certificate(Err(Trouble::NoAnswer("down".to_owned()))).is_err());
+    }
+}

@@ -151,4 +151,5 @@ async fn planes_are_added_listed_and_removed_and_their_flows_shown() {
     assert!(!node.refused(&["dataplane", "remove", "--control", "erp"]).is_empty(), "it is gone");
     told(&node, &["remove", "s3-plane"]);
     assert_eq!(ids(&node), []);
+    assert!(node.tidm(&["doctor"]).contains("none: plain HTTP"));
 }
