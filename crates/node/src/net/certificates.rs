@@ -65,6 +65,10 @@ pub struct Certificates {
     trust: RwLock<Arc<Trust>>,
 }
 
+/// Files that were read and work.
+#[derive(Debug)]
+pub struct Read(Arc<Trust>);
+
 #[derive(Debug)]
 struct Trust {
     verifier: Arc<dyn ClientCertVerifier>,
@@ -77,11 +81,13 @@ impl Certificates {
         Ok(Self { files: files.clone(), trust })
     }
 
-    /// Reads the files again. On an error nothing changes.
-    pub fn reload(&self) -> anyhow::Result<()> {
-        let trust = Arc::new(Trust::read(&self.files)?);
-        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
-        Ok(())
+    /// What the files say now; nothing changes before it is taken.
+    pub fn read(&self) -> anyhow::Result<Read> {
+        Ok(Read(Arc::new(Trust::read(&self.files)?)))
+    }
+
+    pub fn take(&self, read: Read) {
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = read.0;
     }
 
     /// Files whose change matters.
@@ -245,4 +251,91 @@ pub fn refused_by(peer: &Did, answer: &[u8]) -> Option<Fault> {
 
 fn denied(code: &'static str, reason: &str) -> Fault {
     Fault::denied(code, "certificate", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
+        KeyPair, SanType,
+    };
+
+    use super::*;
+
+    const MEMBER: &str = "did:web:plant.example";
+
+    /// An authority's file, and a certificate of that authority for [`MEMBER`].
+    fn issued(dir: &Path) -> (Authorities, CertificateDer<'static>) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let ca = dir.join("ca.crt");
+        std::fs::write(&ca, issuer.pem()).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = vec![SanType::URI(MEMBER.try_into().unwrap())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        (Authorities { ca, crls: Vec::new(), names: None }, leaf.der().clone())
+    }
+
+    fn now() -> Time {
+        crate::clock::Clock::default().now()
+    }
+
+    /// Whatever becomes of a certificate's bytes, nobody else is named, and nothing panics.
+    #[test]
+    fn no_bytes_but_the_authoritys_are_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, good) = issued(dir.path());
+        let it = Certificates::open(&files).unwrap();
+        let judge = |der: Vec<u8>| it.judge(&Chain(vec![der.into()]), now());
+        assert_eq!(judge(good.to_vec()).unwrap().as_str(), MEMBER);
+        for at in 0..good.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut der = good.to_vec();
+                der[at] ^= flip;
+                let told = judge(der).map_err(|it| it.code());
+                assert!(told.is_err_and(|it| it.starts_with("certificate.")), "byte {at} ^ {flip}");
+            }
+            assert!(judge(good[..at].to_vec()).is_err(), "cut off at {at}");
+        }
+        let mut longer = good.to_vec();
+        longer.push(0);
+        for der in [longer, vec![], vec![0x30; 4096], good.repeat(2)] {
+            assert!(judge(der).is_err());
+        }
+        assert_eq!(it.judge(&Chain(vec![]), now()).unwrap_err().code(), "certificate.missing");
+        // Another authority of the same name is another.
+        let other = tempfile::tempdir().unwrap();
+        let (_, of_other) = issued(other.path());
+        assert!(judge(of_other.to_vec()).is_err());
+    }
+
+    /// A file that cannot be used is named when the node starts, and changes nothing when it comes later.
+    #[test]
+    fn files_that_are_none_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, good) = issued(dir.path());
+        let path = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            dir.path().join(name)
+        };
+        let (nothing, line) =
+            (path("nothing", "nothing"), path("names", "did:web:a plant.example\n"));
+        for (wrong, told) in [
+            (Authorities { ca: nothing.clone(), ..files.clone() }, "nothing"),
+            (Authorities { ca: dir.path().join("none"), ..files.clone() }, "none"),
+            (Authorities { crls: vec![nothing], ..files.clone() }, "nothing"),
+            (Authorities { crls: vec![files.ca.clone()], ..files.clone() }, "revocation list"),
+            (Authorities { names: Some(line), ..files.clone() }, "line 1"),
+            (Authorities { names: Some(dir.path().join("none")), ..files.clone() }, "none"),
+        ] {
+            let why = format!("{:#}", Certificates::open(&wrong).unwrap_err());
+            assert!(why.contains(told), "{why}");
+        }
+        let it = Certificates::open(&files).unwrap();
+        std::fs::write(&files.ca, "nothing").unwrap();
+        assert!(it.read().is_err());
+        assert_eq!(it.judge(&Chain(vec![good]), now()).unwrap().as_str(), MEMBER);
+    }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustls::{ClientConfig, ServerConfig};
+use tokio::time::Instant;
 
 use tidm_space::time::Time;
 
@@ -29,6 +30,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub const NEAR: Duration = Duration::from_secs(14 * 86_400);
 /// How often an end that is near is said again.
 const SAY: Duration = Duration::from_secs(86_400);
+/// How often it is said again that replaced files do not work.
+const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// What a file was when it was read: replacing or rewriting it changes this.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,10 +107,12 @@ impl Tls {
         }
         // Everything is read before anything is replaced.
         let (calling, listening) = (self.calling()?, server(&self.cert, &self.key, &app.gate)?);
-        for (_, it) in app.gate.certificates() {
-            it.reload()?;
-        }
+        let read = app.gate.certificates().map(|(_, it)| Ok((it, it.read()?)));
+        let read = read.collect::<anyhow::Result<Vec<_>>>()?;
         app.client.replace(&calling)?;
+        for (certificates, read) in read {
+            certificates.take(read);
+        }
         // Once more: authorities that are new are hinted at.
         let hinted = server(&self.cert, &self.key, &app.gate).unwrap_or(listening);
         self.listening.replace(hinted);
@@ -128,25 +133,28 @@ fn server(cert: &Path, key: &Path, gate: &Gate) -> anyhow::Result<Arc<ServerConf
 /// Looks at the files until the node stops.
 pub async fn run(app: Arc<App>) {
     let Some(tls) = &app.tls else { return };
-    let mut said: Option<tokio::time::Instant> = None;
+    let mut said: Option<Instant> = None;
+    let mut complained: Option<Instant> = None;
     loop {
         if said.is_none_or(|at| at.elapsed() >= SAY) {
-            said = Some(tokio::time::Instant::now());
+            said = Some(Instant::now());
             say(tls.ends(), app.clock.now());
         }
         tokio::time::sleep(LOOK).await;
         match tls.renew(&app) {
-            Ok(false) => {}
+            Ok(false) => complained = None,
             Ok(true) => {
                 tracing::info!(ends = ?tls.ends(), "TLS files were replaced and are in use");
-                said = None;
+                (said, complained) = (None, None);
             }
-            Err(why) => {
+            Err(why) if complained.is_none_or(|at| at.elapsed() >= COMPLAIN) => {
+                complained = Some(Instant::now());
                 tracing::warn!(
                     why = format!("{why:#}"),
                     "replaced TLS files do not work; the ones before stand"
                 );
             }
+            Err(_) => {}
         }
     }
 }
