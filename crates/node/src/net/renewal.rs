@@ -50,6 +50,8 @@ pub struct Tls {
     key: PathBuf,
     ca: Option<PathBuf>,
     client: Option<(PathBuf, PathBuf)>,
+    /// What is spoken behind the handshake, best first.
+    alpn: &'static [&'static str],
     pub listening: Listening,
     now: Mutex<Now>,
 }
@@ -65,9 +67,10 @@ impl Tls {
         let Security::Tls { cert, key, ca } = &config.http.security else { return Ok(None) };
         let (cert, key, ca) = (cert.clone(), key.clone(), ca.clone());
         let client = config.client_certificate.clone();
-        let listening = Listening::new(server(&cert, &key, gate)?);
+        let alpn: &[&str] = &["http/1.1"];
+        let listening = Listening::new(server((&cert, &key), alpn, gate)?);
         let now = Mutex::new(Now { stamps: Vec::new(), ends: None });
-        let it = Self { cert, key, ca, client, listening, now };
+        let it = Self { cert, key, ca, client, alpn, listening, now };
         it.note(it.stamps(gate));
         Ok(Some(it))
     }
@@ -106,7 +109,8 @@ impl Tls {
             return Ok(false);
         }
         // Everything is read before anything is replaced.
-        let (calling, listening) = (self.calling()?, server(&self.cert, &self.key, &app.gate)?);
+        let own = (self.cert.as_path(), self.key.as_path());
+        let (calling, listening) = (self.calling()?, server(own, self.alpn, &app.gate)?);
         let read = app.gate.certificates().map(|(_, it)| Ok((it, it.read()?)));
         let read = read.collect::<anyhow::Result<Vec<_>>>()?;
         app.client.replace(&calling)?;
@@ -114,18 +118,21 @@ impl Tls {
             certificates.take(read);
         }
         // Once more: authorities that are new are hinted at.
-        let hinted = server(&self.cert, &self.key, &app.gate).unwrap_or(listening);
+        let hinted = server(own, self.alpn, &app.gate).unwrap_or(listening);
         self.listening.replace(hinted);
         self.note(stamps);
         Ok(true)
     }
 }
 
-fn server(cert: &Path, key: &Path, gate: &Gate) -> anyhow::Result<Arc<ServerConfig>> {
-    const ALPN: &[&str] = &["http/1.1"];
+fn server(
+    (cert, key): (&Path, &Path),
+    alpn: &[&str],
+    gate: &Gate,
+) -> anyhow::Result<Arc<ServerConfig>> {
     let config = match gate.hints() {
-        Some(hints) => tls::server_asking(cert, key, ALPN, hints),
-        None => tls::server(cert, key, ALPN),
+        Some(hints) => tls::server_asking(cert, key, alpn, hints),
+        None => tls::server(cert, key, alpn),
     };
     config.context("this node cannot listen with TLS")
 }
