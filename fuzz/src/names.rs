@@ -1,6 +1,7 @@
 //! Targets in `tidm-space`: short texts that come with every message, and tokens' claims.
 
 use tidm_space::id::Id;
+use tidm_space::identity::certificate::{Names, Register};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::member::CreditCode;
 use tidm_space::identity::token;
@@ -13,7 +14,7 @@ use crate::{Parser, choose};
 
 /// Whatever is accepted is accepted again as it was printed.
 pub(crate) fn names(data: &[u8]) {
-    const PARSERS: [Parser; 7] = [ids, dids, times, spans, codes, prices, claims];
+    const PARSERS: [Parser; 8] = [ids, dids, times, spans, codes, prices, claims, certificates];
     choose(&PARSERS, data);
 }
 
@@ -76,4 +77,17 @@ fn prices(data: &[u8]) {
 
 fn claims(data: &[u8]) {
     drop(token::parse(data));
+}
+
+/// Whatever stands in the file and in a certificate: it names one participant who is in one of them, or nobody.
+fn certificates(data: &[u8]) {
+    let text = text(data);
+    let Ok(register) = Register::parse(text) else { return };
+    let words = || text.split_whitespace();
+    let after =
+        |kind: &str| words().filter_map(|it| it.strip_prefix(kind)).map(str::to_owned).collect();
+    let names = Names { uris: after("uri:"), hosts: after("dns:"), digest: None };
+    let Ok(who) = register.participant(&names) else { return };
+    let named = |it: &str| Did::parse(it).or_else(|_| Did::named(it)).is_ok_and(|it| it == who);
+    assert!(words().any(|it| named(it) || it.strip_prefix("uri:").is_some_and(named)), "{who}");
 }

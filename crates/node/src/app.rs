@@ -21,6 +21,7 @@ use crate::net::auth::Gate;
 use crate::net::claims::Claims;
 use crate::net::client::Client;
 use crate::net::directory::Directory;
+use crate::net::renewal::Tls;
 use crate::objects::Objects;
 use crate::search::Search;
 use crate::server::budget::Budgets;
@@ -61,6 +62,8 @@ pub struct App {
     pub(crate) hold: Hold,
     /// How peers prove who they are.
     pub gate: Gate,
+    /// How we speak TLS, where we do.
+    pub tls: Option<Tls>,
     pub crawler: Crawler,
     pub search: Search,
     /// Rung when what is known of others' offers changed.

@@ -21,7 +21,7 @@ use crate::store::Store;
 /// Who we are; in the mode `dcp` our tokens let their receiver see our membership.
 pub(crate) fn identity(config: &Config, keys: &Arc<dyn Keys>) -> Identity {
     let it = Identity::new(config.node.did.clone(), &config.http.public_url, keys.clone());
-    if config.identity == Mode::Dcp { it.presenting() } else { it }
+    if config.spaces().any(|(_, _, mode)| *mode == Mode::Dcp) { it.presenting() } else { it }
 }
 
 /// Trust in issuers: the space's operator, those of the configuration, those of spaces that we run or joined.
@@ -32,7 +32,9 @@ pub(crate) async fn claims(
     clock: &Clock,
 ) -> anyhow::Result<Claims> {
     let ages = Ages { membership: config.dcp.membership_age, status: config.dcp.status_age };
-    let issuers = config.dcp.issuers.iter().chain(&config.space.operator).cloned().collect();
+    let also = config.space.also.iter().filter(|it| it.mode == Mode::Dcp).map(|it| &it.operator);
+    let issuers = config.dcp.issuers.iter().chain(&config.space.operator).chain(also);
+    let issuers = issuers.cloned().collect();
     let claims = Claims::new(client.clone(), directory.clone(), clock.clone(), ages, issuers);
     for (space, _) in store.spaces().await? {
         claims.know_space(space, config.node.did.clone());

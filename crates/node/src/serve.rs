@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -25,9 +26,11 @@ use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
 use crate::net::auth::Gate;
+use crate::net::certificates::Chain;
 use crate::net::client::{Client, Reach};
 use crate::net::directory::Directory;
 use crate::net::dispatch;
+use crate::net::renewal::{self, Tls};
 use crate::objects::Objects;
 use crate::search::{self, Search};
 use crate::store::Store;
@@ -37,6 +40,7 @@ use crate::test_profile::TestProfile;
 use crate::{api, credentials, hold, init, jobs, server, test_profile, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::wire;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
@@ -45,6 +49,10 @@ use tidm_space::wire::tidm::members;
 const CONNECTIONS: usize = 4096;
 /// Milliseconds after which a client that acknowledges nothing of what was sent is cut off.
 const STALLED: u32 = 120_000;
+/// Headers fit into a few packets: a client on the worst of links sends them within this.
+const HEADERS: Duration = Duration::from_secs(10);
+/// Two round trips and a signature.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long requests under way may take when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
@@ -74,7 +82,8 @@ pub async fn build_with(
     worker: Worker,
 ) -> anyhow::Result<Node> {
     let profile = config.test_profile.admit()?.map(std::path::Path::to_owned);
-    let gate = Gate::open(&config.identity)?;
+    let gate = Gate::open(&config)?;
+    let tls = Tls::open(&config, &gate)?;
     let hold = hold::take(&config.node.data).await?;
     jobs::spool::sweep(&config.node.data)?;
     let store_url = match &config.store {
@@ -84,7 +93,7 @@ pub async fn build_with(
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
     let clock = Clock::starting_at(store.latest_fact().await?);
     let identity = credentials::identity(&config, &keys);
-    let (client, directory) = reach(&config, &clock)?;
+    let (client, directory) = reach(&config, tls.as_ref(), &clock)?;
     let claims = credentials::claims(&config, &store, (&client, &directory), &clock).await?;
     let (actors, sts_secret) = credentials::test_identities(&config, &keys)?;
     for it in std::iter::once(&identity).chain(&actors) {
@@ -129,6 +138,7 @@ pub async fn build_with(
         runs: Arc::default(),
         hold,
         gate,
+        tls,
         crawler: Default::default(),
         search,
         changed: Default::default(),
@@ -161,14 +171,19 @@ async fn seed(app: &Arc<App>, path: &std::path::Path) -> anyhow::Result<Arc<Test
 }
 
 /// How we call others, and what we know of them.
-fn reach(config: &Config, clock: &Clock) -> anyhow::Result<(Client, Arc<Directory>)> {
-    let (ca, plain) = match &config.http.security {
-        Security::Tls { ca, .. } => (ca.clone(), false),
-        Security::Plain => (None, true),
+fn reach(
+    config: &Config,
+    tls: Option<&Tls>,
+    clock: &Clock,
+) -> anyhow::Result<(Client, Arc<Directory>)> {
+    let plain = config.http.security == Security::Plain;
+    let calling = match tls {
+        Some(tls) => tls.calling()?,
+        None => tls::client(tls::public_roots(), None)?,
     };
     let reach =
         Reach { insecure_http: plain, private_addresses: config.peers.allow_private_addresses };
-    let client = Client::new(tls::client(tls::public_roots(), ca.as_deref())?, reach)?;
+    let client = Client::new(calling, reach)?;
     let directory = Arc::new(Directory::new(client.clone(), clock.clone(), plain));
     Ok((client, directory))
 }
@@ -207,18 +222,32 @@ fn open_log(config: &Config, keys: &dyn Keys, objects: &Objects) -> anyhow::Resu
     })?)
 }
 
-/// Reads the space's signed member list, where one is configured.
+/// Reads the signed member lists of the spaces that have one. What can be read is taken, whatever becomes of others.
 pub async fn read_members(app: &App) -> anyhow::Result<()> {
-    let text = match &app.config.space.members {
-        None => return Ok(()),
-        Some(Members::File(path)) => match tokio::fs::read_to_string(path).await {
+    let mut trouble = Ok(());
+    for (at, (list, operator, _)) in app.config.spaces().enumerate() {
+        let Some(list) = list else { continue };
+        let read = read_members_of(app, at, list, operator).await;
+        trouble = trouble.and(read);
+    }
+    trouble
+}
+
+async fn read_members_of(
+    app: &App,
+    at: usize,
+    list: &Members,
+    operator: Option<&Did>,
+) -> anyhow::Result<()> {
+    let text = match list {
+        Members::File(path) => match tokio::fs::read_to_string(path).await {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => {
                 return Err(error).with_context(|| format!("the member list {}", path.display()));
             }
         },
-        Some(Members::Url(url)) => {
+        Members::Url(url) => {
             let answer = app.client.call(reqwest::Method::GET, url, None, None).await?;
             anyhow::ensure!(
                 answer.status.is_success(),
@@ -228,19 +257,19 @@ pub async fn read_members(app: &App) -> anyhow::Result<()> {
             String::from_utf8(answer.body).context("the member list is no text")?
         }
     };
-    let operator = app.config.space.operator.clone().context("space.operator is not set")?;
+    let operator = operator.context("space.operator is not set")?;
     let jws = text.trim();
     let parsed = tidm_crypto::jws::Unverified::parse_within(jws, tidm_space::limits::MESSAGE_BYTES)
         .map_err(|_| anyhow::anyhow!("the member list is not a signed document"))?;
-    let key = if operator == app.identity.did {
+    let key = if *operator == app.identity.did {
         app.identity.verifying_key()
     } else {
-        app.directory.key(&operator, parsed.header.kid.as_deref()).await?
+        app.directory.key(operator, parsed.header.kid.as_deref()).await?
     };
     let list = members::open(jws, |_| Some(key.clone()))?;
-    let seen = app.directory.members().map(|it| it.version);
-    list.check(&list.space, &operator, app.clock.now(), seen)?;
-    app.directory.set_members(list);
+    let seen = app.directory.members_of(at).map(|it| it.version);
+    list.check(&list.space, operator, app.clock.now(), seen)?;
+    app.directory.set_members_of(at, list);
     Ok(())
 }
 
@@ -252,18 +281,13 @@ impl Node {
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let Self { app, after, mut writers, test_profile } = self;
-        let acceptor = match &app.config.http.security {
-            Security::Tls { cert, key, .. } => {
-                Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
-            }
-            Security::Plain => None,
-        };
         let mut tasks = JoinSet::new();
         tasks.spawn(dispatch::run(app.clone(), after));
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
         let store = app.store.clone();
         tasks.spawn(async move { store.write_back().await });
+        tasks.spawn(renewal::run(app.clone()));
         tasks.spawn(jobs::issue::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
@@ -278,7 +302,8 @@ impl Node {
         if let Some(profile) = test_profile {
             routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
         }
-        accept(routes, listener, acceptor, stop, &app.stopping).await;
+        let routes = routes.layer(axum::middleware::map_request(server::pace::paced));
+        accept(routes, listener, &app, stop).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -291,7 +316,9 @@ impl Node {
 
 async fn watch_members(app: Arc<App>) {
     loop {
-        let pause = if app.directory.members().is_some() { MEMBERS } else { FIRST_MEMBERS };
+        let mut lists = app.config.spaces().enumerate().filter(|(_, (list, ..))| list.is_some());
+        let all = lists.all(|(at, _)| app.directory.members_of(at).is_some());
+        let pause = if all { MEMBERS } else { FIRST_MEMBERS };
         tokio::time::sleep(pause).await;
         if let Err(error) = read_members(&app).await {
             tracing::warn!(%error, "the member list could not be read; the last good one stands");
@@ -319,13 +346,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(app.clone())
 }
 
-async fn accept(
-    router: Router,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    mut stop: watch::Receiver<bool>,
-    stopping: &watch::Sender<bool>,
-) {
+async fn accept(router: Router, listener: TcpListener, app: &App, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     loop {
@@ -350,35 +371,11 @@ async fn accept(
         }
         let cut = server::watch::Cut::default();
         let routes = router.clone().layer(axum::Extension(api::auth::From(from)));
-        let service = TowerToHyperService::new(routes.layer(axum::Extension(cut.clone())));
-        let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-        // A client that sends its headers drop by drop is cut off.
-        http.http1()
-            .timer(hyper_util::rt::TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(10));
-        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        let routes = routes.layer(axum::Extension(cut.clone()));
+        let tls = app.tls.as_ref().map(|it| TlsAcceptor::from(it.listening.now()));
+        let watcher = graceful.watcher();
         let served = async move {
-            let done = match tls {
-                Some(tls) => match tokio::time::timeout(Duration::from_secs(10), tls.accept(tcp))
-                    .await
-                {
-                    Ok(Ok(stream)) => {
-                        watcher
-                            .watch(
-                                http.serve_connection(TokioIo::new(stream), service).into_owned(),
-                            )
-                            .await
-                    }
-                    Ok(Err(error)) => return tracing::debug!(%error, %from, "no TLS"),
-                    Err(_) => return tracing::debug!(%from, "TLS took too long"),
-                },
-                None => {
-                    watcher
-                        .watch(http.serve_connection(TokioIo::new(tcp), service).into_owned())
-                        .await
-                }
-            };
-            if let Err(error) = done {
+            if let Err(error) = serve(routes, tcp, tls, watcher).await {
                 tracing::debug!(%error, %from, "a connection ended badly");
             }
         };
@@ -391,8 +388,31 @@ async fn accept(
         });
     }
     drop(listener);
-    stopping.send_replace(true);
+    app.stopping.send_replace(true);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
+}
+
+/// One connection to its end. What its client showed at the handshake comes with each of its requests.
+async fn serve(
+    router: Router,
+    tcp: TcpStream,
+    tls: Option<TlsAcceptor>,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // A client that sends its headers drop by drop, or nothing at all, is cut off.
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let Some(tls) = tls else {
+        let service = TowerToHyperService::new(router);
+        return Ok(watcher.watch(http.serve_connection(TokioIo::new(tcp), service)).await?);
+    };
+    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    let router = match Chain::of(stream.get_ref().1.peer_certificates()) {
+        Some(shown) => router.layer(axum::Extension(shown)),
+        None => router,
+    };
+    let service = TowerToHyperService::new(router);
+    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?)
 }

@@ -3,23 +3,32 @@
 //! Threat model: the network is hostile. Nothing older than TLS 1.3 is spoken, a private key that others
 //! on this machine can read is refused, and a client never accepts an unverified certificate: there is no
 //! switch for it. Resumption is on (tickets of one hour rotated by rustls' ticketer, 0-RTT off: a replayed
-//! request must not be possible).
+//! request must not be possible). A server that asks for certificates takes any whose key the client holds, or none:
+//! [`crate::net::certificates`] says at each message what it is worth.
 //!
 //! [`demo_ca`] makes throw-away certificates for `localhost`; its CA key is dropped, so nobody can
 //! issue a second set.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
+use webpki::{EndEntityCert, KeyUsage};
+
+use tidm_space::time::Time;
 
 /// Sessions a client remembers: one per peer, and spaces have hundreds of members.
 const CLIENT_SESSIONS: usize = 1024;
@@ -40,7 +49,7 @@ pub enum TlsError {
 }
 
 /// The one provider of this program, given explicitly so that no global default decides.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -51,34 +60,157 @@ pub fn public_roots() -> RootCertStore {
 
 /// For listening. `alpn` such as `http/1.1`, best first.
 pub fn server(cert: &Path, key: &Path, alpn: &[&str]) -> Result<Arc<ServerConfig>, TlsError> {
+    listening(cert, key, alpn, None)
+}
+
+/// The same, which asks clients for a certificate of an authority named in `hints`.
+pub fn server_asking(
+    cert: &Path,
+    key: &Path,
+    alpn: &[&str],
+    hints: Vec<DistinguishedName>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    listening(cert, key, alpn, Some(Asking { hints, provider: provider() }))
+}
+
+fn listening(
+    cert: &Path,
+    key: &Path,
+    alpn: &[&str],
+    asking: Option<Asking>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(cert)?;
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(chain, private_key(key)?)?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let config = match asking {
+        Some(asking) => config.with_client_cert_verifier(Arc::new(asking)),
+        None => config.with_no_client_auth(),
+    };
+    let mut config = config.with_single_cert(chain, private_key(key)?)?;
     config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
 }
 
+/// Asks for a certificate, takes any whose key the client proves to hold, and lets who has none pass.
+#[derive(Debug)]
+struct Asking {
+    hints: Vec<DistinguishedName>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for Asking {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    /// RFC 8446 §4.4.3: over the whole handshake, so that it is good for this connection alone.
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What we listen with at this moment; connections that are open keep what they began with.
+#[derive(Debug)]
+pub struct Listening(RwLock<Arc<ServerConfig>>);
+
+impl Listening {
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(RwLock::new(config))
+    }
+
+    pub fn now(&self) -> Arc<ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+}
+
+/// When the certificate in this file ends.
+pub fn ends(path: &Path) -> Result<Time, TlsError> {
+    let unreadable = |why: String| TlsError::Unreadable(path.to_owned(), why);
+    let chain = certificates(path)?;
+    let leaf = chain.first().ok_or_else(|| TlsError::Empty(path.to_owned()))?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(|why| unreadable(why.to_string()))?;
+    // Its time is looked at before anything else, and at the end of all times it is over.
+    let never = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::MAX >> 8));
+    let found = leaf.verify_for_usage(&[], &[], &[], never, KeyUsage::client_auth(), None, None);
+    match found {
+        Err(webpki::Error::CertExpired { not_after, .. }) => {
+            let ms = i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000);
+            Ok(Time::from_ms(ms))
+        }
+        Err(why) => Err(unreadable(why.to_string())),
+        Ok(_) => Err(unreadable("it never ends".to_owned())),
+    }
+}
+
 /// For calling others: `roots` (public ones, from whoever calls) and the certificates of `ca`.
 pub fn client(roots: RootCertStore, ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    client_showing(roots, ca, None)
+}
+
+/// The same, which shows the certificate (chain, key) to servers that ask for one.
+pub fn client_showing(
+    roots: RootCertStore,
+    ca: Option<&Path>,
+    certificate: Option<(&Path, &Path)>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = roots;
     if let Some(path) = ca {
         for certificate in certificates(path)? {
             roots.add(certificate)?;
         }
     }
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match certificate {
+        Some((cert, key)) => {
+            config.with_client_auth_cert(certificates(cert)?, private_key(key)?)?
+        }
+        None => config.with_no_client_auth(),
+    };
     config.resumption = rustls::client::Resumption::in_memory_sessions(CLIENT_SESSIONS);
     Ok(Arc::new(config))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |why: String| TlsError::Unreadable(path.to_owned(), why);
     let chain: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(|e| unreadable(e.to_string()))?

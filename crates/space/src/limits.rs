@@ -86,6 +86,8 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(60);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// One token with its signature; larger ones carry credentials, which are fetched instead.
 pub const TOKEN_BYTES: usize = 16 << 10;
+/// Lines of the file that says whose certificate is whose: three for each of [`MEMBERS`], as names change.
+pub const CERTIFICATE_LINES: usize = 3 * MEMBERS;
 /// One member list: [`MEMBERS`] entries of some 400 bytes.
 pub const MEMBERS_BYTES: usize = 4 << 20;
 /// Messages that wait for one data plane about one flow: a transfer that is suspended and resumed faster than

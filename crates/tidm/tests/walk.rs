@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod dataplane;
 mod membership;
 mod two;
 

@@ -32,8 +32,8 @@ use super::terms::{self, OfferShown};
 use super::wanted::Wanted;
 use crate::app::App;
 use crate::jobs::crawl as job;
-use crate::net::auth;
 use crate::net::client::CallError;
+use crate::net::{auth, certificates};
 use crate::search as index;
 
 /// What may stand in a path segment as it is.
@@ -68,14 +68,17 @@ pub(super) async fn fetch(app: &App, peer: &Did, base: &str, product: &Id) -> An
     let authorization = auth::speak(app, peer);
     let unavailable =
         |why: String| Fault::Unavailable { reason: format!("{peer}: {why}"), retry_after: LATER };
-    let answer = app.client.call(reqwest::Method::GET, &url, Some(&authorization), None).await;
+    let answer = app.client.call(reqwest::Method::GET, &url, authorization.as_deref(), None).await;
     let answer = answer.map_err(|why| match why {
         CallError::Address { .. } => Fault::refused("peer.address", why.to_string()),
         CallError::NoAnswer { .. } | CallError::TooLarge { .. } => unavailable(why.to_string()),
     })?;
     match answer.status.as_u16() {
         200..=299 => Ok(parse_dataset(&answer.body)?),
-        404 => Err(Fail::not_found("product of this provider")),
+        404 => match certificates::refused_by(peer, &answer.body) {
+            Some(refused) => Err(refused.into()),
+            None => Err(Fail::not_found("product of this provider")),
+        },
         status => Err(unavailable(format!("HTTP {status}")).into()),
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct Info {
     did: String,
     public_url: String,
     dsp_address: String,
-    /// How peers prove who they are: did or development.
-    identity_mode: &'static str,
+    /// How peers prove who they are: did, dcp, mtls or development; those of several spaces joined by `+`.
+    identity_mode: String,
     /// What everybody must know about that mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<&'static str>,
@@ -46,6 +46,9 @@ pub(super) struct Info {
     /// Members of the space as its operator signed them; absent before a list was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<usize>,
+    /// When the certificates of this node end, the first one; RFC 3339. Absent without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_ends: Option<String>,
     /// RFC 3339.
     time: String,
 }
@@ -74,7 +77,8 @@ pub(super) async fn info(State(app): State<Arc<App>>) -> Json<Info> {
         log_origin: app.log.origin.clone(),
         custodians: app.log.custodians().len(),
         quorum: app.log.quorum(),
-        members: app.directory.members().map(|it| it.members.len()),
+        members: app.directory.lists().iter().map(|it| it.members.len()).reduce(|a, b| a + b),
+        certificate_ends: app.tls.as_ref().and_then(|it| it.ends()).map(|it| it.to_string()),
         time: app.clock.now().to_string(),
     })
 }

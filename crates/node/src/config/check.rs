@@ -99,13 +99,15 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let evidence = evidence(&cx, raw.evidence, &http)?;
     let store = store(&cx, raw.store, &node)?;
     witness_state(&cx, &store, &node)?;
-    let identity = identity::check(&cx, raw.identity, &http)?;
+    let space = space(&cx, raw.space, &http)?;
+    let (identity, client_certificate) = identity::check(&cx, raw.identity, &http, &space.also)?;
     Ok(Config {
         identity,
+        client_certificate,
         test_profile: trust::test_profile(&cx, raw.test_profile)?,
         store,
         objects: objects(&cx, raw.objects, &node)?,
-        space: space(&cx, raw.space)?,
+        space,
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
         signaling: signaling::signaling(&cx, raw.signaling)?,
@@ -289,12 +291,8 @@ fn store(cx: &Context<'_>, raw: raw::Store, node: &Node) -> Result<Store, Config
     ))
 }
 
-fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
-    let members = match raw.members {
-        None => None,
-        Some(text) if text.contains("://") => Some(Members::Url(url(cx, "space.members", &text)?)),
-        Some(text) => Some(Members::File(cx.path(&text))),
-    };
+fn space(cx: &Context<'_>, raw: raw::Space, http: &Http) -> Result<Space, ConfigError> {
+    let members = raw.members.as_deref().map(|it| members(cx, "space.members", it)).transpose()?;
     let operator = raw.operator.map(|text| cx.did("space.operator", &text)).transpose()?;
     if let (Some(Members::Url(url)), None) = (&members, &operator) {
         return Err(cx.bad(
@@ -309,7 +307,18 @@ fn space(cx: &Context<'_>, raw: raw::Space) -> Result<Space, ConfigError> {
     }
     let infrastructure =
         raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
-    Ok(Space { members, operator, infrastructure, signatures: raw.signatures.unwrap_or(true) })
+    let signatures = raw.signatures.unwrap_or(true);
+    let also = raw.also.into_iter().map(|it| identity::also(cx, it, http));
+    let also = also.collect::<Result<_, _>>()?;
+    Ok(Space { members, operator, infrastructure, signatures, also })
+}
+
+/// Where a signed member list is.
+fn members(cx: &Context<'_>, key: &str, value: &str) -> Result<Members, ConfigError> {
+    if value.contains("://") {
+        return Ok(Members::Url(url(cx, key, value)?));
+    }
+    Ok(Members::File(cx.path(value)))
 }
 
 fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidence, ConfigError> {

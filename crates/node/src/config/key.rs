@@ -12,6 +12,8 @@ pub enum Kind {
     List,
     /// `VKEY URL` pairs separated by `;`.
     Custodians,
+    /// `KEY=VALUE KEY=VALUE` separated by `;`.
+    Spaces,
 }
 
 /// One setting.
@@ -212,6 +214,13 @@ pub const KEYS: &[Key] = &[
         "Contracts must be signed by both sides",
     ),
     key(
+        ("space", "also"),
+        Kind::Spaces,
+        "[{ mode = \"mtls\", members = \"other.jws\", operator = \"did:web:other.example.com\", client_ca = \"tls/other-ca.crt\" }]",
+        "本节点所属的其他数据空间:各有身份模式(did、dcp、mtls)、成员名单和运营方;mtls 另需 client_ca",
+        "Further spaces of this node, each with its mode (did, dcp, mtls), member list and operator; mtls needs client_ca, too",
+    ),
+    key(
         ("evidence", "watched"),
         Kind::List,
         "[]",
@@ -390,8 +399,43 @@ pub const KEYS: &[Key] = &[
         ("identity", "mode"),
         Kind::Text,
         "\"did\"",
-        "did:自签发令牌;dcp:自签发令牌加成员凭证;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
-        "did: self-issued tokens; dcp: those and membership credentials; development: also claims or fixed tokens of foreign connectors under test, never with real data",
+        "did:自签发令牌;dcp:自签发令牌加成员凭证;mtls:双向 TLS 客户端证书;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
+        "did: self-issued tokens; dcp: those and membership credentials; mtls: client certificates of mutual TLS; development: also claims or fixed tokens of foreign connectors under test, never with real data",
+    ),
+    key(
+        ("identity", "client_ca"),
+        Kind::Text,
+        "\"tls/members-ca.crt\"",
+        "mtls:为成员签发客户端证书的 CA(PEM,可含多个)",
+        "mtls: the authorities that issue members' client certificates, PEM, one or more",
+    ),
+    key(
+        ("identity", "client_crls"),
+        Kind::List,
+        "[\"tls/members.crl\"]",
+        "mtls:证书吊销列表(PEM);一旦设置,每个签发 CA 都必须有未过期的列表",
+        "mtls: certificate revocation lists, PEM; once set, each issuing authority needs one that has not expired",
+    ),
+    key(
+        ("identity", "client_names"),
+        Kind::Text,
+        "\"certificates\"",
+        "mtls:每行一个 参与方 dns:名称、uri:名称 或 sha256:指纹,用于证书中未写 DID 的参与方",
+        "mtls: lines of PARTICIPANT dns:NAME, uri:NAME or sha256:HEX, for those whose certificates do not carry their DID",
+    ),
+    key(
+        ("identity", "client_cert"),
+        Kind::Text,
+        "\"tls/client.crt\"",
+        "mtls:本节点的客户端证书链(PEM),URI 备用名称为本节点 DID;缺省为 http.tls_cert",
+        "mtls: this node's client certificate chain, PEM, with its DID as alternative name of the kind URI; http.tls_cert unless set",
+    ),
+    key(
+        ("identity", "client_key"),
+        Kind::Text,
+        "\"tls/client.key\"",
+        "mtls:其私钥(PEM,权限 0600);缺省为 http.tls_key",
+        "mtls: its private key, PEM, mode 0600; http.tls_key unless set",
     ),
     key(
         ("identity", "claims"),

@@ -101,6 +101,7 @@ fn value(kind: Kind, text: &str) -> Option<Value> {
             Value::Array(pieces(text, ',').map(|it| Value::String(it.to_owned())).collect())
         }
         Kind::Custodians => Value::Array(pieces(text, ';').map(custodian).collect::<Option<_>>()?),
+        Kind::Spaces => Value::Array(pieces(text, ';').map(space).collect::<Option<_>>()?),
     })
 }
 
@@ -113,5 +114,18 @@ fn custodian(text: &str) -> Option<Value> {
     let mut it = Table::new();
     it.insert("vkey".into(), Value::String(vkey.to_owned()));
     it.insert("url".into(), Value::String(url.trim().to_owned()));
+    Some(Value::Table(it))
+}
+
+fn space(text: &str) -> Option<Value> {
+    let mut it = Table::new();
+    for piece in text.split_whitespace() {
+        let (name, value) = piece.split_once('=')?;
+        let list = || Value::Array(pieces(value, ',').map(|it| it.to_owned().into()).collect());
+        let value = if name == "client_crls" { list() } else { Value::String(value.to_owned()) };
+        if it.insert(name.to_owned(), value).is_some() {
+            return None;
+        }
+    }
     Some(Value::Table(it))
 }

@@ -54,6 +54,8 @@ pub struct Config {
     pub signaling: Signaling,
     pub dcp: Dcp,
     pub identity: Mode,
+    /// What we show to servers that ask for it: chain and key. Only with a space of the mode `mtls`.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
     pub test_profile: TestProfile,
 }
 
@@ -171,6 +173,16 @@ pub struct Space {
     pub infrastructure: Option<Did>,
     /// House D14: an agreement without a signature ends the negotiation.
     pub signatures: bool,
+    /// Further spaces of this node.
+    pub also: Vec<Also>,
+}
+
+/// A further space, whose members prove who they are in its own way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Also {
+    pub mode: Mode,
+    pub members: Option<Members>,
+    pub operator: Did,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,8 +265,19 @@ pub enum Mode {
     Did,
     /// Those, and a membership credential that the peer's wallet shows (DCP 1.0).
     Dcp,
+    /// The certificate of the connection's client (RFC 8446 §4.3.2).
+    Mtls(Authorities),
     /// Besides, connectors under test: plain claims where `claims`, fixed tokens from a file.
     Development { claims: bool, tokens: Option<PathBuf> },
+}
+
+/// Who vouches for the members of a space whose mode is `mtls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    pub ca: PathBuf,
+    pub crls: Vec<PathBuf>,
+    /// Whose certificate is whose, where it does not say so itself.
+    pub names: Option<PathBuf>,
 }
 
 /// What makes a node one for test kits. Refused at start until [`TestProfile::allow`] was called.
@@ -300,6 +323,14 @@ impl TestProfile {
 }
 
 impl Config {
+    /// The spaces of this node, the one of `[space]` first: their member lists, operators and modes.
+    pub fn spaces(&self) -> impl Iterator<Item = (Option<&Members>, Option<&Did>, &Mode)> {
+        let first = (self.space.members.as_ref(), self.space.operator.as_ref(), &self.identity);
+        let also = self.space.also.iter();
+        std::iter::once(first)
+            .chain(also.map(|it| (it.members.as_ref(), Some(&it.operator), &it.mode)))
+    }
+
     /// Reads `dir/tidm.toml` when it exists, lays environment and flags over it and checks the whole.
     ///
     /// `env` is all variables of the process (others are skipped); `flags` are `(section.key, value)`.

@@ -72,6 +72,19 @@ pub(super) struct Space {
     pub(super) operator: Option<String>,
     pub(super) infrastructure: Option<String>,
     pub(super) signatures: Option<bool>,
+    pub(super) also: Vec<Also>,
+}
+
+/// A further space.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Also {
+    pub(super) mode: Option<String>,
+    pub(super) members: Option<String>,
+    pub(super) operator: Option<String>,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_crls: Vec<String>,
+    pub(super) client_names: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +148,11 @@ pub(super) struct Identity {
     pub(super) mode: Option<String>,
     pub(super) claims: Option<bool>,
     pub(super) tokens_file: Option<String>,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_crls: Vec<String>,
+    pub(super) client_names: Option<String>,
+    pub(super) client_cert: Option<String>,
+    pub(super) client_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -63,7 +63,7 @@ fn refusals_name_key_reason_and_next_step() {
     let cases: &[(&str, Pairs, Pairs, &str, &str)] = &[
         ("[htpp]\nlisten = \"x\"", &[], &[], "htpp.listen", "did you mean http.listen?"),
         ("[evidence]\nqorum = 1", &[], &[], "evidence.qorum", "did you mean evidence.quorum?"),
-        ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp or development"),
+        ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp, mtls or development"),
         ("[identity]\nclaims = true", &[], &[], "identity.mode", "identity.claims is for"),
         ("[identity]\ntokens_file = \"x\"", &[], &[], "identity.mode", "set identity.mode"),
         ("[zebra]\nunrelated_thing = 1", &[], &[], "zebra.unrelated_thing", "there is no such key"),
@@ -246,4 +246,76 @@ fn claims_are_for_loopback() {
     let refused = parse(&format!("{text}claims = true\n"), &[], &[]).unwrap_err();
     assert_eq!(refused.key, "identity.claims");
     assert_eq!(parse(BASE, &[], &[]).unwrap().identity, Mode::Did);
+}
+
+const SECURED: &str = "[node]\norg = \"T\"\n[http]\ntls_cert = \"c\"\ntls_key = \"k\"\n";
+
+/// A mode that is half configured opens nothing: each key belongs to its mode, and the mode to TLS.
+#[test]
+fn certificates_need_tls_and_authorities() {
+    let text = format!(
+        "{SECURED}[identity]\nmode = \"mtls\"\nclient_ca = \"ca\"\nclient_crls = [\"a\", \"b\"]\n"
+    );
+    let it = parse(&text, &[], &[]).unwrap();
+    let authorities =
+        Authorities { ca: "/n/ca".into(), crls: vec!["/n/a".into(), "/n/b".into()], names: None };
+    assert_eq!(it.identity, Mode::Mtls(authorities));
+    assert_eq!(it.client_certificate, Some(("/n/c".into(), "/n/k".into())));
+    let own = format!("{text}client_cert = \"x\"\nclient_key = \"y\"\n");
+    let own = parse(&own, &[], &[]).unwrap().client_certificate;
+    assert_eq!(own, Some(("/n/x".into(), "/n/y".into())));
+    // Nobody else shows a certificate to servers that ask for one.
+    assert_eq!(parse(SECURED, &[], &[]).unwrap().client_certificate, None);
+    for (text, key) in [
+        (format!("{SECURED}[identity]\nmode = \"mtls\"\n"), "identity.client_ca"),
+        (format!("{BASE}[identity]\nmode = \"mtls\"\nclient_ca = \"ca\"\n"), "identity.mode"),
+        (format!("{SECURED}[identity]\nclient_ca = \"ca\"\n"), "identity.mode"),
+        (format!("{SECURED}[identity]\nclient_names = \"n\"\n"), "identity.mode"),
+        (
+            format!("{SECURED}[identity]\nclient_cert = \"x\"\nclient_key = \"y\"\n"),
+            "identity.mode",
+        ),
+        (format!("{text}client_cert = \"x\"\n"), "identity.client_key"),
+        (format!("{text}client_key = \"x\"\n"), "identity.client_cert"),
+        (format!("{text}claims = true\n"), "identity.mode"),
+        (format!("{SECURED}[identity]\nmode = \"tls\"\n"), "identity.mode"),
+    ] {
+        assert_eq!(parse(&text, &[], &[]).unwrap_err().key, key, "{text}");
+    }
+}
+
+#[test]
+fn further_spaces_have_modes_of_their_own() {
+    let also = "{ mode = \"mtls\", members = \"m\", operator = \"did:web:o\", client_ca = \"ca\" }";
+    let text = format!("{SECURED}[identity]\nmode = \"dcp\"\n[space]\nalso = [{also}]\n");
+    let it = parse(&text, &[], &[]).unwrap();
+    let spaces: Vec<_> = it.spaces().collect();
+    let operator = Did::parse("did:web:o").unwrap();
+    assert!(matches!(
+        spaces.as_slice(),
+        [(None, None, Mode::Dcp), (Some(Members::File(list)), Some(by), Mode::Mtls(_))]
+            if list == Path::new("/n/m") && **by == operator
+    ));
+    assert!(it.client_certificate.is_some(), "a further space may ask for it");
+    // A variable says the same.
+    let value = "mode=mtls members=m operator=did:web:o client_ca=ca client_crls=x,y; mode=dcp operator=did:web:p";
+    let it = parse(SECURED, &[("TIDM_SPACE_ALSO", value)], &[]).unwrap();
+    assert_eq!(it.space.also.len(), 2);
+    assert!(matches!(&it.space.also[0].mode, Mode::Mtls(it) if it.crls.len() == 2));
+    for wrong in [
+        "mode=mtls members=m operator=did:web:o",
+        "mode=did operator=did:web:o",
+        "mode=did members=m",
+        "members=m operator=did:web:o",
+        "mode=development members=m operator=did:web:o",
+        "mode=did members=m operator=nobody",
+        "mode=did members=m operator=did:web:o client_ca=ca",
+        "mode=did mode=did members=m operator=did:web:o",
+        "mode did",
+    ] {
+        let refused = parse(SECURED, &[("TIDM_SPACE_ALSO", wrong)], &[]).unwrap_err();
+        assert_eq!(refused.key, "space.also", "{wrong}: {refused}");
+    }
+    let text = format!("{BASE}[space]\nalso = [{also}]\n");
+    assert_eq!(parse(&text, &[], &[]).unwrap_err().key, "space.also", "without TLS");
 }

@@ -76,7 +76,7 @@ async fn peer_facts(app: &App, contract: &Contract) -> anyhow::Result<Vec<Fact>>
         };
         let authorization = auth::speak(app, &contract.peer);
         let answer =
-            app.client.call(reqwest::Method::GET, &url, Some(&authorization), None).await?;
+            app.client.call(reqwest::Method::GET, &url, authorization.as_deref(), None).await?;
         anyhow::ensure!(
             answer.status.is_success(),
             "{} answers {} to a request for its facts",

@@ -2,11 +2,12 @@
 //!
 //! Threat model: an address from a peer may point at our own network (server-side request forgery).
 //! Only `https` is followed, `http` only to loopback and only where the configuration allows it, private
-//! addresses only where it allows them; redirects are never followed; answers are bounded in size and time.
+//! addresses only where it allows them, by literal or by name ([`super::resolve`]: at the moment of connecting);
+//! redirects are never followed; answers are bounded in size and time.
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use flate2::write::GzDecoder;
@@ -14,6 +15,8 @@ use reqwest::{Method, StatusCode, Url};
 use rustls::ClientConfig;
 
 use tidm_space::limits::{MESSAGE_BYTES, TAG_BYTES};
+
+use super::resolve::{self, LeadsInside, Lookup, Resolver, is_private};
 
 /// A peer that takes longer to answer a message is tried again later.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -32,10 +35,10 @@ pub struct Reach {
 
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    /// For bodies that we send: how long an answer may be silent counts from their end, which reqwest cannot say.
-    uploads: reqwest::Client,
+    /// Replaced with our certificate; what is under way ends with the one that it began with.
+    ends: Arc<RwLock<Ends>>,
     reach: Reach,
+    resolver: Resolver,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,22 +75,29 @@ pub struct Answer {
 
 impl Client {
     pub fn new(tls: Arc<ClientConfig>, reach: Reach) -> Result<Self, CallError> {
-        let builder = || {
-            reqwest::Client::builder()
-                .use_preconfigured_tls((*tls).clone())
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT)
-                .pool_max_idle_per_host(64)
-                .tcp_nodelay(true)
-                .no_proxy()
-        };
-        let failed = |why: reqwest::Error| CallError::NoAnswer {
-            host: "this node's own client".to_owned(),
-            why: why.to_string(),
-        };
-        let http = builder().read_timeout(SILENCE).build().map_err(failed)?;
-        let uploads = builder().build().map_err(failed)?;
-        Ok(Self { http, uploads, reach })
+        Self::asking(tls, reach, resolve::system())
+    }
+
+    /// The same, with another who is asked for the addresses of names.
+    pub fn asking(tls: Arc<ClientConfig>, reach: Reach, lookup: Lookup) -> Result<Self, CallError> {
+        let resolver = Resolver::new(lookup, reach.private_addresses);
+        let ends = Ends::new(&tls, &resolver)?;
+        Ok(Self { ends: Arc::new(RwLock::new(ends)), reach, resolver })
+    }
+
+    /// Calls are made with this from now on, on connections of their own.
+    pub fn replace(&self, tls: &ClientConfig) -> Result<(), CallError> {
+        let ends = Ends::new(tls, &self.resolver)?;
+        *self.ends.write().unwrap_or_else(PoisonError::into_inner) = ends;
+        Ok(())
+    }
+
+    fn http(&self) -> reqwest::Client {
+        self.ends.read().unwrap_or_else(PoisonError::into_inner).http.clone()
+    }
+
+    fn uploads(&self) -> reqwest::Client {
+        self.ends.read().unwrap_or_else(PoisonError::into_inner).uploads.clone()
     }
 
     /// The checked form of an address, or why it is not called.
@@ -136,9 +146,9 @@ impl Client {
     pub async fn ask(&self, method: Method, url: &str, it: Ask<'_>) -> Result<Answer, CallError> {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        self.check_resolved(&url, &host).await?;
+        let address = url.to_string();
         let mut request =
-            self.http.request(method, url).timeout(ANSWER).header("accept-encoding", "gzip");
+            self.http().request(method, url).timeout(ANSWER).header("accept-encoding", "gzip");
         if let Some(value) = it.authorization {
             request = request.header("authorization", value);
         }
@@ -153,7 +163,9 @@ impl Client {
         }
         let no_answer =
             |why: reqwest::Error| CallError::NoAnswer { host: host.clone(), why: root_cause(&why) };
-        let mut response = request.send().await.map_err(no_answer)?;
+        let mut response = request.send().await.map_err(|why| {
+            if resolve::led_inside(&why) { inside(address) } else { no_answer(why) }
+        })?;
         let status = response.status();
         let said = |name: &str| {
             response.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
@@ -173,7 +185,8 @@ impl Client {
         Ok(Answer { status, body: body.end().map_err(|why| why.of(&host))?, link, tag })
     }
 
-    /// For large bodies: the caller bounds and streams.
+    /// For large bodies: the caller bounds and streams. That an address is not called is told before; what counts is
+    /// where its name leads when it is.
     pub async fn request(
         &self,
         method: Method,
@@ -182,7 +195,7 @@ impl Client {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
-        Ok(self.http.request(method, url))
+        Ok(self.http().request(method, url))
     }
 
     /// For large bodies that we send: the caller streams, and gives up.
@@ -194,39 +207,66 @@ impl Client {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
-        Ok(self.uploads.request(method, url))
+        Ok(self.uploads().request(method, url))
     }
 
     /// For libraries that speak HTTP themselves: the same TLS, no redirects, no proxies. Who uses it checks the address
     /// ([`Self::check_whole`]).
     pub fn plain(&self) -> reqwest::Client {
-        self.uploads.clone()
+        self.uploads()
     }
 
     /// A name must not lead into the private network either.
     async fn check_resolved(&self, url: &Url, host: &str) -> Result<(), CallError> {
-        if self.reach.private_addresses {
+        // A literal was looked at already.
+        if self.reach.private_addresses || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
             return Ok(());
         }
-        let port = url.port_or_known_default().unwrap_or(443);
-        let addresses = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
-            .await
-            .map_err(|why| CallError::NoAnswer { host: host.to_owned(), why: why.to_string() })?;
-        for address in addresses {
-            if is_private(address.ip()) {
-                return Err(CallError::Address {
-                    url: shown(url.as_str()),
-                    why: "its name leads to a private address",
-                });
-            }
+        match self.resolver.addresses(host).await {
+            Ok(_) => Ok(()),
+            Err(why) if why.is::<LeadsInside>() => Err(inside(shown(url.as_str()))),
+            Err(why) => Err(CallError::NoAnswer { host: host.to_owned(), why: why.to_string() }),
         }
-        Ok(())
     }
 }
 
 /// An address as messages and logs may name it: what a query holds may open something (signed addresses of buckets).
 fn shown(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+fn inside(url: String) -> CallError {
+    CallError::Address { url, why: "its name leads to a private address" }
+}
+
+/// The two ways in which we call.
+struct Ends {
+    http: reqwest::Client,
+    /// For bodies that we send: how long an answer may be silent counts from their end, which reqwest cannot say.
+    uploads: reqwest::Client,
+}
+
+impl Ends {
+    fn new(tls: &ClientConfig, resolver: &Resolver) -> Result<Self, CallError> {
+        let builder = || {
+            reqwest::Client::builder()
+                .use_preconfigured_tls(tls.clone())
+                .dns_resolver(Arc::new(resolver.clone()))
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .pool_max_idle_per_host(64)
+                .tcp_nodelay(true)
+                .no_proxy()
+        };
+        let failed = |why: reqwest::Error| CallError::NoAnswer {
+            host: "this node's own client".to_owned(),
+            why: why.to_string(),
+        };
+        Ok(Self {
+            http: builder().read_timeout(SILENCE).build().map_err(failed)?,
+            uploads: builder().build().map_err(failed)?,
+        })
+    }
 }
 
 /// A body as it comes in; what a compressed one holds is bounded while it is unpacked.
@@ -311,41 +351,19 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(it) => {
-            it.is_private()
-                || it.is_loopback()
-                || it.is_link_local()
-                || it.is_unspecified()
-                || it.is_broadcast()
-                || it.octets()[0] == 0
-                || (it.octets()[0] == 100 && (64..128).contains(&it.octets()[1]))
-        }
-        IpAddr::V6(it) => match it.to_ipv4_mapped() {
-            Some(mapped) => is_private(IpAddr::V4(mapped)),
-            None => {
-                it.is_loopback()
-                    || it.is_unspecified()
-                    || (it.segments()[0] & 0xfe00) == 0xfc00
-                    || (it.segments()[0] & 0xffc0) == 0xfe80
-            }
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
     use super::*;
 
     fn client(insecure_http: bool, private_addresses: bool) -> Client {
-        let http = reqwest::Client::new();
-        Client { uploads: http.clone(), http, reach: Reach { insecure_http, private_addresses } }
+        let tls = crate::tls::client(crate::tls::public_roots(), None).unwrap();
+        Client::new(tls, Reach { insecure_http, private_addresses }).unwrap()
     }
 
     #[test]
     fn which_addresses_are_called() {
-        drop(rustls::crypto::ring::default_provider().install_default());
         for (url, http, private, ok) in [
             ("https://plant.example/dsp", false, false, true),
             ("http://plant.example/dsp", true, true, false),
@@ -364,6 +382,74 @@ mod tests {
         ] {
             assert_eq!(client(http, private).check(url).is_ok(), ok, "{url}");
         }
+    }
+
+    /// A host that only listens, and who connected to it.
+    async fn listening() -> (u16, Arc<AtomicU32>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU32::new(0)));
+        let counted = count.clone();
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counted.fetch_add(1, Relaxed);
+            }
+        });
+        (port, count)
+    }
+
+    /// A resolver that says these, one answer after the other, and the last one from then on.
+    fn changing(answers: &[&[&str]]) -> (Lookup, Arc<AtomicU32>) {
+        let answers: Vec<Vec<IpAddr>> =
+            answers.iter().map(|it| it.iter().map(|ip| ip.parse().unwrap()).collect()).collect();
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = asked.clone();
+        let lookup: Lookup = Arc::new(move |_| {
+            let turn = counted.fetch_add(1, Relaxed) as usize;
+            let found = answers[turn.min(answers.len() - 1)].clone();
+            Box::pin(async move { Ok(found) })
+        });
+        (lookup, asked)
+    }
+
+    /// Whoever owns a name may have it lead elsewhere each time it is asked for: nobody inside is ever connected to.
+    #[tokio::test]
+    async fn names_that_change_their_mind_lead_nowhere_inside() {
+        let (port, reached) = listening().await;
+        let closed = Reach { insecure_http: false, private_addresses: false };
+        let tls = || crate::tls::client(crate::tls::public_roots(), None).unwrap();
+        let url = format!("https://rebinding.example:{port}/x");
+        // 192.0.2.0/24 is nobody (RFC 5737): the call goes there, and not to where the name leads next.
+        for (answers, refused) in [
+            (&[&["192.0.2.1"][..], &["127.0.0.1"]][..], false),
+            (&[&["127.0.0.1"], &["192.0.2.1"]], true),
+            (&[&["192.0.2.1", "127.0.0.1"]], true),
+            (&[&["::ffff:127.0.0.1"]], true),
+            (&[&["::1"]], true),
+        ] {
+            let (lookup, asked) = changing(answers);
+            let client = Client::asking(tls(), closed, lookup).unwrap();
+            let call = client.call(Method::GET, &url, None, None);
+            match tokio::time::timeout(Duration::from_secs(1), call).await {
+                Ok(Err(CallError::Address { .. })) => assert!(refused, "{answers:?}"),
+                Ok(Err(CallError::NoAnswer { .. })) | Err(_) => assert!(!refused, "{answers:?}"),
+                Ok(other) => panic!("{answers:?}: {other:?}"),
+            }
+            assert_eq!(asked.load(Relaxed), 1, "a name is asked for once: {answers:?}");
+        }
+        // Told early that all is well, a stream is called where its name leads by then.
+        let (lookup, _) = changing(&[&["192.0.2.1"], &["127.0.0.1"]]);
+        let client = Client::asking(tls(), closed, lookup).unwrap();
+        let request = client.request(Method::GET, &url).await.unwrap();
+        let failed = request.send().await.unwrap_err();
+        assert!(resolve::led_inside(&failed), "{failed:?}");
+        assert_eq!(reached.load(Relaxed), 0);
+        // The seam is the one that calls go through: where private addresses are allowed, it leads there.
+        let (lookup, asked) = changing(&[&["127.0.0.1"]]);
+        let open = Reach { private_addresses: true, ..closed };
+        let client = Client::asking(tls(), open, lookup).unwrap();
+        let call = client.call(Method::GET, &url, None, None);
+        drop(tokio::time::timeout(Duration::from_secs(1), call).await);
+        assert_eq!((reached.load(Relaxed), asked.load(Relaxed)), (1, 1));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! from the DID itself (`did:key`). Documents are kept for some minutes; an unknown key id fetches again at
 //! once, but not twice in a while, so that a key that is rotated in flight is found and made-up ones cost little.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::{Document, Relation};
-use tidm_space::identity::member::MemberList;
+use tidm_space::identity::member::{Member, MemberList};
 use tidm_space::time::Time;
 use tidm_space::wire::did;
 use tidm_space::wire::dsp::version;
@@ -64,7 +64,8 @@ pub struct Directory {
     insecure_http: bool,
     peers: Mutex<HashMap<Did, Arc<Peer>>>,
     places: Mutex<HashMap<Did, (Option<String>, Place)>>,
-    members: RwLock<Option<Arc<MemberList>>>,
+    /// The lists that were read, by their spaces' places in the configuration.
+    members: RwLock<BTreeMap<usize, Arc<MemberList>>>,
     /// Our own documents: never fetched from ourselves.
     own: RwLock<HashMap<Did, Document>>,
 }
@@ -88,23 +89,41 @@ impl Directory {
         own.insert(document.did.clone(), document);
     }
 
+    /// The list of the configuration's first space.
     pub fn set_members(&self, list: MemberList) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
+        self.set_members_of(0, list);
     }
 
-    pub fn members(&self) -> Option<Arc<MemberList>> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The list of the space at this place of the configuration.
+    pub fn set_members_of(&self, at: usize, list: MemberList) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.insert(at, Arc::new(list));
     }
 
-    /// A stranger gets nothing: without a list nobody is a member.
-    pub fn member(&self, did: &Did) -> Result<(), Fault> {
-        match self.members() {
+    pub fn members_of(&self, at: usize) -> Option<Arc<MemberList>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(&at).cloned()
+    }
+
+    /// All lists that were read.
+    pub fn lists(&self) -> Vec<Arc<MemberList>> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        members.values().cloned().collect()
+    }
+
+    /// As the first list has it on which it is not cut off, else the first on which it is.
+    pub fn listed(&self, did: &Did) -> Option<Member> {
+        let lists = self.lists();
+        let mut all =
+            lists.iter().flat_map(|it| &it.members).filter(|it| it.did == *did).peekable();
+        let first = all.peek().map(|it| (*it).clone());
+        all.find(|it| !it.cut).cloned().or(first)
+    }
+
+    /// Whether it is a member of that space. A stranger gets nothing: without a list nobody is one.
+    pub fn member_of(&self, at: usize, did: &Did) -> Result<(), Fault> {
+        match self.members_of(at) {
             Some(list) => list.active(did).map(drop),
-            None => Err(Fault::denied(
-                "member.unknown",
-                "membership",
-                "this node knows no member list yet",
-            )),
+            None => Err(unlisted()),
         }
     }
 
@@ -208,10 +227,8 @@ impl Directory {
 
     /// Where a peer is: the address that the space's signed list names, else what its own documents say (DSP §4).
     pub async fn place(&self, did: &Did) -> Result<Place, Fault> {
-        let endpoint = self.members().and_then(|list| {
-            let member = list.members.iter().find(|it| it.did == *did && !it.cut)?;
-            Some(member.endpoint.as_ref()?.trim_end_matches('/').to_owned())
-        });
+        let member = self.listed(did).filter(|it| !it.cut);
+        let endpoint = member.and_then(|it| Some(it.endpoint?.trim_end_matches('/').to_owned()));
         let known = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
         if let Some((of, place)) = known
             && of == endpoint
@@ -280,6 +297,10 @@ impl Directory {
         tidm_space::wire::json::parse(&answer.body)
             .map_err(|_| unavailable(format!("{did}: {url} is not JSON")))
     }
+}
+
+fn unlisted() -> Fault {
+    Fault::denied("member.unknown", "membership", "this node knows no member list yet")
 }
 
 fn is_local(location: &str) -> bool {

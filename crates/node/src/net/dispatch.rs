@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 use tidm_space::engine::commit::{About, Due, Send as Sending, Timer};
 use tidm_space::engine::input::{Input, Outcome, Wish};
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::wire;
 
-use super::{auth, journal, planes};
+use super::{auth, certificates, journal, planes};
 use crate::app::App;
 use crate::jobs;
 use crate::store::messages::Line;
@@ -161,7 +162,7 @@ async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
             Err(outcome) => return (None, outcome),
         },
         About::Negotiation(_) | About::Transfer(_) | About::Notice { .. } => {
-            Some(auth::speak(app, &send.to))
+            auth::speak(app, &send.to)
         }
     };
     let answer = match app
@@ -188,7 +189,7 @@ async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
         404 => Outcome::Refused {
             not_found: true,
             code: None,
-            reason: vec!["404 from the peer".to_owned()],
+            reason: unknown_there(&send.to, &answer.body),
         },
         408 | 425 | 429 | 500..=599 => Outcome::Unreachable { reason: format!("HTTP {status}") },
         _ => {
@@ -200,6 +201,13 @@ async fn post(app: &App, send: &Sending) -> (Option<u16>, Outcome) {
         }
     };
     (Some(status), outcome)
+}
+
+/// What a 404 means: something that the peer does not know, or that it does not know us by our certificate.
+fn unknown_there(peer: &Did, body: &[u8]) -> Vec<String> {
+    let mut reason = vec!["404 from the peer".to_owned()];
+    reason.extend(certificates::refused_by(peer, body).map(|it| it.to_string()));
+    reason
 }
 
 /// What the journal says of it.

@@ -2,14 +2,21 @@
 //!
 //! Never tells an unauthorised caller that something exists: DSP answers 404 there (DSP §8.2, §10.2).
 
+use std::convert::Infallible;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use axum::body::Bytes;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use tidm_space::fault::Fault;
 
 use crate::app::App;
-use crate::net::auth::Caller;
+use crate::net::auth::{Caller, Proof};
+use crate::net::certificates::Chain;
 use crate::store::writer::WorkError;
 
 /// A JSON document.
@@ -18,7 +25,8 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
 }
 
 /// Codes of refusals that say who somebody is not.
-const STRANGERS: [&str; 5] = ["token.", "member.", "presentation.", "credential.", "status."];
+const STRANGERS: [&str; 7] =
+    ["token.", "certificate.", "member.", "members.", "presentation.", "credential.", "status."];
 
 /// Whether the caller holds this very form already (RFC 9110 §13.1.2).
 pub fn holds(headers: &HeaderMap, tag: &str) -> bool {
@@ -72,10 +80,34 @@ fn unavailable() -> Fault {
     }
 }
 
+/// A request's headers, and the certificate of the connection on which it came.
+pub struct Presented {
+    headers: HeaderMap,
+    certificate: Option<Arc<Chain>>,
+}
+
+impl Deref for Presented {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Presented {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let certificate = parts.extensions.get::<Arc<Chain>>().cloned();
+        Ok(Self { headers: parts.headers.clone(), certificate })
+    }
+}
+
 /// Who calls, or the answer for strangers.
-pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, WorkError> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    Ok(app.gate.check(authorization, app).await?)
+pub async fn caller(app: &App, presented: &Presented) -> Result<Caller, WorkError> {
+    let authorization = presented.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let shown = Proof { authorization, certificate: presented.certificate.as_deref() };
+    Ok(app.gate.check(shown, app).await?)
 }
 
 #[cfg(test)]

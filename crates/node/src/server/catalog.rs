@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -29,7 +29,7 @@ use tidm_space::wire::dsp::catalog::{
     CONTEXT, CatalogRequest, DataService, dataset_to_json, error_to_json, root_dataset_to_json,
 };
 
-use super::answer::{caller, holds, refusal};
+use super::answer::{Presented, caller, holds, refusal};
 use super::dsp::not_found;
 use super::filter::{self, matches};
 use super::gzip;
@@ -75,7 +75,7 @@ pub fn service(app: &App) -> Result<DataService, Fault> {
 async fn request(
     State(app): Shared,
     Query(asked): Query<Asked>,
-    headers: HeaderMap,
+    headers: Presented,
     body: Bytes,
 ) -> Response {
     let started = std::time::Instant::now();
@@ -128,7 +128,7 @@ async fn tag(app: &App, who: &Did, asked: &Asked, body: &[u8]) -> Result<String,
 async fn try_request(
     app: &Arc<App>,
     asked: &Asked,
-    headers: &HeaderMap,
+    headers: &Presented,
     body: &[u8],
 ) -> Result<Shown, WorkError> {
     let who = caller(app, headers).await?;
@@ -425,14 +425,14 @@ fn count(it: usize) -> i64 {
     i64::try_from(it).unwrap_or(i64::MAX)
 }
 
-async fn dataset(State(app): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn dataset(State(app): Shared, Path(id): Path<String>, headers: Presented) -> Response {
     match try_dataset(&app, &id, &headers).await {
         Ok(document) => gzip::json(&headers, document),
         Err(error) => refusal(error, write_error),
     }
 }
 
-async fn try_dataset(app: &App, id: &str, headers: &HeaderMap) -> Result<String, WorkError> {
+async fn try_dataset(app: &App, id: &str, headers: &Presented) -> Result<String, WorkError> {
     let who = caller(app, headers).await?;
     app.writer.remember(who.token).await?;
     let id = Id::parse(id).map_err(|_| not_found("dataset"))?;

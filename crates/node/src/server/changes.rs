@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use tidm_space::wire::dsp::catalog::{DataService, dataset_to_json};
 use tidm_space::wire::dsp::error;
 use tidm_space::wire::tidm::changes::{self, Said};
 
-use super::answer::{caller, holds, refusal};
+use super::answer::{Presented, caller, holds, refusal};
 use super::catalog::{service, visible};
 use super::gzip;
 use crate::app::App;
@@ -46,7 +46,7 @@ struct Shown {
 async fn changed(
     State(app): State<Arc<App>>,
     Query(asked): Query<Since>,
-    headers: HeaderMap,
+    headers: Presented,
 ) -> Response {
     match try_changed(&app, asked.since, &headers).await {
         Ok(Shown { page, head }) => {
@@ -63,7 +63,7 @@ async fn changed(
     }
 }
 
-async fn try_changed(app: &App, since: u64, headers: &HeaderMap) -> Result<Shown, WorkError> {
+async fn try_changed(app: &App, since: u64, headers: &Presented) -> Result<Shown, WorkError> {
     let who = caller(app, headers).await?;
     app.writer.remember(who.token).await?;
     let store = |why: StoreError| WorkError::Store(why.to_string());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -21,10 +21,10 @@ use tidm_space::wire::dsp::error::pids_in;
 use tidm_space::wire::dsp::negotiation::{self as wire_negotiation, Endpoint as Said};
 use tidm_space::wire::dsp::transfer::{self as wire_transfer, Endpoint as Moved};
 
-use super::answer::{caller, json, refusal};
+use super::answer::{Presented, caller, json, refusal};
 use crate::app::App;
 use crate::jobs::secrets;
-use crate::net::auth::Caller;
+use crate::net::auth::{self, Caller};
 use crate::net::journal;
 use crate::store::StoreError;
 use crate::store::messages::Line;
@@ -79,11 +79,11 @@ pub fn routes() -> Router<Arc<App>> {
         )
 }
 
-async fn open_request(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn open_request(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     hear_negotiation(&app, Said::RequestOpen, None, &headers, &body).await
 }
 
-async fn open_offer(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn open_offer(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     hear_negotiation(&app, Said::OfferOpen, None, &headers, &body).await
 }
 
@@ -91,7 +91,7 @@ async fn said(
     State(app): Shared,
     endpoint: Said,
     Path(pid): Path<String>,
-    headers: HeaderMap,
+    headers: Presented,
     body: Bytes,
 ) -> Response {
     match Id::parse(&pid) {
@@ -106,7 +106,7 @@ async fn hear_negotiation(
     app: &App,
     endpoint: Said,
     mine: Option<Id>,
-    headers: &HeaderMap,
+    headers: &Presented,
     body: &Bytes,
 ) -> Response {
     let (pid, begun) = (mine.clone(), std::time::Instant::now());
@@ -180,7 +180,7 @@ async fn try_negotiation(
     app: &App,
     endpoint: Said,
     mine: Option<Id>,
-    headers: &HeaderMap,
+    headers: &Presented,
     body: &Bytes,
 ) -> Result<(StatusCode, String, Option<Id>), WorkError> {
     let who = caller(app, headers).await?;
@@ -207,11 +207,12 @@ pub(super) async fn hear(
     body: &[u8],
     what: Heard,
 ) -> Result<Reply, WorkError> {
-    let received = Received { from: who.did, key: who.key, id, digest: sha256(body), what };
+    let key = auth::key(app, &who, what.signature()).await?;
+    let received = Received { from: who.did, key, id, digest: sha256(body), what };
     app.writer.run_once(Input::Heard(Box::new(received)), who.token).await
 }
 
-async fn negotiation(State(app): Shared, Path(pid): Path<String>, headers: HeaderMap) -> Response {
+async fn negotiation(State(app): Shared, Path(pid): Path<String>, headers: Presented) -> Response {
     let found = async {
         let who = caller(&app, &headers).await?;
         app.writer.remember(who.token).await?;
@@ -226,7 +227,7 @@ async fn negotiation(State(app): Shared, Path(pid): Path<String>, headers: Heade
     }
 }
 
-async fn open_transfer(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn open_transfer(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     hear_transfer(&app, Moved::Request, None, &headers, &body).await
 }
 
@@ -234,7 +235,7 @@ async fn moved(
     State(app): Shared,
     endpoint: Moved,
     Path(pid): Path<String>,
-    headers: HeaderMap,
+    headers: Presented,
     body: Bytes,
 ) -> Response {
     match Id::parse(&pid) {
@@ -247,7 +248,7 @@ async fn hear_transfer(
     app: &App,
     endpoint: Moved,
     mine: Option<Id>,
-    headers: &HeaderMap,
+    headers: &Presented,
     body: &Bytes,
 ) -> Response {
     let (pid, begun) = (mine.clone(), std::time::Instant::now());
@@ -272,7 +273,7 @@ async fn try_transfer(
     app: &App,
     endpoint: Moved,
     mine: Option<Id>,
-    headers: &HeaderMap,
+    headers: &Presented,
     body: &Bytes,
 ) -> Result<(StatusCode, String, Option<Id>), WorkError> {
     let who = caller(app, headers).await?;
@@ -316,7 +317,7 @@ async fn keep_secrets(
     Ok(it)
 }
 
-async fn transfer(State(app): Shared, Path(pid): Path<String>, headers: HeaderMap) -> Response {
+async fn transfer(State(app): Shared, Path(pid): Path<String>, headers: Presented) -> Response {
     let found = async {
         let who = caller(&app, &headers).await?;
         app.writer.remember(who.token).await?;

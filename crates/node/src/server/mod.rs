@@ -14,6 +14,7 @@ mod filter;
 mod gzip;
 pub mod log;
 pub mod objects;
+pub mod pace;
 pub mod profile;
 pub mod public;
 pub mod range;

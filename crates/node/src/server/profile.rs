@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use tidm_space::id::Id;
 use tidm_space::wire::dsp::error;
 use tidm_space::wire::tidm::{facts, lease, notice};
 
-use super::answer::{caller, json, refusal};
+use super::answer::{Presented, caller, json, refusal};
 use super::dsp::{hear, not_found};
 use crate::app::App;
 use crate::jobs;
@@ -52,14 +52,14 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// The gate: a lease, and with it the data key wrapped to the caller's one-time key.
-async fn ask(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn ask(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     match try_ask(&app, &headers, &body).await {
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => refusal(error, lease::write_refusal),
     }
 }
 
-async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String, WorkError> {
+async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String, WorkError> {
     let who = caller(app, headers).await?;
     let (id, heard) = lease::read_request(body)?;
     // House D15: no lease while the evidence log may not go on.
@@ -85,7 +85,7 @@ async fn try_ask(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<String,
 async fn query(
     State(app): Shared,
     Path(lease_id): Path<String>,
-    headers: HeaderMap,
+    headers: Presented,
     body: Bytes,
 ) -> Response {
     let done = async {
@@ -110,7 +110,7 @@ type ReadNotice = fn(&[u8]) -> Result<(Option<Id>, Heard), Fault>;
 async fn noticed(
     State(app): Shared,
     read: ReadNotice,
-    headers: HeaderMap,
+    headers: Presented,
     body: Bytes,
 ) -> Response {
     let done = async {
@@ -138,7 +138,7 @@ async fn facts_of(
     State(app): Shared,
     Path(contract): Path<String>,
     Query(page): Query<After>,
-    headers: HeaderMap,
+    headers: Presented,
 ) -> Response {
     let found = async {
         let who = caller(&app, &headers).await?;

@@ -16,7 +16,6 @@ use tidm_space::wire::dsp::version;
 use super::answer::json;
 use crate::app::App;
 use crate::identity::DSP_PATH;
-use crate::net::auth::Gate;
 
 type Shared = State<Arc<App>>;
 
@@ -34,10 +33,8 @@ async fn did_document(State(app): Shared) -> Response {
 }
 
 async fn versions(State(app): Shared) -> Response {
-    let profiles: Vec<&str> = match app.gate {
-        Gate::Dcp => Profile::ALL.iter().map(|it| it.alias()).collect(),
-        Gate::Did | Gate::Development(_) => Vec::new(),
-    };
+    let shown = if app.gate.credentials() { Profile::ALL.as_slice() } else { &[] };
+    let profiles: Vec<&str> = shown.iter().map(|it| it.alias()).collect();
     json(StatusCode::OK, version::write(DSP_PATH, &app.identity.dsp_base(), &profiles))
 }
 

@@ -44,7 +44,7 @@ async fn world(count: usize) -> (World, String) {
 }
 
 /// One DSP request of `from` to `to` with this `Authorization`.
-async fn ask(from: &App, to: &Node, authorization: Option<&str>) -> u16 {
+pub(crate) async fn ask(from: &App, to: &Node, authorization: Option<&str>) -> u16 {
     let body = json!({"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage"});
     let url = format!("{}/catalog/request", to.base());
     let answer = from.client.call(Method::POST, &url, authorization, Some(body.to_string())).await;
@@ -93,14 +93,24 @@ async fn a_revocation_bites_at_the_next_message() {
 /// Each of these tokens is one claim or one signature away from a good one.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_fresh_token_for_us_opens_anything() {
-    let (world, _) = world(2).await;
+    only_fresh_tokens(world(2).await.0, 300).await;
+}
+
+/// Also where a list says who is a member.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_fresh_token_for_us_opens_anything_by_list() {
+    only_fresh_tokens(World::two().await, 50).await;
+}
+
+/// `life` is what a token of that mode may live.
+async fn only_fresh_tokens(world: World, life: i64) {
     let [provider, member] = &world.nodes[..] else { panic!("two nodes") };
     let app = &member.app;
     let now = app.clock.now().seconds();
     let claims = |change: Value| {
         let mut it = json!({
             "iss": member.did.as_str(), "sub": member.did.as_str(), "aud": provider.did.as_str(),
-            "jti": uuid::Uuid::now_v7().to_string(), "iat": now, "exp": now + 300,
+            "jti": uuid::Uuid::now_v7().to_string(), "iat": now, "exp": now + life,
         });
         it.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         it
@@ -119,8 +129,8 @@ async fn only_a_fresh_token_for_us_opens_anything() {
         ("for another", sign(claims(json!({"aud": member.did.as_str()})))),
         ("for several", sign(claims(json!({"aud": [provider.did.as_str(), member.did.as_str()]})))),
         ("of somebody else", sign(claims(json!({"sub": provider.did.as_str()})))),
-        ("expired", sign(claims(json!({"iat": now - 300, "exp": now - 1})))),
-        ("from the future", sign(claims(json!({"iat": now + 60, "exp": now + 300})))),
+        ("expired", sign(claims(json!({"iat": now - life, "exp": now - 1})))),
+        ("from the future", sign(claims(json!({"iat": now + 60, "exp": now + 60 + life})))),
         ("not yet", sign(claims(json!({"nbf": now + 60})))),
         ("for ever", sign(claims(json!({"exp": now + 100_000})))),
         ("without an id", sign(claims(json!({"jti": null})))),

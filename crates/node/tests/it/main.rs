@@ -6,12 +6,16 @@
 mod bucket;
 mod dcp;
 mod delivery;
+mod doors;
 mod files;
 mod foreign;
 mod infrastructure;
+mod modes;
+mod mtls;
 mod publish;
 mod pushes;
 mod query;
+mod renewal;
 mod signaling;
 mod tables;
 mod transfers;

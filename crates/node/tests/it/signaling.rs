@@ -17,6 +17,7 @@ use tidm_node::objects::Key;
 use tidm_space::id::Id;
 use tidm_space::policy::usage::Use;
 
+use crate::mtls::{Authority, Knocker, Wanted, secured};
 use crate::world::{World, csv, eventually, limited};
 
 const ACCEPT: &str = "the-control-plane-presents-this";
@@ -31,10 +32,10 @@ type Heard = (String, String, Vec<u8>);
 
 /// What the control plane's server, and the place of pushed bytes, were told.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<Heard>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<Heard>>>);
 
 impl Told {
-    fn of(&self, ending: &str) -> Option<(String, Vec<u8>)> {
+    pub(crate) fn of(&self, ending: &str) -> Option<(String, Vec<u8>)> {
         let all = self.0.lock().unwrap();
         let found = all.iter().find(|(path, _, _)| path.ends_with(ending));
         found.map(|(_, authorization, body)| (authorization.clone(), body.clone()))
@@ -50,16 +51,16 @@ async fn outside(State(told): State<Told>, request: Request) -> StatusCode {
     StatusCode::OK
 }
 
-struct Setting {
-    world: World,
+pub(crate) struct Setting {
+    pub(crate) world: World,
     http: reqwest::Client,
-    told: Told,
+    pub(crate) told: Told,
     /// Where the control plane hears, and where pushed bytes go.
     outside: String,
 }
 
 impl Setting {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let signaling = "[signaling]\nenabled = true\nprofiles = [\"http-pull\", \"http-push\", \"later-pull\"]\n\
                          background = [\"later-pull\"]\n";
         let world = World::of(1, |_, _| signaling.to_owned()).await;
@@ -72,7 +73,20 @@ impl Setting {
         Self { world, http, told, outside: outside_at }
     }
 
-    fn app(&self) -> &Arc<App> {
+    /// A node that speaks TLS, whose reports reach nobody.
+    pub(crate) async fn secured(dir: &std::path::Path) -> Self {
+        let authority = Authority::new(dir, "ca");
+        let world = World::planned(1, |plan, at| {
+            let pair = authority.issue("node", &Wanted::of(&plan.dids[at]));
+            let base = secured(plan, at, &pair, &authority.file);
+            format!("{base}[signaling]\nenabled = true\n")
+        })
+        .await;
+        let http = Knocker::new(&authority.file, None).0;
+        Self { world, http, told: Told::default(), outside: "https://127.0.0.1:9".to_owned() }
+    }
+
+    pub(crate) fn app(&self) -> &Arc<App> {
         &self.world.provider().app
     }
 
@@ -81,7 +95,7 @@ impl Setting {
     }
 
     /// Registers this test as a control plane, as an administrator does.
-    async fn register(&self, datasets: &[&str]) {
+    pub(crate) async fn register(&self, datasets: &[&str]) {
         let made = accounts::make_key(self.app(), "admin", "test", &[Scope::Admin], None).await;
         let (_, key) = made.unwrap();
         let message = json!({
@@ -98,7 +112,7 @@ impl Setting {
         assert_eq!(put(key.expose()).send().await.unwrap().status(), 200);
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let request = self.http.post(self.url(path)).bearer_auth(ACCEPT).body(body.to_string());
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
@@ -109,7 +123,7 @@ impl Setting {
         self.post(&format!("/dataflows/{flow}/{kind}"), json!({"messageId": "m"})).await.0
     }
 
-    async fn state(&self, flow: &str) -> String {
+    pub(crate) async fn state(&self, flow: &str) -> String {
         let url = self.url(&format!("/dataflows/{flow}/status"));
         let answer = self.http.get(url).bearer_auth(ACCEPT).send().await.unwrap();
         let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
@@ -117,7 +131,7 @@ impl Setting {
     }
 }
 
-fn terms(process: &str, dataset: &str, profile: &str) -> Value {
+pub(crate) fn terms(process: &str, dataset: &str, profile: &str) -> Value {
     json!({
         "messageId": format!("m-{process}"), "participantId": "did:web:me", "counterPartyId": "did:web:you",
         "dataspaceContext": "test", "processId": process, "agreementId": "agreement", "datasetId": dataset,
@@ -125,7 +139,7 @@ fn terms(process: &str, dataset: &str, profile: &str) -> Value {
     })
 }
 
-fn property(status: &Value, name: &str) -> String {
+pub(crate) fn property(status: &Value, name: &str) -> String {
     let all = status["dataAddress"]["endpointProperties"].as_array().unwrap();
     let found = all.iter().find(|it| it["name"] == name).unwrap();
     found["value"].as_str().unwrap().to_owned()

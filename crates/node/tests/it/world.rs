@@ -1,8 +1,9 @@
 //! A space of some nodes, each with its own directory and listener, and the walk up to a delivered contract.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -79,34 +80,41 @@ impl World {
 
     /// `more` adds to the configuration of each node.
     pub(crate) async fn of(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut listeners, mut dids, mut keys) =
-            (Vec::new(), Vec::new(), Vec::<Arc<dyn Keys>>::new());
-        for _ in 0..count {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            dids.push(Did::web("127.0.0.1", Some(listener.local_addr().unwrap().port())).unwrap());
-            listeners.push(listener);
-            keys.push(Arc::new(Memory::new().unwrap()));
-        }
-        let list = dir.path().join("members.jws");
-        std::fs::write(&list, members_of(&dids, &keys)).unwrap();
-        let mut nodes = Vec::new();
-        for (at, listener) in listeners.into_iter().enumerate() {
-            let text = format!(
-                "[node]\norg = \"N{at}\"\ndid = \"{}\"\nroles = [\"provider\", \"consumer\", \"infrastructure\"]\n\
-                 [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\ninsecure_http = true\n\
+        Self::planned(count, |plan, at| {
+            format!(
+                "{}public_url = \"http://{}\"\ninsecure_http = true\n\
                  [peers]\nallow_private_addresses = true\n[evidence]\ncheckpoint_ms = 200\n\
                  [space]\nmembers = \"{}\"\noperator = \"{}\"\n{}",
-                dids[at],
-                listener.local_addr().unwrap(),
-                listener.local_addr().unwrap(),
-                list.display(),
-                dids[0],
-                more(at, &dids),
-            );
+                plan.node(at),
+                plan.places[at],
+                plan.list.display(),
+                plan.dids[0],
+                more(at, &plan.dids),
+            )
+        })
+        .await
+    }
+
+    /// Nodes with these configurations.
+    pub(crate) async fn planned(count: usize, text: impl Fn(&Plan, usize) -> String) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut listeners, mut keys) = (Vec::new(), Vec::<Arc<dyn Keys>>::new());
+        for _ in 0..count {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+            keys.push(Arc::new(Memory::new().unwrap()));
+        }
+        let places: Vec<SocketAddr> = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
+        let did = |it: &SocketAddr| Did::web("127.0.0.1", Some(it.port())).unwrap();
+        let dids: Vec<Did> = places.iter().map(did).collect();
+        let list = dir.path().join("members.jws");
+        std::fs::write(&list, members_of(&dids, (&dids[0], &keys[0]))).unwrap();
+        let plan = Plan { dir: dir.path().to_owned(), dids, places, list, keys };
+        let mut nodes = Vec::new();
+        for (at, listener) in listeners.into_iter().enumerate() {
             let home = dir.path().join(format!("n{at}"));
+            let text = text(&plan, at);
             let config = Config::parse(&home, &text, &Default::default(), &[]).unwrap();
-            nodes.push(start(config, keys[at].clone(), listener).await);
+            nodes.push(start(config, plan.keys[at].clone(), listener).await);
         }
         Self { dir, nodes, keys }
     }
@@ -218,6 +226,35 @@ impl World {
     }
 }
 
+/// Where the nodes of a world will be, and who.
+pub(crate) struct Plan {
+    pub(crate) dir: PathBuf,
+    pub(crate) dids: Vec<Did>,
+    pub(crate) places: Vec<SocketAddr>,
+    /// Everybody, signed by the first.
+    pub(crate) list: PathBuf,
+    keys: Vec<Arc<dyn Keys>>,
+}
+
+impl Plan {
+    /// The sections `node` and, without its end, `http`.
+    pub(crate) fn node(&self, at: usize) -> String {
+        format!(
+            "[node]\norg = \"N{at}\"\ndid = \"{}\"\nroles = [\"provider\", \"consumer\", \"infrastructure\"]\n\
+             [http]\nlisten = \"{}\"\n",
+            self.dids[at], self.places[at],
+        )
+    }
+
+    /// A list of some of them, and of others, signed by one of them.
+    pub(crate) fn list(&self, name: &str, of: &[&Did], by: usize) -> PathBuf {
+        let path = self.dir.join(name);
+        let of: Vec<Did> = of.iter().map(|it| (*it).clone()).collect();
+        std::fs::write(&path, members_of(&of, (&self.dids[by], &self.keys[by]))).unwrap();
+        path
+    }
+}
+
 pub(crate) async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpListener) -> Node {
     let metrics = METRICS.get_or_init(|| Metrics::install().unwrap()).clone();
     let worker = Worker::new(env!("CARGO_BIN_EXE_tidm-node-worker"), vec![]);
@@ -229,7 +266,7 @@ pub(crate) async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpList
     Node { app, did, stop, task: Some(task) }
 }
 
-fn members_of(dids: &[Did], keys: &[Arc<dyn Keys>]) -> String {
+fn members_of(dids: &[Did], (operator, keys): (&Did, &Arc<dyn Keys>)) -> String {
     let member = |did: &Did| Member {
         did: did.clone(),
         name: did.to_string(),
@@ -241,14 +278,14 @@ fn members_of(dids: &[Did], keys: &[Arc<dyn Keys>]) -> String {
     let now = tidm_node::clock::Clock::default().now();
     let list = MemberList {
         space: Id::parse("urn:space:test").unwrap(),
-        operator: dids[0].clone(),
+        operator: operator.clone(),
         version: 1,
         issued: now,
         expires: now.after(Duration::from_secs(3600)),
         members: dids.iter().map(member).collect(),
     };
-    let key = keys[0].identity();
-    members::seal(&list, &init::key_id(&dids[0], &key.verifying_key()), key).unwrap()
+    let key = keys.identity();
+    members::seal(&list, &init::key_id(operator, &key.verifying_key()), key).unwrap()
 }
 
 pub(crate) async fn publishing(

@@ -107,6 +107,22 @@ pub enum Heard {
     },
 }
 
+impl Heard {
+    /// The signature that such a message carries, if it does.
+    pub fn signature(&self) -> Option<&str> {
+        let it = match self {
+            Self::Negotiation(spoken) => spoken.body.signature()?,
+            Self::Deleted { deletion, .. } => &deletion.receipt,
+            Self::Transfer(_)
+            | Self::Ask(_)
+            | Self::Return { .. }
+            | Self::LeaseEnded { .. }
+            | Self::Ended { .. } => return None,
+        };
+        Some(&it.0)
+    }
+}
+
 /// A DSP negotiation message with the pids it names. `mine` comes from the path it was posted to.
 #[derive(Clone, Debug)]
 pub struct NegotiationSpoken {

@@ -1,7 +1,8 @@
-//! Who somebody is: DIDs and their documents, self-issued tokens, the member list, and DCP's credentials.
+//! Who somebody is: DIDs and their documents, self-issued tokens, names in certificates, the member list, and DCP's credentials.
 //!
 //! Never fetches a document and never holds a private key: the shell does both.
 
+pub mod certificate;
 pub mod credential;
 pub mod did;
 pub mod document;

@@ -62,6 +62,21 @@ pub enum Body {
     Terminate { code: Option<String>, reason: Vec<String> },
 }
 
+impl Body {
+    /// The signature that this message carries, if it does.
+    pub fn signature(&self) -> Option<&Signature> {
+        match self {
+            Self::Agree { agreement } => agreement.signature.as_ref(),
+            Self::Verify { signature } => signature.as_ref(),
+            Self::Request { .. }
+            | Self::Offer { .. }
+            | Self::Accept
+            | Self::Finalize
+            | Self::Terminate { .. } => None,
+        }
+    }
+}
+
 /// What both sides sign: ODRL agreement, when, and the provider's signature over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {

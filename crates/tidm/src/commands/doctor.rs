@@ -39,6 +39,7 @@ impl Doctor {
             Ok(api) => {
                 checks.push(("node", said(api.get("/health").await, "status")));
                 checks.push(("clock", clock(api.get("/info").await)));
+                checks.push(("certificate", certificate(api.get("/info").await)));
                 checks.push((
                     "peers",
                     said(api.get("/info").await, "members").map(|it| format!("{it} members")),
@@ -87,6 +88,21 @@ fn said(answer: Outcome<Value>, field: &str) -> Result<String, String> {
     }
 }
 
+/// When the node's certificates end; that is trouble while there still is time to renew them.
+fn certificate(answer: Outcome<Value>) -> Result<String, String> {
+    let ends = said(answer, "certificateEnds")?;
+    if ends.is_empty() {
+        return Ok("none: plain HTTP".to_owned());
+    }
+    let ends = tidm_space::time::Time::parse(&ends).map_err(|why| why.to_string())?;
+    let now = tidm_node::clock::Clock::starting_at(tidm_space::time::Time::ZERO).now();
+    let left = ends.since(now);
+    if left < tidm_node::net::renewal::NEAR {
+        return Err(format!("ends at {ends}: renew it, the node takes it while it runs"));
+    }
+    Ok(format!("until {ends}"))
+}
+
 /// The node's clock against ours.
 fn clock(answer: Outcome<Value>) -> Result<String, String> {
     let theirs = said(answer, "time")?;
@@ -97,4 +113,27 @@ fn clock(answer: Outcome<Value>) -> Result<String, String> {
         return Err(format!("{} s apart", apart.as_secs()));
     }
     Ok(format!("{} ms apart", apart.as_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whoever asks learns it while there is time, and not only when nobody can connect any more.
+    #[test]
+    fn a_certificate_is_trouble_before_it_ends() {
+        let now = tidm_node::clock::Clock::starting_at(tidm_space::time::Time::ZERO).now();
+        let found = |days: u64| {
+            let ends = now.after(Duration::from_secs(days * 86_400)).to_string();
+            certificate(Ok(json!({ "certificateEnds": ends })))
+        };
+        assert!(found(15).is_ok_and(|it| it.starts_with("until ")));
+        assert!(found(13).is_err_and(|it| it.contains("renew")));
+        assert!(found(0).is_err());
+        assert_eq!(certificate(Ok(json!({}))).as_deref(), Ok("none: plain HTTP"));
+        assert!(certificate(Ok(json!({"certificateEnds": "soon"}))).is_err());
+        assert!(certificate(Err(Trouble::NoAnswer("down".to_owned()))).is_err());
+    }
 }

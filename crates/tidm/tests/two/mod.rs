@@ -112,16 +112,28 @@ impl Node {
 
     /// What `tidm` prints when it is called with these words; it must succeed.
     pub(crate) fn tidm(&self, words: &[&str]) -> String {
+        let (done, told, trouble) = self.called(words);
+        assert!(done, "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        told
+    }
+
+    /// What `tidm` says against these words; it must fail, and print no result.
+    pub(crate) fn refused(&self, words: &[&str]) -> String {
+        let (done, told, trouble) = self.called(words);
+        assert!(!done && told.is_empty(), "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        trouble
+    }
+
+    /// Whether it succeeded, its results, and what else it said.
+    fn called(&self, words: &[&str]) -> (bool, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_")) {
             command.env_remove(name);
         }
         command.env("TIDM_API_KEY", self.token.lock().unwrap().clone());
         let done = command.arg("--dir").arg(&self.dir).args(words).output().unwrap();
-        let told = String::from_utf8_lossy(&done.stdout).into_owned();
-        let trouble = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "tidm {words:?}: {told}{trouble}\n{}", self.log());
-        told
+        let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+        (done.status.success(), text(&done.stdout), text(&done.stderr))
     }
 
     pub(crate) fn start(&self) {

@@ -13,7 +13,7 @@ mod lane;
 mod pages;
 mod read;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -83,14 +83,17 @@ impl Crawler {
 
 /// Whose catalogues are read: providers first, since what they say themselves wins.
 fn members(app: &App) -> Vec<Member> {
-    let Some(list) = app.directory.members() else { return vec![] };
+    let lists = app.directory.lists();
     let read = |it: &&Member| {
         let offers = |role| it.roles.contains(&role);
         !it.cut
             && it.did != app.identity.did
             && (offers(Role::Provider) || offers(Role::Intermediary))
     };
-    let mut all: Vec<Member> = list.members.iter().filter(read).cloned().collect();
+    // Who is a member of two spaces of ours is read once.
+    let mut seen = HashSet::new();
+    let all = lists.iter().flat_map(|it| &it.members).filter(read);
+    let mut all: Vec<Member> = all.filter(|it| seen.insert(&it.did)).cloned().collect();
     all.sort_by_key(|it| !it.roles.contains(&Role::Provider));
     all
 }
@@ -113,7 +116,11 @@ async fn forget_strangers<'a>(
     members: &[Member],
     known: impl Iterator<Item = &'a String>,
 ) -> anyhow::Result<()> {
-    if app.directory.members().is_none() {
+    // Of a space whose list was not read yet nobody knows who its members are.
+    let mut spaces = app.config.spaces().enumerate().filter(|(_, (list, ..))| list.is_some());
+    if app.directory.lists().is_empty()
+        || spaces.any(|(at, _)| app.directory.members_of(at).is_none())
+    {
         return Ok(());
     }
     for gone in known.filter(|it| !members.iter().any(|member| member.did.as_str() == *it)) {

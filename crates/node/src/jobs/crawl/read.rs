@@ -93,7 +93,7 @@ impl Reading<'_> {
         Ok(self
             .app
             .client
-            .ask(method, url, Ask { authorization: Some(&authorization), ..it })
+            .ask(method, url, Ask { authorization: authorization.as_deref(), ..it })
             .await?)
     }
 
@@ -226,9 +226,8 @@ impl Reading<'_> {
         if provider == app.identity.did || provider == self.member.did {
             return Ok(());
         }
-        let list = app.directory.members();
-        let listed = list.as_ref().and_then(|it| it.members.iter().find(|it| it.did == provider));
-        if listed.is_some_and(|it| it.cut) {
+        let listed = app.directory.listed(&provider);
+        if listed.as_ref().is_some_and(|it| it.cut) {
             return Ok(());
         }
         let by_us = listed.is_some_and(|it| it.roles.contains(&Role::Provider));

@@ -14,6 +14,7 @@ use tidm_space::wire::tidm::lease;
 
 use crate::app::App;
 use crate::net::auth;
+use crate::net::certificates;
 use crate::net::client::CallError;
 use crate::store::writer::WorkError;
 
@@ -78,7 +79,7 @@ async fn once(
     let authorization = auth::speak(app, &contract.peer);
     let answer = match app
         .client
-        .call(reqwest::Method::POST, url, Some(&authorization), Some(body.to_owned()))
+        .call(reqwest::Method::POST, url, authorization.as_deref(), Some(body.to_owned()))
         .await
     {
         Ok(answer) => answer,
@@ -117,10 +118,10 @@ pub(super) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
             reason,
         ),
         (403, None) => Fault::denied("policy.denied", "policy", reason),
-        (404, _) => Fault::refused(
-            UNKNOWN,
-            format!("the provider {peer} knows no such contract, or not us as its party"),
-        ),
+        (404, _) => certificates::refused_by(peer, body).unwrap_or_else(|| {
+            let why = format!("the provider {peer} knows no such contract, or not us as its party");
+            Fault::refused(UNKNOWN, why)
+        }),
         (408 | 425 | 429 | 500..=599, _) => Fault::Unavailable { reason, retry_after: LATER },
         (409, said) => Fault::conflict(said.map_or("lease.conflict", |it| code(&it.code)), reason),
         (_, said) => Fault::refused(said.map_or("lease.refused", |it| code(&it.code)), reason),

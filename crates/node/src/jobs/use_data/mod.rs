@@ -273,13 +273,16 @@ async fn remote(
     );
     let authorization = auth::speak(app, &contract.peer);
     let no_answer = |why: String| ask::no_answer(&contract.peer, &why);
-    let response = app
+    let mut request = app
         .client
         .request(reqwest::Method::POST, &url)
         .await
-        .map_err(|why| no_answer(why.to_string()))?
+        .map_err(|why| no_answer(why.to_string()))?;
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    let response = request
         .timeout(app.config.limits.query_deadline.saturating_add(TRAVEL))
-        .header("authorization", authorization)
         .header("content-type", "application/json")
         .body(serde_json::json!({ "sql": sql }).to_string())
         .send()
