@@ -92,7 +92,7 @@ fn query() -> Digest {
 /// A contract that was not negotiated.
 pub(crate) async fn put(app: &App, contract: Contract) -> Result<()> {
     let endpoint = app.identity.dsp_base();
-    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
+    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint, flight: false };
     let (commit, now) =
         (Commit { contracts: vec![contract], ..Commit::default() }, app.clock.now());
     app.writer

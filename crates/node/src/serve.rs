@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -45,6 +45,14 @@ use tidm_space::wire::tidm::members;
 const CONNECTIONS: usize = 4096;
 /// Milliseconds after which a client that acknowledges nothing of what was sent is cut off.
 const STALLED: u32 = 120_000;
+/// A client has its headers sent by then.
+const HEADERS: Duration = Duration::from_secs(10);
+/// Calls at a time on one connection of HTTP/2: a tool asks a handful.
+const STREAMS: u32 = 64;
+/// Headers of one call over HTTP/2: tokens, purpose and language take a few kilobytes.
+const HEADER_BYTES: u32 = 16 << 10;
+/// A connection of HTTP/2 that is silent for so long is asked, and cut where no answer comes for as long again.
+const PING: Duration = Duration::from_secs(30);
 /// How long requests under way may take when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
@@ -101,6 +109,7 @@ pub async fn build_with(
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,
             endpoint: identity.dsp_base(),
+            flight: config.flight.enabled,
         },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
@@ -253,7 +262,10 @@ impl Node {
         let Self { app, after, mut writers, test_profile } = self;
         let acceptor = match &app.config.http.security {
             Security::Tls { cert, key, .. } => {
-                Some(TlsAcceptor::from(tls::server(cert, key, &["http/1.1"])?))
+                // gRPC needs HTTP/2; what else comes over it is served alike.
+                let both = app.config.flight.enabled;
+                let alpn: &[&str] = if both { &["h2", "http/1.1"] } else { &["http/1.1"] };
+                Some(TlsAcceptor::from(tls::server(cert, key, alpn)?))
             }
             Security::Plain => None,
         };
@@ -277,7 +289,8 @@ impl Node {
         if let Some(profile) = test_profile {
             routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
         }
-        accept(routes, listener, acceptor, stop, &app.stopping).await;
+        let http = protocols(app.config.flight.enabled);
+        accept(routes, listener, (acceptor, http), stop, &app.stopping).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -313,14 +326,31 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::data::routes())
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
+        .merge(server::flight::routes(app))
         .nest("/api", api::routes(app))
         .with_state(app.clone())
+}
+
+type Http = hyper_util::server::conn::auto::Builder<TokioExecutor>;
+
+/// HTTP/1.1, and HTTP/2 where something needs it (RFC 9113 §3.3: over plain TCP by prior knowledge).
+fn protocols(both: bool) -> Http {
+    let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    // A client that sends its headers drop by drop is cut off.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES)
+        .keep_alive_interval(Some(PING))
+        .keep_alive_timeout(PING);
+    if both { http } else { http.http1_only() }
 }
 
 async fn accept(
     router: Router,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    (tls, http): (Option<TlsAcceptor>, Http),
     mut stop: watch::Receiver<bool>,
     stopping: &watch::Sender<bool>,
 ) {
@@ -348,12 +378,7 @@ async fn accept(
         }
         let service =
             TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
-        let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-        // A client that sends its headers drop by drop is cut off.
-        http.http1()
-            .timer(hyper_util::rt::TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(10));
-        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        let (tls, http, watcher) = (tls.clone(), http.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
             let done = match tls {

@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, offers};
+use super::{Party, credentials, flight, offers};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ fn row(code: &str) -> Option<Entry> {
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().chain(credentials::ENTRIES).chain(offers::ENTRIES)
+    ENTRIES.iter().chain(credentials::ENTRIES).chain(offers::ENTRIES).chain(flight::ENTRIES)
 }
 
 pub(super) const fn entry(

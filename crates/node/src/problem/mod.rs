@@ -9,6 +9,7 @@
 
 pub mod catalogue;
 mod credentials;
+mod flight;
 mod offers;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ pub mod data;
 pub mod dcp;
 pub mod dsp;
 mod filter;
+pub mod flight;
 mod gzip;
 pub mod log;
 pub mod objects;

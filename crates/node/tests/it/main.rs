@@ -6,6 +6,7 @@
 mod dcp;
 mod delivery;
 mod files;
+mod flight;
 mod foreign;
 mod infrastructure;
 mod publish;

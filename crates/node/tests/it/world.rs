@@ -77,12 +77,23 @@ impl World {
 
     /// `more` adds to the configuration of each node.
     pub(crate) async fn of(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
+        Self::with(count, false, more).await
+    }
+
+    /// As [`Self::of`], over TLS with certificates of an authority of this world's own, in `ca.crt`.
+    pub(crate) async fn secure(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
+        Self::with(count, true, more).await
+    }
+
+    async fn with(count: usize, tls: bool, more: impl Fn(usize, &[Did]) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let host = if tls { "localhost" } else { "127.0.0.1" };
+        let files = tls.then(|| tidm_node::tls::demo_ca(dir.path(), &["node"]).unwrap());
         let (mut listeners, mut dids, mut keys) =
             (Vec::new(), Vec::new(), Vec::<Arc<dyn Keys>>::new());
         for _ in 0..count {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            dids.push(Did::web("127.0.0.1", Some(listener.local_addr().unwrap().port())).unwrap());
+            dids.push(Did::web(host, Some(listener.local_addr().unwrap().port())).unwrap());
             listeners.push(listener);
             keys.push(Arc::new(Memory::new().unwrap()));
         }
@@ -90,14 +101,23 @@ impl World {
         std::fs::write(&list, members_of(&dids, &keys)).unwrap();
         let mut nodes = Vec::new();
         for (at, listener) in listeners.into_iter().enumerate() {
+            let address = listener.local_addr().unwrap();
+            let reached = match &files {
+                None => format!("public_url = \"http://{address}\"\ninsecure_http = true"),
+                Some(it) => format!(
+                    "public_url = \"https://{host}:{}\"\ntls_cert = \"{}\"\ntls_key = \"{}\"\ntls_ca = \"{}\"",
+                    address.port(),
+                    it.leaves[0].0.display(),
+                    it.leaves[0].1.display(),
+                    it.ca.display()
+                ),
+            };
             let text = format!(
                 "[node]\norg = \"N{at}\"\ndid = \"{}\"\nroles = [\"provider\", \"consumer\", \"infrastructure\"]\n\
-                 [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\ninsecure_http = true\n\
+                 [http]\nlisten = \"{address}\"\n{reached}\n\
                  [peers]\nallow_private_addresses = true\n[evidence]\ncheckpoint_ms = 200\n\
                  [space]\nmembers = \"{}\"\noperator = \"{}\"\n{}",
                 dids[at],
-                listener.local_addr().unwrap(),
-                listener.local_addr().unwrap(),
                 list.display(),
                 dids[0],
                 more(at, &dids),

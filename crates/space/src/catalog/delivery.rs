@@ -6,6 +6,9 @@ pub use crate::policy::usage::Use;
 
 /// The format of DSP's own examples and kits: the consumer pulls bytes over HTTP.
 pub const HTTP_PULL: &str = "HttpData-PULL";
+/// The consumer's tools ask statements at the provider over Arrow Flight SQL: [`Use::Query`] without a node of the
+/// consumer in the middle. Spelled like the other `…-PULL` formats; DSP registers no names.
+pub const FLIGHT_SQL_PULL: &str = "ArrowFlightSql-PULL";
 
 impl Use {
     /// The DSP format of a distribution of this kind. Only [`Use::Plain`] needs nothing beyond DSP.

@@ -11,7 +11,11 @@ fn id(text: &str) -> Id {
 }
 
 fn service() -> DataService {
-    DataService { id: id("urn:service"), endpoint: "https://p.example/dsp".to_owned() }
+    DataService {
+        id: id("urn:service"),
+        endpoint: "https://p.example/dsp".to_owned(),
+        flight: false,
+    }
 }
 
 fn product(offers: usize) -> Product {
