@@ -289,8 +289,8 @@ impl Node {
         if let Some(profile) = test_profile {
             routes = routes.merge(test_profile::routes(profile).with_state(app.clone()));
         }
-        let http = protocols(app.config.flight.enabled);
-        accept(routes, listener, (acceptor, http), stop, &app.stopping).await;
+        let both = app.config.flight.enabled;
+        accept(routes, listener, (acceptor, both), stop, &app.stopping).await;
         if let Err(error) = logging.await {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
@@ -333,8 +333,8 @@ pub fn router(app: &Arc<App>) -> Router {
 
 type Http = hyper_util::server::conn::auto::Builder<TokioExecutor>;
 
-/// HTTP/1.1, and HTTP/2 where something needs it (RFC 9113 §3.3: over plain TCP by prior knowledge).
-fn protocols(both: bool) -> Http {
+/// How HTTP/1.1 and HTTP/2 are spoken; each connection settles on one.
+fn protocols() -> Http {
     let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
     // A client that sends its headers drop by drop is cut off.
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
@@ -344,13 +344,13 @@ fn protocols(both: bool) -> Http {
         .max_header_list_size(HEADER_BYTES)
         .keep_alive_interval(Some(PING))
         .keep_alive_timeout(PING);
-    if both { http } else { http.http1_only() }
+    http
 }
 
 async fn accept(
     router: Router,
     listener: TcpListener,
-    (tls, http): (Option<TlsAcceptor>, Http),
+    (tls, both): (Option<TlsAcceptor>, bool),
     mut stop: watch::Receiver<bool>,
     stopping: &watch::Sender<bool>,
 ) {
@@ -378,7 +378,7 @@ async fn accept(
         }
         let service =
             TowerToHyperService::new(router.clone().layer(axum::Extension(api::auth::From(from))));
-        let (tls, http, watcher) = (tls.clone(), http.clone(), graceful.watcher());
+        let (tls, http, watcher) = (tls.clone(), protocols(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
             let done = match tls {
@@ -386,6 +386,9 @@ async fn accept(
                     .await
                 {
                     Ok(Ok(stream)) => {
+                        // RFC 9113 §3.2: over TLS, HTTP/2 is what the handshake settled on.
+                        let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
+                        let http = if agreed { http.http2_only() } else { http.http1_only() };
                         watcher
                             .watch(
                                 http.serve_connection(TokioIo::new(stream), service).into_owned(),
@@ -396,6 +399,8 @@ async fn accept(
                     Err(_) => return tracing::debug!(%from, "TLS took too long"),
                 },
                 None => {
+                    // §3.3: over plain TCP, by prior knowledge.
+                    let http = if both { http } else { http.http1_only() };
                     watcher
                         .watch(http.serve_connection(TokioIo::new(tcp), service).into_owned())
                         .await

@@ -93,8 +93,10 @@ pub(super) async fn offer(
     let terms = compile(&contract.policy)
         .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     let product = app.store.product(&contract.product).await?;
-    let table = product.is_some_and(|it| it.kind == Kind::Table);
-    if !table || !terms.summary.allows(Use::Query) || !terms.unkeepable(Use::Query).is_empty() {
+    // A contract that names no kinds of use means whatever the product is delivered as.
+    let offered =
+        product.is_some_and(|it| it.kind == Kind::Table && it.deliveries().contains(&Use::Query));
+    if !offered || !terms.summary.allows(Use::Query) || !terms.unkeepable(Use::Query).is_empty() {
         let reason = vec![format!("the contract does not grant {}", Use::Query.name())];
         return refuse(app, &it.id, "transfer.kind", reason).await;
     }

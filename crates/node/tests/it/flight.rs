@@ -411,7 +411,7 @@ async fn prepared_statements_and_metadata_stay_within_the_contract() {
     let tool = Tool::of(&connection).await;
 
     // The contract asks for a purpose: without, the gate says no.
-    no(tool.query(SQL).await, Code::PermissionDenied, "policy.denied");
+    no(tool.query(SQL).await, Code::PermissionDenied, "policy.unknown");
     let mut client = tool.client.clone();
     let with_purpose = |bytes: Vec<u8>| {
         let mut request = tool.request(FlightDescriptor::new_cmd(bytes));
@@ -472,7 +472,7 @@ async fn prepared_statements_and_metadata_stay_within_the_contract() {
         arrow::datatypes::Schema::try_from(arrow_flight::IpcMessage(schema.into())).unwrap();
     let names: Vec<&str> = schema.fields().iter().map(|it| it.name().as_str()).collect();
     assert_eq!(names, ["line", "temp"]);
-    no(tool.info(&tables).await, Code::PermissionDenied, "policy.denied");
+    no(tool.info(&tables).await, Code::PermissionDenied, "policy.unknown");
 
     let listed = async |command: Vec<u8>| {
         let info = tool.info_of(command).await.unwrap();
@@ -575,22 +575,20 @@ async fn a_node_that_does_not_offer_it_says_so() {
 }
 
 /// Python with pyarrow: the test command names one that it made; elsewhere whatever is there, if it can.
-fn python() -> Option<PathBuf> {
+fn python() -> Result<PathBuf, String> {
     let named = std::env::var_os("TIDM_PYTHON");
     let python = PathBuf::from(named.clone().unwrap_or_else(|| "python3".into()));
     let probe = Process::new(&python).args(["-c", "import pyarrow.flight"]).output();
     if probe.is_ok_and(|it| it.status.success()) {
-        return Some(python);
+        return Ok(python);
     }
     assert!(
         named.is_none(),
         "{} cannot import pyarrow.flight: `pip install pyarrow` into it",
         python.display()
     );
-    println!(
-        "SKIPPED: python3 cannot import pyarrow.flight (pip install pyarrow, or set TIDM_PYTHON)"
-    );
-    None
+    Err("SKIPPED: python3 cannot import pyarrow.flight (pip install pyarrow, or set TIDM_PYTHON)"
+        .to_owned())
 }
 
 /// What the script says to each statement.
@@ -608,7 +606,10 @@ async fn scripted(python: PathBuf, it: Connection, ca: String, sql: &[&str]) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pyarrow_gets_numbers_and_no_rows_over_plain_loopback_and_tls() {
-    let Some(python) = python() else { return };
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return println!("{why}"),
+    };
     for tls in [false, true] {
         let world = match tls {
             false => World::of(2, enabled).await,

@@ -16,7 +16,8 @@
 //! ([`CALL_BYTES`]); statements are hostile and run in the jailed worker; tickets are sealed
 //! ([`ticket`]); results are held for slow readers only so long ([`outgoing`]). What is not listed here
 //! answers UNIMPLEMENTED by its name. Not protected against: somebody who was handed the token by its
-//! holder, and what several permitted results tell together (the contract's own terms bound that).
+//! holder, what several permitted results tell together (the contract's own terms bound that), and who
+//! keeps many idle connections of HTTP/2 open (the node's number of connections bounds that).
 //!
 //! **Architecture invariant:** no rule of the data space is here, and no second gate.
 
@@ -121,6 +122,10 @@ impl Call<'_> {
     }
 
     /// `GetFlightInfo`: a ticket for a statement, the question itself for metadata.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are answered or refused by `tables`"
+    )]
     async fn info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo, WorkError> {
         let session = self.session().await?;
         let purpose = statement::purpose(&self.metadata)?;

@@ -59,11 +59,11 @@ impl Session {
     pub(super) async fn open(app: &App, metadata: &MetadataMap) -> Result<Self, WorkError> {
         let token = bearer(metadata).ok_or_else(unknown)?;
         let transfer = transfer_of(token).ok_or_else(unknown)?;
-        let contract = standing(app, &transfer, digest(token)).await.map_err(failed)??;
-        let grant = app.store.grant(&transfer).await.map_err(failed)?;
-        let until = grant.map_or(app.clock.now(), |it| it.until);
+        let token = digest(token);
+        let standing = standing(app, &transfer, token).await;
+        let (contract, until) = standing.map_err(|why| WorkError::Store(why.to_string()))??;
         auth::member(app, &contract.peer).await?;
-        Ok(Self { contract, transfer, token: digest(token), until })
+        Ok(Self { contract, transfer, token, until })
     }
 
     /// Ends when this caller may go on no longer.
@@ -92,12 +92,12 @@ impl Session {
     }
 }
 
-/// The contract that this token may use now, or why not.
+/// The contract that this token may use now and until when, or why not.
 async fn standing(
     app: &App,
     transfer: &Id,
     token: Digest,
-) -> Result<Result<Contract, Fault>, StoreError> {
+) -> Result<Result<(Contract, Time), Fault>, StoreError> {
     let grant = app.store.grant(transfer).await?;
     // Always compared, so that an unknown transfer takes as long as a wrong token.
     let known = grant.as_ref().map_or(Digest([0; 32]), |it| it.token);
@@ -116,11 +116,7 @@ async fn standing(
     }
     let contract = app.store.contract(&grant.contract).await?;
     let contract = contract.filter(|it| it.role == Role::Provider);
-    Ok(contract.ok_or_else(unknown).and_then(|it| it.check_active().map(|()| it)))
-}
-
-fn failed(why: StoreError) -> WorkError {
-    WorkError::Store(why.to_string())
+    Ok(contract.ok_or_else(unknown).and_then(|it| it.check_active().map(|()| (it, grant.until))))
 }
 
 /// Whether a transfer's token may be used in this state.

@@ -105,16 +105,15 @@ fn seal(app: &App, session: &Session, it: &Ticket, kind: Kind) -> Result<Vec<u8>
 
 /// The contract's key: with it, its tickets are destroyed.
 fn key(app: &App, session: &Session) -> Result<ContractKey, Fault> {
-    app.keys.contract_key(&session.contract.id).map_err(|error| match error {
-        KeyError::Destroyed => {
-            Fault::denied("key.destroyed", "contract", "the key of this contract was destroyed")
+    app.keys.contract_key(&session.contract.id).map_err(|error| {
+        if matches!(error, KeyError::Destroyed) {
+            let why = "the key of this contract was destroyed";
+            return Fault::denied("key.destroyed", "contract", why);
         }
-        other => {
-            tracing::error!(error = %other, "a contract key cannot be read");
-            Fault::Unavailable {
-                reason: "the key store does not answer".to_owned(),
-                retry_after: Duration::from_secs(1),
-            }
+        tracing::error!(%error, "a contract key cannot be read");
+        Fault::Unavailable {
+            reason: "the key store does not answer".to_owned(),
+            retry_after: Duration::from_secs(1),
         }
     })
 }
