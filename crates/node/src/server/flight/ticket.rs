@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(open(&key(1), &of, Kind::Execution, now()), Ok(it.clone()));
         assert_eq!(open(&key(2), &of, Kind::Execution, now()), Err("flight.ticket"));
         assert_eq!(open(&key(1), &id("urn:t:2"), Kind::Execution, now()), Err("flight.ticket"));
-        assert_eq!(open(&key(1), &of, Kind::Prepared, NOW), Err("flight.ticket"));
+        assert_eq!(open(&key(1), &of, Kind::Prepared, now()), Err("flight.ticket"));
         assert_eq!(
             open(&key(1), &of, Kind::Execution, Time::from_ms(2000)),
             Err("flight.ticket-expired")
