@@ -541,6 +541,36 @@ async fn a_revocation_or_suspension_cuts_a_stream_within_a_second() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_of_the_contract_hold_and_parallel_results_are_bounded() {
+    let world = World::of(2, enabled).await;
+    let sentences = Sentences { output_rows: Some(10), ..limited(30) };
+    let contract = contract(&world, sentences).await;
+    let tool = Tool::of(&connected(&world, &contract).await).await;
+    no(tool.query("SELECT * FROM data").await, Code::ResourceExhausted, "query.too-many-rows");
+    let held = "SELECT * FROM data LIMIT 10";
+    let rows = tool.query(held).await.unwrap().1;
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
+
+    // Results that nobody reads take places; the ninth is refused and costs nothing.
+    let text = (0..60_000_u32).fold("id,noise\n".to_owned(), |all, at| {
+        all + &format!("{at},{:032b}{:032b}\n", at.wrapping_mul(2_654_435_761), !at)
+    });
+    let product = world.published("n.csv", text.as_bytes(), limited(30), &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let tool = Tool::of(&connected(&world, &contract).await).await;
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        let ticket = tool.ticket("SELECT * FROM data").await.unwrap();
+        open.push(tool.begin(ticket).await.unwrap());
+    }
+    no(tool.query("SELECT * FROM data").await, Code::ResourceExhausted, "flight.busy");
+    assert_eq!(spent(&world, &contract).await, 8);
+    drop(open);
+    let freed = || async { tool.query("SELECT count(*) FROM data").await.ok() };
+    eventually("a free place", freed).await;
+}
+
 fn text_of(metadata: &MetadataMap) -> Value {
     Value::from(text(metadata, "tidm-lease"))
 }

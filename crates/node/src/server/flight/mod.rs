@@ -185,11 +185,10 @@ impl Call<'_> {
         let named = [
             (LEASE, Some(done.grant.lease.to_string())),
             (USES_LEFT, done.grant.uses_left.map(|it| it.to_string())),
-            (RESULT, Some(tidm_crypto::hash::sha256(&done.outcome.ipc).to_string())),
+            (RESULT, Some(done.digest.to_string())),
         ];
-        let ipc = done.outcome.ipc;
-        let pieces =
-            outgoing::result(self.app.clone(), session, place, ipc, receipt.into(), self.lang)?;
+        let app = self.app.clone();
+        let pieces = outgoing::result(app, session, place, done.ipc, receipt.into(), self.lang)?;
         let mut answer = Response::new(pieces);
         for (name, value) in named {
             if let Some(Ok(value)) = value.map(|it| it.parse()) {

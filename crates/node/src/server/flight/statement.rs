@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 
-use tidm_crypto::hash::sha256;
-use tidm_sandbox::host::Outcome;
+use tidm_crypto::hash::{Digest, sha256};
 use tidm_space::catalog::delivery::Use;
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{Heard, Input, Received};
@@ -35,7 +34,10 @@ const TICKET_LIFE: Duration = Duration::from_secs(600);
 /// What one use made.
 pub(super) struct Done {
     pub(super) grant: Grant,
-    pub(super) outcome: Outcome,
+    pub(super) rows: u64,
+    /// An Arrow IPC stream.
+    pub(super) ipc: Vec<u8>,
+    pub(super) digest: Digest,
 }
 
 impl Done {
@@ -45,9 +47,9 @@ impl Done {
             "lease": self.grant.lease.as_str(),
             "contract": self.grant.contract.as_str(),
             "usesLeft": self.grant.uses_left,
-            "rows": self.outcome.rows,
-            "bytes": self.outcome.ipc.len(),
-            "sha256": sha256(&self.outcome.ipc).to_string(),
+            "rows": self.rows,
+            "bytes": self.ipc.len(),
+            "sha256": self.digest.to_string(),
         })
         .to_string()
     }
@@ -153,6 +155,9 @@ pub(super) async fn execute(
         return Err(Fault::ApiMisuse("a lease request without a grant").into());
     };
     let from = &session.contract.peer;
-    let outcome = query::under(app, from, &grant.lease, ticket.sql, User::Program).await?;
-    Ok(Done { grant, outcome })
+    let done = query::under(app, from, &grant.lease, ticket.sql, User::Program).await?;
+    let (rows, ipc) = (done.rows, done.ipc);
+    let hashed = tokio::task::spawn_blocking(move || (sha256(&ipc), ipc)).await;
+    let (digest, ipc) = hashed.map_err(|_| Fault::ApiMisuse("hashing a result panicked"))?;
+    Ok(Done { grant, rows, ipc, digest })
 }
