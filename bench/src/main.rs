@@ -5,6 +5,7 @@
 mod catalogue;
 mod crawl;
 mod figure;
+mod flight;
 mod idle;
 mod lease;
 mod loads;
@@ -114,6 +115,12 @@ const BENCHES: &[Bench] = &[
         what: "a sealed table beside the same table in clear",
         durable: false,
         run: |report, _| Box::pin(scan::run(report)),
+    },
+    Bench {
+        name: "flight",
+        what: "rows of a result to a tool over Arrow Flight SQL, and to the consumer's node over HTTP",
+        durable: false,
+        run: |report, _| Box::pin(flight::run(report)),
     },
     Bench {
         name: "worker",

@@ -16,11 +16,13 @@ use tidm_node::jobs::membership;
 use tidm_node::keys::memory::Memory;
 use tidm_node::serve;
 use tidm_node::telemetry::Metrics;
+use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::identity::member::{Member, MemberList, Role};
 use tidm_space::time::Time;
 
 use crate::machine::scratch_dir;
+use crate::table::WORKER;
 
 /// The members of one space, the last of them its operator.
 pub(crate) struct Nodes {
@@ -40,6 +42,11 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) async fn start() -> Result<Self> {
         Self::of(Nodes::start(&["consumer", "provider"], "").await?)
+    }
+
+    /// The provider serves Arrow Flight SQL.
+    pub(crate) async fn with_flight() -> Result<Self> {
+        Self::of(Nodes::start(&["consumer", "provider"], "[flight]\nenabled = true\n").await?)
     }
 
     /// Peers know each other by membership credentials, which the provider issues.
@@ -84,7 +91,9 @@ impl Nodes {
                  public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n{more}"
             );
             let config = Config::parse(&dir.path().join(name), &text, &Default::default(), &[])?;
-            let node = serve::build(config, Arc::new(Memory::new()?), metrics.clone()).await?;
+            let worker = Worker::new(std::env::current_exe()?, vec![WORKER.into()]);
+            let keys = Arc::new(Memory::new()?);
+            let node = serve::build_with(config, keys, metrics.clone(), worker).await?;
             apps.push(node.app.clone());
             nodes.push(tokio::spawn(node.run(listener, stopped.clone())));
         }

@@ -133,7 +133,7 @@ pub(crate) async fn put(app: &App, contract: Contract) -> Result<()> {
 
 async fn commit(app: &App, commit: Commit) -> Result<()> {
     let endpoint = app.identity.dsp_base();
-    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint };
+    let service = DataService { id: Id::parse("urn:service:bench")?, endpoint, flight: false };
     let now = app.clock.now();
     app.writer
         .note(move |conn| {

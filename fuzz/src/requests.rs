@@ -75,13 +75,15 @@ impl Door {
 
     fn ask(&self, method: Method, uri: Uri, range: Option<&str>, body: &[u8]) {
         let own = uri.path().starts_with("/api/");
+        let grpc = uri.path().starts_with("/arrow.");
+        let kind = if grpc { "application/grpc" } else { "application/json" };
         let who = if own { format!("Bearer {}", self.session) } else { CLAIM.to_owned() };
         let shown = format!("{method} {uri}");
         let mut request = Request::builder()
             .method(method)
             .uri(uri)
             .header("authorization", who)
-            .header("content-type", "application/json")
+            .header("content-type", kind)
             .extension(From(([127, 0, 0, 1], 9).into()));
         if let Some(range) = range {
             request = request.header("range", range);
@@ -103,7 +105,7 @@ async fn start(dir: &Path) -> (serve::Node, String) {
     let text = "[node]\norg = \"F\"\ndid = \"did:web:localhost%3A9\"\n\
                 roles = [\"provider\", \"consumer\", \"infrastructure\", \"custodian\", \"intermediary\"]\n\
                 [http]\nlisten = \"127.0.0.1:9\"\npublic_url = \"http://localhost:9\"\ninsecure_http = true\n\
-                [space]\nsignatures = false\n[identity]\nmode = \"development\"\nclaims = true\n";
+                [space]\nsignatures = false\n[identity]\nmode = \"development\"\nclaims = true\n[flight]\nenabled = true\n";
     let mut config = Config::parse(dir, text, &Default::default(), &[]).unwrap();
     config.test_profile.allow();
     let keys: Arc<dyn Keys> = Arc::new(Memory::new().unwrap());

@@ -105,8 +105,8 @@ pub(crate) fn ensure_cxx(log: &Path) -> Result<()> {
     ensure_debian(&["g++"], || exists("c++") || exists("g++"), log)
 }
 
-/// Python libraries that read what we write: outside oracles, each at one version.
-const ORACLES: &[&str] = &["pyarrow==26.0.1", "prov==3.2.3"];
+/// Python libraries that read what we write and ask as others' tools do: outside oracles, each at one version.
+const ORACLES: &[&str] = &["pyarrow==26.0.1", "prov==3.2.3", "adbc-driver-flightsql==1.13.0"];
 
 /// A Python with [`ORACLES`], in the tool cache.
 pub(crate) fn python(log: &Path) -> Result<PathBuf> {

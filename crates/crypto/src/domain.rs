@@ -54,6 +54,11 @@ pub const APPLICATION: &str = "tidm/sandbox/application/v1";
 /// Record signed by a device or an ingest agent about where data came from.
 pub const ORIGIN: &str = "tidm/ingest/origin/v1";
 
+/// Bearer token of a transfer over Arrow Flight SQL.
+pub const FLIGHT_TOKEN: &str = "tidm/flight/token/v1";
+/// Ticket or prepared statement of such a transfer.
+pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
+
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
     WRAP_KEY,
@@ -81,6 +86,8 @@ pub const ALL: &[&str] = &[
     JOB_CHANNEL,
     APPLICATION,
     ORIGIN,
+    FLIGHT_TOKEN,
+    FLIGHT_TICKET,
 ];
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -53,6 +53,12 @@ const STALLED: u32 = 120_000;
 const HEADERS: Duration = Duration::from_secs(10);
 /// Two round trips and a signature.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Calls at a time on one connection of HTTP/2: a tool asks a handful.
+const STREAMS: u32 = 64;
+/// Headers of one call over HTTP/2: tokens, purpose and language take a few kilobytes.
+const HEADER_BYTES: u32 = 16 << 10;
+/// A connection of HTTP/2 that is silent for so long is asked, and cut where no answer comes for as long again.
+const PING: Duration = Duration::from_secs(30);
 /// How long requests under way may take when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The member list is read again this often.
@@ -110,6 +116,7 @@ pub async fn build_with(
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,
             endpoint: identity.dsp_base(),
+            flight: config.flight.enabled,
         },
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
@@ -342,8 +349,25 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::arrivals::routes())
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
+        .merge(server::flight::routes(app))
         .nest("/api", api::routes(app))
         .with_state(app.clone())
+}
+
+type Http = hyper_util::server::conn::auto::Builder<TokioExecutor>;
+
+/// How HTTP/1.1 and HTTP/2 are spoken; each connection settles on one.
+fn protocols() -> Http {
+    let mut http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    // A client that sends its headers drop by drop, or nothing at all, is cut off.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES)
+        .keep_alive_interval(Some(PING))
+        .keep_alive_timeout(PING);
+    http
 }
 
 async fn accept(router: Router, listener: TcpListener, app: &App, mut stop: watch::Receiver<bool>) {
@@ -373,9 +397,9 @@ async fn accept(router: Router, listener: TcpListener, app: &App, mut stop: watc
         let routes = router.clone().layer(axum::Extension(api::auth::From(from)));
         let routes = routes.layer(axum::Extension(cut.clone()));
         let tls = app.tls.as_ref().map(|it| TlsAcceptor::from(it.listening.now()));
-        let watcher = graceful.watcher();
+        let (watcher, both) = (graceful.watcher(), app.config.flight.enabled);
         let served = async move {
-            if let Err(error) = serve(routes, tcp, tls, watcher).await {
+            if let Err(error) = serve(routes, tcp, (tls, both), watcher).await {
                 tracing::debug!(%error, %from, "a connection ended badly");
             }
         };
@@ -398,21 +422,25 @@ async fn accept(router: Router, listener: TcpListener, app: &App, mut stop: watc
 async fn serve(
     router: Router,
     tcp: TcpStream,
-    tls: Option<TlsAcceptor>,
+    (tls, both): (Option<TlsAcceptor>, bool),
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // A client that sends its headers drop by drop, or nothing at all, is cut off.
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let http = protocols();
     let Some(tls) = tls else {
+        // RFC 9113 §3.3: over plain TCP, HTTP/2 by prior knowledge.
+        let http = if both { http } else { http.http1_only() };
         let service = TowerToHyperService::new(router);
-        return Ok(watcher.watch(http.serve_connection(TokioIo::new(tcp), service)).await?);
+        let served = http.serve_connection(TokioIo::new(tcp), service).into_owned();
+        return watcher.watch(served).await;
     };
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    // §3.2: over TLS, HTTP/2 is what the handshake settled on.
+    let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
+    let http = if agreed { http.http2_only() } else { http.http1_only() };
     let router = match Chain::of(stream.get_ref().1.peer_certificates()) {
         Some(shown) => router.layer(axum::Extension(shown)),
         None => router,
     };
     let service = TowerToHyperService::new(router);
-    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?)
+    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
 }

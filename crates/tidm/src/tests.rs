@@ -56,6 +56,8 @@ fn lines_parse_or_are_refused() {
         ("contract terminate n --reason x", true),
         ("contract revoke c", true),
         ("contract end c", true),
+        ("use flight c --wait 5", true),
+        ("use flight", false),
         ("transfer start c --as sealed-table", true),
         ("transfer start c", false),
         ("transfer start c --as plain --push", true),

@@ -264,6 +264,83 @@ fn rounds() -> (Random, u64) {
     (Random(seed), rounds)
 }
 
+/// ADBC's driver, which prepares what it executes and asks for metadata.
+const ADBC: &str = "
+import sys
+import adbc_driver_flightsql.dbapi as adbc
+key = 'adbc.flight.sql.authorization_header'
+with adbc.connect(sys.argv[1], db_kwargs={key: 'Bearer ' + sys.argv[2]}, autocommit=True) as c:
+    tables = c.adbc_get_objects(depth='tables').read_all().to_pylist()
+    print([t['table_name'] for n in tables for s in n['catalog_db_schemas'] for t in s['db_schema_tables']])
+    cursor = c.cursor()
+    for _ in range(2):
+        cursor.execute('SELECT machine, count(*) AS n FROM data GROUP BY machine ORDER BY machine')
+        print(cursor.fetch_arrow_table()['n'].to_pylist())
+    try:
+        cursor.execute('DELETE FROM data')
+        cursor.fetchall()
+    except adbc.Error as error:
+        print(type(error).__name__)
+";
+
+/// What the command prints works when it is pasted, so does ADBC, and both accounts show each use.
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_connect_as_the_command_says() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return println!("{why}"),
+    };
+    let two = Two::start().await;
+    let product = publish(&two).await;
+    let contract = agree(&two, &product).await;
+    let printed = two.consumer.tidm(&["use", "flight", &contract]);
+    let run = |program: String, words: Vec<String>| {
+        let mut call = std::process::Command::new(&python);
+        let done = call.arg("-c").arg(program).args(words).output().unwrap();
+        let trouble = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{trouble}\n{}", two.provider.log());
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let said = run(printed, vec![]);
+    assert!(said.contains("400"), "{said}");
+    let told = two.consumer.tidm(&["--output", "json", "use", "flight", &contract]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let word = |name: &str| told[name].as_str().unwrap().to_owned();
+    let said = run(ADBC.to_owned(), vec![word("endpoint"), word("token")]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..3], ["['data']", "[100, 100, 100, 100]", "[100, 100, 100, 100]"], "{said}");
+    assert!(lines[3].ends_with("Error"), "{said}");
+    let begun = Instant::now();
+    loop {
+        let it = two.provider.get(&format!("/audit/{contract}")).await;
+        let findings = it["report"]["findings"].as_array().cloned().unwrap_or_default();
+        let codes: Vec<&str> = findings.iter().filter_map(|it| it["code"].as_str()).collect();
+        let programs = codes.iter().filter(|it| **it == "lease.used-by-program").count();
+        if programs >= 3 && it["report"]["verdict"] == "consistent" {
+            assert_eq!(it["report"]["uses"], programs.to_string(), "{it:#}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{it:#}\n{}", two.consumer.log());
+        tokio::time::sleep(LOOK * 5).await;
+    }
+}
+
+/// Python with the drivers: the test command names one that it made; elsewhere whatever is there, if it can.
+fn python() -> Result<std::path::PathBuf, String> {
+    let named = std::env::var_os("TIDM_PYTHON");
+    let python = std::path::PathBuf::from(named.clone().unwrap_or_else(|| "python3".into()));
+    let probe = "import pyarrow.flight, adbc_driver_flightsql.dbapi";
+    let probe = std::process::Command::new(&python).args(["-c", probe]).output();
+    if probe.is_ok_and(|it| it.status.success()) {
+        return Ok(python);
+    }
+    let lacks = "cannot import pyarrow.flight and adbc_driver_flightsql";
+    assert!(named.is_none(), "{} {lacks}: install them with pip", python.display());
+    Err(format!(
+        "SKIPPED: python3 {lacks} (pip install pyarrow adbc-driver-flightsql, or set TIDM_PYTHON)"
+    ))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_node_loses_nothing() {
     let (mut random, rounds) = rounds();

@@ -158,6 +158,7 @@ fn moving() -> Api {
 fn using() -> Api {
     Api::new()
         .routes(routes!(uses::query))
+        .routes(routes!(uses::flight))
         .routes(routes!(uses::open))
         .routes(routes!(uses::copy))
         .routes(routes!(uses::close))

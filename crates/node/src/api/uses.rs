@@ -28,6 +28,7 @@ use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
 use crate::app::App;
+use crate::jobs::flight;
 use crate::jobs::use_data::{self, OpenRequest, UseResult};
 use crate::problem::Problem;
 
@@ -115,6 +116,56 @@ pub(super) struct Closing {
     /// Plaintext bytes that the program saw.
     #[serde(default)]
     bytes: u64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tools {
+    contract: String,
+    /// Seconds to wait for the provider; 0 to 60, 30 when absent.
+    #[serde(default)]
+    wait: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Connected {
+    transfer: String,
+    /// Location of the provider's Arrow Flight SQL service.
+    endpoint: String,
+    /// Bearer token for each call: whoever has it may ask what the contract grants.
+    token: String,
+    /// When the token ends, as far as the provider said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// Longest wait for a provider in one call.
+const WAIT: u64 = 60;
+
+/// Let one's own tools ask statements at the provider over Arrow Flight SQL: address and token.
+#[utoipa::path(
+    post, path = "/uses/flight", tag = "uses", request_body = Tools, security(("bearer" = ["use"])),
+    responses((status = 200, body = Connected),
+        (status = 422, description = "The provider does not offer it for this contract", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn flight(
+    State(app): State<Arc<App>>,
+    Body(it): Body<Tools>,
+) -> Answer<impl IntoResponse> {
+    let contract = Id::parse(&it.contract)?;
+    let wait = it.wait.unwrap_or(WAIT / 2);
+    if wait > WAIT {
+        return Err(Fail::field("wait", format!("at most {WAIT} seconds")));
+    }
+    let found = flight::connect(&app, &contract, Duration::from_secs(wait)).await?;
+    let connected = Connected {
+        transfer: found.transfer.to_string(),
+        endpoint: found.endpoint,
+        token: found.token,
+        expires: found.expires,
+    };
+    // A token is for one pair of eyes (RFC 9111 §5.2.2.5).
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(connected)))
 }
 
 /// Run one statement under a lease.

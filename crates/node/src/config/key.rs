@@ -63,6 +63,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("evidence", "存证日志与存证方", "Evidence log and custodians"),
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
+    ("flight", "分析工具接口(Arrow Flight SQL)", "Analysts' tools (Arrow Flight SQL)"),
     ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
     ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
     ("identity", "对等方如何证明身份", "How peers prove who they are"),
@@ -324,6 +325,13 @@ pub const KEYS: &[Key] = &[
         "30",
         "请求其他节点的时限(秒)",
         "Deadline of a request to a peer, seconds",
+    ),
+    key(
+        ("flight", "enabled"),
+        Kind::Switch,
+        "false",
+        "在 http.listen 上以 HTTP/2 提供 Arrow Flight SQL;仅限合约允许在提供方查询的数据",
+        "Serve Arrow Flight SQL over HTTP/2 at http.listen, for what a contract lets others query here",
     ),
     key(
         ("signaling", "enabled"),

@@ -51,6 +51,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub limits: Limits,
     pub peers: Peers,
+    pub flight: Flight,
     pub signaling: Signaling,
     pub dcp: Dcp,
     pub identity: Mode,
@@ -231,6 +232,12 @@ pub struct Peers {
     /// Whether addresses of peers may resolve to loopback or private networks.
     pub allow_private_addresses: bool,
     pub timeout: Duration,
+}
+
+/// Arrow Flight SQL for what contracts let others query here.
+#[derive(Clone, Copy, Debug)]
+pub struct Flight {
+    pub enabled: bool,
 }
 
 /// Planes of other programs (Data Plane Signaling).

@@ -19,6 +19,7 @@ pub struct Raw {
     pub(super) evidence: Evidence,
     pub(super) limits: Limits,
     pub(super) peers: Peers,
+    pub(super) flight: Flight,
     pub(super) signaling: Signaling,
     pub(super) dcp: Dcp,
     pub(super) identity: Identity,
@@ -122,6 +123,12 @@ pub(super) struct Limits {
 pub(super) struct Peers {
     pub(super) allow_private_addresses: Option<bool>,
     pub(super) timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Flight {
+    pub(super) enabled: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -66,6 +66,13 @@ fn refusals_name_key_reason_and_next_step() {
         ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp, mtls or development"),
         ("[identity]\nclaims = true", &[], &[], "identity.mode", "identity.claims is for"),
         ("[identity]\ntokens_file = \"x\"", &[], &[], "identity.mode", "set identity.mode"),
+        (
+            "public_url = \"http://localhost:8443/node\"\n[flight]\nenabled = true",
+            &[],
+            &[],
+            "flight.enabled",
+            "host and port only",
+        ),
         ("[zebra]\nunrelated_thing = 1", &[], &[], "zebra.unrelated_thing", "there is no such key"),
         ("", &[("TIDM_HTTP_LISTN", "x")], &[], "TIDM_HTTP_LISTN", "did you mean TIDM_HTTP_LISTEN?"),
         ("", &[], &[("http.lissten", "x")], "http.lissten", "did you mean http.listen?"),

@@ -10,6 +10,7 @@ pub mod crawl;
 pub mod erase;
 pub mod evidence;
 pub mod fetch;
+pub mod flight;
 pub mod flow;
 pub mod infrastructure;
 pub mod issue;

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::{domain, tdf};
-use tidm_space::catalog::delivery::{HTTP_ADDRESS, Use, Way};
+use tidm_space::catalog::delivery::{FLIGHT_SQL_PULL, HTTP_ADDRESS, Use, Way};
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
@@ -24,7 +24,7 @@ use tidm_space::wire::odrl;
 
 use super::bucket::Bucket;
 use super::sending::Parcel;
-use super::{infrastructure, release, secrets, spool};
+use super::{flight, infrastructure, release, secrets, spool};
 use crate::app::App;
 use crate::net::client::CallError;
 use crate::objects::Key;
@@ -48,6 +48,9 @@ pub fn aad(contract: &Id, product: &Id, recipient: &str) -> Digest {
 pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     let Some(it) = app.store.transfer(transfer).await? else { return Ok(()) };
     let Some(contract) = app.store.contract(&it.contract).await? else { return Ok(()) };
+    if it.format == FLIGHT_SQL_PULL {
+        return flight::offer(app, &it, &contract).await;
+    }
     let Some(delivery) = it.delivery().filter(|it| it.kind != Use::Query) else {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
@@ -153,7 +156,12 @@ async fn pull_address(
     Ok(describe(address, parcel.bytes, parcel.sha256, content.sealed))
 }
 
-async fn refuse(app: &App, transfer: &Id, code: &str, reason: Vec<String>) -> anyhow::Result<()> {
+pub(super) async fn refuse(
+    app: &App,
+    transfer: &Id,
+    code: &str,
+    reason: Vec<String>,
+) -> anyhow::Result<()> {
     let body = Body::Terminate { code: Some(code.to_owned()), reason };
     let wish = Wish::SayTransfer { transfer: transfer.clone(), body };
     app.writer.run(Input::Wish(Box::new(wish))).await?;

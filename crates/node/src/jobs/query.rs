@@ -49,6 +49,15 @@ pub fn digest(sql: &str) -> Result<Digest, Fault> {
     canonical_hash(sql).map(Digest).map_err(|why| workers::refused(&why))
 }
 
+/// Who used a lease: that decides who is told what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// The consumer's node: it got the lease, and closes it on its side.
+    Node,
+    /// A program of the consumer, without its node: that node is told.
+    Program,
+}
+
 /// Runs the statement of a lease; an Arrow IPC stream. It runs to its end even if the asker goes away.
 pub async fn serve(
     app: &Arc<App>,
@@ -57,6 +66,17 @@ pub async fn serve(
     body: &[u8],
 ) -> Result<Vec<u8>, WorkError> {
     let sql = parse(body)?;
+    Ok(under(app, from, lease, sql, User::Node).await?.ipc)
+}
+
+/// Runs `sql` under a lease of `from` for it, once; it runs to its end even if the asker goes away.
+pub async fn under(
+    app: &Arc<App>,
+    from: &Did,
+    lease: &Id,
+    sql: String,
+    user: User,
+) -> Result<Result_, WorkError> {
     let digest = digest(&sql)?;
     let lease = admitted(app, from, lease, digest).await?;
     let contract = app.store.contract(&lease.request.contract).await.map_err(failed)?;
@@ -68,7 +88,7 @@ pub async fn serve(
     let app = app.clone();
     let running = tokio::spawn(async move {
         let done = run(&app, &lease, &contract, sql).await;
-        finish(&app, &lease, done).await
+        finish(&app, &lease, done, user).await
     });
     running.await.map_err(|_| Fault::ApiMisuse("a query's task panicked"))?
 }
@@ -158,7 +178,8 @@ async fn finish(
     app: &App,
     lease: &Lease,
     done: Result<Result_, WorkError>,
-) -> Result<Vec<u8>, WorkError> {
+    user: User,
+) -> Result<Result_, WorkError> {
     let outcome = match &done {
         Ok(it) => Outcome {
             done: true,
@@ -171,9 +192,14 @@ async fn finish(
     let word = if outcome.done { "done" } else { "refused" };
     metrics::counter!("tidm_queries_served_total", "outcome" => word).increment(1);
     // Nothing leaves whose use is not on record, and the claim stands until it is.
-    app.writer.run(Input::Wish(Box::new(Wish::Close { lease: lease.id.clone(), outcome }))).await?;
-    notes::forget_run(&app.writer, &lease.id).await?;
-    done.map(|it| it.ipc)
+    let lease = lease.id.clone();
+    let wish = match user {
+        User::Node => Wish::Close { lease: lease.clone(), outcome },
+        User::Program => Wish::Used { lease: lease.clone(), outcome },
+    };
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
+    notes::forget_run(&app.writer, &lease).await?;
+    done
 }
 
 fn failed(why: crate::store::StoreError) -> WorkError {

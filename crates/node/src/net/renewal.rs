@@ -67,7 +67,9 @@ impl Tls {
         let Security::Tls { cert, key, ca } = &config.http.security else { return Ok(None) };
         let (cert, key, ca) = (cert.clone(), key.clone(), ca.clone());
         let client = config.client_certificate.clone();
-        let alpn: &[&str] = &["http/1.1"];
+        // gRPC needs HTTP/2; what else comes over it is served alike.
+        let both = config.flight.enabled;
+        let alpn: &[&str] = if both { &["h2", "http/1.1"] } else { &["http/1.1"] };
         let listening = Listening::new(server((&cert, &key), alpn, gate)?);
         let now = Mutex::new(Now { stamps: Vec::new(), ends: None });
         let it = Self { cert, key, ca, client, alpn, listening, now };

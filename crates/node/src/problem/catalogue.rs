@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, offers};
+use super::{Party, credentials, deliveries, flight, offers};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,8 @@ fn row(code: &str) -> Option<Entry> {
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().chain(credentials::ENTRIES).chain(offers::ENTRIES).chain(deliveries::ENTRIES)
+    let parts = [credentials::ENTRIES, offers::ENTRIES, deliveries::ENTRIES, flight::ENTRIES];
+    ENTRIES.iter().chain(parts.into_iter().flatten())
 }
 
 pub(super) const fn entry(

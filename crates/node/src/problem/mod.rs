@@ -10,6 +10,7 @@
 pub mod catalogue;
 mod credentials;
 mod deliveries;
+mod flight;
 mod offers;
 
 use std::time::Duration;

@@ -69,7 +69,8 @@ struct Asked {
 pub fn service(app: &App) -> Result<DataService, Fault> {
     let id = Id::parse(&format!("{}#dsp", app.identity.did))
         .map_err(|_| Fault::ApiMisuse("our DID is no id"))?;
-    Ok(DataService { id, endpoint: app.identity.dsp_base() })
+    let flight = app.config.flight.enabled;
+    Ok(DataService { id, endpoint: app.identity.dsp_base(), flight })
 }
 
 async fn request(

@@ -11,6 +11,7 @@ pub mod data;
 pub mod dcp;
 pub mod dsp;
 mod filter;
+pub mod flight;
 mod gzip;
 pub mod log;
 pub mod objects;

@@ -8,6 +8,7 @@ mod dcp;
 mod delivery;
 mod doors;
 mod files;
+mod flight;
 mod foreign;
 mod infrastructure;
 mod modes;

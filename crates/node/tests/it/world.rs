@@ -81,16 +81,26 @@ impl World {
     /// `more` adds to the configuration of each node.
     pub(crate) async fn of(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
         Self::planned(count, |plan, at| {
-            format!(
-                "{}public_url = \"http://{}\"\ninsecure_http = true\n\
-                 [peers]\nallow_private_addresses = true\n[evidence]\ncheckpoint_ms = 200\n\
-                 [space]\nmembers = \"{}\"\noperator = \"{}\"\n{}",
-                plan.node(at),
+            let reached =
+                format!("public_url = \"http://{}\"\ninsecure_http = true", plan.places[at]);
+            plan.text(at, &reached, &more(at, &plan.dids))
+        })
+        .await
+    }
+
+    /// As [`Self::of`], over TLS with certificates of an authority of this world's own, in `ca.crt`.
+    pub(crate) async fn secure(count: usize, more: impl Fn(usize, &[Did]) -> String) -> Self {
+        let files = OnceLock::new();
+        Self::planned(count, |plan, at| {
+            let it = files.get_or_init(|| tidm_node::tls::demo_ca(&plan.dir, &["node"]).unwrap());
+            let reached = format!(
+                "public_url = \"https://{}\"\ntls_cert = \"{}\"\ntls_key = \"{}\"\ntls_ca = \"{}\"",
                 plan.places[at],
-                plan.list.display(),
-                plan.dids[0],
-                more(at, &plan.dids),
-            )
+                it.leaves[0].0.display(),
+                it.leaves[0].1.display(),
+                it.ca.display()
+            );
+            plan.text(at, &reached, &more(at, &plan.dids))
         })
         .await
     }
@@ -243,6 +253,17 @@ impl Plan {
             "[node]\norg = \"N{at}\"\ndid = \"{}\"\nroles = [\"provider\", \"consumer\", \"infrastructure\"]\n\
              [http]\nlisten = \"{}\"\n",
             self.dids[at], self.places[at],
+        )
+    }
+
+    /// A whole configuration; `reached` ends the section `http`.
+    fn text(&self, at: usize, reached: &str, more: &str) -> String {
+        format!(
+            "{}{reached}\n[peers]\nallow_private_addresses = true\n[evidence]\ncheckpoint_ms = 200\n\
+             [space]\nmembers = \"{}\"\noperator = \"{}\"\n{more}",
+            self.node(at),
+            self.list.display(),
+            self.dids[0],
         )
     }
 

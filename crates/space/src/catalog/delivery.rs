@@ -16,6 +16,9 @@ pub const S3_PUSH: &str = "AmazonS3-PUSH";
 pub const S3_ADDRESS: &str = "AmazonS3";
 /// The `endpointType` of an address that takes or serves bytes over HTTP.
 pub const HTTP_ADDRESS: &str = "https://w3id.org/idsa/v4.1/HTTP";
+/// The consumer's tools ask statements at the provider over Arrow Flight SQL: [`Use::Query`] without a node of the
+/// consumer in the middle. Spelled like the other `…-PULL` formats; DSP registers no names.
+pub const FLIGHT_SQL_PULL: &str = "ArrowFlightSql-PULL";
 
 impl Use {
     /// The DSP format of a distribution of this kind. Only [`Use::Plain`] needs nothing beyond DSP.

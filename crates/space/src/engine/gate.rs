@@ -162,17 +162,19 @@ pub(super) fn heard_end(
         return Err(Fault::misbehaved("lease.role", "only the provider's gate ends a lease"));
     }
     let event = match how {
-        Closed::Revoked => Event::Revoke,
-        Closed::Expired => Event::Expire,
-        Closed::Returned => {
-            return Err(Fault::misbehaved("lease.how", "what was returned needs no notice"));
-        }
+        Closed::Revoked => Some(Event::Revoke),
+        Closed::Expired => Some(Event::Expire),
+        Closed::Returned => None,
     };
     match work.view.lease.clone() {
         Some(held) if held.role == Role::Consumer && held.request.contract == contract.id => {
+            let event = event.ok_or_else(|| {
+                Fault::misbehaved("lease.how", "what this node holds is returned by this node")
+            })?;
             end_lease(work, held, event)?;
         }
         Some(_) => return Err(Fault::NotFound { what: "lease" }),
+        // One that we never held and that was used all the same: by a program of ours, straight at the gate.
         None => {
             let links = Links {
                 peer: Some(contract.peer.clone()),
@@ -197,6 +199,19 @@ pub(super) fn close(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
         notice::lease_returned(work, &contract, &lease, &outcome);
     }
     end_lease(work, lease, Event::Return(outcome))?;
+    Ok(Reply::Nothing)
+}
+
+/// Provider: a program of the consumer used this lease. Its node held none, so that it is told of the use.
+pub(super) fn used(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
+    let found = work.view.lease.clone().filter(|it| it.id == *id && it.role == Role::Provider);
+    let lease = found.ok_or(Fault::NotFound { what: "lease" })?;
+    end_lease(work, lease.clone(), Event::Return(outcome))?;
+    if lease.state == State::Granted
+        && let Some(contract) = work.view.contract.clone()
+    {
+        notice::lease_ended(work, &contract, &lease, Closed::Returned);
+    }
     Ok(Reply::Nothing)
 }
 

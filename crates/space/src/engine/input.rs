@@ -223,6 +223,11 @@ pub enum Wish {
         lease: Id,
         outcome: lease::message::Outcome,
     },
+    /// Provider: what came of a lease that a program of the consumer used without its node.
+    Used {
+        lease: Id,
+        outcome: lease::message::Outcome,
+    },
     EndContract {
         contract: Id,
         why: End,
@@ -366,7 +371,7 @@ impl Wish {
             Self::Hold(it) => {
                 Needs { lease: Some(it.grant.lease.clone()), ..contract(&it.request.contract) }
             }
-            Self::Close { lease, .. } => {
+            Self::Close { lease, .. } | Self::Used { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
             Self::EndContract { contract: id, .. } => {

@@ -141,6 +141,7 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::TransferRests { transfer, seen } => transfer::rests(work, &transfer, seen),
         Wish::Hold(it) => gate::hold(work, *it),
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
+        Wish::Used { lease, outcome } => gate::used(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),

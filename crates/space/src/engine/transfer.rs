@@ -4,7 +4,7 @@
 
 use tidm_crypto::hash::Digest;
 
-use crate::catalog::delivery::Way;
+use crate::catalog::delivery::{FLIGHT_SQL_PULL, Way};
 use crate::contract::Contract;
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
@@ -144,8 +144,10 @@ pub(super) fn react(work: &mut Work<'_>, it: &Transfer) -> Result<(), Fault> {
             }
             Job::Provide { transfer: it.id.clone() }
         }
+        // An address to ask statements at is for the consumer's tools: nothing is fetched from it.
         (Role::Consumer, State::Started { address: Some(_) })
-            if !matches!(way, Some(Way::Push | Way::Bucket))
+            if it.format != FLIGHT_SQL_PULL
+                && !matches!(way, Some(Way::Push | Way::Bucket))
                 && dataflow::of_transfer(work, &it.id).is_none() =>
         {
             Job::Fetch { transfer: it.id.clone() }
@@ -222,6 +224,8 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, body: Body) -> Answer {
     let it = mine(work, id)?;
     if matches!(body, Body::Start { .. }) {
         contract_of(work, &it)?.check_active()?;
+        // Said by the job that gets an address ready, or in its place.
+        work.untimer(&Due::Job(Job::Provide { transfer: id.clone() }));
     }
     let it = if let Body::Terminate { reason, .. } = &body
         && it.peer_pid.is_none()

@@ -107,8 +107,8 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseView {
     pub opened: Option<Opened>,
-    /// Consumer only: when it learned of a grant whose answer never arrived.
-    pub missed: Option<Time>,
+    /// Consumer only: when it learned of a grant that its node never got, and how that lease ended.
+    pub missed: Option<(Time, Closed)>,
     pub closed: Option<ClosedView>,
 }
 
@@ -248,7 +248,7 @@ impl Account {
                 lease.opened =
                     Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
             }
-            What::LeaseMissed { .. } => lease.missed = Some(at),
+            What::LeaseMissed { how } => lease.missed = Some((at, *how)),
             What::LeaseClosed { how, rows, bytes, result } => {
                 lease.closed =
                     Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
@@ -324,6 +324,7 @@ pub enum Code {
     NotArrived,
     NotHeld,
     NeverArrived,
+    UsedByProgram,
     NotGranted,
     LeaseTermsDiffer,
     OutcomeDiffers,
@@ -359,6 +360,7 @@ impl Code {
             Self::NotArrived => "delivery.not-arrived",
             Self::NotHeld => "lease.not-held",
             Self::NeverArrived => "lease.never-arrived",
+            Self::UsedByProgram => "lease.used-by-program",
             Self::NotGranted => "lease.not-granted",
             Self::LeaseTermsDiffer => "lease.terms-differ",
             Self::OutcomeDiffers => "lease.outcome-differs",

@@ -96,7 +96,8 @@ pub enum What {
         kind: Use,
         until: Time,
     },
-    /// Consumer: the peer's gate granted a lease whose answer never got here; it opened nothing.
+    /// Consumer: the peer's gate granted a lease that this node never got. Ended as returned, a program of ours used
+    /// it without this node; ended otherwise, the answer was lost and the lease opened nothing.
     LeaseMissed {
         how: Closed,
     },

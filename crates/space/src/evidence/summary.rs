@@ -97,6 +97,12 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             format!("持有使用凭证（{}），至 {until}", kind.name())
         }
         What::LeaseHeld { kind, until } => format!("Lease held ({}), until {until}", kind.name()),
+        What::LeaseMissed { how: Closed::Returned } => lang
+            .pick(
+                "使用凭证由本方程序直接在提供方使用，提供方已告知",
+                "Lease used at the provider by a program of ours, as the provider says",
+            )
+            .to_owned(),
         What::LeaseMissed { how } => format!(
             "{} ({})",
             lang.pick("使用凭证从未到达，未曾使用", "Lease never arrived and opened nothing"),

@@ -2,6 +2,8 @@
 //!
 //! Never keeps plaintext on a disk: `open` shows it to one program from memory, until it or the lease ends.
 
+mod flight;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -43,6 +45,16 @@ pub(crate) enum Use {
         purpose: Option<String>,
         #[arg(long = "where", value_enum, default_value = "provider")]
         place: Place,
+    },
+    /// Let tools such as pyarrow or ADBC ask at the provider: shows address, token and how to connect.
+    #[command(
+        after_help = "Example:\n  tidm use flight urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Flight {
+        contract: String,
+        /// Seconds to wait for the provider.
+        #[arg(long, default_value_t = 30)]
+        wait: u64,
     },
     /// Open a sealed file in a program; `{}` stands for its path.
     #[command(
@@ -86,6 +98,15 @@ impl Use {
                         }
                     }
                     (_, _) => show::value(&answer, global),
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Flight { contract, wait } => {
+                let body = json!({ "contract": contract, "wait": wait });
+                let answer = api.post("/uses/flight", &body).await?;
+                match global.output {
+                    Output::Json => show::json(&answer),
+                    Output::Table => show::line(&flight::python(&answer, global)?),
                 }
                 Ok(ExitCode::SUCCESS)
             }

@@ -325,6 +325,7 @@ impl Two {
                 let mut more = vec![
                     ("space.members", quoted(&members)),
                     ("space.operator", quoted(&operator)),
+                    ("flight.enabled", "true".to_owned()),
                 ];
                 let replicated = postgres.filter(|_| name == "provider");
                 if let Some(url) = replicated {

@@ -1,4 +1,5 @@
-//! `[dcp]` and the identities of `[test_profile]`: whose credentials are believed, and for how long.
+//! `[dcp]` and the identities of `[test_profile]`: whose credentials are believed, and for how long; and `[flight]`,
+//! which lets other parties' programs in.
 //!
 //! Never an identity of the test profile by accident: naming one is refused at start without the flag.
 
@@ -6,7 +7,32 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::error::{ConfigError, text};
-use crate::config::{Dcp, TestProfile, raw};
+use crate::config::{Dcp, Flight, Http, TestProfile, raw};
+
+/// gRPC knows host and port, no path: behind a public URL with one nobody would find the service.
+pub(super) fn flight(
+    cx: &Context<'_>,
+    raw: &raw::Flight,
+    http: &Http,
+) -> Result<Flight, ConfigError> {
+    let enabled = raw.enabled.unwrap_or(false);
+    let authority = http.public_url.split_once("://").map_or("", |(_, rest)| rest);
+    if enabled && authority.contains('/') {
+        return Err(cx.bad(
+            "flight.enabled",
+            "true",
+            text(
+                "http.public_url 带有路径,而 gRPC 地址只有主机和端口",
+                "http.public_url has a path, and an address of gRPC is host and port only",
+            ),
+            text(
+                "请让 http.public_url 只含主机和端口,或关闭 flight.enabled",
+                "give http.public_url host and port only, or leave flight.enabled off",
+            ),
+        ));
+    }
+    Ok(Flight { enabled })
+}
 
 pub(super) fn test_profile(
     cx: &Context<'_>,

@@ -148,7 +148,11 @@ pub(crate) fn request(contract: &Id, nonce: u64) -> Request {
 }
 
 pub(crate) fn service() -> DataService {
-    DataService { id: id("urn:service:1"), endpoint: "https://node.example/dsp".to_owned() }
+    DataService {
+        id: id("urn:service:1"),
+        endpoint: "https://node.example/dsp".to_owned(),
+        flight: false,
+    }
 }
 
 pub(crate) struct Key {

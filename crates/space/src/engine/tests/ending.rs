@@ -1,6 +1,7 @@
 //! How leases and contracts end, and what follows from it on both sides.
 
 use super::side::{agreed, ask, lease, post, settle};
+use crate::catalog::delivery::FLIGHT_SQL_PULL;
 use crate::contract::{Deletion, End, State, deletion_bytes};
 use crate::engine::contract::RECEIPT_TYPE;
 use crate::engine::input::{Heard, HoldWish, TransferWish, Wish};
@@ -8,6 +9,8 @@ use crate::evidence::fact::{Closed, What};
 use crate::lease::message::Outcome;
 use crate::lease::state::Name;
 use crate::negotiation::message::Signature;
+use crate::transfer::message::{Body, DataAddress};
+use crate::transfer::state::State as Moving;
 use crate::wire::samples::{at, digest};
 
 fn done() -> Outcome {
@@ -174,6 +177,50 @@ fn a_lost_grant_is_accounted_for() {
         let late = now.after(crate::limits::CLOCK_SKEW);
         let wish = Wish::Hold(Box::new(HoldWish { request: ask(&contract, 1), grant: lost }));
         assert!(consumer.wish(wish, late).is_err(), "{ends}: the answer arrives after all");
+    }
+}
+
+/// A program asked the gate without its node: the node hears of the use, once, and a held lease is never closed so.
+#[test]
+fn a_use_without_the_consumers_node_is_told_to_it() {
+    let (mut provider, mut consumer) = agreed(None);
+    let grant = lease(&mut provider, &consumer, 1, at(3)).unwrap();
+    let used = || Wish::Used { lease: grant.lease.clone(), outcome: done() };
+    provider.wish(used(), at(4)).unwrap();
+    provider.wish(used(), at(4)).unwrap();
+    settle(&mut provider, &mut consumer, at(4));
+    assert_eq!(provider.leases[&grant.lease].state.name(), Name::Returned);
+    assert_eq!(provider.count(|it| matches!(it, What::LeaseClosed { .. })), 1);
+    let told = |it: &What| matches!(it, What::LeaseMissed { how: Closed::Returned });
+    assert_eq!(consumer.count(told), 1);
+    assert!(consumer.leases.is_empty());
+    assert_eq!(consumer.wish(used(), at(5)).unwrap_err().code(), "not-found");
+}
+
+/// What asks statements needs no fetching: the consumer only keeps the address.
+#[test]
+fn an_address_for_tools_is_kept_and_nothing_is_fetched() {
+    for (format, fetched) in [(FLIGHT_SQL_PULL, false), ("HttpData-PULL", true)] {
+        let (mut provider, mut consumer) = agreed(None);
+        let format = format.to_owned();
+        let contract = provider.contract().id;
+        let wish = TransferWish { contract, address: None, format, push_to: None };
+        consumer.wish(Wish::Fetch(Box::new(wish)), at(3)).unwrap();
+        settle(&mut provider, &mut consumer, at(3));
+        let transfer = provider.transfers.keys().next().unwrap().clone();
+        assert!(provider.has_timer("provide"));
+        let address = DataAddress {
+            endpoint_type: "t".to_owned(),
+            endpoint: Some("grpc+tls://p.example".to_owned()),
+            properties: vec![],
+        };
+        let body = Body::Start { address: Some(address.clone()) };
+        provider.wish(Wish::SayTransfer { transfer: transfer.clone(), body }, at(4)).unwrap();
+        assert!(!provider.has_timer("provide"), "the job is done");
+        settle(&mut provider, &mut consumer, at(4));
+        let kept = consumer.transfers.values().next().unwrap();
+        assert_eq!(kept.state, Moving::Started { address: Some(address) });
+        assert_eq!(consumer.has_timer("fetch"), fetched);
     }
 }
 

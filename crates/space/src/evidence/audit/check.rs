@@ -238,10 +238,15 @@ impl Work<'_> {
             return;
         }
         match (&granted.opened, &held.opened) {
-            (Some(gate), None) if held.missed.is_some() => {
-                // The grant's answer was lost, and the consumer says so: the use counts all the same.
+            (Some(gate), None) if let Some((_, how)) = held.missed => {
+                // The grant's answer was lost, or went to a program instead, and the consumer says so: the use
+                // counts all the same.
+                let code = match how {
+                    Closed::Returned => Code::UsedByProgram,
+                    Closed::Expired | Closed::Revoked => Code::NeverArrived,
+                };
                 let detail = [gate.kind.name().to_owned(), gate.at.to_string()];
-                self.found(Severity::Note, Code::NeverArrived, Some(id), detail);
+                self.found(Severity::Note, code, Some(id), detail);
             }
             (Some(gate), None) => {
                 // Whoever missed it learns of it when the lease ends at the gate.
@@ -267,7 +272,7 @@ impl Work<'_> {
                     [words(gate), words(user)],
                 );
             }
-            (None, None) if let Some(at) = held.missed => {
+            (None, None) if let Some((at, _)) = held.missed => {
                 let detail = ["-".to_owned(), at.to_string()];
                 self.found(Severity::Contradiction, Code::NotGranted, Some(id), detail);
             }

@@ -256,6 +256,21 @@ fn a_lost_grant_is_a_note() {
     assert_eq!((told.verdict(), told.uses()), (Verdict::Consistent, 2));
 }
 
+/// A program of the consumer asked the gate itself, and the consumer's node was told.
+#[test]
+fn a_use_by_a_program_is_a_note() {
+    let (provider, mut consumer) = honest();
+    let held = consumer.iter().position(|it| matches!(it.what, What::LeaseHeld { .. })).unwrap();
+    let id = consumer[held].links.lease.clone();
+    consumer.retain(|it| it.links.lease != id);
+    let told = What::LeaseMissed { how: Closed::Returned };
+    let lease = id.map(|it| it.to_string());
+    consumer.push(fact(Role::Consumer, 55, lease.as_deref(), None, told));
+    let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));
+    assert_eq!(codes(&report), [(Severity::Note, "lease.used-by-program")]);
+    assert_eq!((report.verdict(), report.uses()), (Verdict::Consistent, 2));
+}
+
 #[test]
 fn one_side_alone_says_so() {
     let (provider, _) = honest();

@@ -79,6 +79,10 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
             "提供方于 {1} 授予的使用凭证（{0}）未到达使用方，计入次数但未被使用",
             "A lease ({0}) granted at {1} never reached the consumer: it counts, but opened nothing",
         ),
+        Code::UsedByProgram => (
+            "提供方于 {1} 授予的使用凭证（{0}）由使用方的程序直接使用，使用方节点已获告知",
+            "A lease ({0}) granted at {1} was used by a program of the consumer, whose node was told",
+        ),
         Code::NotGranted => (
             "使用方于 {1} 声称持有的使用凭证（{0}）闸口从未授予",
             "The consumer claims a lease ({0}) at {1} that the gate never granted",

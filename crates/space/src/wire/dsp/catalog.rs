@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalog::delivery::{Delivery, Use};
-use crate::catalog::product::Product;
+use crate::catalog::delivery::{Delivery, FLIGHT_SQL_PULL, Use};
+use crate::catalog::product::{Kind, Product};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::limits::{
@@ -30,6 +30,8 @@ pub struct CatalogRequest {
 pub struct DataService {
     pub id: Id,
     pub endpoint: String,
+    /// Ours: what may be queried here may also be asked over Arrow Flight SQL. Each dataset's distributions say so.
+    pub flight: bool,
 }
 
 /// A catalogue as read.
@@ -236,7 +238,7 @@ fn service(it: &Json) -> Result<DataService, Fault> {
     let endpoint = get(map, "endpointURL")
         .and_then(text)
         .ok_or_else(|| malformed("a service has no endpointURL"))?;
-    Ok(DataService { id: id(map)?, endpoint: endpoint.to_owned() })
+    Ok(DataService { id: id(map)?, endpoint: endpoint.to_owned(), flight: false })
 }
 
 impl DataService {
@@ -249,17 +251,17 @@ impl DataService {
 ///
 /// `None` for a product without offers: DSP's dataset needs at least one.
 pub fn dataset_to_json(it: &Product, service: &DataService) -> Option<Json> {
-    entry(it, &service.id.as_str().into())
+    entry(it, &service.id.as_str().into(), service.flight)
 }
 
 /// A product as an answer of its own, with context and the whole service.
 pub fn root_dataset_to_json(it: &Product, service: &DataService) -> Option<Json> {
-    let mut json = entry(it, &service.to_json())?;
+    let mut json = entry(it, &service.to_json(), service.flight)?;
     json.as_object_mut()?.insert("@context".into(), json!([CONTEXT]));
     Some(json)
 }
 
-fn entry(it: &Product, access: &Json) -> Option<Json> {
+fn entry(it: &Product, access: &Json, flight: bool) -> Option<Json> {
     if it.offers.is_empty() {
         return None;
     }
@@ -267,7 +269,11 @@ fn entry(it: &Product, access: &Json) -> Option<Json> {
     let distributions: Vec<Json> = it
         .deliveries()
         .into_iter()
-        .flat_map(|kind| kind.formats().into_iter().map(move |format| (kind, format)))
+        .flat_map(|kind| {
+            let open = flight && kind == Use::Query && it.kind == Kind::Table;
+            let formats = kind.formats().into_iter().chain(open.then_some(FLIGHT_SQL_PULL));
+            formats.map(move |format| (kind, format)).collect::<Vec<_>>()
+        })
         .map(|(kind, format)| {
             json!({
                 "@type": "Distribution",

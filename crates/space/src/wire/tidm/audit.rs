@@ -107,7 +107,7 @@ fn lease(it: &LeaseView) -> Value {
             "purpose": it.purpose,
             "query": it.query.map(|it| it.to_string()),
         })),
-        "missed": it.missed.map(|it| it.to_string()),
+        "missed": it.missed.map(|(at, _)| at.to_string()),
         "closed": it.closed.as_ref().map(closed),
     })
 }

@@ -72,7 +72,7 @@ pub fn read_lease_returned(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
     ))
 }
 
-/// `LeaseEnded`: the gate ended a lease that nobody returned.
+/// `LeaseEnded`: the gate ended a lease that nobody returned, or one that the consumer's programs used without its node.
 pub fn lease_ended(id: &Id, contract: &Id, lease: &Id, how: Closed) -> Posting {
     let mut doc = envelope("LeaseEnded", Some(id));
     put(&mut doc, "contract", Some(contract.as_str()));

@@ -11,7 +11,11 @@ fn id(text: &str) -> Id {
 }
 
 fn service() -> DataService {
-    DataService { id: id("urn:service"), endpoint: "https://p.example/dsp".to_owned() }
+    DataService {
+        id: id("urn:service"),
+        endpoint: "https://p.example/dsp".to_owned(),
+        flight: false,
+    }
 }
 
 fn product(offers: usize) -> Product {
@@ -67,6 +71,24 @@ fn our_catalogue_reads_back() {
     let alone = parse_dataset(root.to_string().as_bytes()).unwrap();
     assert_eq!(alone.distributions[0].service, ServiceRef::Service(service()));
     assert_eq!(alone.offers, dataset.offers);
+}
+
+/// What may be queried may be asked by tools where the service says so, and nothing else may.
+#[test]
+fn tools_are_named_where_they_may_ask() {
+    let formats = |it: &Product, flight: bool| -> Vec<String> {
+        let json = dataset_to_json(it, &DataService { flight, ..service() }).unwrap();
+        let all = json["distribution"].as_array().unwrap().iter();
+        all.map(|it| it["format"].as_str().unwrap().to_owned()).collect()
+    };
+    let table = product(1);
+    assert_eq!(formats(&table, false), ["tidm:query", "HttpData-PULL"]);
+    assert_eq!(formats(&table, true), ["tidm:query", FLIGHT_SQL_PULL, "HttpData-PULL"]);
+    let mut plain = Draft::clone(&table);
+    plain.offers = vec![
+        Offer::new(table.offers[0].policy().clone(), Approval::Auto, vec![Use::Plain]).unwrap(),
+    ];
+    assert_eq!(formats(&Product::new(plain).unwrap(), true), ["HttpData-PULL"]);
 }
 
 #[test]
