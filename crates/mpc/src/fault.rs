@@ -25,6 +25,9 @@ pub enum Fault {
         "the set names {count} items more than once: remove them, or say that the first of equals counts"
     )]
     Duplicates { count: u64 },
+    /// The space for parts of large sets failed, or gave back other bytes than it was given.
+    #[error("the spill space failed: {reason}")]
+    Spill { reason: String },
     /// An event of probability below 2^-40. Running again with a new seed helps.
     #[error("step {step} failed by chance (below 2^-40): run again with a new seed")]
     Unlucky { step: Step },
@@ -43,6 +46,7 @@ impl Fault {
             Self::Cancelled => "mpc.cancelled",
             Self::TooMany { .. } => "mpc.too-many",
             Self::Duplicates { .. } => "mpc.duplicate-items",
+            Self::Spill { .. } => "mpc.spill-failed",
             Self::Unlucky { .. } => "mpc.unlucky",
             Self::ApiMisuse(_) => "mpc.misuse",
         }
