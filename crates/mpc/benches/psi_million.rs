@@ -1,1 +1,122 @@
-fn main() {}
+//! Measures an intersection of 2^20 with 2^20 items, half of them common: time, bytes and memory, both parties in one
+//! process on a TCP connection of this machine.
+//!
+//! `cargo bench -p tidm-mpc --bench psi_million -- [LOG2 OF ITEMS] [malicious] [ecdh] [steps]`
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints what it measured")]
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
+use tidm_mpc::random::Seed;
+use tidm_mpc::session::{Meter, Party, Session, SessionId, Setting, Watch};
+use tidm_mpc::step::Step;
+
+/// Prints when each step begins and ends on the receiver's side.
+struct Clock {
+    begin: Instant,
+    last: Mutex<Option<Step>>,
+    loud: bool,
+}
+
+impl Watch for Clock {
+    fn progress(&self, step: Step, done: u64, of: u64) {
+        let mut last = self.last.lock().unwrap();
+        if self.loud && (*last != Some(step) || done == of) {
+            println!("  {:>8.1} ms  {step} {done}/{of}", self.begin.elapsed().as_secs_f64() * 1e3);
+        }
+        *last = Some(step);
+    }
+}
+
+fn sets(log: u32) -> (Set, Set) {
+    let context = Item::context(b"bench");
+    let make = |begin: u64, end: u64| {
+        let items: Vec<Item> = (begin..end).map(|i| Item::of(&context, &i.to_le_bytes())).collect();
+        let clock = Instant::now();
+        let set = Set::new(&items).unwrap();
+        println!("set of {}: {:.0} ms", set.len(), clock.elapsed().as_secs_f64() * 1e3);
+        set
+    };
+    let count = 1u64 << log;
+    (make(0, count), make(count / 2, count / 2 + count))
+}
+
+fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let left = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (right, _) = listener.accept().unwrap();
+    left.set_nodelay(true).unwrap();
+    right.set_nodelay(true).unwrap();
+    (left, right)
+}
+
+fn other<'a>(channel: &'a mut Framed<TcpStream>, id: SessionId, watch: &'a Clock) -> Setting<'a> {
+    Setting { channel, party: Party::Sender, id, seed: Seed::new([2; 32]), watch }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| args.iter().any(|arg| arg == word);
+    let log = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
+    let security = if has("malicious") { Security::Malicious } else { Security::SemiHonest };
+    let (receiver, sender) = sets(log);
+    let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
+    for round in 0..3u8 {
+        let (left, right) = connection();
+        let (mut left, mut right) = (Framed::new(left), Framed::new(right));
+        let begin = Instant::now();
+        let clock = Clock { begin, last: Mutex::new(None), loud: has("steps") };
+        let quiet = Clock { begin, last: Mutex::new(None), loud: false };
+        let id = SessionId([round; 32]);
+        let (found, meter) = thread::scope(|scope| {
+            let (sender, quiet, right) = (&sender, &quiet, &mut right);
+            let seed = Seed::new([1; 32]);
+            let one =
+                Setting { channel: &mut left, party: Party::Receiver, id, seed, watch: &clock };
+            if has("ecdh") {
+                let terms =
+                    ecdh::Terms { reveal: ecdh::Reveal::Items, receiver_items, sender_items };
+                let thread =
+                    scope.spawn(move || ecdh::send(other(right, id, quiet), &terms, sender).unwrap());
+                let learnt = ecdh::receive(one, &terms, &receiver).unwrap();
+                thread.join().unwrap();
+                let ecdh::Learnt::Items(found) = learnt else { return (0, Meter::default()) };
+                return (found.len(), Meter::default());
+            }
+            let terms =
+                Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
+            let thread =
+                scope.spawn(move || Sender::once(other(right, id, quiet), &terms, sender).unwrap());
+            let mut session = Session::open(one, &terms.bytes()).unwrap();
+            let found = Receiver::set_up(&mut session, &terms).unwrap().run(&mut session, &receiver);
+            thread.join().unwrap();
+            (found.unwrap().len(), session.meter().clone())
+        });
+        let seconds = begin.elapsed().as_secs_f64();
+        let total = meter.total();
+        println!(
+            "2^{log} x 2^{log}, {found} common: {seconds:.3} s, {:.2} MB ({:.2} out, {:.2} in), peak of both {}",
+            (total.bytes_sent + total.bytes_received) as f64 / 1e6,
+            total.bytes_sent as f64 / 1e6,
+            total.bytes_received as f64 / 1e6,
+            peak()
+        );
+        if round == 0 {
+            for (step, traffic) in meter.steps() {
+                println!("  {:<16} {:>10} B out {:>10} B in", step.name(), traffic.bytes_sent, traffic.bytes_received);
+            }
+        }
+    }
+}
+
+/// Largest resident set of this process so far, as Linux tells it.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or_else(|| "unknown".to_owned(), |line| line.trim().to_owned())
+}
