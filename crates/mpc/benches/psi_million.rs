@@ -3,7 +3,11 @@
 //!
 //! `cargo bench -p tidm-mpc --bench psi_million -- [LOG2 OF ITEMS] [malicious] [ecdh] [steps]`
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints what it measured")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that prints what it measured"
+)]
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
@@ -81,19 +85,19 @@ fn main() {
             if has("ecdh") {
                 let terms =
                     ecdh::Terms { reveal: ecdh::Reveal::Items, receiver_items, sender_items };
-                let thread =
-                    scope.spawn(move || ecdh::send(other(right, id, quiet), &terms, sender).unwrap());
+                let thread = scope
+                    .spawn(move || ecdh::send(other(right, id, quiet), &terms, sender).unwrap());
                 let learnt = ecdh::receive(one, &terms, &receiver).unwrap();
                 thread.join().unwrap();
                 let ecdh::Learnt::Items(found) = learnt else { return (0, Meter::default()) };
                 return (found.len(), Meter::default());
             }
-            let terms =
-                Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
+            let terms = Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
             let thread =
                 scope.spawn(move || Sender::once(other(right, id, quiet), &terms, sender).unwrap());
             let mut session = Session::open(one, &terms.bytes()).unwrap();
-            let found = Receiver::set_up(&mut session, &terms).unwrap().run(&mut session, &receiver);
+            let found =
+                Receiver::set_up(&mut session, &terms).unwrap().run(&mut session, &receiver);
             thread.join().unwrap();
             (found.unwrap().len(), session.meter().clone())
         });
@@ -108,7 +112,12 @@ fn main() {
         );
         if round == 0 {
             for (step, traffic) in meter.steps() {
-                println!("  {:<16} {:>10} B out {:>10} B in", step.name(), traffic.bytes_sent, traffic.bytes_received);
+                println!(
+                    "  {:<16} {:>10} B out {:>10} B in",
+                    step.name(),
+                    traffic.bytes_sent,
+                    traffic.bytes_received
+                );
             }
         }
     }

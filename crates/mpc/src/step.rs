@@ -31,10 +31,12 @@ pub enum Step {
     MatchProofs = 17,
     Blinded = 18,
     Evaluated = 19,
+    /// What both saw, in the malicious variant.
+    Confirmation = 20,
 }
 
 /// Every step, in the order of its code.
-pub const STEPS: [Step; 19] = [
+pub const STEPS: [Step; 20] = [
     Step::Hello,
     Step::BaseOtPoints,
     Step::BaseOtReplies,
@@ -54,6 +56,7 @@ pub const STEPS: [Step; 19] = [
     Step::MatchProofs,
     Step::Blinded,
     Step::Evaluated,
+    Step::Confirmation,
 ];
 
 impl Step {
@@ -65,7 +68,7 @@ impl Step {
         STEPS.into_iter().find(|step| step.code() == code)
     }
 
-    /// Whether the message goes into the transcript from which challenges are drawn: all messages that come before one.
+    /// Whether the message goes into every session's transcript: all that come before a challenge do.
     pub(crate) fn binds(self) -> bool {
         self.code() <= Self::CheckOpening.code()
     }
@@ -91,6 +94,7 @@ impl Step {
             Self::MatchProofs => "match-proofs",
             Self::Blinded => "blinded",
             Self::Evaluated => "evaluated",
+            Self::Confirmation => "confirmation",
         }
     }
 }
@@ -113,6 +117,6 @@ mod tests {
             assert!(STEPS[..index].iter().all(|other| other.name() != step.name()));
         }
         assert_eq!(Step::from_code(0), None);
-        assert_eq!(Step::from_code(20), None);
+        assert_eq!(Step::from_code(21), None);
     }
 }

@@ -14,7 +14,7 @@
 //! RR22 (Raghuraman and Rindal, "Blazing Fast PSI", CCS 2022), fast and malicious variants. For `x ∈ X`, `decode(P, x) = H(x)`
 //! and both sides come to the same F(x); for any other y a multiple of Δ remains, which the receiver cannot guess.
 //! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
-//! proves it by the second half of F.
+//! proves it by the second half of F. At the end both compare what they saw.
 //!
 //! [`ecdh`] does the same for small sets with a tenth of the messages' fixed part, and can give the size alone.
 //!

@@ -30,6 +30,9 @@ impl Receiver {
 
     pub fn set_up(session: &mut Session<'_>, terms: &Terms) -> Result<Self, Fault> {
         terms.check()?;
+        if terms.security.checked() {
+            session.bind_all();
+        }
         let vole = vole::Receiver::set_up(session, terms.security)?;
         Ok(Self { terms: *terms, vole, runs: 0 })
     }
@@ -65,6 +68,9 @@ impl Receiver {
         if self.terms.learns == Learns::Both {
             let proofs = self.terms.security.checked().then_some(proofs.as_slice());
             tell(session, &mut found, proofs, count)?;
+        }
+        if self.terms.security.checked() {
+            session.confirm()?;
         }
         let place = |index: &usize| set.place(binned.origin()[*index] as usize);
         let mut places: Vec<u32> = found.iter().map(|(_, index)| place(index)).collect();

@@ -34,6 +34,9 @@ impl Sender {
 
     pub fn set_up(session: &mut Session<'_>, terms: &Terms) -> Result<Self, Fault> {
         terms.check()?;
+        if terms.security.checked() {
+            session.bind_all();
+        }
         let vole = vole::Sender::set_up(session, terms.security)?;
         let own = session.stream(b"psi sender");
         Ok(Self { terms: *terms, vole, own, runs: 0 })
@@ -67,10 +70,14 @@ impl Sender {
         let sorted = sorted(&masks, bits);
         let list: Vec<u128> = sorted.iter().map(|(mask, _)| *mask).collect();
         session.send(Step::Masks, &Code::new(count, bits).write(&list))?;
-        if self.terms.learns == Learns::Receiver {
-            return Ok(None);
+        let found = match self.terms.learns {
+            Learns::Receiver => None,
+            Learns::Both => Some(hear(session, &sorted, &proofs, checked)?),
+        };
+        if checked {
+            session.confirm()?;
         }
-        let found = hear(session, &sorted, &proofs, checked)?;
+        let Some(found) = found else { return Ok(None) };
         // A filler that the receiver claims to have found is a mask nobody can know: false but by chance.
         let real = |index: &u32| binned.origin().get(*index as usize).copied();
         let places: Option<Vec<u32>> = found

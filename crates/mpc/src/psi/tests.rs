@@ -21,21 +21,18 @@ fn setting<'a>(
 type Learnt = (Vec<u32>, Option<Vec<u32>>, Meter);
 
 fn run(terms: &Terms, receiver: &Set, sender: &Set) -> Result<Learnt, Fault> {
-    let (mut left, mut right) = pair();
+    let (mut left, right) = pair();
     thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            let mut right = right_end(&mut right);
-            Sender::once(setting(&mut *right, Party::Sender, 2), terms, sender)
+        let other = scope.spawn(move || {
+            // The channel goes with this thread: a fault here must not leave the other party waiting.
+            let mut right = right;
+            Sender::once(setting(&mut right, Party::Sender, 2), terms, sender)
         });
         let mut session = Session::open(setting(&mut left, Party::Receiver, 1), &terms.bytes())?;
         let found = Receiver::set_up(&mut session, terms)?.run(&mut session, receiver)?;
         let meter = session.meter().clone();
         Ok((found, other.join().unwrap()?, meter))
     })
-}
-
-fn right_end(channel: &mut crate::channel::memory::Memory) -> &mut crate::channel::memory::Memory {
-    channel
 }
 
 fn set(numbers: impl IntoIterator<Item = u128>) -> Set {

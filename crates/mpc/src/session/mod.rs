@@ -86,6 +86,8 @@ pub struct Session<'a> {
     binding: [u8; 32],
     streams: u64,
     transcript: blake3::Hasher,
+    /// Whether the transcript takes in every message, or only those before challenges.
+    binds_all: bool,
     meter: Meter,
 }
 
@@ -109,6 +111,7 @@ impl<'a> Session<'a> {
             binding: [0; 32],
             streams: 0,
             transcript: blake3::Hasher::new_derive_key(domain::TRANSCRIPT),
+            binds_all: false,
             meter: Meter::default(),
         };
         session.send(Step::Hello, &ours)?;
@@ -157,7 +160,7 @@ impl<'a> Session<'a> {
     }
 
     fn absorb(&mut self, from: Party, step: Step, message: &[u8]) {
-        if step.binds() {
+        if self.binds_all || step.binds() {
             self.transcript.update(&[from.code(), step.code()]);
             self.transcript.update(&(message.len() as u64).to_le_bytes());
             self.transcript.update(message);
@@ -169,6 +172,36 @@ impl<'a> Session<'a> {
         let mut hasher = self.transcript.clone();
         hasher.update(purpose);
         Stream::new(hasher.finalize().as_bytes())
+    }
+
+    /// From here on every message goes into the transcript, for [`Self::confirm`]. Both parties must say so at the same place.
+    pub(crate) fn bind_all(&mut self) {
+        self.binds_all = true;
+    }
+
+    /// Both compare what they saw. The sender hears first: the receiver is the one that goes on with a result.
+    pub(crate) fn confirm(&mut self) -> Result<(), Fault> {
+        let digest = |party: Party, transcript: &blake3::Hasher| {
+            let mut hasher = transcript.clone();
+            hasher.update(b"confirmation").update(&[party.code()]);
+            *hasher.finalize().as_bytes()
+        };
+        let transcript = self.transcript.clone();
+        let ours = digest(self.party, &transcript);
+        let expected = digest(self.party.peer(), &transcript);
+        if self.party == Party::Receiver {
+            self.send(Step::Confirmation, &ours)?;
+        }
+        if self.receive(Step::Confirmation, ours.len())? != expected {
+            return Err(Fault::misbehaved(
+                Step::Confirmation,
+                "the parties saw different messages",
+            ));
+        }
+        if self.party == Party::Sender {
+            self.send(Step::Confirmation, &ours)?;
+        }
+        Ok(())
     }
 
     pub fn check_cancelled(&self) -> Result<(), Fault> {

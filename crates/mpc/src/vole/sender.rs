@@ -113,3 +113,11 @@ impl Sender {
 fn bits(number: u128) -> impl Iterator<Item = u8> {
     (0..128).map(move |i| u8::from(number >> i & 1 == 1))
 }
+
+#[cfg(test)]
+impl Sender {
+    /// From here on this party's noise value of tree `j` is another than what its peer was told.
+    pub(super) fn lie(&mut self, j: usize) {
+        self.reserve[j] ^= Gf::ONE;
+    }
+}

@@ -70,3 +70,37 @@ fn shapes_have_room_and_a_bound() {
     }
     assert_eq!(Shape::of(MAX_EXPANSION + 1).unwrap_err().code(), "mpc.too-many");
 }
+
+#[test]
+fn a_receiver_with_other_noise_values_than_it_said_is_caught() {
+    let (_, sent) = both(
+        b"t",
+        |session| {
+            let mut receiver = Receiver::set_up(session, Security::Malicious)?;
+            receiver.lie(7);
+            receiver.expand(session, 100)
+        },
+        |session| Sender::set_up(session, Security::Malicious)?.expand(session, 100),
+    );
+    assert_eq!(
+        sent.unwrap_err(),
+        Fault::misbehaved(crate::step::Step::CheckOpening, "the noise values do not fit the key")
+    );
+}
+
+#[test]
+fn a_sender_whose_trees_do_not_fit_its_key_is_caught() {
+    let (received, _) = both(
+        b"t",
+        |session| Receiver::set_up(session, Security::Malicious)?.expand(session, 100),
+        |session| {
+            let mut sender = Sender::set_up(session, Security::Malicious)?;
+            sender.lie(7);
+            sender.expand(session, 100)
+        },
+    );
+    assert_eq!(
+        received.unwrap_err(),
+        Fault::misbehaved(crate::step::Step::CheckAnswer, "the trees do not fit the key")
+    );
+}
