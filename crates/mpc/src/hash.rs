@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn the_permutation_is_aes() {
         // FIPS 197, appendix C.1.
-        let key = std::array::from_fn(|i| i as u8);
-        let plain: [u8; 16] = std::array::from_fn(|i| (i * 0x11) as u8);
+        let key = 0x000102030405060708090a0b0c0d0e0f_u128.to_be_bytes();
+        let plain = 0x00112233445566778899aabbccddeeff_u128.to_be_bytes();
         let mut blocks = [u128::from_le_bytes(plain)];
         Permutation::new(key).apply(&mut blocks);
         let expected = 0x69c4e0d86a7b0430d8cdb78070b4c55a_u128;

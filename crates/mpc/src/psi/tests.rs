@@ -88,8 +88,8 @@ proptest! {
         let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
         let items = |set: &Set, places: &[u32]| places.iter().map(|p| set.items()[*p as usize]).collect::<HashSet<_>>();
         let expected: HashSet<u128> = one.intersection(&other).copied().collect();
-        prop_assert_eq!(items(&receiver, &found), expected.clone());
-        prop_assert_eq!(items(&sender, &told.unwrap()), expected);
+        prop_assert_eq!(&items(&receiver, &found), &expected);
+        prop_assert_eq!(&items(&sender, &told.unwrap()), &expected);
     }
 }
 

@@ -61,7 +61,7 @@ fn challenges_agree_and_depend_on_the_identifier() {
     let [one, other] = challenges(sides.0, sides.1, [1, 1]);
     assert_eq!(one.clone().unwrap(), other.unwrap());
     let [third, _] = challenges(sides.0, sides.1, [2, 2]);
-    assert_ne!(one.clone().unwrap(), third.unwrap());
+    assert_ne!(one.unwrap(), third.unwrap());
     // Not compared on the wire, yet nothing of such a session would fit together.
     let [one, other] = challenges(sides.0, sides.1, [1, 2]);
     assert_ne!(one.unwrap(), other.unwrap());

@@ -116,10 +116,7 @@ fn what_goes_wrong_in_the_set_up_is_caught_before_an_item_leaves() {
     for (receiver_says, steps) in [(true, &RECEIVER[..7]), (false, &SENDER[..4])] {
         for step in steps {
             let (received, sent) = meddle(Security::Malicious, receiver_says, *step, change);
-            let late = |fault: Fault| match fault {
-                Fault::PeerMisbehaved { step, .. } => step > Step::CheckOpening,
-                _ => false,
-            };
+            let late = |fault: Fault| matches!(fault, Fault::PeerMisbehaved { step, .. } if step > Step::CheckOpening);
             assert!(!late(received.unwrap_err()), "{step}");
             assert!(!late(sent.unwrap_err()), "{step}");
         }
