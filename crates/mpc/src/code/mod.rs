@@ -49,21 +49,20 @@ fn convolve<L: Lane>(symbols: &mut [L], stream: &mut Stream) {
 
 fn expand<L: Lane>(outputs: &mut [L], symbols: &[L], stream: &mut Stream) {
     let Ok(length) = u32::try_from(symbols.len()) else { return };
-    // Section k begins at k·length/w; the parts of one pass through memory, so that their reads overlap.
+    // Section k begins at k·length/w.
     let begins: Vec<u32> = (0..=CODE_WEIGHT).map(|k| narrowed_part(length, k)).collect();
     let mut blocks = vec![0; BATCH * BLOCKS_PER_OUTPUT];
+    let mut places = vec![[0; CODE_WEIGHT]; BATCH];
     for outputs in outputs.chunks_mut(BATCH) {
         let blocks = &mut blocks[..outputs.len() * BLOCKS_PER_OUTPUT];
         stream.fill(blocks);
-        for (output, blocks) in outputs.iter_mut().zip(blocks.chunks_exact(BLOCKS_PER_OUTPUT)) {
-            let mut sum = *output;
+        for (places, blocks) in places.iter_mut().zip(blocks.chunks_exact(BLOCKS_PER_OUTPUT)) {
             let draws = blocks.iter().flat_map(|block| words(*block));
-            for (section, draw) in begins.windows(2).zip(draws) {
-                let index = section[0] + narrowed(draw, section[1] - section[0]);
-                sum = sum ^ symbols.get(index as usize).copied().unwrap_or_default();
+            for ((place, section), draw) in places.iter_mut().zip(begins.windows(2)).zip(draws) {
+                *place = section[0] + narrowed(draw, section[1] - section[0]);
             }
-            *output = sum;
         }
+        kernel::gather(outputs, symbols, &places[..outputs.len()]);
     }
 }
 

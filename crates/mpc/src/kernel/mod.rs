@@ -10,6 +10,7 @@ mod x86;
 use std::ops::BitXor;
 
 use crate::field::Gf;
+use crate::limits::CODE_WEIGHT;
 
 /// What the code's loops run over: an element, or two elements side by side.
 pub trait Lane: Copy + Default + BitXor<Output = Self> {
@@ -93,4 +94,13 @@ pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
         return;
     }
     portable::convolve(symbols, taps);
+}
+
+/// `outputs[i] += Σ_k symbols[places[i][k]]`; places outside count as zero. Places are public.
+pub fn gather<L: Lane>(outputs: &mut [L], symbols: &[L], places: &[[u32; CODE_WEIGHT]]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::gather(outputs, symbols, places) {
+        return;
+    }
+    portable::gather(outputs, symbols, places, |_| ());
 }

@@ -2,7 +2,7 @@
 
 use super::Lane;
 use crate::field::Gf;
-use crate::limits::CODE_MEMORY;
+use crate::limits::{CODE_MEMORY, CODE_WEIGHT};
 
 /// `a · b` in GF(2^128).
 #[inline]
@@ -101,5 +101,30 @@ pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
             window[CODE_MEMORY + i] = sum;
         }
         window.copy_within(CODE_MEMORY.., 0);
+    }
+}
+
+/// How many outputs ahead the symbols of one are asked for: about as many as a core can wait for at a time.
+const AHEAD: usize = 16;
+
+/// Adds up symbols; `soon` is told of each symbol that will be read after [`AHEAD`] more outputs.
+#[inline(always)]
+pub fn gather<L: Lane>(
+    outputs: &mut [L],
+    symbols: &[L],
+    places: &[[u32; CODE_WEIGHT]],
+    soon: impl Fn(&L),
+) {
+    for (i, (output, own)) in outputs.iter_mut().zip(places).enumerate() {
+        for place in places.get(i + AHEAD).into_iter().flatten() {
+            if let Some(symbol) = symbols.get(*place as usize) {
+                soon(symbol);
+            }
+        }
+        let mut sum = *output;
+        for place in own {
+            sum = sum ^ symbols.get(*place as usize).copied().unwrap_or_default();
+        }
+        *output = sum;
     }
 }

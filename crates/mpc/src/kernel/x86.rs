@@ -4,10 +4,13 @@
 #![allow(unsafe_code, reason = "intrinsics; each call follows the check for what it needs")]
 
 use std::arch::is_x86_feature_detected;
-use std::arch::x86_64::{__m128i, _mm_clmulepi64_si128, _mm_set_epi64x, _mm_xor_si128};
+use std::arch::x86_64::{
+    __m128i, _MM_HINT_T0, _mm_clmulepi64_si128, _mm_prefetch, _mm_set_epi64x, _mm_xor_si128,
+};
 
 use super::{Lane, portable};
 use crate::field::Gf;
+use crate::limits::CODE_WEIGHT;
 
 fn has_multiplication() -> bool {
     is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("avx2")
@@ -54,6 +57,27 @@ pub(super) fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) -> bool {
         unsafe { convolve_here(symbols, taps) };
     }
     possible
+}
+
+pub(super) fn gather<L: Lane>(
+    outputs: &mut [L],
+    symbols: &[L],
+    places: &[[u32; CODE_WEIGHT]],
+) -> bool {
+    let possible = is_x86_feature_detected!("avx2");
+    if possible {
+        // SAFETY: the processor has AVX2, which is all the function was compiled for.
+        unsafe { gather_here(outputs, symbols, places) };
+    }
+    possible
+}
+
+#[target_feature(enable = "avx2")]
+fn gather_here<L: Lane>(outputs: &mut [L], symbols: &[L], places: &[[u32; CODE_WEIGHT]]) {
+    portable::gather(outputs, symbols, places, |symbol| {
+        // SAFETY: a hint that reads nothing; the address is that of a live symbol.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(symbol).cast()) };
+    });
 }
 
 #[target_feature(enable = "avx2")]
@@ -154,6 +178,13 @@ mod tests {
             let mut twins = pairs.clone();
             assert!(convolve(&mut pairs, &taps));
             portable::convolve(&mut twins, &taps);
+            assert_eq!(pairs, twins);
+            let bound = u32::try_from(length + 1).unwrap();
+            let places: Vec<[u32; CODE_WEIGHT]> =
+                (0..length).map(|_| std::array::from_fn(|_| stream.below(bound))).collect();
+            let symbols = pairs.clone();
+            assert!(gather(&mut pairs, &symbols, &places));
+            portable::gather(&mut twins, &symbols, &places, |_| ());
             assert_eq!(pairs, twins);
         }
     }
