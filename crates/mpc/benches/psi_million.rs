@@ -1,7 +1,7 @@
 //! Measures an intersection of 2^20 with 2^20 items, half of them common: time, bytes and memory, both parties in one
 //! process on a TCP connection of this machine.
 //!
-//! `cargo bench -p tidm-mpc --bench psi_million -- [LOG2 OF ITEMS] [malicious] [ecdh] [steps]`
+//! `cargo bench -p tidm-mpc --bench psi_million -- [ITEMS, OR THEIR LOG2] [malicious] [ecdh] [parts=N] [steps]`
 
 #![allow(
     clippy::print_stdout,
@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::partition::{self, Equals, InMemory, Plan};
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Meter, Party, Session, SessionId, Setting, Watch};
@@ -37,7 +38,7 @@ impl Watch for Clock {
     }
 }
 
-fn sets(log: u32) -> (Set, Set) {
+fn sets(count: u64) -> (Set, Set) {
     let context = Item::context(b"bench");
     let make = |begin: u64, end: u64| {
         let items: Vec<Item> = (begin..end).map(|i| Item::of(&context, &i.to_le_bytes())).collect();
@@ -46,7 +47,6 @@ fn sets(log: u32) -> (Set, Set) {
         println!("set of {}: {:.0} ms", set.len(), clock.elapsed().as_secs_f64() * 1e3);
         set
     };
-    let count = 1u64 << log;
     (make(0, count), make(count / 2, count / 2 + count))
 }
 
@@ -66,9 +66,11 @@ fn other<'a>(channel: &'a mut Framed<TcpStream>, id: SessionId, watch: &'a Clock
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| args.iter().any(|arg| arg == word);
-    let log = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
+    let count = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
+    let count: u64 = if count < 40 { 1 << count } else { count };
+    let parts = args.iter().find_map(|arg| arg.strip_prefix("parts=")?.parse().ok());
     let security = if has("malicious") { Security::Malicious } else { Security::SemiHonest };
-    let (receiver, sender) = sets(log);
+    let (receiver, sender) = sets(count);
     let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
     for round in 0..3u8 {
         let (left, right) = connection();
@@ -93,6 +95,21 @@ fn main() {
                 return (found.len(), Meter::default());
             }
             let terms = Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
+            if let Some(parts) = parts {
+                let plan = Plan { whole: terms, parts };
+                let items = |set: &Set| set.items().iter().copied().map(Item).collect::<Vec<_>>();
+                let (ours, theirs) = (items(&receiver), items(sender));
+                let thread = scope.spawn(move || {
+                    let mut space = InMemory::default();
+                    let setting = other(right, id, quiet);
+                    partition::send(setting, &plan, theirs.into_iter(), Equals::Refuse, &mut space)
+                });
+                let mut space = InMemory::default();
+                let found =
+                    partition::receive(one, &plan, ours.into_iter(), Equals::Refuse, &mut space);
+                thread.join().unwrap().unwrap();
+                return (found.unwrap().places.unwrap().len(), Meter::default());
+            }
             let thread =
                 scope.spawn(move || Sender::once(other(right, id, quiet), &terms, sender).unwrap());
             let mut session = Session::open(one, &terms.bytes()).unwrap();
@@ -104,7 +121,7 @@ fn main() {
         let seconds = begin.elapsed().as_secs_f64();
         let total = meter.total();
         println!(
-            "2^{log} x 2^{log}, {found} common: {seconds:.3} s, {:.2} MB ({:.2} out, {:.2} in), peak of both {}",
+            "{count} x {count}, {found} common: {seconds:.3} s, {:.2} MB ({:.2} out, {:.2} in), peak of both {}",
             (total.bytes_sent + total.bytes_received) as f64 / 1e6,
             total.bytes_sent as f64 / 1e6,
             total.bytes_received as f64 / 1e6,

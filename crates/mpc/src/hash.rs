@@ -92,7 +92,7 @@ impl Permutation {
         }
     }
 
-    /// `π(x) ⊕ x` in place: correlation robust (GKWY20 §7.2).
+    /// `π(x) ⊕ x` in place: correlation robust (MMO, GKWY20).
     pub fn fold(&self, blocks: &mut [u128]) {
         for batch in blocks.chunks_mut(BATCH) {
             let mut copy = [0; BATCH];
@@ -105,7 +105,7 @@ impl Permutation {
         }
     }
 
-    /// `π(π(x) ⊕ tweak) ⊕ π(x)` in place: tweakable, correlation robust (GKWY20 §7.4).
+    /// `π(π(x) ⊕ tweak) ⊕ π(x)` in place: tweakable, correlation robust (TMMO, GKWY20).
     pub fn tweaked(&self, blocks: &mut [u128], tweak: impl Fn(usize) -> u128) {
         for (batch_index, batch) in blocks.chunks_mut(BATCH).enumerate() {
             self.apply(batch);

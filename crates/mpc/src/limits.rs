@@ -6,9 +6,11 @@ pub const COMPUTATIONAL_BITS: usize = 128;
 /// Statistical security: how improbable a wrong answer, a failed encoding or an overfull bin is (2^-40), as in RR22.
 pub const STATISTICAL_BITS: u32 = 40;
 
-/// Most items of one party in one protocol run. Larger sets are partitioned first. At 2^26 a receiver holds about 6 GiB,
-/// which is what one run may take on a machine that does this for a living.
-pub const MAX_ITEMS: u64 = 1 << 26;
+/// Most items of one party in one protocol run. Larger sets are partitioned first. At 2^24 a receiver holds about 2 GiB.
+pub const MAX_ITEMS: u64 = 1 << 24;
+
+/// Most items in a caller's list: places in it are 32 bits.
+pub const MAX_PLACES: u64 = 1 << 31;
 
 /// Most partitions of one session. With [`MAX_ITEMS`] that is far above the 10^9 items anybody asks for; the bound keeps a
 /// plan's padding small against its contents.
@@ -16,7 +18,7 @@ pub const MAX_PARTITIONS: u32 = 1 << 12;
 
 /// Largest frame on a channel: the masks of [`MAX_ITEMS`] items at 16 bytes. Every receiver also knows the exact length
 /// it waits for; this bound is for the header's sake.
-pub const MAX_FRAME_BYTES: usize = 1 << 30;
+pub const MAX_FRAME_BYTES: usize = 1 << 29;
 
 /// What a channel over a stream reads at a time, so that memory grows with the bytes that came and not with the claim.
 pub const READ_CHUNK_BYTES: usize = 1 << 20;
@@ -50,7 +52,7 @@ pub const TREES_PER_MESSAGE: usize = 29;
 pub const MIN_EXPANSION: usize = 1 << 14;
 
 /// Longest vector that one expansion gives: [`MAX_ITEMS`] with the store's overhead of at most 1.4.
-pub const MAX_EXPANSION: usize = 100_000_000;
+pub const MAX_EXPANSION: usize = 24_000_000;
 
 /// Bytes of a mask in the malicious variant: a prediction of one must cost 2^128, not 2^40.
 pub const MALICIOUS_MASK_BITS: u32 = 128;

@@ -1,4 +1,4 @@
-//! Base oblivious transfers on ristretto255, after Masny and Rindal ("Endemic Oblivious Transfer", CCS 2019, figure 8).
+//! Base oblivious transfers on ristretto255, after Masny and Rindal ("Endemic Oblivious Transfer", CCS 2019).
 //!
 //! For each transfer the sender of the OT says `A = a·G`. The receiver with choice b takes a point `R_{1−b}` of which it
 //! knows no logarithm and says `R_b = x·G − H_b(R_{1−b})` beside it. The keys are `KDF(a·(R_j + H_j(R_{1−j})))`, of which the

@@ -8,7 +8,7 @@
 //! dies out once it is not zero. The expander takes one symbol per section, so no single output looks only at the last few
 //! symbols: with free choice, among a million outputs some would. A combination of outputs that cancels in the first two
 //! sections exists; one that cancels in three is not expected; so a code word reaches over at least w − 2 of w sections,
-//! about half of whose symbols are set. Never Silver: its codes have been broken (RRT23 §1).
+//! about half of whose symbols are set. Never Silver: its codes have been broken (RRT23).
 //!
 //! Code and noise are public respectively uniform; indices here are public, so memory may be addressed by them.
 

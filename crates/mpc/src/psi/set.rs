@@ -3,7 +3,7 @@
 
 use crate::fault::Fault;
 use crate::hash::domain;
-use crate::limits::MAX_ITEMS;
+use crate::limits::MAX_PLACES;
 
 /// One item as both parties see it: 128 bits of a hash of a normalised key. Two of 2^40 different keys collide with
 /// probability 2^-49.
@@ -95,8 +95,7 @@ impl Set {
 }
 
 fn check_count(count: usize) -> Result<(), Fault> {
-    // Places are 32 bits; sets for partitions may be larger than one run carries.
-    let most = MAX_ITEMS * 32;
+    let most = MAX_PLACES;
     if count as u64 > most {
         return Err(Fault::TooMany { what: "items of one party", count: count as u64, most });
     }

@@ -2,7 +2,7 @@
 //!
 //! The sender expands a root level by level. Per level it offers two values by oblivious transfer: the sum of all left
 //! children and the sum of all right ones. The receiver takes, at each level, the sum of the side it does *not* go
-//! down, so it can fill in the sibling of its path, and knows every leaf but its own (BCGI18; SGRR19 in one round).
+//! down, so it can fill in the sibling of its path, and knows every leaf but its own (BCGI18).
 //!
 //! Trees may have any number of leaves: each level is cut off at the right. The receiver's path never decides a branch
 //! or an address: what stands on the path is masked out, level by level, over the whole level.

@@ -9,8 +9,7 @@
 //!                    t + 1 of them are kept for the next expansion: the set-up is paid once (Ferret, YWLZW20)
 //! ```
 //!
-//! From Boyle, Couteau, Gilboa, Ishai ("Compressing Vector OLE", 2018); the consistency check is that of Wolverine (WYKW21
-//! §5). What a malicious party can do and still pass the check: the receiver may guess k bits of Δ and is caught with
+//! From Boyle, Couteau, Gilboa, Ishai ("Compressing Vector OLE", 2018); the consistency check is that of Wolverine (WYKW21). What a malicious party can do and still pass the check: the receiver may guess k bits of Δ and is caught with
 //! probability 1 − 2^−k; the sender may guess noise positions and is caught when wrong. Both are part of the
 //! functionality that RR22 asks for.
 //!

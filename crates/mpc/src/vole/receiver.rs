@@ -91,6 +91,7 @@ impl Receiver {
         crate::code::compress(&mut noise);
         self.reserve = noise.split_off(noise.len() - RESERVE);
         noise.truncate(wanted);
+        noise.shrink_to_fit();
         Ok(noise)
     }
 

@@ -84,6 +84,7 @@ impl Sender {
         crate::code::compress(&mut noise);
         self.reserve = noise.split_off(noise.len() - RESERVE);
         noise.truncate(wanted);
+        noise.shrink_to_fit();
         Ok(noise)
     }
 
