@@ -8,6 +8,8 @@
 
 mod transpose;
 
+use zeroize::Zeroize as _;
+
 use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::{Permutation, domain};
@@ -92,6 +94,12 @@ impl Sender {
             return Ok(());
         }
         Err(Fault::misbehaved(Step::ExtensionCheck, "the choices differ between the columns"))
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.secret.zeroize();
     }
 }
 

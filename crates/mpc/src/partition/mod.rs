@@ -47,7 +47,7 @@ impl Space for InMemory {
 /// What to do about items that are there more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Equals {
-    /// End the session with [`Fault::Duplicates`].
+    /// End the session with [`Fault::Duplicates`] at the first part that has some, with their number there.
     Refuse,
     /// The first counts; how many were left out is reported.
     First,

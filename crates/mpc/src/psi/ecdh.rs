@@ -19,6 +19,7 @@
 
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
+use zeroize::Zeroizing;
 
 use super::masks::{Code, join, sorted};
 use super::{Set, log2_up};
@@ -85,7 +86,7 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Learnt,
     let (count, their_count) = terms.counts()?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let mut own = session.stream(b"ecdh receiver");
-    let alpha = own.scalar();
+    let alpha = Zeroizing::new(own.scalar());
     let mut done = 0;
     while done < count {
         let batch = (count - done).min(ECDH_BATCH);
@@ -93,7 +94,7 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Learnt,
         for index in done..done + batch {
             // What fills the set up is a random point: blinded ones are just that.
             let point = match set.items().get(index) {
-                Some(item) => alpha * hash_to_point(session.binding(), *item),
+                Some(item) => *alpha * hash_to_point(session.binding(), *item),
                 None => random_point(&mut own),
             };
             message.extend_from_slice(point.compress().as_bytes());
@@ -102,13 +103,13 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Learnt,
         done += batch;
         session.progress(Step::Blinded, done, count)?;
     }
-    let unblind = alpha.invert();
+    let unblind = Zeroizing::new(alpha.invert());
     let mut masks = Vec::with_capacity(count);
     while masks.len() < count {
         let batch = (count - masks.len()).min(ECDH_BATCH);
         let message = session.receive(Step::Evaluated, batch * POINT_BYTES)?;
         for point in message.chunks_exact(POINT_BYTES) {
-            let point = unblind * decode(point, Step::Evaluated)?;
+            let point = *unblind * decode(point, Step::Evaluated)?;
             masks.push(mask(&session, &point, terms.mask_bits()));
         }
         session.progress(Step::Evaluated, masks.len(), count)?;
@@ -138,13 +139,13 @@ pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<(), Fault>
     let (their_count, count) = terms.counts()?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let mut own = session.stream(b"ecdh sender");
-    let beta = own.scalar();
+    let beta = Zeroizing::new(own.scalar());
     let mut evaluated = Vec::with_capacity(their_count);
     while evaluated.len() < their_count {
         let batch = (their_count - evaluated.len()).min(ECDH_BATCH);
         let message = session.receive(Step::Blinded, batch * POINT_BYTES)?;
         for point in message.chunks_exact(POINT_BYTES) {
-            let point = beta * decode(point, Step::Blinded)?;
+            let point = *beta * decode(point, Step::Blinded)?;
             evaluated.push(point.compress().to_bytes());
         }
         session.progress(Step::Blinded, evaluated.len(), their_count)?;

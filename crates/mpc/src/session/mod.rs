@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every hash, permutation and challenge of the run is derived from the binding: nothing of one session means anything in
-//! another, even with the same sets and the same peer. Terms that differ in one byte end the session here.
+//! another, even with the same sets and the same peer. Identifiers or terms that differ in one byte end the session here.
 //!
 //! What an attacker is denied: replaying another session's messages (binding), running other sizes or another variant
 //! than agreed (terms are compared), choosing the hash functions so that chosen items collide (the binding holds a nonce of
@@ -93,7 +93,7 @@ pub struct Session<'a> {
 
 const MAGIC: [u8; 4] = *b"tmpc";
 const VERSION: u8 = 1;
-/// Magic, version, party, digest of the terms, nonce.
+/// Magic, version, party, digest of identifier and terms, nonce.
 const HELLO_BYTES: usize = 4 + 1 + 1 + 32 + 32;
 
 impl<'a> Session<'a> {
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
     pub fn open(setting: Setting<'a>, terms: &[u8]) -> Result<Self, Fault> {
         let Setting { channel, party, id, seed, watch } = setting;
         let nonce = seed.child(b"nonce").stream().bytes32();
-        let digest = derive(domain::SESSION, &[b"terms", terms]);
+        let digest = derive(domain::SESSION, &[b"terms", &id.0, terms]);
         let ours = hello(party, &digest, &nonce);
         let mut session = Self {
             channel,
@@ -240,7 +240,9 @@ fn admit(theirs: &[u8], peer: Party, digest: &[u8; 32]) -> Result<(), Fault> {
         return wrong("it has the same role as this party");
     }
     if theirs.get(6..38) != Some(digest.as_slice()) {
-        return wrong("it agreed to other terms (sizes, variant, or who learns what)");
+        return wrong(
+            "it agreed to another session or other terms (sizes, variant, or who learns what)",
+        );
     }
     Ok(())
 }

@@ -62,9 +62,9 @@ fn challenges_agree_and_depend_on_the_identifier() {
     assert_eq!(one.clone().unwrap(), other.unwrap());
     let [third, _] = challenges(sides.0, sides.1, [2, 2]);
     assert_ne!(one.unwrap(), third.unwrap());
-    // Not compared on the wire, yet nothing of such a session would fit together.
     let [one, other] = challenges(sides.0, sides.1, [1, 2]);
-    assert_ne!(one.unwrap(), other.unwrap());
+    assert_eq!(one.unwrap_err().code(), "mpc.peer-incompatible");
+    assert_eq!(other.unwrap_err().code(), "mpc.peer-incompatible");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_session_stops_when_told_reports_progress_and_counts_bytes() {
     right
         .send(
             Step::Hello,
-            &hello(Party::Sender, &derive(domain::SESSION, &[b"terms", b"t"]), &[0; 32]),
+            &hello(Party::Sender, &derive(domain::SESSION, &[b"terms", &[1; 32], b"t"]), &[0; 32]),
         )
         .unwrap();
     let watch = StopAfter { asked: Cell::new(0), most: 4, seen: RefCell::new(Vec::new()) };

@@ -3,6 +3,8 @@
 //! Never says a leaf, Δ or b; says sums of leaves under keys of transfers, and once the combination that both know.
 
 use super::{RESERVE, Security, Shape, combination};
+use zeroize::Zeroize as _;
+
 use crate::base_ot;
 use crate::extension::{self, COLUMNS};
 use crate::fault::Fault;
@@ -108,6 +110,12 @@ impl Sender {
             ));
         }
         Ok(())
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.delta.0.zeroize();
     }
 }
 

@@ -60,6 +60,22 @@ const SENDER: [Step; 8] = [
     Step::Confirmation,
 ];
 
+/// Whether the step is there in the malicious variant only.
+fn checks(step: Step) -> bool {
+    [
+        Step::ExtensionCheck,
+        Step::CheckClaim,
+        Step::CheckAnswer,
+        Step::CheckOpening,
+        Step::CoinCommitment,
+        Step::CoinShare,
+        Step::CoinOpening,
+        Step::MatchProofs,
+        Step::Confirmation,
+    ]
+    .contains(&step)
+}
+
 fn meddle(security: Security, receiver_says: bool, step: Step, change: Change) -> Results {
     let (left, right) = pair();
     let (ours, theirs) = if receiver_says { (Some(change), None) } else { (None, Some(change)) };
@@ -70,10 +86,10 @@ fn meddle(security: Security, receiver_says: bool, step: Step, change: Change) -
     run((left, right), &terms, &one, &other)
 }
 
-/// Runs `check` for every step of either party.
+/// Runs `check` for every step of either party that is there in the variant.
 fn every_step(change: Change, security: Security, check: impl Fn(bool, Step, Results)) {
     for (receiver_says, steps) in [(true, &RECEIVER[..]), (false, &SENDER[..])] {
-        for step in steps {
+        for step in steps.iter().filter(|step| security == Security::Malicious || !checks(**step)) {
             check(receiver_says, *step, meddle(security, receiver_says, *step, change));
         }
     }
@@ -137,22 +153,6 @@ fn shorter_longer_and_other_messages_are_faults_in_both_variants() {
     for security in [Security::SemiHonest, Security::Malicious] {
         for (change, words) in changes {
             every_step(change, security, |receiver_says, step, (received, sent)| {
-                let semi_honest_says = !matches!(
-                    step,
-                    Step::ExtensionCheck
-                        | Step::CheckClaim
-                        | Step::CheckAnswer
-                        | Step::CheckOpening
-                        | Step::CoinCommitment
-                        | Step::CoinShare
-                        | Step::CoinOpening
-                        | Step::MatchProofs
-                        | Step::Confirmation
-                );
-                if security == Security::SemiHonest && !semi_honest_says {
-                    assert!(received.is_ok() && sent.is_ok(), "{step}");
-                    return;
-                }
                 let fault = if receiver_says { sent.unwrap_err() } else { received.unwrap_err() };
                 assert_eq!(fault.code(), "mpc.peer-misbehaved", "{step}: {fault}");
                 assert!(fault.to_string().contains(words), "{step}: {fault}");
