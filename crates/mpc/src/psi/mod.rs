@@ -21,7 +21,7 @@
 //!
 //! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
 //! sorted, so neither real sizes, order nor position show. A malicious receiver can put in other items than it has, and
-//! up to about as many as the store has places (1.3 times the agreed size; RS21); it cannot test items later. A
+//! up to about as many as the store has places (1.3 times the agreed size, 63 for the smallest; RS21); it cannot test items later. A
 //! malicious sender can put in other items; it learns nothing. Whoever learns first can stop: there is no fairness. What
 //! an intersection itself gives away, session after session, is for contracts to limit.
 

@@ -4,8 +4,8 @@
 //! children and the sum of all right ones. The receiver takes, at each level, the sum of the side it does *not* go
 //! down, so it can fill in the sibling of its path, and knows every leaf but its own (BCGI18).
 //!
-//! Trees may have any number of leaves: each level is cut off at the right. The receiver's path never decides a branch
-//! or an address: what stands on the path is masked out, level by level, over the whole level.
+//! Trees may have any number of leaves: each level is cut off at the right. Whoever watches the memory of the receiver
+//! itself can see its path; the peer sees nothing of it.
 
 use crate::hash::{Permutation, derive, domain, half};
 
@@ -84,14 +84,14 @@ impl Expander {
             let on_path = target >> (depth - level);
             let sibling = on_path ^ 1;
             // Children of the unknown parent are rubbish: take both out, then put the sibling in.
-            for (index, node) in leaves.iter_mut().enumerate() {
-                *node &= !(equal(index, on_path) | equal(index, sibling));
+            for child in [on_path, sibling] {
+                if let Some(node) = leaves.get_mut(child) {
+                    *node = 0;
+                }
             }
-            let [left, right] = side_sums(leaves);
-            let go_right = 0u128.wrapping_sub(on_path as u128 & 1);
-            let known = left & go_right | right & !go_right;
-            for (index, node) in leaves.iter_mut().enumerate() {
-                *node ^= (sum ^ known) & equal(index, sibling);
+            let known = side_sums(leaves);
+            if let Some(node) = leaves.get_mut(sibling) {
+                *node = sum ^ known[sibling & 1];
             }
         }
     }
@@ -121,12 +121,6 @@ fn side_sums(nodes: &[u128]) -> [u128; 2] {
         sums[1] ^= pair.get(1).copied().unwrap_or(0);
     }
     sums
-}
-
-/// All ones where both are equal, else zero, without a branch.
-fn equal(a: usize, b: usize) -> u128 {
-    let differ = (a ^ b) as u128;
-    (differ.wrapping_sub(1) & !differ).cast_signed().wrapping_shr(127).cast_unsigned()
 }
 
 #[cfg(test)]

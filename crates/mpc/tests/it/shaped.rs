@@ -68,8 +68,8 @@ fn a_slow_line_costs_its_bandwidth_and_few_round_trips() {
     let fast = timed(100_000.0, Duration::ZERO);
     // About 1.7 MB: at 20 Mbit/s at least half a second.
     assert!(timed(20.0, Duration::ZERO) > Duration::from_millis(400));
-    // Eight messages wait for one another; with 200 ms each way that is below 3 s more than without.
+    // Eight messages wait for one another: 1.6 s more than without, and what a busy machine makes of it.
     let slow = timed(100_000.0, Duration::from_millis(200));
     assert!(slow > Duration::from_millis(1000), "{slow:?}");
-    assert!(slow < fast + Duration::from_millis(3000) + fast * 4, "{slow:?} {fast:?}");
+    assert!(slow < fast + Duration::from_millis(6000) + fast * 4, "{slow:?} {fast:?}");
 }
