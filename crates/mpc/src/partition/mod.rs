@@ -12,7 +12,7 @@
 use crate::fault::Fault;
 use crate::field::{narrowed, word};
 use crate::hash::{Permutation, domain};
-use crate::limits::{MAX_ITEMS, MAX_PARTITIONS, STATISTICAL_BITS};
+use crate::limits::{MAX_ITEMS, MAX_PARTITIONS, RUN_BYTES_PER_ITEM, STATISTICAL_BITS};
 use crate::okvs::fullest;
 use crate::psi::{Item, Receiver, Sender, Set, Terms};
 use crate::random::{Seed, Stream};
@@ -61,6 +61,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// As few parts as let either party's run stay within `bytes` of memory.
+    pub fn within(whole: Terms, bytes: u64) -> Result<Self, Fault> {
+        let most = (bytes / RUN_BYTES_PER_ITEM).min(MAX_ITEMS);
+        let fits = |parts: u32| {
+            let (receiver, sender) = Self { whole, parts }.part_items();
+            receiver.max(sender) <= most
+        };
+        let found = (0..=MAX_PARTITIONS.ilog2()).map(|log| 1 << log).find(|parts| fits(*parts));
+        let parts = found.ok_or_else(|| Fault::TooMany {
+            what: "items for this much memory",
+            count: whole.receiver_items.max(whole.sender_items),
+            most: most.saturating_mul(MAX_PARTITIONS.into()),
+        })?;
+        Ok(Self { whole, parts })
+    }
+
     /// Items of the receiver's and of the sender's part.
     pub fn part_items(&self) -> (u64, u64) {
         // Either party may be unlucky in any part: each gets its share of 2^-40.

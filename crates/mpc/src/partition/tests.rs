@@ -141,3 +141,14 @@ fn plans_have_bounds_and_little_padding() {
     let (part, _) = plan(256, 1_000_000_000).part_items();
     assert!(part as f64 <= 1.01 * 1e9 / 256.0, "{part}");
 }
+
+#[test]
+fn as_many_parts_as_the_memory_asks_for() {
+    let parts = |items, bytes| Plan::within(plan(1, items).whole, bytes).map(|plan| plan.parts);
+    assert_eq!(parts(1000, 1 << 30), Ok(1));
+    assert_eq!(parts(1 << 20, 100 << 20), Ok(2));
+    // One run carries no more than its own bound, whatever the memory.
+    assert_eq!(parts(2 * MAX_ITEMS, u64::MAX), Ok(4));
+    assert_eq!(parts(1_000_000_000, 2 << 30), Ok(128));
+    assert_eq!(parts(1_000_000_000, 1 << 20).unwrap_err().code(), "mpc.too-many");
+}
