@@ -45,14 +45,14 @@ pub const CODE_MEMORY: usize = 24;
 
 /// Weight of the regular noise: number of non-zero positions in a noise vector of twice the output's length.
 /// A linear test with a code word of relative weight δ sees only noise-free positions with probability (1 − δ)^t; with
-/// the estimate δ ≥ (w − 2)/w · 1/4 = 0.178 for w = 7 (`code`), t = 464 gives 2^-131. Decision 029 has the argument.
-pub const NOISE_WEIGHT: usize = 464;
+/// the estimate δ ≥ (w − 3)/w · 1/4 = 0.143 for w = 7 (`code`), t = 576 gives 2^-128. Decision 029 has the argument.
+pub const NOISE_WEIGHT: usize = 576;
 
 /// Trees per message: the receiver works on one portion while the sender expands the next.
-pub const TREES_PER_MESSAGE: usize = 29;
+pub const TREES_PER_MESSAGE: usize = 36;
 
 /// Shortest vector that is expanded. Below it noise blocks get so short that the noise is no longer sparse: here a block
-/// has 70 positions.
+/// has 57 positions.
 pub const MIN_EXPANSION: usize = 1 << 14;
 
 /// Longest vector that one expansion gives: [`MAX_ITEMS`] with the store's overhead of at most 1.4.

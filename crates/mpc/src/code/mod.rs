@@ -5,10 +5,10 @@
 //! *regular* expander). Under the LPN assumption for this code and regular noise the result is pseudo-random.
 //!
 //! Two details carry the security and must stay. The convolution always adds the symbol 24 places back, so its state never
-//! dies out once it is not zero. The expander takes one symbol per section, so no single output looks only at the last few
-//! symbols: with free choice, among a million outputs some would. A combination of outputs that cancels in the first two
-//! sections exists; one that cancels in three is not expected; so a code word reaches over at least w − 2 of w sections,
-//! about half of whose symbols are set. Never Silver: its codes have been broken (RRT23).
+//! dies out once it is not zero. The expander takes one symbol per section. A convolved symbol depends on about half of those
+//! before it, so an output reaches from the beginning to its last place: with free choice, among a million outputs some
+//! would end early. Sums of outputs that cancel in the last two sections exist, and end somewhere in the one before; sums of few that
+//! cancel in three are not expected; so a code word of few outputs reaches over at least w − 3 of w sections. Never Silver: its codes have been broken (RRT23).
 //!
 //! Code and noise are public respectively uniform; indices here are public, so memory may be addressed by them.
 
@@ -29,12 +29,16 @@ pub fn compress<L: Lane>(noise: &mut Vec<L>) {
     let length = (outputs as u64).to_le_bytes();
     // Nothing up anybody's sleeve: the code depends on its length only.
     let mut taps = Stream::new(&derive(domain::CODE, &[b"taps", &length]));
-    let mut indices = Stream::new(&derive(domain::CODE, &[b"indices", &length]));
+    let mut indices = index_stream(outputs);
     let (first, second) = noise.split_at_mut(outputs);
     let second = &mut second[..outputs];
     convolve(second, &mut taps);
     expand(first, second, &mut indices);
     noise.truncate(outputs);
+}
+
+fn index_stream(outputs: usize) -> Stream {
+    Stream::new(&derive(domain::CODE, &[b"indices", &(outputs as u64).to_le_bytes()]))
 }
 
 fn convolve<L: Lane>(symbols: &mut [L], stream: &mut Stream) {
@@ -49,21 +53,31 @@ fn convolve<L: Lane>(symbols: &mut [L], stream: &mut Stream) {
 
 fn expand<L: Lane>(outputs: &mut [L], symbols: &[L], stream: &mut Stream) {
     let Ok(length) = u32::try_from(symbols.len()) else { return };
-    // Section k begins at k·length/w.
-    let begins: Vec<u32> = (0..=CODE_WEIGHT).map(|k| narrowed_part(length, k)).collect();
-    let mut blocks = vec![0; BATCH * BLOCKS_PER_OUTPUT];
-    let mut places = vec![[0; CODE_WEIGHT]; BATCH];
+    let mut places = Vec::with_capacity(BATCH);
     for outputs in outputs.chunks_mut(BATCH) {
-        let blocks = &mut blocks[..outputs.len() * BLOCKS_PER_OUTPUT];
-        stream.fill(blocks);
-        for (places, blocks) in places.iter_mut().zip(blocks.chunks_exact(BLOCKS_PER_OUTPUT)) {
-            let draws = blocks.iter().flat_map(|block| words(*block));
-            for ((place, section), draw) in places.iter_mut().zip(begins.windows(2)).zip(draws) {
-                *place = section[0] + narrowed(draw, section[1] - section[0]);
-            }
-        }
-        kernel::gather(outputs, symbols, &places[..outputs.len()]);
+        draw_places(length, outputs.len(), stream, &mut places);
+        kernel::gather(outputs, symbols, &places);
     }
+}
+
+/// The places of the next outputs, one in each section; section k begins at k·length/w.
+fn draw_places(
+    length: u32,
+    outputs: usize,
+    stream: &mut Stream,
+    places: &mut Vec<[u32; CODE_WEIGHT]>,
+) {
+    let begins: [u32; CODE_WEIGHT + 1] = std::array::from_fn(|k| narrowed_part(length, k));
+    let blocks = stream.blocks(outputs * BLOCKS_PER_OUTPUT);
+    places.clear();
+    places.extend(blocks.chunks_exact(BLOCKS_PER_OUTPUT).map(|blocks| {
+        let mut own = [0; CODE_WEIGHT];
+        let draws = blocks.iter().flat_map(|block| words(*block));
+        for ((place, section), draw) in own.iter_mut().zip(begins.windows(2)).zip(draws) {
+            *place = section[0] + narrowed(draw, section[1] - section[0]);
+        }
+        own
+    }));
 }
 
 fn narrowed_part(length: u32, k: usize) -> u32 {

@@ -5,4 +5,5 @@ mod golden;
 mod meddled;
 mod parties;
 mod shaped;
+mod stopped;
 mod tcp;

@@ -30,6 +30,20 @@ fn both_variants_meet_over_tcp() {
     }
 }
 
+/// Peers whose starts race have been seen to hang for ever in other stacks; a thousand starts here do not.
+#[test]
+fn many_sessions_start_and_end() {
+    let sessions = if std::env::var("TIDM_LONG").is_ok_and(|long| long == "1") { 1000 } else { 20 };
+    let (one, other) = (set(0..20), set(10..40));
+    let terms = terms(Security::SemiHonest, Learns::Receiver, &one, &other);
+    for _ in 0..sessions {
+        let (left, right) = connection();
+        let (received, sent) = run((Framed::new(left), Framed::new(right)), &terms, &one, &other);
+        assert_eq!(received.unwrap().len(), 10);
+        assert_eq!(sent.unwrap(), None);
+    }
+}
+
 /// What a receiver makes of a peer that says these bytes and hangs up.
 fn answer_to(bytes: &[u8]) -> Fault {
     let (left, mut right) = connection();
