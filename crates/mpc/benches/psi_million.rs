@@ -11,6 +11,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -26,9 +27,26 @@ struct Clock {
     begin: Instant,
     last: Mutex<Option<Step>>,
     loud: bool,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Clock {
+    fn new(begin: Instant, loud: bool) -> Self {
+        let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { begin, last: Mutex::new(None), loud, sent, received }
+    }
 }
 
 impl Watch for Clock {
+    fn sent(&self, _step: Step, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn received(&self, _step: Step, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn progress(&self, step: Step, done: u64, of: u64) {
         let mut last = self.last.lock().unwrap();
         if self.loud && (*last != Some(step) || done == of) {
@@ -76,8 +94,8 @@ fn main() {
         let (left, right) = connection();
         let (mut left, mut right) = (Framed::new(left), Framed::new(right));
         let begin = Instant::now();
-        let clock = Clock { begin, last: Mutex::new(None), loud: has("steps") };
-        let quiet = Clock { begin, last: Mutex::new(None), loud: false };
+        let clock = Clock::new(begin, has("steps"));
+        let quiet = Clock::new(begin, false);
         let id = SessionId([round; 32]);
         let (found, meter) = thread::scope(|scope| {
             let (sender, quiet, right) = (&sender, &quiet, &mut right);
@@ -119,12 +137,11 @@ fn main() {
             (found.unwrap().len(), session.meter().clone())
         });
         let seconds = begin.elapsed().as_secs_f64();
-        let total = meter.total();
+        let megabytes = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed) as f64 / 1e6;
+        let (sent, received) = (megabytes(&clock.sent), megabytes(&clock.received));
         println!(
-            "{count} x {count}, {found} common: {seconds:.3} s, {:.2} MB ({:.2} out, {:.2} in), peak of both {}",
-            (total.bytes_sent + total.bytes_received) as f64 / 1e6,
-            total.bytes_sent as f64 / 1e6,
-            total.bytes_received as f64 / 1e6,
+            "{count} x {count}, {found} common: {seconds:.3} s, {:.2} MB ({sent:.2} out, {received:.2} in), peak of both {}",
+            sent + received,
             peak()
         );
         if round == 0 {

@@ -7,7 +7,8 @@
 //! **Architecture invariant:** every length a peer claims is compared with what the agreed sizes allow *before* memory is
 //! taken for it, and no byte of a peer makes a party panic.
 //!
-//! **Architecture invariant:** lengths and numbers of messages depend on the agreed sizes only, never on the items.
+//! **Architecture invariant:** lengths and numbers of messages depend on the agreed sizes only, never on the items (but for
+//! the proofs of matches that both parties are to learn).
 //!
 //! How to read it, each module on top of the ones before:
 //!

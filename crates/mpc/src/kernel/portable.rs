@@ -107,7 +107,7 @@ pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
 /// How many outputs ahead the symbols of one are asked for: about as many as a core can wait for at a time.
 const AHEAD: usize = 16;
 
-/// Adds up symbols; `soon` is told of each symbol that will be read after [`AHEAD`] more outputs.
+/// Adds up symbols; `soon` is told of each symbol that will be read after a few more outputs.
 #[inline(always)]
 pub fn gather<L: Lane>(
     outputs: &mut [L],

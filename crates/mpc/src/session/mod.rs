@@ -57,6 +57,12 @@ pub trait Watch {
         false
     }
 
+    /// A message of this many bytes, header included, left at this step; also of sessions that fail later.
+    fn sent(&self, _step: Step, _bytes: u64) {}
+
+    /// A message of this many bytes came.
+    fn received(&self, _step: Step, _bytes: u64) {}
+
     /// `done` of `of` units of the work at this step are finished.
     fn progress(&self, _step: Step, _done: u64, _of: u64) {}
 }
@@ -147,6 +153,7 @@ impl<'a> Session<'a> {
         self.check_cancelled()?;
         self.channel.send(step, message)?;
         self.absorb(self.party, step, message);
+        self.watch.sent(step, (message.len() + HEADER_BYTES) as u64);
         self.meter.sent(step, message.len() + HEADER_BYTES);
         Ok(())
     }
@@ -155,6 +162,7 @@ impl<'a> Session<'a> {
         self.check_cancelled()?;
         let message = self.channel.receive(step, length)?;
         self.absorb(self.party.peer(), step, &message);
+        self.watch.received(step, (message.len() + HEADER_BYTES) as u64);
         self.meter.received(step, message.len() + HEADER_BYTES);
         Ok(message)
     }

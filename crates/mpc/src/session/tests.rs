@@ -96,12 +96,23 @@ struct StopAfter {
     asked: Cell<u32>,
     most: u32,
     seen: RefCell<Vec<(Step, u64, u64)>>,
+    moved: Cell<(u64, u64)>,
 }
 
 impl Watch for StopAfter {
     fn cancelled(&self) -> bool {
         self.asked.set(self.asked.get() + 1);
         self.asked.get() > self.most
+    }
+
+    fn sent(&self, _step: Step, bytes: u64) {
+        let (out, back) = self.moved.get();
+        self.moved.set((out + bytes, back));
+    }
+
+    fn received(&self, _step: Step, bytes: u64) {
+        let (out, back) = self.moved.get();
+        self.moved.set((out, back + bytes));
     }
 
     fn progress(&self, step: Step, done: u64, of: u64) {
@@ -118,7 +129,12 @@ fn a_session_stops_when_told_reports_progress_and_counts_bytes() {
             &hello(Party::Sender, &derive(domain::SESSION, &[b"terms", &[1; 32], b"t"]), &[0; 32]),
         )
         .unwrap();
-    let watch = StopAfter { asked: Cell::new(0), most: 4, seen: RefCell::new(Vec::new()) };
+    let watch = StopAfter {
+        asked: Cell::new(0),
+        most: 4,
+        seen: RefCell::new(Vec::new()),
+        moved: Cell::default(),
+    };
     let mut setting = setting(&mut left, Party::Receiver, 1);
     setting.watch = &watch;
     let mut session = Session::open(setting, b"t").unwrap();
@@ -131,5 +147,6 @@ fn a_session_stops_when_told_reports_progress_and_counts_bytes() {
     assert_eq!(steps[1].1.bytes_sent, 15);
     let total = session.meter().total();
     assert_eq!((total.bytes_sent, total.bytes_received), (15 + 75, 75));
+    assert_eq!(watch.moved.get(), (15 + 75, 75));
     assert_eq!((total.messages_sent, total.messages_received), (2, 1));
 }
