@@ -20,9 +20,9 @@ pub enum Fault {
     /// More than this build carries in one session.
     #[error("{what}: {count} are more than {most}")]
     TooMany { what: &'static str, count: u64, most: u64 },
-    /// A set named items more than once.
+    /// A set has items more than once.
     #[error(
-        "the set names {count} items more than once: remove them, or say that the first of equals counts"
+        "{count} items of the set repeat earlier ones: remove them, or say that the first of equals counts"
     )]
     Duplicates { count: u64 },
     /// The space for parts of large sets failed, or gave back other bytes than it was given.

@@ -27,6 +27,38 @@
 //! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
+//! Both sides of an intersection, here in one process:
+//!
+//! ```
+//! use tidm_mpc::channel::memory::pair;
+//! use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms};
+//! use tidm_mpc::random::Seed;
+//! use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
+//!
+//! # fn main() -> Result<(), tidm_mpc::fault::Fault> {
+//! let context = Item::context(b"contract 7, column id, trimmed, lower case");
+//! let set = |keys: &[&str]| {
+//!     Set::new(&keys.iter().map(|key| Item::of(&context, key.as_bytes())).collect::<Vec<_>>())
+//! };
+//! let (ours, theirs) = (set(&["ann", "bob", "eve"])?, set(&["eve", "bob", "joe", "sue"])?);
+//! let (security, learns) = (Security::Malicious, Learns::Receiver);
+//! let terms = Terms { security, learns, receiver_items: 3, sender_items: 4 };
+//! let id = SessionId([7; 32]);
+//! let (mut left, mut right) = pair();
+//! let peer = std::thread::spawn(move || {
+//!     // A real seed is drawn anew for each session.
+//!     let (party, seed) = (Party::Sender, Seed::new([2; 32]));
+//!     let setting = Setting { channel: &mut right, party, id, seed, watch: &Unwatched };
+//!     Sender::once(setting, &terms, &theirs)
+//! });
+//! let (party, seed) = (Party::Receiver, Seed::new([1; 32]));
+//! let setting = Setting { channel: &mut left, party, id, seed, watch: &Unwatched };
+//! assert_eq!(Receiver::once(setting, &terms, &ours)?, [1, 2]);
+//! # peer.join().map_err(|_| tidm_mpc::fault::Fault::Cancelled)??;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Each functionality has an `ideal` twin, a function of a trusted dealer, against which tests compare the protocol.
 //! Protocol, parameters and what leaks: `docs/psi.md`.
 
