@@ -167,8 +167,10 @@ pub fn send(
 
 /// Bytes of an item and its place.
 const RECORD_BYTES: usize = 16 + 4;
-/// Bytes of a part that are gathered before they are written: large writes, little memory.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of all parts together that are gathered before they are written: large writes, little memory.
+const BUFFERED_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one part, of those: at least a page of a disk, at most what makes a write efficient.
+const BUFFER_BYTES: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// The parts of one party on their way through its space.
 struct Parts<'a> {
@@ -228,10 +230,12 @@ impl<'a> Parts<'a> {
     }
 
     fn push(&mut self, part: u32, item: u128, place: u32) -> Result<(), Fault> {
+        let (least, most) = BUFFER_BYTES;
+        let full = (BUFFERED_BYTES / self.buffers.len().max(1)).clamp(least, most);
         let buffer = &mut self.buffers[part as usize];
         buffer.bytes.extend_from_slice(&item.to_le_bytes());
         buffer.bytes.extend_from_slice(&place.to_le_bytes());
-        if buffer.bytes.len() >= BUFFER_BYTES { self.flush(part) } else { Ok(()) }
+        if buffer.bytes.len() >= full { self.flush(part) } else { Ok(()) }
     }
 
     fn flush(&mut self, part: u32) -> Result<(), Fault> {
