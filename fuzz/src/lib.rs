@@ -10,6 +10,7 @@ mod claims;
 mod crypto;
 mod ledger;
 mod messages;
+mod mpc;
 mod names;
 mod policy;
 mod records;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("ingest_sources", tables::sources),
     ("ledger_notes", ledger::notes),
     ("ledger_proofs", ledger::proofs),
+    ("mpc_peers", mpc::peers),
     ("node_requests", requests::requests),
     ("node_settings", settings::settings),
     ("sandbox_statements", statements::statements),

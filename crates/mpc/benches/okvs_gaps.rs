@@ -1,0 +1,45 @@
+//! Counts how often an encoding of the key-value store leaves rows over: the failure rates behind its sizes.
+//!
+//! `cargo bench -p tidm-mpc --bench okvs_gaps -- [KEYS] [RUNS]`
+
+#![allow(clippy::print_stdout, reason = "a program that prints what it measured")]
+
+use tidm_mpc::field::Gf;
+use tidm_mpc::okvs::{Hasher, Rows, Shape, Solver};
+use tidm_mpc::random::Stream;
+
+/// Expansions in thousandths, from the threshold of weight 3 upwards.
+const EXPANSIONS: [usize; 8] = [1223, 1230, 1240, 1257, 1280, 1320, 1400, 1600];
+const DENSE: usize = 4;
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<usize>().ok());
+    let keys = numbers.next().unwrap_or(256);
+    let runs = numbers.next().unwrap_or(10_000);
+    let items = Stream::new(&[1; 32]).blocks(keys);
+    println!(
+        "{keys} keys, {runs} encodings; rows left over: at least 1, 2, 3, 4, more than {DENSE}"
+    );
+    for expansion in EXPANSIONS {
+        let shape = Shape::exactly(keys * expansion / 1000, DENSE);
+        let (mut rows, mut solver) = (Rows::default(), Solver::default());
+        let mut store = vec![Gf::ZERO; shape.bin_places()];
+        let mut left_over = [0u64; DENSE + 1];
+        for run in 0..runs {
+            let mut binding = [0; 32];
+            binding[..8].copy_from_slice(&(run as u64).to_le_bytes());
+            Hasher::new(&binding).rows(&shape, &items, &mut rows);
+            let gap = solver.encode(&shape, &rows, &mut store).map_or(DENSE + 1, |()| solver.gap());
+            for count in &mut left_over[..gap] {
+                *count += 1;
+            }
+        }
+        println!("  e = {:.3}: {left_over:?}", expansion as f64 / 1000.0);
+    }
+    let shape = Shape::of(keys as u64);
+    println!(
+        "in use for {keys} keys: {} sparse and {} dense places",
+        shape.sparse(),
+        shape.dense()
+    );
+}

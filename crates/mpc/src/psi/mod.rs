@@ -1,0 +1,156 @@
+//! Private set intersection of two parties.
+//!
+//! ```text
+//!   receiver X                                                  sender Y
+//!   P encodes { x → H(x) };  (a, c) ◄──── silent VOLE ────► (Δ, b),  c = a·Δ + b
+//!                                 A = P + a
+//!              ───────────── okvs, bin by bin ────────────►  K = b + Δ·A = c + Δ·P
+//!   F(x) = H'(decode(c, x), x)                               F(y) = H'(decode(K, y) + Δ·H(y), y)
+//!              ◄──────────── masks: F(Y), sorted ──────────
+//!   X ∩ Y
+//!              ─ ─ ─ matches, if both are to learn it ─ ─ ►
+//! ```
+//!
+//! RR22 (Raghuraman and Rindal, "Blazing Fast PSI", CCS 2022, figure 11), and its malicious variant, which is that of RS21 (Rindal and
+//! Schoppmann, "VOLE-PSI", EUROCRYPT 2021). For `x ∈ X`, `decode(P, x) = H(x)`
+//! and both sides come to the same F(x); for any other y a multiple of Δ remains, which the receiver cannot guess.
+//! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
+//! proves it by the second half of F. At the end both compare what they saw.
+//!
+//! [`ecdh`] does the same for small sets with a tenth of the messages' fixed part, and can give the size alone.
+//!
+//! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
+//! sorted, so neither real sizes, order nor position show. A malicious receiver can put in other items than it has, and
+//! up to about as many as the store has places (1.3 times the agreed size, 63 for the smallest; RS21); it cannot test items later. A
+//! malicious sender can put in other items; it learns nothing. Whoever learns first can stop: there is no fairness. What
+//! an intersection itself gives away, session after session, is for contracts to limit.
+
+pub mod ecdh;
+pub mod ideal;
+mod masks;
+mod receiver;
+mod sender;
+mod set;
+
+pub use receiver::Receiver;
+pub use sender::Sender;
+pub use set::{Item, Set};
+
+use crate::fault::Fault;
+use crate::field::Gf;
+use crate::hash::{Permutation, derive, domain, halves};
+use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, STATISTICAL_BITS};
+pub use crate::vole::Security;
+
+/// Who learns the intersection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learns {
+    Receiver,
+    Both,
+}
+
+/// What both parties agree on before a session. Compared byte by byte when they say hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub security: Security,
+    pub learns: Learns,
+    /// Sizes that may be known: each party's set has at most that many items, and looks as if it had exactly that many.
+    pub receiver_items: u64,
+    pub sender_items: u64,
+}
+
+impl Terms {
+    pub fn bytes(&self) -> Vec<u8> {
+        let security = match self.security {
+            Security::SemiHonest => 0,
+            Security::Malicious => 1,
+        };
+        let learns = match self.learns {
+            Learns::Receiver => 0,
+            Learns::Both => 1,
+        };
+        let mut bytes = b"psi-rr22".to_vec();
+        bytes.extend_from_slice(&[security, learns]);
+        bytes.extend_from_slice(&self.receiver_items.to_le_bytes());
+        bytes.extend_from_slice(&self.sender_items.to_le_bytes());
+        bytes
+    }
+
+    /// Length of a mask: as long as a false match is improbable (below 2^-40 among all pairs), or 128 bits.
+    fn mask_bits(&self) -> u32 {
+        match self.security {
+            Security::SemiHonest => {
+                let pairs = log2_up(self.receiver_items) + log2_up(self.sender_items);
+                (STATISTICAL_BITS + pairs).min(MALICIOUS_MASK_BITS)
+            }
+            Security::Malicious => MALICIOUS_MASK_BITS,
+        }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        for count in [self.receiver_items, self.sender_items] {
+            if count > MAX_ITEMS {
+                return Err(Fault::TooMany { what: "items of one party", count, most: MAX_ITEMS });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log2_up(count: u64) -> u32 {
+    count.max(1).next_power_of_two().ilog2()
+}
+
+/// The last hash of the pseudo-random function: what is compared, and what proves that somebody could work it out.
+struct Output {
+    security: Security,
+    permutation: Permutation,
+    key: [u8; 32],
+    keep: u128,
+}
+
+impl Output {
+    /// `coin` is the w of both parties in the malicious variant.
+    fn new(terms: &Terms, run: &[u8; 32], coin: &[u8; 32]) -> Self {
+        let bits = terms.mask_bits();
+        Self {
+            security: terms.security,
+            permutation: Permutation::bound(domain::OUTPUTS, run),
+            key: derive(domain::PROVEN_OUTPUTS, &[run, coin]),
+            keep: u128::MAX >> (128 - bits.clamp(1, 128)),
+        }
+    }
+
+    /// Masks in the order of the items; their proofs too in the malicious variant, else none.
+    fn masks(&self, mut values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
+        match self.security {
+            Security::SemiHonest => {
+                let mut masks: Vec<u128> = values.drain(..).map(|value| value.0).collect();
+                self.permutation
+                    .tweaked(&mut masks, |index| items.get(index).copied().unwrap_or(0));
+                for mask in &mut masks {
+                    *mask &= self.keep;
+                }
+                (masks, Vec::new())
+            }
+            Security::Malicious => {
+                let hashed = values.iter().zip(items).map(|(value, item)| {
+                    let mut input = [0; 32];
+                    input[..16].copy_from_slice(&value.to_bytes());
+                    input[16..].copy_from_slice(&item.to_le_bytes());
+                    let [mask, proof] = halves(blake3::keyed_hash(&self.key, &input).as_bytes());
+                    (mask, proof)
+                });
+                hashed.unzip()
+            }
+        }
+    }
+}
+
+/// What one run among several over the same vectors is bound to.
+fn run_binding(binding: &[u8; 32], run: u64) -> [u8; 32] {
+    derive(domain::SESSION, &[binding, b"run", &run.to_le_bytes()])
+}
+
+#[cfg(test)]
+mod tests;

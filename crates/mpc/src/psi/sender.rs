@@ -1,0 +1,153 @@
+//! The party whose items are looked for.
+//!
+//! What leaves it: its items under the pseudo-random function, filled up to the agreed number with random ones, sorted.
+
+use subtle::ConstantTimeEq as _;
+
+use super::masks::{Code, sorted};
+use super::{Learns, Output, Set, Terms, run_binding};
+use crate::fault::Fault;
+use crate::field::{GF_BYTES, Gf, from_wire};
+use crate::hash::{commitment, derive, domain};
+use crate::kernel;
+use crate::okvs::{Binned, Hasher, Rows, Shape, decode};
+use crate::random::Stream;
+use crate::session::{Session, Setting};
+use crate::step::Step;
+use crate::vole;
+
+/// The sender after set-up.
+pub struct Sender {
+    terms: Terms,
+    vole: vole::Sender,
+    own: Stream,
+    runs: u64,
+}
+
+impl Sender {
+    /// One session from hello to end. The places of the items that the receiver has too, if both are to learn them.
+    pub fn once(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Option<Vec<u32>>, Fault> {
+        set.fits(terms.sender_items)?;
+        let mut session = Session::open(setting, &terms.bytes())?;
+        Self::set_up(&mut session, terms)?.run(&mut session, set)
+    }
+
+    pub fn set_up(session: &mut Session<'_>, terms: &Terms) -> Result<Self, Fault> {
+        terms.check()?;
+        if terms.security.checked() {
+            session.bind_all();
+        }
+        let vole = vole::Sender::set_up(session, terms.security)?;
+        let own = session.stream(b"psi sender");
+        Ok(Self { terms: *terms, vole, own, runs: 0 })
+    }
+
+    pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Option<Vec<u32>>, Fault> {
+        set.fits(self.terms.sender_items)?;
+        self.runs += 1;
+        let run = run_binding(session.binding(), self.runs);
+        let checked = self.terms.security.checked();
+        let (share, nonce) = (self.own.bytes32(), self.own.bytes32());
+        if checked {
+            session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
+        }
+        let shape = Shape::of(self.terms.receiver_items);
+        let hasher = Hasher::new(&run);
+        let binned = hasher.sort(&shape, set.items());
+        let values = self.evaluate(session, &shape, &hasher, &binned)?;
+        let mut coin = [0; 32];
+        if checked {
+            let theirs = session.receive(Step::CoinShare, 32)?;
+            session.send(Step::CoinOpening, &[share, nonce].concat())?;
+            coin = derive(domain::COIN, &[&run, &theirs, &share]);
+        }
+        let output = Output::new(&self.terms, &run, &coin);
+        let (mut masks, proofs) = output.masks(values, binned.items());
+        let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
+        let missing = count - masks.len();
+        masks.extend(self.own.blocks(missing).into_iter().map(|mask| mask & output.keep));
+        let bits = self.terms.mask_bits();
+        let sorted = sorted(&masks, bits);
+        let list: Vec<u128> = sorted.iter().map(|(mask, _)| *mask).collect();
+        session.send(Step::Masks, &Code::new(count, bits).write(&list))?;
+        let found = match self.terms.learns {
+            Learns::Receiver => None,
+            Learns::Both => Some(hear(session, &sorted, &proofs, checked)?),
+        };
+        if checked {
+            session.confirm()?;
+        }
+        let Some(found) = found else { return Ok(None) };
+        // A filler that the receiver claims to have found is a mask nobody can know: false but by chance.
+        let real = |index: &u32| binned.origin().get(*index as usize).copied();
+        let places: Option<Vec<u32>> = found
+            .iter()
+            .map(|index| real(index).map(|origin| set.place(origin as usize)))
+            .collect();
+        let mut places = places.ok_or_else(|| {
+            Fault::misbehaved(Step::Matches, "the receiver claims to have found what nobody has")
+        })?;
+        places.sort_unstable();
+        Ok(Some(places))
+    }
+
+    /// What each of the sender's items decodes to, less its own hash times Δ: the receiver's c where it has the item too.
+    fn evaluate(
+        &mut self,
+        session: &mut Session<'_>,
+        shape: &Shape,
+        hasher: &Hasher,
+        binned: &Binned,
+    ) -> Result<Vec<Gf>, Fault> {
+        let mut b = self.vole.expand(session, shape.places())?;
+        let delta = self.vole.delta();
+        let mut values = Vec::with_capacity(binned.items().len());
+        let (mut rows, mut decoded) = (Rows::default(), Vec::new());
+        for (bin, store) in (0..shape.bins()).zip(b.chunks_exact_mut(shape.bin_places())) {
+            let masked = session.receive(Step::Okvs, shape.bin_places() * GF_BYTES)?;
+            kernel::scale_add(store, &from_wire(&masked), delta);
+            hasher.rows(shape, binned.bin(bin), &mut rows);
+            decode(shape, store, &rows, &mut decoded);
+            kernel::scale_add(&mut decoded, &rows.values, delta);
+            values.extend_from_slice(&decoded);
+            session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
+        }
+        Ok(values)
+    }
+}
+
+/// Numbers of the masks that the receiver found, with its proofs compared.
+fn hear(
+    session: &mut Session<'_>,
+    sorted: &[(u128, u32)],
+    proofs: &[u128],
+    checked: bool,
+) -> Result<Vec<u32>, Fault> {
+    let bits = session.receive(Step::Matches, sorted.len().div_ceil(8))?;
+    let set = |place: usize| bits.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1);
+    if (sorted.len()..bits.len() * 8).any(set) {
+        return Err(Fault::misbehaved(Step::Matches, "bits are set behind the last mask"));
+    }
+    let found: Vec<u32> = sorted
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| set(*place))
+        .map(|(_, (_, index))| *index)
+        .collect();
+    if !checked {
+        return Ok(found);
+    }
+    let given = session.receive(Step::MatchProofs, found.len() * 16)?;
+    let mut expected = Vec::with_capacity(given.len());
+    for index in &found {
+        // Fillers have no proof: nothing the receiver says can be right.
+        let Some(proof) = proofs.get(*index as usize) else {
+            return Err(Fault::misbehaved(Step::MatchProofs, "a match is not proven"));
+        };
+        expected.extend_from_slice(&proof.to_le_bytes());
+    }
+    if bool::from(given.ct_eq(&expected)) {
+        return Ok(found);
+    }
+    Err(Fault::misbehaved(Step::MatchProofs, "a match is not proven"))
+}

@@ -1,0 +1,208 @@
+use std::collections::HashSet;
+use std::thread;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::channel::memory::pair;
+use crate::random::{Seed, Stream};
+use crate::session::{Meter, Party, Session, SessionId, Setting, Unwatched};
+
+fn setting<'a>(
+    channel: &'a mut dyn crate::channel::Channel,
+    party: Party,
+    seed: u8,
+) -> Setting<'a> {
+    let seed = Seed::new([seed; 32]);
+    Setting { channel, party, id: SessionId([1; 32]), seed, watch: &Unwatched }
+}
+
+/// What both learn, and what the receiver's meter says.
+type Learnt = (Vec<u32>, Option<Vec<u32>>, Meter);
+
+fn run(terms: &Terms, receiver: &Set, sender: &Set) -> Result<Learnt, Fault> {
+    let (mut left, right) = pair();
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            // The channel goes with this thread: a fault here must not leave the other party waiting.
+            let mut right = right;
+            Sender::once(setting(&mut right, Party::Sender, 2), terms, sender)
+        });
+        let mut session = Session::open(setting(&mut left, Party::Receiver, 1), &terms.bytes())?;
+        let found = Receiver::set_up(&mut session, terms)?.run(&mut session, receiver)?;
+        let meter = session.meter().clone();
+        Ok((found, other.join().unwrap()?, meter))
+    })
+}
+
+fn set(numbers: impl IntoIterator<Item = u128>) -> Set {
+    Set::new(&numbers.into_iter().map(Item).collect::<Vec<_>>()).unwrap()
+}
+
+fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Terms {
+    let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
+    Terms { security, learns, receiver_items, sender_items }
+}
+
+fn check(receiver: &Set, sender: &Set) {
+    for security in [Security::SemiHonest, Security::Malicious] {
+        for learns in [Learns::Receiver, Learns::Both] {
+            let terms = terms(security, learns, receiver, sender);
+            let (found, told, _) = run(&terms, receiver, sender).unwrap();
+            assert_eq!(found, ideal::intersection(receiver, sender), "{terms:?}");
+            let expected = (learns == Learns::Both).then(|| ideal::intersection(sender, receiver));
+            assert_eq!(told, expected, "{terms:?}");
+        }
+    }
+}
+
+#[test]
+fn the_result_is_the_dealers_at_every_size_and_overlap() {
+    let range = |begin: u128, end: u128| set((begin..end).map(|x| x * x + 1));
+    let cases = [
+        (range(0, 0), range(0, 0)),
+        (range(0, 0), range(0, 5)),
+        (range(0, 5), range(0, 0)),
+        (range(0, 1), range(0, 1)),
+        (range(0, 1), range(1, 2)),
+        (range(0, 255), range(100, 356)),
+        (range(0, 256), range(0, 256)),
+        (range(0, 257), range(257, 512)),
+        (range(0, 4097), range(4000, 4010)),
+        (range(0, 3), range(0, 5000)),
+        (range(0, 45_000), range(44_000, 46_000)),
+    ];
+    for (receiver, sender) in cases {
+        check(&receiver, &sender);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn random_sets_meet_where_a_hash_set_says(one in proptest::collection::hash_set(0u128..300, 0..200), other in proptest::collection::hash_set(0u128..300, 0..200), room in 0u64..50) {
+        let (receiver, sender) = (set(one.iter().copied()), set(other.iter().copied()));
+        let mut terms = terms(Security::Malicious, Learns::Both, &receiver, &sender);
+        terms.receiver_items += room;
+        terms.sender_items += room / 2;
+        let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
+        let items = |set: &Set, places: &[u32]| places.iter().map(|p| set.items()[*p as usize]).collect::<HashSet<_>>();
+        let expected: HashSet<u128> = one.intersection(&other).copied().collect();
+        prop_assert_eq!(&items(&receiver, &found), &expected);
+        prop_assert_eq!(&items(&sender, &told.unwrap()), &expected);
+    }
+}
+
+#[test]
+fn places_are_the_callers_when_duplicates_were_left_out() {
+    let items: Vec<Item> = [9, 9, 4, 9, 7, 4].map(Item).to_vec();
+    let (receiver, left_out) = Set::first_of_equals(&items).unwrap();
+    let sender = set([7, 4, 1]);
+    assert_eq!(left_out, 3);
+    let terms = terms(Security::SemiHonest, Learns::Both, &receiver, &sender);
+    let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
+    assert_eq!(found, [2, 4]);
+    assert_eq!(told.unwrap(), [0, 1]);
+}
+
+#[test]
+fn traffic_depends_on_the_agreed_sizes_only() {
+    let agreed = |receiver: Set, sender: Set, security| {
+        let terms =
+            Terms { security, learns: Learns::Receiver, receiver_items: 3000, sender_items: 2000 };
+        run(&terms, &receiver, &sender).unwrap().2
+    };
+    for security in [Security::SemiHonest, Security::Malicious] {
+        let expected = agreed(set([]), set([]), security);
+        let pairs = [
+            (set(0..3000), set(0..2000)),
+            (set(0..1), set(5..9)),
+            (set(0..2000), set(10_000..10_001)),
+            (set(Stream::new(&[5; 32]).blocks(3000)), set([])),
+        ];
+        for (receiver, sender) in pairs {
+            assert_eq!(agreed(receiver, sender, security), expected);
+        }
+    }
+}
+
+#[test]
+fn several_runs_follow_one_set_up() {
+    let sets: Vec<(Set, Set)> =
+        (0..4u128).map(|i| (set(i * 50..i * 50 + 100), set(0..100 + i * 25))).collect();
+    let terms = Terms {
+        security: Security::Malicious,
+        learns: Learns::Receiver,
+        receiver_items: 100,
+        sender_items: 200,
+    };
+    let (mut left, mut right) = pair();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut session =
+                Session::open(setting(&mut right, Party::Sender, 2), &terms.bytes()).unwrap();
+            let mut sender = Sender::set_up(&mut session, &terms).unwrap();
+            for (_, set) in &sets {
+                assert_eq!(sender.run(&mut session, set).unwrap(), None);
+            }
+        });
+        let mut session =
+            Session::open(setting(&mut left, Party::Receiver, 1), &terms.bytes()).unwrap();
+        let mut receiver = Receiver::set_up(&mut session, &terms).unwrap();
+        for (set, other) in &sets {
+            assert_eq!(receiver.run(&mut session, set).unwrap(), ideal::intersection(set, other));
+        }
+    });
+}
+
+#[test]
+fn larger_sets_than_agreed_are_a_fault_of_ours_before_a_byte_leaves() {
+    let (mut left, _right) = pair();
+    let terms = Terms {
+        security: Security::SemiHonest,
+        learns: Learns::Receiver,
+        receiver_items: 2,
+        sender_items: 2,
+    };
+    let fault =
+        Receiver::once(setting(&mut left, Party::Receiver, 1), &terms, &set(0..3)).unwrap_err();
+    assert_eq!(fault.code(), "mpc.too-many");
+    let huge = Terms { sender_items: MAX_ITEMS + 1, ..terms };
+    assert_eq!(huge.check().unwrap_err().code(), "mpc.too-many");
+}
+
+fn run_ecdh(terms: &ecdh::Terms, receiver: &Set, sender: &Set) -> ecdh::Learnt {
+    let (mut left, mut right) = pair();
+    thread::scope(|scope| {
+        scope.spawn(|| ecdh::send(setting(&mut right, Party::Sender, 2), terms, sender).unwrap());
+        ecdh::receive(setting(&mut left, Party::Receiver, 1), terms, receiver).unwrap()
+    })
+}
+
+#[test]
+fn ecdh_gives_the_dealers_items_or_only_their_number() {
+    let cases = [
+        (set([]), set([]), 0),
+        (set([1]), set([1]), 0),
+        (set([1, 2]), set([]), 3),
+        (set([]), set([1]), 1),
+        (set(0..300), set(200..600), 0),
+        (set(0..257), set(0..257), 5),
+    ];
+    for (receiver, sender, room) in cases {
+        let expected = ideal::intersection(&receiver, &sender);
+        for reveal in [ecdh::Reveal::Items, ecdh::Reveal::Size] {
+            let terms = ecdh::Terms {
+                reveal,
+                receiver_items: receiver.len() as u64 + room,
+                sender_items: sender.len() as u64 + room,
+            };
+            let learnt = run_ecdh(&terms, &receiver, &sender);
+            let wanted = match reveal {
+                ecdh::Reveal::Items => ecdh::Learnt::Items(expected.clone()),
+                ecdh::Reveal::Size => ecdh::Learnt::Size(expected.len() as u64),
+            };
+            assert_eq!(learnt, wanted);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use super::*;
+use crate::kernel::Pair;
+use crate::session::tests::both;
+
+type Both = (Result<Vec<Vec<Pair>>, Fault>, Result<(Gf, Vec<Vec<Gf>>), Fault>);
+
+fn expand(security: Security, lengths: &'static [usize]) -> Both {
+    both(
+        b"t",
+        move |session| {
+            let mut receiver = Receiver::set_up(session, security)?;
+            lengths.iter().map(|length| receiver.expand(session, *length)).collect()
+        },
+        move |session| {
+            let mut sender = Sender::set_up(session, security)?;
+            let all: Result<Vec<_>, Fault> =
+                lengths.iter().map(|length| sender.expand(session, *length)).collect();
+            Ok((sender.delta(), all?))
+        },
+    )
+}
+
+#[test]
+fn expansions_fit_like_dealt_ones_one_after_the_other() {
+    for security in [Security::SemiHonest, Security::Malicious] {
+        let lengths: &[usize] = &[0, 1, 16_384, 20_000, 100_001];
+        let (pairs, sent) = expand(security, lengths);
+        let (pairs, (delta, b)) = (pairs.unwrap(), sent.unwrap());
+        for ((pairs, b), length) in pairs.iter().zip(&b).zip(lengths) {
+            assert_eq!(b.len(), *length);
+            assert!(ideal::fits(delta, b, pairs));
+        }
+        // No value comes twice: within an expansion, nor from one to the next.
+        let mut all: Vec<u128> = pairs.concat().iter().map(|pair| pair.a.0).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}
+
+#[test]
+fn the_dealer_deals_what_fits_and_nothing_else_fits() {
+    let mut dealt = ideal::deal(&mut Stream::new(&[1; 32]), 50);
+    assert!(ideal::fits(dealt.delta, &dealt.b, &dealt.pairs));
+    dealt.b[49] ^= Gf::ONE;
+    assert!(!ideal::fits(dealt.delta, &dealt.b, &dealt.pairs));
+    assert!(!ideal::fits(dealt.delta, &dealt.b[..49], &dealt.pairs));
+}
+
+#[test]
+fn what_comes_out_has_as_many_ones_as_zeros() {
+    let (pairs, _) = expand(Security::SemiHonest, &[100_000]);
+    let pairs = pairs.unwrap().concat();
+    for bit in 0..128 {
+        let ones = pairs.iter().filter(|pair| pair.a.0 >> bit & 1 == 1).count();
+        // Six standard deviations of a fair coin, for each of 128 bits.
+        assert!(ones.abs_diff(50_000) < 950, "bit {bit}: {ones}");
+    }
+}
+
+#[test]
+fn shapes_have_room_and_a_bound() {
+    for wanted in [0, 1, 15_919, 15_920, 1 << 20, MAX_EXPANSION] {
+        let shape = Shape::of(wanted).unwrap();
+        assert!(shape.noise_length() / 2 >= wanted + RESERVE);
+        assert!(
+            shape.noise_length() <= (2 * (wanted + RESERVE)).max(2 * MIN_EXPANSION) + NOISE_WEIGHT
+        );
+    }
+    assert_eq!(Shape::of(MAX_EXPANSION + 1).unwrap_err().code(), "mpc.too-many");
+}
+
+#[test]
+fn a_receiver_with_other_noise_values_than_it_said_is_caught() {
+    let (_, sent) = both(
+        b"t",
+        |session| {
+            let mut receiver = Receiver::set_up(session, Security::Malicious)?;
+            receiver.lie(7);
+            receiver.expand(session, 100)
+        },
+        |session| Sender::set_up(session, Security::Malicious)?.expand(session, 100),
+    );
+    assert_eq!(
+        sent.unwrap_err(),
+        Fault::misbehaved(crate::step::Step::CheckOpening, "the noise values do not fit the key")
+    );
+}
+
+#[test]
+fn a_sender_whose_trees_do_not_fit_its_key_is_caught() {
+    let (received, _) = both(
+        b"t",
+        |session| Receiver::set_up(session, Security::Malicious)?.expand(session, 100),
+        |session| {
+            let mut sender = Sender::set_up(session, Security::Malicious)?;
+            sender.lie(7);
+            sender.expand(session, 100)
+        },
+    );
+    assert_eq!(
+        received.unwrap_err(),
+        Fault::misbehaved(crate::step::Step::CheckAnswer, "the trees do not fit the key")
+    );
+}

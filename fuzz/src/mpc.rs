@@ -1,0 +1,82 @@
+//! Targets in `tidm-mpc`: everything that the peer of a computation may say.
+
+use std::io::{Read, Write};
+
+use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
+use tidm_mpc::random::Seed;
+use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
+
+use crate::{Parser, choose};
+
+/// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
+/// takes memory for what a header claims.
+pub(crate) fn peers(data: &[u8]) {
+    const PARSERS: [Parser; 4] = [ecdh_receiver, ecdh_sender, receiver, sender];
+    choose(&PARSERS, data);
+}
+
+/// A connection on which the peer's words are known in advance, and on which nobody listens.
+struct Script<'a>(&'a [u8]);
+
+impl Read for Script<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(out)
+    }
+}
+
+impl Write for Script<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn with_setting<T>(party: Party, data: &[u8], run: impl FnOnce(Setting<'_>) -> T) -> T {
+    let mut channel = Framed::new(Script(data));
+    let (id, seed) = (SessionId([0; 32]), Seed::new([1; 32]));
+    run(Setting { channel: &mut channel, party, id, seed, watch: &Unwatched })
+}
+
+fn set() -> Set {
+    Set::new(&[Item(1), Item(2)]).expect("two different items")
+}
+
+const ECDH: ecdh::Terms =
+    ecdh::Terms { reveal: ecdh::Reveal::Items, receiver_items: 2, sender_items: 2 };
+const RR22: Terms = Terms {
+    security: Security::Malicious,
+    learns: Learns::Both,
+    receiver_items: 2,
+    sender_items: 2,
+};
+
+fn ecdh_receiver(data: &[u8]) {
+    let learnt = with_setting(Party::Receiver, data, |one| ecdh::receive(one, &ECDH, &set()));
+    if let Ok(learnt) = learnt {
+        let ecdh::Learnt::Items(places) = learnt else { panic!("asked for items") };
+        assert!(places.iter().all(|place| *place < 2));
+    }
+}
+
+fn ecdh_sender(data: &[u8]) {
+    let _result = with_setting(Party::Sender, data, |one| ecdh::send(one, &ECDH, &set()));
+}
+
+fn receiver(data: &[u8]) {
+    if let Ok(places) =
+        with_setting(Party::Receiver, data, |one| Receiver::once(one, &RR22, &set()))
+    {
+        assert!(places.iter().all(|place| *place < 2));
+    }
+}
+
+fn sender(data: &[u8]) {
+    let result = with_setting(Party::Sender, data, |one| Sender::once(one, &RR22, &set()));
+    if let Ok(Some(places)) = result {
+        assert!(places.iter().all(|place| *place < 2));
+    }
+}
