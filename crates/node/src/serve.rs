@@ -33,6 +33,7 @@ use crate::net::dispatch;
 use crate::net::renewal::{self, Tls};
 use crate::objects::Objects;
 use crate::search::{self, Search};
+use crate::server::beginning::Beginning;
 use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
@@ -430,7 +431,8 @@ async fn serve(
         // RFC 9113 §3.3: over plain TCP, HTTP/2 by prior knowledge.
         let http = if both { http } else { http.http1_only() };
         let service = TowerToHyperService::new(router);
-        let served = http.serve_connection(TokioIo::new(tcp), service).into_owned();
+        let tcp = TokioIo::new(Beginning::within(HEADERS, tcp));
+        let served = http.serve_connection(tcp, service).into_owned();
         return watcher.watch(served).await;
     };
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
@@ -442,5 +444,6 @@ async fn serve(
         None => router,
     };
     let service = TowerToHyperService::new(router);
-    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
+    let stream = TokioIo::new(Beginning::within(HEADERS, stream));
+    watcher.watch(http.serve_connection(stream, service).into_owned()).await
 }

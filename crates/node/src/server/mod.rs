@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod arrivals;
+pub mod beginning;
 pub mod budget;
 pub mod catalog;
 pub mod changes;

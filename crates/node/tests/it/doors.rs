@@ -130,6 +130,24 @@ async fn who_dawdles_over_tls_is_cut_off() {
     }
 }
 
+/// Where both versions of HTTP are spoken, their first bytes are waited for no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_begin_is_cut_off_where_http_2_is_spoken() {
+    let world = World::of(1, |_, _| "[flight]\nenabled = true\n".to_owned()).await;
+    let at = world.provider().app.config.http.listen;
+    let mut all = tokio::task::JoinSet::new();
+    for (beginning, piece) in [("", ""), ("PRI * HTTP/2.0\r\n", ""), ("GET /h", "")] {
+        all.spawn(async move {
+            let took = dawdle(at, beginning.to_owned(), piece).await;
+            let allowed = Duration::from_secs(9)..Duration::from_secs(25);
+            assert!(allowed.contains(&took), "{beginning:?}: {took:?}");
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+}
+
 /// We unpack no request: what is packed is no JSON, and costs what it weighs.
 #[tokio::test(flavor = "multi_thread")]
 async fn packed_requests_are_not_unpacked() {
