@@ -81,7 +81,8 @@ pub(crate) fn node(dir: &Path, port: &str, nodes: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let text = "[node]\norg = \"crawler\"\nroles = [\"intermediary\"]\n[http]\ninsecure_http = true\nlisten = \"127.0.0.1:1\"\n\
-             public_url = \"http://localhost:1\"\n[peers]\nallow_private_addresses = true\n";
+             public_url = \"http://localhost:1\"\n[peers]\nallow_private_addresses = true\n\
+             [identity]\nmode = \"did\"\n";
         let config = Config::parse(dir, text, &Default::default(), &[])?;
         let node = serve::build(config, Arc::new(Memory::new()?), Metrics::install()?).await?;
         let app = node.app.clone();

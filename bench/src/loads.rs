@@ -13,7 +13,7 @@ use tidm_node::app::App;
 
 use crate::figure::{Goal, Report, Times};
 use crate::negotiation;
-use crate::pair::{Nodes, Pair};
+use crate::pair::{LISTED, Nodes, Pair};
 use crate::size;
 
 /// Negotiations at each load; a tenth where the bench is to be short.
@@ -56,7 +56,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
 
 /// A peer with one negotiation at a time, beside one with many.
 async fn beside(report: &mut Report) -> Result<()> {
-    let nodes = Nodes::start(&["greedy", "modest", "provider"], "").await?;
+    let nodes = Nodes::start(&["greedy", "modest", "provider"], LISTED).await?;
     let [greedy, modest, provider] = nodes.apps.as_slice() else {
         bail!("three nodes were to start")
     };

@@ -24,6 +24,9 @@ use tidm_space::time::Time;
 use crate::machine::scratch_dir;
 use crate::table::WORKER;
 
+/// Members are known by a list, which is handed to the nodes.
+pub(crate) const LISTED: &str = "[identity]\nmode = \"did\"\n";
+
 /// The members of one space, the last of them its operator.
 pub(crate) struct Nodes {
     pub apps: Vec<Arc<App>>,
@@ -41,7 +44,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn start() -> Result<Self> {
-        Self::of(Nodes::start(&["consumer", "provider"], "").await?)
+        Self::of(Nodes::start(&["consumer", "provider"], LISTED).await?)
     }
 
     /// The provider serves Arrow Flight SQL.

@@ -64,7 +64,7 @@ fn write_configuration(node: u16, kit: u16) -> String {
     format!(
         "[node]\norg = \"TCK\"\n[http]\nlisten = \"127.0.0.1:{node}\"\npublic_url = \"http://localhost:{node}\"\n\
          insecure_http = true\n[peers]\nallow_private_addresses = true\n\
-         [dcp]\nissuers = [\"did:web:localhost%3A{kit}:issuer\"]\n\
+         [identity]\nmode = \"did\"\n[dcp]\nissuers = [\"did:web:localhost%3A{kit}:issuer\"]\n\
          [test_profile]\nidentities = [\"holder\", \"verifier\", \"issuer\"]\nsecret_file = \"sts.secret\"\n"
     )
 }

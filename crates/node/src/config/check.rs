@@ -100,7 +100,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     let store = store(&cx, raw.store, &node)?;
     witness_state(&cx, &store, &node)?;
     let space = space(&cx, raw.space, &http)?;
-    let (identity, client_certificate) = identity::check(&cx, raw.identity, &http, &space.also)?;
+    let (identity, client_certificate) = identity::check(&cx, raw.identity, &http, &space)?;
     Ok(Config {
         identity,
         client_certificate,

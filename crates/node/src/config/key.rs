@@ -406,9 +406,9 @@ pub const KEYS: &[Key] = &[
     key(
         ("identity", "mode"),
         Kind::Text,
-        "\"did\"",
-        "did:自签发令牌;dcp:自签发令牌加成员凭证;mtls:双向 TLS 客户端证书;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
-        "did: self-issued tokens; dcp: those and membership credentials; mtls: client certificates of mutual TLS; development: also claims or fixed tokens of foreign connectors under test, never with real data",
+        "\"dcp\"",
+        "did:自签发令牌(设有 space.members 时的默认值);dcp:自签发令牌加成员凭证;mtls:双向 TLS 客户端证书;development:另外接受受测外部连接器的声明或固定令牌,切勿用于真实数据",
+        "did: self-issued tokens (the default where space.members is set); dcp: those and membership credentials; mtls: client certificates of mutual TLS; development: also claims or fixed tokens of foreign connectors under test, never with real data",
     ),
     key(
         ("identity", "client_ca"),

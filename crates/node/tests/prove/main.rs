@@ -59,7 +59,7 @@ impl Place {
         let text = format!(
             "[node]\norg = \"测试\"\nroles = [{roles}]\n[http]\nlisten = \"127.0.0.1:{port}\"\n\
              public_url = \"http://localhost:{port}\"\ninsecure_http = true\n\
-             [evidence]\ncheckpoint_ms = 100\n{evidence}\n[peers]\nallow_private_addresses = true\n"
+             [evidence]\ncheckpoint_ms = 100\n{evidence}\n[peers]\nallow_private_addresses = true\n[identity]\nmode = \"did\"\n"
         );
         std::fs::write(dir.join("tidm.toml"), text).unwrap();
         let it =

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::config::error::{ConfigError, Text, text};
-use crate::config::{Also, Authorities, Http, Mode, Security, raw};
+use crate::config::{Also, Authorities, Http, Mode, Security, Space, raw};
 
 /// The mode of the first space, and what we show to servers that ask for a certificate.
 pub(super) type Checked = (Mode, Option<(PathBuf, PathBuf)>);
@@ -15,15 +15,17 @@ pub(super) fn check(
     cx: &Context<'_>,
     raw: raw::Identity,
     http: &Http,
-    also: &[Also],
+    space: &Space,
 ) -> Result<Checked, ConfigError> {
-    let mode = raw.mode.as_deref().unwrap_or("did");
+    // Whom a list names needs no credential; where there is no list, credentials are what makes a member.
+    let usual = if space.members.is_some() { "did" } else { "dcp" };
+    let mode = raw.mode.as_deref().unwrap_or(usual);
     if !["did", "dcp", "mtls", "development"].contains(&mode) {
         let next = text("取值 did、dcp、mtls 或 development", "did, dcp, mtls or development");
         return Err(cx.bad("identity.mode", mode, no_mode(), next));
     }
     let claims = raw.claims.unwrap_or(false);
-    let any_mtls = mode == "mtls" || also.iter().any(|it| matches!(it.mode, Mode::Mtls(_)));
+    let any_mtls = mode == "mtls" || space.also.iter().any(|it| matches!(it.mode, Mode::Mtls(_)));
     for (key, set, of, ok) in [
         ("identity.claims", claims, "development", mode == "development"),
         ("identity.tokens_file", raw.tokens_file.is_some(), "development", mode == "development"),

@@ -49,7 +49,7 @@ async fn start(dir: &Path, address: &str, keys: Arc<Memory>) -> Running {
     let port = address.port();
     let text = format!(
         "[node]\norg = \"Test\"\n[http]\ninsecure_http = true\nlisten = \"127.0.0.1:{port}\"\n\
-         public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n"
+         public_url = \"http://localhost:{port}\"\n[peers]\nallow_private_addresses = true\n[identity]\nmode = \"did\"\n"
     );
     let config = Config::parse(dir, &text, &Default::default(), &[]).unwrap();
     let node = serve::build(config, keys.clone(), metrics()).await.unwrap();
