@@ -46,11 +46,11 @@ impl World {
                 let body = SayWish::Terminate { reason: "no interest".to_owned() };
                 self.wish(node, Wish::Say { negotiation, body });
             }
-            Happening::Transfer { node, contract } => {
+            Happening::Transfer { node, contract, format } => {
                 let wish = TransferWish {
                     address: None,
                     contract,
-                    format: "tidm:sealed-table".to_owned(),
+                    format: format.to_owned(),
                     push_to: None,
                 };
                 self.wish(node, Wish::Fetch(Box::new(wish)));
@@ -88,6 +88,15 @@ impl World {
             Happening::Weather { weather } => self.net.weather = weather,
             Happening::Cut { a, b } => self.net.cut(a, b),
             Happening::Mend => self.net.mend(),
+            Happening::Invite { operator, holder } => {
+                let did = self.nodes[holder].did.clone();
+                self.nodes[operator].store.credentials.invitations.insert(did, false);
+            }
+            Happening::Join { node } => self.join(node),
+            Happening::Decide { operator, request, approves } => {
+                self.decide_by_hand(operator, &request, approves);
+            }
+            Happening::RevokeMember { operator, holder } => self.revoke_member(operator, holder),
             Happening::Betray { node, kind } => traitors::act(self, node, kind),
             it @ (Happening::ClockJump { .. }
             | Happening::Crash { .. }
@@ -104,6 +113,8 @@ impl World {
     fn happen_to_machine(&mut self, it: Happening) {
         match it {
             Happening::ClockJump { node, ms } => {
+                let back = self.nodes[node].clock.error_ms - ms;
+                *self.reference.set_back_ms.entry(node).or_default() += back.max(0);
                 self.nodes[node].clock = Clock { error_ms: ms };
                 self.look_soon(node);
             }

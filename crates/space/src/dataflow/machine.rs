@@ -152,16 +152,29 @@ fn heard(it: &mut Flow, step: &mut Step, body: Body) -> Result<(), Fault> {
     if table(it.state.name(), Plane::Data, kind).is_err()
         && let Some(said) = it.owed.first().cloned()
         && let Ok(after) = table(it.state.name(), Plane::Control, said.body.kind())
-        && table(after, Plane::Data, kind).is_ok()
+        && let Some(began) = implied(after, kind)
     {
         it.owed.remove(0);
         enter(it, step, Plane::Control, said.body)?;
         step.withdraw = true;
+        if began {
+            enter(it, step, Plane::Data, Body::Started { address: None })?;
+        }
         enter(it, step, Plane::Data, body)?;
         step.send = under_way(it).cloned();
         return Ok(());
     }
     enter(it, step, Plane::Data, body)
+}
+
+/// Whether a report is possible after what was said: at once, or (`true`) because the data plane began meanwhile. A
+/// push may be over before the answer that it began has arrived, or instead of one that was lost.
+fn implied(after: Name, report: Kind) -> Option<bool> {
+    if table(after, Plane::Data, report).is_ok() {
+        return Some(false);
+    }
+    let began = table(after, Plane::Data, Kind::Started).ok()?;
+    table(began, Plane::Data, report).is_ok().then_some(true)
 }
 
 fn enter(it: &mut Flow, step: &mut Step, by: Plane, body: Body) -> Result<(), Fault> {

@@ -200,7 +200,8 @@ pub(super) fn answered(
         (Kind::Prepare, Some((Name::Prepared, it))) if opens => {
             Some(Body::Prepared { address: it.address })
         }
-        (Kind::Start, Some((Name::Started, it))) if opens => {
+        // One that is over already reports so by itself: here it says that it had begun.
+        (Kind::Start, Some((Name::Started | Name::Completed, it))) if opens => {
             Some(Body::Started { address: it.address })
         }
         (Kind::Prepare, Some((Name::Preparing, _))) | (Kind::Start, Some((Name::Starting, _))) => {

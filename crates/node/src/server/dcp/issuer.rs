@@ -172,8 +172,11 @@ async fn approve(
     it: &Order,
     now: Time,
 ) -> Result<Result<String, Fault>, StoreError> {
-    let mut view =
-        View { open: issuer::open(conn, &it.issuer, &it.holder).await?, ..View::default() };
+    let open = issuer::open(conn, &it.issuer, &it.holder).await?;
+    let mut view = View { open, ..View::default() };
+    if it.wanted.iter().any(|want| want.space.is_some()) {
+        view.past = issuer::past(conn, &it.issuer, &it.holder).await?;
+    }
     let mut invitations = Vec::new();
     for want in &it.wanted {
         let found = match &want.space {
@@ -191,6 +194,7 @@ async fn approve(
             issuer::save(conn, &old, Some(now)).await?;
             return Ok(Ok(old.id));
         }
+        Ok(Verdict::Known(id)) => return Ok(Ok(id)),
         Err(fault) => return Ok(Err(fault)),
     }
     let mut credentials = Vec::new();

@@ -387,6 +387,45 @@ fn a_process_has_one_flow() {
     assert_eq!(it.sides[CONSUMING].flows.len(), 1);
 }
 
+/// An order that comes again, late or because its answer was lost, is acknowledged and changes nothing.
+#[test]
+fn a_repeated_order_does_not_undo_what_came_after_it() {
+    let mut it = world(false);
+    it.fetch("x-pull");
+    it.quiet();
+    let flow = it.sides[PROVIDING].flows.keys().next().unwrap().clone();
+    let mut said = |number: u32, body: Body| {
+        let order = FlowOrder {
+            from: id("control"),
+            address: "https://provider.example/signaling".to_owned(),
+            mine: Some(flow.clone()),
+            id: Some(id(&format!("urn:order:{number}"))),
+            terms: None,
+            body,
+            background: false,
+        };
+        let now = it.now;
+        let reply = it.sides[PROVIDING].run(Input::Ordered(Box::new(order)), now).unwrap();
+        let Reply::Flow { it, .. } = reply else { panic!("{reply:?}") };
+        it.state.name()
+    };
+    let rest = |why: &str| Body::Suspend { reason: Some(why.to_owned()) };
+    for (number, body, state) in [
+        (1, rest("a"), Flowing::Suspended),
+        (2, Body::Resume { address: None }, Flowing::Started),
+        (1, rest("a"), Flowing::Started),
+        // The same id on another order is no repetition.
+        (1, rest("b"), Flowing::Suspended),
+        (2, Body::Resume { address: None }, Flowing::Suspended),
+        (3, Body::Resume { address: None }, Flowing::Started),
+        (4, Body::Completed, Flowing::Completed),
+        (3, Body::Resume { address: None }, Flowing::Completed),
+        (1, rest("a"), Flowing::Completed),
+    ] {
+        assert_eq!(said(number, body.clone()), state, "{number} {body:?}");
+    }
+}
+
 /// Which message carries an address is not for a control plane to choose.
 #[test]
 fn a_wrong_address_is_refused_at_the_door() {

@@ -85,6 +85,8 @@ pub struct Order {
 pub struct View {
     /// Its requests that are still to be decided or delivered.
     pub open: Vec<Issuance>,
+    /// Where a membership is wanted: its requests that are over. Each used an invitation up, so they are few.
+    pub past: Vec<Issuance>,
     /// One for each of [`Order::wanted`].
     pub invitations: Vec<Option<Invited>>,
 }
@@ -93,6 +95,8 @@ pub struct View {
 pub enum Verdict {
     /// It was asked before, and our answer or our delivery was lost: the wallet listens now.
     Again(Box<Issuance>),
+    /// It was asked before, and that is over: what came of it stands. Who wants another credential asks anew.
+    Known(String),
     /// Sign what is wanted, use the invitations up, then [`approve`].
     Issue,
 }
@@ -112,6 +116,10 @@ pub fn decide(it: &Order, view: &View) -> Result<Verdict, Fault> {
         |old: &&Issuance| old.holder_pid == it.request.holder_pid && old.wants == it.request.wants;
     if let Some(old) = view.open.iter().find(same) {
         return Ok(Verdict::Again(Box::new(old.clone())));
+    }
+    // Also under a later invitation: that one is for another request.
+    if let Some(old) = view.past.iter().find(same) {
+        return Ok(Verdict::Known(old.id.clone()));
     }
     if u64::try_from(view.open.len()).unwrap_or(u64::MAX) >= OPEN_REQUESTS {
         return Err(Fault::refused("issuance.many", "too many open requests"));

@@ -127,13 +127,16 @@ fn only_the_invited_get_something_and_a_repeated_request_gets_what_the_first_one
         (0..count).map(one).collect::<Vec<_>>()
     };
     for (view, code) in [
-        (View { open: vec![], invitations: invited("s") }, ""),
-        (View { open: open(OPEN_REQUESTS - 1), invitations: invited("s") }, ""),
-        (View { open: open(OPEN_REQUESTS), invitations: invited("s") }, "issuance.many"),
+        (View { invitations: invited("s"), ..View::default() }, ""),
+        (View { open: open(OPEN_REQUESTS - 1), invitations: invited("s"), ..View::default() }, ""),
+        (
+            View { open: open(OPEN_REQUESTS), invitations: invited("s"), ..View::default() },
+            "issuance.many",
+        ),
         (View::default(), "issuance.uninvited"),
-        (View { open: vec![], invitations: vec![None] }, "issuance.uninvited"),
+        (View { invitations: vec![None], ..View::default() }, "issuance.uninvited"),
         // An invitation to another space is none.
-        (View { open: vec![], invitations: invited("t") }, "issuance.uninvited"),
+        (View { invitations: invited("t"), ..View::default() }, "issuance.uninvited"),
     ] {
         match decide::decide(&order("h"), &view) {
             Ok(verdict) => assert_eq!((verdict, code), (Verdict::Issue, "")),
@@ -141,9 +144,14 @@ fn only_the_invited_get_something_and_a_repeated_request_gets_what_the_first_one
         }
     }
     // Its invitation is used by then.
-    let view = View { open: vec![old.clone()], invitations: vec![None] };
+    let view = View { open: vec![old.clone()], invitations: vec![None], ..View::default() };
     assert_eq!(decide::decide(&order("h"), &view), Ok(Verdict::Again(Box::new(old.clone()))));
     assert!(decide::decide(&order("another"), &view).is_err());
+    // Nor does a later invitation issue twice on one request.
+    let done = next(&old, Input::Delivered, at(4)).unwrap().0;
+    let view = View { past: vec![done], invitations: invited("s"), ..View::default() };
+    assert_eq!(decide::decide(&order("h"), &view), Ok(Verdict::Known("new".to_owned())));
+    assert_eq!(decide::decide(&order("another"), &view), Ok(Verdict::Issue));
 
     let known = [Offered::membership("s", Profile::Vc20), Offered::membership("s", Profile::Vc11)];
     assert_eq!(decide::wanted(&order("h").request, &known).unwrap(), known[..1]);
