@@ -218,7 +218,9 @@ impl World {
         let requests = &self.nodes[operator].store.credentials.requests;
         let filed = requests.iter().filter(|(_, it)| it.state == "received");
         let filed: Vec<String> = filed.map(|(id, _)| id.clone()).collect();
-        filed.into_iter().map(|id| (id, self.dice.chance(90))).collect()
+        // Some wait longer: a person decides about them among everything else.
+        let at_once = filed.into_iter().filter(|_| self.dice.chance(60)).collect::<Vec<_>>();
+        at_once.into_iter().map(|id| (id, self.dice.chance(90))).collect()
     }
 
     fn found(&self) -> Option<Found> {

@@ -63,6 +63,12 @@ fn each_planted_bug_is_caught_by_its_property() {
             &["10 consumer's contracts stand at the provider", "3 terminal states are final"],
             300,
         ),
+        (Bug::FlowRunsOn, &["11 stopped flows move nothing"], 300),
+        (Bug::OrderOnce, &["12 both planes end alike"], 100),
+        (Bug::HearAnybody, &["13 only proven members are heard"], 50),
+        (Bug::StaleStatus, &["13 only proven members are heard"], 300),
+        (Bug::TellOnce, &["14 a request is answered once"], 100),
+        (Bug::IssueTwice, &["14 a request is answered once"], 300),
     ] {
         let mut unused = Coverage::default();
         let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));

@@ -18,13 +18,15 @@ use crate::transfer::message::DataAddress;
 use crate::wire::dps;
 
 use super::commit::{Answer, Due, Job, Reply, Seen, Work};
-use super::dataflow::{keep, links, mine, of, settle};
+use super::dataflow::{current, keep, links, mine, of, settle};
 use super::input::FlowOrder;
 use super::view::Needs;
 
 pub(super) fn needs(it: &FlowOrder) -> Needs {
     match (&it.mine, &it.terms) {
-        (Some(mine), _) => Needs { message: said(it), ..of(mine) },
+        (Some(mine), _) => {
+            Needs { message: said(it), flow_of: Some((it.from.clone(), mine.clone())), ..of(mine) }
+        }
         (None, Some(terms)) => Needs {
             flow_of: Some((it.from.clone(), terms.process.clone())),
             flows_with: Some(it.from.clone()),
@@ -37,7 +39,12 @@ pub(super) fn needs(it: &FlowOrder) -> Needs {
 /// A control plane orders something.
 pub(super) fn ordered(work: &mut Work<'_>, it: FlowOrder) -> Answer {
     let Some(id) = &it.mine else { return open(work, it) };
-    let flow = mine(work, id, Plane::Data)?;
+    // A control plane that never heard our id calls the flow by its process.
+    let of_process = |flow: &Flow| {
+        flow.plane == Plane::Data && flow.partner == it.from && flow.terms.process == *id
+    };
+    let flow =
+        mine(work, id, Plane::Data).or_else(|fault| current(work, of_process).ok_or(fault))?;
     if flow.partner != it.from {
         return Err(Fault::NotFound { what: "data flow" });
     }
