@@ -170,8 +170,7 @@ impl World {
                 request: Request { holder_pid: it.holder_pid.clone(), wants: it.wants.clone() },
                 wanted: vec![offered],
             };
-            let invited =
-                Invited { space: space.id.clone(), roles: "provider consumer".to_owned() };
+            let invited = Invited { space: space.id, roles: "provider consumer".to_owned() };
             Input::Approve { credentials: vec![self.sign_membership(at, &order, Some(&invited))] }
         } else {
             Input::Reject { reason: "not one of us".to_owned() }

@@ -128,11 +128,8 @@ impl World {
             Ran::Done(Err(fault)) => return refused(&fault),
             Ran::Crashed => return None,
         };
-        match kind {
-            Kind::Suspend => self.coverage.rested += 1,
-            Kind::Resume => self.coverage.resumed += 1,
-            _ => {}
-        }
+        self.coverage.rested += u64::from(kind == Kind::Suspend);
+        self.coverage.resumed += u64::from(kind == Kind::Resume);
         let halts = matches!(kind, Kind::Suspend | Kind::Terminate | Kind::Completed);
         // A repetition that came late is acknowledged and changes nothing.
         let halted =

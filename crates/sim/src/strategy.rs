@@ -344,7 +344,8 @@ fn trouble(world: &mut World) -> Happening {
                 Some(at) if world.dice.chance(40) => {
                     Happening::Restore { node: world.providers + at }
                 }
-                _ => Happening::Backup { node },
+                // Only participants are ever set back.
+                _ => Happening::Backup { node: any(world) },
             }
         }
         15 => match world.nodes.iter().take(world.providers).position(|it| it.backup.is_some()) {

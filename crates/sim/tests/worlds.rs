@@ -56,11 +56,15 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::SignBeforeDurable, &["6 the log never forks"], 50),
         (Bug::IgnoreWitness, &["6 the log never forks"], 900),
         (Bug::OpenClosedLease, &["7 closed leases open nothing"], 50),
-        (Bug::KeyFromBackup, &["8 destroyed keys stay destroyed"], 200),
+        (Bug::KeyFromBackup, &["8 destroyed keys stay destroyed"], 600),
         (Bug::OtherTerms, &["9 agreed terms are offered and signed"], 50),
         (
             Bug::GiveUpFinalize,
-            &["10 consumer's contracts stand at the provider", "3 terminal states are final"],
+            &[
+                "10 consumer's contracts stand at the provider",
+                "3 terminal states are final",
+                "4 both sides end alike",
+            ],
             300,
         ),
         (Bug::FlowRunsOn, &["11 stopped flows move nothing"], 300),

@@ -250,7 +250,7 @@ impl World {
     }
 }
 
-fn own_address(flow: &crate::dataflow::state::Flow) -> Option<DataAddress> {
+fn own_address(flow: &Flow) -> Option<DataAddress> {
     use crate::dataflow::message::Direction::{Pull, Push};
     use crate::negotiation::message::Role::{Consumer, Provider};
     match (flow.role, flow.direction()) {
