@@ -47,13 +47,7 @@ impl World {
                 self.wish(node, Wish::Say { negotiation, body });
             }
             Happening::Transfer { node, contract, format } => {
-                let wish = TransferWish {
-                    address: None,
-                    contract,
-                    format: format.to_owned(),
-                    push_to: None,
-                };
-                self.wish(node, Wish::Fetch(Box::new(wish)));
+                self.transfer(node, contract, format);
             }
             Happening::Suspend { node, transfer } => self.say(
                 node,
@@ -88,6 +82,25 @@ impl World {
             Happening::Weather { weather } => self.net.weather = weather,
             Happening::Cut { a, b } => self.net.cut(a, b),
             Happening::Mend => self.net.mend(),
+            Happening::Betray { node, kind } => traitors::act(self, node, kind),
+            it @ (Happening::Invite { .. }
+            | Happening::Join { .. }
+            | Happening::Decide { .. }
+            | Happening::RevokeMember { .. }) => self.happen_to_members(it),
+            it @ (Happening::ClockJump { .. }
+            | Happening::Crash { .. }
+            | Happening::Backup { .. }
+            | Happening::Restore { .. }
+            | Happening::RestoreKeys { .. }
+            | Happening::Sequence { .. }
+            | Happening::StaleSequencer { .. }) => self.happen_to_machine(it),
+        }
+    }
+
+    /// Invitations, questions, decisions and revocations of a space.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller passes these alone")]
+    fn happen_to_members(&mut self, it: Happening) {
+        match it {
             Happening::Invite { operator, holder } => {
                 let did = self.nodes[holder].did.clone();
                 self.nodes[operator].store.credentials.invitations.insert(did, false);
@@ -97,15 +110,14 @@ impl World {
                 self.decide_by_hand(operator, &request, approves);
             }
             Happening::RevokeMember { operator, holder } => self.revoke_member(operator, holder),
-            Happening::Betray { node, kind } => traitors::act(self, node, kind),
-            it @ (Happening::ClockJump { .. }
-            | Happening::Crash { .. }
-            | Happening::Backup { .. }
-            | Happening::Restore { .. }
-            | Happening::RestoreKeys { .. }
-            | Happening::Sequence { .. }
-            | Happening::StaleSequencer { .. }) => self.happen_to_machine(it),
+            _ => {}
         }
+    }
+
+    fn transfer(&mut self, at: usize, contract: Id, format: &str) {
+        let format = format.to_owned();
+        let wish = TransferWish { address: None, contract, format, push_to: None };
+        self.wish(at, Wish::Fetch(Box::new(wish)));
     }
 
     /// Crashes, clocks, disks.

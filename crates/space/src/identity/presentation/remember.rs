@@ -75,3 +75,77 @@ pub fn membership(
         Fault::denied("member.space", "membership", "the membership is of another space")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::credential::list::Bits;
+    use crate::identity::credential::{Profile, Purpose, Subject};
+
+    fn did(name: &str) -> Did {
+        Did::parse(&format!("did:web:{name}")).unwrap()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO.after(Duration::from_secs(seconds))
+    }
+
+    fn credential(issuer: &str, space: Option<&str>, until: Option<Time>) -> Credential {
+        let mut claims = serde_json::Map::new();
+        claims.extend(space.map(|it| (SPACE.to_owned(), it.into())));
+        Credential {
+            profile: Profile::Vc20,
+            id: None,
+            kinds: vec![MEMBERSHIP.to_owned()],
+            issuer: did(issuer),
+            subjects: vec![Subject { id: None, claims }],
+            from: None,
+            until,
+            statuses: vec![],
+            schemas: vec![],
+        }
+    }
+
+    #[test]
+    fn what_was_proven_is_believed_until_the_earlier_of_its_end_and_its_age() {
+        let ages = Ages { membership: Duration::from_secs(300), status: Duration::from_secs(60) };
+        for (until, last) in [(None, 310), (Some(at(50)), 50), (Some(at(900)), 310)] {
+            let known = Known::new(credential("op", Some("s"), until), ages, at(10));
+            assert!(known.holds(at(last - 1)) && !known.holds(at(last)), "{until:?}");
+        }
+        for (until, last) in [(None, 70), (Some(at(30)), 30), (Some(at(900)), 70)] {
+            let list = List {
+                issuer: did("op"),
+                purpose: Purpose::Revocation,
+                until,
+                bits: Bits::zeros(0),
+            };
+            let holds = |now| list_holds(&list, at(10), ages.status, at(now));
+            assert!(holds(last - 1) && !holds(last), "{until:?}");
+        }
+    }
+
+    #[test]
+    fn a_space_is_spoken_for_by_its_own_issuer() {
+        let spaces = |all: &[(&str, &str)]| -> BTreeMap<String, Did> {
+            all.iter().map(|(space, issuer)| ((*space).to_owned(), did(issuer))).collect()
+        };
+        let configured = BTreeSet::from([did("conf")]);
+        for (issuer, space, known, ours) in [
+            ("op", Some("s"), &[("s", "op")][..], true),
+            ("op", Some("t"), &[("s", "op")], false),
+            ("other", Some("s"), &[("s", "op")], false),
+            // An issuer of the configuration does not speak for a space that has its own.
+            ("conf", Some("s"), &[("s", "op")], false),
+            ("conf", Some("s"), &[], true),
+            ("conf", None, &[("s", "op")], true),
+            ("op", None, &[("s", "op")], false),
+        ] {
+            let it = credential(issuer, space, None);
+            assert_eq!(is_ours(&it, &spaces(known), &configured), ours, "{issuer} {space:?}");
+        }
+        let mut it = credential("op", Some("s"), None);
+        it.kinds = vec!["Another".to_owned()];
+        assert!(!is_ours(&it, &spaces(&[("s", "op")]), &configured));
+    }
+}
