@@ -133,8 +133,8 @@ impl World {
         }
         self.flow_wish(at, Wish::FlowRenewed { flow: run.flow.id.clone(), address });
         if self.nodes[at].up {
-            // The pull goes on with the next token.
-            self.postpone(at, *run.timer);
+            // The pull goes on with the next token; a flow that stands still is not renewed for ever.
+            self.flow_failed(at, run, "the access token was renewed".to_owned());
         }
     }
 

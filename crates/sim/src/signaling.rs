@@ -26,8 +26,8 @@ use crate::world::World;
 pub const DATA_PLANE: &str = "/dataplane";
 /// Where data planes reach a control plane.
 pub const CONTROL_PLANE: &str = "/signaling";
-/// An access token lives this long, and may be renewed (as the node's).
-const RENEWABLE_MS: i64 = 300_000;
+/// An access token lives this long, and may be renewed. Shorter than the node's, so that it happens among all the rest.
+const RENEWABLE_MS: i64 = 20_000;
 /// The profiles that simulated data planes run.
 pub const PROFILES: [&str; 2] = [Profile::HTTP_PULL, Profile::HTTP_PUSH];
 

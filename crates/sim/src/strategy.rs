@@ -46,8 +46,8 @@ pub fn next(world: &mut World, step: usize) -> Happening {
             39..=51 => transfer(world),
             52..=72 => use_it(world),
             73..=76 => end(world),
-            77..=78 => membership(world),
-            79..=82 => sequence(world),
+            77..=79 => membership(world),
+            80..=82 => sequence(world),
             _ => Some(trouble(world)),
         };
         if let Some(it) = drawn {
@@ -72,7 +72,12 @@ fn any_program(world: &mut World) -> usize {
 /// An operator's and its members' dealings.
 fn membership(world: &mut World) -> Option<Happening> {
     let operator = world.space.as_ref()?.operator;
-    let holder = any(world);
+    let drawn = any(world);
+    let store = &world.nodes[operator].store.credentials;
+    // Who has an invitation in hand is likely to take it up.
+    let waiting =
+        (0..world.members).find(|it| store.invitations.get(&world.nodes[*it].did) == Some(&false));
+    let holder = if world.dice.chance(50) { waiting.unwrap_or(drawn) } else { drawn };
     let did = world.nodes[holder].did.clone();
     let store = &world.nodes[operator].store.credentials;
     let filed = store.requests.iter().filter(|(_, it)| it.state == "received");

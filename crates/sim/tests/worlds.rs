@@ -38,13 +38,14 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::SkipDebit, &["2 releases within the count"], 50),
         (Bug::AnswerBeforeDurable, &["2 releases within the count"], 600),
         (Bug::Resurrect, &["3 terminal states are final"], 50),
-        (Bug::LoseOutbox, &["4 both sides end alike"], 300),
+        (Bug::LoseOutbox, &["4 both sides end alike", "12 both planes end alike"], 300),
         (
             Bug::TornCommit,
             &[
                 "5 acknowledged facts are logged",
                 "4 both sides end alike",
                 "10 consumer's contracts stand at the provider",
+                "12 both planes end alike",
                 "rows can be read",
                 // A lease that was kept without the timer that ends it.
                 "7 closed leases open nothing",
