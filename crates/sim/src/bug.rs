@@ -33,10 +33,22 @@ pub enum Bug {
     OtherTerms,
     /// A finalization that cannot be delivered is given up.
     GiveUpFinalize,
+    /// A data plane moves bytes whatever the state of the flow.
+    FlowRunsOn,
+    /// An order to a data plane that was not answered once is not repeated.
+    OrderOnce,
+    /// Whoever shows no membership is heard nevertheless.
+    HearAnybody,
+    /// A status list that was fetched once is believed for ever.
+    StaleStatus,
+    /// A wallet that cannot be reached once is never told.
+    TellOnce,
+    /// The issuer asks neither whether it issued on this request before, nor whether the invitation was used.
+    IssueTwice,
 }
 
 impl Bug {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::BlindGate,
         Self::SkipDebit,
         Self::AnswerBeforeDurable,
@@ -51,6 +63,12 @@ impl Bug {
         Self::KeyFromBackup,
         Self::OtherTerms,
         Self::GiveUpFinalize,
+        Self::FlowRunsOn,
+        Self::OrderOnce,
+        Self::HearAnybody,
+        Self::StaleStatus,
+        Self::TellOnce,
+        Self::IssueTwice,
     ];
 
     pub fn name(self) -> &'static str {
@@ -69,6 +87,12 @@ impl Bug {
             Self::KeyFromBackup => "key-from-backup",
             Self::OtherTerms => "other-terms",
             Self::GiveUpFinalize => "give-up-finalize",
+            Self::FlowRunsOn => "flow-runs-on",
+            Self::OrderOnce => "order-once",
+            Self::HearAnybody => "hear-anybody",
+            Self::StaleStatus => "stale-status",
+            Self::TellOnce => "tell-once",
+            Self::IssueTwice => "issue-twice",
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tidm_crypto::hash::sha256;
 use tidm_space::catalog::delivery::Use;
 use tidm_space::engine::commit::{About, Send};
-use tidm_space::engine::input::{HoldWish, Input, Outcome, Wish};
+use tidm_space::engine::input::{FlowAnswer, HoldWish, Input, Outcome, Wish};
 use tidm_space::id::Ids as _;
 use tidm_space::lease::message::{Outcome as LeaseOutcome, Request};
 use tidm_space::wire;
@@ -35,14 +35,10 @@ impl World {
         let epoch = self.nodes[at].epoch;
         let as_did = self.nodes[at].did.clone();
         self.nodes[at].calls.insert(id, call);
-        let target = self.nodes.iter().position(|it| {
-            url.strip_prefix(it.address.as_str()).is_some_and(|rest| rest.starts_with('/'))
-        });
-        let Some(to) = target else {
+        let Some((to, path)) = self.door_of(url) else {
             self.later(REFUSED_MS, Event::Late { call: id, to: at, epoch });
             return;
         };
-        let path = url[self.nodes[to].address.len()..].to_owned();
         let body: Rc<str> = body.into();
         if let Some(traitor) = &mut self.traitor {
             traitor.overhear(at, to, &path, &body);
@@ -63,6 +59,15 @@ impl World {
         self.later(PATIENCE_MS, Event::Late { call: id, to: at, epoch });
     }
 
+    /// Whose door that is, and its path; below the DSP base, as DSP names it.
+    pub(crate) fn door_of(&self, url: &str) -> Option<(usize, String)> {
+        self.nodes.iter().enumerate().find_map(|(at, it)| {
+            let rest = url.strip_prefix(it.base.as_str()).filter(|rest| rest.starts_with('/'))?;
+            let below = rest.strip_prefix("/dsp").filter(|it| it.starts_with('/'));
+            Some((at, below.unwrap_or(rest).to_owned()))
+        })
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one argument for each part of a request")]
     pub(crate) fn arrive(
         &mut self,
@@ -78,7 +83,9 @@ impl World {
             self.later(REFUSED_MS, Event::Late { call, to: from, epoch });
             return;
         }
-        let Some((status, answer)) = self.serve(to, as_did, path, body.as_bytes()) else { return };
+        let Some((status, answer)) = self.serve(to, as_did, call, path, body.as_bytes()) else {
+            return;
+        };
         self.log.add(self.step, self.ms, || format!("n{from} → n{to} {path}: {status}"));
         if let Some(delay) = self.net.fate(&mut self.dice, to, from).first() {
             self.later(*delay, Event::Answer { call, to: from, epoch, status, body: answer });
@@ -96,6 +103,11 @@ impl World {
                 404 | 503 => self.ask_again(at, *request, tries),
                 _ => {}
             },
+            Some(Call::Flow(run)) => self.flow_answered(at, run, status, body),
+            Some(Call::Join { pid }) => self.join_answered(at, &pid, status),
+            Some(Call::Tell { issuance }) => {
+                self.told(at, &issuance, (200..300).contains(&status));
+            }
             Some(Call::Query { .. } | Call::Stray) | None => {}
         }
     }
@@ -107,7 +119,10 @@ impl World {
                 let _died = self.work(at, Input::Delivered { send, outcome });
             }
             Some(Call::Lease { request, tries }) => self.ask_again(at, *request, tries),
-            Some(Call::Query { .. } | Call::Stray) | None => {}
+            Some(Call::Flow(run)) => self.flow_failed(at, run, "no answer".to_owned()),
+            Some(Call::Tell { issuance }) => self.told(at, &issuance, false),
+            // The question stays open: the issuer may have heard it.
+            Some(Call::Join { .. } | Call::Query { .. } | Call::Stray) | None => {}
         }
     }
 
@@ -164,6 +179,17 @@ impl World {
 
 /// What an answer means for the outbox (as the node's `net::dispatch`).
 fn outcome(send: &Send, status: u16, body: &[u8]) -> Outcome {
+    if let (About::Flow(_), 200..=299) = (&send.about, status) {
+        return match wire::dps::read_status(body) {
+            Ok(it) => Outcome::Answered(Box::new(FlowAnswer {
+                theirs: it.flow,
+                state: it.state,
+                address: it.address,
+                error: it.error,
+            })),
+            Err(_) => Outcome::Accepted { pid: None },
+        };
+    }
     match status {
         200..=299 => Outcome::Accepted {
             pid: match &send.about {

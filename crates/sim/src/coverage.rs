@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use tidm_space::dataflow::state::Name as FlowName;
+use tidm_space::identity::issuance::state::Name as Issuance;
 use tidm_space::transfer::state::Name as TransferName;
 
 use crate::happening::Happening;
@@ -21,6 +23,22 @@ pub struct Coverage {
     pub openings: u64,
     pub crashes: u64,
     pub refused_starts: u64,
+    /// Ends of flows at data planes of their own.
+    pub flows: BTreeMap<&'static str, u64>,
+    /// Bytes served or taken by data planes, tokens renewed for them, flows reported as beyond repair.
+    pub moved: u64,
+    pub renewals: u64,
+    pub errored: u64,
+    /// Flows that a data plane was told to rest, and to go on with.
+    pub rested: u64,
+    pub resumed: u64,
+    /// Where credential requests came to stand.
+    pub issuances: BTreeMap<&'static str, u64>,
+    pub memberships_revoked: u64,
+    /// Wallets asked, status lists fetched, and hearings refused, by why.
+    pub exchanges: u64,
+    pub lists: u64,
+    pub denied: BTreeMap<&'static str, u64>,
 }
 
 /// Ways in which negotiations end; each must occur.
@@ -31,6 +49,9 @@ pub const ENDS: [&str; 5] = [
     "TERMINATED offer.refused",
     "TERMINATED signature",
 ];
+
+/// Why somebody is not heard; each must occur.
+pub const DENIALS: [&str; 2] = ["presentation.empty", "credential.revoked"];
 
 impl Coverage {
     pub fn add(&mut self, other: &Self) {
@@ -44,6 +65,17 @@ impl Coverage {
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.refused_starts += other.refused_starts;
+        sum(&mut self.flows, &other.flows);
+        self.moved += other.moved;
+        self.renewals += other.renewals;
+        self.errored += other.errored;
+        self.rested += other.rested;
+        self.resumed += other.resumed;
+        sum(&mut self.issuances, &other.issuances);
+        self.memberships_revoked += other.memberships_revoked;
+        self.exchanges += other.exchanges;
+        self.lists += other.lists;
+        sum(&mut self.denied, &other.denied);
     }
 
     pub fn happened(&self) -> u64 {
@@ -74,7 +106,33 @@ impl Coverage {
                 .filter(|it| !self.contracts_ended.contains_key(*it))
                 .map(|it| format!("end of a contract {it}")),
         );
+        let ends = [FlowName::Completed, FlowName::Terminated].map(FlowName::token);
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.flows.contains_key(*it))
+                .map(|it| format!("end of a data flow {it}")),
+        );
+        let ends = [Issuance::Issued, Issuance::Rejected].map(Issuance::word);
+        out.extend(
+            ends.iter()
+                .filter(|it| !self.issuances.contains_key(*it))
+                .map(|it| format!("end of a credential request {it}")),
+        );
+        out.extend(
+            DENIALS
+                .iter()
+                .filter(|it| !self.denied.contains_key(**it))
+                .map(|it| format!("hearing refused for {it}")),
+        );
         for (what, count) in [
+            ("bytes of a data flow", self.moved),
+            ("renewed token", self.renewals),
+            ("flow beyond repair", self.errored),
+            ("flow that rested", self.rested),
+            ("flow that went on", self.resumed),
+            ("revoked membership", self.memberships_revoked),
+            ("wallet asked", self.exchanges),
+            ("status list fetched", self.lists),
             ("lease", self.leases),
             ("opening", self.openings),
             ("crash", self.crashes),

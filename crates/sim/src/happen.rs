@@ -48,17 +48,8 @@ impl World {
                 let body = SayWish::Terminate { reason: "no interest".to_owned() };
                 self.wish(node, Wish::Say { negotiation, body });
             }
-            Happening::Transfer { node, contract } => {
-                // Half of them are pushes.
-                let push = sha256(contract.as_str().as_bytes()).as_bytes()[0].is_multiple_of(2);
-                let push_to = push.then(|| DataAddress {
-                    endpoint_type: HTTP_ADDRESS.to_owned(),
-                    endpoint: Some(format!("{}/arrivals", self.nodes[node].address)),
-                    properties: Vec::new(),
-                });
-                let format = "tidm:sealed-table".to_owned();
-                let wish = TransferWish { id: None, address: None, contract, format, push_to };
-                self.wish(node, Wish::Fetch(Box::new(wish)));
+            Happening::Transfer { node, contract, format } => {
+                self.transfer(node, contract, format);
             }
             Happening::Suspend { node, transfer } => self.say(
                 node,
@@ -94,6 +85,10 @@ impl World {
             Happening::Cut { a, b } => self.net.cut(a, b),
             Happening::Mend => self.net.mend(),
             Happening::Betray { node, kind } => traitors::act(self, node, kind),
+            it @ (Happening::Invite { .. }
+            | Happening::Join { .. }
+            | Happening::Decide { .. }
+            | Happening::RevokeMember { .. }) => self.happen_to_members(it),
             it @ (Happening::ClockJump { .. }
             | Happening::Crash { .. }
             | Happening::Backup { .. }
@@ -104,11 +99,44 @@ impl World {
         }
     }
 
+    /// Invitations, questions, decisions and revocations of a space.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller passes these alone")]
+    fn happen_to_members(&mut self, it: Happening) {
+        match it {
+            Happening::Invite { operator, holder } => {
+                let did = self.nodes[holder].did.clone();
+                self.nodes[operator].store.credentials.invitations.insert(did, false);
+            }
+            Happening::Join { node } => self.join(node),
+            Happening::Decide { operator, request, approves } => {
+                self.decide_by_hand(operator, &request, approves);
+            }
+            Happening::RevokeMember { operator, holder } => self.revoke_member(operator, holder),
+            _ => {}
+        }
+    }
+
+    fn transfer(&mut self, at: usize, contract: Id, format: &str) {
+        // Half of the deliveries that this node runs itself are pushes.
+        let push = format == "tidm:sealed-table"
+            && sha256(contract.as_str().as_bytes()).as_bytes()[0].is_multiple_of(2);
+        let push_to = push.then(|| DataAddress {
+            endpoint_type: HTTP_ADDRESS.to_owned(),
+            endpoint: Some(format!("{}/arrivals", self.nodes[at].base)),
+            properties: Vec::new(),
+        });
+        let format = format.to_owned();
+        let wish = TransferWish { id: None, address: None, contract, format, push_to };
+        self.wish(at, Wish::Fetch(Box::new(wish)));
+    }
+
     /// Crashes, clocks, disks.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the caller passes these alone")]
     fn happen_to_machine(&mut self, it: Happening) {
         match it {
             Happening::ClockJump { node, ms } => {
+                let back = self.nodes[node].clock.error_ms - ms;
+                *self.reference.set_back_ms.entry(node).or_default() += back.max(0);
                 self.nodes[node].clock = Clock { error_ms: ms };
                 self.look_soon(node);
             }

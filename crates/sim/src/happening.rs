@@ -26,7 +26,7 @@ pub enum Happening {
     /// A person ends a negotiation.
     Terminate { node: usize, negotiation: Id },
     /// A consumer has a contract's data delivered.
-    Transfer { node: usize, contract: Id },
+    Transfer { node: usize, contract: Id, format: &'static str },
     /// Either side suspends a running transfer.
     Suspend { node: usize, transfer: Id },
     /// Either side resumes a suspended transfer.
@@ -67,13 +67,21 @@ pub enum Happening {
     Sequence { node: usize, crash_after: Option<usize> },
     /// A sequencer that was superseded does not know it and tries to append.
     StaleSequencer { node: usize },
+    /// An operator invites somebody to its space (again).
+    Invite { operator: usize, holder: usize },
+    /// A holder asks the operator for its membership.
+    Join { node: usize },
+    /// A person at the issuer decides about a request.
+    Decide { operator: usize, request: String, approves: bool },
+    /// An operator ends somebody's membership.
+    RevokeMember { operator: usize, holder: usize },
     /// A traitor does what it does.
     Betray { node: usize, kind: Kind },
 }
 
 impl Happening {
     /// Every name, for the proof that each was reached.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 32] = [
         "publish",
         "request-listed",
         "request-other",
@@ -101,6 +109,10 @@ impl Happening {
         "mend",
         "sequence",
         "stale-sequencer",
+        "invite",
+        "join",
+        "decide",
+        "revoke-member",
         "betray",
     ];
 
@@ -133,6 +145,10 @@ impl Happening {
             Self::Mend => "mend",
             Self::Sequence { .. } => "sequence",
             Self::StaleSequencer { .. } => "stale-sequencer",
+            Self::Invite { .. } => "invite",
+            Self::Join { .. } => "join",
+            Self::Decide { .. } => "decide",
+            Self::RevokeMember { .. } => "revoke-member",
             Self::Betray { .. } => "betray",
         }
     }
@@ -154,8 +170,10 @@ impl Happening {
             | Self::Terminate { node, negotiation: it } => {
                 format!("n{node} {} {it}", self.name())
             }
-            Self::Transfer { node, contract: it }
-            | Self::Revoke { node, contract: it }
+            Self::Transfer { node, contract, format } => {
+                format!("n{node} transfer {contract} as {format}")
+            }
+            Self::Revoke { node, contract: it }
             | Self::End { node, contract: it }
             | Self::Suspend { node, transfer: it }
             | Self::Resume { node, transfer: it }
@@ -171,6 +189,7 @@ impl Happening {
             Self::Backup { node }
             | Self::Restore { node }
             | Self::RestoreKeys { node }
+            | Self::Join { node }
             | Self::StaleSequencer { node } => {
                 format!("n{node} {}", self.name())
             }
@@ -179,6 +198,13 @@ impl Happening {
             Self::Mend => "mend".to_owned(),
             Self::Sequence { node, crash_after } => {
                 format!("n{node} sequence, crash after {crash_after:?}")
+            }
+            Self::Invite { operator, holder } | Self::RevokeMember { operator, holder } => {
+                format!("n{operator} {} n{holder}", self.name())
+            }
+            Self::Decide { operator, request, approves } => {
+                let word = if *approves { "approves" } else { "rejects" };
+                format!("n{operator} {word} {request}")
             }
             Self::Betray { node, kind } => format!("n{node} betray {kind:?}"),
         }

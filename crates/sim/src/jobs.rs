@@ -8,11 +8,12 @@ use tidm_space::engine::commit::{Due, Job, Timer};
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::transfer::message::DataAddress;
-use tidm_space::transfer::state::Name;
+use tidm_space::transfer::state::State;
 
 use crate::bug::Bug;
 use crate::evidence::Sequenced;
 use crate::invariants::Moment;
+use crate::signaling::PROFILES;
 use crate::work::Ran;
 use crate::world::{Event, World};
 
@@ -57,10 +58,7 @@ impl World {
                 let files = self.nodes[at].copies.remove(&contract).into_iter().collect();
                 Some(Wish::Erased { contract, files })
             }
-            Job::Flow { flow } => {
-                let seen = self.nodes[at].store.flows.get(&flow).map(|it| it.moved);
-                seen.map(|seen| Wish::FlowRests { flow, seen })
-            }
+            Job::Flow { flow } => return self.flow_job(at, timer, &flow),
         };
         match wish {
             Some(wish) => {
@@ -73,7 +71,7 @@ impl World {
         }
     }
 
-    fn postpone(&mut self, at: usize, timer: Timer) {
+    pub(crate) fn postpone(&mut self, at: usize, timer: Timer) {
         let attempts = timer.attempts.saturating_add(1);
         let _died = self.work(at, Input::Wish(Box::new(Wish::Postpone { timer, attempts })));
     }
@@ -90,13 +88,19 @@ impl World {
             };
             return Some(Wish::SayTransfer { transfer, body });
         }
-        let endpoint = format!("{}/data/{transfer}", self.nodes[at].address);
-        let properties = vec![
+        let endpoint = format!("{}/data/{transfer}", self.nodes[at].base);
+        let mut properties = vec![
             ("authType".to_owned(), "bearer".to_owned()),
             ("authorization".to_owned(), "token".to_owned()),
         ];
+        let published = PROFILES.contains(&it.format.as_str());
+        if published {
+            properties.push(("refreshToken".to_owned(), "none".to_owned()));
+            properties.push(("expiresIn".to_owned(), "86400".to_owned()));
+        }
+        let plain = "https://w3id.org/idsa/v4.1/HTTP".to_owned();
         let address = DataAddress {
-            endpoint_type: "https://w3id.org/idsa/v4.1/HTTP".to_owned(),
+            endpoint_type: if published { it.format } else { plain },
             endpoint: Some(endpoint),
             properties,
         };
@@ -132,10 +136,19 @@ impl World {
         if !it.delivers() {
             return Some(Wish::TransferRests { transfer, seen: it.moved });
         }
-        if it.state.name() == Name::Started {
-            let provider = self.node_of(&it.peer)?;
+        if let State::Started { address } = &it.state {
+            let endpoint = address.as_ref().and_then(|it| it.endpoint.as_deref())?;
+            let (provider, path) = self.door_of(endpoint)?;
             if !self.nodes[provider].up || self.net.is_cut(at, provider) {
                 return None;
+            }
+            if let Some(id) =
+                path.strip_prefix("/dataplane/flows/").and_then(|it| it.strip_suffix("/data"))
+            {
+                let id = Id::parse(id).ok()?;
+                let token = address.as_ref().and_then(|it| it.property("authorization"));
+                let token = token.unwrap_or_default().to_owned();
+                self.bytes(provider, &id, &token).filter(|(status, _)| *status == 200)?;
             }
             self.nodes[at].copies.insert(it.contract, content);
         }
@@ -144,9 +157,7 @@ impl World {
 
     /// A process starts: the log's start rule first (house D15), then what is due.
     pub(crate) fn restart(&mut self, at: usize) {
-        self.nodes[at].epoch += 1;
-        self.nodes[at].calls.clear();
-        self.nodes[at].log.forget();
+        self.nodes[at].forget();
         if self.bug == Some(Bug::Resurrect) {
             self.resurrect(at);
         }
@@ -174,6 +185,7 @@ impl World {
         self.nodes[at].up = true;
         self.check(&Moment::Started { node: at });
         self.look_soon(at);
+        self.tell_soon(at);
     }
 
     /// What a node forgot by being set back, and no custodian saw, cannot be asked of it any more.
@@ -192,7 +204,7 @@ impl World {
         for id in ids {
             if let Ok(Some(mut it)) = self.nodes[at].store.contract(&id) {
                 it.state = tidm_space::contract::State::Active;
-                self.nodes[at].store.contracts.insert(id, crate::store::contract_row(&it));
+                self.nodes[at].store.contracts.insert(id, crate::stage::contract_row(&it));
             }
         }
     }

@@ -7,7 +7,8 @@
 //! **Architecture invariant:** a world depends on its seed alone. `replay SEED` shows what `run` saw.
 //!
 //! How to read it: [`happening`] lists what can happen, [`strategy`] picks it, [`world`] runs it through [`work`],
-//! [`serve`], [`calls`] and [`jobs`]; [`reference`] writes down what should be true, and [`invariants`] compares.
+//! [`serve`], [`calls`] and [`jobs`]; data planes of their own are in [`signaling`] and [`flows`], credentials in
+//! [`issuer`] and [`members`]; [`reference`] writes down what should be true, and [`invariants`] compares.
 //!
 //! Known sources of nondeterminism: none. Maps are ordered, ids count, keys follow from a node's number.
 
@@ -15,18 +16,24 @@ pub mod bug;
 mod calls;
 pub mod clock;
 pub mod coverage;
+pub mod credentials;
 pub mod dice;
 pub mod evidence;
+pub mod flows;
 mod happen;
 pub mod happening;
 pub mod invariants;
+pub mod issuer;
 mod jobs;
 pub mod keys;
 pub mod log;
+pub mod members;
 pub mod net;
 pub mod node;
 pub mod reference;
 mod serve;
+pub mod signaling;
+pub mod stage;
 pub mod store;
 pub mod strategy;
 pub mod traitors;

@@ -122,6 +122,14 @@ fn run(seeds: u64, from: u64, steps: usize) -> anyhow::Result<ExitCode> {
     println!("negotiations {:?}", all.ends);
     println!("transfers {:?}, contracts ended {:?}", all.transfers, all.contracts_ended);
     println!(
+        "data flows {:?}; bytes moved {}, tokens renewed {}, rested {}, resumed {}, errored {}",
+        all.flows, all.moved, all.renewals, all.rested, all.resumed, all.errored
+    );
+    println!(
+        "credential requests {:?}; memberships revoked {}, wallets asked {}, lists fetched {}, refused {:?}",
+        all.issuances, all.memberships_revoked, all.exchanges, all.lists, all.denied
+    );
+    println!(
         "openings {}, crashes {}, refused starts {}",
         all.openings, all.crashes, all.refused_starts
     );

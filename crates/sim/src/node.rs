@@ -2,7 +2,7 @@
 //!
 //! Never decides: what follows from an input is `tidm_space::engine::decide`'s business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidm_crypto::error::BadKey;
 use tidm_crypto::hash::Digest;
@@ -11,12 +11,16 @@ use tidm_space::engine::commit::Send;
 use tidm_space::engine::node::{Node, Signer};
 use tidm_space::id::{Id, Ids};
 use tidm_space::identity::did::Did;
+use tidm_space::identity::document::{Document, Method};
 use tidm_space::lease::message::Request;
 use tidm_space::time::Time;
 
 use crate::clock::Clock;
 use crate::evidence::Evidence;
+use crate::flows::Run;
+use crate::issuer::WALLET;
 use crate::keys::Keys;
+use crate::members::Claims;
 use crate::store::Store;
 
 /// When a node that is to crash does so.
@@ -41,6 +45,16 @@ pub enum Call {
     Query {
         lease: Id,
     },
+    /// A data plane moves a flow's bytes, or renews the token for them.
+    Flow(Run),
+    /// A holder asked its issuer; `pid` is the holder's.
+    Join {
+        pid: String,
+    },
+    /// An issuer tells a wallet what it decided.
+    Tell {
+        issuance: String,
+    },
     /// A traitor does not care for answers.
     Stray,
 }
@@ -57,7 +71,14 @@ pub struct Backup {
 #[derive(Debug)]
 pub struct SimNode {
     pub did: Did,
+    /// Scheme and host of all its doors.
+    pub base: String,
+    /// Its DSP base.
     pub address: String,
+    /// A data plane: the node whose control plane it works for.
+    pub of: Option<usize>,
+    /// A data plane: gets ready after answering, and reports by a callback.
+    pub background: bool,
     signer: KeyOf,
     pub public: VerifyingKey,
     pub demands_signatures: bool,
@@ -72,6 +93,11 @@ pub struct SimNode {
     pub epoch: u64,
     pub crash: Option<CrashPoint>,
     pub calls: BTreeMap<u64, Call>,
+    /// What this process remembers of others' credentials.
+    pub claims: Claims,
+    /// Requests whose wallets are being told, and when it looks again.
+    pub telling: BTreeSet<String>,
+    pub tell_at: Option<i64>,
     pub look_at: Option<i64>,
     pub backup: Option<Backup>,
     /// Its store was set back: it may differ from its peers, but never at their cost.
@@ -121,13 +147,17 @@ pub enum BadNode {
 impl SimNode {
     pub fn new(index: usize, demands_signatures: bool, witnessed: bool) -> Result<Self, BadNode> {
         let name = format!("n{index}.example");
+        let base = format!("https://{name}");
         let did = Did::web(&name, None)?;
         let mut seed = [7; 32];
         seed[0] = u8::try_from(index).unwrap_or(u8::MAX);
         // Ed25519 is the cheapest signature; which one it is changes nothing here.
         let key = SigningKey::from_secret_bytes(KeyKind::Ed25519, &seed)?;
         Ok(Self {
-            address: format!("https://{name}/dsp"),
+            address: format!("{base}/dsp"),
+            base,
+            of: None,
+            background: false,
             public: key.verifying_key(),
             signer: KeyOf { kid: format!("{did}#key-1"), key },
             did,
@@ -141,11 +171,42 @@ impl SimNode {
             epoch: 0,
             crash: None,
             calls: BTreeMap::new(),
+            claims: Claims::default(),
+            telling: BTreeSet::new(),
+            tell_at: None,
             look_at: None,
             backup: None,
             restored: false,
             ids: SimIds { node: index, next: 0 },
         })
+    }
+
+    /// What a process held in memory is gone.
+    pub fn forget(&mut self) {
+        self.epoch += 1;
+        self.calls.clear();
+        self.claims = Claims::default();
+        self.telling.clear();
+        self.tell_at = None;
+        self.log.forget();
+    }
+
+    /// Its DID document: one key for everything.
+    pub fn document(&self) -> Document {
+        let method = Method {
+            id: format!("{}#key-1", self.did),
+            key: self.public.clone(),
+            authentication: true,
+            assertion: true,
+            invocation: true,
+        };
+        let wallet = ("CredentialService".to_owned(), format!("{}{WALLET}", self.base));
+        Document {
+            did: self.did.clone(),
+            methods: vec![method],
+            services: vec![wallet],
+            unknown_methods: 0,
+        }
     }
 
     pub fn as_engine(&self) -> Node<'_> {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use tidm_ledger::tree::Hash;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::policy::model::Policy;
 
 #[derive(Debug, Default)]
@@ -25,6 +26,21 @@ pub struct Reference {
     pub verified: std::cell::RefCell<BTreeMap<(usize, String), Vec<u8>>>,
     /// Roots that were signed, by node and size.
     pub signed: BTreeMap<(usize, u64), Hash>,
+    /// Flows that a data plane was told to stop, and has acknowledged to have stopped.
+    pub halted: BTreeSet<(usize, Id)>,
+    /// Memberships by holder, in the world's time.
+    pub memberships: BTreeMap<Did, Vec<Membership>>,
+    /// Who (second) was refused a hearing by whom (first): to them messages did not stop being lost.
+    pub unheard: BTreeSet<(usize, usize)>,
+    /// How far each node's clock was set back in all.
+    pub set_back_ms: BTreeMap<usize, i64>,
     /// Largest head that a custodian saw, by node.
     pub witnessed: BTreeMap<usize, u64>,
+}
+
+/// From when to when a credential stood at its issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership {
+    pub since: i64,
+    pub revoked: Option<i64>,
 }

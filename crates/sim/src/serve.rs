@@ -20,6 +20,7 @@ use tidm_space::wire::tidm::{lease, notice};
 
 use crate::bug::Bug;
 use crate::invariants::Moment;
+use crate::signaling::{CONTROL_PLANE, DATA_PLANE};
 use crate::work::Ran;
 use crate::world::World;
 
@@ -76,7 +77,7 @@ fn door(path: &str) -> Option<Door> {
 }
 
 /// Which status a fault has towards a peer (as the node's `server::answer`).
-fn status(fault: &Fault) -> u16 {
+pub(crate) fn status(fault: &Fault) -> u16 {
     match fault {
         Fault::PeerMisbehaved { .. } | Fault::PeerIncompatible { .. } | Fault::Refused { .. } => {
             400
@@ -94,8 +95,33 @@ impl World {
         clippy::wildcard_enum_match_arm,
         reason = "a repeated message may be answered with nothing"
     )]
-    pub(crate) fn serve(&mut self, at: usize, from: &Did, path: &str, body: &[u8]) -> Served {
-        let Some(door) = door(path) else { return Some((404, String::new())) };
+    pub(crate) fn serve(
+        &mut self,
+        at: usize,
+        from: &Did,
+        call: u64,
+        path: &str,
+        body: &[u8],
+    ) -> Served {
+        if let Some(path) = path.strip_prefix(DATA_PLANE) {
+            return self.serve_data_plane(at, from, path, body);
+        }
+        if let Some(path) = path.strip_prefix(CONTROL_PLANE) {
+            return self.serve_control_plane(at, from, path, body);
+        }
+        match path.split('/').nth(1) {
+            Some("issuer") => return self.serve_issuer(at, from, call, body),
+            Some("wallet") => return self.serve_wallet(at, from, body),
+            // What this node lays ready by itself.
+            Some("data") => return Some((200, String::new())),
+            _ => {}
+        }
+        let Some(door) = door(path).filter(|_| self.nodes[at].of.is_none()) else {
+            return Some((404, String::new()));
+        };
+        if let Err(fault) = self.member(at, from) {
+            return Some((status(&fault), error::write(&fault)));
+        }
         match door {
             Door::Negotiation(endpoint, mine) => {
                 let heard = said::read(endpoint, mine.as_ref(), body)

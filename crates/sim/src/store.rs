@@ -9,20 +9,23 @@ use std::rc::Rc;
 
 use tidm_ledger::tree::Hash;
 use tidm_space::contract::Contract;
+use tidm_space::dataflow::message::Plane;
+use tidm_space::dataflow::registration::Registration;
 use tidm_space::dataflow::state::Flow;
-use tidm_space::engine::commit::{About, Commit, Seen, Send, Timer};
+use tidm_space::engine::commit::{About, Seen, Send, Timer};
 use tidm_space::engine::view::{Needs, View};
-use tidm_space::evidence;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::machine::{Debit, DebitKind, Spent};
 use tidm_space::lease::message::Nonce;
-use tidm_space::lease::state::{Lease, Name as LeaseName};
+use tidm_space::lease::state::Lease;
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Negotiation;
 use tidm_space::time::Time;
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::record::{self, BadRecord};
+
+use crate::credentials::Credentials;
 
 /// How long a claimed row is left alone (as the node's queue does).
 pub const CLAIM_MS: i64 = 30_000;
@@ -52,6 +55,14 @@ pub struct Queued {
     pub record: Rc<str>,
 }
 
+/// Tokens of the address that a data plane gave last for a flow.
+#[derive(Clone, Debug)]
+pub struct FlowToken {
+    pub access: String,
+    pub refresh: String,
+    pub until: Time,
+}
+
 /// The log's one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -64,8 +75,14 @@ pub struct Head {
 pub struct Store {
     pub negotiations: Table,
     pub transfers: Table,
-    /// Simulated nodes have no planes of other programs: rows are kept, none arise.
-    pub flows: BTreeMap<Id, Flow>,
+    /// Data flows: of a control plane with another program's data plane, and of such a data plane.
+    pub flows: Table,
+    /// The other half of this node, as it was registered.
+    pub planes: Vec<Registration>,
+    /// Data plane: the tokens of the addresses that it gave.
+    pub tokens: BTreeMap<Id, FlowToken>,
+    /// What DCP keeps: issuer and wallet.
+    pub credentials: Credentials,
     pub contracts: Table,
     pub leases: Table,
     pub products: Table,
@@ -84,7 +101,7 @@ pub struct Store {
 pub enum Write {
     Negotiation(Id, Row),
     Transfer(Id, Row),
-    Flow(Box<Flow>),
+    Flow(Id, Row),
     Contract(Id, Row),
     Lease(Id, Row),
     Product(Id, Row),
@@ -105,109 +122,6 @@ pub enum StoreError {
     Row(#[from] BadRecord),
     #[error("a unique index refuses {0}")]
     Unique(String),
-}
-
-pub fn negotiation_row(it: &Negotiation) -> Row {
-    Row {
-        peer: Some(it.peer.clone()),
-        pid: it.peer_pid.clone(),
-        of: it.state.agreement().map(|it| it.id.clone()),
-        nonce: None,
-        role: Some(it.role),
-        state: it.state.name().token(),
-        open: it.is_open(),
-        record: record::negotiation::encode(it).into(),
-    }
-}
-
-pub fn transfer_row(it: &Transfer) -> Row {
-    Row {
-        peer: Some(it.peer.clone()),
-        pid: it.peer_pid.clone(),
-        of: Some(it.contract.clone()),
-        nonce: None,
-        role: Some(it.role),
-        state: it.state.name().token(),
-        open: it.is_open(),
-        record: record::transfer::encode(it).into(),
-    }
-}
-
-pub fn contract_row(it: &Contract) -> Row {
-    Row {
-        peer: Some(it.peer.clone()),
-        pid: None,
-        of: None,
-        nonce: None,
-        role: Some(it.role),
-        state: if it.is_active() { "active" } else { "ended" },
-        open: it.is_active(),
-        record: record::contract::encode(it).into(),
-    }
-}
-
-pub fn lease_row(it: &Lease) -> Row {
-    Row {
-        peer: Some(it.peer.clone()),
-        pid: None,
-        of: Some(it.request.contract.clone()),
-        nonce: Some(it.request.nonce),
-        role: Some(it.role),
-        state: it.state.name().word(),
-        open: it.state.name() == LeaseName::Granted,
-        record: record::lease::encode(it).into(),
-    }
-}
-
-/// The rows of a commit, in the order of the node's statements.
-pub fn stage(commit: &Commit, now: Time) -> Vec<Write> {
-    let mut out = Vec::new();
-    out.extend(
-        commit.negotiations.iter().map(|it| Write::Negotiation(it.id.clone(), negotiation_row(it))),
-    );
-    out.extend(commit.transfers.iter().map(|it| Write::Transfer(it.id.clone(), transfer_row(it))));
-    out.extend(commit.flows.iter().cloned().map(|it| Write::Flow(Box::new(it))));
-    out.extend(commit.contracts.iter().map(|it| Write::Contract(it.id.clone(), contract_row(it))));
-    out.extend(commit.leases.iter().map(|it| Write::Lease(it.id.clone(), lease_row(it))));
-    out.extend(commit.debits.iter().cloned().map(Write::Debit));
-    for it in &commit.products {
-        let record: Rc<str> = record::product::encode(it).into();
-        let row = Row {
-            peer: None,
-            pid: None,
-            of: None,
-            nonce: None,
-            role: None,
-            state: "listed",
-            open: true,
-            record,
-        };
-        out.push(Write::Product(it.id.clone(), row));
-    }
-    out.extend(
-        commit
-            .facts
-            .iter()
-            .map(|it| Write::Fact(it.id.clone(), evidence::encode::encode(it).into())),
-    );
-    out.extend(commit.withdrawn.iter().cloned().map(Write::Withdraw));
-    out.extend(commit.unsends.iter().cloned().map(Write::Unsend));
-    for it in &commit.sends {
-        let claimed = if it.next <= now { now.ms() + CLAIM_MS } else { 0 };
-        let record = record::send::encode(it).into();
-        out.push(Write::Send(
-            it.id.clone(),
-            Queued { at: it.next, claimed, about: Some(it.about.clone()), record },
-        ));
-    }
-    out.extend(commit.untimers.iter().cloned().map(Write::Untimer));
-    for it in &commit.timers {
-        let claimed = if it.at <= now { now.ms() + CLAIM_MS } else { 0 };
-        let record = record::timer::encode(it).into();
-        out.push(Write::Timer(it.key.clone(), Queued { at: it.at, claimed, about: None, record }));
-    }
-    out.extend(commit.seen.iter().cloned().map(Write::Seen));
-    out
 }
 
 impl Store {
@@ -241,13 +155,8 @@ impl Store {
             view.transfer = found.map(|it| record::transfer::decode(&it.record)).transpose()?;
         }
         self.load_lease(needs, &mut view)?;
-        if let Some(id) = &needs.flow {
-            view.flows.extend(self.flows.get(id).cloned());
-        }
-        for it in view.transfer.iter().chain(&view.open_transfers) {
-            view.flows.extend(self.flows.get(&it.id).cloned());
-        }
-        if let Some(id) = wanted(needs, &view) {
+        self.load_flows(needs, &mut view)?;
+        if let Some(id) = Self::wanted(needs, &view) {
             view.contract = self.contract(&id)?;
         }
         let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
@@ -265,6 +174,66 @@ impl Store {
             }
         }
         Ok(view)
+    }
+
+    /// With a flow of ours as control plane comes its transfer; with a transfer comes its flow.
+    fn load_flows(&self, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
+        if let Some(id) = &needs.flow
+            && let Some(flow) = self.flow(id)?
+        {
+            if flow.plane == Plane::Control {
+                view.transfer = self.transfer(id)?;
+            }
+            view.flows.push(flow);
+        }
+        if let Some((plane, process)) = &needs.flow_of {
+            let fits =
+                |it: &&Row| it.of.as_ref() == Some(plane) && it.pid.as_ref() == Some(process);
+            if let Some(row) = self.flows.values().find(fits) {
+                view.flows.push(record::flow::decode(&row.record)?);
+            }
+        }
+        if let Some(plane) = &needs.flows_with {
+            let open = self.flows.values().filter(|it| it.open && it.of.as_ref() == Some(plane));
+            view.open_flows = u32::try_from(open.count()).unwrap_or(u32::MAX);
+        }
+        if let Some(profile) = &needs.data_plane {
+            let runs = |it: &&Registration| {
+                it.plane == Plane::Data && it.profiles.iter().any(|known| known == profile)
+            };
+            view.data_plane = self.planes.iter().find(runs).cloned();
+        }
+        for it in view.transfer.iter().chain(&view.open_transfers) {
+            if !view.flows.iter().any(|flow| flow.id == it.id)
+                && let Some(flow) = self.flow(&it.id)?
+            {
+                view.flows.push(flow);
+            }
+        }
+        Ok(())
+    }
+
+    /// The contract that this decision is about.
+    fn wanted(needs: &Needs, view: &View) -> Option<Id> {
+        if let Some(id) = &needs.contract {
+            return Some(id.clone());
+        }
+        let of_transfer = needs.transfer_contract || needs.flow.is_some();
+        let of_transfer =
+            view.transfer.as_ref().filter(|_| of_transfer).map(|it| it.contract.clone());
+        of_transfer.or_else(|| {
+            let lease = view.lease.as_ref().filter(|_| needs.lease_contract);
+            lease.map(|it| it.request.contract.clone())
+        })
+    }
+
+    pub fn flow(&self, id: &Id) -> Result<Option<Flow>, BadRecord> {
+        self.flows.get(id).map(|it| record::flow::decode(&it.record)).transpose()
+    }
+
+    /// The registered other half of that kind, if this is its id.
+    pub fn plane(&self, plane: Plane, id: &Id) -> Option<&Registration> {
+        self.planes.iter().find(|it| it.plane == plane && it.id == *id)
     }
 
     fn load_lease(&self, needs: &Needs, view: &mut View) -> Result<(), StoreError> {
@@ -348,7 +317,7 @@ impl Store {
                 }
                 Write::Negotiation(..)
                 | Write::Transfer(..)
-                | Write::Flow(_)
+                | Write::Flow(..)
                 | Write::Contract(..)
                 | Write::Product(..)
                 | Write::Debit(_)
@@ -368,7 +337,7 @@ impl Store {
         match write {
             Write::Negotiation(id, row) => drop(self.negotiations.insert(id, row)),
             Write::Transfer(id, row) => drop(self.transfers.insert(id, row)),
-            Write::Flow(it) => drop(self.flows.insert(it.id.clone(), *it)),
+            Write::Flow(id, row) => drop(self.flows.insert(id, row)),
             Write::Contract(id, row) => {
                 // A tombstone stays one, whatever an older replica of this row says (house D13).
                 if row.open && self.contracts.get(&id).is_some_and(|had| !had.open) {
@@ -422,15 +391,4 @@ fn claim<'a>(rows: impl Iterator<Item = &'a mut Queued>, now: Time) -> Vec<Rc<st
 
 fn of_peer<'a>(table: &'a Table, peer: &Did, pid: &Id) -> Option<&'a Row> {
     table.values().find(|it| it.peer.as_ref() == Some(peer) && it.pid.as_ref() == Some(pid))
-}
-
-fn wanted(needs: &Needs, view: &View) -> Option<Id> {
-    if let Some(id) = &needs.contract {
-        return Some(id.clone());
-    }
-    let of_transfer =
-        view.transfer.as_ref().filter(|_| needs.transfer_contract).map(|it| it.contract.clone());
-    of_transfer.or_else(|| {
-        view.lease.as_ref().filter(|_| needs.lease_contract).map(|it| it.request.contract.clone())
-    })
 }

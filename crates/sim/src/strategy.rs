@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidm_space::approval::{Rule, Rules, Then, When};
 use tidm_space::catalog::delivery::Use;
 use tidm_space::catalog::product::{Approval, BadProduct, Draft, Kind, Offer, Product};
+use tidm_space::dataflow::message::Profile;
 use tidm_space::id::{Id, Ids as _};
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::Role;
@@ -44,8 +45,9 @@ pub fn next(world: &mut World, step: usize) -> Happening {
             22..=38 => talk(world),
             39..=51 => transfer(world),
             52..=72 => use_it(world),
-            73..=77 => end(world),
-            78..=82 => sequence(world),
+            73..=76 => end(world),
+            77..=79 => membership(world),
+            80..=82 => sequence(world),
             _ => Some(trouble(world)),
         };
         if let Some(it) = drawn {
@@ -55,9 +57,46 @@ pub fn next(world: &mut World, step: usize) -> Happening {
     Happening::Pass { ms: 1_000 }
 }
 
+/// A participant.
 fn any(world: &mut World) -> usize {
+    let count = world.members;
+    world.dice.below(count)
+}
+
+/// Any program: participants and data planes.
+fn any_program(world: &mut World) -> usize {
     let count = world.nodes.len();
     world.dice.below(count)
+}
+
+/// An operator's and its members' dealings.
+fn membership(world: &mut World) -> Option<Happening> {
+    let operator = world.space.as_ref()?.operator;
+    let drawn = any(world);
+    let store = &world.nodes[operator].store.credentials;
+    // Who has an invitation in hand is likely to take it up.
+    let waiting =
+        (0..world.members).find(|it| store.invitations.get(&world.nodes[*it].did) == Some(&false));
+    let holder = if world.dice.chance(50) { waiting.unwrap_or(drawn) } else { drawn };
+    let did = world.nodes[holder].did.clone();
+    let store = &world.nodes[operator].store.credentials;
+    let filed = store.requests.iter().filter(|(_, it)| it.state == "received");
+    let filed: Vec<String> = filed.map(|(id, _)| id.clone()).collect();
+    let held = store.places.iter().any(|it| it.holder == did && !it.revoked);
+    let invited = store.invitations.get(&did) == Some(&false);
+    if let Some(request) = world.dice.pick(&filed).cloned() {
+        return Some(Happening::Decide { operator, request, approves: world.dice.chance(80) });
+    }
+    if held {
+        // The operator has no reason to cut itself off.
+        let cuts = holder != operator && world.dice.chance(35);
+        return cuts.then_some(Happening::RevokeMember { operator, holder });
+    }
+    Some(if invited {
+        Happening::Join { node: holder }
+    } else {
+        Happening::Invite { operator, holder }
+    })
 }
 
 fn publish(world: &mut World, node: usize) -> Option<Happening> {
@@ -193,7 +232,7 @@ fn transfer(world: &mut World) -> Option<Happening> {
         .collect();
     if !open.is_empty() && world.dice.chance(50) {
         let (transfer, state) = world.dice.pick(&open)?.clone();
-        return Some(match (world.dice.below(5), state) {
+        return Some(match (world.dice.below(6), state) {
             (0, _) => Happening::EndTransfer { node, transfer },
             (_, "SUSPENDED") => Happening::Resume { node, transfer },
             (_, _) => Happening::Suspend { node, transfer },
@@ -201,7 +240,21 @@ fn transfer(world: &mut World) -> Option<Happening> {
     }
     let held = contracts(world, node, Some(Role::Consumer));
     let contract = pick_id(world, &held)?;
-    Some(Happening::Transfer { node, contract })
+    let format = format(world, node, &contract)?;
+    Some(Happening::Transfer { node, contract, format })
+}
+
+/// How it is delivered: a push needs a data plane on both sides, a pull one at least.
+fn format(world: &mut World, consumer: usize, contract: &Id) -> Option<&'static str> {
+    let peer = world.nodes[consumer].store.contract(contract).ok()??.peer;
+    let provider = world.node_of(&peer)?;
+    let has = |at: usize| !world.nodes[at].store.planes.is_empty();
+    let (theirs, ours) = (has(provider), has(consumer));
+    Some(match (theirs, ours, world.dice.below(10)) {
+        (true, true, 0..=3) => Profile::HTTP_PUSH,
+        (true, _, 0..=7) | (false, true, 0..=4) => Profile::HTTP_PULL,
+        (_, _, _) => "tidm:sealed-table",
+    })
 }
 
 fn use_it(world: &mut World) -> Option<Happening> {
@@ -254,7 +307,7 @@ fn end(world: &mut World) -> Option<Happening> {
 }
 
 fn sequence(world: &mut World) -> Option<Happening> {
-    let node = any(world);
+    let node = any_program(world);
     if world.dice.chance(10) {
         return Some(Happening::StaleSequencer { node });
     }
@@ -263,7 +316,7 @@ fn sequence(world: &mut World) -> Option<Happening> {
 }
 
 fn trouble(world: &mut World) -> Happening {
-    let node = any(world);
+    let node = any_program(world);
     if let Some(traitor) = world.traitor.as_ref().map(|it| (it.node, it.kind))
         && world.dice.chance(40)
     {
@@ -282,15 +335,22 @@ fn trouble(world: &mut World) -> Happening {
             };
             Happening::Weather { weather: if world.dice.chance(70) { bad } else { FAIR } }
         }
-        7 | 8 => Happening::Cut { a: node, b: any(world) },
+        7 | 8 => Happening::Cut { a: node, b: any_program(world) },
         9..=11 => Happening::Mend,
         12 => Happening::ClockJump { node, ms: world.dice.between(-600_000, 600_000) },
         13 | 14 => {
-            match world.nodes.iter().skip(world.providers).position(|it| it.backup.is_some()) {
+            match world
+                .nodes
+                .iter()
+                .take(world.members)
+                .skip(world.providers)
+                .position(|it| it.backup.is_some())
+            {
                 Some(at) if world.dice.chance(40) => {
                     Happening::Restore { node: world.providers + at }
                 }
-                _ => Happening::Backup { node },
+                // Only participants are ever set back.
+                _ => Happening::Backup { node: any(world) },
             }
         }
         15 => match world.nodes.iter().take(world.providers).position(|it| it.backup.is_some()) {

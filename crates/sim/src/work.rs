@@ -8,13 +8,15 @@ use tidm_space::engine::input::{Heard, Input, Outcome};
 use tidm_space::engine::view::View;
 use tidm_space::engine::{decide, needs};
 use tidm_space::fault::Fault;
+use tidm_space::id::Id;
 use tidm_space::negotiation::message::{Kind, Role};
 use tidm_space::negotiation::state::State;
 
 use crate::bug::Bug;
 use crate::invariants::{Moment, Was};
 use crate::node::CrashPoint;
-use crate::store::{Write, stage};
+use crate::stage::stage;
+use crate::store::Write;
 use crate::world::{Event, World};
 
 /// What came of a unit of work.
@@ -41,6 +43,7 @@ impl World {
         let asks = matches!(&input, Input::Heard(it) if matches!(it.what, Heard::Ask(_)));
         blind(self.bug, asks, &mut view);
         let given_up = give_up_finalize(self.bug, &view, &input);
+        let once = order_once(self.bug, &input);
         let node = &mut self.nodes[at];
         let mut ids = node.ids.clone();
         let Decision { mut commit, reply } = decide(&node.as_engine(), &view, input, now, &mut ids);
@@ -50,6 +53,10 @@ impl World {
         }
         twist(self.bug, &mut commit);
         commit.negotiations.extend(given_up);
+        if let Some(order) = once {
+            commit.sends.retain(|it| it.id != order);
+            commit.unsends.push(order);
+        }
         let crash = self.nodes[at].crash;
         if crash == Some(CrashPoint::AfterDelivery) && delivered {
             self.crash(at);
@@ -159,10 +166,8 @@ impl World {
         let node = &mut self.nodes[at];
         node.up = false;
         node.crash = None;
-        node.epoch += 1;
-        node.calls.clear();
         node.look_at = None;
-        node.log.forget();
+        node.forget();
         if bug == Some(Bug::LoseOutbox) {
             node.store.outbox.clear();
         }
@@ -208,4 +213,13 @@ fn give_up_finalize(
     it.pending = None;
     it.state = State::Terminated { by: it.role, code: Some("planted".to_owned()), reason: vec![] };
     finalizes.then_some(it)
+}
+
+/// The planted bug: an order to a data plane that was not answered once is not repeated.
+fn order_once(bug: Option<Bug>, input: &Input) -> Option<Id> {
+    let Input::Delivered { send, outcome: Outcome::Unreachable { .. } } = input else {
+        return None;
+    };
+    let orders = matches!(send.about, About::Flow(_)) && bug == Some(Bug::OrderOnce);
+    orders.then(|| send.id.clone())
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use tidm_space::dataflow::message::Plane;
 use tidm_space::engine::commit::Timer;
 use tidm_space::identity::did::Did;
 use tidm_space::negotiation::state::State;
@@ -16,9 +17,11 @@ use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::invariants::{self, Moment, Violation};
 use crate::log::EventLog;
+use crate::members::Space;
 use crate::net::{FAIR, Net};
 use crate::node::{BadNode, SimNode};
 use crate::reference::Reference;
+use crate::signaling::registration;
 use crate::strategy;
 use crate::traitors::{Kind, Traitor};
 
@@ -45,6 +48,8 @@ pub enum Event {
     Fire { node: usize, epoch: u64, timer: Box<Timer> },
     /// A job of the node comes to its end.
     JobDone { node: usize, epoch: u64, timer: Box<Timer> },
+    /// An issuer looks at which wallets are to be told.
+    Tell { node: usize },
     /// A crashed node comes back.
     Restart { node: usize },
 }
@@ -76,10 +81,16 @@ pub struct World {
     pub(crate) calls: u64,
     /// Publishers are the nodes below this number.
     pub providers: usize,
+    /// Participants are the nodes below this number; those above are data planes.
+    pub members: usize,
+    /// The space whose credentials are asked for; none: everybody is heard.
+    pub space: Option<Space>,
 }
 
 /// Healing takes the longest deadline and some more.
 const LIVENESS_MS: i64 = 16 * 24 * 3_600_000;
+/// Longer than anything is repeated or remembered as under way, shorter than a running transfer may stand still.
+const CALM_MS: i64 = 2 * 24 * 3_600_000;
 /// More events than this in one world is a loop without end.
 const EVENTS: u64 = 400_000;
 
@@ -106,6 +117,27 @@ impl World {
             node.keys.believes_backups = setup.bug == Some(Bug::KeyFromBackup);
             nodes.push(node);
         }
+        let space = dice.chance(45).then(|| {
+            let documents = nodes.iter().map(|it| (it.did.clone(), it.document())).collect();
+            let id = "urn:sim:space".to_owned();
+            Space { id, operator: 0, by_hand: dice.chance(30), documents }
+        });
+        for member in 0..count {
+            if dice.chance(45) {
+                let index = nodes.len();
+                let mut plane = SimNode::new(index, demands, dice.chance(50))?;
+                let control = &mut nodes[member];
+                plane.of = Some(member);
+                plane.background = dice.chance(50);
+                let (theirs, ours) = (
+                    registration(&control.did, &control.base, Plane::Control),
+                    registration(&plane.did, &plane.base, Plane::Data),
+                );
+                plane.store.planes.push(theirs);
+                control.store.planes.push(ours);
+                nodes.push(plane);
+            }
+        }
         let traitor = match dice.below(6) {
             0 => Some(Kind::Replayer),
             1 => Some(Kind::Forger),
@@ -130,11 +162,14 @@ impl World {
             order: 0,
             calls: 0,
             providers,
+            members: count,
+            space,
         })
     }
 
     /// Runs a whole world; the first violation ends it.
     pub fn run(&mut self, steps: usize) -> Option<Found> {
+        self.found_space();
         for step in 0..steps {
             self.step = step;
             let pause = strategy::pause(self);
@@ -157,6 +192,37 @@ impl World {
         self.found()
     }
 
+    /// Nearly everybody is invited, and asks for its membership.
+    fn found_space(&mut self) {
+        let Some(operator) = self.space.as_ref().map(|it| it.operator) else { return };
+        for at in 0..self.members {
+            if self.dice.chance(90) {
+                let did = self.nodes[at].did.clone();
+                self.nodes[operator].store.credentials.invitations.insert(did, false);
+                self.join(at);
+            }
+        }
+        let until = self.ms + 1_000;
+        self.pump(until);
+        if self.space.as_ref().is_some_and(|it| it.by_hand) {
+            for (id, approves) in self.filed(operator) {
+                self.decide_by_hand(operator, &id, approves);
+            }
+            let until = self.ms + 1_000;
+            self.pump(until);
+        }
+    }
+
+    /// Requests that wait for a person, and what that person will say.
+    fn filed(&mut self, operator: usize) -> Vec<(String, bool)> {
+        let requests = &self.nodes[operator].store.credentials.requests;
+        let filed = requests.iter().filter(|(_, it)| it.state == "received");
+        let filed: Vec<String> = filed.map(|(id, _)| id.clone()).collect();
+        // Some wait longer: a person decides about them among everything else.
+        let at_once = filed.into_iter().filter(|_| self.dice.chance(60)).collect::<Vec<_>>();
+        at_once.into_iter().map(|id| (id, self.dice.chance(90))).collect()
+    }
+
     fn found(&self) -> Option<Found> {
         self.violations.first().map(|it| Found {
             seed: self.seed,
@@ -173,11 +239,18 @@ impl World {
         self.net.mend();
         for at in 0..self.nodes.len() {
             self.nodes[at].crash = None;
+            let back = self.nodes[at].clock.error_ms;
+            *self.reference.set_back_ms.entry(at).or_default() += back.max(0);
             self.nodes[at].clock = Clock::default();
             if !self.nodes[at].up {
                 self.restart(at);
             }
             self.look_soon(at);
+            self.tell_soon(at);
+        }
+        self.pump(self.ms + CALM_MS);
+        if self.violations.is_empty() {
+            self.check(&Moment::Calm);
         }
         self.pump(self.ms + LIVENESS_MS);
         for at in 0..self.nodes.len() {
@@ -218,6 +291,7 @@ impl World {
                 }
             }
             Event::Look { node } => self.look(node),
+            Event::Tell { node } => self.tell(node),
             Event::Fire { node, epoch, timer } => {
                 if self.nodes[node].up && self.nodes[node].epoch == epoch {
                     self.fire(node, *timer);
@@ -258,6 +332,12 @@ impl World {
         self.traitor.as_ref().is_some_and(|it| it.node == node)
     }
 
+    /// Whether one of them was ever refused a hearing by the other: its messages did not stop being lost.
+    pub fn unheard(&self, a: usize, b: usize) -> bool {
+        let unheard = &self.reference.unheard;
+        unheard.contains(&(a, b)) || unheard.contains(&(b, a))
+    }
+
     pub fn node_of(&self, did: &Did) -> Option<usize> {
         self.nodes.iter().position(|it| it.did == *did)
     }
@@ -287,6 +367,12 @@ impl World {
                         *coverage.contracts_ended.entry(why.word()).or_default() += 1;
                     }
                 }
+            }
+            for row in node.store.flows.values().filter(|_| node.of.is_some()) {
+                *coverage.flows.entry(row.state).or_default() += 1;
+            }
+            for row in node.store.credentials.requests.values() {
+                *coverage.issuances.entry(row.state).or_default() += 1;
             }
             let granted = node.store.debits.len();
             coverage.leases += u64::try_from(granted).unwrap_or(u64::MAX);

@@ -38,13 +38,14 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::SkipDebit, &["2 releases within the count"], 50),
         (Bug::AnswerBeforeDurable, &["2 releases within the count"], 600),
         (Bug::Resurrect, &["3 terminal states are final"], 50),
-        (Bug::LoseOutbox, &["4 both sides end alike"], 300),
+        (Bug::LoseOutbox, &["4 both sides end alike", "12 both planes end alike"], 300),
         (
             Bug::TornCommit,
             &[
                 "5 acknowledged facts are logged",
                 "4 both sides end alike",
                 "10 consumer's contracts stand at the provider",
+                "12 both planes end alike",
                 "rows can be read",
                 // A lease that was kept without the timer that ends it.
                 "7 closed leases open nothing",
@@ -56,13 +57,23 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::SignBeforeDurable, &["6 the log never forks"], 50),
         (Bug::IgnoreWitness, &["6 the log never forks"], 900),
         (Bug::OpenClosedLease, &["7 closed leases open nothing"], 50),
-        (Bug::KeyFromBackup, &["8 destroyed keys stay destroyed"], 200),
+        (Bug::KeyFromBackup, &["8 destroyed keys stay destroyed"], 600),
         (Bug::OtherTerms, &["9 agreed terms are offered and signed"], 50),
         (
             Bug::GiveUpFinalize,
-            &["10 consumer's contracts stand at the provider", "3 terminal states are final"],
+            &[
+                "10 consumer's contracts stand at the provider",
+                "3 terminal states are final",
+                "4 both sides end alike",
+            ],
             300,
         ),
+        (Bug::FlowRunsOn, &["11 stopped flows move nothing"], 300),
+        (Bug::OrderOnce, &["12 both planes end alike"], 100),
+        (Bug::HearAnybody, &["13 only proven members are heard"], 50),
+        (Bug::StaleStatus, &["13 only proven members are heard"], 300),
+        (Bug::TellOnce, &["14 a request is answered once"], 100),
+        (Bug::IssueTwice, &["14 a request is answered once"], 300),
     ] {
         let mut unused = Coverage::default();
         let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));

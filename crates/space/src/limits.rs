@@ -129,6 +129,8 @@ pub const STATUS_LEAST_BYTES: usize = 16 << 10;
 pub const SCHEMA_DEPTH: usize = 16;
 /// Steps that one check against a schema may take: schema and subject are both the peer's.
 pub const SCHEMA_STEPS: usize = 10_000;
+/// How long a status list that we publish holds: a verifier may keep it that long, and a revocation must bite soon.
+pub const STATUS_LIST_LIFE: Duration = Duration::from_secs(5 * 60);
 /// Credentials of one wallet; more is a peer that fills our disk.
 pub const WALLET: usize = 1_000;
 /// Offers kept in a wallet's inbox; older ones make room.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _};
 use reqwest::Method;
 
+use tidm_space::identity::issuance::decide;
 use tidm_space::identity::issuance::machine::{self, Input};
 use tidm_space::wire::dcp::issuance;
 
@@ -58,11 +59,8 @@ async fn tell(app: &Arc<App>, id: String) {
             let (id, input) = (id.clone(), input.clone());
             async move {
                 let Some(it) = issuer::load(conn, &id).await? else { return Ok(()) };
-                match machine::next(&it, input, now) {
-                    Ok((it, step)) => issuer::save(conn, &it, step.deliver).await,
-                    // Another replica was faster: nothing is owed any more.
-                    Err(_) => issuer::save(conn, &it, None).await,
-                }
+                let (it, again) = decide::told(&it, input, now);
+                issuer::save(conn, &it, again).await
             }
             .boxed()
         })

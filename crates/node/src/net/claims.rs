@@ -23,10 +23,12 @@ use serde_json::Value;
 use tidm_crypto::jws;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
+use tidm_space::identity::credential::MEMBERSHIP;
 use tidm_space::identity::credential::list::List;
-use tidm_space::identity::credential::{Credential, MEMBERSHIP, SPACE};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::Relation;
+pub use tidm_space::identity::presentation::remember::Ages;
+use tidm_space::identity::presentation::remember::{self, Known};
 use tidm_space::identity::presentation::scope::Scope;
 use tidm_space::identity::presentation::verify::{self, Asked, Verified};
 use tidm_space::identity::token;
@@ -43,8 +45,6 @@ use crate::identity::Identity;
 use crate::server::dcp::issuer::own_list;
 use crate::store::writer::{Token, WorkError};
 
-/// How long a status list that we publish holds. A verifier may keep it that long.
-pub const LIST_LIFE: Duration = Duration::from_secs(300);
 /// What could not be had is tried again after this.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Peers, lists and schemas that are remembered; when full, all are forgotten and asked for again.
@@ -87,20 +87,6 @@ pub async fn identify(
         token: Token { issuer: checked.from, jti: checked.jti, until: checked.until },
         access: claims.token,
     })
-}
-
-/// How long what was proven is believed.
-#[derive(Clone, Copy, Debug)]
-pub struct Ages {
-    pub membership: Duration,
-    pub status: Duration,
-}
-
-/// A membership that was proven.
-#[derive(Clone, Debug)]
-struct Known {
-    credential: Credential,
-    until: Time,
 }
 
 /// What this node knows of others' credentials.
@@ -166,20 +152,6 @@ impl Claims {
         self.issuers.iter().chain(spaces.values()).cloned().collect()
     }
 
-    /// A membership of one of our spaces, by that space's own issuer. An issuer of the configuration
-    /// may leave the space out: it speaks for one space.
-    fn is_ours(&self, it: &Credential) -> bool {
-        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
-        it.is_a(MEMBERSHIP)
-            && match it.claim(SPACE) {
-                Some(space) => {
-                    spaces.get(space) == Some(&it.issuer)
-                        || (spaces.is_empty() && self.issuers.contains(&it.issuer))
-                }
-                None => self.issuers.contains(&it.issuer),
-            }
-    }
-
     /// Whether `peer` is a member now: remembered, or shown by its wallet.
     pub async fn member(&self, app: &App, peer: &Did, access: Option<&str>) -> Result<(), Fault> {
         if self.remembered(app, peer).await? {
@@ -202,13 +174,11 @@ impl Claims {
             WorkError::Store(_) | WorkError::Stopping => unavailable("the store does not answer"),
         })?;
         let now = self.clock.now();
-        let ours = shown.iter().map(Verified::credential).find(|it| self.is_ours(it));
-        let credential = ours.cloned().ok_or_else(|| {
-            Fault::denied("member.space", "membership", "the membership is of another space")
-        })?;
-        let limit = now.after(self.ages.membership);
-        let until = credential.until.map_or(limit, |end| end.min(limit));
-        put(&self.members, peer.clone(), Known { credential, until });
+        let credential = {
+            let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+            remember::membership(&shown, &spaces, &self.issuers)?
+        };
+        put(&self.members, peer.clone(), Known::new(credential, self.ages, now));
         Ok(())
     }
 
@@ -223,7 +193,7 @@ impl Claims {
     /// Whether a remembered membership still holds; a revoked one is forgotten.
     async fn remembered(&self, app: &App, peer: &Did) -> Result<bool, Fault> {
         let known = get(&self.members, peer);
-        let Some(known) = known.filter(|it| self.clock.now() < it.until) else { return Ok(false) };
+        let Some(known) = known.filter(|it| it.holds(self.clock.now())) else { return Ok(false) };
         for status in &known.credential.statuses {
             let list = self.list(app, &status.list, &known.credential.issuer).await?;
             let now = self.clock.now();
@@ -309,8 +279,7 @@ impl Claims {
         }
         let now = self.clock.now();
         if let Some((list, fetched)) = get(&self.lists, &address.to_owned())
-            && now.since(fetched) < self.ages.status
-            && list.until.is_none_or(|until| now < until)
+            && remember::list_holds(&list, fetched, self.ages.status, now)
         {
             return Ok(list);
         }

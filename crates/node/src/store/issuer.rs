@@ -93,6 +93,23 @@ pub async fn open(
     rows.iter().map(read).collect()
 }
 
+/// Requests of a holder that are decided, and delivered or given up.
+pub async fn past(
+    conn: &mut AnyConnection,
+    issuer: &Did,
+    holder: &Did,
+) -> Result<Vec<Issuance>, StoreError> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state NOT IN ('received', 'approved')",
+    )
+    .bind(issuer.as_str().to_owned())
+    .bind(holder.as_str().to_owned())
+    .fetch_all(&mut *conn)
+    .await?;
+    let read = |it: &String| record::read(it).map_err(|why| bad("issuances", &why.to_string()));
+    rows.iter().map(read).collect()
+}
+
 /// Gives out the next place on the issuer's list.
 pub async fn issue(conn: &mut AnyConnection, it: &IssuedRow) -> Result<u64, StoreError> {
     let place: i64 = sqlx::query_scalar(

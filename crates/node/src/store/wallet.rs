@@ -6,6 +6,7 @@
 use sqlx::{AnyConnection, Row as _};
 
 use tidm_space::identity::did::Did;
+pub use tidm_space::identity::issuance::wallet::Answered;
 use tidm_space::limits::{OFFERS_KEPT, WALLET};
 use tidm_space::time::Time;
 
@@ -21,24 +22,6 @@ pub struct Held {
     pub until: Option<Time>,
     /// Compact JWS.
     pub credential: String,
-}
-
-/// What came of a request of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    Open,
-    Issued,
-    Rejected,
-}
-
-impl Answered {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Issued => "issued",
-            Self::Rejected => "rejected",
-        }
-    }
 }
 
 /// A request of ours to an issuer.

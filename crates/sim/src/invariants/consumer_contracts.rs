@@ -7,6 +7,7 @@ use tidm_space::negotiation::message::{Kind, Role};
 use super::Moment;
 use crate::world::World;
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other moments are for other properties")]
 pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
     match moment {
         Moment::Committed { node, was, commit } => {
@@ -27,10 +28,7 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
             }
             Ok(())
         }
-        Moment::Released { .. }
-        | Moment::Opened { .. }
-        | Moment::Signed { .. }
-        | Moment::Started { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -46,6 +44,7 @@ fn stands(world: &World, at: usize, id: &Id, at_end: bool) -> Result<(), String>
         || world.is_traitor(at)
         || world.nodes[provider].restored
         || world.nodes[at].restored
+        || world.unheard(at, provider)
     {
         return Ok(());
     }

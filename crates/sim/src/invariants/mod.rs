@@ -13,6 +13,10 @@
 //! | 8 a destroyed key never comes back | house §6, fourth; D13 | `destroyed_keys` |
 //! | 9 agreed terms are offered terms, signatures verify on both sides | DSP §8.2; D14 | `terms_signed` |
 //! | 10 a consumer's contract stands or will stand at its provider | DSP §7.2, acknowledged messages | `consumer_contracts` |
+//! | 11 a data plane that was told to stop moves nothing | DPS §State Machine Definition | `flows_stop` |
+//! | 12 both planes of a connector are in the same state once messages stop being lost | DPS §State Machine Definition; house §6, second | `planes_agree` |
+//! | 13 nobody is heard without a credential that stood within the status age | DCP §5.4.3; Bitstring Status List §3.2 | `members_proven` |
+//! | 14 a request is answered by one credential at most, and issuer and holder end alike | DCP §6.4, §6.8 | `issued_once` |
 //!
 //! Not failure conditions: a message refused, a negotiation that ends by its deadline, a fact without a peer's
 //! counterpart, a node that was set back and knows less than its peers.
@@ -21,8 +25,12 @@ mod closed_leases;
 mod consumer_contracts;
 mod destroyed_keys;
 mod facts_logged;
+mod flows_stop;
+mod issued_once;
 mod leases_need_contracts;
 mod log_never_forks;
+mod members_proven;
+mod planes_agree;
 mod releases_within_count;
 mod sides_agree;
 mod terminal_states_final;
@@ -31,8 +39,11 @@ mod terms_signed;
 use std::collections::BTreeMap;
 
 use tidm_ledger::tree::Hash;
+use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::Commit;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::identity::issuance::state::Issuance;
 use tidm_space::lease::state::Lease;
 
 use crate::store::{Store, Table};
@@ -46,6 +57,14 @@ pub enum Moment<'a> {
     Released { node: usize, contract: &'a Id, lease: &'a Id, key: bool },
     /// A query is let in beside the data.
     Opened { node: usize, lease: &'a Lease },
+    /// A data plane lets bytes of a flow out or in.
+    Moved { node: usize, flow: &'a Flow },
+    /// Somebody's message is heard in a space of credentials.
+    Heard { node: usize, from: &'a Did },
+    /// An issuer decided about a request.
+    Issued { node: usize, issuance: &'a Issuance },
+    /// Everything works again, and whatever is repeated has been answered; transfers still run.
+    Calm,
     /// A head of the log is signed.
     Signed { node: usize, size: u64, root: Hash },
     /// A process started, or its disk was changed under it.
@@ -88,7 +107,7 @@ pub struct Violation {
 
 type Check = fn(&World, &Moment<'_>) -> Result<(), String>;
 
-const ALL: [(&str, Check); 10] = [
+const ALL: [(&str, Check); 14] = [
     ("1 no lease without a contract", leases_need_contracts::check),
     ("2 releases within the count", releases_within_count::check),
     ("3 terminal states are final", terminal_states_final::check),
@@ -99,6 +118,10 @@ const ALL: [(&str, Check); 10] = [
     ("8 destroyed keys stay destroyed", destroyed_keys::check),
     ("9 agreed terms are offered and signed", terms_signed::check),
     ("10 consumer's contracts stand at the provider", consumer_contracts::check),
+    ("11 stopped flows move nothing", flows_stop::check),
+    ("12 both planes end alike", planes_agree::check),
+    ("13 only proven members are heard", members_proven::check),
+    ("14 a request is answered once", issued_once::check),
 ];
 
 /// Every property, at this moment.

@@ -57,6 +57,7 @@ fn pair(
         || world.is_traitor(peer)
         || world.nodes[at].restored
         || world.nodes[peer].restored
+        || world.unheard(at, peer)
     {
         return Ok(());
     }

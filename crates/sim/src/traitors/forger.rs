@@ -23,7 +23,7 @@ pub fn act(world: &mut World, node: usize) {
         }
         // The end of somebody's contract.
         3 => {
-            let victim = world.dice.below(world.nodes.len());
+            let victim = world.dice.below(world.members);
             let contracts: Vec<_> = world.nodes[victim].store.contracts.keys().cloned().collect();
             if let Some(contract) = world.dice.pick(&contracts).cloned() {
                 let words = ["revoked", "agreed", "expired", "used-up"];
@@ -35,7 +35,7 @@ pub fn act(world: &mut World, node: usize) {
         }
         // A deletion receipt whose signature is another document's.
         _ => {
-            let victim = world.dice.below(world.nodes.len());
+            let victim = world.dice.below(world.members);
             let contracts: Vec<_> = world.nodes[victim].store.contracts.keys().cloned().collect();
             if let Some(contract) = world.dice.pick(&contracts).cloned() {
                 let receipt = world.nodes[node].sign("tidm-deletion+jws", b"nothing was deleted");

@@ -22,8 +22,9 @@ pub enum Input {
     Answered(Option<Body>),
     /// The first of what is owed was refused.
     Refused { reason: String },
-    /// Nobody answers, or nobody waits any more.
-    GiveUp { reason: String },
+    /// Nobody answers, or the other plane refuses to go on. Control plane: the flow is over, and the data plane, which
+    /// may run it still, is owed this ending.
+    GiveUp { reason: String, farewell: Message },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +70,8 @@ pub fn next(it: &Flow, input: Input, now: Time) -> Result<(Flow, Step), Fault> {
             }
             step.send = under_way(&it).cloned();
         }
-        Input::Refused { reason } | Input::GiveUp { reason } => {
-            step.withdraw = true;
-            // A control plane that does not want to hear a callback may ask for the status.
-            if it.plane == Plane::Data {
-                let _refused = take(&mut it);
-                step.send = under_way(&it).cloned();
-            } else if it.is_open() {
-                it.owed.clear();
-                end(&mut it, &mut step, Plane::Data, Some(reason));
-            }
-        }
+        Input::Refused { reason } => give_up(&mut it, &mut step, reason, None),
+        Input::GiveUp { reason, farewell } => give_up(&mut it, &mut step, reason, Some(farewell)),
     }
     // What had to wait for its turn, or for the state that it is possible in.
     if step.send.is_none() && before.is_none() {
@@ -89,6 +81,22 @@ pub fn next(it: &Flow, input: Input, now: Time) -> Result<(Flow, Step), Fault> {
         it.moved = now;
     }
     Ok((it, step))
+}
+
+fn give_up(it: &mut Flow, step: &mut Step, reason: String, farewell: Option<Message>) {
+    step.withdraw = true;
+    // A control plane that does not want to hear a callback may ask for the status.
+    if it.plane == Plane::Data {
+        let _refused = take(it);
+        step.send = under_way(it).cloned();
+        return;
+    }
+    it.owed.clear();
+    if it.is_open() {
+        end(it, step, Plane::Data, Some(reason));
+        it.owed.extend(farewell);
+        step.send = under_way(it).cloned();
+    }
 }
 
 fn take(it: &mut Flow) -> Option<Message> {
@@ -152,16 +160,29 @@ fn heard(it: &mut Flow, step: &mut Step, body: Body) -> Result<(), Fault> {
     if table(it.state.name(), Plane::Data, kind).is_err()
         && let Some(said) = it.owed.first().cloned()
         && let Ok(after) = table(it.state.name(), Plane::Control, said.body.kind())
-        && table(after, Plane::Data, kind).is_ok()
+        && let Some(began) = implied(after, kind)
     {
         it.owed.remove(0);
         enter(it, step, Plane::Control, said.body)?;
         step.withdraw = true;
+        if began {
+            enter(it, step, Plane::Data, Body::Started { address: None })?;
+        }
         enter(it, step, Plane::Data, body)?;
         step.send = under_way(it).cloned();
         return Ok(());
     }
     enter(it, step, Plane::Data, body)
+}
+
+/// Whether a report is possible after what was said: at once, or (`true`) because the data plane began meanwhile. A
+/// push may be over before the answer that it began has arrived, or instead of one that was lost.
+fn implied(after: Name, report: Kind) -> Option<bool> {
+    if table(after, Plane::Data, report).is_ok() {
+        return Some(false);
+    }
+    let began = table(after, Plane::Data, Kind::Started).ok()?;
+    table(began, Plane::Data, report).is_ok().then_some(true)
 }
 
 fn enter(it: &mut Flow, step: &mut Step, by: Plane, body: Body) -> Result<(), Fault> {

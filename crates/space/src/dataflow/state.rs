@@ -7,7 +7,7 @@ use crate::negotiation::message::Role;
 use crate::time::Time;
 use crate::transfer::message::DataAddress;
 
-use super::message::{Direction, Message, Plane, Terms};
+use super::message::{Direction, Kind, Message, Plane, Terms};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -145,6 +145,14 @@ pub struct Flow {
 impl Flow {
     pub fn is_open(&self) -> bool {
         !self.state.name().is_terminal()
+    }
+
+    /// What is under way ends the flow, or says that it is over: it is repeated until it is answered, never given up. A
+    /// data plane that was not told would go on.
+    pub fn must_be_answered(&self) -> bool {
+        self.owed
+            .first()
+            .is_some_and(|it| matches!(it.body.kind(), Kind::Terminate | Kind::Completed))
     }
 
     pub fn direction(&self) -> Option<Direction> {

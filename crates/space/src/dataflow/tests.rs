@@ -113,6 +113,24 @@ fn a_refused_order_ends_the_flow_but_a_refused_report_does_not() {
     assert_eq!((flow.state.name(), flow.owed.len()), (Name::Completed, 0));
 }
 
+/// A push may be over before the answer that it began has arrived, or instead of one that was lost.
+#[test]
+fn a_push_that_is_over_before_its_answer_arrives_is_complete() {
+    let flow = samples::flow(Plane::Control, Role::Provider, State::Initialized);
+    let start = Input::Order(message(Body::Start { address: None }));
+    let (flow, _) = next(&flow, start, samples::at(1)).unwrap();
+    let (flow, step) = next(&flow, Input::Heard(Body::Completed), samples::at(2)).unwrap();
+    assert_eq!((flow.state.name(), flow.owed.len()), (Name::Completed, 0));
+    let passed: Vec<Name> = step.moved.iter().map(|(_, to, _)| *to).collect();
+    assert_eq!(passed, [Name::Starting, Name::Started, Name::Completed]);
+    assert!(step.withdraw);
+    // What was only prepared cannot be over.
+    let flow = samples::flow(Plane::Control, Role::Consumer, State::Initialized);
+    let prepare = Input::Order(message(Body::Prepare));
+    let (flow, _) = next(&flow, prepare, samples::at(1)).unwrap();
+    assert!(next(&flow, Input::Heard(Body::Completed), samples::at(2)).is_err());
+}
+
 /// A control plane and a data plane over a link that loses and repeats messages: once nothing is owed and
 /// no message is lost any more, both are in the same state.
 #[test]

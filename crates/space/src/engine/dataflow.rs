@@ -32,7 +32,7 @@ pub(super) fn of(flow: &Id) -> Needs {
 }
 
 /// The flow as this very decision leaves it so far.
-fn current(work: &Work<'_>, fits: impl Fn(&Flow) -> bool) -> Option<Flow> {
+pub(super) fn current(work: &Work<'_>, fits: impl Fn(&Flow) -> bool) -> Option<Flow> {
     let changed = work.commit.flows.iter().rev().find(|it| fits(it));
     changed.or_else(|| work.view.flows.iter().find(|it| fits(it))).cloned()
 }
@@ -176,6 +176,11 @@ pub(super) fn under_way<'a>(work: &'a Work<'_>, id: &Id) -> Option<&'a Id> {
     machine::under_way(flow)?.id.as_ref()
 }
 
+/// Whether what is under way is repeated until it is answered.
+pub(super) fn must_be_answered(work: &Work<'_>, id: &Id) -> bool {
+    work.view.flows.iter().any(|it| it.id == *id && it.must_be_answered())
+}
+
 /// The other plane took what we said last.
 pub(super) fn answered(
     work: &mut Work<'_>,
@@ -200,7 +205,8 @@ pub(super) fn answered(
         (Kind::Prepare, Some((Name::Prepared, it))) if opens => {
             Some(Body::Prepared { address: it.address })
         }
-        (Kind::Start, Some((Name::Started, it))) if opens => {
+        // One that is over already reports so by itself: here it says that it had begun.
+        (Kind::Start, Some((Name::Started | Name::Completed, it))) if opens => {
             Some(Body::Started { address: it.address })
         }
         (Kind::Prepare, Some((Name::Preparing, _))) | (Kind::Start, Some((Name::Starting, _))) => {
@@ -222,13 +228,30 @@ pub(super) fn answered(
     Ok(Reply::Nothing)
 }
 
-/// The other plane refused what we said last, or cannot be reached.
+/// The other plane refused what we said last. One that had begun is told that it is over.
 pub(super) fn refused(work: &mut Work<'_>, id: &Id, message: &Id, reason: String) -> Answer {
+    let began = current(work, |it| it.id == *id)
+        .is_some_and(|it| it.is_open() && it.state != State::Initialized);
+    if began {
+        return given_up(work, id, message, reason);
+    }
+    ended(work, id, message, Event::Refused { reason })
+}
+
+/// The other plane cannot be reached for too long. It may have heard us, and is told that it is over, as long as
+/// that takes: a data plane that goes on would deliver what nobody controls any more.
+pub(super) fn given_up(work: &mut Work<'_>, id: &Id, message: &Id, reason: String) -> Answer {
+    let body = Body::Terminate { reason: Some(reason.clone()) };
+    let farewell = Message { id: Some(work.ids.fresh()), body };
+    ended(work, id, message, Event::GiveUp { reason, farewell })
+}
+
+fn ended(work: &mut Work<'_>, id: &Id, message: &Id, event: Event) -> Answer {
     let Some(flow) = current(work, |it| it.id == *id) else { return Ok(Reply::Nothing) };
     if flow.owed.first().is_none_or(|it| it.id.as_ref() != Some(message)) {
         return Ok(Reply::Nothing);
     }
-    let (after, step) = machine::next(&flow, Event::Refused { reason }, work.now)?;
+    let (after, step) = machine::next(&flow, event, work.now)?;
     let moved = step.moved.clone();
     let after = settle(work, after, step)?;
     react(work, &after, &moved)?;

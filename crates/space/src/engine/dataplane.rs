@@ -2,7 +2,7 @@
 //!
 //! Never moves bytes, and never takes an address that the profile does not allow at that place.
 
-use tidm_crypto::hash::Digest;
+use tidm_crypto::hash::{Digest, sha256};
 
 use crate::dataflow::machine::{self, Input as Event, Tell};
 use crate::dataflow::message::{Body, Direction, Kind, Message, Plane, Profile};
@@ -10,19 +10,23 @@ use crate::dataflow::state::{Flow, Name, State};
 use crate::evidence::fact::What;
 use crate::fault::Fault;
 use crate::id::Id;
+use crate::identity::did::Did;
 use crate::limits::OPEN_FLOWS;
 use crate::negotiation::message::Role;
 use crate::time::Time;
 use crate::transfer::message::DataAddress;
+use crate::wire::dps;
 
-use super::commit::{Answer, Due, Job, Reply, Work};
-use super::dataflow::{keep, links, mine, of, settle};
+use super::commit::{Answer, Due, Job, Reply, Seen, Work};
+use super::dataflow::{current, keep, links, mine, of, settle};
 use super::input::FlowOrder;
 use super::view::Needs;
 
 pub(super) fn needs(it: &FlowOrder) -> Needs {
     match (&it.mine, &it.terms) {
-        (Some(mine), _) => of(mine),
+        (Some(mine), _) => {
+            Needs { message: said(it), flow_of: Some((it.from.clone(), mine.clone())), ..of(mine) }
+        }
         (None, Some(terms)) => Needs {
             flow_of: Some((it.from.clone(), terms.process.clone())),
             flows_with: Some(it.from.clone()),
@@ -35,14 +39,46 @@ pub(super) fn needs(it: &FlowOrder) -> Needs {
 /// A control plane orders something.
 pub(super) fn ordered(work: &mut Work<'_>, it: FlowOrder) -> Answer {
     let Some(id) = &it.mine else { return open(work, it) };
-    let flow = mine(work, id, Plane::Data)?;
+    // A control plane that never heard our id calls the flow by its process.
+    let of_process = |flow: &Flow| {
+        flow.plane == Plane::Data && flow.partner == it.from && flow.terms.process == *id
+    };
+    let flow =
+        mine(work, id, Plane::Data).or_else(|fault| current(work, of_process).ok_or(fault))?;
     if flow.partner != it.from {
         return Err(Fault::NotFound { what: "data flow" });
+    }
+    let heard = seen(work, &flow, &it)?;
+    if heard.is_some()
+        && heard.as_ref().map(|it| it.digest) == work.view.seen.as_ref().map(|it| it.digest)
+    {
+        // Said again because the answer was lost, or it was under way for long: its effect stands, and what came
+        // after it stands, too.
+        return Ok(Reply::Flow { it: Box::new(flow), created: false });
     }
     check_address(&flow.terms.profile, flow.role, &it.body)?;
     let (after, step) = machine::next(&flow, Event::Heard(it.body), work.now)?;
     let after = settle(work, after, step)?;
+    work.commit.seen = heard;
     Ok(Reply::Flow { it: Box::new(after), created: false })
+}
+
+/// By whom and under which id this was said. Control planes have no DID: a name for the registration takes its
+/// place, which no peer can prove to be its own.
+fn said(it: &FlowOrder) -> Option<(Did, Id)> {
+    let name = sha256(it.from.as_str().as_bytes()).to_string();
+    Some((Did::named(&format!("plane:{name}")).ok()?, it.id.clone()?))
+}
+
+/// What is remembered of an order: its id, and a digest of all that it says. Another order under the same id is an
+/// order of its own: the protocol gives these ids no meaning.
+fn seen(work: &Work<'_>, flow: &Flow, it: &FlowOrder) -> Result<Option<Seen>, Fault> {
+    let Some((peer, id)) = said(it) else { return Ok(None) };
+    let as_said = Flow { plane: Plane::Control, ..flow.clone() };
+    let message = Message { id: Some(id.clone()), body: it.body.clone() };
+    let posting = dps::write(&as_said, &message)?;
+    let digest = sha256(format!("{} {} {}", flow.id, posting.path, posting.body).as_bytes());
+    Ok(Some(Seen { peer, id, digest, at: work.now }))
 }
 
 fn open(work: &mut Work<'_>, it: FlowOrder) -> Answer {

@@ -105,7 +105,7 @@ fn waits_for(work: &Work<'_>, send: &Send) -> Waits {
             )
         }
         About::Notice { .. } => return Waits::Yes,
-        About::Flow(id) => (dataflow::under_way(work, id), false),
+        About::Flow(id) => (dataflow::under_way(work, id), dataflow::must_be_answered(work, id)),
     };
     match (pending == Some(&send.id), without_end) {
         (false, _) => Waits::No,
@@ -233,7 +233,7 @@ fn give_up(work: &mut Work<'_>, send: &Send, reason: String) -> Answer {
             work.fact(links, What::GaveUp { code: CODE.to_owned() });
             Ok(Reply::Nothing)
         }
-        About::Flow(id) => dataflow::refused(work, id, &send.id, reason),
+        About::Flow(id) => dataflow::given_up(work, id, &send.id, reason),
     }
 }
 

@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use serde_json::{Map, Value, json as document};
+use serde_json::json as document;
 use sqlx::AnyConnection;
 
 use tidm_space::engine::node::Signer as _;
@@ -21,14 +21,12 @@ use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::list::{Bits, List};
-use tidm_space::identity::credential::{
-    Credential, MEMBERSHIP, Profile, Purpose, ROLES, SPACE, Status, Subject,
+use tidm_space::identity::credential::{MEMBERSHIP, Profile, Purpose, ROLES, SPACE};
+use tidm_space::identity::issuance::decide::{
+    self, Invited, Offered, Order, PER_LIST, Verdict, View, from_word, word,
 };
-use tidm_space::identity::did::Did;
-use tidm_space::identity::issuance::machine::{self, Input};
-use tidm_space::identity::issuance::message::{Container, Object, Request};
-use tidm_space::identity::issuance::state::{Issuance, State as Stage};
-use tidm_space::limits::{MEMBERSHIP_LIFE, OPEN_REQUESTS, STATUS_LEAST_BYTES};
+use tidm_space::identity::issuance::message::{Container, Object};
+use tidm_space::limits::{MEMBERSHIP_LIFE, STATUS_LIST_LIFE};
 use tidm_space::time::Time;
 use tidm_space::wire::dcp::{issuance, jwt};
 
@@ -38,25 +36,12 @@ use crate::clock::FreshIds;
 use crate::identity::Identity;
 use crate::server::answer::json;
 use crate::store::StoreError;
-use crate::store::issuer::{self, Invitation, IssuedRow};
+use crate::store::issuer::{self, IssuedRow};
 use crate::store::save;
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
 type Whose = Extension<Me>;
-
-/// Credentials on one published list.
-pub const PER_LIST: u64 = (STATUS_LEAST_BYTES as u64) * 8;
-
-/// One thing that this issuer can issue.
-#[derive(Clone, Debug)]
-struct Offered {
-    object: String,
-    kind: String,
-    profile: Profile,
-    /// The space that it makes somebody a member of; none for test credentials.
-    space: Option<String>,
-}
 
 /// What `me` can issue: memberships of its spaces, and what the test profile adds.
 async fn offered(app: &App, me: &Identity) -> Result<Vec<Offered>, WorkError> {
@@ -64,12 +49,7 @@ async fn offered(app: &App, me: &Identity) -> Result<Vec<Offered>, WorkError> {
     for profile in Profile::ALL {
         if me.did == app.identity.did {
             for (space, _) in app.store.spaces().await.map_err(failed)? {
-                all.push(Offered {
-                    object: format!("{space}#{}", word(profile)),
-                    kind: MEMBERSHIP.to_owned(),
-                    profile,
-                    space: Some(space),
-                });
+                all.push(Offered::membership(&space, profile));
             }
         } else {
             // An identity of the test profile.
@@ -82,17 +62,6 @@ async fn offered(app: &App, me: &Identity) -> Result<Vec<Offered>, WorkError> {
         }
     }
     Ok(all)
-}
-
-fn word(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Vc11 => "vc11",
-        Profile::Vc20 => "vc20",
-    }
-}
-
-fn profile_of(word: &str) -> Option<Profile> {
-    Profile::ALL.into_iter().find(|it| self::word(*it) == word)
 }
 
 /// `GET /metadata` (DCP §6.7): open to anybody.
@@ -160,49 +129,32 @@ async fn try_request(
     let who = caller(app, me, headers).await?;
     let request = issuance::read_request(body)?;
     let known = offered(app, me).await?;
-    let wanted: Option<Vec<Offered>> = request
-        .wants
-        .iter()
-        .map(|want| known.iter().find(|it| it.object == *want).cloned())
-        .collect();
-    let wanted = wanted.ok_or_else(|| {
-        Fault::misbehaved("issuance.unknown", "one of the credentials is not issued here")
-    })?;
+    let wanted = decide::wanted(&request, &known)?;
     let order = Order {
-        me: me.clone(),
+        issuer: me.did.clone(),
         holder: who.did,
         access: who.access,
         request,
         wanted,
         id: FreshIds.fresh().as_str().trim_start_matches("urn:uuid:").to_owned(),
     };
-    let id = decide(app, order).await?;
+    let id = save_decision(app, me, order).await?;
     app.issue_bell.notify_one();
     app.log_bell.notify_one();
     Ok(id)
 }
 
-/// Everything that the decision needs.
-#[derive(Clone)]
-struct Order {
-    me: Identity,
-    holder: Did,
-    access: Option<String>,
-    request: Request,
-    wanted: Vec<Offered>,
-    id: String,
-}
-
 type Slot = Arc<Mutex<Result<String, Fault>>>;
 
-async fn decide(app: &App, order: Order) -> Result<String, WorkError> {
+async fn save_decision(app: &App, me: &Identity, order: Order) -> Result<String, WorkError> {
     let slot: Slot = Arc::new(Mutex::new(Err(Fault::ApiMisuse("a request was not decided"))));
-    let (order, filled, now) = (Arc::new(order), slot.clone(), app.clock.now());
+    let (order, me) = (Arc::new(order), Arc::new(me.clone()));
+    let (filled, now) = (slot.clone(), app.clock.now());
     app.writer
         .note(move |conn| {
-            let (order, filled) = (order.clone(), filled.clone());
+            let (me, order, filled) = (me.clone(), order.clone(), filled.clone());
             async move {
-                let decided = approve(conn, &order, now).await?;
+                let decided = approve(conn, &me, &order, now).await?;
                 *filled.lock().unwrap_or_else(PoisonError::into_inner) = decided;
                 Ok(())
             }
@@ -213,22 +165,17 @@ async fn decide(app: &App, order: Order) -> Result<String, WorkError> {
     Ok(decided?)
 }
 
-/// Inside the transaction: who is invited gets what it asked for; nothing is written for anybody else.
+/// Inside the transaction: what is decided, signed and owed.
 async fn approve(
     conn: &mut AnyConnection,
+    me: &Identity,
     it: &Order,
     now: Time,
 ) -> Result<Result<String, Fault>, StoreError> {
-    let open = issuer::open(conn, &it.me.did, &it.holder).await?;
-    let same =
-        |old: &&Issuance| old.holder_pid == it.request.holder_pid && old.wants == it.request.wants;
-    // Asked again because our answer was lost, or our delivery: the wallet listens now.
-    if let Some(old) = open.iter().find(same) {
-        issuer::save(conn, old, Some(now)).await?;
-        return Ok(Ok(old.id.clone()));
-    }
-    if u64::try_from(open.len()).unwrap_or(u64::MAX) >= OPEN_REQUESTS {
-        return Ok(Err(Fault::refused("issuance.many", "too many open requests")));
+    let open = issuer::open(conn, &it.issuer, &it.holder).await?;
+    let mut view = View { open, ..View::default() };
+    if it.wanted.iter().any(|want| want.space.is_some()) {
+        view.past = issuer::past(conn, &it.issuer, &it.holder).await?;
     }
     let mut invitations = Vec::new();
     for want in &it.wanted {
@@ -236,29 +183,25 @@ async fn approve(
             Some(space) => issuer::invitation(conn, (space, &it.holder), now).await?,
             None => None,
         };
-        if want.space.is_some() && found.is_none() {
-            let why = "the space's operator has not invited this organisation";
-            return Ok(Err(Fault::denied("issuance.uninvited", "invitation", why)));
-        }
+        view.invitations.push(
+            found.as_ref().map(|it| Invited { space: it.space.clone(), roles: it.roles.clone() }),
+        );
         invitations.push(found);
     }
-    let mut credentials = Vec::new();
-    for (want, invitation) in it.wanted.iter().zip(&invitations) {
-        credentials.push(sign(conn, it, (want, invitation.as_ref()), now).await?);
+    match decide::decide(it, &view) {
+        Ok(Verdict::Issue) => {}
+        Ok(Verdict::Again(old)) => {
+            issuer::save(conn, &old, Some(now)).await?;
+            return Ok(Ok(old.id));
+        }
+        Ok(Verdict::Known(id)) => return Ok(Ok(id)),
+        Err(fault) => return Ok(Err(fault)),
     }
-    let received = Issuance {
-        id: it.id.clone(),
-        issuer: it.me.did.clone(),
-        holder: it.holder.clone(),
-        holder_pid: it.request.holder_pid.clone(),
-        wants: it.request.wants.clone(),
-        access: it.access.clone(),
-        created: now,
-        moved: now,
-        state: Stage::Received,
-    };
-    let input = Input::Approve { credentials: credentials.clone() };
-    let (approved, step) = match machine::next(&received, input, now) {
+    let mut credentials = Vec::new();
+    for (want, invited) in it.wanted.iter().zip(&view.invitations) {
+        credentials.push(sign(conn, me, it, (want, invited.as_ref()), now).await?);
+    }
+    let (approved, step) = match decide::approve(it, credentials.clone(), now) {
         Ok(moved) => moved,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -267,7 +210,7 @@ async fn approve(
         let Some(invitation) = invitation else { continue };
         issuer::use_invitation(conn, invitation, &it.id).await?;
         let who = (&it.holder, invitation.space.as_str());
-        let fact = it.me.membership(who, Change::Issued, Some(&credential.payload), now);
+        let fact = me.membership(who, Change::Issued, Some(&credential.payload), now);
         save::save_fact(conn, &fact).await?;
     }
     Ok(Ok(it.id.clone()))
@@ -275,45 +218,25 @@ async fn approve(
 
 async fn sign(
     conn: &mut AnyConnection,
+    me: &Identity,
     it: &Order,
-    (want, invitation): (&Offered, Option<&Invitation>),
+    (want, invited): (&Offered, Option<&Invited>),
     now: Time,
 ) -> Result<Container, StoreError> {
-    let until = now.after(MEMBERSHIP_LIFE);
     let row = IssuedRow {
-        issuer: it.me.did.clone(),
+        issuer: me.did.clone(),
         issuance: it.id.clone(),
         holder: it.holder.clone(),
         kind: want.kind.clone(),
         space: want.space.clone().unwrap_or_default(),
         at: now,
-        until,
+        until: now.after(MEMBERSHIP_LIFE),
     };
     let place = issuer::issue(conn, &row).await?;
-    let mut claims = Map::new();
-    claims.insert("id".to_owned(), it.holder.as_str().into());
-    if let Some(invitation) = invitation {
-        let roles: Vec<Value> = invitation.roles.split_whitespace().map(Value::from).collect();
-        claims.insert(SPACE.to_owned(), invitation.space.clone().into());
-        claims.insert(ROLES.to_owned(), roles.into());
-    }
-    let credential = Credential {
-        profile: want.profile,
-        id: Some(FreshIds.fresh().to_string()),
-        kinds: vec!["VerifiableCredential".to_owned(), want.kind.clone()],
-        issuer: it.me.did.clone(),
-        subjects: vec![Subject { id: Some(it.holder.to_string()), claims }],
-        from: Some(now),
-        until: Some(until),
-        statuses: vec![Status {
-            list: list_address(&it.me, want.profile, place / PER_LIST),
-            index: place % PER_LIST,
-            purpose: Purpose::Revocation,
-        }],
-        schemas: Vec::new(),
-    };
+    let place = (list_address(me, want.profile, place / PER_LIST), place % PER_LIST);
+    let credential = decide::credential(it, (want, invited), place, &FreshIds.fresh(), now);
     let payload = jwt::write_credential(&credential).to_string();
-    let payload = it.me.sign(jwt::credential_typ(want.profile), payload.as_bytes());
+    let payload = me.sign(jwt::credential_typ(want.profile), payload.as_bytes());
     Ok(Container { kind: want.kind.clone(), profile: want.profile, payload })
 }
 
@@ -350,7 +273,7 @@ pub(super) async fn status_list(
     Path((profile, list)): Path<(String, u32)>,
 ) -> Response {
     let written = async {
-        let profile = profile_of(&profile).ok_or(Fault::NotFound { what: "status list" })?;
+        let profile = from_word(&profile).ok_or(Fault::NotFound { what: "status list" })?;
         let now = app.clock.now();
         let it = read_list(&app, &me, u64::from(list), Some(now)).await?;
         let address = list_address(&me, profile, u64::from(list));
@@ -381,7 +304,7 @@ async fn read_list(
             return Err(Fault::ApiMisuse("a place beyond its list").into());
         }
     }
-    let until = now.map(|now| now.after(crate::net::claims::LIST_LIFE));
+    let until = now.map(|now| now.after(STATUS_LIST_LIFE));
     Ok(List { issuer: me.did.clone(), purpose: Purpose::Revocation, until, bits })
 }
 
@@ -390,7 +313,7 @@ pub(crate) async fn own_list(app: &App, me: &Identity, address: &str) -> Result<
     let list = address
         .strip_prefix(&format!("{}/status/", me.issuer_base()))
         .and_then(|it| it.split_once('/'))
-        .and_then(|(profile, list)| profile_of(profile).and_then(|_| list.parse::<u32>().ok()))
+        .and_then(|(profile, list)| from_word(profile).and_then(|_| list.parse::<u32>().ok()))
         .ok_or(Fault::NotFound { what: "status list" })?;
     read_list(app, me, u64::from(list), None).await
 }

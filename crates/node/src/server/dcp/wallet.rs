@@ -4,7 +4,7 @@
 //! much it asks for. A credential enters the wallet only from its own issuer, about us, verified, and only
 //! if we trust the issuer or asked it; nobody else fills our disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,12 +21,12 @@ use tidm_space::engine::node::Signer as _;
 use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
-use tidm_space::identity::credential::{Credential, SPACE};
+use tidm_space::identity::credential::Credential;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::issuance::message::{Container, Delivery, Outcome};
+use tidm_space::identity::issuance::wallet::{self as decided, Answered};
 use tidm_space::identity::presentation::scope::Scope;
 use tidm_space::identity::presentation::{access, verify};
-use tidm_space::limits::PRESENTED;
 use tidm_space::wire::dcp::{issuance, jwt, query};
 
 use super::{Me, caller, refusal, store as failed};
@@ -36,7 +36,7 @@ use crate::identity::Identity;
 use crate::server::answer::json;
 use crate::store::StoreError;
 use crate::store::save;
-use crate::store::wallet::{self, Answered, Held};
+use crate::store::wallet::{self, Held};
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -102,26 +102,8 @@ async fn choose(
     asked: &[Scope],
     granted: &[Scope],
 ) -> Result<Vec<(Credential, String)>, WorkError> {
-    let now = app.clock.now();
-    let covers = |scopes: &[Scope], it: &Credential| scopes.iter().any(|scope| scope.covers(it));
-    let by_id = |it: &Credential| {
-        asked.iter().any(|scope| matches!(scope, Scope::Id(_)) && scope.covers(it))
-    };
-    let mut seen = BTreeSet::new();
-    let mut chosen = Vec::new();
-    for text in app.store.wallet(holder).await.map_err(failed)? {
-        // It was read when it was stored; one that reads no more proves nothing to anybody.
-        let Ok((_, it)) = jwt::credential(&text) else { continue };
-        if !it.is_current(now) || !covers(asked, &it) || !covers(granted, &it) {
-            continue;
-        }
-        let sort =
-            (it.issuer.clone(), it.kinds.clone(), it.claim(SPACE).map(str::to_owned), it.profile);
-        if (seen.insert(sort) || by_id(&it)) && chosen.len() < PRESENTED {
-            chosen.push((it, text));
-        }
-    }
-    Ok(chosen)
+    let texts = app.store.wallet(holder).await.map_err(failed)?;
+    Ok(decided::choose(texts, asked, granted, app.clock.now()))
 }
 
 /// `POST /credentials` (DCP §6.5).
@@ -141,16 +123,9 @@ async fn take(app: &App, me: &Identity, headers: &HeaderMap, body: &[u8]) -> Res
     let who = caller(app, me, headers).await?;
     let delivery = issuance::read_delivery(body)?;
     let asked = app.store.asked(&delivery.holder_pid).await.map_err(failed)?;
-    let asked =
-        asked.filter(|it| it.issuer == who.did.as_str() && it.state == Answered::Open.word());
-    if asked.is_none() && !app.claims.trusts(&who.did) {
-        return Err(Fault::denied(
-            "wallet.unasked",
-            "wallet",
-            "we trust this issuer with nothing and asked it for nothing",
-        )
-        .into());
-    }
+    let question = asked.as_ref().map(|it| (it.issuer.as_str(), it.state.as_str()));
+    let answers = decided::admit(&who.did, question, app.claims.trusts(&who.did))?;
+    let asked = asked.filter(|_| answers);
     let Delivery { holder_pid, outcome, .. } = delivery;
     let (held, answer) = match outcome {
         Outcome::Issued(all) => {
@@ -209,14 +184,7 @@ async fn verified(
 ) -> Result<Vec<Held>, WorkError> {
     let mut held = Vec::new();
     for container in all {
-        let (token, it) = verify::receive(&container.payload, issuer, &me.did)?;
-        if it.profile != container.profile || !it.is_a(&container.kind) {
-            return Err(Fault::misbehaved(
-                "credential.container",
-                "a credential is not what its container says",
-            )
-            .into());
-        }
+        let (token, it) = decided::read(&container, issuer, &me.did)?;
         let kid = token.header.kid.as_deref();
         let peer = app.directory.fresh_enough(issuer, kid).await?;
         let documents = BTreeMap::from([(issuer.clone(), peer.document.clone())]);

@@ -6,7 +6,7 @@
 use super::side::{Side, agreed, received};
 use crate::dataflow::message::{Body, Kind, Message, Plane};
 use crate::dataflow::registration::{Authorization, Registration};
-use crate::dataflow::state::Name as Flowing;
+use crate::dataflow::state::{Flow, Name as Flowing};
 use crate::engine::commit::{About, Answer, Due, Job, Reply, Send, Timer};
 use crate::engine::input::{
     FlowAnswer, FlowOrder, FlowReport, Heard, Input, Outcome, TransferWish, Wish,
@@ -255,7 +255,7 @@ impl World {
     }
 }
 
-fn own_address(flow: &crate::dataflow::state::Flow) -> Option<DataAddress> {
+fn own_address(flow: &Flow) -> Option<DataAddress> {
     use crate::dataflow::message::Direction::{Pull, Push};
     use crate::negotiation::message::Role::{Consumer, Provider};
     match (flow.role, flow.direction()) {
@@ -390,6 +390,74 @@ fn a_process_has_one_flow() {
     let refused = it.order(CONSUMER, CONSUMING, "/dataflows/prepare", &other).unwrap_err();
     assert_eq!(refused.code(), "dataflow.exists");
     assert_eq!(it.sides[CONSUMING].flows.len(), 1);
+}
+
+/// An order that comes again, late or because its answer was lost, is acknowledged and changes nothing.
+#[test]
+fn a_repeated_order_does_not_undo_what_came_after_it() {
+    let mut it = world(false);
+    it.fetch("x-pull");
+    it.quiet();
+    let flow = it.sides[PROVIDING].flows.keys().next().unwrap().clone();
+    let mut said = |number: u32, body: Body| {
+        let order = FlowOrder {
+            from: id("control"),
+            address: "https://provider.example/signaling".to_owned(),
+            mine: Some(flow.clone()),
+            id: Some(id(&format!("urn:order:{number}"))),
+            terms: None,
+            body,
+            background: false,
+        };
+        let now = it.now;
+        let reply = it.sides[PROVIDING].run(Input::Ordered(Box::new(order)), now).unwrap();
+        let Reply::Flow { it, .. } = reply else { panic!("{reply:?}") };
+        it.state.name()
+    };
+    let rest = |why: &str| Body::Suspend { reason: Some(why.to_owned()) };
+    for (number, body, state) in [
+        (1, rest("a"), Flowing::Suspended),
+        (2, Body::Resume { address: None }, Flowing::Started),
+        (1, rest("a"), Flowing::Started),
+        // The same id on another order is no repetition.
+        (1, rest("b"), Flowing::Suspended),
+        (2, Body::Resume { address: None }, Flowing::Suspended),
+        (3, Body::Resume { address: None }, Flowing::Started),
+        (4, Body::Completed, Flowing::Completed),
+        (3, Body::Resume { address: None }, Flowing::Completed),
+        (1, rest("a"), Flowing::Completed),
+    ] {
+        assert_eq!(said(number, body.clone()), state, "{number} {body:?}");
+    }
+}
+
+/// A data plane that cannot be reached for a day may run what it was told: it is told that it is over, for as long as
+/// that takes, and by the process where its own id never arrived.
+#[test]
+fn a_data_plane_that_was_given_up_is_told_so_without_end() {
+    let mut it = world(false);
+    let transfer = it.fetch("x-pull");
+    let opening = it.sides[CONSUMER].waiting();
+    it.order(CONSUMER, CONSUMING, "/dataflows/prepare", &opening).unwrap();
+    let nobody = || Outcome::Unreachable { reason: "timeout".to_owned() };
+    let delivered =
+        |send: &Send, outcome| Input::Delivered { send: Box::new(send.clone()), outcome };
+    let late = it.now.after(crate::limits::RETRY_GIVE_UP);
+    it.sides[CONSUMER].run(delivered(&opening, nobody()), late).unwrap();
+    assert_eq!(it.sides[CONSUMER].transfers[&transfer].state.name(), Name::Terminated);
+    let farewell = it.sides[CONSUMER].waiting();
+    let path = format!("/dataflows/{transfer}/terminate");
+    assert!(farewell.url.ends_with(&path), "{}", farewell.url);
+    for days in [1_u32, 3, 90] {
+        let late = late.after(crate::limits::RETRY_GIVE_UP * days);
+        it.sides[CONSUMER].run(delivered(&farewell, nobody()), late).unwrap();
+        assert_eq!(it.sides[CONSUMER].waiting().id, farewell.id);
+    }
+    it.order(CONSUMER, CONSUMING, &path, &farewell).unwrap();
+    let open = it.sides[CONSUMING].flows.values().any(Flow::is_open);
+    assert!(!open, "nothing is moved for a transfer that is over");
+    it.sides[CONSUMER].run(delivered(&farewell, Outcome::Accepted { pid: None }), late).unwrap();
+    assert!(it.sides[CONSUMER].outbox.is_empty());
 }
 
 /// Which message carries an address is not for a control plane to choose.

@@ -221,7 +221,9 @@ impl Side {
         self.outbox.extend(commit.sends.into_iter().map(|it| (it.id.clone(), it)));
         self.timers.retain(|key, _| !commit.untimers.contains(key));
         self.timers.extend(commit.timers.into_iter().map(|it| (it.key.clone(), it)));
-        self.seen.extend(commit.seen.into_iter().map(|it| ((it.peer.clone(), it.id.clone()), it)));
+        if let Some(it) = commit.seen {
+            self.seen.entry((it.peer.clone(), it.id.clone())).or_insert(it);
+        }
     }
 
     /// The one message that waits.

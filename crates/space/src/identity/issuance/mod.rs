@@ -16,9 +16,11 @@
 //! credential is about the DID that signed the token, nobody else), a wallet that never answers (bounded
 //! tries). Not held off: an operator who invites the wrong organisation.
 
+pub mod decide;
 pub mod machine;
 pub mod message;
 pub mod state;
+pub mod wallet;
 
 #[cfg(test)]
 mod tests;

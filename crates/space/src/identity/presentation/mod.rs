@@ -9,6 +9,7 @@
 //! Never talks: the shell asks the wallet, [`verify`] says what the answer proves.
 
 pub mod access;
+pub mod remember;
 pub mod scope;
 pub mod verify;
 
