@@ -29,6 +29,11 @@ prop_compose! {
         price in proptest::option::of(0..u64::MAX),
         kinds in proptest::sample::subsequence(Use::ALL.to_vec(), 0..=4),
         level in proptest::option::of(proptest::sample::select(Level::ALL.to_vec())),
+        (within, delay, delete_by) in (
+            proptest::option::of(1_u32..900),
+            proptest::option::of(1_u32..900),
+            proptest::option::of(0_i64..4_000_000_000_000),
+        ),
     ) -> Sentences {
         Sentences {
             to: to.iter().map(|w| Did::parse(&format!("did:web:{w}")).unwrap()).collect(),
@@ -46,6 +51,9 @@ prop_compose! {
             price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
             kinds,
             level,
+            within: within.map(Span::days),
+            delay: delay.map(Span::days),
+            delete_by: delete_by.filter(|_| !delete_after_use).map(Time::from_ms),
         }
     }
 }
