@@ -340,6 +340,4 @@ fn note(reasons: &mut Vec<Reason>, rule: &str, it: &Explanation<'_>) {
 }
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;

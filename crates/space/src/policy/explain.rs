@@ -3,8 +3,8 @@
 //! Never decides anything. An evaluation happens at every use and is read rarely, so that a tree of references is
 //! kept and words are made on demand.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::id::Id;

@@ -2,7 +2,7 @@
 //!
 //! Never filled in by guessing: what nobody proved or counted stays unknown, and unknown denies.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::policy::model::Action;

@@ -3,7 +3,7 @@
 //! Never reads anything but the request. A fact that is not there is unknown, also inside a negation: `neq` of an
 //! unknown value is unknown, not true.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::policy::explain::{Explanation, Fact, What};

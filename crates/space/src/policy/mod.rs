@@ -6,8 +6,6 @@
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
 pub mod action;
-#[cfg(test)]
-mod classes;
 pub mod compile;
 pub mod cost;
 pub mod diff;
@@ -23,10 +21,10 @@ pub mod reach;
 pub mod render;
 pub mod sentence;
 pub mod span;
-#[cfg(test)]
-mod suite;
 mod summary;
 pub mod terms;
+#[cfg(test)]
+mod tests;
 pub mod truth;
 pub mod usage;
 pub mod window;

@@ -1,9 +1,9 @@
 //! Addresses and networks: `10.1.0.0/16`, `2001:db8::/32`, `192.0.2.7`.
 //!
-//! Never a host name: whom a name points to is up to whoever runs the name server.
+//! An address is a value here; sockets are elsewhere. Never a host name: whom a name points to is up to whoever runs the name server.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {

@@ -7,7 +7,7 @@ use crate::lang::Lang;
 use crate::policy::compile::{self, Part, Side};
 use crate::policy::duty;
 use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
-use crate::policy::reach::Reach;
+use crate::policy::reach::{Reach, exercised};
 use crate::policy::terms::{Delete, Limit, Test};
 use crate::policy::usage::{Level, Use};
 use crate::policy::words::{clock, limit_words, test_words};
@@ -41,6 +41,20 @@ fn unknown(term: &str, lang: Lang) -> Sentence {
     Sentence { text, level: Level::E0, understood: false }
 }
 
+/// Understood, and kept by nobody here: said in words, and marked as what cannot be signed.
+fn unkept(text: &str, lang: Lang) -> Sentence {
+    let text = format!("{}{text}", lang.pick("此处无法保证的条款：", "Cannot be kept here: "));
+    Sentence { text, level: Level::E0, understood: false }
+}
+
+/// How well a term is known, from worst to best.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grasp {
+    Unknown,
+    Understood,
+    Kept,
+}
+
 fn said(text: String, level: Level) -> Sentence {
     Sentence { text, level, understood: true }
 }
@@ -49,6 +63,8 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
     let side = if permission { Side::Grant } else { Side::Ban };
     if let Action::Unknown(name) = &rule.action {
         out.push(unknown(name, lang));
+    } else if !exercised(&rule.action) {
+        out.push(unkept(&named(&rule.action, lang), lang));
     } else {
         let action = rule.action.words(lang);
         let text = match (permission, rule.constraints.is_empty(), lang) {
@@ -78,6 +94,11 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
         }
     }
     out.extend(rule.unsupported.iter().map(|name| unknown(name, lang)));
+    out.extend(own_parties(rule, lang));
+    out.extend(rule.remedies.iter().map(|it| {
+        let name = lang.pick("违反后的补救：", "remedy of an infringement: ");
+        unkept(&format!("{name}{}", named(&it.action, lang)), lang)
+    }));
     out.extend(rule.duties.iter().map(|d| {
         let it = duty_sentence(d, lang, kind);
         Sentence {
@@ -86,10 +107,31 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
     }));
 }
 
+/// An action in words, with its name where the words alone are not a term.
+fn named(it: &Action, lang: Lang) -> String {
+    match (it.words(lang), it.name()) {
+        (words, name) if words == name => name.to_owned(),
+        (words, name) => format!("{words}{}{name}{}", lang.pick("（", " ("), lang.pick("）", ")")),
+    }
+}
+
+/// A rule's own asset and party: a node compares those of the policy.
+fn own_parties(rule: &Rule, lang: Lang) -> impl Iterator<Item = Sentence> {
+    let of = [
+        (&rule.target, lang.pick("仅限数据：", "only the data ")),
+        (&rule.assignee, lang.pick("仅限使用方：", "only the user ")),
+    ];
+    of.into_iter().filter_map(move |(said, name)| {
+        said.as_ref().map(|id| unkept(&format!("{name}{id}"), lang))
+    })
+}
+
 fn sentence(it: &Constraint, side: Side, lang: Lang, kind: Use) -> Sentence {
-    let (text, level, understood) = words(it, side, lang, kind);
-    if !understood {
-        return Sentence { understood, level, ..unknown(&text, lang) };
+    let (text, level, grasp) = words(it, side, lang, kind);
+    match grasp {
+        Grasp::Unknown => return unknown(&text, lang),
+        Grasp::Understood => return unkept(&text, lang),
+        Grasp::Kept => {}
     }
     let text = match lang {
         Lang::Zh => format!("{text}。"),
@@ -102,7 +144,7 @@ fn sentence(it: &Constraint, side: Side, lang: Lang, kind: Use) -> Sentence {
     said(text, level)
 }
 
-fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, bool) {
+fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, Grasp) {
     let (parts, joint) = match it {
         Constraint::Atomic(atomic) => return atomic_words(atomic, side, lang, kind),
         Constraint::And(parts) => (parts, lang.pick("并且", " and ")),
@@ -114,28 +156,29 @@ fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, 
     };
     let all: Vec<_> = parts.iter().map(|p| words(p, side, lang, kind)).collect();
     let level = all.iter().map(|(_, level, _)| *level).min().unwrap_or(Level::E0);
-    let understood = !all.is_empty() && all.iter().all(|(.., ok)| *ok);
+    let grasp = all.iter().map(|(.., grasp)| *grasp).min().unwrap_or(Grasp::Unknown);
     let texts: Vec<String> = all.into_iter().map(|(text, ..)| text).collect();
-    (format!("（{}）", texts.join(joint)), level, understood)
+    (format!("（{}）", texts.join(joint)), level, grasp)
 }
 
-fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Level, bool) {
+fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Level, Grasp) {
     match compile::part(it, side, Reach::Node) {
-        Ok(Part::Test(test)) => (test_words(&test, lang), test_level(&test, kind), true),
+        Ok(Part::Test(test)) => (test_words(&test, lang), test_level(&test, kind), Grasp::Kept),
         Ok(Part::Limit(limit)) if side == Side::Grant => {
-            (limit_words(&limit, lang), limit_level(&limit, kind), true)
+            (limit_words(&limit, lang), limit_level(&limit, kind), Grasp::Kept)
         }
         Ok(Part::Limit(_)) | Err(_) => {
-            // Understood all the same, perhaps: said in words, and marked as what cannot be signed.
             match compile::part(it, side, Reach::Whole) {
-                Ok(Part::Test(test)) => return (test_words(&test, lang), Level::E0, false),
+                Ok(Part::Test(test)) => {
+                    return (test_words(&test, lang), Level::E0, Grasp::Understood);
+                }
                 Ok(Part::Limit(limit)) if side == Side::Grant => {
-                    return (limit_words(&limit, lang), Level::E0, false);
+                    return (limit_words(&limit, lang), Level::E0, Grasp::Understood);
                 }
                 Ok(Part::Limit(_)) | Err(_) => {}
             }
             let right = it.right.texts().map_or_else(|| "…".to_owned(), |all| all.join(", "));
-            (format!("{} {} {right}", it.left.name(), it.op.name()), Level::E0, false)
+            (format!("{} {} {right}", it.left.name(), it.op.name()), Level::E0, Grasp::Unknown)
         }
     }
 }
@@ -208,7 +251,13 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             said(text, Level::E0)
         })
     } else {
-        return unknown(rule.action.name(), lang);
+        return match &rule.action {
+            Action::Unknown(name) => unknown(name, lang),
+            known => unkept(&named(known, lang), lang),
+        };
     };
+    if !rule.consequences.is_empty() || rule.target.is_some() || rule.assignee.is_some() {
+        return unkept(&named(&rule.action, lang), lang);
+    }
     compiled.unwrap_or_else(|why| unknown(&why.to_string(), lang))
 }

@@ -3,6 +3,7 @@
 //! Never leaves out a value: what is said here is all that the term says.
 
 use crate::lang::Lang;
+use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
 use crate::time::Time;
 
@@ -32,39 +33,14 @@ pub(super) fn test_words(it: &Test, lang: Lang) -> String {
         Test::Clock(cmp, at) => {
             format!("{} {} {}", lang.pick("使用时间", "used"), cmp_words(*cmp, lang), clock(*at))
         }
-        Test::Count(cmp, n) => match (cmp, lang) {
-            (Cmp::Lteq, Lang::Zh) => format!("最多使用 {n} 次"),
-            (Cmp::Lteq, Lang::En) => {
-                format!("at most {n} {}", if *n == 1 { "use" } else { "uses" })
-            }
-            (Cmp::Lt, Lang::Zh) => format!("使用少于 {n} 次"),
-            (Cmp::Lt, Lang::En) => format!("fewer than {n} uses"),
-            (Cmp::Gt, Lang::Zh) => format!("使用超过 {n} 次"),
-            (Cmp::Gt, Lang::En) => format!("more than {n} uses"),
-            (Cmp::Gteq, Lang::Zh) => format!("使用达到 {n} 次"),
-            (Cmp::Gteq, Lang::En) => format!("{n} uses or more"),
-            (Cmp::Eq, Lang::Zh) => format!("恰为第 {n} 次使用"),
-            (Cmp::Eq, Lang::En) => format!("use number {n}"),
-            (Cmp::Neq, Lang::Zh) => format!("不是第 {n} 次使用"),
-            (Cmp::Neq, Lang::En) => format!("any use but number {n}"),
-        },
+        Test::Count(cmp, n) => count_words(*cmp, *n, lang),
         Test::Purpose(how, all) => listed("用途", "purpose", *how, all, lang),
         Test::Recipient(how, all) => listed("使用方", "user", *how, all, lang),
         Test::Elapsed(cmp, span) => {
-            let (from, cmp, span) = (
-                lang.pick("自首次使用起", "since the first use"),
-                cmp_span(*cmp, lang),
-                span.words(zh),
-            );
-            if zh { format!("{from}{cmp} {span}") } else { format!("{cmp} {span} {from}") }
+            since(lang.pick("自首次使用起", "since the first use"), *cmp, *span, lang)
         }
         Test::Delay(cmp, span) => {
-            let (from, cmp, span) = (
-                lang.pick("自签约起", "since the agreement"),
-                cmp_span(*cmp, lang),
-                span.words(zh),
-            );
-            if zh { format!("{from}{cmp} {span}") } else { format!("{cmp} {span} {from}") }
+            since(lang.pick("自签约起", "since the agreement"), *cmp, *span, lang)
         }
         Test::Kind(all) => {
             let names: Vec<&str> = all.iter().map(|k| k.words(lang)).collect();
@@ -102,6 +78,30 @@ pub(super) fn test_words(it: &Test, lang: Lang) -> String {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..) => counted_words(it, lang),
+    }
+}
+
+fn since(from: &str, cmp: Cmp, span: Span, lang: Lang) -> String {
+    let (cmp, span) = (cmp_span(cmp, lang), span.words(lang == Lang::Zh));
+    if lang == Lang::Zh { format!("{from}{cmp} {span}") } else { format!("{cmp} {span} {from}") }
+}
+
+fn count_words(cmp: Cmp, n: u64, lang: Lang) -> String {
+    match (cmp, lang) {
+        (Cmp::Lteq, Lang::Zh) => format!("最多使用 {n} 次"),
+        (Cmp::Lteq, Lang::En) => {
+            format!("at most {n} {}", if n == 1 { "use" } else { "uses" })
+        }
+        (Cmp::Lt, Lang::Zh) => format!("使用少于 {n} 次"),
+        (Cmp::Lt, Lang::En) => format!("fewer than {n} uses"),
+        (Cmp::Gt, Lang::Zh) => format!("使用超过 {n} 次"),
+        (Cmp::Gt, Lang::En) => format!("more than {n} uses"),
+        (Cmp::Gteq, Lang::Zh) => format!("使用达到 {n} 次"),
+        (Cmp::Gteq, Lang::En) => format!("{n} uses or more"),
+        (Cmp::Eq, Lang::Zh) => format!("恰为第 {n} 次使用"),
+        (Cmp::Eq, Lang::En) => format!("use number {n}"),
+        (Cmp::Neq, Lang::Zh) => format!("不是第 {n} 次使用"),
+        (Cmp::Neq, Lang::En) => format!("any use but number {n}"),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 use crate::wire::odrl::OdrlPolicy;
 
+mod properties;
+
 const ME: &str = "did:web:me";
 
 fn terms(permission: Json, more: Json) -> Terms {

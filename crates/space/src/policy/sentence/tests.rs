@@ -158,3 +158,35 @@ fn levels_are_no_higher_than_the_use() {
         assert_eq!(got, levels, "{kind:?}");
     }
 }
+
+/// Whatever a node refuses, its sentences say so too: what cannot be signed never reads as if it could.
+#[test]
+fn what_is_refused_never_reads_as_kept() {
+    let atom = |left: &str, op: &str, right: &str| serde_json::json!({"leftOperand": left, "operator": op, "rightOperand": right});
+    let one = |it: serde_json::Value| serde_json::json!({"permission": [it]});
+    for rules in [
+        one(serde_json::json!({"action": "sell"})),
+        one(serde_json::json!({"action": "dance"})),
+        one(serde_json::json!({"action": "use", "target": "urn:x"})),
+        one(serde_json::json!({"action": "use", "assignee": "urn:x"})),
+        one(serde_json::json!({"action": "use", "duty": [{"action": "inform"}]})),
+        one(serde_json::json!({"action": "use", "constraint": [atom("spatial", "eq", "CN")]})),
+        one(serde_json::json!({"action": "use", "constraint": [atom("weather", "eq", "fine")]})),
+        one(serde_json::json!({"action": "use", "duty": [
+            {"action": "delete", "consequence": [{"action": "inform"}]}]})),
+        serde_json::json!({"permission": [{"action": "use"}],
+            "prohibition": [{"action": "distribute", "remedy": [{"action": "delete"}]}]}),
+        serde_json::json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "assignee": "urn:x"}]}),
+    ] {
+        let mut it = serde_json::json!({"@id": "o", "@type": "Offer"});
+        for (key, value) in rules.as_object().unwrap() {
+            it[key] = value.clone();
+        }
+        let policy = OdrlPolicy::parse(it).unwrap().model;
+        assert!(compile(&policy).is_err(), "{rules}");
+        for lang in [Lang::Zh, Lang::En] {
+            let said = render(&policy, lang, Use::Query);
+            assert!(said.iter().any(|it| !it.understood), "{rules}: {said:?}");
+        }
+    }
+}
