@@ -84,7 +84,7 @@ impl Duties {
         if let Action::Unknown(name) = &rule.action {
             refused.push(refusal(name, UNKNOWN));
         } else if rule.action == Action::Delete {
-            self.delete = self.delete.or(delete(rule).ok());
+            self.delete = self.delete.or_else(|| delete(rule).ok());
         } else if rule.action == Action::Compensate && rule.constraints.iter().any(speaks_of_money)
         {
             // An amount among conditions of other kinds; one that cannot be read is refused all the same.

@@ -167,7 +167,7 @@ fn bans<'a>(
         inner.extend(constraints(ban, request));
         let applies = Truth::all(inner.iter().map(|it| it.truth));
         let active = Explanation::new(What::Prohibition(ban), applies, inner);
-        let truth = applies.not();
+        let truth = applies.opposite();
         // Said by the prohibition itself: what did not fail inside it is no reason.
         note(reasons, &ban.place, &Explanation::new(What::Free(ban), truth, vec![]));
         parts.push(Explanation::new(What::Free(ban), truth, vec![active]));
@@ -258,10 +258,7 @@ fn constraints<'a>(
     it: &'a Clause,
     request: &'a Request<'a>,
 ) -> impl Iterator<Item = Explanation<'a>> {
-    let all = match &it.when {
-        Test::All(all) => all.as_slice(),
-        other => std::slice::from_ref(other),
-    };
+    let all = if let Test::All(all) = &it.when { all } else { std::slice::from_ref(&it.when) };
     all.iter().map(|it| test(it, request, None))
 }
 

@@ -251,10 +251,10 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             said(text, Level::E0)
         })
     } else {
-        return match &rule.action {
-            Action::Unknown(name) => unknown(name, lang),
-            known => unkept(&named(known, lang), lang),
-        };
+        if let Action::Unknown(name) = &rule.action {
+            return unknown(name, lang);
+        }
+        return unkept(&named(&rule.action, lang), lang);
     };
     if !rule.consequences.is_empty() || rule.target.is_some() || rule.assignee.is_some() {
         return unkept(&named(&rule.action, lang), lang);

@@ -21,7 +21,7 @@ impl Truth {
     }
 
     #[must_use]
-    pub fn not(self) -> Self {
+    pub fn opposite(self) -> Self {
         match self {
             Self::Yes => Self::No,
             Self::Unknown => Self::Unknown,

@@ -172,7 +172,6 @@ impl Reading<'_> {
     }
 
     /// `eq` and `neq` name one instant, which a node cannot keep to; an evaluator can.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other operator names an instant")]
     fn clock(&self) -> Option<Cmp> {
         let instant = || match (self.reach, &self.it.op) {
             (Reach::Whole, Operator::Eq) => Some(Cmp::Eq),

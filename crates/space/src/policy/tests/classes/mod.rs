@@ -188,7 +188,8 @@ fn answer(it: &Policy) -> String {
             let kinds = Use::ALL.into_iter().filter(|kind| terms.unkeepable(*kind).is_empty());
             let level = |kind: Use| {
                 let all = render(it, Lang::En, kind);
-                let least = all.iter().skip(1).map(|it| it.level).min().unwrap_or(kind.level());
+                let least =
+                    all.iter().skip(1).map(|it| it.level).min().unwrap_or_else(|| kind.level());
                 format!("{} {least}", kind.name())
             };
             format!("kept: {}", kinds.map(level).collect::<Vec<_>>().join(", "))

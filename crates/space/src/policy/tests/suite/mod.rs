@@ -197,17 +197,19 @@ fn ours(case: &Case, terms: &Terms) -> Report {
         ));
         let mut constraints = name.constraints.iter();
         for premise in &rule.premises {
-            let kind = match premise.what {
-                What::Target(_) => "TargetReport",
-                What::Party(_) => "PartyReport",
-                What::Action(_) if name.has_action => "ActionReport",
-                What::Test(_) => {
-                    told(premise, constraints.next().expect("a name each"), &mut out);
-                    continue;
+            if matches!(premise.what, What::Test(_)) {
+                told(premise, constraints.next().expect("a name each"), &mut out);
+                continue;
+            }
+            for (kind, is) in [
+                ("TargetReport", matches!(premise.what, What::Target(_))),
+                ("PartyReport", matches!(premise.what, What::Party(_))),
+                ("ActionReport", matches!(premise.what, What::Action(_)) && name.has_action),
+            ] {
+                if is {
+                    out.premises.push((kind.to_owned(), None, satisfied(premise)));
                 }
-                _ => continue,
-            };
-            out.premises.push((kind.to_owned(), None, satisfied(premise)));
+            }
         }
         assert!(constraints.next().is_none(), "{}: a constraint was not evaluated", case.id);
     }
