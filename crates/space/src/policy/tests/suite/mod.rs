@@ -16,9 +16,7 @@ use graph::Graph;
 use model::{Name, RuleName};
 
 use crate::policy::compile::understand;
-use crate::policy::eval::{
-    Deed, Explanation, Facts, Request, RuleReport, Truth, What, evaluate, report,
-};
+use crate::policy::eval::{Deed, Explanation, Facts, Request, RuleReport, Truth, What, report};
 use crate::policy::model::{Action, Policy};
 use crate::policy::terms::Terms;
 use crate::policy::usage::Use;
@@ -291,57 +289,4 @@ fn a_wrong_report_does_not_pass() {
         assert_eq!(compare(&good, &other), wanted, "{other:?}");
     }
     assert_eq!(compare(&good, &good), (true, true));
-}
-
-/// Not a test of truth but of time: `cargo test --release -p tidm-space --lib -- --ignored speed --nocapture`.
-#[test]
-#[ignore = "prints figures; run it alone and optimised"]
-fn speed_of_one_evaluation() {
-    use std::hint::black_box;
-    use std::time::Instant;
-    let now = Time::parse("2024-02-12T11:20:10.999Z").expect("a time");
-    let measured = |what: &str, terms: &Terms| {
-        let request =
-            Request { purpose: Some("p7"), ..Request::new(now, Use::Plain, "did:web:me") };
-        let rounds = 2_000_u32;
-        let from = Instant::now();
-        for _ in 0..rounds {
-            drop(black_box(evaluate(black_box(terms), &request)));
-        }
-        println!("{what}: {:?} each", from.elapsed() / rounds);
-    };
-    measured("twenty constraints", &understand(&speed::twenty()).expect("understood"));
-    measured("an or of 262 pairs", &understand(&speed::pairs(262)).expect("understood"));
-}
-
-/// Policies of the sizes that figures are given for.
-mod speed {
-    use crate::id::Id;
-    use crate::policy::model::{
-        Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
-    };
-
-    fn policy(constraints: Vec<Constraint>) -> Policy {
-        let mut out = Policy::new(Id::parse("urn:speed").expect("an id"), Kind::Set);
-        out.permissions = vec![Rule::new(Action::Use, constraints)];
-        out
-    }
-
-    fn clock(op: Operator, day: usize) -> Constraint {
-        let at = format!("2024-{:02}-{:02}T09:00:00Z", day / 28 % 12 + 1, day % 28 + 1);
-        Atomic::new(Operand::DateTime, op, Value::text(at)).into()
-    }
-
-    pub(super) fn twenty() -> Policy {
-        let purposes = (0..20).map(|it| Value::text(format!("p{it}"))).collect();
-        let mut all: Vec<Constraint> = (0..18).map(|it| clock(Operator::Gteq, it)).collect();
-        all.push(Atomic::new(Operand::Purpose, Operator::IsAnyOf, Value::List(purposes)).into());
-        all.push(Atomic::new(Operand::Count, Operator::Lteq, Value::text("5")).into());
-        policy(all)
-    }
-
-    pub(super) fn pairs(n: usize) -> Policy {
-        let pair = |it| Constraint::And(vec![clock(Operator::Gt, it), clock(Operator::Lt, it + 1)]);
-        policy(vec![Constraint::Or((0..n).map(pair).collect())])
-    }
 }
