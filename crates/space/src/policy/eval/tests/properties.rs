@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::id::Id;
-use crate::policy::compile::understand;
+use crate::policy::compile::{compile, understand};
 use crate::policy::model::{Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
 use crate::policy::terms::Topic;
 use crate::policy::usage::Use;
@@ -236,5 +236,24 @@ proptest! {
     fn printing_keeps_the_meaning(it in policy()) {
         let back = OdrlPolicy::parse(to_json(&it)).unwrap().model;
         prop_assert_eq!(understand(&back), understand(&it));
+    }
+
+    /// What a node signs means the same to every other reader of this program.
+    #[test]
+    fn signed_terms_are_understood_terms(
+        parts in proptest::collection::vec((atom(), limit()), 0..3),
+        ban in proptest::option::of(atom()),
+        delete in any::<bool>(),
+    ) {
+        let mut it = Policy::new(Id::parse("urn:o").unwrap(), Kind::Offer);
+        let all = parts.into_iter().flat_map(|(test, limit)| [test, limit]).collect();
+        it.permissions = vec![Rule::new(Action::Use, all)];
+        it.prohibitions = ban.into_iter().map(|it| Rule::new(Action::Read, vec![it])).collect();
+        if delete {
+            it.obligations = vec![Rule::new(Action::Delete, vec![])];
+        }
+        if let Ok(terms) = compile(&it) {
+            prop_assert_eq!(understand(&it), Ok(terms));
+        }
     }
 }
