@@ -1,8 +1,8 @@
 //! Targets in `tidm-space`: policies, from their JSON to a verdict.
 
 use tidm_space::lang::Lang;
-use tidm_space::policy::compile::compile;
-use tidm_space::policy::eval::{Request, Truth, Verdict, evaluate};
+use tidm_space::policy::compile::{compile, understand};
+use tidm_space::policy::eval::{Request, Truth, Verdict, evaluate, report};
 use tidm_space::policy::model::{Constraint, Policy, Rule, Value};
 use tidm_space::policy::render::render;
 use tidm_space::policy::usage::Use;
@@ -35,7 +35,9 @@ pub(crate) fn writable(it: &Policy) -> bool {
         }
     }
     fn rule(it: &Rule) -> bool {
-        it.unsupported.is_empty() && it.constraints.iter().all(held) && it.duties.iter().all(rule)
+        it.unsupported.is_empty()
+            && it.constraints.iter().all(held)
+            && [&it.duties, &it.remedies, &it.consequences].into_iter().flatten().all(rule)
     }
     it.unsupported.is_empty()
         && it.extra.is_empty()
@@ -53,12 +55,20 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
         assert!(again.is_ok_and(|again| again.model == *model), "{}", ours.original);
     }
     let terms = compile(model);
+    let whole = understand(model);
+    // A node signs nothing that is not understood.
+    assert!(terms.is_err() || whole.is_ok());
     for kind in Use::ALL {
         for lang in [Lang::Zh, Lang::En] {
             let said = render(model, lang, kind);
             if !model.unsupported.is_empty() {
                 assert!(said.iter().any(|it| !it.understood), "a term was dropped");
             }
+        }
+        if let Ok(whole) = &whole {
+            let request = Request::new(Time::from_ms(1_780_000_000_000), kind, "did:web:me");
+            asked(whole, &request);
+            assert_eq!(report(whole, &request).len(), whole.grants.len() + whole.bans.len());
         }
         let Ok(terms) = &terms else { continue };
         let mut request = Request::new(Time::from_ms(1_780_000_000_000), kind, "did:web:me");

@@ -68,6 +68,12 @@ pub const SEEN: Duration = Duration::from_secs(48 * 3600);
 
 /// Members of one list in a policy (columns, purposes, recipients): the widest machine tables have some thousand columns.
 pub const POLICY_LIST: usize = 4096;
+/// How deep duties may lie in a rule: a duty, its consequence, and that one's.
+pub const POLICY_DUTIES: usize = 3;
+/// Bytes of one condition on rows in a policy: TC609 has 128 characters for it.
+pub const POLICY_EXPRESSION_BYTES: usize = 1024;
+/// Comparisons in one such condition: more is a query, not a term that somebody reads before signing.
+pub const POLICY_EXPRESSION_PARTS: usize = 32;
 /// Bytes of a product's title or of a member's name.
 pub const TITLE_BYTES: usize = 512;
 /// Bytes of a product's description: a few pages.

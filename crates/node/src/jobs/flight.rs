@@ -179,6 +179,7 @@ pub async fn connect(
         return Ok(connection);
     }
     let wish = TransferWish {
+        id: None,
         contract: contract.clone(),
         address: None,
         format: FLIGHT_SQL_PULL.to_owned(),

@@ -1,19 +1,21 @@
 //! From policy to [`Terms`]: every term understood and every value parsed, or refused with its name (decision D5).
 //!
-//! Never skips what it does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`;
-//! `aggregate` grants only queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read
-//! as the bound that people mean by it; duties are `delete` and `compensate` only.
+//! [`compile`] is what a node signs by: what nobody here can find out or keep is refused too ([`super::reach`] says
+//! why). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
+//! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
+//! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
+//! mean by it; a node's duties are `delete` and `compensate` only.
 
-use crate::limits::POLICY_LIST;
 use crate::policy::duty::Duties;
-use crate::policy::model::{
-    Action, Atomic, Conflict, Constraint, Operand, Operator, PROFILE, Policy, Rule,
-};
-use crate::policy::span::Span;
+use crate::policy::model::{Action, Conflict, Constraint, PROFILE, Policy, Rule};
+use crate::policy::reach::{self, Reach};
 use crate::policy::summary::summary;
-use crate::policy::terms::{Clause, Cmp, Limit, Limits, Member, Terms, Test};
-use crate::policy::usage::{Level, Use};
-use crate::time::Time;
+use crate::policy::terms::{Clause, Duty, Limit, Limits, Terms, Test};
+use crate::policy::usage::Use;
+
+mod operand;
+
+pub(super) use operand::{Part, part};
 
 /// Profiles whose terms are these: ours, ODRL's core, DSP's.
 const PROFILES: [&str; 4] = [
@@ -37,8 +39,17 @@ pub(super) fn refusal(term: impl Into<String>, why: &'static str) -> Refusal {
 
 pub(super) const UNKNOWN: &str = "is not understood here, so it cannot be kept";
 
-/// All refusals at once, so that a person corrects an offer in one round.
+/// What a node may sign. All refusals at once, so that a person corrects an offer in one round.
 pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
+    read(policy, Reach::Node)
+}
+
+/// All that is understood, kept here or not. Never for signing.
+pub fn understand(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
+    read(policy, Reach::Whole)
+}
+
+fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
     let mut refused: Vec<Refusal> =
         policy.unsupported.iter().map(|name| refusal(name, UNKNOWN)).collect();
     refused.extend(
@@ -48,33 +59,24 @@ pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
             .filter(|p| !PROFILES.contains(&p.as_str()))
             .map(|p| refusal(p, "is an unknown profile")),
     );
-    let mut duties = Duties::default();
-    let mut grants = vec![];
-    for (i, rule) in policy.permissions.iter().enumerate() {
-        grants.extend(clause(
-            rule,
-            format!("permission[{i}]"),
-            Side::Grant,
-            &mut duties,
-            &mut refused,
-        ));
-    }
-    let mut bans = vec![];
-    for (i, rule) in policy.prohibitions.iter().enumerate() {
-        bans.extend(clause(
-            rule,
-            format!("prohibition[{i}]"),
-            Side::Ban,
-            &mut duties,
-            &mut refused,
-        ));
-    }
-    for rule in &policy.obligations {
-        duties.add(rule, &mut refused);
+    let mut reader = Reader { reach, duties: Duties::default(), refused };
+    let mut clauses = |rules: &[Rule], name: &str, side| -> Vec<Clause> {
+        let all = rules.iter().enumerate();
+        all.filter_map(|(i, rule)| reader.clause(rule, format!("{name}[{i}]"), side)).collect()
+    };
+    let grants = clauses(&policy.permissions, "permission", Side::Grant);
+    let bans = clauses(&policy.prohibitions, "prohibition", Side::Ban);
+    let Reader { mut duties, mut refused, .. } = reader;
+    let mut owed = vec![];
+    for (i, rule) in policy.obligations.iter().enumerate() {
+        owed.extend(duties.add(rule, &format!("obligation[{i}]"), false, reach, &mut refused));
     }
     if matches!(policy.conflict, None | Some(Conflict::Invalid)) {
         let void = |b: &&Clause| {
-            b.when == Test::All(vec![]) && grants.iter().any(|g| g.action == b.action)
+            b.when == Test::All(vec![])
+                && b.target.is_none()
+                && b.assignee.is_none()
+                && grants.iter().any(|g| g.action == b.action)
         };
         refused.extend(bans.iter().filter(void).map(|b| {
             refusal(
@@ -91,6 +93,7 @@ pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
         assignee: policy.assignee.clone(),
         grants,
         bans,
+        duties: owed,
         conflict: policy.conflict,
         delete: duties.delete,
         price: duties.price,
@@ -104,113 +107,163 @@ pub(super) enum Side {
     Ban,
 }
 
-fn clause(
-    rule: &Rule,
-    place: String,
-    side: Side,
-    duties: &mut Duties,
-    refused: &mut Vec<Refusal>,
-) -> Option<Clause> {
-    let before = refused.len();
-    refused.extend(rule.unsupported.iter().map(|name| refusal(name, UNKNOWN)));
-    match &rule.action {
-        Action::Unknown(name) => refused.push(refusal(name, UNKNOWN)),
-        Action::Delete | Action::Compensate => {
-            refused.push(refusal(rule.action.name(), "is a duty, not a use"));
-        }
-        Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute => {}
-    }
-    let mut tests = vec![];
-    let mut limits = Limits::default();
-    for constraint in &rule.constraints {
-        match constraint {
-            // An `and` at the top is the same as its members side by side.
-            Constraint::And(parts) => {
-                for part in parts {
-                    top(part, side, &mut tests, &mut limits, refused);
-                }
-            }
-            Constraint::Atomic(_)
-            | Constraint::Or(_)
-            | Constraint::Xone(_)
-            | Constraint::AndSequence(_) => {
-                top(constraint, side, &mut tests, &mut limits, refused);
-            }
-        }
-    }
-    if rule.action == Action::Aggregate {
-        limits.aggregates_only = true;
-        tests.push(Test::Kind(vec![Use::Query]));
-    }
-    if side == Side::Ban && !rule.duties.is_empty() {
-        refused.push(refusal("duty", "has no meaning in a prohibition"));
-    }
-    for duty in &rule.duties {
-        duties.add(duty, refused);
-    }
-    let prepaid = rule.duties.iter().any(|d| d.action == Action::Compensate);
-    (refused.len() == before).then(|| Clause {
-        place,
-        action: rule.action.clone(),
-        when: Test::All(tests),
-        limits,
-        prepaid,
-    })
+struct Reader {
+    reach: Reach,
+    duties: Duties,
+    refused: Vec<Refusal>,
 }
 
-fn top(
-    it: &Constraint,
-    side: Side,
-    tests: &mut Vec<Test>,
-    limits: &mut Limits,
-    refused: &mut Vec<Refusal>,
-) {
-    match it {
-        Constraint::Atomic(atomic) => match part(atomic, side) {
-            Ok(Part::Test(test)) => tests.push(test),
-            Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
-            Ok(Part::Limit(_)) => {
-                refused.push(refusal(atomic.left.name(), "is understood in permissions only"));
+impl Reader {
+    fn refuse(&mut self, term: impl Into<String>, why: &'static str) {
+        self.refused.push(refusal(term, why));
+    }
+
+    fn clause(&mut self, rule: &Rule, place: String, side: Side) -> Option<Clause> {
+        let before = self.refused.len();
+        self.refused.extend(rule.unsupported.iter().map(|name| refusal(name, UNKNOWN)));
+        self.action(&rule.action);
+        self.parties(rule);
+        let mut tests = vec![];
+        let mut limits = Limits::default();
+        for constraint in &rule.constraints {
+            match constraint {
+                // An `and` of limits is the same as its members side by side.
+                Constraint::And(parts) if parts.iter().any(is_limit) => {
+                    for part in parts {
+                        self.top(part, side, &mut tests, &mut limits);
+                    }
+                }
+                Constraint::And(parts) if parts.is_empty() => {}
+                Constraint::Atomic(_)
+                | Constraint::And(_)
+                | Constraint::Or(_)
+                | Constraint::Xone(_)
+                | Constraint::AndSequence(_) => {
+                    self.top(constraint, side, &mut tests, &mut limits);
+                }
             }
-            Err(why) => refused.push(why),
-        },
+        }
+        if rule.action == Action::Aggregate {
+            limits.aggregates_only = true;
+            tests.push(Test::Kind(vec![Use::Query]));
+        }
+        let owed = self.owed(rule, &place, side);
+        (self.refused.len() == before).then(|| Clause {
+            place,
+            action: rule.action.clone(),
+            target: rule.target.clone(),
+            assignee: rule.assignee.clone(),
+            when: Test::All(tests),
+            limits,
+            duties: owed,
+        })
+    }
+
+    fn action(&mut self, it: &Action) {
+        if let Action::Unknown(name) = it {
+            self.refuse(name, UNKNOWN);
+        } else if self.reach == Reach::Node && !reach::exercised(it) {
+            let why = if matches!(it, Action::Delete | Action::Compensate) {
+                "is a duty, not a use"
+            } else {
+                "is understood, but no use here exercises it"
+            };
+            self.refuse(it.name(), why);
+        }
+    }
+
+    /// DSP has parties and target in the policy; a node compares those alone.
+    fn parties(&mut self, rule: &Rule) {
+        if self.reach == Reach::Node {
+            for (name, said) in [("target", &rule.target), ("assignee", &rule.assignee)] {
+                if said.is_some() {
+                    self.refuse(name, "is understood in the policy only, not in a rule");
+                }
+            }
+        }
+    }
+
+    fn owed(&mut self, rule: &Rule, place: &str, side: Side) -> Vec<Duty> {
+        if side == Side::Ban && !rule.duties.is_empty() {
+            self.refuse("duty", "has no meaning in a prohibition");
+        }
+        if !rule.consequences.is_empty() {
+            self.refuse("consequence", "has no meaning outside a duty");
+        }
+        if !rule.remedies.is_empty() {
+            if side == Side::Grant {
+                self.refuse("remedy", "has no meaning outside a prohibition");
+            } else if self.reach == Reach::Node {
+                self.refuse("remedy", "is understood, but nobody here learns of infringements");
+            }
+        }
+        let (name, all) = match side {
+            Side::Grant => ("duty", &rule.duties),
+            Side::Ban => ("remedy", &rule.remedies),
+        };
+        let mut out = vec![];
+        for (i, duty) in all.iter().enumerate() {
+            let place = format!("{place}.{name}[{i}]");
+            out.extend(self.duties.add(duty, &place, true, self.reach, &mut self.refused));
+        }
+        out
+    }
+
+    fn top(&mut self, it: &Constraint, side: Side, tests: &mut Vec<Test>, limits: &mut Limits) {
+        match it {
+            Constraint::Atomic(atomic) => match part(atomic, side, self.reach) {
+                Ok(Part::Test(test)) => tests.push(test),
+                Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
+                Ok(Part::Limit(_)) => {
+                    self.refuse(atomic.left.name(), "is understood in permissions only");
+                }
+                Err(why) => self.refused.push(why),
+            },
+            Constraint::And(_)
+            | Constraint::Or(_)
+            | Constraint::Xone(_)
+            | Constraint::AndSequence(_) => tests.extend(self.nested(it, side)),
+        }
+    }
+
+    /// Inside alternatives only tests of facts make sense: a limit that holds "or" something else limits nothing.
+    fn nested(&mut self, it: &Constraint, side: Side) -> Option<Test> {
+        let mut all = |parts: &[Constraint]| {
+            if parts.is_empty() {
+                self.refuse("constraint", "is a logical constraint without members");
+            }
+            parts.iter().filter_map(|p| self.nested(p, side)).collect::<Vec<_>>()
+        };
+        match it {
+            Constraint::And(parts) => Some(Test::All(all(parts))),
+            Constraint::AndSequence(parts) => Some(Test::Sequence(all(parts))),
+            Constraint::Or(parts) => Some(Test::Any(all(parts))),
+            Constraint::Xone(parts) => Some(Test::One(all(parts))),
+            Constraint::Atomic(atomic) => match part(atomic, side, self.reach) {
+                Ok(Part::Test(test)) => Some(test),
+                Ok(Part::Limit(_)) => {
+                    self.refuse(
+                        atomic.left.name(),
+                        "may not stand inside and/or/xone: it limits results always",
+                    );
+                    None
+                }
+                Err(why) => {
+                    self.refused.push(why);
+                    None
+                }
+            },
+        }
+    }
+}
+
+fn is_limit(it: &Constraint) -> bool {
+    match it {
+        Constraint::Atomic(it) => operand::limits(&it.left),
         Constraint::And(_)
         | Constraint::Or(_)
         | Constraint::Xone(_)
-        | Constraint::AndSequence(_) => {
-            tests.extend(nested(it, side, refused));
-        }
-    }
-}
-
-/// Inside alternatives only tests of facts make sense: a limit that holds "or" something else limits nothing.
-fn nested(it: &Constraint, side: Side, refused: &mut Vec<Refusal>) -> Option<Test> {
-    let mut all = |parts: &[Constraint]| {
-        if parts.is_empty() {
-            refused.push(refusal("constraint", "is a logical constraint without members"));
-        }
-        parts.iter().filter_map(|p| nested(p, side, refused)).collect::<Vec<_>>()
-    };
-    match it {
-        Constraint::And(parts) => Some(Test::All(all(parts))),
-        // The parts test one moment's facts; their order shows in the explanation only.
-        Constraint::AndSequence(parts) => Some(Test::All(all(parts))),
-        Constraint::Or(parts) => Some(Test::Any(all(parts))),
-        Constraint::Xone(parts) => Some(Test::One(all(parts))),
-        Constraint::Atomic(atomic) => match part(atomic, side) {
-            Ok(Part::Test(test)) => Some(test),
-            Ok(Part::Limit(_)) => {
-                refused.push(refusal(
-                    atomic.left.name(),
-                    "may not stand inside and/or/xone: it limits results always",
-                ));
-                None
-            }
-            Err(why) => {
-                refused.push(why);
-                None
-            }
-        },
+        | Constraint::AndSequence(_) => false,
     }
 }
 
@@ -230,159 +283,13 @@ fn narrow(limits: &mut Limits, limit: Limit) {
         Limit::OutputBytes(n) => least(&mut limits.output_bytes, n),
         Limit::DeliveryRate(n) => least(&mut limits.delivery_rate, n),
         Limit::DeliveryConnections(n) => least(&mut limits.delivery_connections, n),
-    }
-}
-
-/// One constraint: a test of facts, or a limit on the use.
-pub(super) enum Part {
-    Test(Test),
-    Limit(Limit),
-}
-
-pub(super) fn part(it: &Atomic, side: Side) -> Result<Part, Refusal> {
-    let name = it.left.name();
-    let no = |why| refusal(name, why);
-    if let Some(term) = it.unsupported.first() {
-        return Err(refusal(term, UNKNOWN));
-    }
-    if let Operator::Unknown(op) = &it.op {
-        return Err(refusal(op, UNKNOWN));
-    }
-    if it.unit.is_some() {
-        return Err(no("has a unit, which only a payment may have"));
-    }
-    let scalar = || it.right.as_text().ok_or_else(|| no("needs one value"));
-    let number = || number(scalar()?).ok_or_else(|| no("needs a whole number"));
-    let span = || {
-        Span::parse(scalar()?)
-            .map_err(|_| no("needs a duration such as P30D or PT60M (xsd:duration)"))
-    };
-    let list = || list(it).ok_or_else(|| no("needs a value or a list of values, none empty"));
-    let op = no("does not know this operator");
-    Ok(match &it.left {
-        Operand::DateTime => {
-            let at = moment(scalar()?)
-                .ok_or_else(|| no("needs a time with a zone, such as 2026-06-30T00:00:00Z"))?;
-            Part::Test(Test::Clock(cmp(&it.op).ok_or(op)?, at))
+        Limit::Rows(new) => {
+            limits.filter = Some(match limits.filter.take() {
+                Some(old) => old.and(new),
+                None => new,
+            });
         }
-        Operand::Count => Part::Test(Test::Count(upper(&it.op, side).ok_or(op)?, number()?)),
-        Operand::ElapsedTime => Part::Test(Test::Elapsed(upper(&it.op, side).ok_or(op)?, span()?)),
-        Operand::DelayPeriod => Part::Test(Test::Delay(lower(&it.op, side).ok_or(op)?, span()?)),
-        Operand::Purpose => Part::Test(Test::Purpose(member(&it.op).ok_or(op)?, list()?)),
-        Operand::Recipient => Part::Test(Test::Recipient(member(&it.op).ok_or(op)?, list()?)),
-        Operand::KindOfUse => {
-            let kinds: Option<Vec<Use>> = list()?.iter().map(|k| Use::from_name(k)).collect();
-            let kinds =
-                kinds.ok_or_else(|| no("knows query, sealed-table, sealed-file and plain"))?;
-            Part::Test(Test::Kind(kinds_for(&it.op, kinds).ok_or(op)?))
-        }
-        Operand::Enforcement => {
-            let level = Level::from_name(scalar()?).ok_or_else(|| no("is one of E0 to E4"))?;
-            if side == Side::Ban || !matches!(it.op, Operator::Gteq | Operator::Eq) {
-                return Err(op);
-            }
-            Part::Test(Test::Enforcement(level))
-        }
-        Operand::Columns
-            if matches!(it.op, Operator::Eq | Operator::IsAnyOf | Operator::IsPartOf) =>
-        {
-            Part::Limit(Limit::Columns(list()?.into_iter().collect()))
-        }
-        Operand::AggregatesOnly => match (&it.op, scalar()?) {
-            (Operator::Eq, "true") => Part::Limit(Limit::AggregatesOnly),
-            _ => return Err(no("is said as eq \"true\" or not at all")),
-        },
-        Operand::MinGroup if matches!(it.op, Operator::Gteq | Operator::Eq) => {
-            Part::Limit(Limit::MinGroup(number()?))
-        }
-        Operand::Columns | Operand::MinGroup => return Err(op),
-        Operand::OutputRows => Part::Limit(Limit::OutputRows(cap(&it.op, number()?).ok_or(op)?)),
-        Operand::OutputBytes => Part::Limit(Limit::OutputBytes(cap(&it.op, number()?).ok_or(op)?)),
-        Operand::DeliveryRate => {
-            Part::Limit(Limit::DeliveryRate(cap(&it.op, number()?).ok_or(op)?))
-        }
-        Operand::DeliveryConnections => {
-            Part::Limit(Limit::DeliveryConnections(cap(&it.op, number()?).ok_or(op)?))
-        }
-        Operand::PayAmount | Operand::Currency => return Err(no("belongs into a compensate duty")),
-        Operand::Unknown(_) => return Err(no(UNKNOWN)),
-    })
-}
-
-fn cmp(op: &Operator) -> Option<Cmp> {
-    let table = [
-        (Operator::Lt, Cmp::Lt),
-        (Operator::Lteq, Cmp::Lteq),
-        (Operator::Gt, Cmp::Gt),
-        (Operator::Gteq, Cmp::Gteq),
-    ];
-    table.into_iter().find_map(|(known, cmp)| (known == *op).then_some(cmp))
-}
-
-/// A permission up to a bound (`eq` reads as "at most"), a prohibition beyond one.
-fn upper(op: &Operator, side: Side) -> Option<Cmp> {
-    match (cmp(op), side) {
-        (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Grant)
-        | (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Ban) => Some(it),
-        (None, Side::Grant) if *op == Operator::Eq => Some(Cmp::Lteq),
-        _ => None,
     }
-}
-
-fn lower(op: &Operator, side: Side) -> Option<Cmp> {
-    match (cmp(op), side) {
-        (Some(it @ (Cmp::Gt | Cmp::Gteq)), Side::Grant)
-        | (Some(it @ (Cmp::Lt | Cmp::Lteq)), Side::Ban) => Some(it),
-        (None, Side::Grant) if *op == Operator::Eq => Some(Cmp::Gteq),
-        _ => None,
-    }
-}
-
-fn member(op: &Operator) -> Option<Member> {
-    if matches!(op, Operator::Eq | Operator::IsA | Operator::IsAnyOf | Operator::IsPartOf) {
-        return Some(Member::In);
-    }
-    matches!(op, Operator::Neq | Operator::IsNoneOf).then_some(Member::NotIn)
-}
-
-fn kinds_for(op: &Operator, said: Vec<Use>) -> Option<Vec<Use>> {
-    Some(match member(op)? {
-        Member::In => said,
-        Member::NotIn => Use::ALL.into_iter().filter(|k| !said.contains(k)).collect(),
-    })
-}
-
-fn cap(op: &Operator, n: u64) -> Option<u64> {
-    if *op == Operator::Lt {
-        return n.checked_sub(1);
-    }
-    matches!(op, Operator::Lteq | Operator::Eq).then_some(n)
-}
-
-/// A whole number, plainly written: no sign, no exponent.
-fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-fn list(it: &Atomic) -> Option<Vec<String>> {
-    let texts = it.right.texts()?;
-    let ok = !texts.is_empty()
-        && texts.len() <= POLICY_LIST
-        && texts.iter().all(|t| !t.trim().is_empty());
-    let one_for_eq =
-        texts.len() == 1 || !matches!(it.op, Operator::Eq | Operator::Neq | Operator::IsA);
-    (ok && one_for_eq).then(|| texts.into_iter().map(str::to_owned).collect())
-}
-
-/// RFC 3339, and DSP's own examples, which leave out the seconds (`2023-12-31T06:00Z`).
-fn moment(text: &str) -> Option<Time> {
-    let short = || {
-        let (head, zone) = text.split_at_checked(16)?;
-        (head.as_bytes().get(13) == Some(&b':') && zone.starts_with(['Z', '+', '-']))
-            .then(|| Time::parse(&format!("{head}:00{zone}")).ok())
-            .flatten()
-    };
-    Time::parse(text).ok().or_else(short)
 }
 
 #[cfg(test)]

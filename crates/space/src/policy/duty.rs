@@ -1,10 +1,12 @@
-//! Duties that can be kept: deletion and payment.
+//! Duties: what is owed for a permission, besides it, or after a prohibition was infringed.
 //!
-//! Never accepts another duty: nobody here would do it.
+//! A node accepts those that somebody here does or bills: deletion and payment. Never accepts another one for
+//! signing: nobody here would do it.
 
 use crate::policy::compile::{Part, Refusal, Side, UNKNOWN, part, refusal};
 use crate::policy::model::{Action, Constraint, Operand, Operator, Rule};
-use crate::policy::terms::{Cmp, Delete, Price, Test};
+use crate::policy::reach::Reach;
+use crate::policy::terms::{Cmp, Delete, Duty, Price, Test};
 
 #[derive(Default)]
 pub(super) struct Duties {
@@ -13,40 +15,137 @@ pub(super) struct Duties {
 }
 
 impl Duties {
-    pub(super) fn add(&mut self, rule: &Rule, refused: &mut Vec<Refusal>) {
+    /// `condition`: the duty stands inside a rule rather than in the policy.
+    pub(super) fn add(
+        &mut self,
+        rule: &Rule,
+        place: &str,
+        condition: bool,
+        reach: Reach,
+        refused: &mut Vec<Refusal>,
+    ) -> Option<Duty> {
+        let before = refused.len();
         refused.extend(rule.unsupported.iter().map(|name| refusal(name, UNKNOWN)));
-        if !rule.duties.is_empty() {
-            refused.push(refusal("duty", "has no meaning inside a duty"));
+        for (name, said) in [("duty", &rule.duties), ("remedy", &rule.remedies)] {
+            if !said.is_empty() {
+                refused.push(refusal(name, "has no meaning inside a duty"));
+            }
         }
+        match reach {
+            Reach::Node => self.kept(rule, refused),
+            Reach::Whole => self.told(rule, refused),
+        }
+        let when = conditions(rule, reach, refused);
+        let mut consequences = vec![];
+        for (i, it) in rule.consequences.iter().enumerate() {
+            let place = format!("{place}.consequence[{i}]");
+            consequences.extend(self.add(it, &place, condition, reach, refused));
+        }
+        let phase = rule.action.phase(condition);
+        (refused.len() == before).then(|| Duty {
+            place: place.to_owned(),
+            action: rule.action.clone(),
+            phase,
+            when,
+            consequences,
+        })
+    }
+
+    /// What a node keeps.
+    fn kept(&mut self, rule: &Rule, refused: &mut Vec<Refusal>) {
         let twice = |name: &str| refusal(name, "is said twice");
-        match &rule.action {
-            Action::Delete => match delete(rule) {
+        if !rule.consequences.is_empty() {
+            refused.push(refusal("consequence", "is understood, but nobody here sees it done"));
+        }
+        for (name, said) in [("target", &rule.target), ("assignee", &rule.assignee)] {
+            if said.is_some() {
+                refused.push(refusal(name, "is understood in the policy only, not in a rule"));
+            }
+        }
+        if rule.action == Action::Delete {
+            match delete(rule) {
                 Ok(it) if self.delete.is_none_or(|old| old == it) => self.delete = Some(it),
                 Ok(_) => refused.push(twice("delete")),
                 Err(why) => refused.push(why),
-            },
-            Action::Compensate => match price(rule) {
+            }
+        } else if rule.action == Action::Compensate {
+            match price(rule) {
                 Ok(it) if self.price.as_ref().is_none_or(|old| *old == it) => self.price = Some(it),
                 Ok(_) => refused.push(twice("compensate")),
                 Err(why) => refused.push(why),
-            },
-            Action::Use
-            | Action::Read
-            | Action::Display
-            | Action::Aggregate
-            | Action::Distribute
-            | Action::Unknown(_) => {
-                refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"));
+            }
+        } else {
+            refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"));
+        }
+    }
+
+    /// What an evaluator is told about; deletion and price where they are said plainly.
+    fn told(&mut self, rule: &Rule, refused: &mut Vec<Refusal>) {
+        if let Action::Unknown(name) = &rule.action {
+            refused.push(refusal(name, UNKNOWN));
+        } else if rule.action == Action::Delete {
+            self.delete = self.delete.or_else(|| delete(rule).ok());
+        } else if rule.action == Action::Compensate && rule.constraints.iter().any(speaks_of_money)
+        {
+            // An amount among conditions of other kinds; one that cannot be read is refused all the same.
+            let said = rule.constraints.iter().filter(|it| speaks_of_money(it)).cloned();
+            match price(&Rule::new(Action::Compensate, said.collect())) {
+                Ok(it) => self.price = self.price.take().or(Some(it)),
+                Err(why) => refused.push(why),
             }
         }
     }
+}
+
+/// By when and how; amounts of money are not conditions. A node's duties were checked whole already.
+fn conditions(rule: &Rule, reach: Reach, refused: &mut Vec<Refusal>) -> Test {
+    let mut tests = vec![];
+    for it in rule.constraints.iter().filter(|it| !speaks_of_money(it)) {
+        match nested(it, reach) {
+            Ok(test) => tests.push(test),
+            Err(why) if reach == Reach::Whole => refused.push(why),
+            Err(_) => {}
+        }
+    }
+    Test::All(tests)
+}
+
+fn speaks_of_money(it: &Constraint) -> bool {
+    match it {
+        Constraint::Atomic(it) => matches!(it.left, Operand::PayAmount | Operand::Currency),
+        Constraint::And(_)
+        | Constraint::Or(_)
+        | Constraint::Xone(_)
+        | Constraint::AndSequence(_) => false,
+    }
+}
+
+fn nested(it: &Constraint, reach: Reach) -> Result<Test, Refusal> {
+    let all = |parts: &[Constraint]| -> Result<Vec<Test>, Refusal> {
+        if parts.is_empty() {
+            return Err(refusal("constraint", "is a logical constraint without members"));
+        }
+        parts.iter().map(|it| nested(it, reach)).collect()
+    };
+    Ok(match it {
+        Constraint::And(parts) => Test::All(all(parts)?),
+        Constraint::Or(parts) => Test::Any(all(parts)?),
+        Constraint::Xone(parts) => Test::One(all(parts)?),
+        Constraint::AndSequence(parts) => Test::Sequence(all(parts)?),
+        Constraint::Atomic(it) => match part(it, Side::Grant, reach)? {
+            Part::Test(test) => test,
+            Part::Limit(_) => {
+                return Err(refusal(it.left.name(), "limits a use and says nothing of a duty"));
+            }
+        },
+    })
 }
 
 /// `delete` alone means after use; with a time, by then; with a duration, so long after the first use.
 pub(super) fn delete(rule: &Rule) -> Result<Delete, Refusal> {
     match rule.constraints.as_slice() {
         [] => Ok(Delete::AfterUse),
-        [Constraint::Atomic(it)] => match part(it, Side::Grant)? {
+        [Constraint::Atomic(it)] => match part(it, Side::Grant, Reach::Node)? {
             Part::Test(Test::Clock(Cmp::Lteq | Cmp::Lt, at)) => Ok(Delete::By(at)),
             Part::Test(Test::Elapsed(Cmp::Lteq | Cmp::Lt, span)) => Ok(Delete::Within(span)),
             Part::Test(_) | Part::Limit(_) => {

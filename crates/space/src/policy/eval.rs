@@ -1,69 +1,19 @@
 //! What compiled terms answer to one request: permit, deny, or unknown, which is treated as deny (decision D5).
 //!
 //! Never reads a clock or a counter: every fact is in the [`Request`]. Whoever counts must load the count and store
-//! its increase in the same transaction as this decision. Closed world: what no permission grants is denied.
+//! its increase in the same transaction as this decision. Closed world: what no permission grants is denied. Where
+//! several permissions hold, the widest limits count, so that the order of rules decides nothing.
 
 use crate::fault::Fault;
 use crate::lang::Lang;
+use crate::policy::action::Phase;
+use crate::policy::hold::test;
 use crate::policy::model::{Action, Conflict};
-use crate::policy::render::{action_words, test_words};
-use crate::policy::terms::{Clause, Limits, Member, Terms, Test};
-use crate::policy::usage::{Level, Use};
-use crate::time::Time;
+use crate::policy::terms::{Clause, Cmp, Duty, Limits, Terms, Test};
 
-/// The facts of one request. `None` means: not known.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    pub now: Time,
-    pub kind: Use,
-    pub action: Action,
-    /// The enforcement level that the place of use has proven; [`Use::level`] when nothing more was proven.
-    pub level: Level,
-    pub purpose: Option<&'a str>,
-    /// The proven identity of who asks (a DID between our nodes).
-    pub recipient: &'a str,
-    /// Columns asked for; `None`: the place of use will keep to the decision's limits.
-    pub columns: Option<&'a [String]>,
-    /// Uses granted under this contract before this one.
-    pub uses_so_far: u64,
-    pub first_use_at: Option<Time>,
-    pub agreed_at: Option<Time>,
-    /// Whether the price was paid; asked only where payment comes first.
-    pub paid: Option<bool>,
-}
-
-impl<'a> Request<'a> {
-    /// A first use of that kind, with nothing else known.
-    pub fn new(now: Time, kind: Use, recipient: &'a str) -> Self {
-        Self {
-            now,
-            kind,
-            action: kind.action(),
-            level: kind.level(),
-            purpose: None,
-            recipient,
-            columns: None,
-            uses_so_far: 0,
-            first_use_at: None,
-            agreed_at: None,
-            paid: None,
-        }
-    }
-}
-
-/// Kleene's three values; the order is that of `and`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Truth {
-    No,
-    Unknown,
-    Yes,
-}
-
-impl Truth {
-    fn of(it: bool) -> Self {
-        if it { Self::Yes } else { Self::No }
-    }
-}
+pub use crate::policy::explain::{Explanation, Fact, What};
+pub use crate::policy::facts::{Deed, Facts, Request};
+pub use crate::policy::truth::Truth;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -86,12 +36,12 @@ pub struct Reason {
 /// A verdict and how it came about.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct Decision<'a> {
     pub verdict: Verdict,
-    pub why: Explanation,
+    pub why: Explanation<'a>,
 }
 
-impl Decision {
+impl Decision<'_> {
     /// The limits, or the fault that a caller gets.
     pub fn permitted(self) -> Result<Limits, Fault> {
         let (code, reasons) = match self.verdict {
@@ -105,83 +55,74 @@ impl Decision {
     }
 }
 
-/// One step of the reasoning: what was asked, of which fact, and the answer.
+/// What one rule asks of a request, each premise with its answer: for reports rather than for deciding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    pub zh: String,
-    pub en: String,
-    pub truth: Truth,
-    pub parts: Vec<Self>,
+pub struct RuleReport<'a> {
+    pub place: &'a str,
+    pub permission: bool,
+    /// Of the rule's target, party, action and constraints.
+    pub premises: Vec<Explanation<'a>>,
+    /// Of a permission's duties.
+    pub duties: Vec<Explanation<'a>>,
 }
 
-impl Explanation {
-    /// An indented outline, one step a line, `✓`, `✗` or `?` in front.
-    pub fn render(&self, lang: Lang) -> String {
-        let mut out = String::new();
-        self.write(lang, 0, &mut out);
-        out
-    }
-
-    fn write(&self, lang: Lang, depth: usize, out: &mut String) {
-        let mark = match self.truth {
-            Truth::Yes => '✓',
-            Truth::No => '✗',
-            Truth::Unknown => '?',
-        };
-        out.push_str(&"  ".repeat(depth));
-        out.push(mark);
-        out.push(' ');
-        out.push_str(lang.pick(&self.zh, &self.en));
-        out.push('\n');
-        for part in &self.parts {
-            part.write(lang, depth + 1, out);
-        }
-    }
-
-    /// The innermost steps that were not true.
-    fn failing<'a>(&'a self, out: &mut Vec<&'a Self>) {
-        match self.parts.iter().filter(|p| p.truth != Truth::Yes).collect::<Vec<_>>() {
-            inner if inner.is_empty() => out.push(self),
-            inner => inner.into_iter().for_each(|p| p.failing(out)),
-        }
+impl RuleReport<'_> {
+    /// Whether the rule is about this request.
+    pub fn applies(&self) -> Truth {
+        Truth::all(self.premises.iter().map(|it| it.truth))
     }
 }
 
-fn step(
-    zh: impl Into<String>,
-    en: impl Into<String>,
-    truth: Truth,
-    parts: Vec<Explanation>,
-) -> Explanation {
-    Explanation { zh: zh.into(), en: en.into(), truth, parts }
+/// All rules, whether or not they are about the act asked for.
+pub fn report<'a>(terms: &'a Terms, request: &'a Request<'a>) -> Vec<RuleReport<'a>> {
+    let rule = |it: &'a Clause, permission: bool| {
+        let matches = if permission { Action::covers } else { Action::stops };
+        let action = Truth::of(matches(&it.action, &request.action));
+        let mut premises = parties(it, request);
+        premises.push(Explanation::new(What::Action(&it.action), action, vec![]));
+        premises.extend(constraints(it, request));
+        let owed = if permission { &it.duties[..] } else { &[] };
+        let duties = owed.iter().map(|it| duty(it, request)).collect();
+        RuleReport { place: &it.place, permission, premises, duties }
+    };
+    let grants = terms.grants.iter().map(|it| rule(it, true));
+    grants.chain(terms.bans.iter().map(|it| rule(it, false))).collect()
 }
 
 /// Decides one use.
-pub fn evaluate(terms: &Terms, request: &Request<'_>) -> Decision {
+pub fn evaluate<'a>(terms: &'a Terms, request: &'a Request<'a>) -> Decision<'a> {
     let mut parts = vec![];
     let mut reasons = vec![];
     let mut bound = Truth::Yes;
     if let Some(assignee) = &terms.assignee {
         bound = Truth::of(assignee.as_str() == request.recipient);
-        let it = step(
-            format!("合约属于 {assignee}"),
-            format!("the contract is {assignee}'s"),
-            bound,
-            vec![],
-        );
+        let it = Explanation::new(What::Owner(assignee), bound, vec![]);
         note(&mut reasons, "assignee", &it);
         parts.push(it);
     }
+    for it in &terms.duties {
+        let it = (it, duty(it, request));
+        note(&mut reasons, &it.0.place, &it.1);
+        bound = bound.min(it.1.truth);
+        parts.push(it.1);
+    }
+    bound = bound.min(healed(terms, request, &mut parts, &mut reasons));
     let banned = bans(terms, request, &mut parts, &mut reasons);
     let (granted, limits) = grants(terms, request, &mut parts, &mut reasons);
-    // `perm`: a permission that certainly holds wins over any prohibition (ODRL §2.10).
-    let free = if terms.conflict == Some(Conflict::Permission) && granted == Truth::Yes {
-        Truth::Yes
-    } else {
-        banned
+    let met = banned == Truth::No && granted == Truth::Yes;
+    let free = match terms.conflict {
+        // A permission that certainly holds wins over any prohibition (ODRL §2.10).
+        Some(Conflict::Permission) if granted == Truth::Yes => Truth::Yes,
+        None | Some(Conflict::Invalid) if met => {
+            let it = Explanation::new(What::Void, Truth::No, vec![]);
+            note(&mut reasons, "policy", &it);
+            parts.push(it);
+            Truth::No
+        }
+        None | Some(_) => banned,
     };
     let truth = bound.min(free).min(granted);
-    let why = step("该使用是否被允许", "may this use happen", truth, parts);
+    let why = Explanation::new(What::Asked, truth, parts);
     let verdict = match truth {
         Truth::Yes => Verdict::Permit(limits),
         Truth::No => Verdict::Deny(reasons),
@@ -190,225 +131,209 @@ pub fn evaluate(terms: &Terms, request: &Request<'_>) -> Decision {
     Decision { verdict, why }
 }
 
-/// `Yes`: no prohibition stands in the way.
-fn bans(
-    terms: &Terms,
-    request: &Request<'_>,
-    parts: &mut Vec<Explanation>,
+/// An infringed prohibition is healed by its remedies (ODRL §2.6.5); one without any is not.
+fn healed<'a>(
+    terms: &'a Terms,
+    request: &'a Request<'a>,
+    parts: &mut Vec<Explanation<'a>>,
+    reasons: &mut Vec<Reason>,
+) -> Truth {
+    let mut all = Truth::Yes;
+    for ban in &terms.bans {
+        if !request.more.infringed.contains(&ban.place.as_str()) {
+            continue;
+        }
+        let done: Vec<Explanation<'a>> = ban.duties.iter().map(|it| remedy(it, request)).collect();
+        let truth =
+            if done.is_empty() { Truth::No } else { Truth::all(done.iter().map(|it| it.truth)) };
+        let it = Explanation::new(What::Healed(ban), truth, done);
+        note(reasons, &ban.place, &it);
+        parts.push(it);
+        all = all.min(truth);
+    }
+    all
+}
+
+/// Whether no prohibition applies.
+fn bans<'a>(
+    terms: &'a Terms,
+    request: &'a Request<'a>,
+    parts: &mut Vec<Explanation<'a>>,
     reasons: &mut Vec<Reason>,
 ) -> Truth {
     let mut free = Truth::Yes;
-    for ban in terms.bans.iter().filter(|b| touches(&b.action, &request.action)) {
-        let active = test(&ban.when, request);
-        let truth = match active.truth {
-            Truth::Yes => Truth::No,
-            Truth::Unknown => Truth::Unknown,
-            Truth::No => Truth::Yes,
-        };
-        let (zh, en) = (action_words(&ban.action, Lang::Zh), action_words(&ban.action, Lang::En));
-        let it = step(
-            format!("禁止（{}）：{zh}，不适用于本次", ban.place),
-            format!("the prohibition ({}) of {en} does not apply", ban.place),
-            truth,
-            vec![],
-        );
-        note(reasons, &ban.place, &it);
-        parts.push(Explanation { parts: vec![active], ..it });
+    for ban in terms.bans.iter().filter(|b| b.action.stops(&request.action)) {
+        let mut inner = parties(ban, request);
+        inner.extend(constraints(ban, request));
+        let applies = Truth::all(inner.iter().map(|it| it.truth));
+        let active = Explanation::new(What::Prohibition(ban), applies, inner);
+        let truth = applies.opposite();
+        // Said by the prohibition itself: what did not fail inside it is no reason.
+        note(reasons, &ban.place, &Explanation::new(What::Free(ban), truth, vec![]));
+        parts.push(Explanation::new(What::Free(ban), truth, vec![active]));
         free = free.min(truth);
     }
     free
 }
 
-/// The first permission that holds, and its limits.
-fn grants(
-    terms: &Terms,
-    request: &Request<'_>,
-    parts: &mut Vec<Explanation>,
+/// Whether a permission holds, and the widest limits of those that do.
+fn grants<'a>(
+    terms: &'a Terms,
+    request: &'a Request<'a>,
+    parts: &mut Vec<Explanation<'a>>,
     reasons: &mut Vec<Reason>,
 ) -> (Truth, Limits) {
     let mut best = Truth::No;
     let mut asked = false;
+    let mut limits: Option<&Limits> = None;
     let mut said = vec![];
-    for grant in terms.grants.iter().filter(|g| covers(&g.action, &request.action)) {
+    for grant in terms.grants.iter().filter(|g| g.action.covers(&request.action)) {
         asked = true;
         let it = holds(grant, request);
-        let truth = it.truth;
-        if truth != Truth::Yes {
+        best = best.max(it.truth);
+        if it.truth == Truth::Yes {
+            let wider = limits.is_none_or(|old| grant.limits.cmp_width(old).is_lt());
+            limits = if wider { Some(&grant.limits) } else { limits };
+        } else {
             note(&mut said, &grant.place, &it);
         }
         parts.push(it);
-        if truth == Truth::Yes {
-            return (Truth::Yes, grant.limits.clone());
-        }
-        best = best.max(truth);
     }
     if !asked {
-        let (zh, en) =
-            (action_words(&request.action, Lang::Zh), action_words(&request.action, Lang::En));
-        let it = step(
-            format!("没有许可允许“{zh}”"),
-            format!("no permission grants {en}"),
-            Truth::No,
-            vec![],
-        );
+        let it = Explanation::new(What::NoPermission(&request.action), Truth::No, vec![]);
         note(&mut said, "policy", &it);
         parts.push(it);
     }
-    reasons.append(&mut said);
-    (best, Limits::default())
+    match limits {
+        Some(limits) => (Truth::Yes, limits.clone()),
+        None => {
+            reasons.append(&mut said);
+            (best, Limits::default())
+        }
+    }
 }
 
-fn holds(grant: &Clause, request: &Request<'_>) -> Explanation {
-    let mut parts = vec![test(&grant.when, request)];
-    if grant.prepaid {
-        let truth = request.paid.map_or(Truth::Unknown, Truth::of);
-        parts.push(step("使用前已付款", "paid before use", truth, vec![]));
-    }
+fn holds<'a>(grant: &'a Clause, request: &'a Request<'a>) -> Explanation<'a> {
+    let mut parts = parties(grant, request);
+    parts.extend(constraints(grant, request));
+    parts.extend(grant.duties.iter().map(|it| duty(it, request)));
     if let (Some(allowed), Some(asked)) = (&grant.limits.columns, request.columns) {
         let outside: Vec<&str> =
             asked.iter().filter(|c| !allowed.contains(*c)).map(String::as_str).collect();
-        let list = outside.join(", ");
-        parts.push(if outside.is_empty() {
-            step("所请求的字段均被允许", "all columns asked for are permitted", Truth::Yes, vec![])
-        } else {
-            step(
-                format!("字段未被允许：{list}"),
-                format!("columns not permitted: {list}"),
-                Truth::No,
-                vec![],
-            )
-        });
+        let truth = Truth::of(outside.is_empty());
+        parts.push(Explanation::new(What::Columns(outside), truth, vec![]));
     }
-    let truth = parts.iter().map(|p| p.truth).min().unwrap_or(Truth::Yes);
-    let (zh, en) = (action_words(&grant.action, Lang::Zh), action_words(&grant.action, Lang::En));
-    step(
-        format!("许可（{}）：{zh}", grant.place),
-        format!("permission ({}): {en}", grant.place),
-        truth,
-        parts,
-    )
+    let truth = Truth::all(parts.iter().map(|it| it.truth));
+    Explanation::new(What::Permission(grant), truth, parts)
 }
 
-fn note(reasons: &mut Vec<Reason>, rule: &str, it: &Explanation) {
+/// The rule's own target and party, where it names any.
+fn parties<'a>(it: &'a Clause, request: &'a Request<'a>) -> Vec<Explanation<'a>> {
+    let mut out = vec![];
+    let within = |said: &str, is: Option<&str>, groups: Option<&[&str]>| {
+        if is == Some(said) || groups.is_some_and(|all| all.contains(&said)) {
+            Truth::Yes
+        } else if is.is_none() || groups.is_none() {
+            Truth::Unknown
+        } else {
+            Truth::No
+        }
+    };
+    let more = &request.more;
+    if let Some(id) = &it.target {
+        let truth = within(id.as_str(), more.target, more.target_in);
+        let fact = more.target.map_or(Fact::Unknown, Fact::Text);
+        out.push(Explanation { what: What::Target(id), fact, truth, parts: vec![] });
+    }
+    if let Some(id) = &it.assignee {
+        let truth = within(id.as_str(), Some(request.recipient), more.recipient_in);
+        let fact = Fact::Text(request.recipient);
+        out.push(Explanation { what: What::Party(id), fact, truth, parts: vec![] });
+    }
+    out
+}
+
+/// One step for each constraint of the rule, in its order.
+fn constraints<'a>(
+    it: &'a Clause,
+    request: &'a Request<'a>,
+) -> impl Iterator<Item = Explanation<'a>> {
+    let all = if let Test::All(all) = &it.when { all } else { std::slice::from_ref(&it.when) };
+    all.iter().map(|it| test(it, request, None))
+}
+
+/// Whether a duty stands in the way of the use: one that comes first and is not done, and any that was violated and
+/// is not made good by its consequences (ODRL §2.6.4). What is owed from the use on does not.
+fn duty<'a>(it: &'a Duty, request: &'a Request<'a>) -> Explanation<'a> {
+    let paid = request.paid.filter(|_| *it.action.current() == Action::Compensate);
+    let first = it.phase == Phase::Before;
+    let deed = request.deed(&it.place);
+    let deed = deed.or_else(|| first.then(|| paid.map(paid_for)).flatten());
+    let late = deed == Some(Deed::Open) && overdue(&it.when, request);
+    let mut parts = vec![];
+    let truth = match deed {
+        Some(Deed::Done) => Truth::Yes,
+        Some(Deed::Violated) => owed_besides(it, request, &mut parts),
+        Some(Deed::Open) if late => owed_besides(it, request, &mut parts),
+        Some(Deed::Open) => Truth::of(!first),
+        None if first => Truth::Unknown,
+        None => Truth::Yes,
+    };
+    Explanation::new(What::Duty(it), truth, parts)
+}
+
+fn paid_for(it: bool) -> Deed {
+    if it { Deed::Done } else { Deed::Open }
+}
+
+fn owed_besides<'a>(
+    it: &'a Duty,
+    request: &'a Request<'a>,
+    parts: &mut Vec<Explanation<'a>>,
+) -> Truth {
+    if it.consequences.is_empty() {
+        return Truth::No;
+    }
+    parts.extend(it.consequences.iter().map(|it| remedy(it, request)));
+    Truth::all(parts.iter().map(|it| it.truth))
+}
+
+/// What has to be done by now, whatever its kind.
+fn remedy<'a>(it: &'a Duty, request: &'a Request<'a>) -> Explanation<'a> {
+    let mut parts = vec![];
+    let truth = match request.deed(&it.place) {
+        Some(Deed::Done) => Truth::Yes,
+        Some(Deed::Open) => Truth::No,
+        Some(Deed::Violated) => owed_besides(it, request, &mut parts),
+        None => Truth::Unknown,
+    };
+    Explanation::new(What::Duty(it), truth, parts)
+}
+
+/// Whether a deadline among the conditions has passed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other tests are no deadlines")]
+fn overdue(it: &Test, request: &Request<'_>) -> bool {
+    match it {
+        Test::Clock(Cmp::Lt | Cmp::Lteq, _)
+        | Test::Elapsed(Cmp::Lt | Cmp::Lteq, _)
+        | Test::Delay(Cmp::Lt | Cmp::Lteq, _) => test(it, request, None).truth == Truth::No,
+        Test::All(all) => all.iter().any(|it| overdue(it, request)),
+        _ => false,
+    }
+}
+
+fn note(reasons: &mut Vec<Reason>, rule: &str, it: &Explanation<'_>) {
     if it.truth == Truth::Yes {
         return;
     }
     let mut failing = vec![];
     it.failing(&mut failing);
-    let reason =
-        |f: &Explanation| Reason { rule: rule.to_owned(), zh: f.zh.clone(), en: f.en.clone() };
+    let reason = |f: &Explanation<'_>| Reason {
+        rule: rule.to_owned(),
+        zh: f.words(Lang::Zh),
+        en: f.words(Lang::En),
+    };
     reasons.extend(failing.into_iter().map(reason));
-}
-
-/// ODRL `includedIn`, narrowed: `use` covers everything but handing on.
-fn covers(granted: &Action, asked: &Action) -> bool {
-    match granted {
-        Action::Use => {
-            matches!(asked, Action::Use | Action::Read | Action::Display | Action::Aggregate)
-        }
-        Action::Read => matches!(asked, Action::Read | Action::Display | Action::Aggregate),
-        // A query is read access whose kind and limits the compiler has narrowed.
-        Action::Aggregate => matches!(asked, Action::Aggregate | Action::Read),
-        Action::Display
-        | Action::Distribute
-        | Action::Delete
-        | Action::Compensate
-        | Action::Unknown(_) => granted == asked,
-    }
-}
-
-/// A prohibition also stops a wider act than it names: who may not read may not use freely.
-fn touches(banned: &Action, asked: &Action) -> bool {
-    covers(banned, asked) || (covers(asked, banned) && *banned != Action::Distribute)
-}
-
-fn test(it: &Test, request: &Request<'_>) -> Explanation {
-    let group = |zh: &str, en: &str, all: &[Test], fold: fn(&[Truth]) -> Truth| {
-        let parts: Vec<Explanation> = all.iter().map(|t| test(t, request)).collect();
-        let truths: Vec<Truth> = parts.iter().map(|p| p.truth).collect();
-        step(zh, en, fold(&truths), parts)
-    };
-    match it {
-        Test::All(all) => group("全部满足", "all hold", all, |t| {
-            t.iter().copied().min().unwrap_or(Truth::Yes)
-        }),
-        Test::Any(all) => group("至少一项满足", "at least one holds", all, |t| {
-            t.iter().copied().max().unwrap_or(Truth::No)
-        }),
-        Test::One(all) => group("恰好一项满足", "exactly one holds", all, exactly_one),
-        Test::Clock(..)
-        | Test::Count(..)
-        | Test::Purpose(..)
-        | Test::Recipient(..)
-        | Test::Elapsed(..)
-        | Test::Delay(..)
-        | Test::Kind(_)
-        | Test::Enforcement(_) => {
-            let (truth, fact) = fact(it, request);
-            let (zh, en) = (test_words(it, Lang::Zh), test_words(it, Lang::En));
-            let unknown = |lang: Lang| lang.pick("未知", "unknown").to_owned();
-            step(
-                format!("{zh}（事实：{}）", fact.clone().unwrap_or_else(|| unknown(Lang::Zh))),
-                format!("{en} (fact: {})", fact.unwrap_or_else(|| unknown(Lang::En))),
-                truth,
-                vec![],
-            )
-        }
-    }
-}
-
-fn exactly_one(truths: &[Truth]) -> Truth {
-    let count = |it: Truth| truths.iter().filter(|t| **t == it).count();
-    match (count(Truth::Yes), count(Truth::Unknown)) {
-        (yes, _) if yes > 1 => Truth::No,
-        (_, unknown) if unknown > 0 => Truth::Unknown,
-        (yes, _) => Truth::of(yes == 1),
-    }
-}
-
-/// Truth of one test, and the fact it was held against.
-fn fact(it: &Test, request: &Request<'_>) -> (Truth, Option<String>) {
-    let member = |how: Member, all: &[String], value: &str| {
-        Truth::of(all.iter().any(|v| v == value) == (how == Member::In))
-    };
-    match it {
-        Test::Clock(cmp, at) => {
-            (Truth::of(cmp.holds(request.now, *at)), Some(request.now.to_string()))
-        }
-        Test::Count(cmp, n) => {
-            let this = request.uses_so_far.saturating_add(1);
-            (Truth::of(cmp.holds(this, *n)), Some(format!("#{this}")))
-        }
-        Test::Purpose(how, all) => match request.purpose {
-            Some(purpose) => (member(*how, all, purpose), Some(purpose.to_owned())),
-            None => (Truth::Unknown, None),
-        },
-        Test::Recipient(how, all) => {
-            (member(*how, all, request.recipient), Some(request.recipient.to_owned()))
-        }
-        Test::Elapsed(cmp, span) => {
-            let start = request.first_use_at.unwrap_or(request.now);
-            (
-                Truth::of(cmp.holds(request.now, span.after(start))),
-                Some(format!("{start} → {}", request.now)),
-            )
-        }
-        Test::Delay(cmp, span) => match request.agreed_at {
-            Some(at) => (
-                Truth::of(cmp.holds(request.now, span.after(at))),
-                Some(format!("{at} → {}", request.now)),
-            ),
-            None => (Truth::Unknown, None),
-        },
-        Test::Kind(all) => {
-            (Truth::of(all.contains(&request.kind)), Some(request.kind.name().to_owned()))
-        }
-        Test::Enforcement(level) => {
-            (Truth::of(request.level >= *level), Some(request.level.name().to_owned()))
-        }
-        // Groups are walked by `test`.
-        Test::All(_) | Test::Any(_) | Test::One(_) => (Truth::Unknown, None),
-    }
 }
 
 #[cfg(test)]

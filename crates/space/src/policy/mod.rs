@@ -1,19 +1,31 @@
 //! Policies: what a permission says, whether it can be kept, and what it answers in one case.
 //!
-//! [`model`] is the ODRL subset; [`compile`] turns a policy into checked [`terms`] or refuses terms by name;
-//! [`eval`] answers one request; [`sentence`] builds policies from plain choices and [`render`] says them in words;
+//! [`model`] is ODRL; [`compile`] turns a policy into checked [`terms`] or refuses terms by name, as far as [`reach`]
+//! says; [`eval`] answers one request by its [`facts`] and [`explain`]s the answer; [`sentence`] builds policies from plain choices and [`render`] says them in words;
 //! [`diff`] says what changed between two; [`cost`] what one costs.
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
+pub mod action;
 pub mod compile;
 pub mod cost;
 pub mod diff;
 mod duty;
 pub mod eval;
+pub mod explain;
+pub mod facts;
+pub mod filter;
+mod hold;
 pub mod model;
+pub mod network;
+pub mod reach;
 pub mod render;
 pub mod sentence;
 pub mod span;
 mod summary;
 pub mod terms;
+#[cfg(test)]
+mod tests;
+pub mod truth;
 pub mod usage;
+pub mod window;
+mod words;

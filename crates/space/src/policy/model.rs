@@ -1,7 +1,8 @@
-//! The ODRL 2.2 subset that DSP 2025-1 exchanges (contract-schema.json), as plain domain types.
+//! ODRL 2.2 as DSP 2025-1 exchanges it (contract-schema.json), as plain domain types.
 //!
-//! Holds unknown terms under their names so that they can be echoed and refused by name; never decides what a
-//! term means ([`super::compile`] does). Own terms start with `tidm:` and are announced by [`PROFILE`].
+//! Wider than DSP's schema where ODRL is: rules with parties of their own, remedies, consequences. Holds unknown
+//! terms under their names so that they can be echoed and refused by name; never decides what a term means
+//! ([`super::compile`] does). Own terms start with `tidm:` and are announced by [`PROFILE`].
 
 use crate::id::Id;
 
@@ -99,15 +100,31 @@ pub enum Conflict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub action: Action,
+    /// The rule's own asset and party, where they differ from the policy's (ODRL §2.6); DSP has them in the policy.
+    pub target: Option<Id>,
+    pub assignee: Option<Id>,
     pub constraints: Vec<Constraint>,
     /// Duties of a permission: to be done before it is used (ODRL §2.6.3). DSP's own place for duties is the policy.
     pub duties: Vec<Self>,
+    /// Of a prohibition: what heals its infringement (ODRL §2.6.5).
+    pub remedies: Vec<Self>,
+    /// Of a duty: what is owed besides, once it was not done (ODRL §2.6.4).
+    pub consequences: Vec<Self>,
     pub unsupported: Vec<String>,
 }
 
 impl Rule {
     pub fn new(action: Action, constraints: Vec<Constraint>) -> Self {
-        Self { action, constraints, duties: vec![], unsupported: vec![] }
+        Self {
+            action,
+            target: None,
+            assignee: None,
+            constraints,
+            duties: vec![],
+            remedies: vec![],
+            consequences: vec![],
+            unsupported: vec![],
+        }
     }
 }
 
@@ -216,7 +233,7 @@ macro_rules! terms {
 }
 
 terms! {
-    /// What a rule is about.
+    /// What a rule is about. [`super::action`] says which includes which.
     Action {
         Use = "use",
         Read = "read",
@@ -228,6 +245,51 @@ terms! {
         Distribute = "distribute",
         Delete = "delete",
         Compensate = "compensate",
+        // The rest of ODRL's vocabulary (§4.4, §4.5): understood, see `super::action`; nothing here exercises it.
+        AcceptTracking = "acceptTracking",
+        Annotate = "annotate",
+        Anonymize = "anonymize",
+        Archive = "archive",
+        Attribute = "attribute",
+        ConcurrentUse = "concurrentUse",
+        Derive = "derive",
+        Digitize = "digitize",
+        EnsureExclusivity = "ensureExclusivity",
+        Execute = "execute",
+        Extract = "extract",
+        Give = "give",
+        GrantUse = "grantUse",
+        Include = "include",
+        Index = "index",
+        Inform = "inform",
+        Install = "install",
+        Modify = "modify",
+        Move = "move",
+        NextPolicy = "nextPolicy",
+        ObtainConsent = "obtainConsent",
+        Play = "play",
+        Present = "present",
+        Print = "print",
+        Reproduce = "reproduce",
+        ReviewPolicy = "reviewPolicy",
+        Sell = "sell",
+        Stream = "stream",
+        Synchronize = "synchronize",
+        TextToSpeech = "textToSpeech",
+        Transfer = "transfer",
+        Transform = "transform",
+        Translate = "translate",
+        Uninstall = "uninstall",
+        Watermark = "watermark",
+        // Deprecated words for some of those (ODRL §4.8).
+        Append = "append",
+        AppendTo = "appendTo",
+        Copy = "copy",
+        Export = "export",
+        License = "license",
+        Pay = "pay",
+        Write = "write",
+        WriteTo = "writeTo",
     }
 }
 
@@ -261,6 +323,42 @@ terms! {
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].
         Enforcement = "tidm:enforcementLevel",
+        // Understood and evaluated where somebody hands in the facts; `super::reach` says why no node signs them.
+        /// Where the use happens: codes of regions, ISO 3166 or GB/T 2260.
+        Spatial = "spatial",
+        SystemDevice = "systemDevice",
+        VirtualLocation = "virtualLocation",
+        Event = "event",
+        Version = "version",
+        /// Use by the clock, all uses together.
+        MeteredTime = "meteredTime",
+        /// At most one use in each such period.
+        TimeInterval = "timeInterval",
+        DeliveryChannel = "deliveryChannel",
+        FileFormat = "fileFormat",
+        Industry = "industry",
+        Language = "language",
+        Media = "media",
+        Product = "product",
+        /// Hours of a week, see [`super::window`].
+        TimeWindow = "tidm:timeWindow",
+        /// `lteq "5/P1D"`: uses in any such period.
+        Frequency = "tidm:frequency",
+        /// Bytes, all uses together.
+        DataSize = "tidm:dataSize",
+        /// Rows, all uses together.
+        RecordCount = "tidm:recordCount",
+        Role = "tidm:assigneeRole",
+        /// Addresses and networks (CIDR), see [`super::network`].
+        Network = "tidm:networkAddress",
+        Application = "tidm:application",
+        Algorithm = "tidm:algorithm",
+        Model = "tidm:model",
+        /// Which rows may be touched, see [`super::filter`].
+        ValueExpression = "tidm:valueExpression",
+        Environment = "tidm:executionEnvironment",
+        Encryption = "tidm:encryptionMode",
+        DeliveryMethod = "tidm:deliveryMethod",
     }
 }
 

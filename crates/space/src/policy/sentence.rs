@@ -8,9 +8,12 @@ use crate::limits::POLICY_LIST;
 use crate::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
 };
+use crate::policy::span::Span;
 use crate::policy::terms::Price;
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
+
+pub mod template;
 
 /// What an offer says. Empty lists and `None` say nothing about their matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub struct Sentences {
     pub from: Option<Time>,
     /// Last instant of use.
     pub until: Option<Time>,
+    /// So long from the first use.
+    pub within: Option<Span>,
+    /// Not before so long after the agreement.
+    pub delay: Option<Span>,
     pub purposes: Vec<String>,
     pub columns: Vec<String>,
     pub aggregates_only: bool,
@@ -33,6 +40,8 @@ pub struct Sentences {
     pub delivery_connections: Option<u64>,
     pub export: Export,
     pub delete_after_use: bool,
+    /// All copies are deleted by then; not together with `delete_after_use`.
+    pub delete_by: Option<Time>,
     pub price: Option<Price>,
     /// Kinds of use; empty: whatever the product is delivered as.
     pub kinds: Vec<Use>,
@@ -55,6 +64,8 @@ pub enum BadSentences {
     Zero(&'static str),
     #[error("the end of the period lies before its start")]
     Period,
+    #[error("copies are deleted after use or by a date, not both")]
+    Delete,
     #[error("{0} holds an empty or repeated entry, or more than {POLICY_LIST}")]
     List(&'static str),
 }
@@ -72,6 +83,10 @@ pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, Bad
     }
     if it.delete_after_use {
         policy.obligations.push(Rule::new(Action::Delete, vec![]));
+    }
+    if let Some(at) = it.delete_by {
+        let by = atomic(Operand::DateTime, Operator::Lteq, &at.to_string());
+        policy.obligations.push(Rule::new(Action::Delete, vec![by]));
     }
     if let Some(price) = &it.price {
         let terms = vec![
@@ -102,6 +117,14 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
     if matches!((it.from, it.until), (Some(from), Some(until)) if until < from) {
         return Err(BadSentences::Period);
     }
+    if it.delete_after_use && it.delete_by.is_some() {
+        return Err(BadSentences::Delete);
+    }
+    for (name, span) in [("within", it.within), ("delay", it.delay)] {
+        if span.is_some_and(Span::is_zero) {
+            return Err(BadSentences::Zero(name));
+        }
+    }
     let to: Vec<&str> = it.to.iter().map(Did::as_str).collect();
     let purposes: Vec<&str> = it.purposes.iter().map(String::as_str).collect();
     let columns: Vec<&str> = it.columns.iter().map(String::as_str).collect();
@@ -129,6 +152,8 @@ fn facts(it: &Sentences) -> Vec<Constraint> {
     out.extend(it.uses.map(|n| atomic(Operand::Count, Operator::Lteq, &n.to_string())));
     out.extend(it.from.map(|at| atomic(Operand::DateTime, Operator::Gteq, &at.to_string())));
     out.extend(it.until.map(|at| atomic(Operand::DateTime, Operator::Lteq, &at.to_string())));
+    out.extend(it.within.map(|it| atomic(Operand::ElapsedTime, Operator::Lteq, &it.to_string())));
+    out.extend(it.delay.map(|it| atomic(Operand::DelayPeriod, Operator::Gteq, &it.to_string())));
     out.extend(list(Operand::Purpose, &it.purposes));
     out
 }

@@ -22,31 +22,45 @@ pub(super) fn summary(grants: &[Clause], bans: &[Clause], delete: Option<Delete>
 
 fn flat_clause(grant: &Clause) -> Summary {
     let mut out = Summary { limits: grant.limits.clone(), ..Summary::default() };
-    let Test::All(tests) = &grant.when else { return out };
-    for test in tests {
-        match test {
-            Test::Clock(Cmp::Gteq | Cmp::Gt, at) => out.from = out.from.max(Some(*at)),
-            Test::Clock(Cmp::Lteq | Cmp::Lt, at) => {
-                out.until = Some(out.until.map_or(*at, |old| old.min(*at)));
-            }
-            Test::Count(cmp, n) => {
-                let most = if *cmp == Cmp::Lt { n.saturating_sub(1) } else { *n };
-                out.uses = Some(out.uses.map_or(most, |old| old.min(most)));
-            }
-            Test::Purpose(Member::In, all) => common(&mut out.purposes, all),
-            Test::Recipient(Member::In, all) => common(&mut out.recipients, all),
-            Test::Kind(all) => common(&mut out.kinds, all),
-            Test::All(_)
-            | Test::Any(_)
-            | Test::One(_)
-            | Test::Purpose(Member::NotIn, _)
-            | Test::Recipient(Member::NotIn, _)
-            | Test::Elapsed(..)
-            | Test::Delay(..)
-            | Test::Enforcement(_) => {}
-        }
-    }
+    gather(&grant.when, &mut out);
     out
+}
+
+/// What certainly binds: the members of `and`, however deep, and nothing of alternatives.
+fn gather(test: &Test, out: &mut Summary) {
+    match test {
+        Test::All(all) | Test::Sequence(all) => all.iter().for_each(|it| gather(it, out)),
+        Test::Clock(Cmp::Gteq | Cmp::Gt, at) => out.from = out.from.max(Some(*at)),
+        Test::Clock(Cmp::Lteq | Cmp::Lt, at) => {
+            out.until = Some(out.until.map_or(*at, |old| old.min(*at)));
+        }
+        Test::Count(cmp @ (Cmp::Lt | Cmp::Lteq | Cmp::Eq), n) => {
+            let most = if *cmp == Cmp::Lt { n.saturating_sub(1) } else { *n };
+            out.uses = Some(out.uses.map_or(most, |old| old.min(most)));
+        }
+        Test::Purpose(Member::In, all) => common(&mut out.purposes, all),
+        Test::Recipient(Member::In, all) => common(&mut out.recipients, all),
+        Test::Kind(all) => common(&mut out.kinds, all),
+        Test::Any(_)
+        | Test::One(_)
+        | Test::Clock(Cmp::Eq | Cmp::Neq, _)
+        | Test::Count(Cmp::Gt | Cmp::Gteq | Cmp::Neq, _)
+        | Test::Purpose(Member::NotIn | Member::All, _)
+        | Test::Recipient(Member::NotIn | Member::All, _)
+        | Test::Elapsed(..)
+        | Test::Delay(..)
+        | Test::Enforcement(_)
+        | Test::Window(_)
+        | Test::Metered(..)
+        | Test::Interval(_)
+        | Test::Frequency(..)
+        | Test::Size(..)
+        | Test::Records(..)
+        | Test::Network(..)
+        | Test::Version(..)
+        | Test::Event(..)
+        | Test::Among(..) => {}
+    }
 }
 
 /// Two lists that both bind: what is in both.

@@ -2,13 +2,19 @@
 //!
 //! Never made except by [`super::compile::compile`]; what is here can be evaluated without asking what a word means.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::id::Id;
+use crate::policy::action::Phase;
+use crate::policy::filter::Filter;
 use crate::policy::model::{Action, Conflict};
+use crate::policy::network::Network;
 use crate::policy::span::Span;
+pub use crate::policy::truth::Cmp;
 use crate::policy::usage::{Level, Use};
+use crate::policy::window::Window;
 use crate::time::Time;
 
 /// Checked terms. [`super::eval::evaluate`] decides by `grants` and `bans`; `summary` is for showing and for counters.
@@ -17,6 +23,8 @@ pub struct Terms {
     pub assignee: Option<Id>,
     pub grants: Vec<Clause>,
     pub bans: Vec<Clause>,
+    /// Obligations of the policy itself, in its order.
+    pub duties: Vec<Duty>,
     pub conflict: Option<Conflict>,
     pub delete: Option<Delete>,
     pub price: Option<Price>,
@@ -29,11 +37,27 @@ pub struct Clause {
     /// Where it stands in the policy, for example `permission[0]`.
     pub place: String,
     pub action: Action,
+    /// The rule's own asset and party, or the collections they must be part of.
+    pub target: Option<Id>,
+    pub assignee: Option<Id>,
     pub when: Test,
     /// What the place of use must keep to.
     pub limits: Limits,
-    /// Payment comes before use (a duty of the permission, not of the policy).
-    pub prepaid: bool,
+    /// Of a permission its duties, of a prohibition its remedies.
+    pub duties: Vec<Duty>,
+}
+
+/// Something to be done, before, during or after the use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// For example `permission[0].duty[1]`.
+    pub place: String,
+    pub action: Action,
+    pub phase: Phase,
+    /// By when and how.
+    pub when: Test,
+    /// Owed besides once the duty was not done; done, they heal that.
+    pub consequences: Vec<Self>,
 }
 
 /// A condition on the facts of one request.
@@ -43,6 +67,8 @@ pub enum Test {
     Any(Vec<Self>),
     /// Exactly one.
     One(Vec<Self>),
+    /// All, each from a moment not before that of the one in front (ODRL `andSequence`).
+    Sequence(Vec<Self>),
     Clock(Cmp, Time),
     /// Compares the number of this use (uses so far + 1).
     Count(Cmp, u64),
@@ -50,29 +76,95 @@ pub enum Test {
     Recipient(Member, Vec<String>),
     /// Since the first use.
     Elapsed(Cmp, Span),
-    /// Since the agreement.
+    /// Since the agreement; inside a sequence also since the step in front.
     Delay(Cmp, Span),
     Kind(Vec<Use>),
     /// At least.
     Enforcement(Level),
+    Window(Window),
+    /// How long earlier uses took together.
+    Metered(Cmp, Span),
+    /// No use within such a period before this one.
+    Interval(Span),
+    /// At most so many uses in any such period, this one included.
+    Frequency(u64, Span),
+    /// Bytes of all uses together.
+    Size(Cmp, u64),
+    /// Rows of all uses together.
+    Records(Cmp, u64),
+    Network(Member, Vec<Network>),
+    Version(Cmp, Version),
+    /// The event has happened (`true`), or has not yet.
+    Event(bool, String),
+    /// What is proven of a matter, held against a list.
+    Among(Topic, Member, Vec<String>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cmp {
-    Lt,
-    Lteq,
-    Gt,
-    Gteq,
+/// A matter whose values are names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Region,
+    Device,
+    VirtualLocation,
+    Role,
+    Application,
+    Algorithm,
+    Model,
+    Environment,
+    Encryption,
+    Delivery,
+    Channel,
+    Format,
+    Industry,
+    Language,
+    Media,
+    Product,
+    Version,
 }
 
-impl Cmp {
-    pub fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
-        match self {
-            Self::Lt => left < right,
-            Self::Lteq => left <= right,
-            Self::Gt => left > right,
-            Self::Gteq => left >= right,
+impl Topic {
+    pub const ALL: [Self; 17] = [
+        Self::Region,
+        Self::Device,
+        Self::VirtualLocation,
+        Self::Role,
+        Self::Application,
+        Self::Algorithm,
+        Self::Model,
+        Self::Environment,
+        Self::Encryption,
+        Self::Delivery,
+        Self::Channel,
+        Self::Format,
+        Self::Industry,
+        Self::Language,
+        Self::Media,
+        Self::Product,
+        Self::Version,
+    ];
+}
+
+/// Numbers with dots, compared number by number; trailing zeros say nothing (`2` is `2.0`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(Vec<u64>);
+
+impl Version {
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        let all: Option<Vec<u64>> =
+            text.split('.').map(|t| digits(t).then(|| t.parse().ok()).flatten()).collect();
+        let mut all = all?;
+        while all.len() > 1 && all.last() == Some(&0) {
+            all.pop();
         }
+        Some(Self(all))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.0.iter().map(u64::to_string).collect();
+        f.write_str(&all.join("."))
     }
 }
 
@@ -81,10 +173,12 @@ impl Cmp {
 pub enum Member {
     In,
     NotIn,
+    /// All of the list's values are among the facts.
+    All,
 }
 
 /// What a use must keep to while it runs; enforced by the sandbox and its output gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limits {
     /// `None`: all columns.
     pub columns: Option<BTreeSet<String>>,
@@ -96,9 +190,29 @@ pub struct Limits {
     /// Bytes per second of all deliveries together; the provider keeps it.
     pub delivery_rate: Option<u64>,
     pub delivery_connections: Option<u64>,
+    /// Which rows may be touched; `None`: all.
+    pub filter: Option<Filter>,
 }
 
 impl Limits {
+    /// Orders limits from wide to narrow, and otherwise somehow: where several permissions hold, which one is
+    /// taken must not depend on the order in which they are written.
+    pub(super) fn cmp_width(&self, other: &Self) -> Ordering {
+        let key = |it: &Self| {
+            (
+                it.filter.is_some(),
+                Reverse(it.columns.as_ref().map_or(usize::MAX, BTreeSet::len)),
+                it.aggregates_only,
+                it.min_group.unwrap_or(0),
+                Reverse(it.output_rows.unwrap_or(u64::MAX)),
+                Reverse(it.output_bytes.unwrap_or(u64::MAX)),
+                Reverse(it.delivery_rate.unwrap_or(u64::MAX)),
+                Reverse(it.delivery_connections.unwrap_or(u64::MAX)),
+            )
+        };
+        key(self).cmp(&key(other)).then_with(|| self.cmp(other))
+    }
+
     /// Limits that only a place of use which sees the result can keep.
     pub fn on_results(&self) -> bool {
         self.aggregates_only
@@ -118,6 +232,7 @@ pub enum Limit {
     OutputBytes(u64),
     DeliveryRate(u64),
     DeliveryConnections(u64),
+    Rows(Filter),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

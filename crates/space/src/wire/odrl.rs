@@ -5,15 +5,21 @@
 //! peer sent, down to rule order and properties unknown to us. Never decides whether a term can be kept: unknown
 //! terms parse, [`crate::policy::compile`] refuses them.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::jcs;
 
 use crate::id::Id;
-use crate::limits::{JSON_DEPTH, MESSAGE_BYTES, POLICY_CONSTRAINTS, POLICY_DEPTH, POLICY_RULES};
+use crate::limits::{
+    JSON_DEPTH, MESSAGE_BYTES, POLICY_CONSTRAINTS, POLICY_DEPTH, POLICY_DUTIES, POLICY_RULES,
+};
 use crate::policy::model::{
     Action, Atomic, Conflict, Constraint, Kind, Operand, Operator, Policy, Rule, Value, Verbatim,
 };
+
+mod write;
+
+use write::plain_json;
 
 /// A policy as it came or will go, and what it says.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,10 +174,16 @@ impl Reader {
     }
 
     fn rules(&mut self, it: &Json, place: &str) -> Result<Vec<Rule>, BadPolicy> {
-        many(it).map(|rule| self.rule(rule, place, true)).collect()
+        many(it).map(|rule| self.rule(rule, place, POLICY_DUTIES)).collect()
     }
 
-    fn rule(&mut self, it: &Json, place: &str, duties: bool) -> Result<Rule, BadPolicy> {
+    fn duties(&mut self, it: &Json, place: &str, left: usize) -> Result<Vec<Rule>, BadPolicy> {
+        let left = left.checked_sub(1).ok_or(BadPolicy::TooDeep)?;
+        many(it).map(|rule| self.rule(rule, place, left)).collect()
+    }
+
+    /// `left`: how deep duties may still lie in duties.
+    fn rule(&mut self, it: &Json, place: &str, left: usize) -> Result<Rule, BadPolicy> {
         self.rules += 1;
         if self.rules > POLICY_RULES {
             return Err(BadPolicy::TooMany);
@@ -187,10 +199,21 @@ impl Reader {
                         .map(|c| self.constraint(c, POLICY_DEPTH))
                         .collect::<Result<_, _>>()?;
                 }
-                "duty" if duties => {
-                    rule.duties = many(value)
-                        .map(|d| self.rule(d, "duty", false))
-                        .collect::<Result<_, _>>()?;
+                name @ ("target" | "assignee") => {
+                    let slot = if name == "target" { &mut rule.target } else { &mut rule.assignee };
+                    match id_value(value, name) {
+                        Ok(id) => *slot = Some(id),
+                        // Several, or refined: the rule is not about what the model could name.
+                        Err(_) => rule.unsupported.push(name.to_owned()),
+                    }
+                }
+                "duty" => rule.duties = self.duties(value, "duty", left)?,
+                // `null` stands for a value that was not kept (`wire::record`).
+                "remedy" if !value.is_null() => {
+                    rule.remedies = self.duties(value, "remedy", left)?;
+                }
+                "consequence" if !value.is_null() => {
+                    rule.consequences = self.duties(value, "consequence", left)?;
                 }
                 name if HARMLESS_IN_RULE.contains(&name) => {}
                 other => rule.unsupported.push(other.to_owned()),
@@ -403,87 +426,6 @@ fn echo(it: &Policy) -> Option<Json> {
         changes.push(("timestamp", it.timestamp.as_deref()));
     }
     Some(changed(original, &changes))
-}
-
-fn plain_json(it: &Policy) -> Json {
-    let mut map = Map::new();
-    map.insert("@id".into(), it.id.as_str().into());
-    map.insert("@type".into(), it.kind.name().into());
-    for (key, id) in
-        [("target", &it.target), ("assigner", &it.assigner), ("assignee", &it.assignee)]
-    {
-        if let Some(id) = id {
-            map.insert(key.into(), id.as_str().into());
-        }
-    }
-    if !it.profile.is_empty() {
-        map.insert("profile".into(), it.profile.clone().into());
-    }
-    if let Some(conflict) = it.conflict {
-        let name = match conflict {
-            Conflict::Permission => "perm",
-            Conflict::Prohibition => "prohibit",
-            Conflict::Invalid => "invalid",
-        };
-        map.insert("conflict".into(), name.into());
-    }
-    if let Some(timestamp) = &it.timestamp {
-        map.insert("timestamp".into(), timestamp.as_str().into());
-    }
-    for (key, rules) in [
-        ("permission", &it.permissions),
-        ("prohibition", &it.prohibitions),
-        ("obligation", &it.obligations),
-    ] {
-        if !rules.is_empty() {
-            map.insert(key.into(), rules.iter().map(rule_json).collect());
-        }
-    }
-    Json::Object(map)
-}
-
-fn rule_json(it: &Rule) -> Json {
-    let mut map = Map::new();
-    map.insert("action".into(), it.action.name().into());
-    if !it.constraints.is_empty() {
-        map.insert("constraint".into(), it.constraints.iter().map(constraint_json).collect());
-    }
-    if !it.duties.is_empty() {
-        map.insert("duty".into(), it.duties.iter().map(rule_json).collect());
-    }
-    Json::Object(map)
-}
-
-fn constraint_json(it: &Constraint) -> Json {
-    let list = |parts: &[Constraint]| parts.iter().map(constraint_json).collect::<Json>();
-    match it {
-        Constraint::And(parts) => json!({ "and": list(parts) }),
-        Constraint::Or(parts) => json!({ "or": list(parts) }),
-        Constraint::Xone(parts) => json!({ "xone": list(parts) }),
-        Constraint::AndSequence(parts) => json!({ "andSequence": list(parts) }),
-        Constraint::Atomic(it) => {
-            let mut json = json!({
-                "leftOperand": it.left.name(),
-                "operator": it.op.name(),
-                "rightOperand": value_json(&it.right),
-            });
-            if let (Some(unit), Some(map)) = (&it.unit, json.as_object_mut()) {
-                map.insert("unit".into(), unit.as_str().into());
-            }
-            json
-        }
-    }
-}
-
-fn value_json(it: &Value) -> Json {
-    match it {
-        Value::Text(text) => text.as_str().into(),
-        Value::Typed { text, datatype } => json!({ "@value": text, "@type": datatype }),
-        Value::Reference(id) => json!({ "@id": id }),
-        Value::List(all) => all.iter().map(value_json).collect(),
-        // Made from JSON by this module; other text would be a string.
-        Value::Opaque(text) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
-    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ use tidm_space::fault::Fault;
 use self::outgoing::Pieces;
 use self::session::Session;
 use crate::app::App;
+use crate::jobs::sending;
 use crate::lang::Lang;
 use crate::store::writer::WorkError;
 
@@ -169,7 +170,8 @@ impl Call<'_> {
             let found = tables::answer(self.app, &session.contract, purpose, asked).await?;
             return Ok(Response::new(outgoing::batch(found.ok_or_else(|| refused(&name))?)));
         };
-        let place = self.app.downloads.take(&session.contract.id).ok_or_else(|| {
+        let bounds = sending::bounds(self.app, &session.contract);
+        let place = self.app.budgets.take(&session.contract.id, bounds).ok_or_else(|| {
             Fault::denied(
                 "flight.busy",
                 "downloads",

@@ -32,7 +32,7 @@ use super::session::Session;
 use super::status;
 use crate::app::App;
 use crate::lang::Lang;
-use crate::server::data::Place;
+use crate::server::budget::Place;
 
 /// A reader that takes nothing for this long loses the rest.
 const STALLED: Duration = Duration::from_secs(60);

@@ -204,7 +204,7 @@ fn an_address_for_tools_is_kept_and_nothing_is_fetched() {
         let (mut provider, mut consumer) = agreed(None);
         let format = format.to_owned();
         let contract = provider.contract().id;
-        let wish = TransferWish { contract, address: None, format, push_to: None };
+        let wish = TransferWish { id: None, contract, address: None, format, push_to: None };
         consumer.wish(Wish::Fetch(Box::new(wish)), at(3)).unwrap();
         settle(&mut provider, &mut consumer, at(3));
         let transfer = provider.transfers.keys().next().unwrap().clone();

@@ -5,7 +5,11 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::policy::compile::compile;
+use crate::policy::usage::{Level, Use};
+use crate::time::Time;
 use crate::wire::odrl::OdrlPolicy;
+
+mod properties;
 
 const ME: &str = "did:web:me";
 
@@ -181,7 +185,8 @@ fn a_permit_carries_its_limits() {
 #[test]
 fn a_denial_names_rule_and_fact_in_both_languages() {
     let it = use_if(&[atom("count", "lteq", "2"), atom("purpose", "eq", "quality")]);
-    let decision = evaluate(&it, &Request { uses_so_far: 2, ..request() });
+    let request = Request { uses_so_far: 2, ..request() };
+    let decision = evaluate(&it, &request);
     let (zh, en) = (decision.why.render(Lang::Zh), decision.why.render(Lang::En));
     assert!(
         zh.contains("✗ 最多使用 2 次（事实：#3）")

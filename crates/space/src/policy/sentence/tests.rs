@@ -32,6 +32,11 @@ prop_compose! {
         price in proptest::option::of(0..u64::MAX),
         kinds in proptest::sample::subsequence(Use::ALL.to_vec(), 0..=4),
         level in proptest::option::of(proptest::sample::select(Level::ALL.to_vec())),
+        (within, delay, delete_by) in (
+            proptest::option::of(1_u32..900),
+            proptest::option::of(1_u32..900),
+            proptest::option::of(0_i64..4_000_000_000_000),
+        ),
     ) -> Sentences {
         Sentences {
             to: to.iter().map(|w| Did::parse(&format!("did:web:{w}")).unwrap()).collect(),
@@ -51,6 +56,9 @@ prop_compose! {
             price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
             kinds,
             level,
+            within: within.map(Span::days),
+            delay: delay.map(Span::days),
+            delete_by: delete_by.filter(|_| !delete_after_use).map(Time::from_ms),
         }
     }
 }
@@ -155,5 +163,37 @@ fn levels_are_no_higher_than_the_use() {
         let got: Vec<&str> =
             render(&policy, Lang::En, kind).iter().map(|s| s.level.name()).collect();
         assert_eq!(got, levels, "{kind:?}");
+    }
+}
+
+/// Whatever a node refuses, its sentences say so too: what cannot be signed never reads as if it could.
+#[test]
+fn what_is_refused_never_reads_as_kept() {
+    let atom = |left: &str, op: &str, right: &str| serde_json::json!({"leftOperand": left, "operator": op, "rightOperand": right});
+    let one = |it: serde_json::Value| serde_json::json!({"permission": [it]});
+    for rules in [
+        one(serde_json::json!({"action": "sell"})),
+        one(serde_json::json!({"action": "dance"})),
+        one(serde_json::json!({"action": "use", "target": "urn:x"})),
+        one(serde_json::json!({"action": "use", "assignee": "urn:x"})),
+        one(serde_json::json!({"action": "use", "duty": [{"action": "inform"}]})),
+        one(serde_json::json!({"action": "use", "constraint": [atom("spatial", "eq", "CN")]})),
+        one(serde_json::json!({"action": "use", "constraint": [atom("weather", "eq", "fine")]})),
+        one(serde_json::json!({"action": "use", "duty": [
+            {"action": "delete", "consequence": [{"action": "inform"}]}]})),
+        serde_json::json!({"permission": [{"action": "use"}],
+            "prohibition": [{"action": "distribute", "remedy": [{"action": "delete"}]}]}),
+        serde_json::json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "assignee": "urn:x"}]}),
+    ] {
+        let mut it = serde_json::json!({"@id": "o", "@type": "Offer"});
+        for (key, value) in rules.as_object().unwrap() {
+            it[key] = value.clone();
+        }
+        let policy = OdrlPolicy::parse(it).unwrap().model;
+        assert!(compile(&policy).is_err(), "{rules}");
+        for lang in [Lang::Zh, Lang::En] {
+            let said = render(&policy, lang, Use::Query);
+            assert!(said.iter().any(|it| !it.understood), "{rules}: {said:?}");
+        }
     }
 }

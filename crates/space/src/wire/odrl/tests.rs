@@ -1,6 +1,7 @@
 //! Lossless echo, tolerance, bounds; and the examples of the protocol itself when they are at hand.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -174,8 +175,10 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
         proptest::sample::select(Action::KNOWN),
         "x:[a-z]{1,5}".prop_map(Action::Unknown)
     ];
-    let rule = (action, proptest::collection::vec(constraint(), 0..3))
-        .prop_map(|(action, all)| Rule::new(action, all));
+    let party = || proptest::option::of("[a-z]{1,5}".prop_map(|it| id(&it)));
+    let rule = (action, proptest::collection::vec(constraint(), 0..3), party(), party()).prop_map(
+        |(action, all, target, assignee)| Rule { target, assignee, ..Rule::new(action, all) },
+    );
     proptest::collection::vec(rule, 0..3)
 }
 
@@ -191,7 +194,11 @@ proptest! {
         policy.target = target.map(|t| Id::parse(&t).unwrap());
         policy.permissions = permissions;
         if let Some(first) = policy.permissions.first_mut() {
-            first.duties = duties;
+            first.duties = duties.clone();
+            first.remedies = duties.clone();
+            if let Some(duty) = first.duties.first_mut() {
+                duty.consequences = duties;
+            }
         }
         policy.prohibitions = prohibitions;
         policy.obligations = obligations;

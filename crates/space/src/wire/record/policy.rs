@@ -43,6 +43,8 @@ fn put_rules(members: &mut Map<String, Value>, name: &str, rules: &[Rule]) {
         put_names(written, &rule.unsupported);
         put_constraints(written, "constraint", &rule.constraints);
         put_rules(written, "duty", &rule.duties);
+        put_rules(written, "remedy", &rule.remedies);
+        put_rules(written, "consequence", &rule.consequences);
     }
 }
 

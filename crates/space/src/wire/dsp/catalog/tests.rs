@@ -82,13 +82,14 @@ fn tools_are_named_where_they_may_ask() {
         all.map(|it| it["format"].as_str().unwrap().to_owned()).collect()
     };
     let table = product(1);
-    assert_eq!(formats(&table, false), ["tidm:query", "HttpData-PULL"]);
-    assert_eq!(formats(&table, true), ["tidm:query", FLIGHT_SQL_PULL, "HttpData-PULL"]);
-    let mut plain = Draft::clone(&table);
-    plain.offers = vec![
+    let plain = ["HttpData-PULL", "HttpData-PUSH", "AmazonS3-PUSH"];
+    assert_eq!(formats(&table, false), [&["tidm:query"], &plain[..]].concat());
+    assert_eq!(formats(&table, true), [&["tidm:query", FLIGHT_SQL_PULL], &plain[..]].concat());
+    let mut open = Draft::clone(&table);
+    open.offers = vec![
         Offer::new(table.offers[0].policy().clone(), Approval::Auto, vec![Use::Plain]).unwrap(),
     ];
-    assert_eq!(formats(&Product::new(plain).unwrap(), true), ["HttpData-PULL"]);
+    assert_eq!(formats(&Product::new(open).unwrap(), true), plain);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! How far a policy is understood: all of what ODRL can say, or what a node can also find out and keep.
+//!
+//! Threat: a term that is signed and kept by nobody looks like protection. So a node signs within [`Reach::Node`]
+//! only, where each term refused has its name and a reason; [`Reach::Whole`] is for evaluations whose caller hands in
+//! every fact (test suites, what-if questions). Never widened without the code that keeps the new term.
+
+use crate::policy::model::{Action, Operand};
+
+/// What is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// What this program's gate, workers and output gate know and keep: for signing.
+    Node,
+    /// All that is understood.
+    Whole,
+}
+
+/// Why a node does not sign a term that it understands.
+pub(super) fn operand(it: &Operand) -> Option<&'static str> {
+    const FOREIGN: &str =
+        "is understood, but nobody here can prove where or on what a use takes place";
+    const UNCOUNTED: &str = "is understood, but what it counts is not counted at the gate";
+    const UNPROVEN: &str = "is understood, but no proof of it reaches the gate";
+    const UNTOLD: &str = "is understood, but no node is told of it";
+    const UNCUT: &str = "is understood, but a lease is not cut short by it";
+    const UNFILTERED: &str = "is understood, but no worker filters rows by it";
+    Some(match it {
+        Operand::Spatial
+        | Operand::SystemDevice
+        | Operand::VirtualLocation
+        | Operand::Network
+        | Operand::Environment => FOREIGN,
+        Operand::MeteredTime
+        | Operand::TimeInterval
+        | Operand::Frequency
+        | Operand::DataSize
+        | Operand::RecordCount => UNCOUNTED,
+        Operand::Role
+        | Operand::Application
+        | Operand::Algorithm
+        | Operand::Model
+        | Operand::Industry
+        | Operand::Encryption => UNPROVEN,
+        Operand::Event
+        | Operand::Version
+        | Operand::DeliveryChannel
+        | Operand::DeliveryMethod
+        | Operand::FileFormat
+        | Operand::Language
+        | Operand::Media
+        | Operand::Product => UNTOLD,
+        Operand::TimeWindow => UNCUT,
+        Operand::ValueExpression => UNFILTERED,
+        Operand::DateTime
+        | Operand::Count
+        | Operand::Purpose
+        | Operand::Recipient
+        | Operand::ElapsedTime
+        | Operand::DelayPeriod
+        | Operand::PayAmount
+        | Operand::Currency
+        | Operand::Columns
+        | Operand::AggregatesOnly
+        | Operand::MinGroup
+        | Operand::OutputRows
+        | Operand::OutputBytes
+        | Operand::KindOfUse
+        | Operand::Enforcement
+        | Operand::Unknown(_) => return None,
+    })
+}
+
+/// Whether some kind of use exercises this action, so that a permission for it means something here.
+pub(super) fn exercised(it: &Action) -> bool {
+    matches!(
+        it,
+        Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute
+    )
+}

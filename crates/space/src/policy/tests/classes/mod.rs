@@ -1,0 +1,327 @@
+//! Which of the known classes of usage policies a node keeps, and which it refuses and why: a table that is tested and
+//! whose output is `docs/policy-classes.md`.
+//!
+//! The 25 classes are those of the IDS usage control catalogue (IDS-G, `UsageControl/Contract`), the terms those of
+//! the Catena-X ODRL profile (CX-0152); the policies that say them here are ours.
+
+use std::fmt::Write;
+
+use serde_json::{Value as Json, json};
+
+use crate::id::Id;
+use crate::identity::did::Did;
+use crate::lang::Lang;
+use crate::policy::compile::{compile, understand};
+use crate::policy::model::{Operand, PROFILE, Policy};
+use crate::policy::render::render;
+use crate::policy::sentence::template::{ALL, Fill};
+use crate::policy::sentence::{Sentences, build};
+use crate::policy::span::Span;
+use crate::policy::terms::Price;
+use crate::policy::usage::{Level, Use};
+use crate::time::Time;
+use crate::wire::odrl::{OdrlPolicy, to_json};
+
+fn atom(left: &str, op: &str, right: &str) -> Json {
+    json!({"leftOperand": left, "operator": op, "rightOperand": right})
+}
+
+fn permits(constraints: &[Json]) -> Json {
+    json!({"permission": [{"action": "use", "constraint": constraints}]})
+}
+
+fn owes(action: &str) -> Json {
+    json!({"permission": [{"action": "use"}], "obligation": [{"action": action}]})
+}
+
+fn first(action: &str) -> Json {
+    json!({"permission": [{"action": "use", "duty": [{"action": action}]}]})
+}
+
+/// Number and name of a class, with a policy that says it; some are said in two ways.
+fn classes() -> Vec<(u8, &'static str, &'static str, Json)> {
+    let price = json!([atom("payAmount", "eq", "100.00"), atom("tidm:currency", "eq", "CNY")]);
+    let until = || atom("dateTime", "lteq", "2027-06-30T00:00:00Z");
+    let from = || atom("dateTime", "gteq", "2027-01-01T00:00:00Z");
+    let paid = |all: &[Json]| {
+        json!({"permission": [{"action": "use", "constraint": all}],
+            "obligation": [{"action": "compensate", "constraint": price}]})
+    };
+    let statistics = [
+        atom("tidm:kindOfUse", "eq", "query"),
+        atom("tidm:aggregatesOnly", "eq", "true"),
+        atom("tidm:minGroup", "gteq", "5"),
+    ];
+    vec![
+        (1, "指定使用方", "consumer", permits(&[atom("recipient", "eq", "did:web:a.example")])),
+        (2, "指定连接器", "connector", permits(&[atom("systemDevice", "eq", "urn:connector:7")])),
+        (3, "指定应用", "application", permits(&[atom("tidm:application", "eq", "urn:app:7")])),
+        (4, "指定用户角色", "user role", permits(&[atom("tidm:assigneeRole", "eq", "auditor")])),
+        (5, "指定地域", "location", permits(&[atom("spatial", "isPartOf", "CN")])),
+        (6, "指定用途", "purpose", permits(&[atom("purpose", "eq", "quality")])),
+        (7, "事件", "event", permits(&[atom("event", "gteq", "urn:event:recall")])),
+        (8, "安全等级", "security level", permits(&[atom("tidm:enforcementLevel", "gteq", "E1")])),
+        (9, "起止时间", "time interval", permits(&[from(), until()])),
+        (
+            9,
+            "每周时段",
+            "hours of a week",
+            permits(&[atom("tidm:timeWindow", "eq", "Mon-Fri 08:00/18:00+08:00")]),
+        ),
+        (10, "时长", "duration", permits(&[atom("elapsedTime", "lteq", "P3M")])),
+        (10, "累计时长", "metered time", permits(&[atom("meteredTime", "lteq", "PT60M")])),
+        (11, "使用次数", "number of usages", permits(&[atom("count", "lteq", "10")])),
+        (11, "使用频次", "rate of usages", permits(&[atom("tidm:frequency", "lteq", "100/P1D")])),
+        (12, "使用后删除", "delete after use", owes("delete")),
+        (
+            12,
+            "限期删除",
+            "delete by a date",
+            json!({"permission": [{"action": "use"}],
+            "obligation": [{"action": "delete", "constraint": [until()]}]}),
+        ),
+        (13, "传输中修改", "modify in transit", first("anonymize")),
+        (
+            13,
+            "仅限部分字段",
+            "some columns only",
+            permits(&[atom("tidm:columns", "eq", "temperature")]),
+        ),
+        (
+            13,
+            "仅限部分记录",
+            "some rows only",
+            permits(&[atom("tidm:valueExpression", "eq", "site = 'A7'")]),
+        ),
+        (14, "存储中修改", "modify at rest", owes("anonymize")),
+        (15, "使用留痕", "log", owes("acceptTracking")),
+        (16, "通知", "inform", owes("inform")),
+        (
+            17,
+            "转交须附策略",
+            "pass policy to third party",
+            json!({"permission": [
+            {"action": "use"}, {"action": "distribute", "duty": [{"action": "nextPolicy"}]}]}),
+        ),
+        (
+            17,
+            "禁止转交",
+            "no handing on",
+            json!({"permission": [{"action": "use"}],
+            "prohibition": [{"action": "distribute"}]}),
+        ),
+        (
+            18,
+            "数据状态",
+            "artifact state",
+            permits(&[atom("ids:artifactState", "eq", "anonymized")]),
+        ),
+        (19, "出售", "sale", paid(&[])),
+        (20, "租用", "rental", paid(&[from(), until()])),
+        (21, "合同状态", "state", permits(&[atom("ids:state", "eq", "firewallActivated")])),
+        (
+            22,
+            "参与方所在地",
+            "participant location",
+            permits(&[atom("ids:assigneeLocation", "eq", "CN")]),
+        ),
+        (23, "取得同意", "consent", first("obtainConsent")),
+        (
+            24,
+            "数据分级",
+            "data classification",
+            permits(&[atom("ids:dataClassification", "eq", "general")]),
+        ),
+        (25, "匿名化（隐私计算）", "anonymisation", permits(&statistics)),
+    ]
+}
+
+/// Left operands of CX-0152, a value of each, and how a node is told the same where it can be.
+const CATENA_X: [(&str, &str, &str); 25] = [
+    ("Membership", "active", "a space admits members by their credentials"),
+    ("FrameworkAgreement", "DataExchangeGovernance:1.0", ""),
+    ("Dismantler", "active", ""),
+    ("BusinessPartnerNumber", "BPNL000000000000", "`recipient`"),
+    ("BusinessPartnerGroup", "gold", "`recipient` with a list"),
+    ("UsagePurpose", "cx.core.qualityNotifications:1", "`purpose`"),
+    ("UsageRestriction", "cx.restriction.thirdParty:1", "a prohibition of `distribute`"),
+    ("ExclusiveUsage", "cx.exclusive.all:1", ""),
+    ("AffiliatesBpnl", "BPNL000000000000", "`recipient` with a list"),
+    ("AffiliatesRegion", "cx.region.all:1", ""),
+    ("ConfidentialInformationMeasures", "cx.measures.all:1", ""),
+    ("ConfidentialInformationSharing", "cx.sharing.none:1", "a prohibition of `distribute`"),
+    ("ContractReference", "urn:contract:1", ""),
+    ("ContractTermination", "cx.termination.all:1", ""),
+    ("DataFrequency", "cx.frequency.once:1", "`count`"),
+    ("DataUsageEndDate", "2027-06-30T00:00:00Z", "`dateTime`"),
+    ("DataUsageEndDurationDays", "90", "`elapsedTime` with `P90D`"),
+    ("DataUsageEndDefinition", "cx.end.contract:1", ""),
+    ("DataProvisioningEndDate", "2027-06-30T00:00:00Z", "`dateTime`"),
+    ("DataProvisioningEndDurationDays", "90", "`elapsedTime` with `P90D`"),
+    ("JurisdictionLocation", "CN", ""),
+    ("Liability", "cx.liability.all:1", ""),
+    ("Precedence", "cx.precedence.contract:1", ""),
+    ("VersionChanges", "cx.version.all:1", ""),
+    ("WarrantyDurationMonths", "12", ""),
+];
+
+fn policy(rules: &Json) -> Policy {
+    let mut it = json!({"@id": "urn:o", "@type": "Offer"});
+    for (key, value) in rules.as_object().unwrap() {
+        it[key] = value.clone();
+    }
+    OdrlPolicy::parse(it).unwrap().model
+}
+
+/// The words of a policy in one cell: what is said of the matter, without the bare "Permitted: use".
+fn words(it: &Policy, lang: Lang, kind: Use) -> String {
+    let bare = lang.pick("允许使用。", "Permitted: use.");
+    let all = render(it, lang, kind);
+    let said: Vec<&str> = all.iter().map(|it| &*it.text).filter(|it| *it != bare).collect();
+    said.join(lang.pick("", " "))
+}
+
+/// Kept, by whom for each kind of use; or refused, and why.
+fn answer(it: &Policy) -> String {
+    match compile(it) {
+        Ok(terms) => {
+            let kinds = Use::ALL.into_iter().filter(|kind| terms.unkeepable(*kind).is_empty());
+            let level = |kind: Use| {
+                let all = render(it, Lang::En, kind);
+                let least =
+                    all.iter().skip(1).map(|it| it.level).min().unwrap_or_else(|| kind.level());
+                format!("{} {least}", kind.name())
+            };
+            format!("kept: {}", kinds.map(level).collect::<Vec<_>>().join(", "))
+        }
+        Err(all) => {
+            let why: Vec<String> =
+                all.iter().map(|it| format!("`{}` {}", it.term, it.why)).collect();
+            format!("refused: {}", why.join("; "))
+        }
+    }
+}
+
+fn fill() -> Fill {
+    Fill {
+        to: vec![
+            Did::parse("did:web:a.example").unwrap(),
+            Did::parse("did:web:b.example").unwrap(),
+        ],
+        uses: 10,
+        from: Time::parse("2027-01-01T00:00:00Z").unwrap(),
+        until: Time::parse("2027-06-30T00:00:00Z").unwrap(),
+        span: Span::days(90),
+        purposes: vec!["quality".to_owned()],
+        columns: vec!["temperature".to_owned(), "pressure".to_owned()],
+        min_group: 5,
+        output_rows: 100,
+        price: Price::parse("100.00", "CNY").unwrap(),
+        level: Level::E1,
+    }
+}
+
+fn filled(it: &Sentences) -> Policy {
+    build(Id::parse("urn:o").unwrap(), None, it).unwrap()
+}
+
+fn document() -> String {
+    let mut out = include_str!("head.md").to_owned();
+    for (number, zh, en, rules) in classes() {
+        let it = policy(&rules);
+        let (said_zh, said_en) =
+            (words(&it, Lang::Zh, Use::Query), words(&it, Lang::En, Use::Query));
+        writeln!(out, "| {number} | {zh} {en} | {said_zh} {said_en} | {} |", answer(&it)).unwrap();
+    }
+    out.push_str(include_str!("templates.md"));
+    for template in ALL {
+        let it = filled(&template.fill(&fill()));
+        let classes: Vec<String> = template.classes.iter().map(u8::to_string).collect();
+        writeln!(
+            out,
+            "| `{}` | {} {} | {} | {} {} |",
+            template.name,
+            template.title(Lang::Zh),
+            template.title(Lang::En),
+            classes.join(", "),
+            words(&it, Lang::Zh, Use::Query),
+            words(&it, Lang::En, Use::Query),
+        )
+        .unwrap();
+    }
+    out.push_str(include_str!("catena.md"));
+    for (left, value, instead) in CATENA_X {
+        let it = policy(&permits(&[atom(left, "eq", value)]));
+        let instead = if instead.is_empty() { "nothing" } else { instead };
+        writeln!(out, "| `{left}` | {} | {instead} |", answer(&it)).unwrap();
+    }
+    out
+}
+
+#[test]
+fn the_document_says_what_the_code_does() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/policy-classes.md");
+    let (is, should) = (std::fs::read_to_string(file).unwrap_or_default(), document());
+    if is != should {
+        let made = std::env::temp_dir().join("policy-classes.md");
+        std::fs::write(&made, &should).unwrap();
+        panic!("docs/policy-classes.md is not what the code says; {} is", made.display());
+    }
+}
+
+/// No class is passed over, and none is taken for kept that somebody would have to trust us for.
+#[test]
+fn every_class_is_kept_or_refused_by_name() {
+    let all = classes();
+    for number in 1..=25 {
+        assert!(all.iter().any(|(it, ..)| *it == number), "class {number}");
+    }
+    let kept = |rules: &Json| compile(&policy(rules)).is_ok();
+    let numbers: Vec<u8> = all.iter().filter(|(.., it)| kept(it)).map(|(it, ..)| *it).collect();
+    assert_eq!(numbers, [1, 6, 8, 9, 10, 11, 12, 12, 13, 17, 19, 20, 25]);
+    for (number, _, en, rules) in &all {
+        if let Err(why) = compile(&policy(rules)) {
+            assert!(!why.is_empty(), "{number} {en}");
+            // Words of other vocabularies are not guessed at.
+            let foreign = why.iter().any(|it| it.term.starts_with("ids:"));
+            assert_eq!(understand(&policy(rules)).is_err(), foreign, "{number} {en}");
+        }
+    }
+}
+
+#[test]
+fn catena_x_terms_are_refused_by_name() {
+    for (left, value, _) in CATENA_X {
+        let why = compile(&policy(&permits(&[atom(left, "eq", value)]))).unwrap_err();
+        assert_eq!(why.len(), 1);
+        assert_eq!(why[0].term, left);
+        assert!(matches!(Operand::from_name(left), Operand::Unknown(_)), "{left}");
+    }
+}
+
+#[test]
+fn templates_build_what_a_node_signs_and_people_read() {
+    let mut names: Vec<&str> = ALL.iter().map(|it| it.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() == ALL.len() && ALL.len() >= 12);
+    let kept: Vec<u8> = vec![1, 6, 8, 9, 10, 11, 12, 13, 17, 19, 20, 25];
+    for number in kept {
+        assert!(
+            ALL.iter().any(|it| it.classes.contains(&number)),
+            "class {number} has no template"
+        );
+    }
+    for template in ALL {
+        let policy = filled(&template.fill(&fill()));
+        let terms = compile(&policy).unwrap_or_else(|why| panic!("{}: {why:?}", template.name));
+        let back = OdrlPolicy::parse(to_json(&policy)).unwrap().model;
+        assert_eq!(compile(&back).unwrap(), terms, "{}", template.name);
+        assert!(policy.profile.iter().all(|it| it == PROFILE));
+        for lang in [Lang::Zh, Lang::En] {
+            let said = render(&policy, lang, Use::Query);
+            assert!(said.iter().all(|it| it.understood && !it.text.is_empty()), "{said:?}");
+            assert!(said.len() > 1, "{} says nothing", template.name);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tables about the whole of the policy module: known classes of policies, and suites of others.
+
+mod classes;
+mod suite;

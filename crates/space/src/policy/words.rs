@@ -1,0 +1,219 @@
+//! Tests and limits in words, Chinese and English: clauses without full stop, for sentences and explanations.
+//!
+//! Never leaves out a value: what is said here is all that the term says.
+
+use crate::lang::Lang;
+use crate::policy::span::Span;
+use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
+use crate::time::Time;
+
+fn cmp_words(it: Cmp, lang: Lang) -> &'static str {
+    match it {
+        Cmp::Lt => lang.pick("早于", "before"),
+        Cmp::Lteq => lang.pick("不晚于", "no later than"),
+        Cmp::Gt => lang.pick("晚于", "after"),
+        Cmp::Gteq => lang.pick("不早于", "no earlier than"),
+        Cmp::Eq => lang.pick("恰为", "exactly at"),
+        Cmp::Neq => lang.pick("不在", "at another time than"),
+    }
+}
+
+/// A test as a clause without full stop.
+pub(super) fn test_words(it: &Test, lang: Lang) -> String {
+    let zh = lang == Lang::Zh;
+    let group = |all: &[Test], joint: &str| {
+        let texts: Vec<String> = all.iter().map(|t| test_words(t, lang)).collect();
+        format!("（{}）", texts.join(joint))
+    };
+    match it {
+        Test::All(all) => group(all, lang.pick("并且", " and ")),
+        Test::Any(all) => group(all, lang.pick("或者", " or ")),
+        Test::One(all) => group(all, lang.pick("或者（仅其一）", " or else (only one of them) ")),
+        Test::Sequence(all) => group(all, lang.pick("，然后", " and then ")),
+        Test::Clock(cmp, at) => {
+            format!("{} {} {}", lang.pick("使用时间", "used"), cmp_words(*cmp, lang), clock(*at))
+        }
+        Test::Count(cmp, n) => count_words(*cmp, *n, lang),
+        Test::Purpose(how, all) => listed("用途", "purpose", *how, all, lang),
+        Test::Recipient(how, all) => listed("使用方", "user", *how, all, lang),
+        Test::Elapsed(cmp, span) => {
+            since(lang.pick("自首次使用起", "since the first use"), *cmp, *span, lang)
+        }
+        Test::Delay(cmp, span) => {
+            since(lang.pick("自签约起", "since the agreement"), *cmp, *span, lang)
+        }
+        Test::Kind(all) => {
+            let names: Vec<&str> = all.iter().map(|k| k.words(lang)).collect();
+            format!(
+                "{}{}",
+                lang.pick("使用方式仅限：", "only as: "),
+                names.join(lang.pick("、", ", "))
+            )
+        }
+        Test::Enforcement(level) => {
+            format!(
+                "{} {level}（{}）",
+                lang.pick("控制强度不低于", "enforcement at least"),
+                level.words(lang)
+            )
+        }
+        Test::Window(it) if zh => format!("仅在以下时段：{it}"),
+        Test::Window(it) => format!("only in the hours {it}"),
+        Test::Network(how, all) => {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            listed("网络地址", "network address", *how, &all, lang)
+        }
+        Test::Version(cmp, it) => {
+            format!("{} {} {it}", lang.pick("数据版本", "version of the data"), sign(*cmp))
+        }
+        Test::Event(true, it) if zh => format!("仅在事件“{it}”发生之后"),
+        Test::Event(true, it) => format!("only after the event {it}"),
+        Test::Event(false, it) if zh => format!("仅在事件“{it}”发生之前"),
+        Test::Event(false, it) => format!("only before the event {it}"),
+        Test::Among(topic, how, all) => {
+            listed(topic_words(*topic, Lang::Zh), topic_words(*topic, Lang::En), *how, all, lang)
+        }
+        Test::Metered(..)
+        | Test::Interval(_)
+        | Test::Frequency(..)
+        | Test::Size(..)
+        | Test::Records(..) => counted_words(it, lang),
+    }
+}
+
+fn since(from: &str, cmp: Cmp, span: Span, lang: Lang) -> String {
+    let (cmp, span) = (cmp_span(cmp, lang), span.words(lang == Lang::Zh));
+    if lang == Lang::Zh { format!("{from}{cmp} {span}") } else { format!("{cmp} {span} {from}") }
+}
+
+fn count_words(cmp: Cmp, n: u64, lang: Lang) -> String {
+    match (cmp, lang) {
+        (Cmp::Lteq, Lang::Zh) => format!("最多使用 {n} 次"),
+        (Cmp::Lteq, Lang::En) => {
+            format!("at most {n} {}", if n == 1 { "use" } else { "uses" })
+        }
+        (Cmp::Lt, Lang::Zh) => format!("使用少于 {n} 次"),
+        (Cmp::Lt, Lang::En) => format!("fewer than {n} uses"),
+        (Cmp::Gt, Lang::Zh) => format!("使用超过 {n} 次"),
+        (Cmp::Gt, Lang::En) => format!("more than {n} uses"),
+        (Cmp::Gteq, Lang::Zh) => format!("使用达到 {n} 次"),
+        (Cmp::Gteq, Lang::En) => format!("{n} uses or more"),
+        (Cmp::Eq, Lang::Zh) => format!("恰为第 {n} 次使用"),
+        (Cmp::Eq, Lang::En) => format!("use number {n}"),
+        (Cmp::Neq, Lang::Zh) => format!("不是第 {n} 次使用"),
+        (Cmp::Neq, Lang::En) => format!("any use but number {n}"),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "called for the five that count")]
+fn counted_words(it: &Test, lang: Lang) -> String {
+    let zh = lang == Lang::Zh;
+    match it {
+        Test::Metered(cmp, span) if zh => {
+            format!("累计使用时长{} {}", cmp_span(*cmp, lang), span.words(zh))
+        }
+        Test::Metered(cmp, span) => {
+            format!("{} {} of use in all", cmp_span(*cmp, lang), span.words(zh))
+        }
+        Test::Interval(span) if zh => format!("每 {} 至多使用一次", span.words(zh)),
+        Test::Interval(span) => format!("at most one use in each {}", span.words(zh)),
+        Test::Frequency(n, span) if zh => format!("任意 {} 内至多使用 {n} 次", span.words(zh)),
+        Test::Frequency(n, span) => format!("at most {n} uses in any {}", span.words(zh)),
+        Test::Size(cmp, n) if zh => format!("累计数据量{} {n} 字节", cmp_span(*cmp, lang)),
+        Test::Size(cmp, n) => format!("{} {n} bytes in all", cmp_span(*cmp, lang)),
+        Test::Records(cmp, n) if zh => format!("累计记录数{} {n} 条", cmp_span(*cmp, lang)),
+        Test::Records(cmp, n) => format!("{} {n} records in all", cmp_span(*cmp, lang)),
+        // The others are said by `test_words`.
+        _ => String::new(),
+    }
+}
+
+fn sign(it: Cmp) -> &'static str {
+    match it {
+        Cmp::Lt => "<",
+        Cmp::Lteq => "≤",
+        Cmp::Gt => ">",
+        Cmp::Gteq => "≥",
+        Cmp::Eq => "=",
+        Cmp::Neq => "≠",
+    }
+}
+
+fn topic_words(it: Topic, lang: Lang) -> &'static str {
+    let (zh, en) = match it {
+        Topic::Region => ("使用地域", "region"),
+        Topic::Device => ("使用设备", "device"),
+        Topic::VirtualLocation => ("网络位置", "location in the network"),
+        Topic::Role => ("使用方角色", "role of the user"),
+        Topic::Application => ("应用程序", "application"),
+        Topic::Algorithm => ("算法", "algorithm"),
+        Topic::Model => ("机器学习模型", "machine learning model"),
+        Topic::Environment => ("执行环境", "execution environment"),
+        Topic::Encryption => ("加密方式", "encryption"),
+        Topic::Delivery => ("交付方式", "delivery method"),
+        Topic::Channel => ("交付渠道", "delivery channel"),
+        Topic::Format => ("文件格式", "file format"),
+        Topic::Industry => ("行业", "industry"),
+        Topic::Language => ("语言", "language"),
+        Topic::Media => ("媒介", "medium"),
+        Topic::Product => ("产品", "product"),
+        Topic::Version => ("数据版本", "version of the data"),
+    };
+    lang.pick(zh, en)
+}
+
+fn cmp_span(it: Cmp, lang: Lang) -> &'static str {
+    match it {
+        Cmp::Lt => lang.pick("少于", "less than"),
+        Cmp::Lteq => lang.pick("不超过", "at most"),
+        Cmp::Gt => lang.pick("超过", "more than"),
+        Cmp::Gteq => lang.pick("至少", "at least"),
+        Cmp::Eq => lang.pick("恰为", "exactly"),
+        Cmp::Neq => lang.pick("不是", "anything but"),
+    }
+}
+
+fn listed(zh: &str, en: &str, how: Member, all: &[String], lang: Lang) -> String {
+    let list = all.join(lang.pick("、", ", "));
+    match (how, lang) {
+        (Member::In, Lang::Zh) => format!("{zh}仅限：{list}"),
+        (Member::In, Lang::En) => format!("{en} only: {list}"),
+        (Member::NotIn, Lang::Zh) => format!("{zh}不得为：{list}"),
+        (Member::NotIn, Lang::En) => format!("{en} not: {list}"),
+        (Member::All, Lang::Zh) => format!("{zh}须全部包括：{list}"),
+        (Member::All, Lang::En) => format!("{en} with all of: {list}"),
+    }
+}
+
+pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
+    let n = |zh: &str, n: u64, zh_after: &str, en: &str, en_after: &str| match lang {
+        Lang::Zh => format!("{zh} {n} {zh_after}"),
+        Lang::En => format!("{en} {n} {en_after}"),
+    };
+    match it {
+        Limit::Columns(all) => {
+            let names: Vec<&str> = all.iter().map(String::as_str).collect();
+            format!(
+                "{}{}",
+                lang.pick("仅限字段：", "only the columns: "),
+                names.join(lang.pick("、", ", "))
+            )
+        }
+        Limit::AggregatesOnly => lang.pick("只能得到汇总结果", "only aggregate results").to_owned(),
+        Limit::MinGroup(rows) => {
+            n("每个结果分组至少包含", *rows, "行", "at least", "rows behind each group of a result")
+        }
+        Limit::OutputRows(rows) => n("每次结果至多", *rows, "行", "at most", "rows in a result"),
+        Limit::OutputBytes(bytes) => {
+            n("每次结果至多", *bytes, "字节", "at most", "bytes in a result")
+        }
+        Limit::Rows(filter) => {
+            format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))
+        }
+    }
+}
+
+/// A time without needless milliseconds.
+pub(super) fn clock(at: Time) -> String {
+    at.to_string().replace(".000Z", "Z")
+}
