@@ -64,6 +64,8 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MinGroup
         | Operand::OutputRows
         | Operand::OutputBytes
+        | Operand::DeliveryRate
+        | Operand::DeliveryConnections
         | Operand::KindOfUse
         | Operand::Enforcement
         | Operand::Unknown(_) => return None,

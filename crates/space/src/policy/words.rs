@@ -207,6 +207,16 @@ pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
         Limit::OutputBytes(bytes) => {
             n("每次结果至多", *bytes, "字节", "at most", "bytes in a result")
         }
+        Limit::DeliveryRate(bytes) => n(
+            "交付合计每秒至多",
+            *bytes,
+            "字节",
+            "at most",
+            "bytes per second for all deliveries together",
+        ),
+        Limit::DeliveryConnections(all) => {
+            n("交付同时至多", *all, "个连接", "at most", "connections at a time for deliveries")
+        }
         Limit::Rows(filter) => {
             format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))
         }

@@ -29,6 +29,8 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::MinGroup
             | Operand::OutputRows
             | Operand::OutputBytes
+            | Operand::DeliveryRate
+            | Operand::DeliveryConnections
             | Operand::ValueExpression
     )
 }
@@ -81,6 +83,10 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
         }
         Operand::OutputRows => Limit::OutputRows(cap(&it.op, number()?).ok_or(op)?),
         Operand::OutputBytes => Limit::OutputBytes(cap(&it.op, number()?).ok_or(op)?),
+        Operand::DeliveryRate => Limit::DeliveryRate(cap(&it.op, number()?).ok_or(op)?),
+        Operand::DeliveryConnections => {
+            Limit::DeliveryConnections(cap(&it.op, number()?).ok_or(op)?)
+        }
         Operand::ValueExpression if it.op == Operator::Eq => Limit::Rows(
             Filter::parse(scalar()?)
                 .map_err(|_| no("needs a condition on columns such as temperature >= 20"))?,
