@@ -469,7 +469,13 @@ async fn whose_certificate_is_refused_is_told_so() {
     assert!(told.contains(provider.did.as_str()) && told.contains("certificate.issuer"), "{told}");
     // The journal of a transfer says it at the first try, while it is still tried again.
     let format = Use::Plain.format().to_owned();
-    let wish = TransferWish { contract: contract.id.clone(), address: None, format, push_to: None };
+    let wish = TransferWish {
+        id: None,
+        contract: contract.id.clone(),
+        address: None,
+        format,
+        push_to: None,
+    };
     consumer.wish(Wish::Fetch(Box::new(wish))).await;
     let journal = || async {
         let page = consumer.app.store.transfers(None, 10).await.unwrap();

@@ -126,7 +126,7 @@ impl World {
             let config = Config::parse(&home, &text, &Default::default(), &[]).unwrap();
             nodes.push(start(config, plan.keys[at].clone(), listener).await);
         }
-        Self { dir, nodes, keys }
+        Self { dir, nodes, keys: plan.keys }
     }
 
     /// The process of a node ends, and another one takes its place.
