@@ -252,7 +252,14 @@ fn claims_are_for_loopback() {
     assert_eq!(it, Mode::Development { claims: false, tokens: Some("/n/t".into()) });
     let refused = parse(&format!("{text}claims = true\n"), &[], &[]).unwrap_err();
     assert_eq!(refused.key, "identity.claims");
-    assert_eq!(parse(BASE, &[], &[]).unwrap().identity, Mode::Did);
+}
+
+/// Members are those of the list where there is one, and otherwise whoever shows a credential.
+#[test]
+fn without_a_list_credentials_make_members() {
+    assert_eq!(parse(BASE, &[], &[]).unwrap().identity, Mode::Dcp);
+    let listed = format!("{BASE}[space]\nmembers = \"m.jws\"\noperator = \"did:web:o.example\"\n");
+    assert_eq!(parse(&listed, &[], &[]).unwrap().identity, Mode::Did);
 }
 
 const SECURED: &str = "[node]\norg = \"T\"\n[http]\ntls_cert = \"c\"\ntls_key = \"k\"\n";
