@@ -75,10 +75,20 @@ mod tests {
         assert!(read(b"").is_none());
     }
 
+    /// KiB of address space that this process had at most.
+    fn most_mapped() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmPeak:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Eight bytes that announce two gigabytes, and damage at every place.
     #[test]
     fn what_is_announced_is_not_believed() {
+        let before = most_mapped();
         assert!(read(b"\xff\xff\xff\xff\xff\xff\xff\x7f").is_none());
+        let grown = most_mapped() - before;
+        assert!(grown < 1 << 20, "{grown} KiB were taken for eight bytes");
         let whole = stream();
         for at in 0..whole.len() {
             let mut bad = whole.clone();

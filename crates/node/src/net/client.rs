@@ -192,10 +192,7 @@ impl Client {
         method: Method,
         url: &str,
     ) -> Result<reqwest::RequestBuilder, CallError> {
-        let url = self.check(url)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        self.check_resolved(&url, &host).await?;
-        Ok(self.http().request(method, url))
+        Ok(self.http().request(method, self.led_outside(url).await?))
     }
 
     /// For large bodies that we send: the caller streams, and gives up.
@@ -204,10 +201,14 @@ impl Client {
         method: Method,
         url: &str,
     ) -> Result<reqwest::RequestBuilder, CallError> {
+        Ok(self.uploads().request(method, self.led_outside(url).await?))
+    }
+
+    async fn led_outside(&self, url: &str) -> Result<Url, CallError> {
         let url = self.check(url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         self.check_resolved(&url, &host).await?;
-        Ok(self.uploads().request(method, url))
+        Ok(url)
     }
 
     /// For libraries that speak HTTP themselves: the same TLS, no redirects, no proxies. Who uses it checks the address

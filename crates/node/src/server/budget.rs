@@ -80,13 +80,13 @@ impl Budgets {
 
 impl Place {
     /// Bytes to hand on at once.
-    fn piece(&self) -> usize {
+    pub fn piece(&self) -> usize {
         let beat = |rate: NonZeroU64| usize::try_from(rate.get() / BEAT).unwrap_or(usize::MAX);
         self.rate.map_or(usize::MAX, |rate| beat(rate).max(PIECE))
     }
 
     /// Waits until these bytes may pass.
-    async fn pace(&self, bytes: usize) {
+    pub async fn pace(&self, bytes: usize) {
         let Some(rate) = self.rate else { return };
         let cost = Duration::from_secs_f64(bytes as f64 / rate.get() as f64);
         let now = Instant::now();

@@ -82,15 +82,8 @@ pub async fn open(
     issuer: &Did,
     holder: &Did,
 ) -> Result<Vec<Issuance>, StoreError> {
-    let rows: Vec<String> = sqlx::query_scalar(
-        "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state IN ('received', 'approved')",
-    )
-    .bind(issuer.as_str().to_owned())
-    .bind(holder.as_str().to_owned())
-    .fetch_all(&mut *conn)
-    .await?;
-    let read = |it: &String| record::read(it).map_err(|why| bad("issuances", &why.to_string()));
-    rows.iter().map(read).collect()
+    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state IN ('received', 'approved')";
+    between(conn, sql, issuer, holder).await
 }
 
 /// Requests of a holder that are decided, and delivered or given up.
@@ -99,13 +92,21 @@ pub async fn past(
     issuer: &Did,
     holder: &Did,
 ) -> Result<Vec<Issuance>, StoreError> {
-    let rows: Vec<String> = sqlx::query_scalar(
-        "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state NOT IN ('received', 'approved')",
-    )
-    .bind(issuer.as_str().to_owned())
-    .bind(holder.as_str().to_owned())
-    .fetch_all(&mut *conn)
-    .await?;
+    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state NOT IN ('received', 'approved')";
+    between(conn, sql, issuer, holder).await
+}
+
+async fn between(
+    conn: &mut AnyConnection,
+    sql: &'static str,
+    issuer: &Did,
+    holder: &Did,
+) -> Result<Vec<Issuance>, StoreError> {
+    let rows: Vec<String> = sqlx::query_scalar(sql)
+        .bind(issuer.as_str().to_owned())
+        .bind(holder.as_str().to_owned())
+        .fetch_all(&mut *conn)
+        .await?;
     let read = |it: &String| record::read(it).map_err(|why| bad("issuances", &why.to_string()));
     rows.iter().map(read).collect()
 }

@@ -574,6 +574,29 @@ async fn caps_of_the_contract_hold_and_parallel_results_are_bounded() {
     eventually("a free place", freed).await;
 }
 
+/// What a contract says of the speed of deliveries holds for results that tools fetch, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_keep_to_the_speed_of_the_contract() {
+    let world = World::of(2, enabled).await;
+    let rate = 64 << 10;
+    let sentences = Sentences { delivery_rate: Some(rate), ..limited(5) };
+    let text = (0..3_000_u32).fold("id,noise\n".to_owned(), |all, at| {
+        all + &format!("{at},{:032b}{:032b}\n", at.wrapping_mul(2_654_435_761), !at)
+    });
+    let product = world.published("p.csv", text.as_bytes(), sentences, &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let tool = Tool::of(&connected(&world, &contract).await).await;
+    let ticket = tool.ticket("SELECT * FROM data").await.unwrap();
+    let (_, mut pieces) = tool.begin(ticket).await.unwrap();
+    let (begun, mut bytes) = (Instant::now(), 0);
+    while let Some(piece) = pieces.message().await.unwrap() {
+        bytes += piece.data_header.len() + piece.data_body.len();
+    }
+    let least = bytes as f64 / rate as f64;
+    let took = begun.elapsed().as_secs_f64();
+    assert!(least > 2.0 && took > least * 0.8 && took < least * 2.0 + 2.0, "{bytes} in {took} s");
+}
+
 fn text_of(metadata: &MetadataMap) -> Value {
     Value::from(text(metadata, "tidm-lease"))
 }

@@ -111,8 +111,8 @@ pub fn evaluate<'a>(terms: &'a Terms, request: &'a Request<'a>) -> Decision<'a> 
     let (granted, limits) = grants(terms, request, &mut parts, &mut reasons);
     let met = banned == Truth::No && granted == Truth::Yes;
     let free = match terms.conflict {
-        // A permission that certainly holds wins over any prohibition (ODRL §2.10).
-        Some(Conflict::Permission) if granted == Truth::Yes => Truth::Yes,
+        // A permission that holds wins over any prohibition (ODRL §2.10); one that may hold leaves it open.
+        Some(Conflict::Permission) => banned.max(granted),
         None | Some(Conflict::Invalid) if met => {
             let it = Explanation::new(What::Void, Truth::No, vec![]);
             note(&mut reasons, "policy", &it);

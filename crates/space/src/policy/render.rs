@@ -215,6 +215,8 @@ fn test_level(it: &Test, kind: Use) -> Level {
 fn limit_level(it: &Limit, kind: Use) -> Level {
     match (it, kind) {
         (Limit::Columns(_), Use::Plain) => Level::E2,
+        // A node's own query is answered at once; only tools' results are slowed down like deliveries.
+        (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), Use::Query) => Level::E0,
         // The bytes leave through the provider's own hands, whatever they are.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), _) => Level::E2,
         (_, Use::SealedFile | Use::Plain) => Level::E0,

@@ -1,7 +1,7 @@
 //! A result on its way out: one message at a time, as fast as the reader takes them, cut when the caller's right ends.
 //!
 //! ```text
-//!   result (Arrow IPC, bounded by the output gate) ─► one batch decoded ─► one message queued ─► the reader
+//!   result (Arrow IPC, bounded by the output gate) ─► read whole ─► one message queued, at the pace of the contract ─► the reader
 //!                              └── asked about every 250 ms, given up when nothing is taken for a minute
 //! ```
 //!
@@ -10,13 +10,11 @@
 //! contract ends, or when the connection does; places are counted by contract. Never sends a wrong end: what was
 //! cut ends with a status that says why.
 
-use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
 use arrow_flight::FlightData;
 use arrow_flight::encode::{FlightDataEncoder, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
@@ -51,12 +49,20 @@ pub(super) fn result(
     receipt: Bytes,
     lang: Lang,
 ) -> Result<Pieces, Fault> {
-    let reader = StreamReader::try_new(Cursor::new(ipc), None)
-        .map_err(|_| Fault::ApiMisuse("a result that is no Arrow stream"))?;
-    let schema = reader.schema();
-    let rows = stream::iter(reader.map(|it| it.map_err(FlightError::from)));
-    let pieces = encoded(schema, rows, receipt.clone()).enumerate().map(move |(at, piece)| {
-        piece.map(|it| if at == 1 { it.with_app_metadata(receipt.clone()) } else { it })
+    let read = tidm_sandbox::result::read(&ipc)
+        .ok_or(Fault::ApiMisuse("a result that is no Arrow stream"))?;
+    drop(ipc);
+    let rows = stream::iter(read.batches.into_iter().map(Ok));
+    let place = Arc::new(place);
+    let (most, pacing) = (MESSAGE_BYTES.min(place.piece()), place.clone());
+    let pieces = encoded(read.schema, rows, (receipt.clone(), most));
+    let pieces = pieces.enumerate().then(move |(at, piece)| {
+        let (receipt, pacing) = (receipt.clone(), pacing.clone());
+        async move {
+            let piece = piece?;
+            pacing.pace(piece.data_header.len().saturating_add(piece.data_body.len())).await;
+            Ok(if at == 1 { piece.with_app_metadata(receipt) } else { piece })
+        }
     });
     let watch = async move {
         let fault = session.over(&app).await;
@@ -70,18 +76,19 @@ pub(super) fn result(
 pub(super) fn batch(it: RecordBatch) -> Pieces {
     let broken = |_| Status::internal("the answer could not be written");
     let schema = it.schema();
-    encoded(schema, stream::iter([Ok(it)]), Bytes::new()).map(move |it| it.map_err(broken)).boxed()
+    let rows = encoded(schema, stream::iter([Ok(it)]), (Bytes::new(), MESSAGE_BYTES));
+    rows.map(move |it| it.map_err(broken)).boxed()
 }
 
 fn encoded(
     schema: SchemaRef,
     rows: impl Stream<Item = Result<RecordBatch, FlightError>> + Send + 'static,
-    receipt: Bytes,
+    (receipt, most): (Bytes, usize),
 ) -> FlightDataEncoder {
     FlightDataEncoderBuilder::new()
         .with_schema(schema)
         .with_metadata(receipt)
-        .with_max_flight_data_size(MESSAGE_BYTES)
+        .with_max_flight_data_size(most)
         .build(rows)
 }
 

@@ -155,6 +155,13 @@ fn rules_combine_towards_less() {
             request(),
             Yes,
         ),
+        // A permission that may yet hold would win: nothing is certain.
+        (
+            json!([{"action": "use", "constraint": unknown}]),
+            json!({"prohibition": [{"action": "read"}], "conflict": "perm"}),
+            request(),
+            Unknown,
+        ),
         (all.clone(), json!({"assignee": "did:web:other"}), request(), No),
         (all, json!({"assignee": ME}), request(), Yes),
         (json!([{"action": "use", "duty": [pay]}]), json!({}), paid(None), Unknown),

@@ -155,7 +155,7 @@ fn levels_are_no_higher_than_the_use() {
     let policy = build(Id::parse("o").unwrap(), None, &it).unwrap();
     // permission, uses, purpose, columns, min group, delivery rate, price
     for (kind, levels) in [
-        (Use::Query, ["E2", "E2", "E0", "E2", "E2", "E2", "E0"]),
+        (Use::Query, ["E2", "E2", "E0", "E2", "E2", "E0", "E0"]),
         (Use::SealedTable, ["E1", "E1", "E0", "E1", "E1", "E2", "E0"]),
         (Use::SealedFile, ["E1", "E1", "E0", "E0", "E0", "E2", "E0"]),
         (Use::Plain, ["E0", "E0", "E0", "E2", "E0", "E2", "E0"]),
