@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("ledger", 2),
     ("sandbox", 3),
     ("learn", 3),
+    ("compute", 3),
     ("ingest", 3),
     ("node", 4),
     ("tidm", 5),

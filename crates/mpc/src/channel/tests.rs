@@ -13,13 +13,13 @@ fn stream(bytes: Vec<u8>) -> Framed<Cursor<Vec<u8>>> {
 fn messages_arrive_whole_in_order_and_under_their_names() {
     let (mut left, mut right) = pair();
     let mut written = stream(Vec::new());
-    for (index, step) in STEPS.into_iter().enumerate() {
+    for (index, step) in STEPS.iter().copied().enumerate() {
         let message = vec![step.code(); index * 1000];
         left.send(step, &message).unwrap();
         written.send(step, &message).unwrap();
     }
     let mut read = stream(written.into_inner().into_inner());
-    for (index, step) in STEPS.into_iter().enumerate() {
+    for (index, step) in STEPS.iter().copied().enumerate() {
         let message = vec![step.code(); index * 1000];
         assert_eq!(right.receive(step, message.len()).unwrap(), message);
         assert_eq!(read.receive(step, message.len()).unwrap(), message);

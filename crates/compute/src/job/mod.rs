@@ -1,0 +1,1 @@
+//! Jobs: parts, journal, workers.

@@ -1,0 +1,17 @@
+//! Privacy computing as jobs: a list on a disk goes in, what may be learnt comes out, and only messages of a protocol leave.
+//!
+//! `mpc` has the protocols, pure; here are the files, connections, threads and processes around them. A job is a process of
+//! its own, so that it can be stopped, bounded and replaced; the node starts it, gives it a connection and reads its progress.
+//!
+//! **Architecture invariant:** nothing here knows contracts, leases or keys of a node: whether a job may run was decided
+//! before. No key of a list is ever written to a disk in clear, and none shows in a message, an error or a log.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`keys`] | rows of CSV, Parquet and Arrow files become items: normal forms, equals, hashing |
+//! | [`job`] | parts on disk, a journal, workers, connections that notice a dead peer |
+//! | [`spu`] | the wire of SecretFlow's `spu` for intersections with such a peer |
+
+pub mod job;
+pub mod keys;
+pub mod spu;

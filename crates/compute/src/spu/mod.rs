@@ -1,0 +1,1 @@
+//! Peers that run SecretFlow's spu.
