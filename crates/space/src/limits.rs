@@ -74,6 +74,10 @@ pub const POLICY_DUTIES: usize = 3;
 pub const POLICY_EXPRESSION_BYTES: usize = 1024;
 /// Comparisons in one such condition: more is a query, not a term that somebody reads before signing.
 pub const POLICY_EXPRESSION_PARTS: usize = 32;
+/// Columns of a key by which lists are matched; people match by one to three.
+pub const MATCH_PARTS: usize = 16;
+/// Bytes of the name of such a column.
+pub const MATCH_COLUMN_BYTES: usize = 256;
 /// Bytes of a product's title or of a member's name.
 pub const TITLE_BYTES: usize = 512;
 /// Bytes of a product's description: a few pages.

@@ -151,7 +151,7 @@ async fn load_lease(
         open = all(conn, sql, contract.as_str()).await?;
     } else if let (Some(contract), Some(it)) = (&of_lease, &view.lease) {
         // Is it the last one? One other says no; a contract may have thousands.
-        let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1 AND id <> $2 LIMIT 1";
+        let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1 AND role = 'provider' AND id <> $2 LIMIT 1";
         open.extend(one(conn, sql, &[contract.as_str(), it.id.as_str()]).await?);
     }
     for record in open {
@@ -179,6 +179,7 @@ pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, Sto
             "use" => spent.uses = amount,
             "rows" => spent.rows = amount,
             "bytes" => spent.bytes = amount,
+            "items" => spent.items = amount,
             _ => return Err(bad("debits", "an unknown kind")),
         }
     }

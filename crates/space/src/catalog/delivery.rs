@@ -28,6 +28,7 @@ impl Use {
             Self::SealedTable => "tidm:sealed-table",
             Self::SealedFile => "tidm:sealed-file",
             Self::Plain => HTTP_PULL,
+            Self::Psi => "tidm:psi",
         }
     }
 
@@ -35,7 +36,7 @@ impl Use {
     pub fn formats(self) -> Vec<&'static str> {
         match self {
             Self::Plain => vec![HTTP_PULL, HTTP_PUSH, S3_PUSH],
-            Self::Query | Self::SealedTable | Self::SealedFile => vec![self.format()],
+            Self::Query | Self::SealedTable | Self::SealedFile | Self::Psi => vec![self.format()],
         }
     }
 

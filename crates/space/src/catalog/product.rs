@@ -363,7 +363,8 @@ fn offer_fits(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadPro
     }
     let tables_only = "only tables are delivered like that";
     for delivery in &offer.deliveries {
-        if draft.kind != Kind::Table && matches!(delivery, Use::Query | Use::SealedTable) {
+        if draft.kind != Kind::Table && matches!(delivery, Use::Query | Use::SealedTable | Use::Psi)
+        {
             let offer = offer.id().clone();
             return Err(BadProduct::Delivery { offer, delivery: *delivery, why: tables_only });
         }

@@ -10,11 +10,12 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
-use crate::lease::message::{Outcome, Request};
+use crate::lease::message::{Grant, Outcome, Request};
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
+use crate::policy::usage::Use;
 
 use super::commit::{Answer, Due, Reply, Work};
 use super::contract;
@@ -40,27 +41,15 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
     let id = work.ids.fresh();
     match machine::grant(gate, request, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
-        Ok(Granted::New { lease, debit }) => {
+        Ok(Granted::New { lease, debits }) => {
             let mut contract = contract.clone();
             if contract.first_use.is_none() {
                 contract.first_use = Some(work.now);
                 work.commit.contracts.push(contract);
             }
-            let uses = work.view.spent.uses.saturating_add(debit.amount);
-            let what = What::LeaseGranted {
-                kind: request.kind,
-                purpose: request.purpose.clone(),
-                query: request.query,
-                key: sha256(&request.key),
-                uses,
-                until: lease.until,
-            };
-            work.fact(links(&lease), what);
-            work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
-            let reply = lease.grant();
-            work.commit.debits.push(debit);
-            work.commit.leases.push(lease);
-            Ok(Reply::Lease(reply))
+            let uses = work.view.spent.uses.saturating_add(1);
+            work.commit.debits.extend(debits);
+            Ok(Reply::Lease(granted(work, lease, uses)))
         }
         Err(fault) => {
             if let Fault::Denied { code, rule, .. } = &fault {
@@ -78,6 +67,39 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
             }
             Err(fault)
         }
+    }
+}
+
+/// A fresh lease of ours: fact, timer, row.
+fn granted(work: &mut Work<'_>, lease: Lease, uses: u64) -> Grant {
+    let it = &lease.request;
+    let what = What::LeaseGranted {
+        kind: it.kind,
+        purpose: it.purpose.clone(),
+        query: it.query,
+        key: sha256(&it.key),
+        uses,
+        until: lease.until,
+    };
+    work.fact(links(&lease), what);
+    work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
+    let grant = lease.grant();
+    work.commit.leases.push(lease);
+    grant
+}
+
+/// Consumer: the provider may join the session that it granted `ours` for.
+pub(super) fn join(work: &mut Work<'_>, ours: Lease, request: &Request) -> Answer {
+    let Some(contract) = work.view.contract.as_ref() else {
+        return Err(Fault::NotFound { what: "contract" });
+    };
+    let (spent, earlier) = (work.view.spent, work.view.lease.as_ref());
+    let from = contract.peer.clone();
+    let gate = Gate { contract, spent, earlier, from: &from };
+    match machine::join(gate, &ours, request, work.ids.fresh(), work.now)? {
+        Granted::Again(lease) => Ok(Reply::Lease(lease.grant())),
+        // Not one of the counted uses: its number is 0.
+        Granted::New { lease, .. } => Ok(Reply::Lease(granted(work, lease, 0))),
     }
 }
 
@@ -113,10 +135,12 @@ pub(super) fn expired(work: &mut Work<'_>) -> Answer {
 
 /// Consumer: the peer's gate granted this; keep it beside our other facts.
 pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
-    let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Consumer) else {
+    let HoldWish { request, grant } = wish;
+    // A provider holds leases for joining a matching, and no others.
+    let may = |it: &&Contract| it.role == Role::Consumer || request.kind == Use::Psi;
+    let Some(contract) = work.view.contract.as_ref().filter(may) else {
         return Err(Fault::NotFound { what: "contract" });
     };
-    let HoldWish { request, grant } = wish;
     if let Some(held) = &work.view.lease {
         // The answer came twice: what became of the lease meanwhile stands.
         return match held.state {
@@ -158,9 +182,6 @@ pub(super) fn heard_end(
     how: Closed,
 ) -> Answer {
     let contract = contract::of_peer(work, from, contract)?;
-    if contract.role != Role::Consumer {
-        return Err(Fault::misbehaved("lease.role", "only the provider's gate ends a lease"));
-    }
     let event = match how {
         Closed::Revoked => Some(Event::Revoke),
         Closed::Expired => Some(Event::Expire),
@@ -174,6 +195,13 @@ pub(super) fn heard_end(
             end_lease(work, held, event)?;
         }
         Some(_) => return Err(Fault::NotFound { what: "lease" }),
+        // Of those that a consumer grants none is used without this node.
+        None if contract.role == Role::Provider && how == Closed::Returned => {
+            return Err(Fault::misbehaved(
+                "lease.role",
+                "only the provider's gate ends a lease so",
+            ));
+        }
         // One that we never held and that was used all the same: by a program of ours, straight at the gate.
         None => {
             let links = Links {
@@ -237,11 +265,12 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
         notice::lease_ended(work, &contract, &after, how);
     }
     work.commit.leases.push(after);
+    let others = |open: &Lease| open.role == Role::Provider && open.id != lease.id;
     if lease.role == Role::Provider
         && how != Closed::Revoked
-        && let Some(contract) = work.view.contract.clone()
+        && let Some(contract) = work.view.contract.clone().filter(|it| it.role == Role::Provider)
         && used_up(&contract, work.view.spent)
-        && work.view.open_leases.iter().all(|open| open.id == lease.id)
+        && !work.view.open_leases.iter().any(others)
     {
         let reason = "all uses are used".to_owned();
         contract::end_active(work, contract, End::UsedUp, Role::Provider, reason)?;

@@ -218,6 +218,11 @@ pub enum Wish {
     },
     /// Consumer: the peer's gate granted this.
     Hold(Box<HoldWish>),
+    /// Consumer: let the provider join a matching, under the lease `ours` that it granted.
+    Join {
+        ours: Box<lease::state::Lease>,
+        request: Box<lease::message::Request>,
+    },
     /// Either side: what came of a lease that we hold or granted.
     Close {
         lease: Id,
@@ -371,6 +376,10 @@ impl Wish {
             Self::Hold(it) => {
                 Needs { lease: Some(it.grant.lease.clone()), ..contract(&it.request.contract) }
             }
+            Self::Join { request, .. } => Needs {
+                lease_of: Some((request.contract.clone(), request.nonce)),
+                ..contract(&request.contract)
+            },
             Self::Close { lease, .. } | Self::Used { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }

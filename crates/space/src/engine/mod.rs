@@ -140,6 +140,7 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         }
         Wish::TransferRests { transfer, seen } => transfer::rests(work, &transfer, seen),
         Wish::Hold(it) => gate::hold(work, *it),
+        Wish::Join { ours, request } => gate::join(work, *ours, &request),
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
         Wish::Used { lease, outcome } => gate::used(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),

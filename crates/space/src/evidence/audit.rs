@@ -77,7 +77,10 @@ pub struct Account {
     pub negotiation: Option<negotiation::state::Name>,
     pub transfers: BTreeMap<Id, transfer::state::Name>,
     pub deliveries: Vec<Delivery>,
+    /// Of the provider's gate.
     pub leases: BTreeMap<Id, LeaseView>,
+    /// Of the consumer's gate: the provider may join a matching.
+    pub joined: BTreeMap<Id, LeaseView>,
     pub refusals: Vec<Refusal>,
     pub ended: Option<Ending>,
     pub key_destroyed: Option<Time>,
@@ -171,13 +174,13 @@ impl Account {
             hasher.update(&bytes);
             let theirs = fact.by == *subject.party(role)
                 && fact.links.contract.as_ref() == Some(&subject.contract);
-            if theirs { it.take(fact) } else { it.foreign.push(fact.id.clone()) }
+            if theirs { it.take(fact, role) } else { it.foreign.push(fact.id.clone()) }
         }
         it.digest = (it.facts > 0).then(|| hasher.finish());
         it
     }
 
-    fn take(&mut self, fact: &Fact) {
+    fn take(&mut self, fact: &Fact, role: Role) {
         let at = fact.at;
         match &fact.what {
             What::Published { .. } | What::Flow { .. } | What::Membership { .. } => {}
@@ -206,7 +209,7 @@ impl Account {
             What::LeaseGranted { .. }
             | What::LeaseHeld { .. }
             | What::LeaseMissed { .. }
-            | What::LeaseClosed { .. } => self.take_lease(fact),
+            | What::LeaseClosed { .. } => self.take_lease(fact, role),
             What::ContractEnded { why, by, reason } => {
                 let ending = Ending { at, why: *why, by: *by, reason: reason.clone() };
                 self.ended.get_or_insert(ending);
@@ -224,13 +227,19 @@ impl Account {
         }
     }
 
-    fn take_lease(&mut self, fact: &Fact) {
+    fn take_lease(&mut self, fact: &Fact, role: Role) {
         let Some(id) = &fact.links.lease else {
             self.foreign.push(fact.id.clone());
             return;
         };
         let at = fact.at;
-        let lease = self.leases.entry(id.clone()).or_default();
+        let joining = match &fact.what {
+            What::LeaseGranted { .. } => role == Role::Consumer,
+            What::LeaseHeld { .. } | What::LeaseMissed { .. } => role == Role::Provider,
+            _ => self.joined.contains_key(id),
+        };
+        let of = if joining { &mut self.joined } else { &mut self.leases };
+        let lease = of.entry(id.clone()).or_default();
         match &fact.what {
             What::LeaseGranted { kind, purpose, query, uses, until, .. } => {
                 lease.opened = Some(Opened {

@@ -10,6 +10,7 @@ use tidm_crypto::hash::Digest;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation::message::Role;
+use crate::policy::usage::Use;
 use crate::time::Time;
 
 use super::fact::{Fact, What};
@@ -109,6 +110,8 @@ impl Work {
             self.products.insert(contract.clone(), product.clone());
         }
         match &fact.what {
+            // Both parties of a matching grant the other one and hold.
+            What::LeaseGranted { kind: Use::Psi, .. } | What::LeaseHeld { kind: Use::Psi, .. } => {}
             What::LeaseGranted { .. } | What::LeaseRefused { .. } | What::KeyDestroyed => {
                 self.roles.insert(contract.clone(), Role::Provider);
             }

@@ -13,6 +13,8 @@ use crate::limits::{LEASE, LEASE_MAX};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::eval::{Request as Asked, evaluate};
+use crate::policy::matching::Matching;
+use crate::policy::usage::Use;
 use crate::time::Time;
 
 use super::message::{Grant, Outcome, Request};
@@ -35,16 +37,19 @@ pub enum DebitKind {
     Use,
     Rows,
     Bytes,
+    /// Items put into matchings: each tests one guess.
+    Items,
 }
 
 impl DebitKind {
-    pub const ALL: [Self; 3] = [Self::Use, Self::Rows, Self::Bytes];
+    pub const ALL: [Self; 4] = [Self::Use, Self::Rows, Self::Bytes, Self::Items];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Use => "use",
             Self::Rows => "rows",
             Self::Bytes => "bytes",
+            Self::Items => "items",
         }
     }
 }
@@ -55,6 +60,7 @@ pub struct Spent {
     pub uses: u64,
     pub rows: u64,
     pub bytes: u64,
+    pub items: u64,
 }
 
 /// What the gate looks at.
@@ -72,8 +78,8 @@ pub struct Gate<'a> {
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Granted {
-    /// A fresh lease with its debit.
-    New { lease: Lease, debit: Debit },
+    /// A fresh lease with its debits.
+    New { lease: Lease, debits: Vec<Debit> },
     /// The same nonce and key again: the same lease, uncharged.
     Again(Lease),
 }
@@ -102,7 +108,10 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         agreed_at: Some(contract.signed_at),
         ..Asked::new(now, request.kind, from.as_str())
     };
-    evaluate(&terms, &asked).permitted()?;
+    let limits = evaluate(&terms, &asked).permitted()?;
+    if request.kind == Use::Psi {
+        matched(&limits.matching, request, spent)?;
+    }
     let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
     let until = end_of(now, span, terms.summary.until);
     let uses_left =
@@ -117,15 +126,80 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         uses_left,
         state: State::Granted,
     };
-    let debit = Debit {
+    let debit = |kind, amount| Debit {
         contract: contract.id.clone(),
         group: from.clone(),
-        kind: DebitKind::Use,
-        amount: 1,
-        lease: id,
+        kind,
+        amount,
+        lease: id.clone(),
         at: now,
     };
-    Ok(Granted::New { lease, debit })
+    let items = request.items.filter(|_| request.kind == Use::Psi);
+    let mut debits = vec![debit(DebitKind::Use, 1)];
+    debits.extend(items.map(|items| debit(DebitKind::Items, items)));
+    Ok(Granted::New { lease, debits })
+}
+
+/// The terms of a matching that are known before it: what is put in, at a time and altogether.
+fn matched(terms: &Matching, request: &Request, spent: Spent) -> Result<(), Fault> {
+    let (Some(_), Some(items)) = (request.query, request.items) else {
+        return Err(Fault::misbehaved(
+            "lease.session",
+            "a matching needs its session and its size",
+        ));
+    };
+    let over = |rule: &str, most: u64, so_far: u64| {
+        let why = format!(
+            "{items} items are asked for, {so_far} were put in before, at most {most} may be"
+        );
+        Err(Fault::denied("psi.items", rule, why))
+    };
+    match (terms.items, terms.budget) {
+        (Some(most), _) if items > most => over("tidm:matchItems", most, 0),
+        (_, Some(most)) if spent.items.saturating_add(items) > most => {
+            over("tidm:matchBudget", most, spent.items)
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+/// The consumer's gate: the provider may join the session for which it granted `ours`, with its own list. Nothing is
+/// debited, for the provider is asked to; what it may learn is in the contract.
+pub fn join(
+    gate: Gate<'_>,
+    ours: &Lease,
+    request: &Request,
+    id: Id,
+    now: Time,
+) -> Result<Granted, Fault> {
+    let Gate { contract, earlier, from, .. } = gate;
+    if contract.role != Role::Consumer || contract.peer != *from || contract.id != request.contract
+    {
+        return Err(Fault::NotFound { what: "contract" });
+    }
+    contract.check_active()?;
+    if let Some(earlier) = earlier {
+        return again(earlier, request, now);
+    }
+    let same = ours.role == Role::Consumer
+        && ours.request.contract == contract.id
+        && (request.kind, ours.request.kind) == (Use::Psi, Use::Psi)
+        && request.query.is_some()
+        && request.query == ours.request.query;
+    if !same || ours.state != State::Granted || ours.until <= now {
+        return Err(Fault::denied("lease.session", "session", "this node runs no such session"));
+    }
+    let lease = Lease {
+        id,
+        role: Role::Provider,
+        peer: from.clone(),
+        request: request.clone(),
+        granted: now,
+        until: ours.until,
+        uses_left: None,
+        state: State::Granted,
+    };
+    Ok(Granted::New { lease, debits: vec![] })
 }
 
 /// A lease never outlives the contract.

@@ -22,8 +22,11 @@ pub struct Request {
     /// One-time X25519 public key of the process that will use the data.
     pub key: [u8; 32],
     pub purpose: Option<String>,
-    /// SHA-256 of the normalised query; the provider checks it against what is run.
+    /// SHA-256 of the normalised query, or of what a session of matching was agreed as; the provider checks it against
+    /// what is run.
     pub query: Option<Digest>,
+    /// Items that the asker puts into a matching: what the gate counts.
+    pub items: Option<u64>,
     /// How long the use needs the key.
     pub span: Duration,
 }

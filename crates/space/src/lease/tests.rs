@@ -1,10 +1,13 @@
-use super::machine::{Gate, Granted, Input, Kind, Spent, grant, next, table};
+use super::machine::{DebitKind, Gate, Granted, Input, Kind, Spent, grant, join, next, table};
 use super::message::Request;
 use super::state::{Lease, Name, State};
 use crate::contract::{Contract, End, State as ContractState};
 use crate::fault::Fault;
 use crate::identity::did::Did;
 use crate::negotiation::message::Role;
+use crate::policy::matching::{Key, Matching};
+use crate::policy::sentence::{Sentences, build};
+use crate::policy::usage::Use;
 use crate::wire::samples::{agreement, at, contract, counted, did, id, leases, outcome, request};
 
 /// The whole table, as a reviewer reads it. Only moves that change the state are listed.
@@ -46,8 +49,8 @@ fn the_count_is_never_exceeded() {
     let mut uses = 0;
     for nonce in 0..10 {
         match ask(&contract, uses, None, &contract.peer, &request(nonce)) {
-            Ok(Granted::New { lease, debit }) => {
-                uses += debit.amount;
+            Ok(Granted::New { lease, debits }) => {
+                uses += debits.iter().map(|it| it.amount).sum::<u64>();
                 assert_eq!(lease.uses_left, Some(3 - uses));
             }
             Ok(Granted::Again(_)) => panic!("a fresh nonce is no repetition"),
@@ -131,4 +134,95 @@ fn the_first_ending_stands() {
             assert_eq!(next(&ended, second, at(12)).unwrap(), (ended.clone(), false));
         }
     }
+}
+
+fn matching_contract() -> Contract {
+    let matching = Matching {
+        key: Key::parse("part_no:text"),
+        items: Some(100),
+        budget: Some(250),
+        ..Matching::default()
+    };
+    let said = Sentences { matching, kinds: vec![Use::Psi], ..Sentences::default() };
+    let mut policy = agreement(false).policy;
+    policy.permissions = build(id("urn:o"), None, &said).unwrap().permissions;
+    contract(policy)
+}
+
+fn matched(nonce: u8, items: u64) -> Request {
+    Request { kind: Use::Psi, items: Some(items), ..request(nonce) }
+}
+
+/// What is put in is counted before anything leaves, at a time and altogether.
+#[test]
+fn items_put_in_are_counted() {
+    let contract = matching_contract();
+    let mut spent = Spent::default();
+    for (nonce, (items, rule)) in (0..).zip([
+        (101, Some("tidm:matchItems")),
+        (100, None),
+        (100, None),
+        (51, Some("tidm:matchBudget")),
+        (50, None),
+        (1, Some("tidm:matchBudget")),
+        (0, None),
+    ]) {
+        let gate = Gate { contract: &contract, spent, earlier: None, from: &contract.peer };
+        match (grant(gate, &matched(nonce, items), id("urn:lease:new"), at(10)), rule) {
+            (Ok(Granted::New { debits, .. }), None) => {
+                let of = |kind| {
+                    debits.iter().filter(|it| it.kind == kind).map(|it| it.amount).sum::<u64>()
+                };
+                assert_eq!((of(DebitKind::Use), of(DebitKind::Items)), (1, items));
+                spent.uses += 1;
+                spent.items += items;
+            }
+            (Err(Fault::Denied { code, rule, .. }), Some(expected)) => {
+                assert_eq!((code, rule.as_str()), ("psi.items", expected));
+            }
+            (got, _) => panic!("{items}: {got:?}"),
+        }
+    }
+    assert_eq!(spent.items, 250);
+    for broken in
+        [Request { items: None, ..matched(9, 1) }, Request { query: None, ..matched(9, 1) }]
+    {
+        let gate = Gate { contract: &contract, spent, earlier: None, from: &contract.peer };
+        let fault = grant(gate, &broken, id("urn:lease:new"), at(10)).unwrap_err();
+        assert_eq!(fault.code(), "lease.session");
+    }
+}
+
+/// A provider joins the session that it granted a lease for, and no other.
+#[test]
+fn a_provider_joins_its_own_session_only() {
+    let contract = Contract { role: Role::Consumer, ..matching_contract() };
+    let lease = leases().into_iter().next().unwrap();
+    let request = |nonce| Request { contract: contract.id.clone(), ..matched(nonce, 5) };
+    let ours = Lease { role: Role::Consumer, request: request(1), ..lease };
+    let stranger = did("did:web:stranger.example");
+    let other_session = Request { query: None, ..request(2) };
+    let ended = Lease { state: State::Revoked { at: at(9) }, ..ours.clone() };
+    let late = Lease { until: at(10), ..ours.clone() };
+    for (from, ours, request, code) in [
+        (&contract.peer, &ours, request(2), None),
+        (&stranger, &ours, request(2), Some("not-found")),
+        (&contract.peer, &ours, other_session, Some("lease.session")),
+        (&contract.peer, &ours, Request { kind: Use::Query, ..request(2) }, Some("lease.session")),
+        (&contract.peer, &ended, request(2), Some("lease.session")),
+        (&contract.peer, &late, request(2), Some("lease.session")),
+    ] {
+        let gate = Gate { contract: &contract, spent: Spent::default(), earlier: None, from };
+        match join(gate, ours, &request, id("urn:lease:join"), at(10)) {
+            Ok(Granted::New { lease, debits }) => {
+                assert_eq!((code, debits.len(), lease.until), (None, 0, ours.until));
+            }
+            Ok(Granted::Again(_)) => panic!("nothing was granted before"),
+            Err(fault) => assert_eq!(Some(fault.code()), code),
+        }
+    }
+    let gate =
+        |contract| Gate { contract, spent: Spent::default(), earlier: None, from: &ours.peer };
+    let provider = matching_contract();
+    assert!(join(gate(&provider), &ours, &request(2), id("urn:lease:join"), at(10)).is_err());
 }

@@ -213,7 +213,11 @@ impl Reader {
         match it {
             Constraint::Atomic(atomic) => match part(atomic, side, self.reach) {
                 Ok(Part::Test(test)) => tests.push(test),
-                Ok(Part::Limit(limit)) if side == Side::Grant => narrow(limits, limit),
+                Ok(Part::Limit(limit)) if side == Side::Grant => {
+                    if !narrow(limits, limit) {
+                        self.refuse(atomic.left.name(), "is said twice, and not the same");
+                    }
+                }
                 Ok(Part::Limit(_)) => {
                     self.refuse(atomic.left.name(), "is understood in permissions only");
                 }
@@ -267,8 +271,8 @@ fn is_limit(it: &Constraint) -> bool {
     }
 }
 
-/// Both limits hold: the narrower of the two.
-fn narrow(limits: &mut Limits, limit: Limit) {
+/// Both limits hold: the narrower of the two. `false` where both cannot.
+fn narrow(limits: &mut Limits, limit: Limit) -> bool {
     let least = |slot: &mut Option<u64>, n: u64| *slot = Some(slot.map_or(n, |old| old.min(n)));
     match limit {
         Limit::Columns(new) => {
@@ -289,7 +293,9 @@ fn narrow(limits: &mut Limits, limit: Limit) {
                 None => new,
             });
         }
+        Limit::Matching(limit) => return limits.matching.narrow(limit),
     }
+    true
 }
 
 #[cfg(test)]

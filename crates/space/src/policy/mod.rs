@@ -15,6 +15,7 @@ pub mod explain;
 pub mod facts;
 pub mod filter;
 mod hold;
+pub mod matching;
 pub mod model;
 pub mod network;
 pub mod reach;

@@ -319,6 +319,18 @@ terms! {
         DeliveryRate = "tidm:deliveryRate",
         /// Connections that deliver under the contract at a time.
         DeliveryConnections = "tidm:deliveryConnections",
+        /// Columns by which lists are matched, see [`super::matching::Key`].
+        MatchKey = "tidm:matchKey",
+        /// Items that the consumer puts in at a time.
+        MatchItems = "tidm:matchItems",
+        /// Items that the consumer puts in under the contract.
+        MatchBudget = "tidm:matchBudget",
+        /// Fewest matches that are shown.
+        MinMatches = "tidm:minMatches",
+        /// Most of the consumer's items that may match, in percent.
+        MatchShare = "tidm:matchShare",
+        /// Who gets the matches: `consumer` or `both`.
+        MatchResult = "tidm:matchResult",
         /// Kinds of use, see [`super::usage::Use`].
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].

@@ -66,6 +66,12 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::OutputBytes
         | Operand::DeliveryRate
         | Operand::DeliveryConnections
+        | Operand::MatchKey
+        | Operand::MatchItems
+        | Operand::MatchBudget
+        | Operand::MinMatches
+        | Operand::MatchShare
+        | Operand::MatchResult
         | Operand::KindOfUse
         | Operand::Enforcement
         | Operand::Unknown(_) => return None,

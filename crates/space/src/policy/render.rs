@@ -6,6 +6,7 @@
 use crate::lang::Lang;
 use crate::policy::compile::{self, Part, Side};
 use crate::policy::duty;
+use crate::policy::matching::MatchLimit;
 use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
 use crate::policy::reach::{Reach, exercised};
 use crate::policy::terms::{Delete, Limit, Test};
@@ -214,12 +215,15 @@ fn test_level(it: &Test, kind: Use) -> Level {
 /// Columns of plain data are cut by the provider before delivery; results are seen by queries and sealed tables only.
 fn limit_level(it: &Limit, kind: Use) -> Level {
     match (it, kind) {
-        (Limit::Columns(_), Use::Plain) => Level::E2,
+        // What is put in is counted at the gate; how small a result may be is looked at where it arrives first.
+        (Limit::Matching(MatchLimit::Least(_) | MatchLimit::Share(_)), Use::Psi) => Level::E1,
+        (Limit::Matching(_), Use::Psi) | (Limit::Columns(_), Use::Plain | Use::Psi) => Level::E2,
+        (Limit::Matching(_), _) => Level::E0,
         // A node's own query is answered at once; only tools' results are slowed down like deliveries.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), Use::Query) => Level::E0,
         // The bytes leave through the provider's own hands, whatever they are.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), _) => Level::E2,
-        (_, Use::SealedFile | Use::Plain) => Level::E0,
+        (_, Use::SealedFile | Use::Plain | Use::Psi) => Level::E0,
         (_, Use::Query | Use::SealedTable) => kind.level(),
     }
 }

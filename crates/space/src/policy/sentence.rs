@@ -5,6 +5,7 @@
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::limits::POLICY_LIST;
+use crate::policy::matching::Matching;
 use crate::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
 };
@@ -38,6 +39,7 @@ pub struct Sentences {
     /// Bytes per second of all deliveries together.
     pub delivery_rate: Option<u64>,
     pub delivery_connections: Option<u64>,
+    pub matching: Matching,
     pub export: Export,
     pub delete_after_use: bool,
     /// All copies are deleted by then; not together with `delete_after_use`.
@@ -109,6 +111,9 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         ("output_bytes", it.output_bytes),
         ("delivery_rate", it.delivery_rate),
         ("delivery_connections", it.delivery_connections),
+        ("match_items", it.matching.items),
+        ("match_budget", it.matching.budget),
+        ("min_matches", it.matching.least),
     ] {
         if value == Some(0) {
             return Err(BadSentences::Zero(name));
@@ -175,6 +180,21 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
     out.extend(cap(Operand::DeliveryRate, it.delivery_rate));
     out.extend(cap(Operand::DeliveryConnections, it.delivery_connections));
+    out.extend(matching(&it.matching));
+    out
+}
+
+fn matching(it: &Matching) -> Vec<Constraint> {
+    let mut out = vec![];
+    out.extend(
+        it.key.as_ref().map(|key| atomic(Operand::MatchKey, Operator::Eq, &key.to_string())),
+    );
+    let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
+    out.extend(cap(Operand::MatchItems, it.items));
+    out.extend(cap(Operand::MatchBudget, it.budget));
+    out.extend(cap(Operand::MatchShare, it.share));
+    out.extend(it.least.map(|n| atomic(Operand::MinMatches, Operator::Gteq, &n.to_string())));
+    out.extend(it.to.map(|to| atomic(Operand::MatchResult, Operator::Eq, to.name())));
     out
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::id::Id;
 use crate::policy::action::Phase;
 use crate::policy::filter::Filter;
+use crate::policy::matching::{MatchLimit, Matching};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
 use crate::policy::span::Span;
@@ -192,6 +193,7 @@ pub struct Limits {
     pub delivery_connections: Option<u64>,
     /// Which rows may be touched; `None`: all.
     pub filter: Option<Filter>,
+    pub matching: Matching,
 }
 
 impl Limits {
@@ -233,6 +235,7 @@ pub enum Limit {
     DeliveryRate(u64),
     DeliveryConnections(u64),
     Rows(Filter),
+    Matching(MatchLimit),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,6 +339,30 @@ impl Terms {
         if limits.columns.is_some() && kind == Use::SealedFile {
             why.push("a file has no columns");
         }
+        if kind == Use::Psi {
+            self.unmatchable(any, &mut why);
+        }
         why
+    }
+
+    /// A match says of each item whether the provider has it: that is a row, and no aggregate.
+    fn unmatchable(&self, on_results: bool, why: &mut Vec<&'static str>) {
+        let limits = &self.summary.limits;
+        match &limits.matching.key {
+            None => why.push("no term says by which key lists are matched (tidm:matchKey)"),
+            Some(key) => {
+                let hidden =
+                    |all: &BTreeSet<String>| key.parts.iter().any(|it| !all.contains(&it.column));
+                if limits.columns.as_ref().is_some_and(hidden) {
+                    why.push("lists would be matched by a column that the terms do not permit");
+                }
+            }
+        }
+        if on_results {
+            why.push("limits on results cannot be kept where single rows are matched");
+        }
+        if self.grants.iter().any(|g| g.limits.filter.is_some()) {
+            why.push("lists are matched whole: a condition on rows cannot be kept");
+        }
     }
 }

@@ -18,10 +18,13 @@ pub enum Use {
     SealedFile,
     /// The bytes as they are.
     Plain,
+    /// Matched with a list of the consumer's; rows of neither leave (private set intersection).
+    Psi,
 }
 
 impl Use {
-    pub const ALL: [Self; 4] = [Self::Query, Self::SealedTable, Self::SealedFile, Self::Plain];
+    pub const ALL: [Self; 5] =
+        [Self::Query, Self::SealedTable, Self::SealedFile, Self::Plain, Self::Psi];
 
     /// The word inside a policy (`tidm:kindOfUse`).
     pub fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Use {
             Self::SealedTable => "sealed-table",
             Self::SealedFile => "sealed-file",
             Self::Plain => "plain",
+            Self::Psi => "psi",
         }
     }
 
@@ -40,7 +44,7 @@ impl Use {
     /// The ODRL action that one such use exercises. Plain bytes can be put to any use.
     pub fn action(self) -> Action {
         match self {
-            Self::Query | Self::SealedTable | Self::SealedFile => Action::Read,
+            Self::Query | Self::SealedTable | Self::SealedFile | Self::Psi => Action::Read,
             Self::Plain => Action::Use,
         }
     }
@@ -48,7 +52,7 @@ impl Use {
     /// Who enforces what happens to the data in such a use.
     pub fn level(self) -> Level {
         match self {
-            Self::Query => Level::E2,
+            Self::Query | Self::Psi => Level::E2,
             Self::SealedTable | Self::SealedFile => Level::E1,
             Self::Plain => Level::E0,
         }
@@ -60,6 +64,7 @@ impl Use {
             Self::SealedTable => lang.pick("密封表", "sealed table"),
             Self::SealedFile => lang.pick("密封文件", "sealed file"),
             Self::Plain => lang.pick("明文交付", "plain delivery"),
+            Self::Psi => lang.pick("隐私求交", "private matching of lists"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Never leaves out a value: what is said here is all that the term says.
 
 use crate::lang::Lang;
+use crate::policy::matching::{Equals, MatchLimit, To};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
 use crate::time::Time;
@@ -217,8 +218,46 @@ pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
         Limit::DeliveryConnections(all) => {
             n("交付同时至多", *all, "个连接", "at most", "connections at a time for deliveries")
         }
+        Limit::Matching(limit) => match_words(limit, lang),
         Limit::Rows(filter) => {
             format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))
+        }
+    }
+}
+
+fn match_words(it: &MatchLimit, lang: Lang) -> String {
+    let zh = lang == Lang::Zh;
+    match it {
+        MatchLimit::Key(key) => {
+            let parts: Vec<String> =
+                key.parts.iter().map(|it| format!("{} ({})", it.column, it.form.name())).collect();
+            let equals = match key.equals {
+                Equals::Refuse => lang.pick("不允许重复", "without repeated keys"),
+                Equals::First => lang.pick("重复时取第一条", "of rows with equal keys the first"),
+                Equals::Multiply => lang.pick("重复时全部计入", "all rows with equal keys"),
+            };
+            format!(
+                "{}{}{}{equals}",
+                lang.pick("名单按以下字段匹配：", "lists are matched by "),
+                parts.join(lang.pick("、", ", ")),
+                lang.pick("；", "; ")
+            )
+        }
+        MatchLimit::Items(n) if zh => format!("使用方每次至多投入 {n} 个条目"),
+        MatchLimit::Items(n) => format!("at most {n} items of the consumer at a time"),
+        MatchLimit::Budget(n) if zh => format!("使用方累计至多投入 {n} 个条目"),
+        MatchLimit::Budget(n) => format!("at most {n} items of the consumer under the contract"),
+        MatchLimit::Least(n) if zh => format!("匹配数不足 {n} 时不给出结果"),
+        MatchLimit::Least(n) => format!("no result of fewer than {n} matches"),
+        MatchLimit::Share(n) if zh => format!("匹配数超过使用方条目的 {n}% 时不给出结果"),
+        MatchLimit::Share(n) => {
+            format!("no result that matches more than {n} % of the consumer's items")
+        }
+        MatchLimit::To(To::Consumer) => {
+            lang.pick("匹配结果仅使用方得到", "only the consumer gets the matches").to_owned()
+        }
+        MatchLimit::To(To::Both) => {
+            lang.pick("匹配结果双方都得到", "both parties get the matches").to_owned()
         }
     }
 }

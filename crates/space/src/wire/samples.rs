@@ -248,6 +248,7 @@ pub(crate) fn request(nonce: u8) -> Request {
         key: [7; 32],
         purpose: Some("quality".to_owned()),
         query: Some(digest("select 1")),
+        items: None,
         span: Duration::from_secs(60),
     }
 }

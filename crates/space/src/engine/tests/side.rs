@@ -411,6 +411,7 @@ pub(super) fn ask(contract: &Id, nonce: u8) -> Request {
         key: [7; 32],
         purpose: None,
         query: None,
+        items: None,
         span,
     }
 }

@@ -202,14 +202,29 @@ impl Work<'_> {
     }
 
     fn leases(&mut self) {
-        let ids: std::collections::BTreeSet<&Id> =
-            self.provider.leases.keys().chain(self.consumer.leases.keys()).collect();
+        let (provider, consumer) = (self.provider, self.consumer);
+        self.leases_of(Role::Provider, &provider.leases, &consumer.leases);
+        self.leases_of(Role::Consumer, &consumer.joined, &provider.joined);
+    }
+
+    /// The leases of one side's gate, as that side and its peer know them.
+    fn leases_of(
+        &mut self,
+        gate: Role,
+        granted: &BTreeMap<Id, LeaseView>,
+        held: &BTreeMap<Id, LeaseView>,
+    ) {
+        let holder = match gate {
+            Role::Provider => Role::Consumer,
+            Role::Consumer => Role::Provider,
+        };
+        let ids: std::collections::BTreeSet<&Id> = granted.keys().chain(held.keys()).collect();
         let nothing = LeaseView::default();
         for id in ids {
-            let granted = self.provider.leases.get(id).unwrap_or(&nothing);
-            let held = self.consumer.leases.get(id).unwrap_or(&nothing);
+            let granted = granted.get(id).unwrap_or(&nothing);
+            let held = held.get(id).unwrap_or(&nothing);
             self.lease_pair(id, granted, held);
-            for (role, side) in [(Role::Provider, granted), (Role::Consumer, held)] {
+            for (role, side) in [(gate, granted), (holder, held)] {
                 self.lease_alone(id, role, side);
             }
         }

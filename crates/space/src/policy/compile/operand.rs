@@ -5,6 +5,7 @@
 use crate::limits::POLICY_LIST;
 use crate::policy::compile::{Refusal, Side, UNKNOWN, refusal};
 use crate::policy::filter::Filter;
+use crate::policy::matching::{Key, MatchLimit, To};
 use crate::policy::model::{Atomic, Operand, Operator};
 use crate::policy::network::Network;
 use crate::policy::reach::{self, Reach};
@@ -32,6 +33,12 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::DeliveryRate
             | Operand::DeliveryConnections
             | Operand::ValueExpression
+            | Operand::MatchKey
+            | Operand::MatchItems
+            | Operand::MatchBudget
+            | Operand::MinMatches
+            | Operand::MatchShare
+            | Operand::MatchResult
     )
 }
 
@@ -91,6 +98,40 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
             Filter::parse(scalar()?)
                 .map_err(|_| no("needs a condition on columns such as temperature >= 20"))?,
         ),
+        Operand::MatchKey
+        | Operand::MatchItems
+        | Operand::MatchBudget
+        | Operand::MinMatches
+        | Operand::MatchShare
+        | Operand::MatchResult => Limit::Matching(match_limit(it)?),
+        _ => return Err(op),
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "called for operands about matching")]
+fn match_limit(it: &Atomic) -> Result<MatchLimit, Refusal> {
+    let no = |why| refusal(it.left.name(), why);
+    let scalar = || it.right.as_text().ok_or_else(|| no("needs one value"));
+    let number = || number(scalar()?).ok_or_else(|| no("needs a whole number"));
+    let op = no("does not know this operator");
+    let is = it.op == Operator::Eq;
+    Ok(match &it.left {
+        Operand::MatchKey if is => MatchLimit::Key(Key::parse(scalar()?).ok_or_else(|| {
+            no("needs columns with their normal forms, such as part_no:text,maker:credit-code;first")
+        })?),
+        Operand::MatchResult if is => MatchLimit::To(
+            To::from_name(scalar()?).ok_or_else(|| no("is consumer or both"))?,
+        ),
+        Operand::MatchItems => MatchLimit::Items(cap(&it.op, number()?).ok_or(op)?),
+        Operand::MatchBudget => MatchLimit::Budget(cap(&it.op, number()?).ok_or(op)?),
+        Operand::MatchShare => {
+            let percent = cap(&it.op, number()?).ok_or(op)?;
+            if percent > 100 {
+                return Err(no("is a number of percent, at most 100"));
+            }
+            MatchLimit::Share(percent)
+        }
+        Operand::MinMatches if is || it.op == Operator::Gteq => MatchLimit::Least(number()?),
         _ => return Err(op),
     })
 }
@@ -158,8 +199,9 @@ impl Reading<'_> {
             Operand::KindOfUse => {
                 let kinds: Option<Vec<Use>> =
                     self.list()?.iter().map(|k| Use::from_name(k)).collect();
-                let kinds = kinds
-                    .ok_or_else(|| self.no("knows query, sealed-table, sealed-file and plain"))?;
+                let kinds = kinds.ok_or_else(|| {
+                    self.no("knows query, sealed-table, sealed-file, plain and psi")
+                })?;
                 Test::Kind(self.op(kinds_for(&self.it.op, kinds))?)
             }
             Operand::Enforcement => {

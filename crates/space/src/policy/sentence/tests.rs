@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::lang::Lang;
 use crate::policy::compile::compile;
+use crate::policy::matching::{Key, To};
 use crate::policy::render::render;
 use crate::wire::odrl::{OdrlPolicy, to_json};
 
@@ -30,12 +31,16 @@ prop_compose! {
         export in prop_oneof![Just(Export::Unsaid), Just(Export::Forbidden), Just(Export::Permitted)],
         (aggregates_only, delete_after_use) in (any::<bool>(), any::<bool>()),
         price in proptest::option::of(0..u64::MAX),
-        kinds in proptest::sample::subsequence(Use::ALL.to_vec(), 0..=4),
+        kinds in proptest::sample::subsequence(Use::ALL.to_vec(), 0..=5),
         level in proptest::option::of(proptest::sample::select(Level::ALL.to_vec())),
         (within, delay, delete_by) in (
             proptest::option::of(1_u32..900),
             proptest::option::of(1_u32..900),
             proptest::option::of(0_i64..4_000_000_000_000),
+        ),
+        (keyed, items, budget, least, share, both) in (
+            any::<bool>(), proptest::option::of(1..1000_u64), proptest::option::of(1..1000_u64),
+            proptest::option::of(1..1000_u64), proptest::option::of(0..=100_u64), proptest::option::of(any::<bool>()),
         ),
     ) -> Sentences {
         Sentences {
@@ -51,6 +56,14 @@ prop_compose! {
             output_bytes,
             delivery_rate,
             delivery_connections,
+            matching: Matching {
+                key: keyed.then(|| Key::parse("零件号:text,maker:credit-code;first").unwrap()),
+                items,
+                budget,
+                least,
+                share,
+                to: both.map(|both| if both { To::Both } else { To::Consumer }),
+            },
             export,
             delete_after_use,
             price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
@@ -81,6 +94,7 @@ proptest! {
         prop_assert_eq!(said.limits.aggregates_only, it.aggregates_only);
         prop_assert_eq!((said.limits.min_group, said.limits.output_rows, said.limits.output_bytes), (it.min_group, it.output_rows, it.output_bytes));
         prop_assert_eq!((said.limits.delivery_rate, said.limits.delivery_connections), (it.delivery_rate, it.delivery_connections));
+        prop_assert_eq!(&said.limits.matching, &it.matching);
         prop_assert_eq!(said.limits.columns.clone().unwrap_or_default().into_iter().collect::<Vec<_>>(), it.columns);
         prop_assert_eq!(said.purposes.clone().unwrap_or_default(), it.purposes);
         prop_assert_eq!(said.kinds.clone().unwrap_or_default(), it.kinds);
@@ -98,7 +112,7 @@ proptest! {
             let text: String = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join("\n");
             let mut wanted: Vec<String> = it.purposes.iter().chain(&it.columns).cloned().collect();
             wanted.extend(it.to.iter().map(Did::to_string));
-            wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes, it.delivery_rate, it.delivery_connections].into_iter().flatten().map(|n| n.to_string()));
+            wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes, it.delivery_rate, it.delivery_connections, it.matching.items, it.matching.budget, it.matching.least, it.matching.share].into_iter().flatten().map(|n| n.to_string()));
             wanted.extend([it.from, it.until].into_iter().flatten().map(|t| t.to_string().replace(".000Z", "Z")));
             wanted.extend(it.kinds.iter().map(|k| k.words(lang).to_owned()));
             wanted.extend(it.price.iter().map(Price::to_string));

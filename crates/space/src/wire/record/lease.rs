@@ -53,6 +53,7 @@ fn write_request(it: &Request) -> Value {
     put(&mut doc, "key", Some(base64url(&it.key)));
     put(&mut doc, "purpose", it.purpose.as_deref());
     put(&mut doc, "query", it.query.map(|it| it.to_string()));
+    put(&mut doc, "items", it.items);
     // Seconds and nanoseconds apart: a repeated request must compare equal.
     doc.insert("span".to_owned(), json!({"s": it.span.as_secs(), "ns": it.span.subsec_nanos()}));
     Value::Object(doc)
@@ -71,6 +72,7 @@ fn read_request(of: &Fields<'_>) -> Result<Request, Fault> {
         key: of.exact_bytes("key")?,
         purpose: of.text_opt("purpose")?.map(str::to_owned),
         query: of.digest_opt("query")?,
+        items: of.number_opt("items")?,
         span: Duration::new(span.number("s")?, nanos),
     })
 }

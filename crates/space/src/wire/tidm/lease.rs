@@ -37,6 +37,7 @@ pub fn write_request(id: &Id, it: &Request) -> Posting {
     put(&mut doc, "key", Some(base64url(&it.key)));
     put(&mut doc, "purpose", it.purpose.as_deref());
     put(&mut doc, "query", it.query.map(|it| it.to_string()));
+    put(&mut doc, "items", it.items);
     doc.insert(
         "milliseconds".to_owned(),
         json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)),
@@ -70,6 +71,7 @@ fn request(top: &Fields<'_>) -> Result<Request, Fault> {
             .transpose()?
             .map(str::to_owned),
         query: top.digest_opt("query")?,
+        items: top.number_opt("items")?,
         span,
     })
 }
