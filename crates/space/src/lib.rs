@@ -25,6 +25,7 @@ pub mod lease;
 pub mod limits;
 pub mod negotiation;
 pub mod policy;
+pub mod psi;
 pub mod time;
 pub mod transfer;
 pub mod wire;

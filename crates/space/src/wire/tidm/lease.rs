@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::catalog::delivery::Use;
 use crate::engine::input::Heard;
@@ -31,18 +31,23 @@ const WRAPPED_KEY_BYTES: usize = 4096;
 /// `LeaseRequest`.
 pub fn write_request(id: &Id, it: &Request) -> Posting {
     let mut doc = envelope("LeaseRequest", Some(id));
-    put(&mut doc, "contract", Some(it.contract.as_str()));
-    put(&mut doc, "kind", Some(it.kind.name()));
-    put(&mut doc, "nonce", Some(base64url(&it.nonce)));
-    put(&mut doc, "key", Some(base64url(&it.key)));
-    put(&mut doc, "purpose", it.purpose.as_deref());
-    put(&mut doc, "query", it.query.map(|it| it.to_string()));
-    put(&mut doc, "items", it.items);
+    put_request(&mut doc, it);
+    Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// What is asked for, also inside another message.
+pub(super) fn put_request(doc: &mut Map<String, Value>, it: &Request) {
+    put(doc, "contract", Some(it.contract.as_str()));
+    put(doc, "kind", Some(it.kind.name()));
+    put(doc, "nonce", Some(base64url(&it.nonce)));
+    put(doc, "key", Some(base64url(&it.key)));
+    put(doc, "purpose", it.purpose.as_deref());
+    put(doc, "query", it.query.map(|it| it.to_string()));
+    put(doc, "items", it.items);
     doc.insert(
         "milliseconds".to_owned(),
         json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)),
     );
-    Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
 }
 
 /// Reads a `LeaseRequest`.
@@ -57,7 +62,7 @@ pub fn read_request(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
     Ok((id, Heard::Ask(Box::new(request(&top)?))))
 }
 
-fn request(top: &Fields<'_>) -> Result<Request, Fault> {
+pub(super) fn request(top: &Fields<'_>) -> Result<Request, Fault> {
     // Longer spans are cut by the gate; this bound keeps arithmetic sane.
     let span = Duration::from_millis(top.number_opt("milliseconds")?.unwrap_or(0)).min(LEASE_MAX);
     Ok(Request {
@@ -79,12 +84,17 @@ fn request(top: &Fields<'_>) -> Result<Request, Fault> {
 /// `LeaseGrant`. `wrapped_key` is added by the node once the grant is durable; a query at the provider has none.
 pub fn write_grant(it: &Grant, wrapped_key: Option<&[u8]>) -> String {
     let mut doc = envelope("LeaseGrant", None);
-    put(&mut doc, "lease", Some(it.lease.as_str()));
-    put(&mut doc, "contract", Some(it.contract.as_str()));
-    put(&mut doc, "until", Some(it.until.to_string()));
-    put(&mut doc, "usesLeft", it.uses_left);
+    put_grant(&mut doc, it);
     put(&mut doc, "wrappedKey", wrapped_key.map(base64url));
     Value::Object(doc).to_string()
+}
+
+/// What was granted, also inside another message.
+pub(super) fn put_grant(doc: &mut Map<String, Value>, it: &Grant) {
+    put(doc, "lease", Some(it.lease.as_str()));
+    put(doc, "contract", Some(it.contract.as_str()));
+    put(doc, "until", Some(it.until.to_string()));
+    put(doc, "usesLeft", it.uses_left);
 }
 
 /// Reads a `LeaseGrant` and its wrapped key, which the caller unwraps with the one-time key of its request.
@@ -96,13 +106,16 @@ pub fn read_grant(body: &[u8]) -> Result<(Grant, Option<Vec<u8>>), Fault> {
     if wrapped.as_ref().is_some_and(|it| it.len() > WRAPPED_KEY_BYTES) {
         return Err(top.wrong("wrappedKey", format!("longer than {WRAPPED_KEY_BYTES} bytes")));
     }
-    let grant = Grant {
+    Ok((grant(&top)?, wrapped))
+}
+
+pub(super) fn grant(top: &Fields<'_>) -> Result<Grant, Fault> {
+    Ok(Grant {
         lease: top.id("lease")?,
         contract: top.id("contract")?,
         until: top.time("until")?,
         uses_left: top.number_opt("usesLeft")?,
-    };
-    Ok((grant, wrapped))
+    })
 }
 
 /// Why the gate said no.

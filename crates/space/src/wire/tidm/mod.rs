@@ -9,6 +9,7 @@ pub mod facts;
 pub mod lease;
 pub mod members;
 pub mod notice;
+pub mod psi;
 
 #[cfg(test)]
 mod tests;

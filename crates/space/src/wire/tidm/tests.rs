@@ -1,12 +1,14 @@
 use serde_json::Value;
 
-use super::{changes, facts, lease, notice};
+use super::{changes, facts, lease, notice, psi};
 use crate::contract::End;
 use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
 use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
-use crate::lease::message::Grant;
+use crate::lease::message::{Grant, Request};
+use crate::policy::usage::Use;
+use crate::psi::{Acceptance, Invitation, Protocol, Session};
 use crate::wire::samples::{self, id};
 use crate::wire::schema::Schemas;
 
@@ -41,6 +43,43 @@ fn changed() -> Vec<(u64, changes::Said)> {
     ]
 }
 
+fn invitation() -> Invitation {
+    let contract = id("urn:agreement:1");
+    let session =
+        Session { id: [9; 32], contract: contract.clone(), protocol: Protocol::Fast, items: 1000 };
+    let query = Some(session.digest());
+    let request = samples::request(1);
+    let lease = Request { contract, kind: Use::Psi, query, items: Some(1000), ..request };
+    Invitation { session, workers: 2, lease }
+}
+
+fn acceptance() -> Acceptance {
+    let join = Request { nonce: [2; 16], ..invitation().lease };
+    Acceptance { lease: grant(), join, items: 5000, workers: 1 }
+}
+
+#[test]
+fn matchings_are_proposed_and_joined() {
+    let m = id("urn:message:1");
+    let text = psi::write_invitation(&m, &invitation()).body;
+    assert_eq!(psi::read_invitation(text.as_bytes()).unwrap(), (Some(m.clone()), invitation()));
+    let text = psi::write_acceptance(&acceptance());
+    assert_eq!(psi::read_acceptance(text.as_bytes()).unwrap(), acceptance());
+    let text = psi::write_joining(&m, &id("urn:lease:1"), &grant()).body;
+    assert_eq!(psi::read_joining(text.as_bytes()).unwrap(), grant());
+    // A lease for another session, another size, another kind of use.
+    let it = invitation();
+    for lease in [
+        Request { query: None, ..it.lease.clone() },
+        Request { items: Some(999), ..it.lease.clone() },
+        Request { items: None, ..it.lease.clone() },
+        Request { kind: Use::Query, ..it.lease.clone() },
+    ] {
+        let text = psi::write_invitation(&m, &Invitation { lease, ..it.clone() }).body;
+        assert!(psi::read_invitation(text.as_bytes()).is_err());
+    }
+}
+
 /// What we write is the fixture, and fits its schema.
 #[test]
 fn messages_are_their_fixtures_and_fit_their_schemas() {
@@ -56,6 +95,21 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             "lease-grant",
             include_str!("schema/lease-grant.json"),
             lease::write_grant(&grant(), Some(&[1, 2, 3])),
+        ),
+        (
+            "psi-invitation",
+            include_str!("schema/psi-invitation.json"),
+            psi::write_invitation(&m, &invitation()).body,
+        ),
+        (
+            "psi-acceptance",
+            include_str!("schema/psi-acceptance.json"),
+            psi::write_acceptance(&acceptance()),
+        ),
+        (
+            "psi-joining",
+            include_str!("schema/psi-joining.json"),
+            psi::write_joining(&m, &id("urn:lease:1"), &grant()).body,
         ),
         (
             "lease-refusal",

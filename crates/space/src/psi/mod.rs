@@ -1,0 +1,129 @@
+//! What two parties agree on before lists are matched: a session, its digest, who is invited to what.
+//!
+//! ```text
+//!   consumer ── PsiInvitation(session, lease request) ──► provider's gate: lease for the consumer
+//!            ◄─ PsiAcceptance(lease, request to join) ───
+//!   consumer's gate: lease for the provider
+//!            ── PsiJoining(lease) ──────────────────────► both hold a lease: the first protocol byte may go
+//! ```
+//!
+//! Both leases name the session's digest, so that neither is good for another session, other sizes or another protocol. Never
+//! knows items, keys or results: those are the computing processes'.
+
+use tidm_crypto::cbor::{Value, tuple};
+use tidm_crypto::domain;
+use tidm_crypto::hash::{Digest, sha256};
+
+use crate::id::Id;
+use crate::lease::message::{Grant, Request};
+
+/// How matches are computed. Names are part of the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Against a curious peer, fastest.
+    #[default]
+    Fast,
+    /// Against a curious peer, with the fewest bytes.
+    LowCommunication,
+    /// Against a peer that does anything.
+    Malicious,
+}
+
+impl Protocol {
+    pub const ALL: [Self; 3] = [Self::Fast, Self::LowCommunication, Self::Malicious];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "rr22",
+            Self::LowCommunication => "rr22-low",
+            Self::Malicious => "rr22-malicious",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// What is agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Drawn by the consumer, never again.
+    pub id: [u8; 32],
+    pub contract: Id,
+    pub protocol: Protocol,
+    /// Items that the consumer puts in, as an upper bound.
+    pub items: u64,
+}
+
+impl Session {
+    /// What both leases of the session name.
+    pub fn digest(&self) -> Digest {
+        let parts = vec![
+            Value::Bytes(self.id.to_vec()),
+            Value::Text(self.contract.to_string()),
+            Value::Text(self.protocol.name().to_owned()),
+            Value::Int(i64::try_from(self.items).unwrap_or(i64::MAX)),
+        ];
+        sha256(&tuple(domain::JOB, parts))
+    }
+}
+
+/// Consumer to provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    pub session: Session,
+    /// Connections at a time that the consumer can serve.
+    pub workers: u32,
+    pub lease: Request,
+}
+
+impl Invitation {
+    /// Whether the lease that is asked for is one for this session.
+    pub fn fits(&self) -> bool {
+        let (session, lease) = (&self.session, &self.lease);
+        lease.contract == session.contract
+            && lease.kind == crate::policy::usage::Use::Psi
+            && lease.query == Some(session.digest())
+            && lease.items == Some(session.items)
+    }
+}
+
+/// The provider's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    pub lease: Grant,
+    /// What the provider asks the consumer's gate for.
+    pub join: Request,
+    /// Items that the provider puts in, as an upper bound.
+    pub items: u64,
+    pub workers: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::samples;
+
+    #[test]
+    fn digests_name_every_part() {
+        let it = Session {
+            id: [1; 32],
+            contract: samples::id("urn:agreement:1"),
+            protocol: Protocol::Fast,
+            items: 7,
+        };
+        for other in [
+            Session { id: [2; 32], ..it.clone() },
+            Session { contract: samples::id("urn:agreement:2"), ..it.clone() },
+            Session { protocol: Protocol::Malicious, ..it.clone() },
+            Session { items: 8, ..it.clone() },
+        ] {
+            assert_ne!(it.digest(), other.digest(), "{other:?}");
+        }
+        for protocol in Protocol::ALL {
+            assert_eq!(Protocol::from_name(protocol.name()), Some(protocol));
+        }
+        assert_eq!(Protocol::from_name("kkrt"), None);
+    }
+}
