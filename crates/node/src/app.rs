@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::hold::Hold;
 use crate::identity::Identity;
 use crate::jobs::crawl::Crawler;
+use crate::jobs::matching::process::Program;
+use crate::jobs::matching::registry::Matchings;
 use crate::jobs::runs::Runs;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
@@ -53,6 +55,10 @@ pub struct App {
     pub log: crate::log::Log,
     /// Uses of data run in these.
     pub workers: Workers,
+    /// Lists are matched in these.
+    pub compute: Program,
+    /// Matchings whose process runs here now.
+    pub matchings: Arc<Matchings>,
     /// What deliveries of each contract may take.
     pub budgets: Arc<Budgets>,
     /// Deliveries that a job or a request of this process moves.

@@ -22,6 +22,7 @@ use crate::evidence::tiles::Tiles;
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::tiles::objects::ObjectTiles;
 use crate::evidence::witness::Witness;
+use crate::jobs::matching::process::Program;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
@@ -122,6 +123,7 @@ pub async fn build_with(
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref(), &objects)?;
+    let compute = Program { path: worker.program().to_owned(), arguments: vec![COMPUTE.into()] };
     let workers = Workers::new(worker, &config.limits);
     let search = Search::new(config.node.data.join("search"));
     let app = Arc::new(App {
@@ -142,6 +144,8 @@ pub async fn build_with(
         log_bell: tokio::sync::Notify::new(),
         log,
         workers,
+        compute,
+        matchings: Arc::default(),
         budgets: Arc::default(),
         runs: Arc::default(),
         hold,
@@ -291,6 +295,9 @@ impl Node {
         let Self { app, after, mut writers, test_profile } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(dispatch::run(app.clone(), after));
+        if let Err(error) = jobs::matching::resume(&app).await {
+            tracing::warn!(%error, "matchings that were open are not gone on with");
+        }
         let logging = tokio::spawn(log::run(app.clone(), stop.clone()));
         tasks.spawn(watch_members(app.clone()));
         let store = app.store.clone();
@@ -339,6 +346,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let dsp = server::dsp::routes()
         .merge(server::catalog::routes())
         .merge(server::profile::routes())
+        .merge(server::psi::routes())
         .merge(server::changes::routes())
         .merge(server::objects::routes());
     Router::new()
@@ -354,6 +362,9 @@ pub fn router(app: &Arc<App>) -> Router {
         .nest("/api", api::routes(app))
         .with_state(app.clone())
 }
+
+/// The hidden command, of whatever program hosts workers, under which matchings are computed.
+pub const COMPUTE: &str = "compute";
 
 type Http = hyper_util::server::conn::auto::Builder<TokioExecutor>;
 
@@ -432,7 +443,7 @@ async fn serve(
         let http = if both { http } else { http.http1_only() };
         let service = TowerToHyperService::new(router);
         let tcp = TokioIo::new(Beginning::within(HEADERS, tcp));
-        let served = http.serve_connection(tcp, service).into_owned();
+        let served = http.serve_connection_with_upgrades(tcp, service).into_owned();
         return watcher.watch(served).await;
     };
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
@@ -445,5 +456,5 @@ async fn serve(
     };
     let service = TowerToHyperService::new(router);
     let stream = TokioIo::new(Beginning::within(HEADERS, stream));
-    watcher.watch(http.serve_connection(stream, service).into_owned()).await
+    watcher.watch(http.serve_connection_with_upgrades(stream, service).into_owned()).await
 }

@@ -162,6 +162,11 @@ impl Worker {
         Self { program: program.into(), arguments }
     }
 
+    /// What is started.
+    pub fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
     /// This very program under its hidden command `worker`.
     ///
     /// # Errors

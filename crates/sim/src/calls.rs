@@ -150,7 +150,7 @@ impl World {
             match kind {
                 Use::Query if self.dice.chance(60) => self.send_query(at, &lease),
                 Use::Query => {}
-                Use::SealedTable | Use::SealedFile | Use::Plain => {
+                Use::SealedTable | Use::SealedFile | Use::Plain | Use::Psi => {
                     if self.dice.chance(50) {
                         self.close(at, &lease);
                     }

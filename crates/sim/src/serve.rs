@@ -218,7 +218,7 @@ impl World {
 
     fn release(&mut self, at: usize, request: &Request, grant: &Grant) -> (u16, String) {
         let wrapped = match request.kind {
-            Use::Query | Use::Plain => None,
+            Use::Query | Use::Plain | Use::Psi => None,
             Use::SealedTable | Use::SealedFile => {
                 if !self.nodes[at].keys.has(&grant.contract) {
                     let fault = Fault::refused(

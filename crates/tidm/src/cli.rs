@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// The jailed process in which uses run.
     #[command(hide = true)]
     Worker,
+    /// The process in which lists are matched.
+    #[command(hide = true)]
+    Compute {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     Setup(setup::Setup),
     Publish(Box<publish::Publish>),
     /// Products of this node.

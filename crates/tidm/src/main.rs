@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         // Before any thread or runtime: the worker jails itself first.
         return tidm_sandbox::worker::main();
     }
+    if matches!(cli.command, cli::Command::Compute { .. }) {
+        return tidm_compute::job::worker_main();
+    }
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(it) => it,

@@ -19,6 +19,7 @@ mod facts;
 mod idempotency;
 mod info;
 mod keys;
+mod matchings;
 mod messages;
 mod negotiations;
 mod page;
@@ -120,6 +121,8 @@ fn reading() -> Api {
         .routes(routes!(evidence::key))
         .routes(routes!(planes::flows))
         .routes(routes!(planes::show))
+        .routes(routes!(matchings::list))
+        .routes(routes!(matchings::show))
 }
 
 fn publishing() -> Api {
@@ -153,6 +156,7 @@ fn moving() -> Api {
         .routes(routes!(transfers::resume))
         .routes(routes!(transfers::terminate))
         .routes(routes!(messages::retry_transfer))
+        .routes(routes!(matchings::begin))
 }
 
 fn using() -> Api {
@@ -162,6 +166,8 @@ fn using() -> Api {
         .routes(routes!(uses::open))
         .routes(routes!(uses::copy))
         .routes(routes!(uses::close))
+        .routes(routes!(matchings::stop))
+        .routes(routes!(matchings::rows))
 }
 
 fn auditing() -> Api {

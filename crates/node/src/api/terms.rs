@@ -10,6 +10,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::lang::Lang;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::diff;
+use tidm_space::policy::matching::{Key, Matching, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::{Export, Sentences};
@@ -44,12 +45,23 @@ pub(super) struct Choices {
     delivery_rate: Option<u64>,
     /// Connections that deliver at a time.
     delivery_connections: Option<u64>,
+    /// Columns by which lists are matched, with normal forms: `part_no:text,maker:credit-code;first`.
+    match_key: Option<String>,
+    /// Most items that the consumer matches at a time, and under the contract altogether.
+    match_items: Option<u64>,
+    match_budget: Option<u64>,
+    /// A result of fewer matches is not shown.
+    min_matches: Option<u64>,
+    /// Nor one that matches more percent of the consumer's items.
+    match_share: Option<u64>,
+    /// consumer or both.
+    match_result: Option<String>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
     /// For example `100 CNY`.
     price: Option<String>,
-    /// Kinds of use: query, sealed-table, sealed-file, plain; empty: whatever the product is delivered as.
+    /// Kinds of use: query, sealed-table, sealed-file, plain, psi; empty: whatever the product is delivered as.
     kinds: Vec<String>,
     /// Least enforcement level, E0 to E4.
     level: Option<String>,
@@ -81,6 +93,7 @@ impl Choices {
             output_bytes: self.output_bytes,
             delivery_rate: self.delivery_rate,
             delivery_connections: self.delivery_connections,
+            matching: self.matching()?,
             export: match self.export {
                 None => Export::Unsaid,
                 Some(false) => Export::Forbidden,
@@ -91,6 +104,30 @@ impl Choices {
             kinds: kinds("kinds", &self.kinds)?,
             level,
             ..Sentences::default()
+        })
+    }
+}
+
+impl Choices {
+    fn matching(&self) -> Answer<Matching> {
+        let key = |text: &String| {
+            Key::parse(text).ok_or_else(|| {
+                Fail::field("matchKey", "columns with normal forms, such as part_no:text,maker:credit-code;first")
+            })
+        };
+        let to = |text: &String| {
+            To::from_name(text).ok_or_else(|| Fail::field("matchResult", "consumer or both"))
+        };
+        if self.match_share.is_some_and(|it| it > 100) {
+            return Err(Fail::field("matchShare", "a number of percent, at most 100"));
+        }
+        Ok(Matching {
+            key: self.match_key.as_ref().map(key).transpose()?,
+            items: self.match_items,
+            budget: self.match_budget,
+            least: self.min_matches,
+            share: self.match_share,
+            to: self.match_result.as_ref().map(to).transpose()?,
         })
     }
 }
@@ -111,7 +148,7 @@ pub(super) fn kinds(field: &str, names: &[String]) -> Answer<Vec<Use>> {
 pub(super) fn kind(field: &str, name: &str) -> Answer<Use> {
     let found = Use::from_name(name).or_else(|| Use::from_format(name));
     found.ok_or_else(|| {
-        Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain"))
+        Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain, psi"))
     })
 }
 
@@ -132,7 +169,7 @@ pub(super) struct Sentence {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Meaning {
-    /// query, sealed-table, sealed-file or plain.
+    /// query, sealed-table, sealed-file, plain or psi.
     kind: &'static str,
     words: &'static str,
     level: &'static str,

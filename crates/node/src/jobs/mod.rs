@@ -15,6 +15,7 @@ pub mod flow;
 pub mod infrastructure;
 pub mod issue;
 pub mod lineage;
+pub mod matching;
 pub mod membership;
 pub mod notify;
 pub mod open_program;

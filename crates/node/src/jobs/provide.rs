@@ -51,7 +51,7 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     if it.format == FLIGHT_SQL_PULL {
         return flight::offer(app, &it, &contract).await;
     }
-    let Some(delivery) = it.delivery().filter(|it| it.kind != Use::Query) else {
+    let Some(delivery) = it.delivery().filter(|it| !matches!(it.kind, Use::Query | Use::Psi)) else {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
     };
@@ -126,7 +126,7 @@ pub async fn content(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::
             let parcel = Parcel { key, bytes, sha256 };
             return Ok(Content { parcel, seal: None, sealed: "none" });
         }
-        Use::Query => anyhow::bail!("a query delivers nothing"),
+        Use::Query | Use::Psi => anyhow::bail!("{} delivers nothing", kind.name()),
     };
     let seal = self::sealed(app, contract, &source.object, kind).await?;
     let key = Key::parse(&seal.object)?;

@@ -76,7 +76,7 @@ pub async fn wrap(
     grant: &Grant,
 ) -> Result<Option<Vec<u8>>, WorkError> {
     match request.kind {
-        Use::Query | Use::Plain => return Ok(None),
+        Use::Query | Use::Plain | Use::Psi => return Ok(None),
         Use::SealedTable | Use::SealedFile => {}
     }
     let found =

@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, flight, offers};
+use super::{Party, credentials, deliveries, flight, matchings, offers};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,13 @@ fn row(code: &str) -> Option<Entry> {
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    let parts = [credentials::ENTRIES, offers::ENTRIES, deliveries::ENTRIES, flight::ENTRIES];
+    let parts = [
+        credentials::ENTRIES,
+        offers::ENTRIES,
+        deliveries::ENTRIES,
+        flight::ENTRIES,
+        matchings::ENTRIES,
+    ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }
 

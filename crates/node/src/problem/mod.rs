@@ -11,6 +11,7 @@ pub mod catalogue;
 mod credentials;
 mod deliveries;
 mod flight;
+mod matchings;
 mod offers;
 
 use std::time::Duration;

@@ -319,7 +319,7 @@ async fn whole(
     let sealed = match it.delivery().map(|it| it.kind) {
         Some(Use::SealedTable) => "table",
         Some(Use::SealedFile) => "file",
-        Some(Use::Plain | Use::Query) | None => "none",
+        Some(Use::Plain | Use::Query | Use::Psi) | None => "none",
     };
     if !arriving::keep(app, it, partial, (bytes, content), sealed).await? {
         return Ok(Taken::Over);

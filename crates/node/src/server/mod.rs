@@ -18,6 +18,7 @@ pub mod log;
 pub mod objects;
 pub mod pace;
 pub mod profile;
+pub mod psi;
 pub mod public;
 pub mod range;
 pub mod signaling;

@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod facts;
 pub mod issuer;
 pub mod load;
+pub mod matchings;
 pub mod messages;
 pub mod notes;
 pub mod planes;

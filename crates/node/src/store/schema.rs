@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -193,4 +193,14 @@ CREATE TABLE catalog_subscriptions (
   id TEXT PRIMARY KEY, account TEXT NOT NULL, url TEXT NOT NULL, filter TEXT NOT NULL, created BIGINT NOT NULL, sent BIGINT NOT NULL,
   next BIGINT NOT NULL, failures BIGINT NOT NULL, failing_since BIGINT, ok BIGINT, error TEXT);
 CREATE INDEX catalog_subscriptions_next ON catalog_subscriptions (next)
+";
+
+/// Matchings of lists that this node takes part in.
+const V9: &str = "
+CREATE TABLE matchings (
+  id TEXT PRIMARY KEY, contract TEXT NOT NULL, role TEXT NOT NULL, state TEXT NOT NULL, lease TEXT, created BIGINT NOT NULL,
+  moved BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX matchings_created ON matchings (created, id);
+CREATE INDEX matchings_lease ON matchings (lease);
+CREATE INDEX matchings_state ON matchings (state)
 ";

@@ -64,6 +64,8 @@ pub struct Part {
 pub enum Form {
     Exact,
     Text,
+    /// Text whose upper and lower case are the same.
+    TextAnyCase,
     Digits,
     Phone,
     Date,
@@ -73,9 +75,10 @@ pub enum Form {
 }
 
 impl Form {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exact,
         Self::Text,
+        Self::TextAnyCase,
         Self::Digits,
         Self::Phone,
         Self::Date,
@@ -88,6 +91,7 @@ impl Form {
         match self {
             Self::Exact => "exact",
             Self::Text => "text",
+            Self::TextAnyCase => "text-any-case",
             Self::Digits => "digits",
             Self::Phone => "phone",
             Self::Date => "date",

@@ -38,6 +38,24 @@ pub(crate) struct Terms {
     /// Connections that deliver at a time.
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u64>,
+    /// Match lists by these columns, with normal forms: part_no:text,maker:credit-code;first.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) match_key: Option<String>,
+    /// Most items that the consumer matches at a time.
+    #[arg(long, value_name = "N")]
+    pub(crate) match_items: Option<u64>,
+    /// Most items that the consumer matches under the contract.
+    #[arg(long, value_name = "N")]
+    pub(crate) match_budget: Option<u64>,
+    /// No result of fewer matches.
+    #[arg(long, value_name = "N")]
+    pub(crate) min_matches: Option<u64>,
+    /// No result that matches more of the consumer's items.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) match_share: Option<u64>,
+    /// Who gets the matches: consumer or both.
+    #[arg(long, value_name = "WHO")]
+    pub(crate) match_result: Option<String>,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -50,7 +68,7 @@ pub(crate) struct Terms {
     /// For example "100 CNY".
     #[arg(long)]
     pub(crate) price: Option<String>,
-    /// Ways of use: query, sealed-table, sealed-file, plain.
+    /// Ways of use: query, sealed-table, sealed-file, plain, psi.
     #[arg(long = "as", value_delimiter = ',', value_name = "KINDS")]
     pub(crate) kinds: Vec<String>,
 }
@@ -78,6 +96,12 @@ impl Terms {
         put("minGroup", json!(self.min_group), self.min_group.is_some());
         put("deliveryRate", json!(self.rate), self.rate.is_some());
         put("deliveryConnections", json!(self.parallel), self.parallel.is_some());
+        put("matchKey", json!(self.match_key), self.match_key.is_some());
+        put("matchItems", json!(self.match_items), self.match_items.is_some());
+        put("matchBudget", json!(self.match_budget), self.match_budget.is_some());
+        put("minMatches", json!(self.min_matches), self.min_matches.is_some());
+        put("matchShare", json!(self.match_share), self.match_share.is_some());
+        put("matchResult", json!(self.match_result), self.match_result.is_some());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
         put("deleteAfterUse", json!(true), self.delete_after_use);
         put("price", json!(self.price), self.price.is_some());

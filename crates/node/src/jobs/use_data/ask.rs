@@ -107,7 +107,7 @@ pub(super) fn no_answer(peer: &Did, why: &str) -> Fault {
 }
 
 /// What a provider's refusal is to our own caller: its code, rule and reason, and whose word it is.
-pub(super) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
+pub(in crate::jobs) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
     let said = lease::read_refusal(body).ok();
     let reason = said.as_ref().map_or_else(|| format!("HTTP {status}"), |it| it.reason.clone());
     let reason = format!("the provider {peer} says: {reason}");
@@ -143,6 +143,15 @@ const CODES: &[&str] = &[
     "lease.query",
     "lease.nonce",
     "lease.not-sealed",
+    "lease.session",
+    "psi.attempts",
+    "psi.columns",
+    "psi.items",
+    "psi.not-joined",
+    "psi.over",
+    "psi.session",
+    "psi.table",
+    "psi.terms",
     "query.raw-rows",
     "query.aggregate",
     "query.small-group",

@@ -11,7 +11,7 @@
 //! Answers of the provider are bounded and parsed as hostile. Not protected against: an administrator of
 //! this machine who patches the worker (level E1 says so).
 
-mod ask;
+pub(super) mod ask;
 mod file;
 
 use std::fs::File;

@@ -1,0 +1,250 @@
+//! Matching of lists under contracts: begin, look, stop, fetch what matched.
+//!
+//! Never an item or a key of either side: only counts, bytes by kind, and one's own rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body as Stream;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::psi::Protocol;
+
+use super::answer::{Answer, Fail};
+use super::docs::ProblemDocument;
+use super::extract::{Body, Params};
+use super::page::{Page, Wanted as Which};
+use crate::app::App;
+use crate::jobs::matching::ask::{self, Mine, Wanted};
+use crate::objects::Key;
+use crate::problem::Problem;
+use crate::store::StoreError;
+use crate::store::matchings::{Matching, State as Stage};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Begin {
+    contract: String,
+    mine: List,
+    /// Our columns in the order of the contract's key; absent: they are called alike.
+    #[serde(default)]
+    columns: Vec<String>,
+    /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
+    #[serde(default)]
+    protocol: Option<String>,
+    #[serde(default)]
+    purpose: Option<String>,
+    /// Processes of each side, 1 to 16; 1 when absent.
+    #[serde(default)]
+    workers: Option<u32>,
+}
+
+/// Our list: one of the two.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct List {
+    /// Of `PUT /uploads`; gone when the matching is over. CSV, TSV, Parquet or Arrow by its name's ending.
+    upload: Option<String>,
+    /// A table of ours.
+    product: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown {
+    id: String,
+    /// Ours: consumer or provider.
+    role: &'static str,
+    contract: String,
+    /// open, done or failed.
+    state: &'static str,
+    protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+    /// Of ours and of the peer's, as upper bounds that both know.
+    items: u64,
+    their_items: u64,
+    created: String,
+    moved: String,
+    /// How far it is, while it runs here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    progress: Option<Value>,
+    /// Counts, seconds, and bytes that left and came, by kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    report: Option<Value>,
+    /// Rows of ours that matched, where we are to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched: Option<u64>,
+    /// The term for which the result is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    fault: Option<Value>,
+}
+
+fn shown(app: &App, it: Matching) -> Shown {
+    let progress = app.matchings.told(&it.id).and_then(|it| serde_json::to_value(it).ok());
+    let record = it.record;
+    Shown {
+        id: it.id,
+        role: it.role.word(),
+        contract: it.contract.to_string(),
+        state: it.state.word(),
+        protocol: record.protocol,
+        lease: it.lease.map(|it| it.to_string()),
+        items: record.items,
+        their_items: record.their_items,
+        created: it.created.to_string(),
+        moved: it.moved.to_string(),
+        progress: progress.filter(|_| it.state == Stage::Open),
+        report: record.report,
+        matched: record.matched,
+        withheld: record.withheld,
+        fault: record.fault.and_then(|it| serde_json::to_value(it).ok()),
+    }
+}
+
+/// Match a list of ours with the product of a contract.
+#[utoipa::path(
+    post, path = "/matchings", tag = "uses", request_body = Begin, security(("bearer" = ["use"])),
+    responses((status = 202, description = "Begun; look at it until it is done", body = Shown),
+        (status = 422, description = "The contract is not for matching, or the list does not fit", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn begin(
+    State(app): State<Arc<App>>,
+    Body(it): Body<Begin>,
+) -> Answer<impl IntoResponse> {
+    let mine = match (it.mine.upload, it.mine.product) {
+        (Some(upload), None) => Mine::Upload(upload),
+        (None, Some(product)) => Mine::Product(Id::parse(&product)?),
+        (_, _) => return Err(Fail::field("mine", "either an upload or a product")),
+    };
+    let protocol = it.protocol.as_deref().map(|name| {
+        Protocol::from_name(name)
+            .ok_or_else(|| Fail::field("protocol", "rr22, rr22-low or rr22-malicious"))
+    });
+    let wanted = Wanted {
+        contract: Id::parse(&it.contract)?,
+        mine,
+        columns: it.columns,
+        protocol: protocol.transpose()?.unwrap_or_default(),
+        purpose: it.purpose,
+        workers: it.workers.unwrap_or(1),
+    };
+    let begun = ask::start(&app, wanted).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))))
+}
+
+/// Matchings that this node takes or took part in, newest first.
+#[utoipa::path(
+    get, path = "/matchings", tag = "uses", params(Which), security(("bearer" = ["read"])),
+    responses((status = 200, body = Page<Shown>))
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Params(which): Params<Which>,
+) -> Answer<Json<Page<Shown>>> {
+    let found = app.store.matchings(which.after()?.as_ref(), which.most()?).await;
+    Ok(Json(Page::of(found.map_err(failed)?, |it| shown(&app, it))))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Patience {
+    /// Seconds to wait for its end; 0 to 60.
+    #[serde(default)]
+    wait: u64,
+}
+
+/// How one stands.
+#[utoipa::path(
+    get, path = "/matchings/{id}", tag = "uses", params(("id" = String, Path), Patience), security(("bearer" = ["read"])),
+    responses((status = 200, body = Shown), (status = 404, description = "No such matching", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Params(patience): Params<Patience>,
+) -> Answer<Json<Shown>> {
+    if patience.wait > WAIT {
+        return Err(Fail::field("wait", format!("at most {WAIT} seconds")));
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(patience.wait);
+    loop {
+        let it = one(&app, &id).await?;
+        if it.state != Stage::Open || tokio::time::Instant::now() >= until {
+            return Ok(Json(shown(&app, it)));
+        }
+        tokio::time::sleep(STEP).await;
+    }
+}
+
+/// Longest wait in one call, and how often it looks.
+const WAIT: u64 = 60;
+const STEP: Duration = Duration::from_millis(50);
+
+/// Stop one that runs.
+#[utoipa::path(
+    delete, path = "/matchings/{id}", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 204, description = "It stops; the peer notices"), (status = 409, description = "It does not run on this node now", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn stop(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    one(&app, &id).await?;
+    if !app.matchings.cancel(&id) {
+        return Err(Fault::conflict("psi.not-running", "it does not run on this node now").into());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The rows of our list that matched, in its format.
+#[utoipa::path(
+    get, path = "/matchings/{id}/rows", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, description = "Rows", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 409, description = "Not done, withheld, or not for this side", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn rows(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Answer<impl IntoResponse> {
+    let it = one(&app, &id).await?;
+    let Some(object) = it.record.rows else {
+        let why = match (it.state, it.record.withheld) {
+            (Stage::Open, _) => "it is not done yet".to_owned(),
+            (Stage::Failed, _) => "it failed".to_owned(),
+            (Stage::Done, Some(term)) => format!("the result is withheld by {term}"),
+            (Stage::Done, None) => "the contract gives the matches to the other side alone".to_owned(),
+        };
+        return Err(Fault::conflict("psi.no-rows", why).into());
+    };
+    let key = Key::parse(&object).map_err(|_| Fail(Problem::of("internal")))?;
+    let bytes = app.objects.head(&key).await?.bytes;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, bytes.to_string()),
+    ];
+    Ok((headers, Stream::from_stream(app.objects.get(&key).await?)))
+}
+
+async fn one(app: &App, id: &str) -> Answer<Matching> {
+    let found = app.store.matching(id).await.map_err(failed)?;
+    Ok(found.ok_or(Fault::NotFound { what: "matching" })?)
+}
+
+fn failed(why: StoreError) -> Fail {
+    tracing::error!(%why, "matchings cannot be read");
+    Fail(Problem::of("internal"))
+}

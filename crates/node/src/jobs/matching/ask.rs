@@ -1,0 +1,319 @@
+//! Consumer: from a wish to a finished matching.
+//!
+//! Every step can be repeated: the session, the nonce and the one-time key are saved before they are said, so a lost answer
+//! costs no second use.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use reqwest::Method;
+use tokio::net::UnixListener;
+
+use tidm_compute::job::failure::Blame;
+use tidm_compute::job::order::{Kind, Report};
+use tidm_space::catalog::product::Kind as ProductKind;
+use tidm_space::contract::Contract;
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{HoldWish, Input, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::lease::message::{Grant, Request};
+use tidm_space::limits::LEASE_MAX;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::usage::Use;
+use tidm_space::psi::{Acceptance, Invitation, Protocol, Session};
+use tidm_space::wire::tidm::psi;
+
+use super::registry::Turn;
+use super::settle::{self, Ended};
+use super::{ATTEMPTS, WORKERS, here, order, process, save, store, streams, terms};
+use crate::app::App;
+use crate::jobs::use_data::ask::{no_answer, refusal};
+use crate::jobs::{spool, workers};
+use crate::net::auth;
+use crate::net::client::CallError;
+use crate::store::matchings::{Matching, Record, State};
+use crate::store::rows::hex;
+use crate::store::writer::WorkError;
+
+/// What somebody wants matched.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub contract: Id,
+    pub mine: Mine,
+    /// Our columns, in the order of the contract's key; empty: they are called alike.
+    pub columns: Vec<String>,
+    pub protocol: Protocol,
+    pub purpose: Option<String>,
+    pub workers: u32,
+}
+
+/// Our list.
+#[derive(Clone, Debug)]
+pub enum Mine {
+    /// Bytes that were sent ahead; gone afterwards.
+    Upload(String),
+    /// A table of ours.
+    Product(Id),
+}
+
+/// After a lost connection, the first pause before the next try.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Begins one; it runs on by itself.
+///
+/// # Errors
+/// [`Fault::Refused`] `psi.*` for a wish that cannot be met, [`Fault::NotFound`] for what is not ours.
+pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
+    let contract = app.store.contract(&it.contract).await.map_err(store)?;
+    let contract = contract.filter(|it| it.role == Role::Consumer);
+    let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
+    contract.check_active()?;
+    let (_, key) = terms(&contract)?;
+    if it.workers == 0 || it.workers > WORKERS {
+        return Err(Fault::refused("psi.workers", format!("workers are 1 to {WORKERS}")).into());
+    }
+    let parts: Vec<String> = key.parts.iter().map(|it| it.column.clone()).collect();
+    let columns = if it.columns.is_empty() { parts.clone() } else { it.columns };
+    if columns.len() != parts.len() {
+        let why = format!("the contract matches by {}: name one column of yours for each, in this order", parts.join(", "));
+        return Err(Fault::refused("psi.columns", why).into());
+    }
+    let (object, name, temporary) = list(app, &it.mine).await?;
+    let local = spool::local(app, &object).await.map_err(here)?;
+    let items = size(local.path(), super::kind(&name)).await?;
+    let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
+    let mut os = crate::random::os();
+    os.fill_bytes(&mut session);
+    os.fill_bytes(&mut nonce);
+    os.fill_bytes(&mut one_time);
+    let now = app.clock.now();
+    let matching = Matching {
+        id: hex(&session),
+        contract: contract.id.clone(),
+        role: Role::Consumer,
+        state: State::Open,
+        lease: None,
+        created: now,
+        moved: now,
+        record: Record {
+            protocol: it.protocol.name().to_owned(),
+            purpose: it.purpose,
+            items,
+            object,
+            name,
+            columns,
+            temporary,
+            nonce: hex(&nonce),
+            key: hex(&one_time),
+            workers: it.workers,
+            ..Record::default()
+        },
+    };
+    save(app, &matching).await?;
+    tokio::spawn(run(app.clone(), matching.id.clone()));
+    Ok(matching)
+}
+
+async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
+    match mine {
+        Mine::Upload(id) => {
+            let row = app.store.upload(id).await.map_err(store)?;
+            let row = row.ok_or(Fault::NotFound { what: "upload" })?;
+            Ok((row.object, row.name, true))
+        }
+        Mine::Product(id) => {
+            let product = app.store.product(id).await.map_err(store)?;
+            let table = product.filter(|it| it.kind == ProductKind::Table);
+            table.ok_or(Fault::NotFound { what: "table" })?;
+            let source = app.store.source(id).await.map_err(store)?;
+            let source = source.ok_or(Fault::NotFound { what: "product" })?;
+            Ok((source.object, TABLE.to_owned(), false))
+        }
+    }
+}
+
+/// How our own tables lie in the object store.
+pub(super) const TABLE: &str = "table.parquet";
+
+/// At least the rows of a list: what the peer may know.
+pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
+    let path = path.to_owned();
+    let counted = tokio::task::spawn_blocking(move || tidm_compute::job::rows_at_most(&path, kind)).await;
+    let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
+    Ok(counted.map_err(|why| Fault::refused("psi.list", why.report().text))?)
+}
+
+/// Runs one to its end, unless it runs already.
+pub async fn run(app: Arc<App>, id: String) {
+    let turn = match app.matchings.begin(&id) {
+        Ok(Some(turn)) => turn,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::error!(%error, "a matching cannot be run");
+            return;
+        }
+    };
+    let found = app.store.matching(&id).await;
+    let Ok(Some(mut it)) = found else { return };
+    let done = tokio::select! {
+        done = work(&app, &mut it, &turn) => done,
+        () = turn.live.cancelled() => Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")),
+    };
+    settle::settle(&app, it, done).await;
+}
+
+async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
+    match agreed(app, it).await {
+        Ok(contract) => computed(app, it, &contract, turn).await,
+        Err(WorkError::Fault(fault)) => Ended::Refused(fault),
+        Err(why) => Ended::Refused(Fault::Unavailable {
+            reason: why.to_string(),
+            retry_after: PAUSE,
+        }),
+    }
+}
+
+/// Both leases exist after this.
+async fn agreed(app: &Arc<App>, it: &mut Matching) -> Result<Contract, WorkError> {
+    let contract = app.store.contract(&it.contract).await.map_err(store)?;
+    let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
+    contract.check_active()?;
+    let request = request(it)?;
+    let invitation = Invitation { session: session(it)?, workers: it.record.workers, lease: request.clone() };
+    let posting = psi::write_invitation(&uuid::Uuid::now_v7().into(), &invitation);
+    let answer = post(app, &contract, &posting.path, posting.body).await?;
+    let Acceptance { lease, join, items, workers } = psi::read_acceptance(&answer)?;
+    let fits = join.contract == contract.id
+        && join.kind == Use::Psi
+        && join.query == request.query
+        && lease.contract == contract.id
+        && (1..=WORKERS).contains(&workers);
+    if !fits {
+        let why = format!("{} accepted another session than it was invited to", contract.peer);
+        return Err(Fault::misbehaved("psi.session", why).into());
+    }
+    hold(app, &request, &lease).await?;
+    it.lease = Some(lease.lease.clone());
+    it.record.their_items = items;
+    it.record.workers = it.record.workers.min(workers);
+    save(app, it).await?;
+    let ours = app.store.lease(&lease.lease).await.map_err(store)?;
+    let ours = ours.ok_or(Fault::NotFound { what: "lease" })?;
+    let wish = Wish::Join { ours: Box::new(ours), request: Box::new(join) };
+    let Reply::Lease(grant) = app.writer.run(Input::Wish(Box::new(wish))).await? else {
+        return Err(Fault::ApiMisuse("a lease that is none").into());
+    };
+    it.record.join = Some(grant.lease.to_string());
+    save(app, it).await?;
+    let posting = psi::write_joining(&uuid::Uuid::now_v7().into(), &lease.lease, &grant);
+    post(app, &contract, &posting.path, posting.body).await?;
+    Ok(contract)
+}
+
+async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkError> {
+    let wish = HoldWish { request: request.clone(), grant: grant.clone() };
+    app.writer.run(Input::Wish(Box::new(Wish::Hold(Box::new(wish))))).await.map(drop)
+}
+
+fn session(it: &Matching) -> Result<Session, Fault> {
+    let protocol = Protocol::from_name(&it.record.protocol);
+    let (Some(id), Some(protocol)) = (unhex(&it.id), protocol) else {
+        return Err(Fault::ApiMisuse("a matching without its session"));
+    };
+    Ok(Session { id, contract: it.contract.clone(), protocol, items: it.record.items })
+}
+
+fn request(it: &Matching) -> Result<Request, Fault> {
+    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
+        return Err(Fault::ApiMisuse("a matching without its nonce"));
+    };
+    Ok(Request {
+        contract: it.contract.clone(),
+        kind: Use::Psi,
+        nonce,
+        key,
+        purpose: it.record.purpose.clone(),
+        query: Some(session(it)?.digest()),
+        items: Some(it.record.items),
+        span: LEASE_MAX,
+    })
+}
+
+/// Exactly `N` bytes.
+pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+}
+
+/// One message to the provider, said again while it does not answer.
+async fn post(app: &App, contract: &Contract, path: &str, body: String) -> Result<Vec<u8>, Fault> {
+    let url = format!("{}{path}", contract.address);
+    let mut pause = PAUSE;
+    for last in [false, false, true] {
+        let authorization = auth::speak(app, &contract.peer);
+        let said = app.client.call(Method::POST, &url, authorization.as_deref(), Some(body.clone()));
+        let fault = match said.await {
+            Ok(answer) if answer.status.is_success() => return Ok(answer.body),
+            Ok(answer) => refusal(&contract.peer, answer.status.as_u16(), &answer.body),
+            Err(CallError::Address { url, why }) => Fault::refused("peer.address", format!("{url}: {why}")),
+            Err(error @ (CallError::NoAnswer { .. } | CallError::TooLarge { .. })) => {
+                no_answer(&contract.peer, &error.to_string())
+            }
+        };
+        if last || !matches!(fault, Fault::Unavailable { .. }) {
+            return Err(fault);
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2);
+    }
+    Err(no_answer(&contract.peer, "no answer"))
+}
+
+/// The processes, until there is a result; a lost peer is tried again.
+async fn computed(app: &Arc<App>, it: &mut Matching, contract: &Contract, turn: &Turn) -> Ended {
+    let Some(lease) = it.lease.clone() else {
+        return Ended::Refused(Fault::ApiMisuse("a matching without its lease"));
+    };
+    loop {
+        it.record.attempts += 1;
+        if let Err(why) = save(app, it).await {
+            tracing::warn!(%why, "a matching's row cannot be saved");
+        }
+        let why = match once(app, it, contract, &lease, turn).await {
+            Err(Ended::Failed(why)) if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS => why,
+            Ok(report) => return Ended::Done(Box::new(report)),
+            Err(ended) => return ended,
+        };
+        tracing::info!(id = it.id, text = why.text, "a matching lost its peer and is begun again");
+        tokio::time::sleep(PAUSE.saturating_mul(it.record.attempts)).await;
+    }
+}
+
+async fn once(
+    app: &Arc<App>,
+    it: &Matching,
+    contract: &Contract,
+    lease: &Id,
+    turn: &Turn,
+) -> Result<Report, Ended> {
+    let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: PAUSE });
+    let local = spool::local(app, &it.record.object).await.map_err(|why| here(why.to_string()))?;
+    let socket = turn.live.socket.clone();
+    // Left by the attempt before.
+    drop(std::fs::remove_file(&socket));
+    let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
+    let order = order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
+    std::fs::create_dir_all(&order.dir).map_err(|why| here(why.to_string()))?;
+    let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
+    tokio::select! {
+        done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),
+        () = streams => Err(here("no streams".to_owned())),
+        ended = workers::over(app, lease) => Err(Ended::Refused(ended)),
+    }
+}

@@ -1,0 +1,194 @@
+//! Matching of lists under a contract (private set intersection): who may, with what, and what came of it.
+//!
+//! ```text
+//!   consumer's node                                   provider's node
+//!   start: a row, our list, its size
+//!   invite ── session, size, lease request ─────────► gate: lease, items debited; row
+//!          ◄─ lease, request to join, size ──────────
+//!   gate: lease for the provider
+//!   join ───────────────────────────────────────────► process starts
+//!   process ◄──► socket ◄──► stream (one port, TLS) ◄──► socket ◄──► process
+//!   result looked at, kept or withheld; lease returned           lease returned
+//! ```
+//!
+//! Threat model: the peer's node is who it says (the same proofs as for every message), but what its computing process sends
+//! is hostile: the process that reads it holds no key of this node, and everything it may cost has a bound. Which items the peer put in
+//! is not known, only how many: that is what the gate counts. A lease that ends stops both processes within a moment.
+//! Withholding a result that is too small is this node's own word (E1 for the peer). Rows never leave a node; what does leave
+//! is listed by kind and bytes in the report of each side.
+
+pub mod ask;
+pub mod process;
+pub mod registry;
+pub mod serve;
+pub mod settle;
+pub mod streams;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
+use tidm_compute::job::connect::{Address, Way};
+use tidm_compute::keys;
+use tidm_space::contract::Contract;
+use tidm_space::fault::Fault;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::compile::compile;
+use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms, To};
+use tidm_space::policy::usage::Use;
+use tidm_space::psi::Protocol;
+
+use crate::app::App;
+use crate::store::matchings::{self as rows, Matching};
+use crate::store::writer::WorkError;
+
+/// Processes of one matching at a time, on each side.
+pub const WORKERS: u32 = 16;
+/// How often a matching is begun again after a connection was lost or the node was stopped. Each time gives a peer that
+/// does not keep to the protocol another try.
+const ATTEMPTS: u32 = 5;
+/// How long a process waits for the peer's, which may still be reading its list.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What the contract says about matching.
+///
+/// # Errors
+/// [`Fault::Refused`] `psi.terms` where it does not let lists be matched.
+pub fn terms(contract: &Contract) -> Result<(Terms, Key), Fault> {
+    let terms = compile(&contract.policy).map_err(|_| {
+        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
+    })?;
+    let why = terms.unkeepable(Use::Psi);
+    if let Some(why) = why.first() {
+        return Err(Fault::refused("psi.terms", format!("this contract is not for matching lists: {why}")));
+    }
+    let matching = terms.summary.limits.matching;
+    match matching.key.clone() {
+        Some(key) => Ok((matching, key)),
+        None => Err(Fault::refused("psi.terms", "this contract says no key to match by")),
+    }
+}
+
+/// The contract's key as the computing process knows it; roles are the provider's columns.
+fn rule(key: &Key) -> keys::Rule {
+    let part = |it: &tidm_space::policy::matching::Part| {
+        let (form, ignore_case) = match it.form {
+            Form::Exact => (keys::Form::Exact, false),
+            Form::Text => (keys::Form::Text, false),
+            Form::TextAnyCase => (keys::Form::Text, true),
+            Form::Digits => (keys::Form::Digits, false),
+            Form::Phone => (keys::Form::Phone, false),
+            Form::Date => (keys::Form::Date, false),
+            Form::Integer => (keys::Form::Integer, false),
+            Form::Decimal => (keys::Form::Decimal, false),
+            Form::CreditCode => (keys::Form::CreditCode, false),
+        };
+        keys::Part { role: it.column.clone(), form, ignore_case }
+    };
+    let equals = match key.equals {
+        Equals::Refuse => keys::Equals::Refuse,
+        Equals::First => keys::Equals::First,
+        Equals::Multiply => keys::Equals::Multiply,
+    };
+    keys::Rule { parts: key.parts.iter().map(part).collect(), equals }
+}
+
+/// Where a matching keeps what it needs to go on after a crash.
+fn folder(app: &App, id: &str) -> PathBuf {
+    app.config.node.data.join("matchings").join(id)
+}
+
+/// What our process is told to do.
+fn order(
+    app: &App,
+    it: &Matching,
+    contract: &Contract,
+    list: PathBuf,
+    socket: PathBuf,
+) -> Result<Order, Fault> {
+    let (terms, key) = terms(contract)?;
+    let protocol = Protocol::from_name(&it.record.protocol);
+    let protocol = protocol.ok_or(Fault::ApiMisuse("a matching without its protocol"))?;
+    let rule = rule(&key);
+    let columns = it.record.columns.iter().map(String::as_str);
+    let roles = rule.parts.iter().map(|part| part.role.as_str());
+    let mapping = keys::Mapping::of(roles.zip(columns));
+    let (ours, theirs) = (it.record.items, it.record.their_items);
+    let (role, connect, receiver_items, sender_items) = match it.role {
+        Role::Consumer => (Part::Receiver, Way::Dial(Address::Unix(socket)), ours, theirs),
+        Role::Provider => (Part::Sender, Way::Listen(Address::Unix(socket)), theirs, ours),
+    };
+    let both = terms.result_to() == To::Both;
+    let learns = if both { Learns::Both } else { Learns::Receiver };
+    let dir = folder(app, &it.id);
+    let shown = it.role == Role::Consumer || both;
+    let results = Results { rows: shown.then(|| dir.join(ROWS)), bitmap: None };
+    let (security, low) = match protocol {
+        Protocol::Fast => (Security::SemiHonest, false),
+        Protocol::LowCommunication => (Security::SemiHonest, true),
+        Protocol::Malicious => (Security::Malicious, false),
+    };
+    if low {
+        return Err(Fault::refused("psi.protocol", "this node does not run rr22-low"));
+    }
+    Ok(Order {
+        role,
+        job: it.id.clone(),
+        terms: Sizes { security, learns, receiver_items, sender_items },
+        rule,
+        mapping,
+        source: List { path: list, format: kind(&it.record.name) },
+        dir,
+        results,
+        connect,
+        memory: app.config.limits.worker_memory_bytes / u64::from(it.record.workers.max(1)),
+        workers: it.record.workers,
+        parts: None,
+        silence: 20.0,
+        patience: PATIENCE.as_secs_f64(),
+    })
+}
+
+/// The matched rows, in a matching's folder.
+const ROWS: &str = "rows";
+
+/// By a file's ending, as people name files.
+fn kind(name: &str) -> Kind {
+    match name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+        Some("parquet") => Kind::Parquet,
+        Some("arrow" | "feather" | "ipc") => Kind::ArrowFile,
+        Some("arrows") => Kind::ArrowStream,
+        Some("tsv") => Kind::CsvTab,
+        Some(_) | None => Kind::Csv,
+    }
+}
+
+/// Saves a row of ours.
+async fn save(app: &App, it: &Matching) -> Result<(), WorkError> {
+    let it = it.clone();
+    app.writer
+        .note(move |conn| {
+            let it = it.clone();
+            Box::pin(async move { rows::save(conn, &it).await })
+        })
+        .await
+}
+
+fn store(why: crate::store::StoreError) -> WorkError {
+    WorkError::Store(why.to_string())
+}
+
+fn here(why: impl std::fmt::Display) -> WorkError {
+    WorkError::Store(why.to_string())
+}
+
+/// Goes on with what was open when the node stopped: as the consumer. A provider's process starts when the peer's comes.
+pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {
+    for it in app.store.open_matchings(10_000).await.map_err(store)? {
+        if it.role == Role::Consumer {
+            tokio::spawn(ask::run(app.clone(), it.id));
+        }
+    }
+    Ok(())
+}

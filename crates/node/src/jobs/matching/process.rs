@@ -1,0 +1,69 @@
+//! The computing process: started with an order, read line by line, killed when it must not go on.
+//!
+//! Threat model: it reads what the peer's process sends, so it may be anybody's after a while. It gets no environment, no key of
+//! this node and no descriptor but its pipes; its lines are bounded, and it is killed with this future. Not protected against: a
+//! process that was taken over reads what this node's user may read, for it has no jail of its own yet.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tidm_compute::job::failure::{Blame, ErrorReport};
+use tidm_compute::job::order::{Order, Report};
+use tidm_compute::job::progress::Event;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+use super::registry::Live;
+
+/// Longest line that a process is listened to.
+const LINE: u64 = 1 << 20;
+
+/// What is started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub path: PathBuf,
+    pub arguments: Vec<OsString>,
+}
+
+/// Runs one order to its end.
+pub(super) async fn run(program: &Program, order: &Order, live: &Live) -> Result<Report, ErrorReport> {
+    let order = serde_json::to_vec(order).map_err(ours)?;
+    let mut child = Command::new(&program.path)
+        .args(&program.arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(ours)?;
+    let gone = || ours("a pipe of the computing process is missing");
+    let mut input = child.stdin.take().ok_or_else(gone)?;
+    input.write_all(&order).await.map_err(ours)?;
+    drop(input);
+    let mut output = BufReader::new(child.stdout.take().ok_or_else(gone)?);
+    loop {
+        let mut line = String::new();
+        let read = (&mut output).take(LINE).read_line(&mut line).await.map_err(ours)?;
+        if read == 0 {
+            let status = child.wait().await.map_err(ours)?;
+            return Err(ours(format!("the computing process ended without a report ({status})")));
+        }
+        match serde_json::from_str(&line).map_err(ours)? {
+            Event::Progress(told) => live.tell(told),
+            Event::Moved { .. } | Event::Ended => {}
+            Event::Report(report) => return Ok(*report),
+            Event::Error(why) => return Err(why),
+        }
+    }
+}
+
+fn ours(why: impl std::fmt::Display) -> ErrorReport {
+    ErrorReport {
+        code: "job.process".to_owned(),
+        text: why.to_string(),
+        blame: Blame::Ours,
+        next: "try again; if it stays so, look at the node's log".to_owned(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Matchings whose process runs here now.
+//!
+//! Never kept beyond the process of this node: what must survive is a row.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+
+use tidm_compute::job::progress::Told;
+
+use super::WORKERS;
+
+/// Connections of one matching at a time: the workers', and some that are being replaced.
+const STREAMS: usize = 2 * WORKERS as usize;
+
+#[derive(Default)]
+pub struct Matchings(Mutex<HashMap<String, Arc<Live>>>);
+
+/// One that runs.
+pub struct Live {
+    /// Where our process takes connections, or where it is waited for.
+    pub socket: PathBuf,
+    pub streams: Semaphore,
+    told: Mutex<Option<Told>>,
+    cancel: watch::Sender<bool>,
+}
+
+/// The right to run it; given back when dropped.
+pub struct Turn {
+    all: Arc<Matchings>,
+    id: String,
+    pub live: Arc<Live>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.all.entries().remove(&self.id);
+        if let Some(folder) = self.live.socket.parent()
+            && let Err(error) = std::fs::remove_dir_all(folder)
+        {
+            tracing::debug!(%error, "the folder of a socket stays behind");
+        }
+    }
+}
+
+impl Matchings {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: it runs already.
+    ///
+    /// # Errors
+    /// Where no socket can be laid.
+    pub fn begin(self: &Arc<Self>, id: &str) -> std::io::Result<Option<Turn>> {
+        let mut entries = self.entries();
+        if entries.contains_key(id) {
+            return Ok(None);
+        }
+        // A socket's path is short (sun_path): not below the node's own directory, which may lie deep.
+        let folder = std::env::temp_dir().join(format!("tidm-{}", uuid::Uuid::now_v7().simple()));
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let live = Arc::new(Live {
+            socket: folder.join("s"),
+            streams: Semaphore::new(STREAMS),
+            told: Mutex::default(),
+            cancel: watch::Sender::new(false),
+        });
+        entries.insert(id.to_owned(), live.clone());
+        Ok(Some(Turn { all: self.clone(), id: id.to_owned(), live }))
+    }
+
+    pub fn live(&self, id: &str) -> Option<Arc<Live>> {
+        self.entries().get(id).cloned()
+    }
+
+    /// How far it is.
+    pub fn told(&self, id: &str) -> Option<Told> {
+        self.live(id)?.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops it; `false` where it does not run here.
+    pub fn cancel(&self, id: &str) -> bool {
+        self.live(id).map(|it| it.cancel.send_replace(true)).is_some()
+    }
+}
+
+impl Live {
+    pub fn tell(&self, told: Told) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
+    /// Returns when somebody stopped it.
+    pub async fn cancelled(&self) {
+        let mut cancel = self.cancel.subscribe();
+        // The sender lives as long as `self`.
+        drop(cancel.wait_for(|it| *it).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_runs_at_a_time_and_can_be_stopped() {
+        let all = Arc::<Matchings>::default();
+        let turn = all.begin("a").unwrap().unwrap();
+        assert!(all.begin("a").unwrap().is_none());
+        let folder = turn.live.socket.parent().unwrap().to_owned();
+        assert!(folder.is_dir());
+        assert!(!all.cancel("b"));
+        assert!(all.cancel("a"));
+        turn.live.cancelled().await;
+        drop(turn);
+        assert!(!folder.exists());
+        assert!(all.begin("a").unwrap().is_some());
+    }
+}

@@ -1,0 +1,266 @@
+//! Provider: an invitation, the peer's gate's lease, and our process beside the peer's.
+//!
+//! Threat model: the consumer is the contract's, as authenticated; it may invite as often as the gate permits, repeat every
+//! message, and open streams without end (bounded). Its process is started only when both leases stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::Rng as _;
+
+use tidm_compute::job::failure::{Blame, ErrorReport};
+use tidm_compute::job::order::Report;
+
+use tidm_space::catalog::product::Kind;
+use tidm_space::engine::commit::Reply;
+use tidm_space::engine::input::{HoldWish, Input, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::lease::message::{Grant, Request};
+use tidm_space::lease::state::{Lease, State as Standing};
+use tidm_space::limits::LEASE_MAX;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::usage::Use;
+use tidm_space::psi::{Acceptance, Invitation};
+
+use super::ask::{TABLE, size, unhex};
+use super::registry::{Live, Turn};
+use super::settle::{self, Ended};
+use super::{ATTEMPTS, WORKERS, here, order, process, save, store, terms};
+use crate::app::App;
+use crate::jobs::{spool, workers};
+use crate::store::matchings::{Matching, Record, State};
+use crate::store::rows::hex;
+use crate::store::writer::WorkError;
+
+/// Looks at our side of an invitation before the gate is asked: what would fail then must not cost a use.
+///
+/// # Errors
+/// [`Fault::NotFound`] for strangers, [`Fault::Refused`] `psi.*` for what is not offered.
+pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkError> {
+    let contract = app.store.contract(&it.session.contract).await.map_err(store)?;
+    let contract = contract.filter(|it| it.role == Role::Provider && it.peer == *from);
+    let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
+    let (_, key) = terms(&contract)?;
+    let product = app.store.product(&contract.product).await.map_err(store)?;
+    let product = product.filter(|it| it.kind == Kind::Table);
+    let product = product.ok_or(Fault::refused("psi.table", "the product is no table"))?;
+    let has = |name: &String| product.columns.iter().any(|it| it.name == *name);
+    if let Some(part) = key.parts.iter().find(|part| !has(&part.column)) {
+        let why = format!("the product has no column {}", part.column);
+        return Err(Fault::refused("psi.columns", why).into());
+    }
+    if let Some(known) = app.store.matching(&hex(&it.session.id)).await.map_err(store)?
+        && (known.contract != contract.id || known.role != Role::Provider)
+    {
+        return Err(Fault::refused("psi.session", "this session is another one's").into());
+    }
+    Ok(())
+}
+
+/// The gate granted `lease`: the same answer, however often it is asked for.
+pub async fn accepted(app: &App, it: &Invitation, lease: Grant) -> Result<Acceptance, WorkError> {
+    let id = hex(&it.session.id);
+    let matching = match app.store.matching(&id).await.map_err(store)? {
+        Some(known) if known.lease.as_ref() == Some(&lease.lease) => known,
+        Some(_) => return Err(Fault::conflict("psi.session", "this session had another lease").into()),
+        None => opened(app, id, it, &lease).await?,
+    };
+    let join = join_request(&matching, it)?;
+    let (items, workers) = (matching.record.items, matching.record.workers);
+    Ok(Acceptance { lease, join, items, workers })
+}
+
+async fn opened(app: &App, id: String, it: &Invitation, lease: &Grant) -> Result<Matching, WorkError> {
+    let contract = app.store.contract(&it.session.contract).await.map_err(store)?;
+    let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
+    let (_, key) = terms(&contract)?;
+    let source = app.store.source(&contract.product).await.map_err(store)?;
+    let source = source.ok_or(Fault::NotFound { what: "product" })?;
+    let local = spool::local(app, &source.object).await.map_err(here)?;
+    let items = size(local.path(), super::kind(TABLE)).await?;
+    let (mut nonce, mut one_time) = ([0; 16], [0; 32]);
+    let mut os = crate::random::os();
+    os.fill_bytes(&mut nonce);
+    os.fill_bytes(&mut one_time);
+    let now = app.clock.now();
+    let matching = Matching {
+        id,
+        contract: contract.id.clone(),
+        role: Role::Provider,
+        state: State::Open,
+        lease: Some(lease.lease.clone()),
+        created: now,
+        moved: now,
+        record: Record {
+            protocol: it.session.protocol.name().to_owned(),
+            purpose: it.lease.purpose.clone(),
+            items,
+            their_items: it.session.items,
+            object: source.object,
+            name: TABLE.to_owned(),
+            columns: key.parts.iter().map(|it| it.column.clone()).collect(),
+            nonce: hex(&nonce),
+            key: hex(&one_time),
+            workers: it.workers.clamp(1, WORKERS),
+            ..Record::default()
+        },
+    };
+    save(app, &matching).await?;
+    Ok(matching)
+}
+
+/// What we ask the consumer's gate for.
+fn join_request(it: &Matching, invitation: &Invitation) -> Result<Request, Fault> {
+    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
+        return Err(Fault::ApiMisuse("a matching without its nonce"));
+    };
+    Ok(Request {
+        contract: it.contract.clone(),
+        kind: Use::Psi,
+        nonce,
+        key,
+        purpose: it.record.purpose.clone(),
+        query: invitation.lease.query,
+        items: Some(it.record.items),
+        span: LEASE_MAX,
+    })
+}
+
+/// The consumer's gate lets us join: both leases stand, our process starts.
+pub async fn joined(app: &Arc<App>, from: &Did, lease: &Id, grant: Grant) -> Result<(), WorkError> {
+    let mut it = ours(app, from, lease).await?;
+    let held = app.store.lease(lease).await.map_err(store)?;
+    let held = held.ok_or(Fault::NotFound { what: "lease" })?;
+    if grant.contract != it.contract {
+        return Err(Fault::misbehaved("psi.session", "the lease is for another contract").into());
+    }
+    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
+        return Err(Fault::ApiMisuse("a matching without its nonce").into());
+    };
+    let items = Some(it.record.items);
+    let request = Request { nonce, key, items, ..held.request };
+    let joined = grant.lease.to_string();
+    let wish = Wish::Hold(Box::new(HoldWish { request, grant }));
+    let Reply::Lease(_) = app.writer.run(Input::Wish(Box::new(wish))).await? else {
+        return Err(Fault::ApiMisuse("a lease that is none").into());
+    };
+    it.record.join = Some(joined);
+    save(app, &it).await?;
+    tokio::spawn(run(app.clone(), it.id));
+    Ok(())
+}
+
+/// The open matching under a lease of ours, for its consumer.
+async fn ours(app: &App, from: &Did, lease: &Id) -> Result<Matching, WorkError> {
+    let it = app.store.matching_of(lease).await.map_err(store)?;
+    let it = it.filter(|it| it.role == Role::Provider).ok_or(Fault::NotFound { what: "lease" })?;
+    let contract = app.store.contract(&it.contract).await.map_err(store)?;
+    let contract = contract.filter(|it| it.peer == *from);
+    contract.ok_or(Fault::NotFound { what: "lease" })?.check_active()?;
+    if it.state != State::Open {
+        let why = it.record.fault.map_or_else(|| "it is done".to_owned(), |it| it.text);
+        return Err(Fault::conflict("psi.over", why).into());
+    }
+    Ok(it)
+}
+
+/// Where a stream of the consumer leads: our process, started again where it is not running.
+pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>, WorkError> {
+    let it = ours(app, from, lease).await?;
+    if it.record.join.is_none() {
+        return Err(Fault::refused("psi.not-joined", "this node holds no lease of yours yet").into());
+    }
+    if let Some(live) = app.matchings.live(&it.id) {
+        return Ok(live);
+    }
+    if it.record.attempts >= ATTEMPTS {
+        return Err(Fault::denied("psi.attempts", "attempts", "this session was begun too often").into());
+    }
+    tokio::spawn(run(app.clone(), it.id.clone()));
+    for _ in 0..100 {
+        if let Some(live) = app.matchings.live(&it.id) {
+            return Ok(live);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let reason = "the computing process does not start".to_owned();
+    Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into())
+}
+
+/// Runs our process to its end, unless it runs already.
+async fn run(app: Arc<App>, id: String) {
+    let turn = match app.matchings.begin(&id) {
+        Ok(Some(turn)) => turn,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::error!(%error, "a matching cannot be run");
+            return;
+        }
+    };
+    let Ok(Some(mut it)) = app.store.matching(&id).await else { return };
+    if it.state != State::Open {
+        return;
+    }
+    it.record.attempts += 1;
+    if let Err(why) = save(&app, &it).await {
+        tracing::warn!(%why, "a matching's row cannot be saved");
+    }
+    let ended = tokio::select! {
+        ended = once(&app, &it, &turn) => ended,
+        () = turn.live.cancelled() => Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")),
+    };
+    let lost = matches!(&ended, Ended::Failed(why) if why.blame == Blame::Connection);
+    if lost && it.record.attempts < ATTEMPTS {
+        // It stays open: the consumer comes back, or its lease ends.
+        tracing::info!(id, "a matching lost its peer");
+        return;
+    }
+    settle::settle(&app, it, ended).await;
+}
+
+async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
+    let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: Duration::from_secs(1) });
+    let Some(lease) = it.lease.clone() else {
+        return Ended::Refused(Fault::ApiMisuse("a matching without its lease"));
+    };
+    let contract = match app.store.contract(&it.contract).await {
+        Ok(Some(contract)) => contract,
+        Ok(None) => return Ended::Refused(Fault::NotFound { what: "contract" }),
+        Err(why) => return here(why.to_string()),
+    };
+    let local = match spool::local(app, &it.record.object).await {
+        Ok(local) => local,
+        Err(why) => return here(why.to_string()),
+    };
+    let order = match order(app, it, &contract, local.path().to_owned(), turn.live.socket.clone()) {
+        Ok(order) => order,
+        Err(fault) => return Ended::Refused(fault),
+    };
+    if let Err(why) = std::fs::create_dir_all(&order.dir) {
+        return here(why.to_string());
+    }
+    let running = process::run(&app.compute, &order, &turn.live);
+    tokio::pin!(running);
+    let ended = tokio::select! {
+        done = &mut running => return of(done),
+        ended = workers::over(app, &lease) => ended,
+    };
+    // The consumer gives its lease back when it has its result: our process may still be saying its last word.
+    let returned = matches!(
+        app.store.lease(&lease).await,
+        Ok(Some(Lease { state: Standing::Returned { outcome, .. }, .. })) if outcome.done
+    );
+    if returned && let Ok(done) = tokio::time::timeout(LAST_WORD, running).await {
+        return of(done);
+    }
+    Ended::Refused(ended)
+}
+
+fn of(done: Result<Report, ErrorReport>) -> Ended {
+    done.map_or_else(Ended::Failed, |report| Ended::Done(Box::new(report)))
+}
+
+/// How long our process may go on after the consumer has given its lease back.
+const LAST_WORD: Duration = Duration::from_secs(10);

@@ -1,0 +1,120 @@
+//! What came of a matching: looked at, kept or withheld, said to the peer's gate.
+//!
+//! Never tells the peer how many rows matched where it is not to know: what a returned lease names is what both know anyway.
+
+use std::sync::Arc;
+
+use tidm_compute::job::failure::ErrorReport;
+use tidm_compute::job::order::Report;
+use tidm_space::engine::input::{Input, Wish};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::lease::message::Outcome;
+use tidm_space::negotiation::message::Role;
+
+use super::{ROWS, folder, save, terms};
+use crate::app::App;
+use crate::objects::Key;
+use crate::store::accounts;
+use crate::store::matchings::{Matching, State, Trouble};
+
+/// How a run ended.
+pub enum Ended {
+    Done(Box<Report>),
+    /// Our process or the peer's could not.
+    Failed(ErrorReport),
+    /// A gate or this node said no.
+    Refused(Fault),
+}
+
+/// Saves the end, gives the lease back and clears away.
+pub async fn settle(app: &Arc<App>, mut it: Matching, ended: Ended) {
+    let mut received = 0;
+    it.moved = app.clock.now();
+    let done = match ended {
+        Ended::Done(report) => {
+            received = report.received;
+            keep(app, &mut it, *report).await
+        }
+        Ended::Failed(why) => Err(Trouble { code: why.code, text: format!("{}. {}", why.text, why.next) }),
+        Ended::Refused(why) => Err(Trouble { code: why.code().to_owned(), text: why.to_string() }),
+    };
+    (it.state, it.record.fault) = match done {
+        Ok(()) => (State::Done, None),
+        Err(trouble) => (State::Failed, Some(trouble)),
+    };
+    let word = it.state.word();
+    metrics::counter!("tidm_matchings_total", "outcome" => word).increment(1);
+    if let Err(why) = save(app, &it).await {
+        // The row stays open, and is gone on with after the next start.
+        tracing::error!(%why, id = it.id, "the end of a matching cannot be saved");
+        return;
+    }
+    give_back(app, &it, received).await;
+    clear(app, &it).await;
+}
+
+/// Looks at the result, and keeps it where the contract lets it be seen.
+async fn keep(app: &App, it: &mut Matching, mut report: Report) -> Result<(), Trouble> {
+    let ours = |why: String| Trouble { code: "psi.result".to_owned(), text: why };
+    let contract = app.store.contract(&it.contract).await.map_err(|why| ours(why.to_string()))?;
+    let contract = contract.ok_or_else(|| ours("the contract is gone".to_owned()))?;
+    let (terms, _) = terms(&contract).map_err(|why| ours(why.to_string()))?;
+    let consumers = if it.role == Role::Consumer { it.record.items } else { it.record.their_items };
+    if let Some(matched) = report.matched.take() {
+        it.record.withheld = terms.withheld(matched, consumers).map(str::to_owned);
+        if it.record.withheld.is_none() {
+            it.record.matched = Some(matched);
+            let object = format!("matchings/{}", it.id);
+            let file = tokio::fs::File::open(folder(app, &it.id).join(ROWS)).await;
+            let file = file.map_err(|why| ours(why.to_string()))?;
+            let key = Key::parse(&object).map_err(|why| ours(why.to_string()))?;
+            app.objects.put(&key, file, u64::MAX).await.map_err(|why| ours(why.to_string()))?;
+            it.record.rows = Some(object);
+        }
+    }
+    it.record.report = serde_json::to_value(&report).ok();
+    Ok(())
+}
+
+/// The lease that we hold: the provider's gate's as the consumer, the consumer's as the provider.
+async fn give_back(app: &App, it: &Matching, received: u64) {
+    let joined = || it.record.join.as_deref().and_then(|it| Id::parse(it).ok());
+    let held = match it.role {
+        Role::Consumer => it.lease.clone(),
+        Role::Provider => joined(),
+    };
+    let Some(lease) = held else { return };
+    let done = it.state == State::Done;
+    let rows = if done { it.record.their_items } else { 0 };
+    let outcome = Outcome { done, rows, bytes: received, result: None };
+    let wish = Wish::Close { lease, outcome };
+    if let Err(why) = app.writer.run(Input::Wish(Box::new(wish))).await {
+        // It ends by itself when its time is over, or ended already.
+        tracing::info!(%why, id = it.id, "the lease of a matching is not given back");
+    }
+}
+
+async fn clear(app: &App, it: &Matching) {
+    if let Err(error) = tokio::fs::remove_dir_all(folder(app, &it.id)).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, id = it.id, "the folder of a matching stays behind");
+    }
+    if !it.record.temporary {
+        return;
+    }
+    let Some(upload) = it.record.object.strip_prefix("uploads/").map(str::to_owned) else { return };
+    if let Ok(key) = Key::parse(&it.record.object)
+        && let Err(error) = app.objects.delete(&key).await
+    {
+        tracing::warn!(%error, id = it.id, "the list of a matching stays behind");
+    }
+    let dropped = app.writer.note(move |conn| {
+        let upload = upload.clone();
+        Box::pin(async move { accounts::drop_upload(conn, &upload).await })
+    });
+    if let Err(error) = dropped.await {
+        tracing::warn!(%error, "an upload's row stays behind");
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows of matchings: what was agreed, how it stands, what came of it.
+//!
+//! Never an item, a key or a matched row: results are objects, named here.
+
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
+use tidm_space::time::Time;
+
+use super::load::bad;
+use super::read::{Cursor, Page};
+use super::{Store, StoreError};
+
+/// One session that this node takes part in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matching {
+    /// The session's identifier in hexadecimal.
+    pub id: String,
+    pub contract: Id,
+    /// Ours in the contract.
+    pub role: Role,
+    pub state: State,
+    /// Of the provider's gate.
+    pub lease: Option<Id>,
+    pub created: Time,
+    pub moved: Time,
+    pub record: Record,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Agreed, under way or to be gone on with.
+    Open,
+    Done,
+    Failed,
+}
+
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::Done, Self::Failed].into_iter().find(|it| it.word() == word)
+    }
+}
+
+/// What only this node's own jobs read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Record {
+    pub protocol: String,
+    pub purpose: Option<String>,
+    /// Upper bounds on the items of both sides.
+    pub items: u64,
+    pub their_items: u64,
+    /// The object with our list, the ending that tells its format, and our columns in the order of the contract's key.
+    pub object: String,
+    pub name: String,
+    pub columns: Vec<String>,
+    /// The object is gone with the matching.
+    pub temporary: bool,
+    /// Of the lease asked for at the peer's gate, and of ours that joins: hexadecimal.
+    pub nonce: String,
+    pub key: String,
+    /// The lease of the consumer's gate.
+    pub join: Option<String>,
+    pub workers: u32,
+    pub attempts: u32,
+    /// The process's report, as it said it.
+    pub report: Option<serde_json::Value>,
+    /// Rows of ours that matched: an object, where we are to know them.
+    pub rows: Option<String>,
+    pub matched: Option<u64>,
+    /// The term that withholds the result.
+    pub withheld: Option<String>,
+    pub fault: Option<Trouble>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    pub code: String,
+    pub text: String,
+}
+
+const COLUMNS: &str = "id, contract, role, state, lease, created, moved, record";
+
+fn matching(row: &AnyRow) -> Result<Matching, StoreError> {
+    let wrong = |why: &str| bad("matchings", why);
+    let id = |text: String| Id::parse(&text).map_err(|_| wrong("an id"));
+    let record: String = row.get(7);
+    Ok(Matching {
+        id: row.get(0),
+        contract: id(row.get(1))?,
+        role: Role::from_word(&row.get::<String, _>(2)).ok_or_else(|| wrong("a role"))?,
+        state: State::from_word(&row.get::<String, _>(3)).ok_or_else(|| wrong("a state"))?,
+        lease: row.get::<Option<String>, _>(4).map(id).transpose()?,
+        created: Time::from_ms(row.get(5)),
+        moved: Time::from_ms(row.get(6)),
+        record: serde_json::from_str(&record).map_err(|why| wrong(&why.to_string()))?,
+    })
+}
+
+impl Store {
+    pub async fn matching(&self, id: &str) -> Result<Option<Matching>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM matchings WHERE id = $1");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_owned());
+        query.fetch_optional(self.pool()).await?.as_ref().map(matching).transpose()
+    }
+
+    /// The one that runs under a lease of the provider's gate.
+    pub async fn matching_of(&self, lease: &Id) -> Result<Option<Matching>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM matchings WHERE lease = $1");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(lease.to_string());
+        query.fetch_optional(self.pool()).await?.as_ref().map(matching).transpose()
+    }
+
+    /// Those to go on with after a start.
+    pub async fn open_matchings(&self, most: u32) -> Result<Vec<Matching>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM matchings WHERE state = 'open' ORDER BY created LIMIT $1");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(most));
+        query.fetch_all(self.pool()).await?.iter().map(matching).collect()
+    }
+
+    /// Newest first.
+    pub async fn matchings(
+        &self,
+        after: Option<&Cursor>,
+        most: i64,
+    ) -> Result<Page<Matching>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM matchings WHERE (created, id) < ($1, $2) ORDER BY created DESC, id DESC LIMIT $3"
+        );
+        let (at, id) = after.map_or((i64::MAX, String::new()), |it| (it.key, it.id.clone()));
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at).bind(id);
+        let rows = query.bind(most + 1).fetch_all(self.pool()).await?;
+        let found: Result<Vec<Matching>, StoreError> = rows.iter().map(matching).collect();
+        let mut rows = found?;
+        let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > most;
+        rows.truncate(usize::try_from(most).unwrap_or(0));
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|it| Cursor { key: it.created.ms(), id: it.id.clone() });
+        Ok(Page { rows, next })
+    }
+}
+
+pub async fn save(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreError> {
+    let record = serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
+    sqlx::query(
+        "INSERT INTO matchings (id, contract, role, state, lease, created, moved, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, lease = excluded.lease, moved = excluded.moved, record = excluded.record",
+    )
+    .bind(it.id.clone())
+    .bind(it.contract.to_string())
+    .bind(it.role.word())
+    .bind(it.state.word())
+    .bind(it.lease.as_ref().map(ToString::to_string))
+    .bind(it.created.ms())
+    .bind(it.moved.ms())
+    .bind(record)
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
