@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::{Channel, HEARTBEAT, admit, header};
+use super::{Channel, GIVE_UP, HEARTBEAT, admit, header};
 use crate::fault::Fault;
 use crate::limits::READ_CHUNK_BYTES;
 use crate::step::Step;
@@ -44,6 +44,9 @@ impl<S: Read + Write> Channel for Framed<S> {
         let mut found = HEARTBEAT;
         while found == HEARTBEAT {
             self.stream.read_exact(&mut found).map_err(|why| lost(step, &why))?;
+        }
+        if found == GIVE_UP {
+            return Err(Fault::PeerStopped);
         }
         admit(found, step, length)?;
         let mut message = Vec::new();

@@ -77,6 +77,8 @@ fn heartbeats_are_passed_over_between_messages_and_nowhere_else() {
     // Nothing but heartbeats is a connection that ends, and a frame of no step with a length is none.
     let fault = stream(HEARTBEAT.repeat(3)).receive(Step::Okvs, 4).unwrap_err();
     assert_eq!(fault.code(), "mpc.connection-lost");
+    let fault = stream(GIVE_UP.to_vec()).receive(Step::Okvs, 4).unwrap_err();
+    assert_eq!(fault.code(), "mpc.peer-stopped");
     let fault = stream(vec![0, 1, 0, 0, 0, 9]).receive(Step::Okvs, 4).unwrap_err();
     assert_eq!(fault.code(), "mpc.peer-misbehaved");
 }

@@ -29,7 +29,7 @@ impl Distinct {
     /// The places of all rows that matched, from those of the set that did; rising.
     pub fn all(&self, mut places: Vec<u32>) -> Vec<u32> {
         if !self.also.is_empty() {
-            let mut more = Vec::new();
+            let mut more: Vec<u32> = Vec::new();
             for place in &places {
                 let begin = self.also.partition_point(|(first, _)| first < place);
                 let equal = self.also[begin..].iter().take_while(|(first, _)| first == place);

@@ -225,7 +225,11 @@ fn strange_answers_before_and_between_parts_are_faults() {
         );
         assert_eq!(sent.unwrap_err().code(), expected);
     }
-    let (one, _) = both(b"t", |session| ready(session, true), |it| it.send(Step::Ready, &[2]));
+    let strange = |session: &mut Session<'_>| {
+        session.send(Step::Ready, &[2])?;
+        session.receive(Step::Ready, 1)
+    };
+    let (one, _) = both(b"t", |session| ready(session, true), strange);
     assert_eq!(one.unwrap_err().code(), "mpc.peer-misbehaved");
 }
 
