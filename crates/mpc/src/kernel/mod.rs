@@ -1,8 +1,9 @@
-//! The hot loops: multiplication in GF(2^128) and the two halves of the code, each once portable and once for a processor.
+//! The hot loops: multiplication in GF(2^128), the two halves of the code and hashes of short keys, each once portable and once for a processor.
 //!
 //! The only module with `unsafe`, and only to call what was compiled for a processor that was found to be there. A
 //! portable twin stands beside each, and tests compare them. Never branches on secrets, never looks anything up by one.
 
+pub mod blocks;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;

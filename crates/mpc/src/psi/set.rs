@@ -3,6 +3,7 @@
 
 use crate::fault::Fault;
 use crate::hash::domain;
+use crate::kernel::blocks::{BLOCK_BYTES, keyed_blocks};
 use crate::limits::MAX_PLACES;
 
 /// One item as both parties see it: 128 bits of a hash of a normalised key. Two of 2^40 different keys collide with
@@ -16,6 +17,13 @@ impl Item {
         let mut out = [0; 16];
         blake3::Hasher::new_keyed(context).update(key).finalize_xof().fill(&mut out);
         Self(u128::from_le_bytes(out))
+    }
+
+    /// [`Self::of`] for many keys of one block each, several at a time; `out` gets as many.
+    pub fn of_blocks(context: &[u8; 32], keys: &[[u8; BLOCK_BYTES]], out: &mut Vec<Self>) {
+        let mut hashes = vec![0; keys.len()];
+        keyed_blocks(context, keys, &mut hashes);
+        out.extend(hashes.into_iter().map(Self));
     }
 
     /// The context for [`Self::of`] from a description.
@@ -137,5 +145,10 @@ mod tests {
         assert_eq!(Item::of(&one, b"key"), Item::of(&one, b"key"));
         assert_ne!(Item::of(&one, b"key"), Item::of(&other, b"key"));
         assert_ne!(Item::of(&one, b"key"), Item::of(&one, b"kez"));
+        let blocks: Vec<[u8; BLOCK_BYTES]> = (0..37).map(|byte| [byte; BLOCK_BYTES]).collect();
+        let mut many = Vec::new();
+        Item::of_blocks(&one, &blocks, &mut many);
+        let single: Vec<Item> = blocks.iter().map(|block| Item::of(&one, block)).collect();
+        assert_eq!(many, single);
     }
 }
