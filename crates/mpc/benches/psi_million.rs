@@ -16,7 +16,9 @@ use std::thread;
 use std::time::Instant;
 
 use tidm_mpc::channel::stream::Framed;
-use tidm_mpc::partition::{self, Equals, InMemory, Plan};
+use tidm_mpc::partition::Job;
+use tidm_mpc::partition::memory::once;
+use tidm_mpc::partition::part::Equals;
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Meter, Party, Session, SessionId, Setting, Watch};
@@ -114,17 +116,12 @@ fn main() {
             }
             let terms = Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
             if let Some(parts) = parts {
-                let plan = Plan { whole: terms, parts };
+                let job = Job { id: id.0, whole: terms, equals: Equals::Refuse, rule: [0; 32] };
                 let items = |set: &Set| set.items().iter().copied().map(Item).collect::<Vec<_>>();
                 let (ours, theirs) = (items(&receiver), items(sender));
-                let thread = scope.spawn(move || {
-                    let mut space = InMemory::default();
-                    let setting = other(right, id, quiet);
-                    partition::send(setting, &plan, theirs.into_iter(), Equals::Refuse, &mut space)
-                });
-                let mut space = InMemory::default();
-                let found =
-                    partition::receive(one, &plan, ours.into_iter(), Equals::Refuse, &mut space);
+                let thread = scope
+                    .spawn(move || once(other(right, id, quiet), &job, parts, theirs.into_iter()));
+                let found = once(one, &job, parts, ours.into_iter());
                 thread.join().unwrap().unwrap();
                 return (found.unwrap().places.unwrap().len(), Meter::default());
             }

@@ -11,6 +11,9 @@ pub enum Fault {
     /// The peer runs another protocol, another version, or agreed to other sizes.
     #[error("the peer does not run what was agreed: {what}")]
     PeerIncompatible { what: &'static str },
+    /// The peer said that it gives up, for a reason of its own that it keeps to itself.
+    #[error("the peer gave up")]
+    PeerStopped,
     /// The connection ended. A new session may be tried.
     #[error("the connection was lost at step {step}: {reason}")]
     Lost { step: Step, reason: String },
@@ -42,6 +45,7 @@ impl Fault {
         match self {
             Self::PeerMisbehaved { .. } => "mpc.peer-misbehaved",
             Self::PeerIncompatible { .. } => "mpc.peer-incompatible",
+            Self::PeerStopped => "mpc.peer-stopped",
             Self::Lost { .. } => "mpc.connection-lost",
             Self::Cancelled => "mpc.cancelled",
             Self::TooMany { .. } => "mpc.too-many",

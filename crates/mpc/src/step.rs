@@ -53,6 +53,16 @@ steps! {
     Evaluated = 19, "evaluated";
     /// What both saw, in the malicious variant.
     Confirmation = 20, "confirmation";
+    /// What a party brings to a connection of a job in parts.
+    Greeting = 200, "greeting";
+    /// Which parts it has kept the results of.
+    Finished = 201, "finished";
+    /// Its parts are cut.
+    Ready = 202, "ready";
+    /// Which part runs now.
+    Part = 203, "part";
+    /// The result of a part is safe.
+    Kept = 204, "kept";
 }
 
 impl Step {

@@ -22,6 +22,13 @@ pub trait Channel {
 /// Bytes of a frame's header: the step's code and the length, little endian.
 pub const HEADER_BYTES: usize = 5;
 
+/// A frame that says nothing but that its sender is there. Whoever lays a channel over a connection may send one between
+/// two messages; [`stream::Framed`] passes over it. Its code is no step's.
+pub const HEARTBEAT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
+
+/// A frame that says that its sender gives up; nothing follows it. For [`stream::Framed`] it is [`Fault::PeerStopped`].
+pub const GIVE_UP: [u8; HEADER_BYTES] = [0, 0xff, 0xff, 0xff, 0xff];
+
 /// The header of a message, or a fault where no frame can carry it.
 pub(crate) fn header(step: Step, length: usize) -> Result<[u8; HEADER_BYTES], Fault> {
     let too_long = Fault::TooMany {

@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::{Channel, HEADER_BYTES, admit, header};
+use super::{Channel, GIVE_UP, HEARTBEAT, admit, header};
 use crate::fault::Fault;
 use crate::limits::READ_CHUNK_BYTES;
 use crate::step::Step;
@@ -41,8 +41,13 @@ impl<S: Read + Write> Channel for Framed<S> {
     }
 
     fn receive(&mut self, step: Step, length: usize) -> Result<Vec<u8>, Fault> {
-        let mut found = [0; HEADER_BYTES];
-        self.stream.read_exact(&mut found).map_err(|why| lost(step, &why))?;
+        let mut found = HEARTBEAT;
+        while found == HEARTBEAT {
+            self.stream.read_exact(&mut found).map_err(|why| lost(step, &why))?;
+        }
+        if found == GIVE_UP {
+            return Err(Fault::PeerStopped);
+        }
         admit(found, step, length)?;
         let mut message = Vec::new();
         while message.len() < length {

@@ -64,3 +64,21 @@ fn a_header_for_more_than_a_frame_holds_is_not_written() {
     assert_eq!(header(Step::Okvs, MAX_FRAME_BYTES + 1).unwrap_err().code(), "mpc.too-many");
     assert!(header(Step::Okvs, MAX_FRAME_BYTES).is_ok());
 }
+
+#[test]
+fn heartbeats_are_passed_over_between_messages_and_nowhere_else() {
+    let mut written = stream(Vec::new());
+    written.send(Step::Okvs, b"four").unwrap();
+    let one = written.into_inner().into_inner();
+    let beats = [HEARTBEAT.as_slice(), &HEARTBEAT, &one, &HEARTBEAT, &one].concat();
+    let mut read = stream(beats);
+    assert_eq!(read.receive(Step::Okvs, 4).unwrap(), b"four");
+    assert_eq!(read.receive(Step::Okvs, 4).unwrap(), b"four");
+    // Nothing but heartbeats is a connection that ends, and a frame of no step with a length is none.
+    let fault = stream(HEARTBEAT.repeat(3)).receive(Step::Okvs, 4).unwrap_err();
+    assert_eq!(fault.code(), "mpc.connection-lost");
+    let fault = stream(GIVE_UP.to_vec()).receive(Step::Okvs, 4).unwrap_err();
+    assert_eq!(fault.code(), "mpc.peer-stopped");
+    let fault = stream(vec![0, 1, 0, 0, 0, 9]).receive(Step::Okvs, 4).unwrap_err();
+    assert_eq!(fault.code(), "mpc.peer-misbehaved");
+}
