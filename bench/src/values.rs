@@ -85,6 +85,7 @@ pub(crate) fn request(contract: &Id) -> Request {
         key: [7; 32],
         purpose: None,
         query: Some(query()),
+        items: None,
         span: Duration::from_secs(60),
     }
 }

@@ -22,7 +22,7 @@ use crate::evidence::tiles::Tiles;
 use crate::evidence::tiles::directory::Directory as TileDirectory;
 use crate::evidence::tiles::objects::ObjectTiles;
 use crate::evidence::witness::Witness;
-use crate::jobs::matching::process::Program;
+use crate::jobs::matching::process::{COMPUTE, Program};
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
 use crate::log::{self, Log, Parts};
@@ -123,7 +123,7 @@ pub async fn build_with(
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref(), &objects)?;
-    let compute = Program { path: worker.program().to_owned(), arguments: vec![COMPUTE.into()] };
+    let compute = Program { path: worker.program().to_owned(), arguments: vec![COMPUTE.into(), "job".into()] };
     let workers = Workers::new(worker, &config.limits);
     let search = Search::new(config.node.data.join("search"));
     let app = Arc::new(App {
@@ -362,9 +362,6 @@ pub fn router(app: &Arc<App>) -> Router {
         .nest("/api", api::routes(app))
         .with_state(app.clone())
 }
-
-/// The hidden command, of whatever program hosts workers, under which matchings are computed.
-pub const COMPUTE: &str = "compute";
 
 type Http = hyper_util::server::conn::auto::Builder<TokioExecutor>;
 

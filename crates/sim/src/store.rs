@@ -274,6 +274,7 @@ impl Store {
                 DebitKind::Use => spent.uses += it.amount,
                 DebitKind::Rows => spent.rows += it.amount,
                 DebitKind::Bytes => spent.bytes += it.amount,
+                DebitKind::Items => spent.items += it.amount,
             }
         }
         spent

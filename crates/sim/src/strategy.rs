@@ -290,6 +290,7 @@ pub(crate) fn ask(world: &mut World, contract: Id) -> Request {
         key: world.dice.bytes(),
         purpose: None,
         query: None,
+        items: None,
         span,
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage,
-    product, publish, serve, setup, space, transfer, r#use,
+    product, psi, publish, serve, setup, space, transfer, r#use,
 };
 
 const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// Uses of data under a contract.
     #[command(subcommand)]
     Use(r#use::Use),
+    /// Matching of lists without showing them (private set intersection).
+    #[command(subcommand)]
+    Psi(psi::Psi),
     /// Receipts and keys for outsiders.
     #[command(subcommand)]
     Evidence(evidence::Evidence),

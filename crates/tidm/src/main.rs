@@ -12,6 +12,7 @@ mod show;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tidm_node::jobs::matching::process;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
@@ -19,8 +20,13 @@ fn main() -> ExitCode {
         // Before any thread or runtime: the worker jails itself first.
         return tidm_sandbox::worker::main();
     }
-    if matches!(cli.command, cli::Command::Compute { .. }) {
-        return tidm_compute::job::worker_main();
+    match &cli.command {
+        cli::Command::Compute { arguments } => return process::main(arguments),
+        cli::Command::Psi(commands::psi::Psi::Local { arguments }) => {
+            let local = std::iter::once("local".to_owned()).chain(arguments.iter().cloned());
+            return process::main(&local.collect::<Vec<_>>());
+        }
+        _ => {}
     }
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

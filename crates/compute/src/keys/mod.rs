@@ -26,6 +26,7 @@ pub mod limits;
 mod mapping;
 mod rows;
 mod rule;
+mod size;
 mod source;
 mod table;
 
@@ -36,6 +37,7 @@ pub use form::{Form, Why};
 pub use mapping::Mapping;
 pub use rows::{Written, write_rows};
 pub use rule::{Equals, Part, Rule};
+pub use size::rows_at_most;
 pub use source::{Counts, Delimiter, Format, Source, Tally, open, read};
 
 #[cfg(test)]

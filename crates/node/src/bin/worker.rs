@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(tidm_node::serve::COMPUTE) {
-        return tidm_compute::job::worker_main();
+    if std::env::args().nth(1).as_deref() == Some(tidm_node::jobs::matching::process::COMPUTE) {
+        return tidm_node::jobs::matching::process::main(
+            &std::env::args().skip(2).collect::<Vec<_>>(),
+        );
     }
     tidm_sandbox::worker::main()
 }

@@ -142,6 +142,7 @@ async fn a_copy_that_was_handed_on_opens_nowhere() {
         key: [9; 32],
         purpose: None,
         query: None,
+        items: None,
         span: Duration::ZERO,
     };
     let posting = lease::write_request(&Id::parse("urn:uuid:x").unwrap(), &request);

@@ -13,6 +13,7 @@ pub(crate) mod evidence;
 pub(crate) mod init;
 pub(crate) mod lineage;
 pub(crate) mod product;
+pub(crate) mod psi;
 pub(crate) mod publish;
 mod rules;
 pub(crate) mod serve;
@@ -34,7 +35,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Init(it) => it.run(global)?,
         Command::Serve(it) => it.run(global).await?,
         // Handled before the runtime was made.
-        Command::Worker => {}
+        Command::Worker | Command::Compute { .. } => {}
         Command::Setup(it) => it.run(global, api()?).await?,
         Command::Publish(it) => it.run(global, &api()?).await?,
         Command::Product(it) => it.run(global, &api()?).await?,
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Contract(it) => it.run(global, &api()?).await?,
         Command::Transfer(it) => it.run(global, &api()?).await?,
         Command::DataPlane(it) => it.run(global, &api()?).await?,
+        Command::Psi(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,
         Command::Evidence(it) => {
             // Verification needs keys and files, no node and no configuration.

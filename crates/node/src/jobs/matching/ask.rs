@@ -141,9 +141,9 @@ pub(super) const TABLE: &str = "table.parquet";
 /// At least the rows of a list: what the peer may know.
 pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
     let path = path.to_owned();
-    let counted = tokio::task::spawn_blocking(move || tidm_compute::job::rows_at_most(&path, kind)).await;
+    let counted = tokio::task::spawn_blocking(move || tidm_compute::keys::rows_at_most(&path, kind.format())).await;
     let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
-    Ok(counted.map_err(|why| Fault::refused("psi.list", why.report().text))?)
+    Ok(counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?)
 }
 
 /// Runs one to its end, unless it runs already.

@@ -59,6 +59,15 @@ pub(super) async fn run(program: &Program, order: &Order, live: &Live) -> Result
     }
 }
 
+/// The program behind the hidden command.
+pub fn main(arguments: &[String]) -> std::process::ExitCode {
+    let host = tidm_compute::job::Host { arguments: vec![COMPUTE.to_owned()] };
+    tidm_compute::job::worker_main(&host, arguments)
+}
+
+/// The hidden command, of whatever program hosts workers, under which matchings are computed.
+pub const COMPUTE: &str = "compute";
+
 fn ours(why: impl std::fmt::Display) -> ErrorReport {
     ErrorReport {
         code: "job.process".to_owned(),

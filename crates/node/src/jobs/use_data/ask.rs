@@ -99,7 +99,7 @@ async fn once(
 /// The provider knows no such contract, or no such member.
 const UNKNOWN: &str = "peer.unknown-here";
 
-pub(super) fn no_answer(peer: &Did, why: &str) -> Fault {
+pub(in crate::jobs) fn no_answer(peer: &Did, why: &str) -> Fault {
     Fault::Unavailable {
         reason: format!("the provider {peer} does not answer: {why}"),
         retry_after: LATER,

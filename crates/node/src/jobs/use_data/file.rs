@@ -78,6 +78,7 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
         key: it.key,
         purpose: it.purpose,
         query: None,
+        items: None,
         span: it.span.min(LEASE_MAX),
     };
     let app = app.clone();

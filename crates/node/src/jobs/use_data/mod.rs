@@ -163,6 +163,7 @@ impl Sealing {
             key,
             purpose: self.purpose.clone(),
             query: None,
+            items: None,
             span: self.app.config.limits.query_deadline.min(LEASE_MAX),
         }
     }
@@ -236,6 +237,7 @@ pub async fn query_at_provider(
         key: KemSecret::generate(&mut os()).public().to_bytes(),
         purpose: purpose.map(str::to_owned),
         query: Some(digest),
+        items: None,
         span: app.config.limits.query_deadline.min(LEASE_MAX),
     };
     let (app, sql) = (app.clone(), sql.to_owned());

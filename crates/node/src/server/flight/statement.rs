@@ -142,6 +142,7 @@ pub(super) async fn execute(
         key: *session.token.as_bytes(),
         purpose: ticket.purpose,
         query: Some(digest),
+        items: None,
         span: app.config.limits.query_deadline.min(LEASE_MAX),
     };
     let heard = Received {

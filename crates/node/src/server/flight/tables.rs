@@ -76,6 +76,7 @@ async fn schema(
         key: [0; 32],
         purpose,
         query: None,
+        items: None,
         span: std::time::Duration::ZERO,
     };
     let now = app.clock.now();

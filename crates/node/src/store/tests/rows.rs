@@ -285,7 +285,7 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
             ..Commit::default()
         };
         put(&store, &commit).await;
-        let spent = Spent { uses: 3, rows: 40, bytes: u64::from(u32::MAX) * 4 };
+        let spent = Spent { uses: 3, rows: 40, bytes: u64::from(u32::MAX) * 4, items: 0 };
         assert_eq!(store.spent(&agreement).await.unwrap(), spent);
         assert_eq!(store.latest_fact().await.unwrap(), at(4));
         let rows = store.facts_of_contract(&agreement, 2, 2).await.unwrap();

@@ -143,6 +143,7 @@ pub(crate) fn request(contract: &Id, nonce: u64) -> Request {
         key: [7; 32],
         purpose: None,
         query: None,
+        items: None,
         span: Duration::from_secs(60),
     }
 }

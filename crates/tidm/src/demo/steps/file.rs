@@ -261,6 +261,7 @@ async fn at_the_gate(world: &World, contract: &str) -> Result<Refusal, Trouble> 
         key: secret.public().to_bytes(),
         purpose: Some(PURPOSE.to_owned()),
         query: None,
+        items: None,
         span: Duration::from_secs(SECONDS),
     };
     let posting = lease::write_request(&FreshIds.fresh(), &request);

@@ -1,0 +1,91 @@
+//! How many rows a list has at most, without reading its keys: what a party says of its list before a job.
+//!
+//! Never less than there are: a line of a CSV file may be a part of a quoted field, a row is never more than one line.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::Path;
+
+use arrow::ipc::reader::{FileReader, StreamReader};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+
+use super::fault::Fault;
+use super::source::Format;
+
+/// Bytes that are looked at together.
+const PIECE: usize = 1 << 20;
+
+/// At least the number of the list's rows.
+pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
+    let file = File::open(path).map_err(Fault::io("open", path))?;
+    let broken = |reason: String| Fault::Table {
+        file: path.display().to_string(),
+        format: format.name(),
+        row: 0,
+        reason,
+    };
+    match format {
+        Format::Csv(_) => lines(file).map_err(Fault::io("read", path)),
+        Format::Parquet => {
+            let reader = SerializedFileReader::new(file).map_err(|why| broken(why.to_string()))?;
+            Ok(u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0))
+        }
+        Format::ArrowFile => {
+            let reader = FileReader::try_new(BufReader::new(file), Some(vec![]));
+            let mut reader = reader.map_err(|why| broken(why.to_string()))?;
+            reader.try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64)).map_err(|why| broken(why.to_string()))
+        }
+        Format::ArrowStream => {
+            let reader = StreamReader::try_new(BufReader::new(file), Some(vec![]));
+            let mut reader = reader.map_err(|why| broken(why.to_string()))?;
+            reader.try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64)).map_err(|why| broken(why.to_string()))
+        }
+    }
+}
+
+/// Line ends of either kind, and a last line without one; less the header.
+fn lines(mut file: File) -> std::io::Result<u64> {
+    let mut piece = vec![0; PIECE];
+    let (mut feeds, mut returns, mut last) = (0u64, 0u64, b'\n');
+    loop {
+        let read = file.read(&mut piece)?;
+        let Some(bytes) = piece.get(..read).filter(|it| !it.is_empty()) else { break };
+        feeds += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        returns += memchr::memchr_iter(b'\r', bytes).count() as u64;
+        last = bytes.last().copied().unwrap_or(last);
+    }
+    let unended = u64::from(!matches!(last, b'\n' | b'\r'));
+    Ok((feeds.max(returns) + unended).saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::source::Delimiter;
+    use super::*;
+
+    #[test]
+    fn lines_bound_rows() {
+        for (text, rows) in [
+            ("", 0),
+            ("id", 0),
+            ("id\n", 0),
+            ("id\n1", 1),
+            ("id\n1\n2\n", 2),
+            ("id\r\n1\r\n2\r\n", 2),
+            ("id\n\"a\nb\"\n", 2),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let format = Format::Csv(Delimiter::Comma);
+            assert_eq!(rows_at_most(file.path(), format).unwrap(), rows, "{text:?}");
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"no table").unwrap();
+        for format in [Format::Parquet, Format::ArrowFile, Format::ArrowStream] {
+            assert_eq!(rows_at_most(file.path(), format).unwrap_err().code(), "keys.table");
+        }
+        assert_eq!(rows_at_most(Path::new("/nowhere"), Format::Parquet).unwrap_err().code(), "keys.io");
+    }
+}

@@ -1,0 +1,268 @@
+//! Matching of lists between two nodes: the right rows, two leases, what each side may know, and what stops it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidm_node::app::App;
+use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
+use tidm_node::objects::Key as ObjectKey;
+use tidm_node::store::accounts::{UploadRow, save_upload};
+use tidm_node::store::matchings::{Matching, State};
+use tidm_space::contract::Contract;
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::lease::state::State as Lease;
+use tidm_space::policy::matching::{Key, Matching as Terms, To};
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::usage::Use;
+use tidm_space::psi::Protocol;
+
+use crate::world::{World, eventually, fault};
+
+/// Part numbers from `begin` on, each with something that the peer must not see.
+fn parts(begin: u32, count: u32) -> Vec<u8> {
+    let mut out = "part_no,price\n".to_owned();
+    for number in begin..begin + count {
+        out += &format!("P-{number:07},{}\n", number * 3);
+    }
+    out.into_bytes()
+}
+
+fn said(more: Terms) -> Sentences {
+    let key = Key::parse("part_no:text;first");
+    Sentences { matching: Terms { key, ..more }, kinds: vec![Use::Psi], ..Sentences::default() }
+}
+
+async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
+    let object = format!("uploads/{id}");
+    app.objects.put_bytes(&ObjectKey::parse(&object).unwrap(), bytes).await.unwrap();
+    let row = UploadRow {
+        id: id.to_owned(),
+        account: "analyst".to_owned(),
+        object,
+        name: "mine.csv".to_owned(),
+        bytes: bytes.len() as u64,
+        digest: String::new(),
+        created: app.clock.now(),
+    };
+    let save = app.writer.note(move |conn| {
+        let row = row.clone();
+        Box::pin(async move { save_upload(conn, &row).await })
+    });
+    save.await.unwrap();
+    Mine::Upload(id.to_owned())
+}
+
+fn wanted(contract: &Contract, mine: Mine) -> Wanted {
+    Wanted {
+        contract: contract.id.clone(),
+        mine,
+        columns: vec![],
+        protocol: Protocol::Fast,
+        purpose: Some("联合备件".to_owned()),
+        workers: 1,
+    }
+}
+
+async fn over(app: &Arc<App>, id: &str) -> Matching {
+    let done = || async {
+        let it = app.store.matching(id).await.unwrap()?;
+        (it.state != State::Open).then_some(it)
+    };
+    eventually("the matching ends", done).await
+}
+
+async fn rows(app: &App, it: &Matching) -> String {
+    let key = ObjectKey::parse(it.record.rows.as_deref().unwrap()).unwrap();
+    let bytes = app.objects.head(&key).await.unwrap().bytes;
+    String::from_utf8(app.objects.get_range(&key, 0..bytes).await.unwrap().to_vec()).unwrap()
+}
+
+async fn agreed(world: &World, terms: Terms) -> Contract {
+    let product = world.published("parts.csv", &parts(0, 3000), said(terms), &[Use::Psi]).await;
+    world.agreed(&product).await
+}
+
+async fn matched_on(world: &World) {
+    let contract = agreed(world, Terms::default()).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", &parts(2500, 1000)).await;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let ours = over(consumer, &begun.id).await;
+    assert_eq!((ours.state, &ours.record.fault, ours.record.matched), (State::Done, &None, Some(500)));
+    // Our own rows, whole and in order.
+    let expected = String::from_utf8(parts(2500, 500)).unwrap();
+    assert_eq!(rows(consumer, &ours).await, expected);
+
+    let theirs = over(provider, &begun.id).await;
+    assert_eq!((theirs.state, theirs.record.matched, &theirs.record.rows), (State::Done, None, &None));
+    let report = theirs.record.report.unwrap().to_string();
+    assert!(!report.contains("matched") && report.contains("\"sent\""), "{report}");
+
+    // Two leases, both given back, and neither says how many rows matched.
+    let leases = [ours.lease.clone().unwrap(), Id::parse(&ours.record.join.clone().unwrap()).unwrap()];
+    for app in [provider, consumer] {
+        for lease in &leases {
+            let returned = || async {
+                let it = app.store.lease(lease).await.unwrap()?;
+                match it.state {
+                    Lease::Returned { outcome, .. } => Some(outcome),
+                    Lease::Granted | Lease::Expired { .. } | Lease::Revoked { .. } => None,
+                }
+            };
+            let outcome = eventually("the lease is returned", returned).await;
+            assert!(outcome.done && [3000, 1000].contains(&outcome.rows), "{outcome:?}");
+        }
+    }
+    let spent = provider.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (1, 1000));
+    // The list that was sent ahead is gone, and so is everything the processes kept.
+    assert!(consumer.store.upload("a").await.unwrap().is_none());
+    for app in [provider, consumer] {
+        let folder = app.config.node.data.join("matchings");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_matched_and_nothing_else_is_known() {
+    matched_on(&World::two().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_matched_over_tls() {
+    matched_on(&World::secure(2, |_, _| String::new()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_learn_where_the_contract_says_so() {
+    let world = World::two().await;
+    let contract = agreed(&world, Terms { to: Some(To::Both), ..Terms::default() }).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", &parts(2990, 20)).await;
+    let wanted = Wanted { protocol: Protocol::Malicious, workers: 2, ..wanted(&contract, mine) };
+    let begun = start(consumer, wanted).await.unwrap();
+    for app in [provider, consumer] {
+        let it = over(app, &begun.id).await;
+        assert_eq!((it.state, &it.record.fault, it.record.matched), (State::Done, &None, Some(10)));
+    }
+    // The provider's rows are its own table.
+    let theirs = app_matching(provider, &begun.id).await;
+    assert!(theirs.record.rows.is_some());
+}
+
+async fn app_matching(app: &App, id: &str) -> Matching {
+    app.store.matching(id).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_the_contract_hold() {
+    let world = World::two().await;
+    let terms = Terms { items: Some(1000), budget: Some(1500), least: Some(100), ..Terms::default() };
+    let contract = agreed(&world, terms).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    for (id, begin, count, code, withheld) in [
+        ("too-many", 0, 1001, Some("psi.items"), None),
+        ("few", 2950, 500, None, Some("tidm:minMatches")),
+        ("enough", 2900, 900, None, None),
+        ("spent", 0, 200, Some("psi.items"), None),
+    ] {
+        let mine = uploaded(consumer, id, &parts(begin, count)).await;
+        let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+        let it = over(consumer, &begun.id).await;
+        assert_eq!(it.record.fault.as_ref().map(|it| it.code.as_str()), code, "{id}");
+        assert_eq!(it.record.withheld.as_deref(), withheld, "{id}");
+        assert_eq!(it.record.rows.is_some(), code.is_none() && withheld.is_none(), "{id}");
+        if withheld.is_some() {
+            assert!(!it.record.report.unwrap().to_string().contains("matched"), "nor its size");
+        }
+    }
+    let spent = provider.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (2, 1400));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_that_cannot_be_met_cost_nothing() {
+    let world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", b"other\n1\n").await;
+    let columns = vec!["one".to_owned(), "two".to_owned()];
+    let no = fault(start(consumer, Wanted { columns, ..wanted(&contract, mine.clone()) }).await);
+    assert_eq!(no.code(), "psi.columns");
+    let no = fault(start(consumer, Wanted { workers: 0, ..wanted(&contract, mine.clone()) }).await);
+    assert_eq!(no.code(), "psi.workers");
+    let no = fault(start(consumer, wanted(&contract, Mine::Upload("none".to_owned()))).await);
+    assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");
+    assert_eq!(provider.store.spent(&contract.id).await.unwrap().items, 0);
+    // A column that is not there is found by the process, which says which ones are.
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let it = over(consumer, &begun.id).await;
+    let why = it.record.fault.unwrap();
+    assert!(why.code.starts_with("keys.") && why.text.contains("part_no"), "{why:?}");
+
+    let product = world.published("q.csv", &parts(0, 10), Sentences::default(), &[Use::Query]).await;
+    let other = world.agreed(&product).await;
+    let mine = uploaded(consumer, "b", &parts(0, 10)).await;
+    assert_eq!(fault(start(consumer, wanted(&other, mine)).await).code(), "psi.terms");
+}
+
+/// While a long one runs: a revocation ends it on both sides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_stops_it() {
+    let world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 400_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", &parts(0, 400_000)).await;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let running = || async { consumer.matchings.told(&begun.id).map(drop) };
+    eventually("it runs", running).await;
+    world.revoke(&contract).await;
+    for app in [consumer, provider] {
+        let it = over(app, &begun.id).await;
+        assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
+    }
+}
+
+/// A node that is stopped goes on after its start, with the same session and at no further cost.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_on_after_a_restart() {
+    let mut world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 300_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let mine = uploaded(&world.consumer().app, "a", &parts(150_000, 300_000)).await;
+    let begun = start(&world.consumer().app, wanted(&contract, mine)).await.unwrap();
+    let consumer = world.consumer().app.clone();
+    let running = || async { consumer.matchings.told(&begun.id).map(drop) };
+    eventually("it runs", running).await;
+    drop(consumer);
+    world.restart(1).await;
+    let consumer = world.consumer().app.clone();
+    let it = over(&consumer, &begun.id).await;
+    assert_eq!((it.state, &it.record.fault, it.record.matched), (State::Done, &None, Some(150_000)));
+    let spent = world.provider().app.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (1, 300_000));
+}
+
+/// Streams are for the contract's consumer, and for a matching that stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_get_no_stream() {
+    let world = World::of(3, |_, _| String::new()).await;
+    let contract = agreed(&world, Terms::default()).await;
+    let consumer = &world.consumer().app;
+    let mine = uploaded(consumer, "a", &parts(0, 10)).await;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let lease = over(consumer, &begun.id).await.lease.unwrap();
+    for (from, expected) in [(&world.nodes[2].app, 404), (consumer, 409)] {
+        let url = format!("{}/tidm/1/psi/{lease}/stream", world.provider().base());
+        let authorization = tidm_node::net::auth::speak(from, &world.provider().did).unwrap();
+        let request = from.client.upload(reqwest::Method::GET, &url).await.unwrap();
+        let request = request.header("authorization", authorization);
+        let request = request.header("connection", "upgrade").header("upgrade", "tidm-psi-1");
+        let answer = tokio::time::timeout(Duration::from_secs(20), request.send()).await;
+        assert_eq!(answer.unwrap().unwrap().status().as_u16(), expected);
+    }
+}

@@ -1,0 +1,198 @@
+//! `tidm psi`: match lists under a contract, or two lists on this machine.
+//!
+//! Never computes here, but for `local`: the nodes' own processes do.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{Paging, publish};
+use crate::cli::{Global, Output};
+use crate::client::{Api, Outcome, Trouble, segment};
+use crate::show;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Psi {
+    /// Match a list of ours with the product of a contract; shows progress, then what came of it.
+    #[command(
+        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious"
+    )]
+    Run {
+        contract: String,
+        /// A file (CSV, TSV, Parquet, Arrow) or the id of a table of this node.
+        #[arg(long, value_name = "SOURCE")]
+        mine: String,
+        /// The product that is meant; checked against the contract's.
+        #[arg(long, value_name = "PRODUCT")]
+        theirs: Option<String>,
+        /// Our columns, in the order of the contract's key; absent: they are called alike.
+        #[arg(long, value_delimiter = ',', value_name = "A,B")]
+        key: Vec<String>,
+        /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
+        #[arg(long, default_value = "rr22")]
+        protocol: String,
+        #[arg(long)]
+        purpose: Option<String>,
+        /// Processes of each side.
+        #[arg(long, default_value_t = 1)]
+        workers: u32,
+        /// Where to write the rows of ours that matched.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Begin it and come back at once.
+        #[arg(long, conflicts_with = "out")]
+        detach: bool,
+    },
+    /// Matchings, newest first.
+    #[command(after_help = "Example:\n  tidm psi list")]
+    List(Paging),
+    /// One matching: how far it is, what left this node, what came of it.
+    #[command(after_help = "Example:\n  tidm psi show 5f0c…")]
+    Show {
+        id: String,
+        /// Seconds to wait for its end.
+        #[arg(long, default_value_t = 0)]
+        wait: u64,
+    },
+    /// Write the rows of ours that matched.
+    #[command(after_help = "Example:\n  tidm psi rows 5f0c… --out common.csv")]
+    Rows {
+        id: String,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Stop one that runs.
+    #[command(after_help = "Example:\n  tidm psi stop 5f0c…")]
+    Stop { id: String },
+    /// Both parties on this machine, as two processes: for tests and benches.
+    #[command(
+        after_help = "Example:\n  tidm psi local --mine a.csv --theirs b.csv --key id --out common.csv"
+    )]
+    Local {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        arguments: Vec<String>,
+    },
+}
+
+/// Seconds of one look while a matching runs.
+const LOOK: u64 = 2;
+
+impl Psi {
+    pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
+        let answer = match self {
+            Self::Run { .. } => return self.matched(global, api).await,
+            Self::Rows { id, out } => return rows(api, id, out).await,
+            Self::List(page) => {
+                api.json(api.request(Method::GET, "/matchings").query(&page.query())).await?
+            }
+            Self::Show { id, wait } => look(api, id, *wait).await?,
+            Self::Stop { id } => {
+                api.send(api.request(Method::DELETE, &format!("/matchings/{}", segment(id)))).await?;
+                return Ok(());
+            }
+            // Runs before a runtime exists.
+            Self::Local { .. } => return Ok(()),
+        };
+        show::value(&answer, global);
+        Ok(())
+    }
+
+    async fn matched(&self, global: &Global, api: &Api) -> Outcome<()> {
+        let Self::Run { contract, mine, theirs, key, protocol, purpose, workers, out, detach } = self
+        else {
+            return Ok(());
+        };
+        if let Some(theirs) = theirs {
+            same_product(api, contract, theirs).await?;
+        }
+        let path = Path::new(mine);
+        let list = if path.is_file() {
+            json!({ "upload": publish::upload(api, path).await? })
+        } else {
+            json!({ "product": mine })
+        };
+        let body = json!({
+            "contract": contract, "mine": list, "columns": key, "protocol": protocol, "purpose": purpose, "workers": workers,
+        });
+        let mut it = api.post("/matchings", &body).await?;
+        let id = it.get("id").and_then(Value::as_str).context("a matching without an id")?.to_owned();
+        let mut said = String::new();
+        while !detach && it.get("state").and_then(Value::as_str) == Some("open") {
+            it = look(api, &id, LOOK).await?;
+            let now = progress(&it);
+            if global.output == Output::Table && !now.is_empty() && now != said {
+                show::note(&now);
+                said = now;
+            }
+        }
+        show::value(&it, global);
+        if let Some(fault) = it.get("fault").filter(|it| !it.is_null()) {
+            let text = fault.get("text").and_then(Value::as_str).unwrap_or("it failed");
+            return Err(Trouble::Here(anyhow::anyhow!("{text}")));
+        }
+        match out {
+            Some(out) if it.get("withheld").is_none() => rows(api, &id, out).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+async fn look(api: &Api, id: &str, wait: u64) -> Outcome<Value> {
+    api.get(&format!("/matchings/{}?wait={wait}", segment(id))).await
+}
+
+async fn same_product(api: &Api, contract: &str, theirs: &str) -> Outcome<()> {
+    let it = api.get(&format!("/contracts/{}", segment(contract))).await?;
+    let product = it.get("product").and_then(Value::as_str).unwrap_or_default();
+    if product == theirs {
+        return Ok(());
+    }
+    Err(Trouble::Here(anyhow::anyhow!("the contract is about the product {product}, not {theirs}")))
+}
+
+async fn rows(api: &Api, id: &str, out: &Path) -> Outcome<()> {
+    let request = api.request(Method::GET, &format!("/matchings/{}/rows", segment(id)));
+    let mut answer = api.send(request).await?;
+    let mut file = tokio::fs::File::create(out).await.with_context(|| out.display().to_string())?;
+    while let Some(piece) =
+        answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))?
+    {
+        file.write_all(&piece).await.with_context(|| out.display().to_string())?;
+    }
+    file.flush().await.with_context(|| out.display().to_string())?;
+    Ok(())
+}
+
+/// How far it is, in a line.
+fn progress(it: &Value) -> String {
+    let Some(told) = it.get("progress").filter(|it| it.is_object()) else { return String::new() };
+    let number = |name: &str| told.get(name).and_then(Value::as_f64);
+    let mut line = told.get("phase").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let (Some(done), Some(of)) = (number("done"), number("of")) {
+        line += &format!(" {done:.0}/{of:.0}");
+    }
+    if let (Some(sent), Some(received)) = (number("sent"), number("received")) {
+        line += &format!(", {:.1} MB out, {:.1} MB in", sent / 1e6, received / 1e6);
+    }
+    if let Some(left) = number("seconds_left") {
+        line += &format!(", {left:.0} s left");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_one_line() {
+        let told = json!({ "progress": { "phase": "running", "done": 3, "of": 8, "sent": 2_500_000, "received": 0, "seconds_left": 4.4 } });
+        assert_eq!(progress(&told), "running 3/8, 2.5 MB out, 0.0 MB in, 4 s left");
+        assert_eq!(progress(&json!({})), "");
+        assert_eq!(progress(&json!({ "progress": { "phase": "greeting" } })), "greeting");
+    }
+}
