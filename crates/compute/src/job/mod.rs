@@ -1,1 +1,39 @@
-//! Jobs: parts, journal, workers.
+//! A job of private set intersection as a process: parts on disk, a journal, workers, connections that notice a dead peer.
+//!
+//! ```text
+//!   order ──► greet the peer ──► read the list, cut it into parts ──► run parts ──► write the result ──► report
+//!             (once per job:      (in memory, or in sealed files)      (here, or in      (from the journal)
+//!              nonces, parts)                                           K workers)
+//! ```
+//!
+//! A party that was killed is started again with the same order: it reads its list again (which must be the same), cuts it
+//! as before, and runs what *both* have not kept. `docs/psi/jobs.md` has the design and what an attacker sees.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`order`], [`failure`], [`progress`] | what goes in and what comes out |
+//! | [`link`], [`connect`] | connections with a heartbeat, and where they come from |
+//! | [`journal`] | what a party remembers |
+//! | [`store`], [`work`] | parts, and one process's way through them |
+//! | [`visit`], [`party`], [`workers`] | one connection, one party, its processes |
+//! | [`main`], [`local`] | the program; both parties on one machine |
+//!
+//! Never on a disk: an item, a key of a list, the key of the parts. Never on a command line or in the environment: any secret.
+
+pub mod connect;
+pub mod failure;
+pub mod journal;
+pub mod limits;
+pub mod link;
+pub mod local;
+pub mod main;
+pub mod order;
+pub mod party;
+pub mod progress;
+pub mod store;
+pub mod visit;
+pub mod work;
+pub mod workers;
+
+pub use main::worker_main;
+pub use workers::Host;

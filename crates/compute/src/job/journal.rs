@@ -1,0 +1,395 @@
+//! What a party remembers of a job whatever happens to its processes: entries in files that only ever grow.
+//!
+//! Each process writes a file of its own (`journal-0001`, …), so nobody waits for a lock and what a crash tore is always the end
+//! of a file: it is not read. All files together, in the order of their numbers, are the journal. An entry is
+//! `length · 16 bytes of BLAKE3 · payload`; a file begins with a magic and the digest of what both parties agreed on, so that the
+//! journal of another job is refused. Never holds an item; the rows that matched stand in it, which the party may learn.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tidm_mpc::partition::run::Done;
+use tidm_mpc::partition::talk::Agreed;
+
+use super::failure::Failure;
+use super::limits::MAX_ENTRY_BYTES;
+
+const MAGIC: &[u8; 8] = b"tidmjob1";
+const HEADER_BYTES: usize = 8 + 32;
+const SUM_BYTES: usize = 16;
+
+/// One thing worth remembering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// This party's nonce. Durable before the peer hears it.
+    Nonce([u8; 32]),
+    /// What both greetings said.
+    Agreed(Agreed),
+    /// Parts may have run over one more connection.
+    Connected,
+    /// What the list was when its parts were cut.
+    List(Listed),
+    /// A part with its result. Durable before the peer hears that it is.
+    Done(Done),
+    /// Both have everything.
+    Closed,
+}
+
+/// A list as it was read, to tell whether it is still the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    pub bytes: u64,
+    /// Nanoseconds since 1970.
+    pub modified: u128,
+    pub rows: u64,
+    pub items: u64,
+    pub malformed: u64,
+    /// Of the hashes of all items in their order, under the key of the cut.
+    pub digest: u128,
+}
+
+/// All that was remembered, without the rows.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub nonce: Option<[u8; 32]>,
+    pub agreed: Option<Agreed>,
+    pub list: Option<Listed>,
+    pub connections: u64,
+    pub closed: bool,
+    pub parts: BTreeMap<u32, Counts>,
+}
+
+/// Of one finished part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub items: u64,
+    pub left_out: u64,
+    pub matched: Option<u64>,
+}
+
+/// The file of this process.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    digest: [u8; 32],
+    file: File,
+}
+
+impl Journal {
+    /// A new file in `dir`, for the job of this digest.
+    pub fn open(dir: &Path, digest: [u8; 32]) -> Result<Self, Failure> {
+        let failed = Failure::directory("beginning a journal");
+        let begin = || -> io::Result<File> {
+            let mut number = names(dir)?.last().map_or(1, |(number, _)| number + 1);
+            let mut file = loop {
+                let path = dir.join(format!("journal-{number:04}"));
+                match OpenOptions::new().append(true).create_new(true).open(path) {
+                    Err(why) if why.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                    done => break done?,
+                }
+            };
+            file.write_all(&[MAGIC.as_slice(), &digest].concat())?;
+            File::open(dir)?.sync_all()?;
+            Ok(file)
+        };
+        let file = begin().map_err(failed)?;
+        Ok(Self { dir: dir.to_owned(), digest, file })
+    }
+
+    /// Remembers, against crashes of this process.
+    pub fn note(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let payload = write(entry);
+        let length = u32::try_from(payload.len()).ok().filter(|it| *it <= MAX_ENTRY_BYTES);
+        let length = length.ok_or_else(|| Failure::Directory {
+            action: "writing the journal",
+            reason: "the rows of one part are too many for an entry".to_owned(),
+        })?;
+        let bytes = [&length.to_le_bytes()[..], &sum(&payload), &payload].concat();
+        self.file.write_all(&bytes).map_err(Failure::directory("writing the journal"))
+    }
+
+    /// Remembers, whatever happens to the machine.
+    pub fn keep(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.note(entry)?;
+        self.file.sync_data().map_err(Failure::directory("writing the journal"))
+    }
+
+    /// What all processes of this party remembered so far.
+    pub fn state(&self) -> Result<State, Failure> {
+        let mut state = State::default();
+        self.read(|entry| state.take(entry))?;
+        Ok(state)
+    }
+
+    /// Every entry of all files, in their order.
+    pub fn read(&self, mut each: impl FnMut(Entry)) -> Result<(), Failure> {
+        let failed = |why| Failure::directory("reading the journal")(why);
+        for (_, path) in names(&self.dir).map_err(failed)? {
+            let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
+            let mut header = [0; HEADER_BYTES];
+            if !filled(&mut file, &mut header).map_err(failed)? {
+                continue;
+            }
+            if header != *[MAGIC.as_slice(), &self.digest].concat() {
+                let what = "the job's directory belongs to another job, or its terms changed";
+                return Err(Failure::Order(what.to_owned()));
+            }
+            while let Some(entry) = next(&mut file).map_err(failed)? {
+                each(entry);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Nonce(nonce) => self.nonce = Some(nonce),
+            Entry::Agreed(agreed) => self.agreed = Some(agreed),
+            Entry::Connected => self.connections += 1,
+            Entry::List(listed) => self.list = Some(listed),
+            Entry::Done(Done { part, items, left_out, places }) => {
+                let matched = places.map(|places| places.len() as u64);
+                self.parts.insert(part, Counts { items, left_out, matched });
+            }
+            Entry::Closed => self.closed = true,
+        }
+    }
+
+    /// Whether each part is kept.
+    pub fn kept(&self, parts: u32) -> Vec<bool> {
+        (0..parts).map(|part| self.parts.contains_key(&part)).collect()
+    }
+
+    /// Whether all are.
+    pub fn complete(&self) -> bool {
+        self.agreed.is_some_and(|agreed| self.kept(agreed.parts).into_iter().all(|kept| kept))
+    }
+}
+
+/// Files of a journal, by their numbers.
+fn names(dir: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(number) = name.and_then(|name| name.strip_prefix("journal-")?.parse().ok()) {
+            names.push((number, path));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Whether there was that much left; less is what a crash tore.
+fn filled(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+/// The next entry of a file; none at its end or where it is torn.
+fn next(file: &mut impl Read) -> io::Result<Option<Entry>> {
+    let mut length = [0; 4];
+    let mut expected = [0; SUM_BYTES];
+    if !filled(file, &mut length)? || !filled(file, &mut expected)? {
+        return Ok(None);
+    }
+    let length = u32::from_le_bytes(length);
+    if length > MAX_ENTRY_BYTES {
+        return Ok(None);
+    }
+    let mut payload = Vec::new();
+    file.take(length.into()).read_to_end(&mut payload)?;
+    let whole = payload.len() as u64 == u64::from(length) && sum(&payload) == expected;
+    Ok(if whole { parse(&payload) } else { None })
+}
+
+fn sum(payload: &[u8]) -> [u8; SUM_BYTES] {
+    let mut sum = [0; SUM_BYTES];
+    tidm_mpc::hash::derive_into("tidm compute 1 journal", &[payload], &mut sum);
+    sum
+}
+
+fn write(entry: &Entry) -> Vec<u8> {
+    match entry {
+        Entry::Nonce(nonce) => [&[1][..], nonce].concat(),
+        Entry::Agreed(it) => {
+            [&[2][..], &it.receiver_nonce, &it.sender_nonce, &it.parts.to_le_bytes()].concat()
+        }
+        Entry::Connected => vec![3],
+        Entry::List(it) => {
+            let numbers = [it.bytes, it.rows, it.items, it.malformed].map(u64::to_le_bytes);
+            [&[4][..], &it.modified.to_le_bytes(), &it.digest.to_le_bytes(), &numbers.concat()]
+                .concat()
+        }
+        Entry::Done(done) => {
+            let mut bytes = vec![5];
+            bytes.extend_from_slice(&done.part.to_le_bytes());
+            bytes.extend_from_slice(&done.items.to_le_bytes());
+            bytes.extend_from_slice(&done.left_out.to_le_bytes());
+            bytes.push(u8::from(done.places.is_some()));
+            let mut last = 0;
+            for place in done.places.iter().flatten() {
+                let mut step = place.wrapping_sub(last);
+                last = *place;
+                while step >= 0x80 {
+                    bytes.push(step.to_le_bytes()[0] | 0x80);
+                    step >>= 7;
+                }
+                bytes.push(step.to_le_bytes()[0]);
+            }
+            bytes
+        }
+        Entry::Closed => vec![6],
+    }
+}
+
+fn parse(payload: &[u8]) -> Option<Entry> {
+    let (kind, mut rest) = payload.split_first()?;
+    let rest = &mut rest;
+    let entry = match kind {
+        1 => Entry::Nonce(take(rest)?),
+        2 => Entry::Agreed(Agreed {
+            receiver_nonce: take(rest)?,
+            sender_nonce: take(rest)?,
+            parts: u32::from_le_bytes(take(rest)?),
+        }),
+        3 => Entry::Connected,
+        4 => Entry::List(Listed {
+            modified: u128::from_le_bytes(take(rest)?),
+            digest: u128::from_le_bytes(take(rest)?),
+            bytes: u64::from_le_bytes(take(rest)?),
+            rows: u64::from_le_bytes(take(rest)?),
+            items: u64::from_le_bytes(take(rest)?),
+            malformed: u64::from_le_bytes(take(rest)?),
+        }),
+        5 => {
+            let part = u32::from_le_bytes(take(rest)?);
+            let items = u64::from_le_bytes(take(rest)?);
+            let left_out = u64::from_le_bytes(take(rest)?);
+            let [told] = take(rest)?;
+            let places = places(rest)?;
+            Entry::Done(Done { part, items, left_out, places: (told == 1).then_some(places) })
+        }
+        6 => Entry::Closed,
+        _ => return None,
+    };
+    rest.is_empty().then_some(entry)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*first)
+}
+
+/// Rising places, as differences of seven bits a byte.
+fn places(rest: &mut &[u8]) -> Option<Vec<u32>> {
+    let (mut places, mut last) = (Vec::new(), 0u32);
+    while !rest.is_empty() {
+        let (mut step, mut shift) = (0u32, 0);
+        loop {
+            let [byte] = take(rest)?;
+            step |= u32::from(byte & 0x7f).checked_shl(shift)?;
+            if byte < 0x80 {
+                break;
+            }
+            shift += 7;
+        }
+        last = last.checked_add(step)?;
+        places.push(last);
+    }
+    Some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(part: u32, places: Option<Vec<u32>>) -> Entry {
+        Entry::Done(Done { part, items: 10, left_out: 2, places })
+    }
+
+    fn entries() -> Vec<Entry> {
+        let agreed = Agreed { receiver_nonce: [1; 32], sender_nonce: [2; 32], parts: 3 };
+        let listed =
+            Listed { bytes: 1, modified: 2, rows: 3, items: 4, malformed: 5, digest: 1 << 127 };
+        vec![
+            Entry::Nonce([1; 32]),
+            Entry::Agreed(agreed),
+            Entry::Connected,
+            Entry::List(listed),
+            done(0, Some(vec![0, 1, 127, 128, 300, 70_000, u32::MAX])),
+            done(1, None),
+            done(2, Some(vec![])),
+            Entry::Closed,
+        ]
+    }
+
+    fn all(journal: &Journal) -> Vec<Entry> {
+        let mut all = Vec::new();
+        journal.read(|entry| all.push(entry)).unwrap();
+        all
+    }
+
+    #[test]
+    fn entries_come_back_from_all_files_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = Journal::open(dir.path(), [7; 32]).unwrap();
+        let (first, second) = (entries(), entries());
+        for entry in &first[..5] {
+            one.keep(entry).unwrap();
+        }
+        let mut two = Journal::open(dir.path(), [7; 32]).unwrap();
+        for entry in &second[5..] {
+            two.note(entry).unwrap();
+        }
+        assert_eq!(all(&one), entries());
+        let state = two.state().unwrap();
+        assert!(state.closed && state.complete() && state.connections == 1);
+        assert_eq!(state.kept(4), [true, true, true, false]);
+        assert_eq!(state.parts[&0].matched, Some(7));
+        assert_eq!(state.parts[&1].matched, None);
+        let other = Journal::open(dir.path(), [8; 32]).unwrap();
+        assert_eq!(other.state().unwrap_err().code(), "job.order");
+    }
+
+    #[test]
+    fn what_a_crash_tore_is_not_read_wherever_it_tore() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = Journal::open(dir.path(), [7; 32]).unwrap();
+        for entry in entries() {
+            one.note(&entry).unwrap();
+        }
+        let path = dir.path().join("journal-0001");
+        let whole = std::fs::read(&path).unwrap();
+        let mut seen = Vec::new();
+        for end in 0..=whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            let found = all(&one);
+            assert_eq!(found, entries()[..found.len()]);
+            seen.push(found.len());
+            // A new process goes on behind it.
+            let mut two = Journal::open(dir.path(), [7; 32]).unwrap();
+            two.note(&Entry::Closed).unwrap();
+            assert_eq!(all(&one).len(), found.len() + 1);
+            std::fs::remove_file(dir.path().join("journal-0002")).unwrap();
+        }
+        assert!(seen.is_sorted() && seen.last() == Some(&entries().len()));
+        // A byte that changed ends its file there.
+        for place in HEADER_BYTES..whole.len() {
+            let mut changed = whole.clone();
+            changed[place] ^= 1;
+            std::fs::write(&path, changed).unwrap();
+            let found = all(&one);
+            assert!(found.len() < entries().len());
+            assert_eq!(found, entries()[..found.len()]);
+        }
+    }
+}

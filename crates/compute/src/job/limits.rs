@@ -1,0 +1,52 @@
+//! Every bound of a job, and why it has this value.
+
+use std::time::Duration;
+
+/// Memory of one party where an order names none.
+pub const MEMORY_BYTES: u64 = 512 << 20;
+
+/// What a process takes before it holds an item: program, tables, buffers of connections and readers.
+pub const BASE_BYTES: u64 = 24 << 20;
+
+/// Bytes of all parts together that are gathered before they are written: large writes, little memory.
+pub const BUFFERED_BYTES: usize = 32 << 20;
+
+/// Bytes of one part, of those: at least a page of a disk, at most what makes a write efficient.
+pub const BUFFER_BYTES: (usize, usize) = (4 << 10, 1 << 20);
+
+/// Memory per item of the part that is being made ready while another runs: its bytes, its records, its sorted set.
+pub const AHEAD_BYTES_PER_ITEM: u64 = 52;
+
+/// A party that has said nothing for this long sends a heartbeat.
+pub const BEAT: Duration = Duration::from_secs(2);
+
+/// Nothing heard for this long, not even a heartbeat, is a lost connection.
+pub const SILENCE: Duration = Duration::from_secs(20);
+
+/// How long a party tries to reach its peer again after a connection was lost, or at the start.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The same for a party that has its whole result and would only say so.
+pub const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Connections of one job over which parts may run, restarts and all workers of it together. Each gives a malicious peer
+/// another try at what a session hides with 40 bits of statistical security: 2^-30 is left.
+pub const MAX_CONNECTIONS: u64 = 1 << 10;
+
+/// Workers of one party. More than cores of a large machine help nobody.
+pub const MAX_WORKERS: u32 = 64;
+
+/// Workers that may be replaced after they were killed, per worker of the order.
+pub const REPLACED_PER_WORKER: u32 = 8;
+
+/// Longest order on a program's stdin.
+pub const MAX_ORDER_BYTES: u64 = 1 << 20;
+
+/// Largest entry of a journal: the matched rows of one part, five bytes each at most.
+pub const MAX_ENTRY_BYTES: u32 = 128 << 20;
+
+/// How often progress is told at most.
+pub const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a worker waits before it looks again for a part that another one gave up.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(50);

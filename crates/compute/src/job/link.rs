@@ -1,0 +1,194 @@
+//! Connections that notice a dead peer: a heartbeat when nothing was said for a while, a fault when nothing was heard.
+//!
+//! There is no other time-out: a peer may work on its list for hours as long as its heart beats. A peer that only beats is
+//! stopped by whoever ordered the job. Confidentiality and the peer's identity are the connection's, not ours.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tidm_mpc::channel::{GIVE_UP, HEARTBEAT};
+
+use super::limits::BEAT;
+
+/// A connection to the peer, or to somebody who passes on what is said.
+#[derive(Debug)]
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+macro_rules! each {
+    ($socket:expr, $it:ident => $do:expr) => {
+        match $socket {
+            Socket::Tcp($it) => $do,
+            Socket::Unix($it) => $do,
+        }
+    };
+}
+
+impl Socket {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(it) => Self::Tcp(it.try_clone()?),
+            Self::Unix(it) => Self::Unix(it.try_clone()?),
+        })
+    }
+
+    fn shutdown(&self, how: Shutdown) {
+        // One that is closed already has nothing to say about it.
+        drop(each!(self, it => it.shutdown(how)));
+    }
+
+    fn prepare(&self, silence: Duration) -> io::Result<()> {
+        each!(self, it => it.set_read_timeout(Some(silence)))?;
+        if let Self::Tcp(it) = self {
+            it.set_nodelay(true)?;
+            // A host that vanished takes nothing any more, and nobody else would notice while we only write.
+            let most = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(it, most)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        each!(self, it => (&*it).write(bytes))
+    }
+
+    fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        each!(self, it => (&*it).read(bytes))
+    }
+}
+
+/// One end of a connection, for `tidm_mpc::channel::stream::Framed`, which flushes behind each message.
+#[derive(Debug)]
+pub struct Link {
+    socket: Socket,
+    out: Arc<Out>,
+    silence: Duration,
+    heart: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Out {
+    socket: Socket,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Between the first byte of a message and its flush: no place for a heartbeat.
+    within_message: bool,
+    last: Instant,
+    closed: bool,
+}
+
+impl Link {
+    /// `silence` is how long the peer may say nothing at all.
+    pub fn new(socket: Socket, silence: Duration) -> io::Result<Self> {
+        Self::beating(socket, silence, BEAT)
+    }
+
+    pub(super) fn beating(socket: Socket, silence: Duration, beat: Duration) -> io::Result<Self> {
+        socket.prepare(silence)?;
+        let state = State { within_message: false, last: Instant::now(), closed: false };
+        let out =
+            Out { socket: socket.try_clone()?, state: Mutex::new(state), wake: Condvar::new() };
+        let out = Arc::new(out);
+        let of_heart = Arc::clone(&out);
+        let heart = std::thread::Builder::new()
+            .name("heart".to_owned())
+            .spawn(move || of_heart.beat(beat))?;
+        Ok(Self { socket, out, silence, heart: Some(heart) })
+    }
+
+    /// Says that this party gives up, unless the middle of a message is no place for it.
+    pub fn give_up(self) {
+        let state = self.out.lock();
+        let said = !state.within_message && self.socket.write(&GIVE_UP).is_ok();
+        drop(state);
+        if said {
+            self.finish();
+        }
+    }
+
+    /// Ends a connection over which all was said: waits until the peer has heard it, which a reset would prevent.
+    pub fn finish(self) {
+        self.socket.shutdown(Shutdown::Write);
+        let end = Instant::now() + BEAT;
+        let mut rest = [0; 256];
+        while Instant::now() < end && matches!(self.socket.read(&mut rest), Ok(1..)) {}
+    }
+}
+
+impl Out {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beat(&self, beat: Duration) {
+        let mut state = self.lock();
+        while !state.closed {
+            let rest = beat.saturating_sub(state.last.elapsed());
+            if rest.is_zero() && !state.within_message {
+                let mut left = HEARTBEAT.as_slice();
+                while !left.is_empty() {
+                    match self.socket.write(left) {
+                        Ok(count) => left = left.get(count..).unwrap_or_default(),
+                        Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                        // The party itself will meet the same end.
+                        Err(_) => return,
+                    }
+                }
+                state.last = Instant::now();
+                continue;
+            }
+            // Within a message that nobody takes there is nothing to do but to look again.
+            let pause = if rest.is_zero() { beat } else { rest };
+            state = self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(bytes).map_err(|why| match why.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                let seconds = self.silence.as_secs_f64();
+                let text = format!("nothing was heard of the peer for {seconds} s");
+                io::Error::new(io::ErrorKind::TimedOut, text)
+            }
+            _ => why,
+        })
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.lock().within_message = true;
+        self.out.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut state = self.out.lock();
+        state.within_message = false;
+        state.last = Instant::now();
+        Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // First, as a heartbeat that nobody takes would hold the lock.
+        self.socket.shutdown(Shutdown::Both);
+        self.out.lock().closed = true;
+        self.out.wake.notify_all();
+        if let Some(heart) = self.heart.take() {
+            drop(heart.join());
+        }
+    }
+}

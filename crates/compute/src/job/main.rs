@@ -1,0 +1,71 @@
+//! The program around a job: an order on stdin, events on stdout, an exit code.
+//!
+//! | argument | stdin | stdout |
+//! |---|---|---|
+//! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
+//! | `part` | what a coordinator tells its worker | events |
+//! | `local …` | | both parties on this machine: one JSON object |
+//!
+//! Exit codes: 0 done, 1 failed (the last event says why), 2 called wrongly.
+
+use std::io::{BufRead as _, Read as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::failure::Failure;
+use super::limits::MAX_ORDER_BYTES;
+use super::local;
+use super::order::Order;
+use super::party::run;
+use super::progress::{Event, Tell, to_stdout};
+use super::workers::{Host, work};
+
+/// Runs the program. `arguments` are those behind `host`'s.
+pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
+    let tell = to_stdout();
+    let done = match arguments {
+        [word] if word == "job" => job(host, &tell),
+        [word] if word == "part" => part(&tell),
+        [word, rest @ ..] if word == "local" => local::main(host, rest),
+        _ => {
+            tell(&Event::Error(
+                Failure::Order("call it with job, part or local".to_owned()).report(),
+            ));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&Event::Error(failure.report()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The first line of stdin, within bounds.
+fn line() -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().take(MAX_ORDER_BYTES).read_line(&mut line);
+    read.map_err(|why| Failure::Order(why.to_string()))?;
+    Ok(line)
+}
+
+fn job(host: &Host, tell: &Tell) -> Result<(), Failure> {
+    let order = Order::of_json(&line()?)?;
+    let report = run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    tell(&Event::Report(Box::new(report)));
+    Ok(())
+}
+
+fn part(tell: &Tell) -> Result<(), Failure> {
+    let line = line()?;
+    std::thread::spawn(|| {
+        // Nothing more comes; the end comes when the coordinator is gone.
+        let mut rest = [0; 64];
+        while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        std::process::exit(1);
+    });
+    work(&line, tell)
+}

@@ -1,0 +1,303 @@
+//! What a job is told on its stdin, and what it answers: one JSON object each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidm_mpc::partition::Job;
+use tidm_mpc::partition::part;
+use tidm_mpc::partition::plan::Plan;
+use tidm_mpc::psi::{self, Terms};
+use tidm_mpc::session::Party;
+
+use super::connect::Way;
+use super::failure::Failure;
+use super::limits::{
+    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_WORKERS, MEMORY_BYTES, PATIENCE, SILENCE,
+};
+use super::progress::Traffic;
+use crate::keys::{Delimiter, Equals, Format, Mapping, Rule};
+
+/// One party's part in a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    pub role: Role,
+    /// 64 hexadecimal digits that both parties have from whoever arranged the job; never used again.
+    pub job: String,
+    pub terms: Sizes,
+    pub rule: Rule,
+    pub mapping: Mapping,
+    pub source: List,
+    /// This job's own directory: its journal and its parts. Kept until the job is over, or it cannot go on after a crash.
+    pub dir: PathBuf,
+    #[serde(default)]
+    pub results: Results,
+    pub connect: Way,
+    #[serde(default = "memory")]
+    pub memory: u64,
+    #[serde(default = "one")]
+    pub workers: u32,
+    /// Least number of parts; else as many as the memory of both asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
+    /// Seconds without a byte of the peer after which a connection is lost.
+    #[serde(default = "silence")]
+    pub silence: f64,
+    /// Seconds for which a lost peer is called again.
+    #[serde(default = "patience")]
+    pub patience: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Receiver,
+    Sender,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Security {
+    SemiHonest,
+    Malicious,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Learns {
+    Receiver,
+    Both,
+}
+
+/// What both agreed on; the sizes are upper bounds that both may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    pub security: Security,
+    pub learns: Learns,
+    pub receiver_items: u64,
+    pub sender_items: u64,
+}
+
+/// A list on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    pub path: PathBuf,
+    pub format: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Csv,
+    CsvSemicolon,
+    CsvTab,
+    Parquet,
+    ArrowFile,
+    ArrowStream,
+}
+
+/// What to write for a party that may learn the result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// The matched rows, in the format of the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<PathBuf>,
+    /// One bit per row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitmap: Option<PathBuf>,
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub rows: u64,
+    /// Rows with a key.
+    pub items: u64,
+    /// Rows without one.
+    pub malformed: u64,
+    /// Rows left out because an earlier one has the same key.
+    pub duplicates: u64,
+    /// Rows in the result; absent where this party is not to learn it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<u64>,
+    pub parts: u32,
+    /// Connections over which parts ran, those of earlier starts included.
+    pub connections: u64,
+    /// Whether the peer said that it has kept everything. A party whose own result is complete does not need it.
+    pub confirmed: bool,
+    /// What left this node, and what came, by kind; of this start.
+    pub traffic: Traffic,
+    /// Bytes that left in all, in this start.
+    pub sent: u64,
+    pub received: u64,
+    /// Seconds of each phase, in this start.
+    pub seconds: BTreeMap<String, f64>,
+    /// Largest resident set of a process of this party.
+    pub peak_bytes: u64,
+    /// Processor time of this start, workers included.
+    pub cpu_seconds: f64,
+}
+
+fn memory() -> u64 {
+    MEMORY_BYTES
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn silence() -> f64 {
+    SILENCE.as_secs_f64()
+}
+
+fn patience() -> f64 {
+    PATIENCE.as_secs_f64()
+}
+
+impl Order {
+    /// From JSON, with everything checked that can be checked before a file is opened.
+    pub fn of_json(json: &str) -> Result<Self, Failure> {
+        let order: Self =
+            serde_json::from_str(json).map_err(|why| Failure::Order(why.to_string()))?;
+        order.check()?;
+        Ok(order)
+    }
+
+    pub fn check(&self) -> Result<(), Failure> {
+        let wrong = |what: &str| Err(Failure::Order(what.to_owned()));
+        self.rule.check()?;
+        self.id()?;
+        if self.workers == 0 || self.workers > MAX_WORKERS {
+            return Err(Failure::Order(format!("workers are 1 to {MAX_WORKERS}")));
+        }
+        if self.workers > 1 && matches!(self.connect, Way::Fd(_)) {
+            return wrong("one connection is for one worker");
+        }
+        for seconds in [self.silence, self.patience] {
+            if !(seconds > 0.0 && seconds < 1e7) {
+                return wrong("silence and patience are seconds above 0");
+            }
+        }
+        let asked = self.results.rows.is_some() || self.results.bitmap.is_some();
+        if asked && self.party() == Party::Sender && self.terms.learns == Learns::Receiver {
+            return wrong("a sender has no results where only the receiver learns");
+        }
+        self.wanted_parts()?;
+        Ok(())
+    }
+
+    pub fn party(&self) -> Party {
+        match self.role {
+            Role::Receiver => Party::Receiver,
+            Role::Sender => Party::Sender,
+        }
+    }
+
+    fn id(&self) -> Result<[u8; 32], Failure> {
+        let wrong = || Failure::Order("job is 64 hexadecimal digits".to_owned());
+        unhex(&self.job).and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)
+    }
+
+    pub fn whole(&self) -> Terms {
+        Terms {
+            security: match self.terms.security {
+                Security::SemiHonest => psi::Security::SemiHonest,
+                Security::Malicious => psi::Security::Malicious,
+            },
+            learns: match self.terms.learns {
+                Learns::Receiver => psi::Learns::Receiver,
+                Learns::Both => psi::Learns::Both,
+            },
+            receiver_items: self.terms.receiver_items,
+            sender_items: self.terms.sender_items,
+        }
+    }
+
+    pub fn job(&self) -> Result<Job, Failure> {
+        let equals = match self.rule.equals {
+            Equals::Refuse => part::Equals::Refuse,
+            Equals::First => part::Equals::First,
+            Equals::Multiply => part::Equals::Multiply,
+        };
+        let rule = tidm_mpc::hash::derive("tidm compute 1 rule", &[&self.rule.description()]);
+        Ok(Job { id: self.id()?, whole: self.whole(), equals, rule })
+    }
+
+    pub fn silence(&self) -> Duration {
+        Duration::from_secs_f64(self.silence)
+    }
+
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs_f64(self.patience)
+    }
+
+    pub fn format(&self) -> Format {
+        match self.source.format {
+            Kind::Csv => Format::Csv(Delimiter::Comma),
+            Kind::CsvSemicolon => Format::Csv(Delimiter::Semicolon),
+            Kind::CsvTab => Format::Csv(Delimiter::Tab),
+            Kind::Parquet => Format::Parquet,
+            Kind::ArrowFile => Format::ArrowFile,
+            Kind::ArrowStream => Format::ArrowStream,
+        }
+    }
+
+    /// Most items of this party.
+    pub fn own_items(&self) -> u64 {
+        match self.role {
+            Role::Receiver => self.terms.receiver_items,
+            Role::Sender => self.terms.sender_items,
+        }
+    }
+
+    /// Whether all parts fit into the order's memory, for a number of parts.
+    pub fn in_memory(&self, plan: &Plan) -> bool {
+        let records = self.own_items() * part::RECORD_BYTES as u64;
+        self.workers == 1 && BASE_BYTES + records + run_bytes(plan) <= self.memory
+    }
+
+    /// As few parts as this party's memory allows: in memory if up to 128 are enough for that, else on the disk.
+    pub fn wanted_parts(&self) -> Result<u32, Failure> {
+        let (least, most) = (self.parts.unwrap_or(1), tidm_mpc::limits::MAX_PARTITIONS);
+        if !(1..=most).contains(&least) {
+            return Err(Failure::Order(format!("parts are 1 to {most}")));
+        }
+        let whole = self.whole();
+        let powers = (0..=most.ilog2()).map(|log| 1 << log).filter(|parts| *parts > least);
+        let plans: Vec<Plan> =
+            std::iter::once(least).chain(powers).map(|parts| Plan { whole, parts }).collect();
+        let buffers = BASE_BYTES + BUFFERED_BYTES as u64;
+        let each = self.memory.saturating_sub(buffers) / u64::from(self.workers);
+        let on_disk = |plan: &Plan| run_bytes(plan) <= each;
+        let mut runnable = plans.iter().filter(|plan| plan.part_terms().is_ok());
+        let mut again = runnable.clone();
+        let found = runnable
+            .find(|plan| plan.parts <= 128 && self.in_memory(plan))
+            .or_else(|| again.find(|plan| on_disk(plan)));
+        found.map(|plan| plan.parts).ok_or_else(|| {
+            Failure::Order(format!("{} bytes of memory are too few for these sizes", self.memory))
+        })
+    }
+}
+
+/// Memory of a run over one part, and of the part that is made ready meanwhile.
+fn run_bytes(plan: &Plan) -> u64 {
+    let (receiver, sender) = plan.part_items();
+    receiver.max(sender) * (tidm_mpc::limits::RUN_BYTES_PER_ITEM + AHEAD_BYTES_PER_ITEM)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
+}

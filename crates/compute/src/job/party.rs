@@ -1,0 +1,372 @@
+//! One party's whole job: greeting, cutting the list, parts here or in workers, the result.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, UNIX_EPOCH};
+
+use tidm_mpc::fault::Fault;
+use tidm_mpc::partition::Job;
+use tidm_mpc::partition::cut::{Cut, key};
+use tidm_mpc::partition::plan::Plan;
+use tidm_mpc::partition::talk::Agreed;
+use tidm_mpc::psi::Item;
+use tidm_mpc::random::Seed;
+use tidm_mpc::session::{Party, Watch as _};
+
+use super::connect::{Connect, Connector};
+use super::failure::Failure;
+use super::journal::{Entry, Journal, Listed, State};
+use super::limits::FAREWELL;
+use super::order::{Order, Report};
+use super::progress::{Progress, Tell, peak_bytes};
+use super::store::{Spill, Store, clear};
+use super::visit::{Ended, Prepare, Visitor, lost, random};
+use super::workers::{Crew, Host};
+use crate::keys::{self, Bitmap};
+
+/// Runs an order to its end. Started again with the same order after any crash, it goes on where it was.
+pub fn run(
+    order: &Order,
+    host: &Host,
+    tell: Tell,
+    cancelled: Arc<AtomicBool>,
+) -> Result<Report, Failure> {
+    order.check()?;
+    let progress = Progress::new(tell, cancelled);
+    let failed = |why| Failure::directory("opening")(why);
+    std::fs::create_dir_all(&order.dir).map_err(failed)?;
+    let lock = std::fs::File::create(order.dir.join("lock")).map_err(failed)?;
+    lock.try_lock().map_err(|_| Failure::Busy)?;
+    let job = order.job()?;
+    let journal = Journal::open(&order.dir, digest(&job))?;
+    let mut connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
+    let mut visitor = Visitor { order, job, journal, progress: &progress, number: 0 };
+    let mut clock = Clock::default();
+    let mut own = Own { clock: &mut clock, shared: order.workers > 1, store: None, key: None };
+    progress.phase("connecting", 0, None);
+    let mut crew = None;
+    let confirmed = if own.shared {
+        let greeted = greeted(&mut visitor, &mut connector, &mut own)?;
+        match (greeted, own.key) {
+            (false, Some(spill)) => {
+                let mut workers = Crew::new(order, host, spill, &progress, &connector)?;
+                let began = Instant::now();
+                let confirmed = workers.run(&visitor.journal)?;
+                clock.add("running", began);
+                crew = Some(workers);
+                confirmed
+            }
+            (confirmed, _) => confirmed,
+        }
+    } else {
+        let began = Instant::now();
+        let confirmed = serve(&mut visitor, &mut connector, &mut own)?;
+        clock.add("connecting and running", began);
+        confirmed
+    };
+    if confirmed {
+        visitor.journal.note(&Entry::Closed)?;
+    }
+    let mut report = conclude(&visitor, &mut clock)?;
+    report.confirmed = confirmed;
+    report.traffic = progress.traffic();
+    (report.peak_bytes, report.cpu_seconds) = (peak_bytes(), cpu_seconds());
+    if let Some(crew) = crew {
+        crew.add_to(&mut report);
+    }
+    report.sent = report.traffic.values().map(|moved| moved.sent).sum();
+    report.received = report.traffic.values().map(|moved| moved.received).sum();
+    report.seconds = clock.seconds;
+    clear(&order.dir).map_err(Failure::directory("clearing"))?;
+    Ok(report)
+}
+
+/// What a journal belongs to.
+pub(super) fn digest(job: &Job) -> [u8; 32] {
+    tidm_mpc::hash::derive("tidm compute 1 job", &[&job.id, &job.bytes()])
+}
+
+/// Seconds by phase.
+#[derive(Default)]
+struct Clock {
+    seconds: BTreeMap<String, f64>,
+}
+
+impl Clock {
+    fn add(&mut self, phase: &str, began: Instant) {
+        *self.seconds.entry(phase.to_owned()).or_default() += began.elapsed().as_secs_f64();
+    }
+}
+
+/// Connections, one after the other, until both have everything; false if only this party is sure to have it.
+pub(super) fn serve(
+    visitor: &mut Visitor<'_>,
+    connect: &mut dyn Connect,
+    prepare: &mut dyn Prepare,
+) -> Result<bool, Failure> {
+    let order = visitor.order;
+    let mut since = Instant::now();
+    let mut reason = None;
+    loop {
+        if visitor.progress.cancelled() {
+            return Err(Fault::Cancelled.into());
+        }
+        let state = visitor.journal.state()?;
+        if state.closed {
+            return Ok(true);
+        }
+        let complete = state.complete();
+        // A receiver that has everything needs nobody; a sender may be asked again for what it has kept first.
+        let whole = match (complete, order.party()) {
+            (true, Party::Receiver) => FAREWELL.min(order.patience()),
+            _ => order.patience(),
+        };
+        let left = whole.saturating_sub(since.elapsed());
+        let socket = match connect.connect(left) {
+            Ok(socket) => socket,
+            Err(_) if complete => return Ok(false),
+            Err(why) => return Err(reason.unwrap_or_else(|| lost(&why))),
+        };
+        let connections = state.connections;
+        match visitor.visit(socket, prepare) {
+            Ok(Ended::Complete) => return Ok(true),
+            Ok(Ended::Greeted) => since = Instant::now(),
+            Err(failure) if failure.is_lost() => {
+                // A connection over which parts ran was progress; others only use up patience.
+                if visitor.journal.state()?.connections > connections {
+                    since = Instant::now();
+                }
+                std::thread::sleep(super::limits::LOOK_AGAIN);
+                reason = Some(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// The first connection of a party with workers: greets and cuts the list. True if both have everything already.
+fn greeted(
+    visitor: &mut Visitor<'_>,
+    connector: &mut Connector,
+    own: &mut Own<'_>,
+) -> Result<bool, Failure> {
+    let since = Instant::now();
+    loop {
+        let state = visitor.journal.state()?;
+        if state.closed {
+            return Ok(true);
+        }
+        let left = visitor.order.patience().saturating_sub(since.elapsed());
+        let socket = match connector.connect(left) {
+            Ok(socket) => socket,
+            Err(_) if state.complete() => return Ok(false),
+            Err(why) => return Err(lost(&why)),
+        };
+        match visitor.visit(socket, own) {
+            Ok(_) => {}
+            Err(failure) if failure.is_lost() && own.key.is_none() => {
+                std::thread::sleep(super::limits::LOOK_AGAIN);
+                continue;
+            }
+            Err(failure) if failure.is_lost() => {}
+            Err(failure) => return Err(failure),
+        }
+        return Ok(false);
+    }
+}
+
+/// This party's list, cut once, or again where that is cheaper than to remember it.
+struct Own<'a> {
+    clock: &'a mut Clock,
+    /// Workers run the parts, not this process.
+    shared: bool,
+    store: Option<Arc<Store>>,
+    /// The key of the parts on the disk, for workers.
+    key: Option<[u8; 32]>,
+}
+
+impl Prepare for Own<'_> {
+    fn prepare(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        agreed: &Agreed,
+        finished: &[bool],
+    ) -> Result<Option<Arc<Store>>, Failure> {
+        // Parts on the disk are there until both have kept them; those in memory are used up.
+        let whole = self.store.as_ref().is_some_and(|store| match &**store {
+            Store::Disk { .. } => true,
+            Store::Memory(_) => {
+                let missing = (0u32..).zip(finished).filter(|(_, finished)| !**finished);
+                missing.into_iter().all(|(part, _)| store.has(part))
+            }
+        });
+        if !whole {
+            let began = Instant::now();
+            self.store = None;
+            self.store = Some(Arc::new(self.cut(visitor, agreed, finished)?));
+            self.clock.add("reading", began);
+        }
+        Ok(self.store.clone().filter(|_| !self.shared))
+    }
+}
+
+impl Own<'_> {
+    fn cut(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        agreed: &Agreed,
+        finished: &[bool],
+    ) -> Result<Store, Failure> {
+        let order = visitor.order;
+        clear(&order.dir).map_err(Failure::directory("clearing"))?;
+        let plan = Plan { whole: visitor.job.whole, parts: agreed.parts };
+        let wanted: Vec<bool> = finished.iter().map(|finished| !finished).collect();
+        if !wanted.contains(&true) {
+            self.key = Some(random()?);
+            return Ok(Store::Memory(Default::default()));
+        }
+        let job = &visitor.job;
+        let cut =
+            Cut::new(&key(&job.id, &agreed.receiver_nonce, &agreed.sender_nonce), agreed.parts);
+        let spill = if order.in_memory(&plan) {
+            let (receiver, sender) = plan.part_items();
+            let room = if order.party() == Party::Receiver { receiver } else { sender };
+            Spill::to_memory(cut, wanted, usize::try_from(room).unwrap_or(0))
+        } else {
+            let key = random()?;
+            self.key = Some(key);
+            Spill::to_disk(cut, wanted, &order.dir, Seed::new(key))
+        };
+        let (store, listed) = read(visitor, spill)?;
+        match visitor.journal.state()?.list {
+            Some(before) => same(&before, &listed)?,
+            None => visitor.journal.note(&Entry::List(listed))?,
+        }
+        Ok(store)
+    }
+}
+
+/// Reads the list into parts.
+fn read(visitor: &Visitor<'_>, mut spill: Spill) -> Result<(Store, Listed), Failure> {
+    const TELL_ROWS: u64 = 1 << 18;
+    let Visitor { order, job, progress, .. } = visitor;
+    progress.phase("reading", 0, None);
+    let (bytes, modified) = stamp(&order.source.path)?;
+    let (path, format) = (&order.source.path, order.format());
+    let mut source = keys::open(path, format, &order.rule, &order.mapping, &job.id)?;
+    let (mut batch, mut items, mut rows): (Vec<Option<Item>>, Vec<u128>, Vec<u32>) =
+        Default::default();
+    let mut row = 0u64;
+    while source.next(&mut batch)? {
+        items.clear();
+        rows.clear();
+        for item in &batch {
+            if let Some(item) = item {
+                items.push(item.0);
+                rows.push(u32::try_from(row).unwrap_or(u32::MAX));
+            }
+            row += 1;
+        }
+        if row > tidm_mpc::limits::MAX_PLACES {
+            let most = tidm_mpc::limits::MAX_PLACES;
+            return Err(Fault::TooMany { what: "rows of a list", count: row, most }.into());
+        }
+        spill.push(&items, rows.iter().copied())?;
+        if spill.items > order.own_items()
+            && job.equals == tidm_mpc::partition::part::Equals::Refuse
+        {
+            let (count, most) = (spill.items, order.own_items());
+            return Err(Fault::TooMany { what: "items of the list", count, most }.into());
+        }
+        if row % TELL_ROWS < batch.len() as u64 {
+            progress.done(row);
+            if progress.cancelled() {
+                return Err(Fault::Cancelled.into());
+            }
+        }
+    }
+    progress.done(row);
+    let counts = source.counts();
+    let (rows, items) = (counts.rows, counts.items());
+    let digest = spill.digest;
+    let listed = Listed { bytes, modified, rows, items, malformed: rows - items, digest };
+    Ok((spill.finish()?, listed))
+}
+
+fn stamp(path: &Path) -> Result<(u64, u128), Failure> {
+    let failed = |_| Failure::SourceChanged { what: "it is not there any more" };
+    let Ok(data) = std::fs::metadata(path) else { return Ok((0, 0)) };
+    let modified = data.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let modified = modified.ok_or(()).map_err(failed)?;
+    Ok((data.len(), modified.as_nanos()))
+}
+
+fn same(before: &Listed, now: &Listed) -> Result<(), Failure> {
+    let changed = |what| Err(Failure::SourceChanged { what });
+    if before.bytes != now.bytes {
+        return changed("its size");
+    }
+    if before.rows != now.rows || before.items != now.items {
+        return changed("the number of its rows");
+    }
+    if before.digest != now.digest {
+        return changed("a key");
+    }
+    if before.modified != now.modified {
+        return changed("the time of its last change");
+    }
+    Ok(())
+}
+
+/// Puts the parts together and writes what was asked for.
+fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure> {
+    let began = Instant::now();
+    let Visitor { order, journal, progress, .. } = visitor;
+    progress.phase("writing", 0, None);
+    let State { agreed, list, connections, parts, .. } = journal.state()?;
+    let listed = list.unwrap_or_default();
+    let mut report = Report {
+        rows: listed.rows,
+        items: listed.items,
+        malformed: listed.malformed,
+        duplicates: parts.values().map(|part| part.left_out).sum(),
+        matched: parts.values().map(|part| part.matched).sum(),
+        parts: agreed.map_or(0, |agreed| agreed.parts),
+        connections,
+        ..Report::default()
+    };
+    if report.matched.is_some() && (order.results.rows.is_some() || order.results.bitmap.is_some())
+    {
+        let now = stamp(&order.source.path)?;
+        same(&listed, &Listed { bytes: now.0, modified: now.1, ..listed })?;
+        let mut bitmap = Bitmap::new(listed.rows)?;
+        journal.read(|entry| {
+            if let Entry::Done(done) = entry {
+                for place in done.places.iter().flatten() {
+                    bitmap.set((*place).into());
+                }
+            }
+        })?;
+        report.matched = Some(bitmap.count());
+        if let Some(path) = &order.results.bitmap {
+            let written = std::fs::write(path, bitmap.bytes());
+            written.map_err(Failure::directory("writing the bitmap"))?;
+        }
+        if let Some(path) = &order.results.rows {
+            let format = order.format();
+            keys::write_rows((&order.source.path, format), &bitmap, (path, format), None)?;
+        }
+    }
+    clock.add("writing", began);
+    Ok(report)
+}
+
+/// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
+    let ticks = after.split(' ').skip(11).take(4).filter_map(|it| it.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}

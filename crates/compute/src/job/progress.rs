@@ -1,0 +1,219 @@
+//! What a job tells while it runs, and what it counts: events as JSON lines, bytes by step.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use tidm_mpc::session::Watch;
+use tidm_mpc::step::Step;
+
+use super::failure::ErrorReport;
+use super::limits::TELL_EVERY;
+use super::order::Report;
+
+/// Bytes that left and came, by the name of the step, frames included.
+pub type Traffic = BTreeMap<String, Moved>;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub sent: u64,
+    pub received: u64,
+}
+
+/// One line of a program's output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    Progress(Told),
+    /// What a worker has moved so far; the last one counts.
+    Moved {
+        traffic: Traffic,
+        peak_bytes: u64,
+    },
+    /// A worker's end: all parts are kept by both.
+    Ended,
+    Report(Box<Report>),
+    Error(ErrorReport),
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    pub phase: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<String>,
+    /// The part that runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<u32>,
+    /// Parts, or rows while the list is read.
+    pub done: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub of: Option<u64>,
+    pub sent: u64,
+    pub received: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds_left: Option<f64>,
+}
+
+/// Takes events.
+pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Events as lines on stdout; one that nobody reads any more stops nothing.
+pub fn to_stdout() -> Tell {
+    Arc::new(|event| {
+        if let Ok(mut line) = serde_json::to_vec(event) {
+            line.push(b'\n');
+            let mut out = std::io::stdout().lock();
+            drop(out.write_all(&line).and_then(|()| out.flush()));
+        }
+    })
+}
+
+/// Counts and tells for one process.
+pub struct Progress {
+    tell: Tell,
+    cancelled: Arc<AtomicBool>,
+    /// Whether what moved is told too.
+    tells_moved: bool,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    now: Told,
+    last: Option<Instant>,
+    /// When parts began to run, and how many were finished then.
+    began: Option<(Instant, u64)>,
+    moved: BTreeMap<Step, Moved>,
+}
+
+impl Progress {
+    /// `cancelled` may be set by anybody at any time.
+    pub fn new(tell: Tell, cancelled: Arc<AtomicBool>) -> Self {
+        let inner = Inner { now: Told::default(), last: None, began: None, moved: BTreeMap::new() };
+        Self { tell, cancelled, tells_moved: false, inner: Mutex::new(inner) }
+    }
+
+    /// Tells what moved with every step, so that it is known even of a process that is killed.
+    pub fn with_moved(tell: Tell, cancelled: Arc<AtomicBool>) -> Self {
+        Self { tells_moved: true, ..Self::new(tell, cancelled) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new phase, of which `of` units are to be done.
+    pub fn phase(&self, phase: &str, done: u64, of: Option<u64>) {
+        let mut inner = self.lock();
+        let (sent, received) = (inner.now.sent, inner.now.received);
+        inner.now = Told { phase: phase.to_owned(), done, of, sent, received, ..Told::default() };
+        inner.began = (phase == "running").then(|| (Instant::now(), done));
+        inner.last = None;
+        self.tell(inner);
+    }
+
+    /// Units of the phase that are done.
+    pub fn done(&self, done: u64) {
+        let mut inner = self.lock();
+        inner.now.done = done;
+        self.tell(inner);
+    }
+
+    pub(super) fn part(&self, part: u32) {
+        let mut inner = self.lock();
+        inner.now.part = Some(part);
+        self.tell(inner);
+    }
+
+    /// One more part.
+    pub(super) fn finished(&self) {
+        let mut inner = self.lock();
+        inner.now.done += 1;
+        inner.last = inner.last.filter(|_| inner.now.of != Some(inner.now.done));
+        self.tell(inner);
+    }
+
+    /// Tells, unless that was done a moment ago.
+    fn tell(&self, mut inner: MutexGuard<'_, Inner>) {
+        if inner.last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
+            return;
+        }
+        inner.last = Some(Instant::now());
+        let mut told = inner.now.clone();
+        if let (Some((began, before)), Some(of)) = (inner.began, told.of) {
+            let done = told.done.saturating_sub(before);
+            if done > 0 {
+                let each = began.elapsed().as_secs_f64() / float(done);
+                told.seconds_left = Some(each * float(of.saturating_sub(told.done)));
+            }
+        }
+        drop(inner);
+        self.event(&Event::Progress(told));
+        if self.tells_moved {
+            let (traffic, peak_bytes) = (self.traffic(), peak_bytes());
+            self.event(&Event::Moved { traffic, peak_bytes });
+        }
+    }
+
+    pub fn event(&self, event: &Event) {
+        (self.tell)(event);
+    }
+
+    /// What moved so far, by step.
+    pub fn traffic(&self) -> Traffic {
+        self.lock().moved.iter().map(|(step, moved)| (step.name().to_owned(), *moved)).collect()
+    }
+
+    fn moved(&self, step: Step, sent: u64, received: u64) {
+        let mut inner = self.lock();
+        let moved = inner.moved.entry(step).or_default();
+        moved.sent += sent;
+        moved.received += received;
+        inner.now.sent += sent;
+        inner.now.received += received;
+        inner.now.step = Some(step.name().to_owned());
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of parts stay far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+impl Watch for Progress {
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn sent(&self, step: Step, bytes: u64) {
+        self.moved(step, bytes, 0);
+    }
+
+    fn received(&self, step: Step, bytes: u64) {
+        self.moved(step, 0, bytes);
+    }
+
+    fn progress(&self, _step: Step, _done: u64, _of: u64) {
+        self.tell(self.lock());
+    }
+}
+
+/// Adds what others moved.
+pub fn add(all: &mut Traffic, more: &Traffic) {
+    for (step, moved) in more {
+        let sum = all.entry(step.clone()).or_default();
+        sum.sent += moved.sent;
+        sum.received += moved.received;
+    }
+}
+
+/// The largest resident set of this process so far, in bytes, as Linux tells it; 0 where it does not.
+pub fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

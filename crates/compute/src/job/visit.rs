@@ -1,0 +1,149 @@
+//! One connection of a job, from its hello to its end, the same for every process of a party.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::fault::Fault;
+use tidm_mpc::partition::Job;
+use tidm_mpc::partition::plan::Plan;
+use tidm_mpc::partition::run::{receive, send};
+use tidm_mpc::partition::talk::{Agreed, Greeting, compare, greet, ready};
+use tidm_mpc::random::Seed;
+use tidm_mpc::session::{Party, Session, Setting};
+use tidm_mpc::step::Step;
+
+use super::failure::Failure;
+use super::journal::{Entry, Journal};
+use super::limits::MAX_CONNECTIONS;
+use super::link::{Link, Socket};
+use super::order::Order;
+use super::progress::Progress;
+use super::store::Store;
+use super::work::{Sets, Work};
+
+/// A process of a party.
+pub struct Visitor<'a> {
+    pub order: &'a Order,
+    pub job: Job,
+    pub journal: Journal,
+    pub progress: &'a Progress,
+    /// Of a worker, so that each begins with another part.
+    pub number: u32,
+}
+
+/// What a process does between the greeting and the first part.
+pub trait Prepare {
+    /// The parts that this process works on, or none if it came only for the greeting.
+    fn prepare(
+        &mut self,
+        visitor: &mut Visitor<'_>,
+        agreed: &Agreed,
+        finished: &[bool],
+    ) -> Result<Option<Arc<Store>>, Failure>;
+}
+
+/// How a connection ended where nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Both have kept all parts.
+    Complete,
+    /// One of them came only for the greeting.
+    Greeted,
+}
+
+impl Visitor<'_> {
+    /// The whole of one connection.
+    pub fn visit(&mut self, socket: Socket, prepare: &mut dyn Prepare) -> Result<Ended, Failure> {
+        let link = Link::new(socket, self.order.silence());
+        let link = link.map_err(|why| lost(&why))?;
+        let mut channel = Framed::new(link);
+        let ended = self.talk(&mut channel, prepare);
+        match &ended {
+            Ok(_) => channel.into_inner().finish(),
+            // The peer is to try again, or has said or done what it takes to know.
+            Err(failure) if failure.is_lost() => {}
+            Err(_) => channel.into_inner().give_up(),
+        }
+        ended
+    }
+
+    fn talk(
+        &mut self,
+        channel: &mut Framed<Link>,
+        prepare: &mut dyn Prepare,
+    ) -> Result<Ended, Failure> {
+        let party = self.order.party();
+        let state = self.journal.state()?;
+        let nonce = match state.nonce {
+            Some(nonce) => nonce,
+            None => {
+                let nonce = random()?;
+                self.journal.keep(&Entry::Nonce(nonce))?;
+                nonce
+            }
+        };
+        let seed = Seed::new(random()?);
+        let id = self.job.session();
+        let setting = Setting { channel, party, id, seed, watch: self.progress };
+        let mut session = Session::open(setting, &self.job.bytes())?;
+        let parts = match state.agreed {
+            Some(agreed) => agreed.parts,
+            None => self.order.wanted_parts()?,
+        };
+        let agreed = greet(&mut session, &Greeting { nonce, parts })?;
+        match &state.agreed {
+            Some(kept) => agreed.same_as(kept)?,
+            None => self.journal.note(&Entry::Agreed(agreed))?,
+        }
+        let plan = Plan { whole: self.job.whole, parts: agreed.parts };
+        let terms = plan.part_terms()?;
+        let finished = compare(&mut session, &state.kept(agreed.parts))?;
+        let store = prepare.prepare(self, &agreed, &finished)?;
+        let works = ready(&mut session, store.is_some())?;
+        let (Some(store), true) = (store, works) else {
+            return Ok(Ended::Greeted);
+        };
+        if state.connections >= MAX_CONNECTIONS {
+            return Err(Failure::TooManyConnections(MAX_CONNECTIONS));
+        }
+        self.journal.note(&Entry::Connected)?;
+        let done = finished.iter().filter(|it| **it).count() as u64;
+        self.progress.phase("running", done, Some(agreed.parts.into()));
+        let most = match party {
+            Party::Receiver => terms.receiver_items,
+            Party::Sender => terms.sender_items,
+        };
+        let sets = Sets { equals: self.job.equals, most };
+        let waiting = waiting(&finished, self.number, self.order.workers);
+        let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);
+        match party {
+            Party::Receiver => receive(&mut session, &plan, &mut work)?,
+            Party::Sender => send(&mut session, &plan, &mut work)?,
+        }
+        Ok(Ended::Complete)
+    }
+}
+
+/// Parts that are not finished; workers begin at places of their own.
+fn waiting(finished: &[bool], number: u32, workers: u32) -> VecDeque<u32> {
+    let parts = (0u32..).zip(finished).filter(|(_, finished)| !**finished).map(|(part, _)| part);
+    let mut parts: VecDeque<u32> = parts.collect();
+    let begin = parts.len() * number as usize / workers.max(1) as usize;
+    parts.rotate_left(begin.min(parts.len()));
+    parts
+}
+
+pub(super) fn lost(why: &std::io::Error) -> Failure {
+    Failure::Mpc(Fault::Lost { step: Step::Hello, reason: why.to_string() })
+}
+
+/// Random bytes of the operating system.
+pub(super) fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|why| Failure::Directory {
+        action: "drawing random numbers",
+        reason: why.to_string(),
+    })?;
+    Ok(bytes)
+}
