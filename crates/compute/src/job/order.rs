@@ -100,6 +100,19 @@ pub enum Kind {
     ArrowStream,
 }
 
+impl Kind {
+    pub fn format(self) -> Format {
+        match self {
+            Self::Csv => Format::Csv(Delimiter::Comma),
+            Self::CsvSemicolon => Format::Csv(Delimiter::Semicolon),
+            Self::CsvTab => Format::Csv(Delimiter::Tab),
+            Self::Parquet => Format::Parquet,
+            Self::ArrowFile => Format::ArrowFile,
+            Self::ArrowStream => Format::ArrowStream,
+        }
+    }
+}
+
 /// What to write for a party that may learn the result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -237,14 +250,7 @@ impl Order {
     }
 
     pub fn format(&self) -> Format {
-        match self.source.format {
-            Kind::Csv => Format::Csv(Delimiter::Comma),
-            Kind::CsvSemicolon => Format::Csv(Delimiter::Semicolon),
-            Kind::CsvTab => Format::Csv(Delimiter::Tab),
-            Kind::Parquet => Format::Parquet,
-            Kind::ArrowFile => Format::ArrowFile,
-            Kind::ArrowStream => Format::ArrowStream,
-        }
+        self.source.format.format()
     }
 
     /// Most items of this party.

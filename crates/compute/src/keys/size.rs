@@ -33,12 +33,16 @@ pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
         Format::ArrowFile => {
             let reader = FileReader::try_new(BufReader::new(file), Some(vec![]));
             let mut reader = reader.map_err(|why| broken(why.to_string()))?;
-            reader.try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64)).map_err(|why| broken(why.to_string()))
+            reader
+                .try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64))
+                .map_err(|why| broken(why.to_string()))
         }
         Format::ArrowStream => {
             let reader = StreamReader::try_new(BufReader::new(file), Some(vec![]));
             let mut reader = reader.map_err(|why| broken(why.to_string()))?;
-            reader.try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64)).map_err(|why| broken(why.to_string()))
+            reader
+                .try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64))
+                .map_err(|why| broken(why.to_string()))
         }
     }
 }
@@ -86,6 +90,9 @@ mod tests {
         for format in [Format::Parquet, Format::ArrowFile, Format::ArrowStream] {
             assert_eq!(rows_at_most(file.path(), format).unwrap_err().code(), "keys.table");
         }
-        assert_eq!(rows_at_most(Path::new("/nowhere"), Format::Parquet).unwrap_err().code(), "keys.io");
+        assert_eq!(
+            rows_at_most(Path::new("/nowhere"), Format::Parquet).unwrap_err().code(),
+            "keys.io"
+        );
     }
 }

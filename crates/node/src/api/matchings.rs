@@ -226,7 +226,9 @@ pub(super) async fn rows(
             (Stage::Open, _) => "it is not done yet".to_owned(),
             (Stage::Failed, _) => "it failed".to_owned(),
             (Stage::Done, Some(term)) => format!("the result is withheld by {term}"),
-            (Stage::Done, None) => "the contract gives the matches to the other side alone".to_owned(),
+            (Stage::Done, None) => {
+                "the contract gives the matches to the other side alone".to_owned()
+            }
         };
         return Err(Fault::conflict("psi.no-rows", why).into());
     };

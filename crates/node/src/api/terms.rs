@@ -112,7 +112,10 @@ impl Choices {
     fn matching(&self) -> Answer<Matching> {
         let key = |text: &String| {
             Key::parse(text).ok_or_else(|| {
-                Fail::field("matchKey", "columns with normal forms, such as part_no:text,maker:credit-code;first")
+                Fail::field(
+                    "matchKey",
+                    "columns with normal forms, such as part_no:text,maker:credit-code;first",
+                )
             })
         };
         let to = |text: &String| {
@@ -148,7 +151,10 @@ pub(super) fn kinds(field: &str, names: &[String]) -> Answer<Vec<Use>> {
 pub(super) fn kind(field: &str, name: &str) -> Answer<Use> {
     let found = Use::from_name(name).or_else(|| Use::from_format(name));
     found.ok_or_else(|| {
-        Fail::field(field, format!("{name} is not one of query, sealed-table, sealed-file, plain, psi"))
+        Fail::field(
+            field,
+            format!("{name} is not one of query, sealed-table, sealed-file, plain, psi"),
+        )
     })
 }
 

@@ -51,7 +51,8 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     if it.format == FLIGHT_SQL_PULL {
         return flight::offer(app, &it, &contract).await;
     }
-    let Some(delivery) = it.delivery().filter(|it| !matches!(it.kind, Use::Query | Use::Psi)) else {
+    let Some(delivery) = it.delivery().filter(|it| !matches!(it.kind, Use::Query | Use::Psi))
+    else {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
     };

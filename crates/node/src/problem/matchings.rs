@@ -31,30 +31,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         422,
         Party::Caller,
         ["进程数不在范围内", "The number of processes is out of range"],
-        [
-            "请减少进程数",
-            "Ask for fewer processes",
-        ],
+        ["请减少进程数", "Ask for fewer processes"],
     ),
     entry(
         "psi.list",
         422,
         Party::Caller,
         ["名单无法读取", "The list cannot be read"],
-        [
-            "请检查文件格式与扩展名",
-            "Check the file's format and the ending of its name",
-        ],
+        ["请检查文件格式与扩展名", "Check the file's format and the ending of its name"],
     ),
     entry(
         "psi.table",
         422,
         Party::Rule,
         ["产品不是表", "The product is no table"],
-        [
-            "只有表可以匹配,请与提供方确认",
-            "Only tables are matched: ask the provider",
-        ],
+        ["只有表可以匹配,请与提供方确认", "Only tables are matched: ask the provider"],
     ),
     entry(
         "psi.items",
@@ -71,70 +62,49 @@ pub(super) const ENTRIES: &[Entry] = &[
         409,
         Party::Peer,
         ["会话与约定不符", "The session is not the one agreed on"],
-        [
-            "请重新开始匹配",
-            "Begin a new matching",
-        ],
+        ["请重新开始匹配", "Begin a new matching"],
     ),
     entry(
         "psi.not-joined",
         409,
         Party::Peer,
         ["对方尚未加入会话", "The other side has not joined yet"],
-        [
-            "请稍后重试",
-            "Try again in a moment",
-        ],
+        ["请稍后重试", "Try again in a moment"],
     ),
     entry(
         "psi.over",
         409,
         Party::Peer,
         ["匹配已结束", "The matching is over"],
-        [
-            "请重新开始匹配",
-            "Begin a new matching",
-        ],
+        ["请重新开始匹配", "Begin a new matching"],
     ),
     entry(
         "psi.attempts",
         403,
         Party::Rule,
         ["会话重启次数过多", "The session was begun too often"],
-        [
-            "请重新开始匹配;将再次计入额度",
-            "Begin a new matching; its items count again",
-        ],
+        ["请重新开始匹配;将再次计入额度", "Begin a new matching; its items count again"],
     ),
     entry(
         "psi.upgrade",
         400,
         Party::Peer,
         ["连接没有升级", "The connection is not upgraded"],
-        [
-            "代理需要允许 HTTP/1.1 协议升级",
-            "Proxies in between must let HTTP/1.1 upgrades pass",
-        ],
+        ["代理需要允许 HTTP/1.1 协议升级", "Proxies in between must let HTTP/1.1 upgrades pass"],
     ),
     entry(
         "psi.protocol",
         422,
         Party::Caller,
         ["本节点不支持该协议", "This node does not run that protocol"],
-        [
-            "请选择其他协议",
-            "Choose another protocol",
-        ],
+        ["请选择其他协议", "Choose another protocol"],
     ),
     entry(
         "psi.cancelled",
         409,
         Party::Caller,
         ["匹配被停止", "The matching was stopped"],
-        [
-            "如需结果请重新开始",
-            "Begin a new one if you need the result",
-        ],
+        ["如需结果请重新开始", "Begin a new one if you need the result"],
     ),
     entry(
         "psi.not-running",
@@ -151,29 +121,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         409,
         Party::Rule,
         ["没有可取的结果", "There is no result to fetch"],
-        [
-            "请查看匹配状态与合约条款",
-            "Look how the matching stands and what the contract says",
-        ],
+        ["请查看匹配状态与合约条款", "Look how the matching stands and what the contract says"],
     ),
     entry(
         "psi.result",
         500,
         Party::Node,
         ["结果无法保存", "The result cannot be kept"],
-        [
-            "请检查本节点的磁盘与对象存储",
-            "Look at this node's disk and object store",
-        ],
+        ["请检查本节点的磁盘与对象存储", "Look at this node's disk and object store"],
     ),
     entry(
         "lease.session",
         403,
         Party::Rule,
         ["没有这样的会话", "There is no such session"],
-        [
-            "请由使用方重新发起匹配",
-            "The consumer begins a new matching",
-        ],
+        ["请由使用方重新发起匹配", "The consumer begins a new matching"],
     ),
 ];

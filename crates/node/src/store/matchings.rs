@@ -124,7 +124,9 @@ impl Store {
 
     /// Those to go on with after a start.
     pub async fn open_matchings(&self, most: u32) -> Result<Vec<Matching>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM matchings WHERE state = 'open' ORDER BY created LIMIT $1");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM matchings WHERE state = 'open' ORDER BY created LIMIT $1"
+        );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(most));
         query.fetch_all(self.pool()).await?.iter().map(matching).collect()
     }
@@ -152,7 +154,8 @@ impl Store {
 }
 
 pub async fn save(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreError> {
-    let record = serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
+    let record =
+        serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
     sqlx::query(
         "INSERT INTO matchings (id, contract, role, state, lease, created, moved, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, lease = excluded.lease, moved = excluded.moved, record = excluded.record",

@@ -89,18 +89,25 @@ async fn matched_on(world: &World) {
     let mine = uploaded(consumer, "a", &parts(2500, 1000)).await;
     let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
     let ours = over(consumer, &begun.id).await;
-    assert_eq!((ours.state, &ours.record.fault, ours.record.matched), (State::Done, &None, Some(500)));
+    assert_eq!(
+        (ours.state, &ours.record.fault, ours.record.matched),
+        (State::Done, &None, Some(500))
+    );
     // Our own rows, whole and in order.
     let expected = String::from_utf8(parts(2500, 500)).unwrap();
     assert_eq!(rows(consumer, &ours).await, expected);
 
     let theirs = over(provider, &begun.id).await;
-    assert_eq!((theirs.state, theirs.record.matched, &theirs.record.rows), (State::Done, None, &None));
+    assert_eq!(
+        (theirs.state, theirs.record.matched, &theirs.record.rows),
+        (State::Done, None, &None)
+    );
     let report = theirs.record.report.unwrap().to_string();
     assert!(!report.contains("matched") && report.contains("\"sent\""), "{report}");
 
     // Two leases, both given back, and neither says how many rows matched.
-    let leases = [ours.lease.clone().unwrap(), Id::parse(&ours.record.join.clone().unwrap()).unwrap()];
+    let leases =
+        [ours.lease.clone().unwrap(), Id::parse(&ours.record.join.clone().unwrap()).unwrap()];
     for app in [provider, consumer] {
         for lease in &leases {
             let returned = || async {
@@ -158,7 +165,8 @@ async fn app_matching(app: &App, id: &str) -> Matching {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_of_the_contract_hold() {
     let world = World::two().await;
-    let terms = Terms { items: Some(1000), budget: Some(1500), least: Some(100), ..Terms::default() };
+    let terms =
+        Terms { items: Some(1000), budget: Some(1500), least: Some(100), ..Terms::default() };
     let contract = agreed(&world, terms).await;
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     for (id, begin, count, code, withheld) in [
@@ -201,7 +209,8 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     let why = it.record.fault.unwrap();
     assert!(why.code.starts_with("keys.") && why.text.contains("part_no"), "{why:?}");
 
-    let product = world.published("q.csv", &parts(0, 10), Sentences::default(), &[Use::Query]).await;
+    let product =
+        world.published("q.csv", &parts(0, 10), Sentences::default(), &[Use::Query]).await;
     let other = world.agreed(&product).await;
     let mine = uploaded(consumer, "b", &parts(0, 10)).await;
     assert_eq!(fault(start(consumer, wanted(&other, mine)).await).code(), "psi.terms");
@@ -242,7 +251,10 @@ async fn it_goes_on_after_a_restart() {
     world.restart(1).await;
     let consumer = world.consumer().app.clone();
     let it = over(&consumer, &begun.id).await;
-    assert_eq!((it.state, &it.record.fault, it.record.matched), (State::Done, &None, Some(150_000)));
+    assert_eq!(
+        (it.state, &it.record.fault, it.record.matched),
+        (State::Done, &None, Some(150_000))
+    );
     let spent = world.provider().app.store.spent(&contract.id).await.unwrap();
     assert_eq!((spent.uses, spent.items), (1, 300_000));
 }

@@ -91,7 +91,8 @@ impl Psi {
             }
             Self::Show { id, wait } => look(api, id, *wait).await?,
             Self::Stop { id } => {
-                api.send(api.request(Method::DELETE, &format!("/matchings/{}", segment(id)))).await?;
+                api.send(api.request(Method::DELETE, &format!("/matchings/{}", segment(id))))
+                    .await?;
                 return Ok(());
             }
             // Runs before a runtime exists.
@@ -102,7 +103,8 @@ impl Psi {
     }
 
     async fn matched(&self, global: &Global, api: &Api) -> Outcome<()> {
-        let Self::Run { contract, mine, theirs, key, protocol, purpose, workers, out, detach } = self
+        let Self::Run { contract, mine, theirs, key, protocol, purpose, workers, out, detach } =
+            self
         else {
             return Ok(());
         };
@@ -119,7 +121,8 @@ impl Psi {
             "contract": contract, "mine": list, "columns": key, "protocol": protocol, "purpose": purpose, "workers": workers,
         });
         let mut it = api.post("/matchings", &body).await?;
-        let id = it.get("id").and_then(Value::as_str).context("a matching without an id")?.to_owned();
+        let id =
+            it.get("id").and_then(Value::as_str).context("a matching without an id")?.to_owned();
         let mut said = String::new();
         while !detach && it.get("state").and_then(Value::as_str) == Some("open") {
             it = look(api, &id, LOOK).await?;

@@ -67,6 +67,11 @@ impl Api {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A file's bytes.
+    pub(crate) async fn put(&self, path: &str, body: Vec<u8>) -> Result<Value, Trouble> {
+        self.json(self.request(Method::PUT, path).body(body)).await
+    }
+
     /// A body that is not JSON.
     pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Trouble> {
         self.answer(self.request(Method::GET, path)).await.map(|(_, body)| body)

@@ -86,6 +86,7 @@ async fn walk(tell: &mut Teller, world: &mut World, options: &Options) -> Result
     steps::discover::walk(tell, world, &products).await?;
     let contracts = steps::agree::walk(tell, world, &mut book, &products).await?;
     steps::query::walk(tell, world, &mut book, &contracts, &products).await?;
+    steps::parts::walk(tell, world, &mut book).await?;
     steps::file::walk(tell, world, &mut book, &contracts).await?;
     steps::revoke::walk(tell, world, &mut book, &contracts).await?;
     steps::burn::walk(tell, world, &mut book, &contracts).await?;

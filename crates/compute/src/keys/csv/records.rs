@@ -81,10 +81,6 @@ impl<R: Read> Records<R> {
         Ok(Header { mark, whole: record.whole.to_vec(), line: record.line.to_vec() })
     }
 
-    pub(in crate::keys) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// The next record. Empty lines are none.
     #[inline]
     pub(in crate::keys) fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {

@@ -78,7 +78,10 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let parts: Vec<String> = key.parts.iter().map(|it| it.column.clone()).collect();
     let columns = if it.columns.is_empty() { parts.clone() } else { it.columns };
     if columns.len() != parts.len() {
-        let why = format!("the contract matches by {}: name one column of yours for each, in this order", parts.join(", "));
+        let why = format!(
+            "the contract matches by {}: name one column of yours for each, in this order",
+            parts.join(", ")
+        );
         return Err(Fault::refused("psi.columns", why).into());
     }
     let (object, name, temporary) = list(app, &it.mine).await?;
@@ -141,7 +144,9 @@ pub(super) const TABLE: &str = "table.parquet";
 /// At least the rows of a list: what the peer may know.
 pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
     let path = path.to_owned();
-    let counted = tokio::task::spawn_blocking(move || tidm_compute::keys::rows_at_most(&path, kind.format())).await;
+    let counted =
+        tokio::task::spawn_blocking(move || tidm_compute::keys::rows_at_most(&path, kind.format()))
+            .await;
     let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
     Ok(counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?)
 }
@@ -169,10 +174,9 @@ async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
     match agreed(app, it).await {
         Ok(contract) => computed(app, it, &contract, turn).await,
         Err(WorkError::Fault(fault)) => Ended::Refused(fault),
-        Err(why) => Ended::Refused(Fault::Unavailable {
-            reason: why.to_string(),
-            retry_after: PAUSE,
-        }),
+        Err(why) => {
+            Ended::Refused(Fault::Unavailable { reason: why.to_string(), retry_after: PAUSE })
+        }
     }
 }
 
@@ -182,7 +186,8 @@ async fn agreed(app: &Arc<App>, it: &mut Matching) -> Result<Contract, WorkError
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     contract.check_active()?;
     let request = request(it)?;
-    let invitation = Invitation { session: session(it)?, workers: it.record.workers, lease: request.clone() };
+    let invitation =
+        Invitation { session: session(it)?, workers: it.record.workers, lease: request.clone() };
     let posting = psi::write_invitation(&uuid::Uuid::now_v7().into(), &invitation);
     let answer = post(app, &contract, &posting.path, posting.body).await?;
     let Acceptance { lease, join, items, workers } = psi::read_acceptance(&answer)?;
@@ -257,11 +262,14 @@ async fn post(app: &App, contract: &Contract, path: &str, body: String) -> Resul
     let mut pause = PAUSE;
     for last in [false, false, true] {
         let authorization = auth::speak(app, &contract.peer);
-        let said = app.client.call(Method::POST, &url, authorization.as_deref(), Some(body.clone()));
+        let said =
+            app.client.call(Method::POST, &url, authorization.as_deref(), Some(body.clone()));
         let fault = match said.await {
             Ok(answer) if answer.status.is_success() => return Ok(answer.body),
             Ok(answer) => refusal(&contract.peer, answer.status.as_u16(), &answer.body),
-            Err(CallError::Address { url, why }) => Fault::refused("peer.address", format!("{url}: {why}")),
+            Err(CallError::Address { url, why }) => {
+                Fault::refused("peer.address", format!("{url}: {why}"))
+            }
             Err(error @ (CallError::NoAnswer { .. } | CallError::TooLarge { .. })) => {
                 no_answer(&contract.peer, &error.to_string())
             }
@@ -286,7 +294,11 @@ async fn computed(app: &Arc<App>, it: &mut Matching, contract: &Contract, turn: 
             tracing::warn!(%why, "a matching's row cannot be saved");
         }
         let why = match once(app, it, contract, &lease, turn).await {
-            Err(Ended::Failed(why)) if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS => why,
+            Err(Ended::Failed(why))
+                if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS =>
+            {
+                why
+            }
             Ok(report) => return Ended::Done(Box::new(report)),
             Err(ended) => return ended,
         };
@@ -308,7 +320,8 @@ async fn once(
     // Left by the attempt before.
     drop(std::fs::remove_file(&socket));
     let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
-    let order = order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
+    let order =
+        order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
     std::fs::create_dir_all(&order.dir).map_err(|why| here(why.to_string()))?;
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {

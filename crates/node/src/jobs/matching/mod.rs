@@ -28,8 +28,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
 use tidm_compute::job::connect::{Address, Way};
+use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
 use tidm_compute::keys;
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
@@ -61,7 +61,10 @@ pub fn terms(contract: &Contract) -> Result<(Terms, Key), Fault> {
     })?;
     let why = terms.unkeepable(Use::Psi);
     if let Some(why) = why.first() {
-        return Err(Fault::refused("psi.terms", format!("this contract is not for matching lists: {why}")));
+        return Err(Fault::refused(
+            "psi.terms",
+            format!("this contract is not for matching lists: {why}"),
+        ));
     }
     let matching = terms.summary.limits.matching;
     match matching.key.clone() {

@@ -27,7 +27,11 @@ pub struct Program {
 }
 
 /// Runs one order to its end.
-pub(super) async fn run(program: &Program, order: &Order, live: &Live) -> Result<Report, ErrorReport> {
+pub(super) async fn run(
+    program: &Program,
+    order: &Order,
+    live: &Live,
+) -> Result<Report, ErrorReport> {
     let order = serde_json::to_vec(order).map_err(ours)?;
     let mut child = Command::new(&program.path)
         .args(&program.arguments)

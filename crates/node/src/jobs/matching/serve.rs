@@ -64,7 +64,9 @@ pub async fn accepted(app: &App, it: &Invitation, lease: Grant) -> Result<Accept
     let id = hex(&it.session.id);
     let matching = match app.store.matching(&id).await.map_err(store)? {
         Some(known) if known.lease.as_ref() == Some(&lease.lease) => known,
-        Some(_) => return Err(Fault::conflict("psi.session", "this session had another lease").into()),
+        Some(_) => {
+            return Err(Fault::conflict("psi.session", "this session had another lease").into());
+        }
         None => opened(app, id, it, &lease).await?,
     };
     let join = join_request(&matching, it)?;
@@ -72,7 +74,12 @@ pub async fn accepted(app: &App, it: &Invitation, lease: Grant) -> Result<Accept
     Ok(Acceptance { lease, join, items, workers })
 }
 
-async fn opened(app: &App, id: String, it: &Invitation, lease: &Grant) -> Result<Matching, WorkError> {
+async fn opened(
+    app: &App,
+    id: String,
+    it: &Invitation,
+    lease: &Grant,
+) -> Result<Matching, WorkError> {
     let contract = app.store.contract(&it.session.contract).await.map_err(store)?;
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     let (_, key) = terms(&contract)?;
@@ -170,13 +177,17 @@ async fn ours(app: &App, from: &Did, lease: &Id) -> Result<Matching, WorkError> 
 pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>, WorkError> {
     let it = ours(app, from, lease).await?;
     if it.record.join.is_none() {
-        return Err(Fault::refused("psi.not-joined", "this node holds no lease of yours yet").into());
+        return Err(
+            Fault::refused("psi.not-joined", "this node holds no lease of yours yet").into()
+        );
     }
     if let Some(live) = app.matchings.live(&it.id) {
         return Ok(live);
     }
     if it.record.attempts >= ATTEMPTS {
-        return Err(Fault::denied("psi.attempts", "attempts", "this session was begun too often").into());
+        return Err(
+            Fault::denied("psi.attempts", "attempts", "this session was begun too often").into()
+        );
     }
     tokio::spawn(run(app.clone(), it.id.clone()));
     for _ in 0..100 {
@@ -221,7 +232,9 @@ async fn run(app: Arc<App>, id: String) {
 }
 
 async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
-    let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: Duration::from_secs(1) });
+    let here = |why: String| {
+        Ended::Refused(Fault::Unavailable { reason: why, retry_after: Duration::from_secs(1) })
+    };
     let Some(lease) = it.lease.clone() else {
         return Ended::Refused(Fault::ApiMisuse("a matching without its lease"));
     };

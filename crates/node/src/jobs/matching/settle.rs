@@ -36,7 +36,9 @@ pub async fn settle(app: &Arc<App>, mut it: Matching, ended: Ended) {
             received = report.received;
             keep(app, &mut it, *report).await
         }
-        Ended::Failed(why) => Err(Trouble { code: why.code, text: format!("{}. {}", why.text, why.next) }),
+        Ended::Failed(why) => {
+            Err(Trouble { code: why.code, text: format!("{}. {}", why.text, why.next) })
+        }
         Ended::Refused(why) => Err(Trouble { code: why.code().to_owned(), text: why.to_string() }),
     };
     (it.state, it.record.fault) = match done {

@@ -47,7 +47,9 @@ pub async fn carry(app: Arc<App>, contract: Contract, lease: Id, listener: UnixL
             // A connection that cannot be had is closed: the process tries again for as long as it is patient.
             match connect(&app, &contract, &lease).await {
                 Ok(theirs) => drop(join(ours, theirs).await),
-                Err(why) => tracing::info!(%why, %lease, "the provider's computing process is not reached"),
+                Err(why) => {
+                    tracing::info!(%why, %lease, "the provider's computing process is not reached")
+                }
             }
         });
     }
@@ -61,7 +63,8 @@ async fn connect(app: &App, contract: &Contract, lease: &Id) -> Result<reqwest::
     }
     let request = request.header(CONNECTION, "upgrade").header(UPGRADE, psi::UPGRADE);
     let answer = tokio::time::timeout(ANSWER, request.send()).await;
-    let answer = answer.map_err(|_| "no answer in time".to_owned())?.map_err(|why| why.to_string())?;
+    let answer =
+        answer.map_err(|_| "no answer in time".to_owned())?.map_err(|why| why.to_string())?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(format!("it answers {}", answer.status()));
     }

@@ -194,7 +194,7 @@ async fn reached(api: &Api, id: &str, state: &str) -> Result<Value, Trouble> {
 }
 
 /// The contract's id once the negotiation is final.
-async fn finalized(consumer: &Api, id: &str) -> Result<String, Trouble> {
+pub(super) async fn finalized(consumer: &Api, id: &str) -> Result<String, Trouble> {
     let it = reached(consumer, id, "FINALIZED").await?;
     text(&it, "contract").map(str::to_owned)
 }

@@ -6,6 +6,7 @@ pub(super) mod agree;
 pub(super) mod burn;
 pub(super) mod discover;
 pub(super) mod file;
+pub(super) mod parts;
 pub(super) mod prove;
 pub(super) mod publish;
 pub(super) mod query;

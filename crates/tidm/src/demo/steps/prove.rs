@@ -152,7 +152,7 @@ async fn agreement(
 }
 
 /// Facts of both sides in a report without contradiction or gap; what is on its way is waited for.
-async fn consistent(provider: &Api, contract: &str) -> Result<u64, Trouble> {
+pub(super) async fn consistent(provider: &Api, contract: &str) -> Result<u64, Trouble> {
     let begun = Instant::now();
     loop {
         let done = provider.get(&format!("/audit/{}", segment(contract))).await?;
