@@ -34,6 +34,9 @@ fn main() {
     let plain = write(&path("plain.csv"), "n,id,a,b,c,d", rows, |row, line| {
         write!(line, "{row},{},aaaaaaaa,bbbbbb,ccccc,{}", id(row), row % 7).unwrap();
     });
+    let quoted = write(&path("quoted.csv"), "id,name", rows, |row, line| {
+        write!(line, "\"{}\",\"Ann Lee\"", id(row)).unwrap();
+    });
     let phones = write(&path("phones.csv"), "id", rows, |row, line| {
         write!(line, "+86 13{} {:04}", row % 10, row % 10_000).unwrap();
         write!(line, " {:04}", row / 10_000 % 10_000).unwrap();
@@ -48,6 +51,7 @@ fn main() {
         ("CSV of one column, phone", &phones, CSV, Form::Phone),
         ("CSV of six columns, text", &plain, CSV, Form::Text),
         ("CSV of six columns with quotes, text", &wide, CSV, Form::Text),
+        ("CSV of two columns, all in quotes, text", &quoted, CSV, Form::Text),
         ("Parquet, text", &parquet, Format::Parquet, Form::Text),
     ] {
         let rule = Rule::single("id", form, Equals::Refuse).unwrap();
