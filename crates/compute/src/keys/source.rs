@@ -209,15 +209,18 @@ impl Source {
             Rows::Csv { records, fields, single } => {
                 while out.len() < BATCH_ROWS {
                     let Some(record) = records.next()? else { break };
+                    let line = record.line;
                     if *single && !record.quotes {
-                        match fields.single(record.line) {
+                        match fields.single(line) {
                             Some(field) => self.batch.one(field, out),
                             None => self.batch.none(Why::Ragged, out),
                         }
-                    } else if fields.locate(record) {
-                        self.batch.row(fields.parts(record.line), out);
-                    } else {
+                    } else if !fields.locate(record) {
                         self.batch.none(Why::Ragged, out);
+                    } else if *single {
+                        fields.parts(line).for_each(|field| self.batch.one(field, out));
+                    } else {
+                        self.batch.row(fields.parts(line), out);
                     }
                 }
             }

@@ -32,6 +32,10 @@ pub(super) fn csv(
 
 const ID: &str = r#"{"parts":[{"role":"id","form":"text"}]}"#;
 
+/// Jobs read lists in a thread of their own.
+const fn can_be_moved_to_a_thread<T: Send>() {}
+const _: () = can_be_moved_to_a_thread::<Source>();
+
 #[test]
 fn rules_are_read_strictly_and_written_back() {
     let full = r#"{"parts":[{"role":"name","form":"text","ignore_case":true},{"role":"born","form":"date"}],"equals":"multiply"}"#;
