@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measure prints and may fail")]
 
 use std::fmt::Write as _;
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 use tidm_compute::keys::{
     Bitmap, Delimiter, Equals, Form, Format, Mapping, Rule, open, write_rows,
 };
+use tidm_mpc::psi::Item;
 
 const CSV: Format = Format::Csv(Delimiter::Comma);
 
@@ -34,6 +36,9 @@ fn main() {
     let plain = write(&path("plain.csv"), "n,id,a,b,c,d", rows, |row, line| {
         write!(line, "{row},{},aaaaaaaa,bbbbbb,ccccc,{}", id(row), row % 7).unwrap();
     });
+    let quoted = write(&path("quoted.csv"), "id,name", rows, |row, line| {
+        write!(line, "\"{}\",\"Ann Lee\"", id(row)).unwrap();
+    });
     let phones = write(&path("phones.csv"), "id", rows, |row, line| {
         write!(line, "+86 13{} {:04}", row % 10, row % 10_000).unwrap();
         write!(line, " {:04}", row / 10_000 % 10_000).unwrap();
@@ -48,17 +53,35 @@ fn main() {
         ("CSV of one column, phone", &phones, CSV, Form::Phone),
         ("CSV of six columns, text", &plain, CSV, Form::Text),
         ("CSV of six columns with quotes, text", &wide, CSV, Form::Text),
+        ("CSV of two columns, all in quotes, text", &quoted, CSV, Form::Text),
         ("Parquet, text", &parquet, Format::Parquet, Form::Text),
     ] {
         let rule = Rule::single("id", form, Equals::Refuse).unwrap();
         let mapping = Mapping::same(&rule);
-        report(name, rows, file, || {
+        report(name, rows, size(file), || {
             let mut source = open(file, format, &rule, &mapping, b"bench").unwrap();
             let mut out = Vec::new();
             while source.next(&mut out).unwrap() {}
             assert_eq!(source.counts().items(), rows);
         });
     }
+
+    let blocks: Vec<[u8; 64]> =
+        (0..rows.min(1 << 12)).map(|row| [row.to_le_bytes()[0]; 64]).collect();
+    let rounds = rows / blocks.len() as u64;
+    let hashed = rounds * blocks.len() as u64;
+    report("keyed BLAKE3, a block at a time", hashed, 64 * hashed, || {
+        for _ in 0..rounds {
+            black_box(blocks.iter().map(|block| Item::of(&[7; 32], block)).collect::<Vec<_>>());
+        }
+    });
+    report("keyed BLAKE3, blocks side by side", hashed, 64 * hashed, || {
+        for _ in 0..rounds {
+            let mut items = Vec::new();
+            Item::of_blocks(&[7; 32], black_box(&blocks), &mut items);
+            black_box(items);
+        }
+    });
 
     let mut half = Bitmap::new(rows).unwrap();
     (0..rows).filter(|row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 1).for_each(|row| {
@@ -72,7 +95,7 @@ fn main() {
         ("half of the rows, Parquet to Parquet", &parquet, Format::Parquet, Format::Parquet),
         ("half of the rows, Parquet to CSV", &parquet, Format::Parquet, CSV),
     ] {
-        report(name, rows, file, || {
+        report(name, rows, size(file), || {
             write_rows((file, format), &half, (&out, to), None).unwrap();
         });
     }
@@ -102,8 +125,12 @@ fn write_parquet(path: &Path, rows: u64, id: impl Fn(u64) -> String) {
     writer.close().unwrap();
 }
 
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).unwrap().len()
+}
+
 /// The best of three runs.
-fn report(name: &str, rows: u64, file: &Path, run: impl Fn()) {
+fn report(name: &str, rows: u64, bytes: u64, run: impl Fn()) {
     let seconds = (0..3).map(|_| {
         let begin = processor_seconds();
         run();
@@ -111,7 +138,7 @@ fn report(name: &str, rows: u64, file: &Path, run: impl Fn()) {
     });
     let seconds = seconds.fold(f64::INFINITY, f64::min);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (rows, bytes) = (rows as f64, std::fs::metadata(file).unwrap().len() as f64);
+    let (rows, bytes) = (rows as f64, bytes as f64);
     println!("{name}: {:.1} M rows/s, {:.2} GB/s", rows / seconds / 1e6, bytes / seconds / 1e9);
 }
 

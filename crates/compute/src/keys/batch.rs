@@ -58,7 +58,7 @@ impl Batch {
         self.counted(out);
     }
 
-    /// The next row, by its parts in the order of the rule.
+    /// The next row, by its parts in the order of the rule, which are more than one.
     pub(super) fn row<'r>(
         &mut self,
         parts: impl ExactSizeIterator<Item = &'r [u8]>,
@@ -66,15 +66,12 @@ impl Batch {
     ) {
         out.push(None);
         self.joined.clear();
-        let alone = self.parts.len() == 1;
         let mut whole = Ok(());
         for ((form, ignore_case), raw) in self.parts.iter().zip(parts) {
             match form.normal(*ignore_case, raw, &mut self.space) {
                 Ok(part) => {
-                    if !alone {
-                        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-                        self.joined.extend_from_slice(&length.to_le_bytes());
-                    }
+                    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+                    self.joined.extend_from_slice(&length.to_le_bytes());
                     self.joined.extend_from_slice(part);
                 }
                 Err(why) => {

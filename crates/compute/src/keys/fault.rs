@@ -15,8 +15,8 @@ pub enum Fault {
     Io { action: &'static str, file: String, reason: String },
     #[error("{file} is empty: a list needs a header line with the names of its columns")]
     NoHeader { file: String },
-    #[error("{file} has no column {column:?} for {role:?} of the key; {advice}")]
-    NoColumn { file: String, column: String, role: String, advice: String },
+    #[error("{file} has no column {column:?} for {purpose}; {advice}")]
+    NoColumn { file: String, column: String, purpose: String, advice: String },
     #[error("{file} has more than one column {column:?}: rename all but one")]
     ColumnTwice { file: String, column: String },
     #[error(
@@ -98,7 +98,7 @@ impl Fault {
 
     /// The column that is not there, the ones that are, and the one that was probably meant. A first line that looks
     /// like data is not repeated: it holds somebody's key.
-    pub(super) fn no_column(file: &str, column: &str, role: &str, present: &[String]) -> Self {
+    pub(super) fn no_column(file: &str, column: &str, purpose: &str, present: &[String]) -> Self {
         let advice = if present.iter().any(|name| looks_like_data(name)) {
             "its first line looks like data: put a header line above it".to_owned()
         } else {
@@ -116,7 +116,7 @@ impl Fault {
             };
             format!("it has {names}{more}{meant}")
         };
-        Self::NoColumn { file: file.into(), column: column.into(), role: role.into(), advice }
+        Self::NoColumn { file: file.into(), column: column.into(), purpose: purpose.into(), advice }
     }
 
     /// What a reader of tables says when it opens one. While rows are read its words are not repeated: they may hold

@@ -54,7 +54,10 @@ impl Mapping {
                 (Some(_), Some(_)) => {
                     Err(Fault::ColumnTwice { file: file.into(), column: column.into() })
                 }
-                (None, _) => Err(Fault::no_column(file, column, role, present)),
+                (None, _) => {
+                    let purpose = format!("{role:?} of the key");
+                    Err(Fault::no_column(file, column, &purpose, present))
+                }
             }
         };
         columns

@@ -69,6 +69,19 @@ pub struct Tally {
     pub first_row: u64,
 }
 
+impl Tally {
+    /// Of two parts of one list together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let first_row = match (self.count, other.count) {
+            (0, _) => other.first_row,
+            (_, 0) => self.first_row,
+            _ => self.first_row.min(other.first_row),
+        };
+        Self { count: self.count + other.count, first_row }
+    }
+}
+
 impl Counts {
     /// Rows with an item.
     pub fn items(&self) -> u64 {
@@ -196,15 +209,18 @@ impl Source {
             Rows::Csv { records, fields, single } => {
                 while out.len() < BATCH_ROWS {
                     let Some(record) = records.next()? else { break };
+                    let line = record.line;
                     if *single && !record.quotes {
-                        match fields.single(record.line) {
+                        match fields.single(line) {
                             Some(field) => self.batch.one(field, out),
                             None => self.batch.none(Why::Ragged, out),
                         }
-                    } else if fields.locate(record) {
-                        self.batch.row(fields.parts(record.line), out);
-                    } else {
+                    } else if !fields.locate(record) {
                         self.batch.none(Why::Ragged, out);
+                    } else if *single {
+                        fields.parts(line).for_each(|field| self.batch.one(field, out));
+                    } else {
+                        self.batch.row(fields.parts(line), out);
                     }
                 }
             }

@@ -240,6 +240,13 @@ fn texts(column: &ArrayRef) -> Result<Texts, ArrowError> {
     if let DataType::Dictionary(_, values) = kind {
         return texts(&cast(column, values)?);
     }
+    if let DataType::Timestamp(unit, zone) = kind {
+        return Ok(dates(&days(column, *unit, zone.as_deref())?));
+    }
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "numbers, the rest of what check_type lets in"
+    )]
     Ok(match kind {
         DataType::Null => Texts::None,
         DataType::Utf8 => Texts::Small(column.as_string::<i32>().clone().into()),
@@ -250,7 +257,6 @@ fn texts(column: &ArrayRef) -> Result<Texts, ArrowError> {
         DataType::BinaryView => Texts::View(column.as_binary_view().clone()),
         DataType::Date32 => dates(column.as_primitive::<Date32Type>()),
         DataType::Date64 => dates(&days(column, TimeUnit::Millisecond, None)?),
-        DataType::Timestamp(unit, zone) => dates(&days(column, *unit, zone.as_deref())?),
         _ => Texts::Small(cast(column, &DataType::Utf8)?.as_string::<i32>().clone().into()),
     })
 }

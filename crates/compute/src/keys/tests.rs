@@ -32,6 +32,10 @@ pub(super) fn csv(
 
 const ID: &str = r#"{"parts":[{"role":"id","form":"text"}]}"#;
 
+/// Jobs read lists in a thread of their own.
+const fn can_be_moved_to_a_thread<T: Send>() {}
+const _: () = can_be_moved_to_a_thread::<Source>();
+
 #[test]
 fn rules_are_read_strictly_and_written_back() {
     let full = r#"{"parts":[{"role":"name","form":"text","ignore_case":true},{"role":"born","form":"date"}],"equals":"multiply"}"#;
@@ -195,20 +199,25 @@ fn single_fields_are_found_wherever_they_stand() {
 fn equals_are_refused_or_the_first_counts_or_all() {
     let records =
         || [(3, 0), (1, 1), (3, 2), (2, 3), (3, 4), (1, 5)].map(|(i, r)| (Item(i), r)).to_vec();
-    let fault = Groups::of(records(), Equals::Refuse).unwrap_err();
-    assert_eq!(fault, Fault::EqualKeys { count: 3, row: 3 });
-    assert!(Groups::of(records()[..2].to_vec(), Equals::Refuse).is_ok());
-    for (equals, rows, left_out) in
-        [(Equals::First, &[0, 1][..], 3), (Equals::Multiply, &[0, 1, 2, 4, 5][..], 0)]
-    {
-        let groups = Groups::of(records(), equals).unwrap();
+    let first = Groups::of(records()[..2].to_vec(), Equals::Refuse).repeats();
+    assert_eq!(Equals::Refuse.admit(first), Ok(()));
+    for (equals, rows) in [
+        (Equals::Refuse, &[0, 1][..]),
+        (Equals::First, &[0, 1]),
+        (Equals::Multiply, &[0, 1, 2, 4, 5]),
+    ] {
+        let groups = Groups::of(records(), equals);
         assert_eq!(groups.items(), [Item(1), Item(2), Item(3)]);
-        assert_eq!(groups.left_out(), left_out);
+        let repeats = groups.repeats().plus(first);
+        assert_eq!(repeats, Tally { count: 3, first_row: 3 });
+        let refused = Err(Fault::EqualKeys { count: 3, row: 3 });
+        let expected = if equals == Equals::Refuse { refused } else { Ok(()) };
+        assert_eq!(equals.admit(repeats), expected);
         let mut found = Bitmap::new(6).unwrap();
         groups.mark([2, 0, 9], &mut found);
         assert_eq!(found.iter().collect::<Vec<_>>(), rows);
     }
-    assert_eq!(Groups::of(Vec::new(), Equals::Refuse).unwrap().rows(0), [0u64; 0]);
+    assert_eq!(Groups::of(Vec::new(), Equals::Refuse).rows(0), [0u64; 0]);
 }
 
 proptest::proptest! {

@@ -13,16 +13,17 @@ pub(in crate::keys) struct Fields {
     last: usize,
     /// Where the fields of this record up to the last wanted one lie.
     bounds: Vec<(usize, usize)>,
-    /// Values of wanted fields of a record with quotes.
-    values: Vec<Vec<u8>>,
-    quotes: bool,
+    /// Where the values of the wanted fields lie, without quotes around them; none for those that had to be rewritten.
+    plain: Vec<Option<(usize, usize)>>,
+    /// Those that had quotes inside.
+    rewritten: Vec<Vec<u8>>,
 }
 
 impl Fields {
     pub(in crate::keys) fn new(delimiter: u8, columns: usize, wanted: Vec<usize>) -> Self {
         let last = wanted.iter().copied().max().unwrap_or(0);
-        let values = vec![Vec::new(); wanted.len()];
-        Self { delimiter, columns, wanted, last, bounds: Vec::new(), values, quotes: false }
+        let (plain, rewritten) = (vec![None; wanted.len()], vec![Vec::new(); wanted.len()]);
+        Self { delimiter, columns, wanted, last, bounds: Vec::new(), plain, rewritten }
     }
 
     /// The only wanted field of a record without quotes; none if the record is ragged.
@@ -48,7 +49,6 @@ impl Fields {
 
     /// Finds the wanted fields; says whether the record has as many fields as it must.
     pub(in crate::keys) fn locate(&mut self, record: Record<'_>) -> bool {
-        self.quotes = record.quotes;
         let mut count = 0;
         self.bounds.clear();
         for field in raw_fields(record.line, self.delimiter) {
@@ -62,11 +62,21 @@ impl Fields {
         if count != self.columns {
             return false;
         }
-        if self.quotes {
-            for (value, place) in self.values.iter_mut().zip(&self.wanted) {
-                value.clear();
-                unquoted(field_of(record.line, &self.bounds, *place), value);
-            }
+        let wanted = self.wanted.iter().zip(&mut self.plain).zip(&mut self.rewritten);
+        for ((place, plain), rewritten) in wanted {
+            let field = field_of(record.line, &self.bounds, *place);
+            let bounds = self.bounds.get(*place).copied();
+            *plain = match field {
+                [b'"', inside @ .., b'"'] if memchr(b'"', inside).is_none() => {
+                    bounds.map(|(begin, end)| (begin + 1, end - 1))
+                }
+                [b'"', ..] => {
+                    rewritten.clear();
+                    unquoted(field, rewritten);
+                    None
+                }
+                _ => bounds,
+            };
         }
         true
     }
@@ -76,8 +86,9 @@ impl Fields {
         &'f self,
         line: &'f [u8],
     ) -> impl ExactSizeIterator<Item = &'f [u8]> {
-        self.wanted.iter().zip(&self.values).map(move |(place, value)| {
-            if self.quotes { value.as_slice() } else { field_of(line, &self.bounds, *place) }
+        self.plain.iter().zip(&self.rewritten).map(move |(plain, rewritten)| match plain {
+            Some((begin, end)) => line.get(*begin..*end).unwrap_or_default(),
+            None => rewritten,
         })
     }
 

@@ -81,10 +81,6 @@ impl<R: Read> Records<R> {
         Ok(Header { mark, whole: record.whole.to_vec(), line: record.line.to_vec() })
     }
 
-    pub(in crate::keys) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// The next record. Empty lines are none.
     #[inline]
     pub(in crate::keys) fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {
@@ -119,7 +115,7 @@ impl<R: Read> Records<R> {
             let found = match memchr(b'\n', rest) {
                 Some(at) if at < quote => return Ok(Some((at + 1, false))),
                 None if quote == rest.len() => End::Beyond,
-                _ => end_of_quoted(rest, self.delimiter),
+                _ => end_of_quoted(rest, quote, self.delimiter),
             };
             match found {
                 End::At(length) => return Ok(Some((length, true))),
@@ -191,11 +187,12 @@ enum End {
 }
 
 /// A quote opens at the beginning of a field only; a quote behind the closing one is part of the field, as is all else up to
-/// the delimiter.
-fn end_of_quoted(bytes: &[u8], delimiter: u8) -> End {
-    let mut rest = bytes;
+/// the delimiter. Before `quote` there is neither a quote nor a line feed.
+fn end_of_quoted(bytes: &[u8], quote: usize, delimiter: u8) -> End {
+    let (before, mut rest) = bytes.split_at_checked(quote).unwrap_or((b"", bytes));
+    let mut begins = before.last().is_none_or(|byte| *byte == delimiter);
     loop {
-        if let Some(mut inside) = rest.strip_prefix(b"\"") {
+        if let Some(mut inside) = rest.strip_prefix(b"\"").filter(|_| begins) {
             loop {
                 let Some(at) = memchr(b'"', inside) else { return End::InQuotes };
                 let behind = inside.get(at + 1..).unwrap_or_default();
@@ -211,6 +208,7 @@ fn end_of_quoted(bytes: &[u8], delimiter: u8) -> End {
         let Some(at) = memchr2(delimiter, b'\n', rest) else { return End::Beyond };
         let line_ends = rest.get(at) == Some(&b'\n');
         rest = rest.get(at + 1..).unwrap_or_default();
+        begins = true;
         if line_ends {
             return End::At(bytes.len() - rest.len());
         }

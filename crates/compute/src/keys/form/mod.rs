@@ -82,21 +82,19 @@ impl Form {
         if raw.len() > MAX_KEY_BYTES {
             return Err(Why::Long);
         }
-        match self {
-            Self::Exact => match raw.is_ascii() || std::str::from_utf8(raw).is_ok() {
-                true => Ok(raw),
-                false => Err(Why::Encoding),
-            },
-            Self::Text if text::is_normal(ignore_case, raw) => Ok(raw),
-            form => {
-                space.clear();
-                form.rewrite(ignore_case, raw, space)?;
-                match space.len() {
-                    0 => Err(Why::Empty),
-                    length if length > MAX_KEY_BYTES => Err(Why::Long),
-                    _ => Ok(space),
-                }
-            }
+        if self == Self::Exact {
+            let text = raw.is_ascii() || std::str::from_utf8(raw).is_ok();
+            return text.then_some(raw).ok_or(Why::Encoding);
+        }
+        if self == Self::Text && text::is_normal(ignore_case, raw) {
+            return Ok(raw);
+        }
+        space.clear();
+        self.rewrite(ignore_case, raw, space)?;
+        match space.len() {
+            0 => Err(Why::Empty),
+            length if length > MAX_KEY_BYTES => Err(Why::Long),
+            _ => Ok(space),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) fn copy(job: Job<'_>, delimiter: u8) -> Result<(), Fault> {
     let names = names(&header, job.name, delimiter)?;
     let mut fields = job.places(&names)?.map(|places| Fields::new(delimiter, names.len(), places));
     let mut out = BufWriter::with_capacity(READ_BYTES, job.output.writer()?);
-    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(job.output.fault());
+    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|error| job.output.fault()(error));
 
     write(header.mark)?;
     let end = line_end(&header.whole, &header.line);

@@ -131,10 +131,11 @@ impl Copy {
 }
 
 fn unwritable(output: &Output, error: &ArrowError) -> Fault {
-    let error = match error {
-        ArrowError::IoError(_, error) => std::io::Error::from(error.kind()),
-        // Others may hold values.
-        _ => std::io::Error::other("the format does not carry a column of the list"),
+    // The words of other errors may hold values.
+    let error = if let ArrowError::IoError(_, error) = error {
+        std::io::Error::from(error.kind())
+    } else {
+        std::io::Error::other("the format does not carry a column of the list")
     };
     output.fault()(error)
 }
@@ -182,8 +183,8 @@ impl Writer {
         match self {
             Self::Csv(mut writer) => writer.out.flush().map_err(ArrowError::from),
             Self::Parquet(writer) => writer.close().map(|_| ()).map_err(ArrowError::from),
-            Self::ArrowFile(mut writer) => writer.finish().and_then(|()| Ok(writer.flush()?)),
-            Self::ArrowStream(mut writer) => writer.finish().and_then(|()| Ok(writer.flush()?)),
+            Self::ArrowFile(mut writer) => writer.finish().and_then(|()| writer.flush()),
+            Self::ArrowStream(mut writer) => writer.finish().and_then(|()| writer.flush()),
         }
     }
 }

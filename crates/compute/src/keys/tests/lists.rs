@@ -126,6 +126,36 @@ fn a_key_has_one_item_whatever_type_its_column_has() {
 }
 
 #[test]
+fn keys_of_several_columns_are_the_same_in_all_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p");
+    let born: ArrayRef = Arc::new(Date32Array::from(vec![Some(19_724), Some(19_724), None]));
+    let other: ArrayRef = Arc::new(Float64Array::from(vec![0.5; 3]));
+    let phone: ArrayRef = Arc::new(Int64Array::from(vec![13_812_345_678, 5, 13_812_345_678]));
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        ("born", born, true),
+        ("other", other, false),
+        ("tel", phone, false),
+    ]);
+    let rows = rows.unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&path).unwrap(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let rule = rule(
+        r#"{"parts":[{"role":"phone","form":"phone"},{"role":"date","form":"date"},{"role":"again","form":"text"}]}"#,
+    );
+    let mapping = Mapping::of([("phone", "tel"), ("date", "born"), ("again", "tel")]);
+    let table =
+        drain(open(&path, Format::Parquet, &rule, &mapping, b"contract 7").unwrap()).unwrap();
+    let text = "电话,\"born\"\n13812345678,2024年1月2日\n\"5\",20240102\n13812345678,\"\"\n";
+    let mapping = Mapping::of([("phone", "电话"), ("date", "born"), ("again", "电话")]);
+    let text = csv(text.as_bytes(), &rule, &mapping).unwrap();
+    assert_eq!(table, text);
+    assert_eq!(table.0.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[test]
 fn columns_that_cannot_be_keys_are_refused_with_their_type() {
     let floats: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
     let named: ArrayRef =

@@ -33,7 +33,8 @@ fn csv_rows_are_copied_byte_for_byte() {
     let (list, out) = (folder.path().join("list.csv"), folder.path().join("out.csv"));
     let text = "\u{feff}id,\"na,me\",n\r\n1,\"a\n\"\"b\",x\r\n\r\n2,Ａ,\"y\"\r\n3,,\n4,d,z";
     std::fs::write(&list, text).unwrap();
-    let cases: [(&[u64], Option<&[&str]>, &str); 6] = [
+    type Case<'c> = (&'c [u64], Option<&'c [&'c str]>, &'c str);
+    let cases: [Case<'_>; 6] = [
         (&[], None, "\u{feff}id,\"na,me\",n\r\n"),
         (&[0], None, "\u{feff}id,\"na,me\",n\r\n1,\"a\n\"\"b\",x\r\n"),
         (&[1, 3], None, "\u{feff}id,\"na,me\",n\r\n2,Ａ,\"y\"\r\n4,d,z"),
