@@ -156,13 +156,13 @@ impl Out {
 
 impl Read for Link {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(bytes).map_err(|why| match why.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                let seconds = self.silence.as_secs_f64();
-                let text = format!("nothing was heard of the peer for {seconds} s");
-                io::Error::new(io::ErrorKind::TimedOut, text)
+        self.socket.read(bytes).map_err(|why| {
+            if !matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+                return why;
             }
-            _ => why,
+            let seconds = self.silence.as_secs_f64();
+            let text = format!("nothing was heard of the peer for {seconds} s");
+            io::Error::new(io::ErrorKind::TimedOut, text)
         })
     }
 }

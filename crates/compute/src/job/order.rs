@@ -271,7 +271,7 @@ impl Order {
     pub fn wanted_parts(&self) -> Result<u32, Failure> {
         // With a few parts each, no worker is left waiting long for the last one.
         let each = if self.workers > 1 { PARTS_PER_WORKER } else { 1 };
-        let least = self.parts.unwrap_or(each * self.workers.next_power_of_two());
+        let least = self.parts.unwrap_or_else(|| each * self.workers.next_power_of_two());
         let most = tidm_mpc::limits::MAX_PARTITIONS;
         if !(1..=most).contains(&least) {
             return Err(Failure::Order(format!("parts are 1 to {most}")));

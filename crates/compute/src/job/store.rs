@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     fn spilled(to: Option<&Path>, wanted: &[bool]) -> (Store, u128) {
-        let cut = Cut::new(&[1; 32], wanted.len() as u32);
+        let cut = Cut::new(&[1; 32], u32::try_from(wanted.len()).unwrap());
         let mut spill = match to {
             None => Spill::to_memory(cut, wanted.to_vec(), 10),
             Some(dir) => Spill::to_disk(cut, wanted.to_vec(), dir, Seed::new([2; 32]), 40_000),
