@@ -17,6 +17,7 @@ mod offers;
 mod pair;
 mod program;
 mod proof;
+mod psi;
 mod scan;
 mod search;
 mod size;
@@ -121,6 +122,12 @@ const BENCHES: &[Bench] = &[
         what: "rows of a result to a tool over Arrow Flight SQL, and to the consumer's node over HTTP",
         durable: false,
         run: |report, _| Box::pin(flight::run(report)),
+    },
+    Bench {
+        name: "psi",
+        what: "intersections of lists of 2^20 ids, beside SecretFlow's spu where TIDM_SPU_PYTHON names a Python with it",
+        durable: false,
+        run: |report, _| Box::pin(psi::run(report)),
     },
     Bench {
         name: "worker",

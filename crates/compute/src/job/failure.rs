@@ -70,12 +70,9 @@ impl Failure {
 
     /// Whether another connection may bring the job on.
     pub fn is_lost(&self) -> bool {
-        match self {
-            // An overfull part stays one: the job is cut alike every time.
-            Self::Mpc(Fault::Unlucky { step }) => *step != Step::Part,
-            Self::Mpc(fault) => matches!(fault, Fault::Lost { .. }),
-            _ => false,
-        }
+        // An overfull part stays one: the job is cut alike every time.
+        let unlucky = matches!(self, Self::Mpc(Fault::Unlucky { step }) if *step != Step::Part);
+        unlucky || matches!(self, Self::Mpc(Fault::Lost { .. }))
     }
 
     pub fn report(&self) -> ErrorReport {

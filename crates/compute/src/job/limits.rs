@@ -36,6 +36,9 @@ pub const MAX_CONNECTIONS: u64 = 1 << 10;
 /// Workers of one party. More than cores of a large machine help nobody.
 pub const MAX_WORKERS: u32 = 64;
 
+/// Parts per worker, where an order names no number of parts.
+pub const PARTS_PER_WORKER: u32 = 4;
+
 /// Workers that may be replaced after they were killed, per worker of the order.
 pub const REPLACED_PER_WORKER: u32 = 8;
 

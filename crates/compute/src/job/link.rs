@@ -156,13 +156,13 @@ impl Out {
 
 impl Read for Link {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(bytes).map_err(|why| match why.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                let seconds = self.silence.as_secs_f64();
-                let text = format!("nothing was heard of the peer for {seconds} s");
-                io::Error::new(io::ErrorKind::TimedOut, text)
+        self.socket.read(bytes).map_err(|why| {
+            if !matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+                return why;
             }
-            _ => why,
+            let seconds = self.silence.as_secs_f64();
+            let text = format!("nothing was heard of the peer for {seconds} s");
+            io::Error::new(io::ErrorKind::TimedOut, text)
         })
     }
 }
@@ -190,5 +190,71 @@ impl Drop for Link {
         if let Some(heart) = self.heart.take() {
             drop(heart.join());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use tidm_mpc::channel::Channel as _;
+    use tidm_mpc::channel::stream::Framed;
+    use tidm_mpc::step::Step;
+
+    use super::*;
+
+    const BEAT: Duration = Duration::from_millis(20);
+    const SILENCE: Duration = Duration::from_millis(200);
+
+    fn pair() -> (Socket, Socket) {
+        let (one, other) = UnixStream::pair().unwrap();
+        (Socket::Unix(one), Socket::Unix(other))
+    }
+
+    fn framed(socket: Socket) -> Framed<Link> {
+        Framed::new(Link::beating(socket, SILENCE, BEAT).unwrap())
+    }
+
+    #[test]
+    fn a_peer_may_work_for_long_as_long_as_its_heart_beats() {
+        let (one, other) = pair();
+        let (mut one, mut other) = (framed(one), framed(other));
+        let working = std::thread::spawn(move || {
+            sleep(3 * SILENCE);
+            // Larger than any buffer, so that the heart meets a message that nobody takes.
+            other.send(Step::Okvs, &vec![7; 8 << 20]).unwrap();
+            other.receive(Step::Masks, 1).unwrap();
+            other.into_inner().finish();
+        });
+        assert_eq!(one.receive(Step::Okvs, 8 << 20).unwrap(), vec![7; 8 << 20]);
+        sleep(3 * SILENCE);
+        one.send(Step::Masks, &[1]).unwrap();
+        working.join().unwrap();
+    }
+
+    #[test]
+    fn a_silent_peer_is_lost_and_the_step_is_named() {
+        let (one, _other) = pair();
+        let begun = Instant::now();
+        let fault = framed(one).receive(Step::Trees, 10).unwrap_err();
+        assert!(begun.elapsed() >= SILENCE && begun.elapsed() < 20 * SILENCE);
+        let text = fault.to_string();
+        assert!(text.contains("trees") && text.contains("nothing was heard"), "{text}");
+        assert_eq!(fault.code(), "mpc.connection-lost");
+    }
+
+    #[test]
+    fn a_peer_that_dies_or_gives_up_is_noticed_at_once() {
+        let (one, other) = pair();
+        drop(framed(other));
+        assert_eq!(framed(one).receive(Step::Trees, 10).unwrap_err().code(), "mpc.connection-lost");
+        let (one, other) = pair();
+        let (mut one, mut other) = (framed(one), framed(other));
+        other.send(Step::Okvs, b"four").unwrap();
+        let stopping = std::thread::spawn(move || other.into_inner().give_up());
+        assert_eq!(one.receive(Step::Okvs, 4).unwrap(), b"four");
+        assert_eq!(one.receive(Step::Okvs, 4).unwrap_err().code(), "mpc.peer-stopped");
+        drop(one);
+        stopping.join().unwrap();
     }
 }

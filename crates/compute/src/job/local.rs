@@ -71,12 +71,8 @@ impl Local {
     /// Runs both parties, each a process of `host`'s program.
     pub fn run(&self, host: &Host) -> Result<Both, Failure> {
         let began = Instant::now();
-        let temporary = match &self.dir {
-            Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(Failure::directory("making"))?),
-        };
-        let dir = self.dir.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path));
-        let dir = dir.unwrap_or(Path::new(".")).to_owned();
+        let temporary = tempfile::tempdir().map_err(Failure::directory("making"))?;
+        let dir = self.dir.as_deref().unwrap_or_else(|| temporary.path()).to_owned();
         let failed = |why| Failure::directory("listening")(why);
         let any = Way::Listen(Address::Tcp("127.0.0.1:0".to_owned()));
         let connector = Connector::open(&any).map_err(failed)?;
@@ -95,7 +91,7 @@ impl Local {
         // If one fails it tells the other, so both end; the receiver's reason counts unless it only heard of one.
         let other = std::thread::spawn(move || finish(sender));
         let receiver = finish(receiver);
-        let sender = other.join().unwrap_or_else(|_| Err(Failure::WorkersKilled(1)));
+        let sender = other.join().unwrap_or(Err(Failure::WorkersKilled(1)));
         let (receiver, sender) = match (receiver, sender) {
             (Ok(receiver), Ok(sender)) => (receiver, sender),
             (Err(heard), Err(failure)) if heard.code() == "mpc.peer-stopped" => {

@@ -14,7 +14,8 @@ use tidm_mpc::session::Party;
 use super::connect::Way;
 use super::failure::Failure;
 use super::limits::{
-    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_WORKERS, MEMORY_BYTES, PATIENCE, SILENCE,
+    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_WORKERS, MEMORY_BYTES, PARTS_PER_WORKER,
+    PATIENCE, SILENCE,
 };
 use super::progress::Traffic;
 use crate::keys::{Delimiter, Equals, Format, Mapping, Rule};
@@ -267,9 +268,17 @@ impl Order {
         self.workers == 1 && BASE_BYTES + records + run_bytes(plan) <= self.memory
     }
 
+    /// What is gathered of parts before it is written.
+    pub fn buffered(&self) -> usize {
+        usize::try_from(self.memory / 8).unwrap_or(usize::MAX).min(BUFFERED_BYTES)
+    }
+
     /// As few parts as this party's memory allows: in memory if up to 128 are enough for that, else on the disk.
     pub fn wanted_parts(&self) -> Result<u32, Failure> {
-        let (least, most) = (self.parts.unwrap_or(1), tidm_mpc::limits::MAX_PARTITIONS);
+        // With a few parts each, no worker is left waiting long for the last one.
+        let each = if self.workers > 1 { PARTS_PER_WORKER } else { 1 };
+        let least = self.parts.unwrap_or_else(|| each * self.workers.next_power_of_two());
+        let most = tidm_mpc::limits::MAX_PARTITIONS;
         if !(1..=most).contains(&least) {
             return Err(Failure::Order(format!("parts are 1 to {most}")));
         }
@@ -277,7 +286,7 @@ impl Order {
         let powers = (0..=most.ilog2()).map(|log| 1 << log).filter(|parts| *parts > least);
         let plans: Vec<Plan> =
             std::iter::once(least).chain(powers).map(|parts| Plan { whole, parts }).collect();
-        let buffers = BASE_BYTES + BUFFERED_BYTES as u64;
+        let buffers = BASE_BYTES + self.buffered() as u64;
         let each = self.memory.saturating_sub(buffers) / u64::from(self.workers);
         let on_disk = |plan: &Plan| run_bytes(plan) <= each;
         let mut runnable = plans.iter().filter(|plan| plan.part_terms().is_ok());
@@ -306,4 +315,78 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     if rest.is_empty() { bytes.collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut order = serde_json::json!({
+            "role": "receiver",
+            "job": "0a".repeat(32),
+            "terms": { "security": "semi-honest", "learns": "receiver",
+                       "receiver_items": 1000, "sender_items": 2000 },
+            "rule": { "parts": [{ "role": "id", "form": "text" }], "equals": "first" },
+            "mapping": { "id": "number" },
+            "source": { "path": "a.csv", "format": "csv" },
+            "dir": "jobs/1",
+            "connect": { "dial": "unix:peer.sock" },
+        });
+        change(&mut order);
+        order.to_string()
+    }
+
+    #[test]
+    fn orders_are_read_with_their_bounds_and_refused_beyond() {
+        let order = Order::of_json(&json(|_| {})).unwrap();
+        assert_eq!((order.memory, order.workers, order.silence), (MEMORY_BYTES, 1, 20.0));
+        assert_eq!(Order::of_json(&serde_json::to_string(&order).unwrap()).unwrap().job, order.job);
+        let wrong: [(&str, serde_json::Value); 10] = [
+            ("job", "0a0a".into()),
+            ("job", "zz".repeat(32).into()),
+            ("job", "é".repeat(32).into()),
+            ("workers", 0.into()),
+            ("workers", 65.into()),
+            ("parts", 0.into()),
+            ("parts", 5000.into()),
+            ("memory", 1000.into()),
+            ("silence", 0.into()),
+            ("unknown", 1.into()),
+        ];
+        for (name, value) in wrong {
+            let refused = Order::of_json(&json(|order| order[name] = value.clone()));
+            assert_eq!(refused.unwrap_err().code(), "job.order", "{name} {value}");
+        }
+        let sender = |order: &mut serde_json::Value| {
+            order["role"] = "sender".into();
+            order["results"] = serde_json::json!({ "rows": "out.csv" });
+        };
+        assert_eq!(Order::of_json(&json(sender)).unwrap_err().code(), "job.order");
+    }
+
+    #[test]
+    fn memory_decides_on_parts_and_disk() {
+        let plan = |items: u64, mib: u64, workers: u32| {
+            let mut order = Order::of_json(&json(|_| {})).unwrap();
+            (order.terms.receiver_items, order.terms.sender_items) = (items, items);
+            (order.memory, order.workers) = (mib << 20, workers);
+            let parts = order.wanted_parts().unwrap();
+            (parts, order.in_memory(&Plan { whole: order.whole(), parts }))
+        };
+        assert_eq!(plan(1 << 20, 512, 1), (1, true));
+        assert_eq!(plan(1 << 20, 200, 1), (2, true));
+        assert_eq!(plan(10_000_000, 512, 1), (8, true));
+        assert_eq!(plan(100_000_000, 2048, 1), (16, false));
+        assert_eq!(plan(1 << 20, 512, 2), (8, false));
+    }
+
+    #[test]
+    fn hexadecimal_comes_back() {
+        for bytes in [&[][..], &[0], &[255, 16, 1]] {
+            assert_eq!(unhex(&hex(bytes)).as_deref(), Some(bytes));
+        }
+        assert_eq!(unhex("0"), None);
+        assert_eq!(unhex("0g"), None);
+    }
 }

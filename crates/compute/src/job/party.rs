@@ -237,7 +237,7 @@ impl Own<'_> {
         } else {
             let key = random()?;
             self.key = Some(key);
-            Spill::to_disk(cut, wanted, &order.dir, Seed::new(key))
+            Spill::to_disk(cut, wanted, &order.dir, Seed::new(key), order.buffered())
         };
         let (store, listed) = read(visitor, spill)?;
         match visitor.journal.state()?.list {

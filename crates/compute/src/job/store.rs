@@ -17,7 +17,7 @@ use tidm_mpc::partition::part::Part;
 use tidm_mpc::partition::sealed::{CHUNK_BYTES, Sealer};
 use tidm_mpc::random::Seed;
 
-use super::limits::{BUFFER_BYTES, BUFFERED_BYTES};
+use super::limits::BUFFER_BYTES;
 
 /// Where parts wait.
 #[derive(Debug)]
@@ -143,9 +143,10 @@ impl Spill {
         Self { cut, wanted, hashes: Vec::new(), digest: 0, items: 0, to: To::Memory(parts) }
     }
 
-    pub fn to_disk(cut: Cut, wanted: Vec<bool>, dir: &Path, key: Seed) -> Self {
+    /// `buffered` bytes of all parts together are gathered before they are written.
+    pub fn to_disk(cut: Cut, wanted: Vec<bool>, dir: &Path, key: Seed, buffered: usize) -> Self {
         let (least, most) = BUFFER_BYTES;
-        let full = (BUFFERED_BYTES / wanted.len().max(1)).clamp(least, most);
+        let full = (buffered / wanted.len().max(1)).clamp(least, most);
         let full = full - full % CHUNK_BYTES;
         let parts = (0..cut.parts())
             .map(|part| Out { buffer: Vec::new(), sealer: Sealer::new(&key, part) })
@@ -235,10 +236,10 @@ mod tests {
     use super::*;
 
     fn spilled(to: Option<&Path>, wanted: &[bool]) -> (Store, u128) {
-        let cut = Cut::new(&[1; 32], wanted.len() as u32);
+        let cut = Cut::new(&[1; 32], u32::try_from(wanted.len()).unwrap());
         let mut spill = match to {
             None => Spill::to_memory(cut, wanted.to_vec(), 10),
-            Some(dir) => Spill::to_disk(cut, wanted.to_vec(), dir, Seed::new([2; 32])),
+            Some(dir) => Spill::to_disk(cut, wanted.to_vec(), dir, Seed::new([2; 32]), 40_000),
         };
         for begin in (0..30_000u32).step_by(1000) {
             let rows = begin..begin + 1000;

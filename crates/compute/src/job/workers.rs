@@ -59,9 +59,13 @@ pub struct Crew<'a> {
     key: [u8; 32],
     way: Way,
     progress: &'a Progress,
-    heard: (Sender<(usize, Line)>, Receiver<(usize, Line)>),
+    tell: Sender<Heard>,
+    heard: Receiver<Heard>,
     workers: Vec<Worker>,
 }
+
+/// What the worker of this index said.
+type Heard = (usize, Line);
 
 enum Line {
     Event(Box<Event>),
@@ -95,7 +99,8 @@ impl<'a> Crew<'a> {
                 Way::ListenFd(std::os::fd::AsRawFd::as_raw_fd(&fd))
             }
         };
-        Ok(Self { order, host, key, way, progress, heard: channel(), workers: Vec::new() })
+        let (tell, heard) = channel();
+        Ok(Self { order, host, key, way, progress, tell, heard, workers: Vec::new() })
     }
 
     /// Until one worker says that both have everything. False if only this party is sure to have it.
@@ -132,7 +137,7 @@ impl<'a> Crew<'a> {
         line.zeroize();
         let index = self.workers.len();
         if let Some(stdout) = child.stdout.take() {
-            let heard = self.heard.0.clone();
+            let heard = self.tell.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                     if let Ok(event) = serde_json::from_str(&line) {
@@ -157,7 +162,7 @@ impl<'a> Crew<'a> {
     fn watch(&mut self, before: u64) -> Result<bool, Failure> {
         let mut replaced = 0;
         loop {
-            let heard = self.heard.1.recv_timeout(LOOK_AGAIN);
+            let heard = self.heard.recv_timeout(LOOK_AGAIN);
             if self.progress.cancelled() {
                 return Err(Fault::Cancelled.into());
             }

@@ -1,0 +1,222 @@
+//! Two lists of 18-character ids, half of them common, from CSV files to the receiver's file of matched rows: our job as processes,
+//! and beside it SecretFlow's published `spu` on the same files, in the same minutes.
+//!
+//! Each run has a network namespace of its own, whose loopback counts what both said, headers and all. `TIDM_SPU_PYTHON` names
+//! a Python with `spu` 0.9.5; without it only ours is measured. The peer's time begins when Python has loaded it.
+//! `--long` adds lists of 10^7 (both) and 10^8 (ours).
+//!
+//! Never a figure of one kind beside one of another: files in, file out, both parties on this machine, for both programs.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+use crate::figure::{Goal, Report, median};
+use crate::machine::scratch_dir;
+use crate::size;
+
+/// Names the program to measure; otherwise the one beside this program.
+const WORKER: &str = "TIDM_COMPUTE_WORKER";
+const PYTHON: &str = "TIDM_SPU_PYTHON";
+const ROUNDS: usize = 3;
+
+/// What is wanted at a size: seconds, megabytes moved, mebibytes of each party; and the memory an order gives.
+struct Wanted {
+    items: u64,
+    seconds: f64,
+    moved: f64,
+    resident: f64,
+    memory_mib: u64,
+    with_peer: bool,
+}
+
+const SIZES: &[Wanted] = &[
+    Wanted {
+        items: 1 << 20,
+        seconds: 0.9,
+        moved: 33.0,
+        resident: 200.0,
+        memory_mib: 200,
+        with_peer: true,
+    },
+    Wanted {
+        items: 10_000_000,
+        seconds: 8.0,
+        moved: 330.0,
+        resident: 512.0,
+        memory_mib: 512,
+        with_peer: true,
+    },
+    Wanted {
+        items: 100_000_000,
+        seconds: 90.0,
+        moved: 3300.0,
+        resident: 2048.0,
+        memory_mib: 2000,
+        with_peer: false,
+    },
+];
+
+/// What both programs say of a run.
+#[derive(Deserialize)]
+struct Told {
+    seconds: f64,
+    receiver: Party,
+    sender: Party,
+}
+
+#[derive(Deserialize)]
+struct Party {
+    matched: Option<i64>,
+    peak_bytes: f64,
+    #[serde(alias = "cpu_seconds")]
+    cpu: f64,
+}
+
+struct Run {
+    told: Told,
+    moved: f64,
+}
+
+pub(crate) async fn run(report: &mut Report) -> Result<()> {
+    let dir = tempfile::tempdir_in(scratch_dir()?)?;
+    let sizes = if size::is_long() { SIZES } else { SIZES.get(..1).unwrap_or_default() };
+    for wanted in sizes {
+        measure(report, dir.path(), wanted)?;
+    }
+    Ok(())
+}
+
+fn measure(report: &mut Report, dir: &Path, wanted: &Wanted) -> Result<()> {
+    let items = wanted.items / size::divisor();
+    let (mine, theirs) = (dir.join("mine.csv"), dir.join("theirs.csv"));
+    write(&mine, 0, items)?;
+    write(&theirs, items / 2, items)?;
+    let python = std::env::var_os(PYTHON).filter(|_| wanted.with_peer);
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    // In turn, so that what else the machine does weighs on both.
+    for _ in 0..if wanted.with_peer { ROUNDS } else { 1 } {
+        ours.push(our_run(dir, &mine, &theirs, wanted.memory_mib, items)?);
+        if let Some(python) = &python {
+            peers.push(peer_run(python, dir, "rr22", &mine, &theirs, items)?);
+        }
+    }
+    let goal = |goal| if size::is_full() { Goal::AtMost(goal) } else { Goal::None };
+    let cpu = |run: &Run| run.told.receiver.cpu + run.told.sender.cpu;
+    let peak = |run: &Run| {
+        run.told.receiver.peak_bytes.max(run.told.sender.peak_bytes) / f64::from(1 << 20)
+    };
+    let of = |runs: &[Run], value: &dyn Fn(&Run) -> f64| median(runs.iter().map(value).collect());
+    let name = |what: &str| format!("{items} × {items}: {what}");
+    let lines: [(&str, &dyn Fn(&Run) -> f64, &'static str, Goal); 4] = [
+        ("list to result", &|run| run.told.seconds, "s", goal(wanted.seconds)),
+        ("processor time of both", &cpu, "s", Goal::None),
+        ("over the loopback", &|run| run.moved, "MB", goal(wanted.moved)),
+        ("larger party's memory", &peak, "MiB", goal(wanted.resident)),
+    ];
+    for (what, value, unit, goal) in lines {
+        report.add(&name(what), of(&ours, value), unit, goal);
+        if !peers.is_empty() {
+            report.peer(&format!("spu 0.9.5 RR22: {:.2} {unit}", of(&peers, value)));
+        }
+    }
+    if !peers.is_empty() {
+        let ratio = |value: &dyn Fn(&Run) -> f64| {
+            median(ours.iter().zip(&peers).map(|(ours, peer)| value(peer) / value(ours)).collect())
+        };
+        let faster = ratio(&|run| run.told.seconds);
+        report.add(&name("times as fast as spu's RR22"), faster, "×", Goal::AtLeast(1.0));
+        report.add(&name("processor time of spu's RR22, ours once"), ratio(&cpu), "×", Goal::None);
+    }
+    if let (Some(python), true) = (&python, wanted.items == SIZES.first().map_or(0, |it| it.items))
+    {
+        for protocol in ["rr22-low-comm", "ecdh"] {
+            let run = peer_run(python, dir, protocol, &mine, &theirs, items)?;
+            let moved = format!("{:.2} MB", run.moved);
+            report
+                .add(&name(&format!("spu's {protocol}")), run.told.seconds, "s", Goal::None)
+                .note(&moved);
+        }
+    }
+    Ok(())
+}
+
+/// Ids that say nothing about their order, one a line.
+fn write(path: &Path, begin: u64, count: u64) -> Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    file.write_all(b"id\n")?;
+    for number in begin..begin + count {
+        // An odd factor modulo 2^59 (below 10^18): different numbers stay different.
+        let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) & ((1 << 59) - 1);
+        writeln!(file, "{id:018}")?;
+    }
+    Ok(file.flush()?)
+}
+
+fn our_run(dir: &Path, mine: &Path, theirs: &Path, memory_mib: u64, items: u64) -> Result<Run> {
+    let program = match std::env::var_os(WORKER) {
+        Some(path) => PathBuf::from(path),
+        None => std::env::current_exe()?.with_file_name("tidm-compute-worker"),
+    };
+    ensure!(program.is_file(), "{} is not there; build it or set {WORKER}", program.display());
+    let mut out = std::ffi::OsString::from("out=");
+    out.push(dir.join("matched.csv"));
+    let memory = format!("memory-mib={memory_mib}");
+    let words: [&OsStr; 7] = [
+        program.as_ref(),
+        "local".as_ref(),
+        mine.as_ref(),
+        theirs.as_ref(),
+        "id".as_ref(),
+        &out,
+        memory.as_ref(),
+    ];
+    alone(&words, items)
+}
+
+fn peer_run(
+    python: &OsStr,
+    dir: &Path,
+    protocol: &str,
+    mine: &Path,
+    theirs: &Path,
+    items: u64,
+) -> Result<Run> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/psi_spu.py");
+    let out = dir.join("spu.csv");
+    let words: [&OsStr; 7] = [
+        python,
+        script.as_ref(),
+        protocol.as_ref(),
+        mine.as_ref(),
+        theirs.as_ref(),
+        "id".as_ref(),
+        out.as_ref(),
+    ];
+    alone(&words, items)
+}
+
+/// Runs a program in a network namespace of its own and reads what its loopback counted.
+fn alone(words: &[&OsStr], items: u64) -> Result<Run> {
+    const SCRIPT: &str = "ip link set lo up && \"$@\" && grep lo: /proc/net/dev";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--map-root-user", "sh", "-c", SCRIPT, "sh"]).args(words);
+    let output = command.output().context("unshare (util-linux) is needed")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{words:?} failed: {text} {why}");
+    let json = text.lines().find(|line| line.starts_with('{')).context("no result")?;
+    let told: Told = serde_json::from_str(json)?;
+    ensure!(
+        told.receiver.matched == Some(i64::try_from(items - items / 2)?),
+        "wrong result: {json}"
+    );
+    let count = text.lines().find_map(|line| line.trim().strip_prefix("lo:"));
+    let count = count.and_then(|line| line.split_whitespace().next()).context("no counter")?;
+    Ok(Run { told, moved: count.parse::<f64>()? / 1e6 })
+}

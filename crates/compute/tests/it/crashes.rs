@@ -1,0 +1,151 @@
+//! Parties and workers that are killed at any moment: the same result after they are started again.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tidm_compute::job::order::{Learns, Order};
+
+use crate::parties::{Pair, Process, children, eventually, run};
+
+/// Kills `victims` after so many milliseconds and starts them again, several times, then lets them come to an end.
+fn killed(pair: &Pair, orders: &[Order; 2], victims: &[usize], after: &[u64]) {
+    let mut parties = [Process::start(&orders[0]), Process::start(&orders[1])];
+    for after in after {
+        std::thread::sleep(Duration::from_millis(*after));
+        for victim in victims {
+            if parties[*victim].ended() {
+                continue;
+            }
+            parties[*victim].kill();
+            parties[*victim] = Process::start(&orders[*victim]);
+        }
+    }
+    let [receiver, sender] = parties;
+    let other = std::thread::spawn(|| sender.told());
+    let received = receiver.told();
+    let sent = other.join().unwrap();
+    pair.check(&received);
+    let sent = sent.unwrap();
+    let learns = orders[1].terms.learns == Learns::Both;
+    assert_eq!(sent.matched, learns.then_some(received.unwrap().matched.unwrap()));
+}
+
+#[test]
+fn killed_parties_that_start_again_come_to_the_same_result() {
+    let victims: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
+    for (round, victims) in victims.into_iter().cycle().take(12).enumerate() {
+        let pair = Pair::new(40_000);
+        let orders = pair.orders(|order| {
+            order.parts = Some(16);
+            order.workers = 1 + round as u32 % 2;
+            order.patience = 30.0;
+            if round % 4 < 2 {
+                order.terms.learns = Learns::Both;
+            }
+        });
+        let base = 20 + 37 * round as u64;
+        killed(&pair, &orders, victims, &[base, base * 3, base / 2]);
+    }
+}
+
+#[test]
+fn finished_parts_are_not_run_again() {
+    let pair = Pair::new(40_000);
+    let orders = pair.orders(|order| order.parts = Some(64));
+    let mut sender = Process::start(&orders[1]);
+    let mut receiver = Process::start(&orders[0]);
+    assert!(receiver.until_done(1));
+    receiver.kill();
+    let received = Process::start(&orders[0]).told();
+    pair.check(&received);
+    assert!(sender.until_done(2));
+    let sent = sender.told().unwrap();
+    let okvs = |traffic: &tidm_compute::job::progress::Traffic| traffic["okvs"].sent;
+    let all = sent.traffic["okvs"].received;
+    assert!(okvs(&received.unwrap().traffic) < all);
+    assert_eq!(sent.connections, 2);
+    // An order that is done says the same again, without a peer.
+    let again = Process::start(&orders[0]).told();
+    pair.check(&again);
+}
+
+#[test]
+fn a_list_that_changed_since_ends_the_job() {
+    let changes: [(fn(&Pair), &str); 2] =
+        [(|pair| append(pair, "one more,row\n"), "size"), (|pair| swap(pair), "key")];
+    for (change, what) in changes {
+        let pair = Pair::new(40_000);
+        let orders = pair.orders(|order| order.parts = Some(64));
+        let sender = Process::start(&orders[1]);
+        let mut receiver = Process::start(&orders[0]);
+        assert!(receiver.until_done(1));
+        receiver.kill();
+        change(&pair);
+        let error = Process::start(&orders[0]).told().unwrap_err();
+        assert_eq!(error.code, "job.source-changed");
+        assert!(error.text.contains(what), "{}", error.text);
+        assert_eq!(sender.told().unwrap_err().code, "mpc.peer-stopped");
+    }
+}
+
+fn append(pair: &Pair, line: &str) {
+    let text = std::fs::read_to_string(pair.path("receiver.csv")).unwrap();
+    std::fs::write(pair.path("receiver.csv"), text + line).unwrap();
+}
+
+/// Two rows change places: as long as before, other rows.
+fn swap(pair: &Pair) {
+    let text = std::fs::read_to_string(pair.path("receiver.csv")).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.swap(100, 200);
+    std::fs::write(pair.path("receiver.csv"), lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_its_part_is_run_by_another() {
+    for victim in [0, 1] {
+        let pair = Pair::new(60_000);
+        let orders = pair.orders(|order| (order.parts, order.workers) = (Some(64), 3));
+        let sender = Process::start(&orders[1]);
+        let mut receiver = Process::start(&orders[0]);
+        let parent = [receiver.id(), sender.id()][victim];
+        assert!(eventually(|| children(parent).len() == 3));
+        assert!(receiver.until_done(2));
+        let one = children(parent)[1];
+        kill_process(Pid::from_raw(one).unwrap(), Signal::KILL).unwrap();
+        let other = std::thread::spawn(|| sender.told());
+        let received = receiver.told();
+        pair.check(&received);
+        let sent = other.join().unwrap().unwrap();
+        assert!(sent.connections > 3, "{}", sent.connections);
+        assert_eq!(children(parent), Vec::<i32>::new());
+    }
+}
+
+#[test]
+fn workers_die_with_their_coordinator() {
+    let pair = Pair::new(60_000);
+    let orders = pair.orders(|order| (order.parts, order.workers) = (Some(64), 3));
+    let _sender = Process::start(&orders[1]);
+    let mut receiver = Process::start(&orders[0]);
+    assert!(eventually(|| children(receiver.id()).len() == 3));
+    let workers = children(receiver.id());
+    receiver.kill();
+    let gone = |id: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        status.is_empty() || status.contains(") Z")
+    };
+    assert!(eventually(|| workers.iter().all(gone)));
+}
+
+#[test]
+fn parties_need_not_have_as_many_workers_as_each_other() {
+    for workers in [[1, 3], [3, 1], [2, 3]] {
+        let pair = Pair::new(20_000);
+        let mut orders = pair.orders(|order| order.parts = Some(16));
+        (orders[0].workers, orders[1].workers) = (workers[0], workers[1]);
+        let (received, sent) = run(&orders);
+        pair.check(&received);
+        sent.unwrap();
+    }
+}

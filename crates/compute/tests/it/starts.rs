@@ -1,0 +1,65 @@
+//! Many small jobs from both ends in any order: none may hang.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use tidm_compute::job::Host;
+use tidm_compute::job::connect::{Address, Way};
+use tidm_compute::job::order::{Order, Report};
+use tidm_compute::job::party;
+
+use crate::parties::Pair;
+
+fn start(order: Order, after: u64) -> thread::JoinHandle<Report> {
+    thread::spawn(move || {
+        thread::sleep(Duration::from_micros(after));
+        let cancelled = Arc::new(AtomicBool::new(false));
+        party::run(&order, &Host::default(), Arc::new(|_| {}), cancelled).unwrap()
+    })
+}
+
+fn starts(count: u32) {
+    let pair = Pair::new(20);
+    let mut random = 88_172_645_463_325_252u64;
+    let mut next = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    for round in 0..count {
+        let mut orders = pair.orders(|order| {
+            order.job = format!("{round:064x}");
+            order.dir = order.dir.join(round.to_string());
+        });
+        // Either may be the one that listens, over either kind of socket.
+        let listens = next(2) as usize;
+        let address = match next(2) {
+            0 => Address::Unix(pair.path("starts.sock")),
+            _ => {
+                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                Address::Tcp(free.local_addr().unwrap().to_string())
+            }
+        };
+        orders[listens].connect = Way::Listen(address.clone());
+        orders[1 - listens].connect = Way::Dial(address);
+        let [receiver, sender] = orders;
+        let (one, other) = (start(receiver, next(5000)), start(sender, next(5000)));
+        let (received, sent) = (one.join().unwrap(), other.join().unwrap());
+        assert_eq!(received.matched, Some(10));
+        assert_eq!((received.sent, received.received), (sent.received, sent.sent));
+    }
+}
+
+#[test]
+fn a_hundred_starts_in_any_order_all_end() {
+    starts(100);
+}
+
+#[test]
+#[ignore = "long: a thousand jobs"]
+fn a_thousand_starts_in_any_order_all_end() {
+    starts(1000);
+}

@@ -1,0 +1,79 @@
+//! Jobs that nothing happens to.
+
+use tidm_compute::job::order::{Learns, Security};
+use tidm_compute::keys::{Bitmap, Equals};
+
+use crate::parties::{Pair, files, run};
+
+#[test]
+fn every_kind_of_job_gives_the_rows_of_both_lists() {
+    for security in [Security::SemiHonest, Security::Malicious] {
+        for learns in [Learns::Receiver, Learns::Both] {
+            for (parts, workers) in [(1, 1), (4, 1), (5, 2)] {
+                let pair = Pair::new(3000);
+                let mut orders = pair.orders(|order| {
+                    (order.terms.security, order.terms.learns) = (security, learns);
+                    (order.parts, order.workers) = (Some(parts), workers);
+                });
+                orders[0].results.bitmap = Some(pair.path("bits"));
+                let (received, sent) = run(&orders);
+                pair.check(&received);
+                let (received, sent) = (received.unwrap(), sent.unwrap());
+                assert_eq!((received.parts, sent.parts), (parts, parts));
+                assert!(received.confirmed && sent.confirmed);
+                assert_eq!(sent.matched, (learns == Learns::Both).then_some(1500));
+                assert_eq!((received.rows, received.items), (3000, 3000));
+                let bits = Bitmap::of_bytes(&std::fs::read(pair.path("bits")).unwrap()).unwrap();
+                assert!(bits.iter().eq(1500..3000));
+                // What one says left is what the other says came, where no worker was stopped in between.
+                if workers == 1 {
+                    assert_eq!((received.sent, sent.sent), (sent.received, received.received));
+                }
+                assert!(received.traffic["okvs"].sent > 0);
+                for name in ["receiver", "sender"] {
+                    assert_eq!(files(&pair.path(name), "part-"), 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_equal_keys_mean_is_as_agreed() {
+    for (equals, expected) in
+        [(Equals::First, Some((2, 1))), (Equals::Multiply, Some((3, 0))), (Equals::Refuse, None)]
+    {
+        let pair = Pair::new(4);
+        std::fs::write(pair.path("receiver.csv"), "id,x\na,1\nb,1\na,1\n,1\nc,1\n").unwrap();
+        std::fs::write(pair.path("sender.csv"), "number\nb\na\nd\nb\n").unwrap();
+        let orders = pair.orders(|order| order.rule.equals = equals);
+        let (received, sent) = run(&orders);
+        match expected {
+            Some((matched, duplicates)) => {
+                let report = received.unwrap();
+                assert_eq!((report.matched, report.duplicates), (Some(matched), duplicates));
+                assert_eq!((report.rows, report.items, report.malformed), (5, 4, 1));
+            }
+            // Both lists have some, so each may be the first to say so.
+            None => {
+                for told in [received, sent] {
+                    let code = told.unwrap_err().code;
+                    assert!(
+                        ["mpc.duplicate-items", "mpc.peer-stopped"].contains(&&*code),
+                        "{code}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_that_does_not_fit_its_memory_goes_over_the_disk() {
+    let pair = Pair::new(200_000);
+    let orders = pair.orders(|order| order.memory = 32 << 20);
+    let (received, sent) = run(&orders);
+    pair.check(&received);
+    assert!(received.unwrap().parts >= 8);
+    assert!(sent.unwrap().peak_bytes < 60 << 20);
+}
