@@ -24,7 +24,8 @@
 //! | [`code`] | the expand-convolute code | RRT23 |
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
 //! | [`okvs`] | an oblivious key-value store | RR22 |
-//! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
+//! | [`psi`] | the intersection of two sets, its size, and labels of what is common | RR22, JL10 |
+//! | [`opprf`] | a pseudo-random function that gives chosen values at chosen points | KMPRT17, RS21 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
 //! Both sides of an intersection, here in one process:
@@ -72,6 +73,7 @@ pub mod hash;
 pub mod kernel;
 pub mod limits;
 pub mod okvs;
+pub mod opprf;
 pub mod partition;
 pub mod psi;
 pub mod random;
