@@ -26,6 +26,7 @@
 //! | [`okvs`] | an oblivious key-value store | RR22 |
 //! | [`psi`] | the intersection of two sets, its size, and labels of what is common | RR22, JL10 |
 //! | [`opprf`] | a pseudo-random function that gives chosen values at chosen points | KMPRT17, RS21 |
+//! | [`many`] | the intersection of more than two sets | KMPRT17 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
 //! Both sides of an intersection, here in one process:
@@ -72,6 +73,7 @@ pub mod field;
 pub mod hash;
 pub mod kernel;
 pub mod limits;
+pub mod many;
 pub mod okvs;
 pub mod opprf;
 pub mod partition;

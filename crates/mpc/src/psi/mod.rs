@@ -17,6 +17,8 @@
 //! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
 //! proves it by the second half of F. At the end both compare what they saw.
 //!
+//! [`labelled`] also gives the receiver what the sender has to say about each common item.
+//!
 //! [`ecdh`] does the same for small sets with a tenth of the messages' fixed part, and can give the size alone.
 //!
 //! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
@@ -27,6 +29,7 @@
 
 pub mod ecdh;
 pub mod ideal;
+pub mod labelled;
 mod masks;
 mod receiver;
 mod sender;
