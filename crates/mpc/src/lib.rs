@@ -1,4 +1,4 @@
-//! Two-party privacy computing: what two organisations can work out together without showing each other their rows.
+//! Privacy computing: what two organisations, in [`many`] more, can work out together without showing each other their rows.
 //!
 //! **Architecture invariant:** nothing here opens a socket or a file, reads a clock, spawns a thread or draws randomness.
 //! Parties talk over a [`channel::Channel`] that the caller passes in; every random choice comes from a seed that the

@@ -74,8 +74,9 @@ impl std::fmt::Debug for MemberKey {
 const BATCH: usize = 64;
 
 /// Each item with its share: the sum of AES of the item under every key, cut to a share's length.
-pub(super) fn shares(keys: &[u128], items: &[u128]) -> Vec<(u128, u128)> {
-    let mut shares: Vec<(u128, u128)> = items.iter().map(|item| (*item, 0)).collect();
+pub(super) fn shares(keys: &[u128], items: &[u128]) -> Zeroizing<Vec<(u128, u128)>> {
+    let mut shares: Zeroizing<Vec<(u128, u128)>> =
+        Zeroizing::new(items.iter().map(|item| (*item, 0)).collect());
     for key in keys {
         let cipher = Aes128::new(&key.to_le_bytes().into());
         for batch in shares.chunks_mut(BATCH) {

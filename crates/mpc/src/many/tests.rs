@@ -175,7 +175,7 @@ fn shares_add_up_to_zero_over_all_members_only_and_need_every_key() {
     let shares_of = |terms: &Terms, nonces: &[u8]| -> Vec<Vec<u128>> {
         let of = |(number, key): (usize, &MemberKey)| {
             let agreed = key.agree(terms, number, nonces).unwrap();
-            shares::shares(&agreed, &items).into_iter().map(|(_, share)| share).collect()
+            shares::shares(&agreed, &items).iter().map(|(_, share)| *share).collect()
         };
         keys.iter().enumerate().map(of).collect()
     };
@@ -228,6 +228,15 @@ fn a_stop_a_stranger_and_a_liar_end_the_session_for_all_and_are_named() {
     let blamed = led.unwrap_err();
     assert_eq!((blamed.member, blamed.fault.code()), (Some(0), "mpc.peer-incompatible"));
     assert!(joined.iter().all(Result::is_err));
+    // The second member does not come: its key is another's, which it notices before it says anything.
+    let strangers: Vec<MemberKey> =
+        [40, 99, 42].map(|number| MemberKey::from_seed(&seed(number))).into();
+    let (led, joined) =
+        run(&good, &strangers, &sets, (1, &watch), |settings| lead(settings, &good, &sets[0]));
+    let blamed = led.unwrap_err();
+    assert_eq!((blamed.member, blamed.fault.code()), (Some(1), "mpc.connection-lost"));
+    let codes: Vec<_> = joined.into_iter().map(|joined| joined.unwrap_err().code()).collect();
+    assert_eq!(codes, ["mpc.connection-lost", "mpc.misuse", "mpc.connection-lost"]);
     // The leader says other nonces than it heard.
     let (_, joined) = run(&good, &keys, &sets, (1, &watch), |settings| {
         for (number, setting) in settings.into_iter().enumerate() {
