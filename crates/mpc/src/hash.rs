@@ -23,6 +23,10 @@ pub(crate) mod domain {
     pub(crate) const STREAM: &str = "tidm mpc 1 stream";
     pub(crate) const ITEM: &str = "tidm mpc 1 item";
     pub(crate) const PARTITION: &str = "tidm mpc 1 partition";
+    pub(crate) const PROGRAMMED: &str = "tidm mpc 1 opprf outputs";
+    pub(crate) const HINT: &str = "tidm mpc 1 opprf hint";
+    pub(crate) const LABELS: &str = "tidm mpc 1 label keys";
+    pub(crate) const ZERO_SHARES: &str = "tidm mpc 1 keys of zero shares";
     pub(crate) const ECDH_ITEM: &str = "tidm mpc 1 ecdh item";
     pub(crate) const ECDH_MASK: &str = "tidm mpc 1 ecdh mask";
 }

@@ -1,4 +1,4 @@
-//! Two-party privacy computing: what two organisations can work out together without showing each other their rows.
+//! Privacy computing: what two organisations, in [`many`] more, can work out together without showing each other their rows.
 //!
 //! **Architecture invariant:** nothing here opens a socket or a file, reads a clock, spawns a thread or draws randomness.
 //! Parties talk over a [`channel::Channel`] that the caller passes in; every random choice comes from a seed that the
@@ -24,7 +24,9 @@
 //! | [`code`] | the expand-convolute code | RRT23 |
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
 //! | [`okvs`] | an oblivious key-value store | RR22 |
-//! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
+//! | [`psi`] | the intersection of two sets, its size, and labels of what is common | RR22, JL10 |
+//! | [`opprf`] | a pseudo-random function that gives chosen values at chosen points | KMPRT17, RS21 |
+//! | [`many`] | the intersection of more than two sets | KMPRT17 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
 //! Both sides of an intersection, here in one process:
@@ -71,7 +73,9 @@ pub mod field;
 pub mod hash;
 pub mod kernel;
 pub mod limits;
+pub mod many;
 pub mod okvs;
+pub mod opprf;
 pub mod partition;
 pub mod psi;
 pub mod random;

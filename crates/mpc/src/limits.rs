@@ -60,3 +60,19 @@ pub const MAX_EXPANSION: usize = 24_000_000;
 
 /// Bytes of a mask in the malicious variant: a prediction of one must cost 2^128, not 2^40.
 pub const MALICIOUS_MASK_BITS: u32 = 128;
+
+/// Widest value of a programmable function: an element of the field its store is over.
+pub const MAX_VALUE_BYTES: u32 = 16;
+
+/// Longest label of one item. Longer records are fetched by other means; this bounds what a session keeps per match.
+pub const MAX_LABEL_BYTES: u32 = 4096;
+
+/// Encrypted labels travel in messages of about this size, so that nobody holds all of them twice.
+pub const LABEL_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Bits of a zero share: that shares add up to zero for an item that somebody lacks is to be improbable (below 2^-40) among
+/// all items of a leader, of which there are at most 2^24.
+pub const ZERO_SHARE_BYTES: u32 = 8;
+
+/// Most parties of one session of many. The leader talks to them one after the other, so this is also its patience.
+pub const MAX_PARTIES: usize = 64;

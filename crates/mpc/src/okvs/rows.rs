@@ -105,6 +105,12 @@ impl Binned {
         &self.items[self.starts[bin]..self.starts[bin + 1]]
     }
 
+    /// Where each key of one bin stood before.
+    pub fn origins(&self, bin: u32) -> &[u32] {
+        let bin = bin as usize;
+        &self.origin[self.starts[bin]..self.starts[bin + 1]]
+    }
+
     /// All keys, bin after bin.
     pub fn items(&self) -> &[u128] {
         &self.items

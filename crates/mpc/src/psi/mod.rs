@@ -17,6 +17,8 @@
 //! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
 //! proves it by the second half of F. At the end both compare what they saw.
 //!
+//! [`labelled`] also gives the receiver what the sender has to say about each common item.
+//!
 //! [`ecdh`] does the same for small sets with a tenth of the messages' fixed part, and can give the size alone.
 //!
 //! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
@@ -27,6 +29,7 @@
 
 pub mod ecdh;
 pub mod ideal;
+pub mod labelled;
 mod masks;
 mod receiver;
 mod sender;
@@ -40,6 +43,7 @@ use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::{Permutation, derive, domain, halves};
 use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, STATISTICAL_BITS};
+use crate::okvs::Binned;
 pub use crate::vole::Security;
 
 /// Who learns the intersection.
@@ -101,8 +105,19 @@ fn log2_up(count: u64) -> u32 {
     count.max(1).next_power_of_two().ilog2()
 }
 
+/// What a party knows once the store has travelled. Protocols on top hash `values` in their own way.
+pub(crate) struct Evaluated {
+    /// What everything else of this run is to be bound to.
+    pub(crate) run: [u8; 32],
+    /// The party's items, bin by bin.
+    pub(crate) binned: Binned,
+    /// What both decode for an item that both have; never to leave unhashed.
+    pub(crate) values: Vec<Gf>,
+    pub(crate) output: Output,
+}
+
 /// The last hash of the pseudo-random function: what is compared, and what proves that somebody could work it out.
-struct Output {
+pub(crate) struct Output {
     security: Security,
     permutation: Permutation,
     key: [u8; 32],

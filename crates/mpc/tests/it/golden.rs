@@ -18,7 +18,7 @@ use crate::parties::{run, set, terms};
 const TABLE: &str = include_str!("golden.txt");
 
 /// Writes down what its party says.
-struct Noted {
+pub(crate) struct Noted {
     inner: Memory,
     said: Arc<Mutex<Vec<u8>>>,
 }
@@ -38,7 +38,7 @@ impl Channel for Noted {
 }
 
 /// One line per party: what it said, as a digest.
-fn noted(name: &str, session: impl FnOnce(Noted, Noted)) -> String {
+pub(crate) fn noted(name: &str, session: impl FnOnce(Noted, Noted)) -> String {
     let (left, right) = pair();
     let said = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
     let [receiver, sender] = said.clone();

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod golden;
+mod labelled;
+mod many;
 mod meddled;
 mod parties;
 mod shaped;

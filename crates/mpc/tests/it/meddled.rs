@@ -8,13 +8,13 @@ use tidm_mpc::step::Step;
 
 use crate::parties::{Results, run, set, terms};
 
-type Change = fn(&mut Step, &mut Vec<u8>);
+pub(crate) type Change = fn(&mut Step, &mut Vec<u8>);
 
 /// Changes the first message of one step on its way out.
-struct Meddled {
-    inner: Memory,
-    step: Step,
-    change: Option<Change>,
+pub(crate) struct Meddled {
+    pub(crate) inner: Memory,
+    pub(crate) step: Step,
+    pub(crate) change: Option<Change>,
 }
 
 impl Channel for Meddled {
