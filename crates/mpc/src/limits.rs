@@ -37,6 +37,25 @@ pub const ECDH_BATCH: usize = 256;
 /// second-level cache of a server core; larger bins need less padding, smaller ones less cache.
 pub const OKVS_BIN_ITEMS: u64 = 1 << 15;
 
+/// Bits of a value in the band store, and so of what a store place costs in the low-communication variant. An item outside
+/// the receiver's set decodes to its own hash with probability 2^-64: below 2^-40 for any of [`MAX_ITEMS`] of a sender.
+pub const BAND_VALUE_BITS: u32 = 64;
+const _: () = assert!(BAND_VALUE_BITS >= STATISTICAL_BITS + MAX_ITEMS.ilog2());
+
+/// Width of a key's band of random bits (RB-OKVS, Bienstock, Patel, Seo and Yeo 2023): three words, which with the value fill half
+/// a cache line.
+pub const BAND_WIDTH: usize = 192;
+
+/// Where bands may begin, per key, in thousandths. With the width above the fit in `okvs::band` gives 2^-44 for 2^20 keys
+/// and 2^-40 for [`MAX_ITEMS`].
+pub const BAND_EXPANSION_THOUSANDTHS: u64 = 1120;
+
+/// Keys that are put into the band store at a time, in the order of their bands: a few cache pages of rows.
+pub const BAND_BATCH_KEYS: u64 = 256;
+
+/// Places of the band store per message: the sender works on one portion while the next travels.
+pub const BAND_PLACES_PER_MESSAGE: usize = 1 << 15;
+
 /// Non-zero entries per row of the expander (RRT23 names 7, 11 and 21).
 pub const CODE_WEIGHT: usize = 7;
 

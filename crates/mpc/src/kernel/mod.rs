@@ -3,6 +3,7 @@
 //! The only module with `unsafe`, and only to call what was compiled for a processor that was found to be there. A
 //! portable twin stands beside each, and tests compare them. Never branches on secrets, never looks anything up by one.
 
+pub mod band;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -8,9 +8,9 @@ use crate::hash::{Permutation, derive, domain, half};
 
 /// The hash functions of one run.
 pub struct Hasher {
-    places: Permutation,
-    points: Permutation,
-    values: Permutation,
+    pub(super) places: Permutation,
+    pub(super) points: Permutation,
+    pub(super) values: Permutation,
 }
 
 /// The rows of some keys of one bin, in the order of the keys.
@@ -47,9 +47,12 @@ impl Hasher {
 
     /// Sorts keys into bins. The caller has made sure that there are fewer than 2^32.
     pub fn sort(&self, shape: &Shape, items: &[u128]) -> Binned {
+        self.sort_into(shape.bins(), items)
+    }
+
+    pub(super) fn sort_into(&self, bins: u32, items: &[u128]) -> Binned {
         let mut hashes = items.to_vec();
         self.places.fold(&mut hashes);
-        let bins = shape.bins();
         let mut starts = vec![0; bins as usize + 1];
         for hash in &hashes {
             starts[narrowed(word(*hash, 3), bins) as usize + 1] += 1;

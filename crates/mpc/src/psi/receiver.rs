@@ -4,10 +4,11 @@
 //! learn the result, which of the sender's masks it found.
 
 use super::masks::{Code, join, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
 use crate::hash::{commitment, derive, domain};
+use crate::okvs::band::Band;
 use crate::okvs::{Binned, Hasher, Rows, Shape, Solver, decode};
 use crate::session::{Session, Setting};
 use crate::step::Step;
@@ -45,10 +46,19 @@ impl Receiver {
             true => Some(session.receive(Step::CoinCommitment, 32)?),
             false => None,
         };
-        let shape = Shape::of(self.terms.receiver_items);
         let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.encode(session, &shape, &hasher, &binned)?;
+        let (values, binned) = match self.terms.security {
+            Security::SemiHonestLow => {
+                let band = Band::of(self.terms.receiver_items);
+                let binned = band.sort(&hasher, set.items());
+                (band::offer(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+            }
+            Security::SemiHonest | Security::Malicious => {
+                let shape = Shape::of(self.terms.receiver_items);
+                let binned = hasher.sort(&shape, set.items());
+                (self.encode(session, &shape, &hasher, &binned)?, binned)
+            }
+        };
         let coin = match committed {
             Some(committed) => toss(session, &run, &committed)?,
             None => [0; 32],

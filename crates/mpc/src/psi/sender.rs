@@ -5,11 +5,12 @@
 use subtle::ConstantTimeEq as _;
 
 use super::masks::{Code, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
 use crate::hash::{commitment, derive, domain};
 use crate::kernel;
+use crate::okvs::band::Band;
 use crate::okvs::{Binned, Hasher, Rows, Shape, decode};
 use crate::random::Stream;
 use crate::session::{Session, Setting};
@@ -51,10 +52,19 @@ impl Sender {
         if checked {
             session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
         }
-        let shape = Shape::of(self.terms.receiver_items);
         let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.evaluate(session, &shape, &hasher, &binned)?;
+        let (values, binned) = match self.terms.security {
+            Security::SemiHonestLow => {
+                let band = Band::of(self.terms.receiver_items);
+                let binned = band.sort(&hasher, set.items());
+                (band::evaluate(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+            }
+            Security::SemiHonest | Security::Malicious => {
+                let shape = Shape::of(self.terms.receiver_items);
+                let binned = hasher.sort(&shape, set.items());
+                (self.evaluate(session, &shape, &hasher, &binned)?, binned)
+            }
+        };
         let mut coin = [0; 32];
         if checked {
             let theirs = session.receive(Step::CoinShare, 32)?;

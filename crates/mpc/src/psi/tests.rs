@@ -45,7 +45,7 @@ fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Te
 }
 
 fn check(receiver: &Set, sender: &Set) {
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         for learns in [Learns::Receiver, Learns::Both] {
             let terms = terms(security, learns, receiver, sender);
             let (found, told, _) = run(&terms, receiver, sender).unwrap();
@@ -112,7 +112,7 @@ fn traffic_depends_on_the_agreed_sizes_only() {
             Terms { security, learns: Learns::Receiver, receiver_items: 3000, sender_items: 2000 };
         run(&terms, &receiver, &sender).unwrap().2
     };
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         let expected = agreed(set([]), set([]), security);
         let pairs = [
             (set(0..3000), set(0..2000)),

@@ -33,19 +33,22 @@ impl Receiver {
         let keys = base_ot::send(session, 2 * COLUMNS)?;
         let (for_extension, for_delta) = keys.split_at(COLUMNS);
         let extension = extension::Receiver::new(session.binding(), for_extension)?;
+        let bytes = security.value_bytes();
+        let keep = u128::MAX >> (128 - 8 * bytes);
         let mut reserve: Vec<Pair> =
-            (0..RESERVE).map(|_| Pair { a: Gf(own.block()), c: Gf::ZERO }).collect();
-        let mut message = vec![0; COLUMNS * RESERVE * 16];
+            (0..RESERVE).map(|_| Pair { a: Gf(own.block() & keep), c: Gf::ZERO }).collect();
+        let mut message = vec![0; COLUMNS * RESERVE * bytes];
         // Column i carries a at x^i of Δ; c is summed up by Horner's rule from the top bit down.
-        for (correction, [zero, one]) in message.chunks_exact_mut(RESERVE * 16).zip(for_delta).rev()
-        {
+        let columns = message.chunks_exact_mut(RESERVE * bytes).zip(for_delta);
+        for (correction, [zero, one]) in columns.rev() {
             let zeros = Stream::keyed(*zero).blocks(RESERVE);
             let ones = Stream::keyed(*one).blocks(RESERVE);
-            for (((pair, zero), one), bytes) in
-                reserve.iter_mut().zip(zeros).zip(ones).zip(correction.chunks_exact_mut(16))
+            let corrections = correction.chunks_exact_mut(bytes);
+            for (((pair, zero), one), said) in
+                reserve.iter_mut().zip(zeros).zip(ones).zip(corrections)
             {
-                bytes.copy_from_slice(&(zero ^ one ^ pair.a.0).to_le_bytes());
-                pair.c = pair.c.doubled() ^ Gf(zero);
+                said.copy_from_slice(&(zero ^ one ^ pair.a.0).to_le_bytes()[..bytes]);
+                pair.c = pair.c.doubled() ^ Gf(zero & keep);
             }
         }
         session.send(Step::NoiseValues, &message)?;

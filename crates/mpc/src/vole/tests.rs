@@ -22,7 +22,7 @@ fn expand(security: Security, lengths: &'static [usize]) -> Both {
 
 #[test]
 fn expansions_fit_like_dealt_ones_one_after_the_other() {
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         let lengths: &[usize] = &[0, 1, 16_384, 20_000, 100_001];
         let (pairs, sent) = expand(security, lengths);
         let (pairs, (delta, b)) = (pairs.unwrap(), sent.unwrap());
@@ -50,12 +50,17 @@ fn the_dealer_deals_what_fits_and_nothing_else_fits() {
 
 #[test]
 fn what_comes_out_has_as_many_ones_as_zeros() {
-    let (pairs, _) = expand(Security::SemiHonest, &[100_000]);
-    let pairs = pairs.unwrap().concat();
-    for bit in 0..128 {
-        let ones = pairs.iter().filter(|pair| pair.a.0 >> bit & 1 == 1).count();
-        // Six standard deviations of a fair coin, for each of 128 bits.
-        assert!(ones.abs_diff(50_000) < 950, "bit {bit}: {ones}");
+    for (security, bits) in [(Security::SemiHonest, 128), (Security::SemiHonestLow, 64)] {
+        let (pairs, _) = expand(security, &[100_000]);
+        let pairs = pairs.unwrap().concat();
+        for bit in 0..128 {
+            let ones =
+                |of: fn(&Pair) -> Gf| pairs.iter().filter(|p| of(p).0 >> bit & 1 == 1).count();
+            // Six standard deviations of a fair coin, for each bit there is.
+            let expected = if bit < bits { (50_000usize, 950) } else { (0, 1) };
+            assert!(ones(|pair| pair.a).abs_diff(expected.0) < expected.1, "bit {bit} of a");
+            assert!(ones(|pair| pair.c).abs_diff(50_000) < 950, "bit {bit} of c");
+        }
     }
 }
 
