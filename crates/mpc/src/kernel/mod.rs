@@ -11,7 +11,7 @@ mod x86;
 use std::ops::BitXor;
 
 use crate::field::Gf;
-use crate::limits::CODE_WEIGHT;
+use crate::limits::{CODE_MEMORY, CODE_WEIGHT};
 
 /// What the code's loops run over: an element, or two elements side by side.
 pub trait Lane: Copy + Default + BitXor<Output = Self> {
@@ -88,13 +88,14 @@ pub fn polynomials(out: &mut [Gf], points: &[Gf], coefficients: &[Gf]) {
     portable::polynomials(out, points, coefficients, portable::multiply);
 }
 
-/// The convolution in place; `taps[i]` says which of the symbols before `i` are added to it.
-pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
+/// The convolution in place; `taps[i]` says which of the symbols before `i` are added to it, and `before` holds those
+/// before the first, now and for a next portion.
+pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32], before: &mut [L; CODE_MEMORY]) {
     #[cfg(target_arch = "x86_64")]
-    if x86::convolve(symbols, taps) {
+    if x86::convolve(symbols, taps, before) {
         return;
     }
-    portable::convolve(symbols, taps);
+    portable::convolve(symbols, taps, before);
 }
 
 /// `outputs[i] += Σ_k symbols[places[i][k]]`; places outside count as zero. Places are public.

@@ -85,11 +85,13 @@ pub fn polynomials(
 }
 
 /// Symbol i gets the symbol [`CODE_MEMORY`] before it, and of those in between the ones that bits 0, 1, … of `taps[i]`
-/// name, the nearest first. What lies before the beginning is zero.
+/// name, the nearest first. `before` is what lies before the beginning, and afterwards what a next portion needs; all
+/// portions but the last have a multiple of [`CODE_MEMORY`] symbols.
 #[inline(always)]
-pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
+pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32], before: &mut [L; CODE_MEMORY]) {
     // Out of the array itself into a window: no bounds to check, and the beginning is no case of its own.
     let mut window = [L::default(); 2 * CODE_MEMORY];
+    window[..CODE_MEMORY].copy_from_slice(before);
     for (symbols, taps) in symbols.chunks_mut(CODE_MEMORY).zip(taps.chunks(CODE_MEMORY)) {
         for (i, (symbol, tap)) in symbols.iter_mut().zip(taps).enumerate() {
             let before: &[L] = &window[i..i + CODE_MEMORY];
@@ -102,6 +104,7 @@ pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
         }
         window.copy_within(CODE_MEMORY.., 0);
     }
+    before.copy_from_slice(&window[..CODE_MEMORY]);
 }
 
 /// How many outputs ahead the symbols of one are asked for: about as many as a core can wait for at a time.

@@ -28,7 +28,7 @@ pub(super) fn offer(
     (band, hasher): (&Band, &Hasher),
     binned: &Binned,
 ) -> Result<Vec<Gf>, Fault> {
-    let pairs = vole.expand(session, band.places())?;
+    let mut places = vole.begin(session, band.places())?;
     let (mut rows, mut solver) = (Rows::default(), Solver::new(band));
     for batch in 0..band.batches() {
         band.rows(hasher, binned.bin(batch), &mut rows);
@@ -37,9 +37,8 @@ pub(super) fn offer(
     let store = solver.solve();
     let (portions, mut sent) = (store.len().div_ceil(BAND_PLACES_PER_MESSAGE), 0);
     let mut known = Vec::with_capacity(store.len());
-    for (store, pairs) in
-        store.chunks(BAND_PLACES_PER_MESSAGE).zip(pairs.chunks(BAND_PLACES_PER_MESSAGE))
-    {
+    for store in store.chunks(BAND_PLACES_PER_MESSAGE) {
+        let pairs = places.next(store.len())?;
         let mut message = Vec::with_capacity(store.len() * PLACE_BYTES);
         for (place, pair) in store.iter().zip(pairs) {
             let masked = (pair.a ^ Gf((*place).into())).to_bytes();
@@ -50,6 +49,7 @@ pub(super) fn offer(
         sent += 1;
         session.progress(Step::Okvs, sent, portions)?;
     }
+    places.finish();
     Ok(look_up((band, hasher), &known, binned, Gf::ZERO))
 }
 

@@ -3,7 +3,7 @@
 //! What leaves it: its items under a one-time mask; in the malicious variant a share of a coin; and, if both are to
 //! learn the result, which of the sender's masks it found.
 
-use super::masks::{Code, join, sorted};
+use super::masks::{Code, Sorted, join_each};
 use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
@@ -66,14 +66,13 @@ impl Receiver {
         let output = Output::new(&self.terms, &run, &coin);
         let (masks, proofs) = output.masks(values, binned.items());
         let bits = self.terms.mask_bits();
-        let own = sorted(&masks, bits);
+        let own = Sorted::new(&masks, bits);
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
         let code = Code::new(count, bits);
         let theirs = code.read(&session.receive(Step::Masks, code.bytes())?)?;
         let mut found = Vec::new();
-        join(&own, &theirs, |own_index, their_index| {
-            let (_, index) = own[own_index];
-            found.push((their_index, index as usize));
+        join_each(own.iter(), &theirs, |index, their_index| {
+            found.push((their_index, index as usize))
         });
         if self.terms.learns == Learns::Both {
             let proofs = self.terms.security.checked().then_some(proofs.as_slice());
@@ -97,12 +96,13 @@ impl Receiver {
         hasher: &Hasher,
         binned: &Binned,
     ) -> Result<Vec<Gf>, Fault> {
-        let pairs = self.vole.expand(session, shape.places())?;
+        let mut places = self.vole.begin(session, shape.places())?;
         let mut values = Vec::with_capacity(binned.items().len());
         let (mut rows, mut solver) = (Rows::default(), Solver::default());
         let mut store = vec![Gf::ZERO; shape.bin_places()];
         let mut decoded = Vec::new();
-        for (bin, pairs) in (0..shape.bins()).zip(pairs.chunks_exact(shape.bin_places())) {
+        for bin in 0..shape.bins() {
+            let pairs = places.next(shape.bin_places())?;
             hasher.rows(shape, binned.bin(bin), &mut rows);
             let unlucky = |_| Fault::Unlucky { step: Step::Okvs };
             solver.encode(shape, &rows, &mut store).map_err(unlucky)?;
@@ -117,6 +117,7 @@ impl Receiver {
             values.extend_from_slice(&decoded);
             session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
         }
+        places.finish();
         Ok(values)
     }
 }

@@ -4,7 +4,7 @@
 
 use subtle::ConstantTimeEq as _;
 
-use super::masks::{Code, sorted};
+use super::masks::{Code, Sorted};
 use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
@@ -77,9 +77,11 @@ impl Sender {
         let missing = count - masks.len();
         masks.extend(self.own.blocks(missing).into_iter().map(|mask| mask & output.keep));
         let bits = self.terms.mask_bits();
-        let sorted = sorted(&masks, bits);
-        let list: Vec<u128> = sorted.iter().map(|(mask, _)| *mask).collect();
-        session.send(Step::Masks, &Code::new(count, bits).write(&list))?;
+        let sorted = Sorted::new(&masks, bits);
+        session.send(
+            Step::Masks,
+            &Code::new(count, bits).write_each(sorted.iter().map(|(mask, _)| mask)),
+        )?;
         let found = match self.terms.learns {
             Learns::Receiver => None,
             Learns::Both => Some(hear(session, &sorted, &proofs, checked)?),
@@ -129,7 +131,7 @@ impl Sender {
 /// Numbers of the masks that the receiver found, with its proofs compared.
 fn hear(
     session: &mut Session<'_>,
-    sorted: &[(u128, u32)],
+    sorted: &Sorted<'_>,
     proofs: &[u128],
     checked: bool,
 ) -> Result<Vec<u32>, Fault> {
@@ -142,7 +144,7 @@ fn hear(
         .iter()
         .enumerate()
         .filter(|(place, _)| set(*place))
-        .map(|(_, (_, index))| *index)
+        .map(|(_, (_, index))| index)
         .collect();
     if !checked {
         return Ok(found);
