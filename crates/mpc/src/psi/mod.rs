@@ -125,10 +125,10 @@ impl Output {
     }
 
     /// Masks in the order of the items; their proofs too in the malicious variant, else none.
-    fn masks(&self, mut values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
+    fn masks(&self, values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
         match self.security {
             Security::SemiHonest | Security::SemiHonestLow => {
-                let mut masks: Vec<u128> = values.drain(..).map(|value| value.0).collect();
+                let mut masks: Vec<u128> = values.into_iter().map(|value| value.0).collect();
                 self.permutation
                     .tweaked(&mut masks, |index| items.get(index).copied().unwrap_or(0));
                 for mask in &mut masks {

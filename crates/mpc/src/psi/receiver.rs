@@ -72,7 +72,7 @@ impl Receiver {
         let theirs = code.read(&session.receive(Step::Masks, code.bytes())?)?;
         let mut found = Vec::new();
         join_each(own.iter(), &theirs, |index, their_index| {
-            found.push((their_index, index as usize))
+            found.push((their_index, index as usize));
         });
         if self.terms.learns == Learns::Both {
             let proofs = self.terms.security.checked().then_some(proofs.as_slice());
