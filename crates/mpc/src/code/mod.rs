@@ -19,7 +19,7 @@ use crate::limits::{CODE_MEMORY, CODE_WEIGHT};
 use crate::random::Stream;
 
 /// Outputs whose indices are drawn at a time.
-const BATCH: usize = 1024;
+const BATCH: usize = 1 << 14;
 /// Blocks of the stream per output: room for [`CODE_WEIGHT`] indices of 32 bits.
 const BLOCKS_PER_OUTPUT: usize = CODE_WEIGHT.div_ceil(4);
 

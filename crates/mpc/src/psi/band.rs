@@ -28,13 +28,14 @@ pub(super) fn offer(
     (band, hasher): (&Band, &Hasher),
     binned: &Binned,
 ) -> Result<Vec<Gf>, Fault> {
-    let mut places = vole.begin(session, band.places())?;
     let (mut rows, mut solver) = (Rows::default(), Solver::new(band));
     for batch in 0..band.batches() {
         band.rows(hasher, binned.bin(batch), &mut rows);
         solver.take(&rows).map_err(|_| Fault::Unlucky { step: Step::Okvs })?;
     }
+    // Encoded first: its rows and the vectors' noise need not be in memory together.
     let store = solver.solve();
+    let mut places = vole.begin(session, band.places())?;
     let (portions, mut sent) = (store.len().div_ceil(BAND_PLACES_PER_MESSAGE), 0);
     let mut known = Vec::with_capacity(store.len());
     for store in store.chunks(BAND_PLACES_PER_MESSAGE) {

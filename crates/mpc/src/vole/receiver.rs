@@ -169,12 +169,15 @@ impl Expansion<'_> {
         *self.keep = self.ready.split_off(self.ready.len() - RESERVE);
     }
 
+    /// Some trees at a time: the code is faster over longer portions.
     fn grow(&mut self) {
         let begin = self.ready.len();
-        let said = self.forest.first(self.planted);
-        self.forest.plant(self.planted, said, &mut self.ready);
+        while self.planted < FIRST_TREES && self.ready.len() < begin + PORTION {
+            let said = self.forest.first(self.planted);
+            self.forest.plant(self.planted, said, &mut self.ready);
+            self.planted += 1;
+        }
         self.outputs.add(&mut self.ready[begin..], &self.second);
-        self.planted += 1;
     }
 }
 
