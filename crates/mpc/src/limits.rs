@@ -46,8 +46,8 @@ const _: () = assert!(BAND_VALUE_BITS >= STATISTICAL_BITS + MAX_ITEMS.ilog2());
 /// a cache line.
 pub const BAND_WIDTH: usize = 192;
 
-/// Where bands may begin, per key, in thousandths. With the width above the fit in `okvs::band` gives 2^-44 for 2^20 keys
-/// and 2^-40 for [`MAX_ITEMS`].
+/// Where bands may begin, per key, in thousandths. With the width above the formula of `okvs::band` gives 2^-45 for 2^20
+/// keys and 2^-41 for [`MAX_ITEMS`].
 pub const BAND_EXPANSION_THOUSANDTHS: u64 = 1120;
 
 /// Keys that are put into the band store at a time, in the order of their bands: a few cache pages of rows.
