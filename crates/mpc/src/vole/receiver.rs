@@ -2,14 +2,14 @@
 //!
 //! Never says a noise value or position; says them under keys of transfers, and one combination under a random mask.
 
-use super::{RESERVE, Security, Shape, combination};
+use super::{RESERVE, Security, Shape};
 use crate::base_ot;
 use crate::code::Outputs;
 use crate::extension::{self, COLUMNS};
 use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::commitment;
-use crate::kernel::Pair;
+use crate::kernel::{self, Pair};
 use crate::limits::{NOISE_WEIGHT, TREES_PER_MESSAGE};
 use crate::random::Stream;
 use crate::session::Session;
@@ -235,21 +235,26 @@ impl Forest<'_> {
         second: &[Pair],
         may_differ: bool,
     ) -> Result<(), Fault> {
-        let mut of_a = session.challenge(b"vole");
-        let mut of_c = of_a.clone();
+        let mut challenge = session.challenge(b"vole");
         let mask = self.reserve[NOISE_WEIGHT];
         let (mut sum, mut ours) = (mask.a, mask.c);
-        let mut add = |noise: &[Pair]| {
-            sum ^= combination(&mut of_a, noise.iter().map(|pair| pair.a));
-            ours ^= combination(&mut of_c, noise.iter().map(|pair| pair.c));
-        };
-        let mut tree = Vec::with_capacity(self.shape.leaves);
-        for j in 0..FIRST_TREES {
-            tree.clear();
-            self.plant(j, self.first(j), &mut tree);
-            add(&tree);
+        let (mut planted, mut values) = (Vec::with_capacity(self.shape.leaves), Vec::new());
+        let mut second = second.chunks_exact(self.shape.leaves);
+        for (j, target) in self.targets.iter().enumerate() {
+            planted.clear();
+            let tree = if j < FIRST_TREES {
+                self.plant(j, self.first(j), &mut planted);
+                &planted
+            } else {
+                second.next().unwrap_or_default()
+            };
+            let factors: Vec<Gf> = challenge.blocks(tree.len()).into_iter().map(Gf).collect();
+            values.clear();
+            values.extend(tree.iter().map(|pair| pair.c));
+            ours ^= kernel::inner(&values, &factors);
+            // All other a of a tree are zero.
+            sum ^= factors.get(*target).map_or(Gf::ZERO, |factor| factor.times(self.reserve[j].a));
         }
-        add(second);
         let ours = ours.to_bytes();
         let nonce = own.bytes32();
         let committed = commitment(session.binding(), &ours, &nonce);
