@@ -6,6 +6,8 @@
 pub mod band;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
+mod wide;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::ops::BitXor;
@@ -64,6 +66,11 @@ pub fn multiply(a: u128, b: u128) -> u128 {
 /// `out[i] += a[i] · by`.
 pub fn scale_add(out: &mut [Gf], a: &[Gf], by: Gf) {
     #[cfg(target_arch = "x86_64")]
+    let (out, a) = {
+        let done = wide::scale_add(out, a, by);
+        (&mut out[done..], &a[done..])
+    };
+    #[cfg(target_arch = "x86_64")]
     if x86::scale_add(out, a, by) {
         return;
     }
@@ -73,14 +80,26 @@ pub fn scale_add(out: &mut [Gf], a: &[Gf], by: Gf) {
 /// `Σ a[i] · b[i]`.
 pub fn inner(a: &[Gf], b: &[Gf]) -> Gf {
     #[cfg(target_arch = "x86_64")]
+    let (begun, a, b) = {
+        let (sum, done) = wide::inner(a, b);
+        (sum, &a[done..], &b[done..])
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let begun = Gf::ZERO;
+    #[cfg(target_arch = "x86_64")]
     if let Some(sum) = x86::inner(a, b) {
-        return sum;
+        return begun ^ sum;
     }
-    portable::inner(a, b, portable::multiply)
+    begun ^ portable::inner(a, b, portable::multiply)
 }
 
 /// `out[i] += Σ_k coefficients[k] · points[i]^(k + 1)`.
 pub fn polynomials(out: &mut [Gf], points: &[Gf], coefficients: &[Gf]) {
+    #[cfg(target_arch = "x86_64")]
+    let (out, points) = {
+        let done = wide::polynomials(out, points, coefficients);
+        (&mut out[done..], &points[done..])
+    };
     #[cfg(target_arch = "x86_64")]
     if x86::polynomials(out, points, coefficients) {
         return;
