@@ -190,16 +190,11 @@ fn traffic_depends_on_the_agreed_sizes_only() {
     }
 }
 
-#[test]
-fn several_runs_follow_one_set_up() {
+fn follow_one_set_up(security: Security) {
     let sets: Vec<(Set, Set)> =
         (0..4u128).map(|i| (set(i * 50..i * 50 + 100), set(0..100 + i * 25))).collect();
-    let terms = Terms {
-        security: Security::Malicious,
-        learns: Learns::Receiver,
-        receiver_items: 100,
-        sender_items: 200,
-    };
+    let terms =
+        Terms { security, learns: Learns::Receiver, receiver_items: 100, sender_items: 200 };
     let (mut left, mut right) = pair();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -217,6 +212,13 @@ fn several_runs_follow_one_set_up() {
             assert_eq!(receiver.run(&mut session, set).unwrap(), ideal::intersection(set, other));
         }
     });
+}
+
+#[test]
+fn several_runs_follow_one_set_up() {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+        follow_one_set_up(security);
+    }
 }
 
 #[test]

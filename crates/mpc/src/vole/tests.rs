@@ -77,6 +77,39 @@ fn shapes_have_room_and_a_bound() {
 }
 
 #[test]
+fn places_come_in_any_portions_and_an_expansion_must_be_finished() {
+    let (received, sent) = both(
+        b"t",
+        |session| {
+            let mut receiver = Receiver::set_up(session, Security::SemiHonest)?;
+            let mut all = Vec::new();
+            for portions in [vec![0, 1, 50_000, 3], vec![20_000], vec![]] {
+                let mut places = receiver.begin(session, portions.iter().sum())?;
+                for count in portions {
+                    all.extend_from_slice(places.next(count)?);
+                }
+                assert_eq!(places.next(1).unwrap_err().code(), "mpc.misuse");
+                places.finish();
+            }
+            drop(receiver.begin(session, 10)?);
+            assert_eq!(receiver.begin(session, 10).err().unwrap().code(), "mpc.misuse");
+            Ok(all)
+        },
+        |session| {
+            let mut sender = Sender::set_up(session, Security::SemiHonest)?;
+            let mut all = Vec::new();
+            for count in [50_004, 20_000, 0] {
+                all.extend(sender.expand(session, count)?);
+            }
+            sender.expand(session, 10)?;
+            Ok((sender.delta(), all))
+        },
+    );
+    let (delta, b) = sent.unwrap();
+    assert!(ideal::fits(delta, &b, &received.unwrap()));
+}
+
+#[test]
 fn a_receiver_with_other_noise_values_than_it_said_is_caught() {
     let (_, sent) = both(
         b"t",
