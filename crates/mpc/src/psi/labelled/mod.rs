@@ -175,7 +175,7 @@ pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set, labels: &[u8]) -> Re
 fn halves(evaluated: Evaluated) -> (Vec<u128>, Zeroizing<Vec<u128>>) {
     let Evaluated { run, binned, values, output } = evaluated;
     match output {
-        Output { security: Security::SemiHonest, .. } => {
+        Output { security: Security::SemiHonest | Security::SemiHonestLow, .. } => {
             let mut keys: Vec<u128> = values.iter().map(|Gf(value)| *value).collect();
             let permutation = Permutation::bound(domain::LABELS, &run);
             permutation.tweaked(&mut keys, |index| binned.items().get(index).copied().unwrap_or(0));
