@@ -65,6 +65,7 @@
 pub mod base_ot;
 pub mod channel;
 pub mod code;
+pub mod curve;
 pub mod extension;
 pub mod fault;
 pub mod field;
