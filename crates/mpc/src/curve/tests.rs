@@ -195,3 +195,35 @@ fn maps_agree_and_end_on_the_curve() {
     assert_eq!(numbers, portable);
     assert!(kernel::on_curve(&numbers).into_iter().all(|on_curve| on_curve));
 }
+
+#[test]
+fn secrets_and_their_inverses_undo_each_other_on_every_suite() {
+    let mut stream = Stream::new(&[8; 32]);
+    for suite in [Suite::Ristretto255, Suite::Curve25519, Suite::Sm2] {
+        for _ in 0..20 {
+            let items = stream.blocks(9);
+            let [one, other] = [(); 2].map(|()| Secret::new(suite, &mut stream));
+            let points = one.of_items(&[1; 32], &items).unwrap();
+            assert_eq!(points.len(), 9 * suite.point_bytes());
+            let both = other.of_points(&points, Step::Blinded).unwrap();
+            let unblinded = one.inverse().of_points(&both, Step::Evaluated).unwrap();
+            assert_eq!(unblinded, other.of_items(&[1; 32], &items).unwrap());
+            assert_ne!(unblinded, other.of_items(&[2; 32], &items).unwrap());
+            assert_ne!(points, unblinded);
+        }
+    }
+}
+
+#[test]
+fn both_scalars_of_a_secret_are_clamped() {
+    for seed in 0..50 {
+        let secret = montgomery::Secret::of(&[seed; 32]).unwrap();
+        let mut u = [small(9)];
+        // The inverse takes a point and its blinded form to the same place: both scalars change nothing when clamped anew.
+        let [scalar, inverse] = secret.scalars();
+        assert_eq!([clamped(scalar), clamped(inverse)], [scalar, inverse]);
+        x25519_many(&scalar, &mut u);
+        x25519_many(&inverse, &mut u);
+        assert_eq!(u, [small(9)]);
+    }
+}

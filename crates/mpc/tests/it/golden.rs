@@ -6,6 +6,7 @@ use std::thread;
 
 use tidm_mpc::channel::Channel;
 use tidm_mpc::channel::memory::{Memory, pair};
+use tidm_mpc::curve::Suite;
 use tidm_mpc::fault::Fault;
 use tidm_mpc::hash::derive;
 use tidm_mpc::psi::{Learns, Security, ecdh};
@@ -66,7 +67,12 @@ fn what_is_said_stands_in_the_table() {
         });
     }
     let (one, other) = (set(0..300), set(290..500));
-    let terms = ecdh::Terms { reveal: ecdh::Reveal::Size, receiver_items: 300, sender_items: 210 };
+    let terms = ecdh::Terms {
+        suite: Suite::Ristretto255,
+        reveal: ecdh::Reveal::Size,
+        receiver_items: 300,
+        sender_items: 210,
+    };
     found += &noted("ecdh-size", |mut left, mut right| {
         let id = SessionId([6; 32]);
         let (one, other, terms) = (&one, &other, &terms);
