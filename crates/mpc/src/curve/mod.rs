@@ -68,14 +68,30 @@ impl Suite {
             Self::Sm2 => sm2::POINT_BYTES,
         }
     }
+}
 
-    /// 128 bits of a point's hash under this binding.
-    pub(crate) fn mask(self, binding: &[u8; 32], point: &[u8]) -> u128 {
+/// The last hash of the function: 128 bits of a point, under a binding.
+pub(crate) enum Masks {
+    Ristretto255([u8; 32]),
+    /// With a key that is derived once.
+    Curve25519([u8; 32]),
+    Sm2([u8; 32]),
+}
+
+impl Masks {
+    pub(crate) fn new(suite: Suite, binding: &[u8; 32]) -> Self {
+        match suite {
+            Suite::Ristretto255 => Self::Ristretto255(*binding),
+            Suite::Curve25519 => Self::Curve25519(derive(domain::ECDH_MASK, &[binding])),
+            Suite::Sm2 => Self::Sm2(*binding),
+        }
+    }
+
+    pub(crate) fn of(&self, point: &[u8]) -> u128 {
         match self {
-            Self::Ristretto255 | Self::Curve25519 => {
-                half(&derive(domain::ECDH_MASK, &[binding, point]))
-            }
-            Self::Sm2 => sm2::mask(binding, point),
+            Self::Ristretto255(binding) => half(&derive(domain::ECDH_MASK, &[binding, point])),
+            Self::Curve25519(key) => half(blake3::keyed_hash(key, point).as_bytes()),
+            Self::Sm2(binding) => sm2::mask(binding, point),
         }
     }
 }

@@ -18,7 +18,7 @@
 
 use super::masks::{Code, join, sorted};
 use super::{Set, log2_up};
-use crate::curve::{Secret, Suite};
+use crate::curve::{Masks, Secret, Suite};
 use crate::fault::Fault;
 use crate::limits::{ECDH_BATCH, MAX_ECDH_ITEMS, MAX_ITEMS, STATISTICAL_BITS};
 use crate::random::Stream;
@@ -64,8 +64,10 @@ impl Terms {
         STATISTICAL_BITS + log2_up(self.receiver_items) + log2_up(self.sender_items)
     }
 
-    fn mask(&self, session: &Session<'_>, point: &[u8]) -> u128 {
-        self.suite.mask(session.binding(), point) & (u128::MAX >> (128 - self.mask_bits()))
+    /// What makes masks of points in a session.
+    fn masker(&self, session: &Session<'_>) -> impl Fn(&[u8]) -> u128 + use<> {
+        let (masks, bits) = (Masks::new(self.suite, session.binding()), self.mask_bits());
+        move |point| masks.of(point) & (u128::MAX >> (128 - bits))
     }
 
     /// Both sizes, within bounds.
@@ -91,9 +93,10 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Learnt,
     let alpha = Secret::new(terms.suite, &mut own);
     let binding = *session.binding();
     blind(&mut session, &alpha, (&binding, set.items()), count, &mut own, Step::Blinded)?;
+    let mask = terms.masker(&session);
     let mut masks = Vec::with_capacity(count);
-    unblind(&mut session, &alpha, count, terms.suite, Step::Evaluated, |session, _, point| {
-        masks.push(terms.mask(session, point));
+    unblind(&mut session, &alpha, count, terms.suite, Step::Evaluated, |_, point| {
+        masks.push(mask(point));
     })?;
     let code = Code::new(their_count, terms.mask_bits());
     let theirs = code.read(&session.receive(Step::Masks, code.bytes())?)?;
@@ -183,7 +186,7 @@ pub(crate) fn unblind(
     count: usize,
     suite: Suite,
     step: Step,
-    mut each: impl FnMut(&Session<'_>, usize, &[u8]),
+    mut each: impl FnMut(usize, &[u8]),
 ) -> Result<(), Fault> {
     let inverse = alpha.inverse();
     let mut done = 0;
@@ -192,7 +195,7 @@ pub(crate) fn unblind(
         let message = session.receive(step, batch * suite.point_bytes())?;
         let points = inverse.of_points(&message, step)?;
         for (index, point) in (done..).zip(points.chunks_exact(suite.point_bytes())) {
-            each(session, index, point);
+            each(index, point);
         }
         done += batch;
         session.progress(step, done, count)?;
@@ -208,11 +211,12 @@ fn masks(
     count: usize,
     own: &mut Stream,
 ) -> Result<Vec<u128>, Fault> {
+    let mask = terms.masker(session);
     let mut masks = Vec::with_capacity(count);
     for batch in set.items().chunks(ECDH_BATCH) {
         let points = beta.of_items(session.binding(), batch)?;
         let points = points.chunks_exact(terms.suite.point_bytes());
-        masks.extend(points.map(|point| terms.mask(session, point)));
+        masks.extend(points.map(&mask));
         session.progress(Step::Masks, masks.len(), count)?;
     }
     masks.resize_with(count, || own.block() & (u128::MAX >> (128 - terms.mask_bits())));

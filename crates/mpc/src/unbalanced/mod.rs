@@ -77,22 +77,33 @@ impl Key {
     pub fn entries(&self, header: &Header, items: &[Item]) -> Result<Vec<u128>, Fault> {
         header.check_key(self)?;
         let binding = header.binding();
+        let last = Last::new(&binding);
         let mut entries = Vec::with_capacity(items.len());
         for batch in items.chunks(ECDH_BATCH) {
             let numbers: Vec<u128> = batch.iter().map(|item| item.0).collect();
             let points = self.secret.of_items(&binding, &numbers)?;
             let points = points.chunks_exact(Suite::Curve25519.point_bytes());
-            entries.extend(
-                numbers.iter().zip(points).map(|(item, point)| value(&binding, *item, point)),
-            );
+            entries.extend(numbers.iter().zip(points).map(|(item, point)| last.of(*item, point)));
         }
         Ok(entries)
     }
 }
 
-/// F of an item whose point, multiplied by the key, this is.
-fn value(binding: &[u8; 32], item: u128, point: &[u8]) -> u128 {
-    half(&derive(domain::TABLE_MASK, &[binding, &item.to_le_bytes(), point]))
+/// The last hash of F, under one header.
+struct Last {
+    key: [u8; 32],
+}
+
+impl Last {
+    fn new(binding: &[u8; 32]) -> Self {
+        Self { key: derive(domain::TABLE_MASK, &[binding]) }
+    }
+
+    /// F of an item whose point, multiplied by the server's key, this is.
+    fn of(&self, item: u128, point: &[u8]) -> u128 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        half(hasher.update(&item.to_le_bytes()).update(point).finalize().as_bytes())
+    }
 }
 
 #[cfg(test)]

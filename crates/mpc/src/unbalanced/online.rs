@@ -4,7 +4,7 @@
 //! what was asked or found. All messages have lengths of the agreed size.
 
 use super::table::{Index, Source};
-use super::{Key, value};
+use super::{Key, Last};
 use crate::curve::{Secret, Suite};
 use crate::fault::Fault;
 use crate::limits::ECDH_BATCH;
@@ -54,10 +54,11 @@ pub fn query(
     let alpha = Secret::new(suite, &mut own);
     let items = set.items();
     blind(&mut session, &alpha, (&binding, items), count, &mut own, Step::TableBlinded)?;
+    let last = Last::new(&binding);
     let mut values = Vec::with_capacity(items.len());
-    unblind(&mut session, &alpha, count, suite, Step::TableEvaluated, |_, number, point| {
+    unblind(&mut session, &alpha, count, suite, Step::TableEvaluated, |number, point| {
         if let Some(item) = items.get(number) {
-            values.push(value(&binding, *item, point));
+            values.push(last.of(*item, point));
         }
     })?;
     let found = index.find(&values, table)?;
