@@ -38,7 +38,7 @@ pub const ECDH_BATCH: usize = 256;
 pub const MAX_TABLE_ENTRIES: u64 = 1 << 32;
 
 /// Entries of a table's segment, about: half a megabyte, so that few queries read little and many read in large pieces. The
-/// index takes 36 bytes per segment, a millionth of the table's entries at 2^16.
+/// index takes 36 bytes per segment, less than a ten-thousandth of it.
 pub const TABLE_SEGMENT_ENTRIES: u64 = 1 << 16;
 
 /// Bytes of one part of a table that are gathered before they are written: with [`MAX_PARTITIONS`] parts 64 MiB.

@@ -135,8 +135,15 @@ impl Header {
 pub struct Builder<'a> {
     header: Header,
     space: &'a mut dyn Space,
-    buffers: Vec<Vec<u8>>,
+    parts: Vec<Part>,
     pushed: u64,
+}
+
+/// What is not written yet of a part, and the hash of what was.
+#[derive(Clone, Default)]
+struct Part {
+    buffer: Vec<u8>,
+    tag: blake3::Hasher,
 }
 
 impl<'a> Builder<'a> {
@@ -144,7 +151,7 @@ impl<'a> Builder<'a> {
     pub fn new(header: Header, space: &'a mut dyn Space) -> Result<Self, Fault> {
         header.check()?;
         let parts = (1usize << header.segment_bits()).min(MAX_PARTITIONS as usize);
-        Ok(Self { header, space, buffers: vec![Vec::new(); parts], pushed: 0 })
+        Ok(Self { header, space, parts: vec![Part::default(); parts], pushed: 0 })
     }
 
     /// Takes what [`Key::entries`] gave.
@@ -154,38 +161,58 @@ impl<'a> Builder<'a> {
         if count > most {
             return Err(Fault::TooMany { what: "entries of the table", count, most });
         }
-        let part_bits = self.buffers.len().ilog2();
+        let part_bits = self.parts.len().ilog2();
         for entry in entries {
             let part = entry.checked_shr(128 - part_bits).unwrap_or(0);
-            let part = usize::try_from(part).unwrap_or(usize::MAX);
-            if let Some(buffer) = self.buffers.get_mut(part) {
+            let part = u32::try_from(part).unwrap_or(u32::MAX);
+            if let Some(Part { buffer, .. }) = self.parts.get_mut(part as usize) {
                 buffer.extend_from_slice(&entry.to_le_bytes());
                 if buffer.len() >= TABLE_BUFFER_BYTES {
-                    self.space.append(u32::try_from(part).unwrap_or(u32::MAX), buffer)?;
-                    buffer.clear();
+                    self.write_out(part)?;
                 }
             }
         }
         Ok(())
     }
 
+    fn write_out(&mut self, part: u32) -> Result<(), Fault> {
+        if let Some(Part { buffer, tag }) = self.parts.get_mut(part as usize) {
+            tag.update(buffer);
+            self.space.append(part, buffer)?;
+            buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// All entries of a part, rising.
+    fn take(&mut self, part: u32) -> Result<Vec<u128>, Fault> {
+        self.write_out(part)?;
+        let bytes = self.space.take(part)?;
+        let tag = self.parts.get(part as usize).map(|part| part.tag.finalize());
+        if tag != Some(blake3::hash(&bytes)) {
+            return Err(damaged("the space gave back other entries than it was given"));
+        }
+        let (entries, _) = bytes.as_chunks::<16>();
+        let mut entries: Vec<u128> = entries.iter().map(|e| u128::from_le_bytes(*e)).collect();
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
     /// Fills the table up, writes it and gives its index. Items that were pushed twice are a fault, with the number of the
-    /// first part that has some. `seed` is for the filling: never the key's.
+    /// first part that has some. `seed` is for the filling, and may be the key's.
     pub fn finish(mut self, sink: &mut dyn Sink, seed: &Seed) -> Result<Index, Fault> {
-        let mut filling = seed.child(b"table filling").stream();
+        let binding = self.header.binding();
+        let mut filling = seed.child(b"table filling").child(&binding).stream();
         while self.pushed < self.header.entries {
             let count = (self.header.entries - self.pushed).min(1024);
             self.push(&filling.blocks(usize::try_from(count).unwrap_or(1024)))?;
         }
         let segments = 1usize << self.header.segment_bits();
         let mut index = Index { header: self.header, segments: Vec::with_capacity(segments) };
-        let each = segments / self.buffers.len();
-        for (part, rest) in (0u32..).zip(std::mem::take(&mut self.buffers)) {
-            self.space.append(part, &rest)?;
-            let bytes = self.space.take(part)?;
-            let (entries, _) = bytes.as_chunks::<16>();
-            let mut entries: Vec<u128> = entries.iter().map(|e| u128::from_le_bytes(*e)).collect();
-            entries.sort_unstable();
+        let parts = u32::try_from(self.parts.len()).unwrap_or(MAX_PARTITIONS);
+        let each = segments / self.parts.len();
+        for part in 0..parts {
+            let entries = self.take(part)?;
             let equal = entries.windows(2).filter(|pair| pair[0] == pair[1]).count();
             if equal > 0 {
                 return Err(Fault::Duplicates { count: equal as u64 });
@@ -203,9 +230,6 @@ impl<'a> Builder<'a> {
                     .segments
                     .push(Segment { count, digest: index.segment_digest(segment, &bytes) });
             }
-        }
-        if index.segments.iter().map(|s| u64::from(s.count)).sum::<u64>() != self.header.entries {
-            return Err(damaged("the space gave back other entries than it was given"));
         }
         Ok(index)
     }

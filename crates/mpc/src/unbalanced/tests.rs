@@ -4,7 +4,7 @@ use std::thread;
 use super::*;
 use crate::channel::Channel;
 use crate::channel::memory::pair;
-use crate::partition::InMemory;
+use crate::partition::{InMemory, Space};
 use crate::psi::tests::{Changed, set};
 use crate::psi::{Set, ideal};
 use crate::random::Stream;
@@ -197,6 +197,36 @@ fn an_index_that_was_changed_is_another_one_or_none() {
     for length in 0..300 {
         let noise: Vec<u8> = (0..length).map(|_| stream.block().to_le_bytes()[0]).collect();
         assert!(Index::parse(&noise).is_err());
+    }
+}
+
+/// Loses the last bytes of each part, or changes them.
+struct Forgetful(InMemory, u8);
+
+impl Space for Forgetful {
+    fn append(&mut self, part: u32, bytes: &[u8]) -> Result<(), Fault> {
+        self.0.append(part, bytes)
+    }
+
+    fn take(&mut self, part: u32) -> Result<Vec<u8>, Fault> {
+        let mut bytes = self.0.take(part)?;
+        match bytes.last_mut() {
+            Some(last) if self.1 > 0 => *last ^= self.1,
+            _ => bytes.truncate(bytes.len().saturating_sub(16)),
+        }
+        Ok(bytes)
+    }
+}
+
+#[test]
+fn a_space_that_forgets_or_changes_entries_is_noticed() {
+    let key = Key::new(&Seed::new([1; 32])).unwrap();
+    let header = Header { version: 1, entries: 100, client_items: 1, public: key.public() };
+    for change in [0, 1, 128] {
+        let mut space = Forgetful(InMemory::default(), change);
+        let builder = Builder::new(header, &mut space).unwrap();
+        let fault = builder.finish(&mut Vec::new(), &Seed::new([2; 32])).unwrap_err();
+        assert_eq!(fault.code(), "mpc.spill-failed");
     }
 }
 
