@@ -93,7 +93,7 @@ impl Word for u64 {
 
     #[inline(always)]
     fn choose(mask: Self, a: Self, b: Self) -> Self {
-        b ^ ((a ^ b) & mask)
+        b ^ ((a ^ b) & std::hint::black_box(mask))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Written once over [`Word`]; the portable and the eightfold version are the same lines. Scalars decide neither a branch
 //! nor an address, and neither do coordinates: it is the same straight line for all of them, low orders included.
 
+use std::hint::black_box;
+
 use super::limbs::{Element, Word};
 
 /// Words of elements that are inverted together. The points of a batch (36 KB when eightfold) stay in the second-level
@@ -36,7 +38,8 @@ fn ladder<W: Word>(scalar: &[u8; 32], u: Element<W>) -> (Element<W>, Element<W>)
     let mut before = 0;
     for place in (0..255).rev() {
         let bit = u64::from((scalar[place / 8] >> (place % 8)) & 1);
-        let swap = W::of(0u64.wrapping_sub(bit ^ before));
+        // The compiler is not to know that the mask has two values only, or it might branch on it.
+        let swap = W::of(black_box(0u64.wrapping_sub(bit ^ before)));
         before = bit;
         let (a, b) = (x2.plus(z2), x2.minus(z2));
         let (c, d) = (x3.plus(z3), x3.minus(z3));
@@ -49,7 +52,7 @@ fn ladder<W: Word>(scalar: &[u8; 32], u: Element<W>) -> (Element<W>, Element<W>)
         let e = aa.minus(bb);
         z2 = e.times(e.scaled_plus(A24, aa));
     }
-    let swap = W::of(0u64.wrapping_sub(before));
+    let swap = W::of(black_box(0u64.wrapping_sub(before)));
     (Element::choose(swap, x3, x2), Element::choose(swap, z3, z2))
 }
 
