@@ -60,6 +60,9 @@ steps! {
     /// What each member of a session of many puts into the keys that members share.
     MemberNonce = 32, "member-nonce";
     MemberNonces = 33, "member-nonces";
+    /// A client's items for a server's table, blinded.
+    TableBlinded = 40, "table-blinded";
+    TableEvaluated = 41, "table-evaluated";
     /// What a party brings to a connection of a job in parts.
     Greeting = 200, "greeting";
     /// Which parts it has kept the results of.
