@@ -124,10 +124,12 @@ async fn matched_on(world: &World) {
     let spent = provider.store.spent(&contract.id).await.unwrap();
     assert_eq!((spent.uses, spent.items), (1, 1000));
     // The list that was sent ahead is gone, and so is everything the processes kept.
-    assert!(consumer.store.upload("a").await.unwrap().is_none());
+    let gone = || async { consumer.store.upload("a").await.unwrap().is_none().then_some(()) };
+    eventually("the list is gone", gone).await;
     for app in [provider, consumer] {
         let folder = app.config.node.data.join("matchings");
-        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+        let empty = || async { (std::fs::read_dir(&folder).unwrap().count() == 0).then_some(()) };
+        eventually("the folder is empty", empty).await;
     }
 }
 

@@ -28,7 +28,9 @@ use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
-use super::{ATTEMPTS, WORKERS, here, order, process, save, store, streams, terms};
+use super::{
+    ATTEMPTS, WORKERS, here, order, process, save, stopping, store, streams, terms,
+};
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
 use crate::jobs::{spool, workers};
@@ -165,7 +167,11 @@ pub async fn run(app: Arc<App>, id: String) {
     let Ok(Some(mut it)) = found else { return };
     let done = tokio::select! {
         done = work(&app, &mut it, &turn) => done,
-        () = turn.live.cancelled() => Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")),
+        () = turn.live.cancelled() => {
+            Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it"))
+        }
+        // It stays open, and is gone on with after the next start.
+        () = stopping(&app) => return,
     };
     settle::settle(&app, it, done).await;
 }

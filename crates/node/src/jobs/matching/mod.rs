@@ -186,6 +186,13 @@ fn here(why: impl std::fmt::Display) -> WorkError {
     WorkError::Store(why.to_string())
 }
 
+/// Returns when this node stops.
+async fn stopping(app: &App) {
+    let mut stopping = app.stopping.subscribe();
+    // The sender lives as long as the node.
+    drop(stopping.wait_for(|it| *it).await);
+}
+
 /// Goes on with what was open when the node stopped: as the consumer. A provider's process starts when the peer's comes.
 pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {
     for it in app.store.open_matchings(10_000).await.map_err(store)? {

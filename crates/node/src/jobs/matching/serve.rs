@@ -27,7 +27,7 @@ use tidm_space::psi::{Acceptance, Invitation};
 use super::ask::{TABLE, size, unhex};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
-use super::{ATTEMPTS, WORKERS, here, order, process, save, store, terms};
+use super::{ATTEMPTS, WORKERS, here, order, process, save, stopping, store, terms};
 use crate::app::App;
 use crate::jobs::{spool, workers};
 use crate::store::matchings::{Matching, Record, State};
@@ -220,7 +220,11 @@ async fn run(app: Arc<App>, id: String) {
     }
     let ended = tokio::select! {
         ended = once(&app, &it, &turn) => ended,
-        () = turn.live.cancelled() => Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")),
+        () = turn.live.cancelled() => {
+            Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it"))
+        }
+        // It stays open: the consumer's streams start it again.
+        () = stopping(&app) => return,
     };
     let lost = matches!(&ended, Ended::Failed(why) if why.blame == Blame::Connection);
     if lost && it.record.attempts < ATTEMPTS {
