@@ -20,6 +20,9 @@ pub const AHEAD_BYTES_PER_ITEM: u64 = 52;
 /// A party that has said nothing for this long sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(2);
 
+/// How often a waiting party looks whether it is to stop.
+pub const LOOK_AT_STOP: Duration = Duration::from_millis(250);
+
 /// Nothing heard for this long, not even a heartbeat, is a lost connection.
 pub const SILENCE: Duration = Duration::from_secs(20);
 

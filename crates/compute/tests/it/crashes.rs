@@ -33,17 +33,17 @@ fn killed(pair: &Pair, orders: &[Order; 2], victims: &[usize], after: &[u64]) {
 #[test]
 fn killed_parties_that_start_again_come_to_the_same_result() {
     let victims: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
-    for (round, victims) in victims.into_iter().cycle().take(12).enumerate() {
+    for (round, victims) in (0u32..).zip(victims.into_iter().cycle().take(12)) {
         let pair = Pair::new(40_000);
         let orders = pair.orders(|order| {
             order.parts = Some(16);
-            order.workers = 1 + round as u32 % 2;
+            order.workers = 1 + round % 2;
             order.patience = 30.0;
             if round % 4 < 2 {
                 order.terms.learns = Learns::Both;
             }
         });
-        let base = 20 + 37 * round as u64;
+        let base = 20 + 37 * u64::from(round);
         killed(&pair, &orders, victims, &[base, base * 3, base / 2]);
     }
 }
@@ -71,8 +71,9 @@ fn finished_parts_are_not_run_again() {
 
 #[test]
 fn a_list_that_changed_since_ends_the_job() {
-    let changes: [(fn(&Pair), &str); 2] =
-        [(|pair| append(pair, "one more,row\n"), "size"), (|pair| swap(pair), "key")];
+    type Change = fn(&Pair);
+    let changes: [(Change, &str); 2] =
+        [(|pair| append(pair, "one more,row\n"), "size"), (swap, "key")];
     for (change, what) in changes {
         let pair = Pair::new(40_000);
         let orders = pair.orders(|order| order.parts = Some(64));
