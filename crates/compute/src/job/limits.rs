@@ -52,7 +52,7 @@ pub const MAX_ORDER_BYTES: u64 = 1 << 20;
 pub const MAX_ENTRY_BYTES: u32 = 128 << 20;
 
 /// How often progress is told at most.
-pub const TELL_EVERY: Duration = Duration::from_millis(500);
+pub const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a worker waits before it looks again for a part that another one gave up.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(50);
