@@ -75,6 +75,15 @@ impl Failure {
         unlucky || matches!(self, Self::Mpc(Fault::Lost { .. }))
     }
 
+    /// Whether the same order, started again, would meet it again: then the peer need not wait.
+    pub fn is_final(&self) -> bool {
+        let passing = matches!(
+            self,
+            Self::Mpc(Fault::Spill { .. } | Fault::Cancelled) | Self::Directory { .. } | Self::Busy
+        );
+        !passing && !self.is_lost()
+    }
+
     pub fn report(&self) -> ErrorReport {
         if let Self::Told(report) = self {
             return report.clone();

@@ -20,6 +20,9 @@ pub const AHEAD_BYTES_PER_ITEM: u64 = 52;
 /// A party that has said nothing for this long sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(2);
 
+/// How often a waiting party looks whether it is to stop.
+pub const LOOK_AT_STOP: Duration = Duration::from_millis(250);
+
 /// Nothing heard for this long, not even a heartbeat, is a lost connection.
 pub const SILENCE: Duration = Duration::from_secs(20);
 
@@ -49,7 +52,7 @@ pub const MAX_ORDER_BYTES: u64 = 1 << 20;
 pub const MAX_ENTRY_BYTES: u32 = 128 << 20;
 
 /// How often progress is told at most.
-pub const TELL_EVERY: Duration = Duration::from_millis(500);
+pub const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a worker waits before it looks again for a part that another one gave up.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(50);

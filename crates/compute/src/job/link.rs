@@ -6,13 +6,14 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidm_mpc::channel::{GIVE_UP, HEARTBEAT};
 
-use super::limits::BEAT;
+use super::limits::{BEAT, LOOK_AT_STOP};
 
 /// A connection to the peer, or to somebody who passes on what is said.
 #[derive(Debug)]
@@ -88,12 +89,17 @@ struct State {
 }
 
 impl Link {
-    /// `silence` is how long the peer may say nothing at all.
-    pub fn new(socket: Socket, silence: Duration) -> io::Result<Self> {
-        Self::beating(socket, silence, BEAT)
+    /// `silence` is how long the peer may say nothing at all. `stop` closes the connection, soon after it is set.
+    pub fn new(socket: Socket, silence: Duration, stop: Arc<AtomicBool>) -> io::Result<Self> {
+        Self::beating(socket, silence, BEAT, stop)
     }
 
-    pub(super) fn beating(socket: Socket, silence: Duration, beat: Duration) -> io::Result<Self> {
+    fn beating(
+        socket: Socket,
+        silence: Duration,
+        beat: Duration,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         socket.prepare(silence)?;
         let state = State { within_message: false, last: Instant::now(), closed: false };
         let out =
@@ -102,7 +108,7 @@ impl Link {
         let of_heart = Arc::clone(&out);
         let heart = std::thread::Builder::new()
             .name("heart".to_owned())
-            .spawn(move || of_heart.beat(beat))?;
+            .spawn(move || of_heart.beat(beat, &stop))?;
         Ok(Self { socket, out, silence, heart: Some(heart) })
     }
 
@@ -130,9 +136,13 @@ impl Out {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn beat(&self, beat: Duration) {
+    fn beat(&self, beat: Duration, stop: &AtomicBool) {
         let mut state = self.lock();
         while !state.closed {
+            if stop.load(Ordering::Relaxed) {
+                self.socket.shutdown(Shutdown::Both);
+                return;
+            }
             let rest = beat.saturating_sub(state.last.elapsed());
             if rest.is_zero() && !state.within_message {
                 let mut left = HEARTBEAT.as_slice();
@@ -148,7 +158,7 @@ impl Out {
                 continue;
             }
             // Within a message that nobody takes there is nothing to do but to look again.
-            let pause = if rest.is_zero() { beat } else { rest };
+            let pause = if rest.is_zero() { beat } else { rest }.min(LOOK_AT_STOP);
             state = self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -212,7 +222,21 @@ mod tests {
     }
 
     fn framed(socket: Socket) -> Framed<Link> {
-        Framed::new(Link::beating(socket, SILENCE, BEAT).unwrap())
+        stopping(socket, &Arc::default())
+    }
+
+    fn stopping(socket: Socket, stop: &Arc<AtomicBool>) -> Framed<Link> {
+        Framed::new(Link::beating(socket, SILENCE, BEAT, Arc::clone(stop)).unwrap())
+    }
+
+    #[test]
+    fn a_party_that_is_stopped_waits_for_nobody() {
+        let ((one, other), stop) = (pair(), Arc::default());
+        let (mut one, mut other) = (stopping(one, &stop), framed(other));
+        let waiting = std::thread::spawn(move || one.receive(Step::Trees, 10).unwrap_err());
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(waiting.join().unwrap().code(), "mpc.connection-lost");
+        assert_eq!(other.receive(Step::Trees, 10).unwrap_err().code(), "mpc.connection-lost");
     }
 
     #[test]

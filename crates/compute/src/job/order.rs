@@ -270,7 +270,7 @@ impl Order {
 
     /// What is gathered of parts before it is written.
     pub fn buffered(&self) -> usize {
-        usize::try_from(self.memory / 8).unwrap_or(usize::MAX).min(BUFFERED_BYTES)
+        usize::try_from(self.memory / 32).unwrap_or(usize::MAX).min(BUFFERED_BYTES)
     }
 
     /// As few parts as this party's memory allows: in memory if up to 128 are enough for that, else on the disk.

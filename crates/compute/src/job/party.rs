@@ -1,6 +1,7 @@
 //! One party's whole job: greeting, cutting the list, parts here or in workers, the result.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,7 +37,8 @@ pub fn run(
     order.check()?;
     let progress = Progress::new(tell, cancelled);
     let failed = |why| Failure::directory("opening")(why);
-    std::fs::create_dir_all(&order.dir).map_err(failed)?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&order.dir).map_err(failed)?;
     let lock = std::fs::File::create(order.dir.join("lock")).map_err(failed)?;
     lock.try_lock().map_err(|_| Failure::Busy)?;
     let job = order.job()?;
@@ -63,7 +65,9 @@ pub fn run(
     } else {
         let began = Instant::now();
         let confirmed = serve(&mut visitor, &mut connector, &mut own)?;
-        clock.add("connecting and running", began);
+        let whole = began.elapsed().as_secs_f64();
+        let reading = clock.seconds.get("reading").copied().unwrap_or(0.0);
+        clock.seconds.insert("connecting and running".to_owned(), whole - reading);
         confirmed
     };
     if confirmed {

@@ -101,6 +101,11 @@ impl Progress {
         Self { tells_moved: true, ..Self::new(tell, cancelled) }
     }
 
+    /// What stops this process when it is set.
+    pub(super) fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

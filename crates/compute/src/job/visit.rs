@@ -10,7 +10,7 @@ use tidm_mpc::partition::plan::Plan;
 use tidm_mpc::partition::run::{receive, send};
 use tidm_mpc::partition::talk::{Agreed, Greeting, compare, greet, ready};
 use tidm_mpc::random::Seed;
-use tidm_mpc::session::{Party, Session, Setting};
+use tidm_mpc::session::{Party, Session, Setting, Watch as _};
 use tidm_mpc::step::Step;
 
 use super::failure::Failure;
@@ -55,15 +55,18 @@ pub enum Ended {
 impl Visitor<'_> {
     /// The whole of one connection.
     pub fn visit(&mut self, socket: Socket, prepare: &mut dyn Prepare) -> Result<Ended, Failure> {
-        let link = Link::new(socket, self.order.silence());
+        let link = Link::new(socket, self.order.silence(), self.progress.stop());
         let link = link.map_err(|why| lost(&why))?;
         let mut channel = Framed::new(link);
         let ended = self.talk(&mut channel, prepare);
         match &ended {
             Ok(_) => channel.into_inner().finish(),
-            // The peer is to try again, or has said or done what it takes to know.
-            Err(failure) if failure.is_lost() => {}
-            Err(_) => channel.into_inner().give_up(),
+            Err(failure) if failure.is_final() => channel.into_inner().give_up(),
+            // The peer is to call again.
+            Err(_) => {}
+        }
+        if ended.is_err() && self.progress.cancelled() {
+            return Err(Fault::Cancelled.into());
         }
         ended
     }

@@ -9,6 +9,7 @@ use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::part::Equals;
 use tidm_mpc::partition::run::{Done, Loaded, Parts};
 use tidm_mpc::session::Watch as _;
+use tidm_mpc::step::Step;
 
 use super::journal::{Entry, Journal};
 use super::limits::LOOK_AGAIN;
@@ -121,9 +122,13 @@ impl Parts for Work<'_> {
     fn named(&mut self, part: u32, next: Option<u32>) -> Result<Loaded, Fault> {
         let loaded = match self.ready(part) {
             Some((loaded, _)) => loaded?,
+            None if !self.store.has(part) => {
+                let what = "it names a part that both have kept";
+                return Err(Fault::PeerMisbehaved { step: Step::Part, what });
+            }
             None => loaded(&self.store, self.sets, part)?,
         };
-        if let Some(next) = next.filter(|next| *next != part) {
+        if let Some(next) = next.filter(|next| *next != part && self.store.has(*next)) {
             self.load(next, None)?;
         }
         self.progress.part(part);

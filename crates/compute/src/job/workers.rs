@@ -27,6 +27,8 @@ use super::progress::{Event, Progress, Tell, Told, Traffic, add, peak_bytes};
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
 
+const MALLOC: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// How this program is called so that it arrives at [`super::worker_main`]: the arguments before those of this module.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
@@ -34,12 +36,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// This program, to be started again as `part` of a job.
+    /// This program, to be started as `job` or `part` of one.
     pub fn command(&self, part: &str) -> Result<Command, Failure> {
         let program =
             std::env::current_exe().map_err(Failure::directory("finding this program"))?;
         let mut command = Command::new(program);
         command.args(&self.arguments).arg(part);
+        // A run takes and gives back hundreds of bytes per item, in a few large pieces: with large pages the kernel has a fifth
+        // less of processor time to spend on that. Other allocators than glibc's do not read this.
+        if std::env::var_os(MALLOC.0).is_none() {
+            command.env(MALLOC.0, MALLOC.1);
+        }
         Ok(command)
     }
 }

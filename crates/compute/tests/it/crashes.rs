@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tidm_compute::job::order::{Learns, Order};
 
-use crate::parties::{Pair, Process, children, eventually, run};
+use crate::parties::{Pair, Process, children, eventually, files, run};
 
 /// Kills `victims` after so many milliseconds and starts them again, several times, then lets them come to an end.
 fn killed(pair: &Pair, orders: &[Order; 2], victims: &[usize], after: &[u64]) {
@@ -32,18 +32,20 @@ fn killed(pair: &Pair, orders: &[Order; 2], victims: &[usize], after: &[u64]) {
 
 #[test]
 fn killed_parties_that_start_again_come_to_the_same_result() {
-    let victims: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
-    for (round, victims) in victims.into_iter().cycle().take(12).enumerate() {
-        let pair = Pair::new(40_000);
+    let victims: [&[usize]; 4] = [&[0], &[1], &[0, 1], &[1]];
+    for (round, victims) in (0u32..).zip(victims.into_iter().cycle().take(18)) {
+        let pair = Pair::new(100_000);
         let orders = pair.orders(|order| {
             order.parts = Some(16);
-            order.workers = 1 + round as u32 % 2;
+            // In memory, in workers, on the disk.
+            order.workers = 1 + u32::from(round % 3 == 1);
+            order.memory = if round % 3 == 2 { 26 << 20 } else { 512 << 20 };
             order.patience = 30.0;
             if round % 4 < 2 {
                 order.terms.learns = Learns::Both;
             }
         });
-        let base = 20 + 37 * round as u64;
+        let base = 20 + 29 * u64::from(round);
         killed(&pair, &orders, victims, &[base, base * 3, base / 2]);
     }
 }
@@ -51,7 +53,7 @@ fn killed_parties_that_start_again_come_to_the_same_result() {
 #[test]
 fn finished_parts_are_not_run_again() {
     let pair = Pair::new(40_000);
-    let orders = pair.orders(|order| order.parts = Some(64));
+    let orders = pair.orders(|order| order.parts = Some(128));
     let mut sender = Process::start(&orders[1]);
     let mut receiver = Process::start(&orders[0]);
     assert!(receiver.until_done(1));
@@ -71,11 +73,12 @@ fn finished_parts_are_not_run_again() {
 
 #[test]
 fn a_list_that_changed_since_ends_the_job() {
-    let changes: [(fn(&Pair), &str); 2] =
-        [(|pair| append(pair, "one more,row\n"), "size"), (|pair| swap(pair), "key")];
+    type Change = fn(&Pair);
+    let changes: [(Change, &str); 2] =
+        [(|pair| append(pair, "one more,row\n"), "size"), (swap, "key")];
     for (change, what) in changes {
         let pair = Pair::new(40_000);
-        let orders = pair.orders(|order| order.parts = Some(64));
+        let orders = pair.orders(|order| order.parts = Some(128));
         let sender = Process::start(&orders[1]);
         let mut receiver = Process::start(&orders[0]);
         assert!(receiver.until_done(1));
@@ -107,10 +110,11 @@ fn a_killed_worker_is_replaced_and_its_part_is_run_by_another() {
         let pair = Pair::new(60_000);
         let orders = pair.orders(|order| (order.parts, order.workers) = (Some(64), 3));
         let sender = Process::start(&orders[1]);
-        let mut receiver = Process::start(&orders[0]);
+        let receiver = Process::start(&orders[0]);
         let parent = [receiver.id(), sender.id()][victim];
         assert!(eventually(|| children(parent).len() == 3));
-        assert!(receiver.until_done(2));
+        let left = || files(&pair.path("receiver"), "part-");
+        assert!(eventually(|| (1..60).contains(&left())));
         let one = children(parent)[1];
         kill_process(Pid::from_raw(one).unwrap(), Signal::KILL).unwrap();
         let other = std::thread::spawn(|| sender.told());

@@ -1,5 +1,7 @@
 //! Whole jobs: processes, connections, crashes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod crashes;
 mod parties;
 mod refusals;

@@ -35,7 +35,7 @@ fn starts(count: u32) {
             order.dir = order.dir.join(round.to_string());
         });
         // Either may be the one that listens, over either kind of socket.
-        let listens = next(2) as usize;
+        let listens = usize::from(next(2) == 1);
         let address = match next(2) {
             0 => Address::Unix(pair.path("starts.sock")),
             _ => {
