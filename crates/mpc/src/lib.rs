@@ -23,6 +23,7 @@
 //! | [`tree`] | puncturable pseudo-random functions | GGM; BCGI18 |
 //! | [`code`] | the expand-convolute code | RRT23 |
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
+//! | [`bits`] | transfers in bulk, shared bits, gates, products with shared bits | RRT23, GMW87 |
 //! | [`okvs`] | an oblivious key-value store | RR22 |
 //! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
@@ -63,6 +64,7 @@
 //! Protocol, parameters and what leaks: `docs/psi.md`.
 
 pub mod base_ot;
+pub mod bits;
 pub mod channel;
 pub mod code;
 pub mod extension;

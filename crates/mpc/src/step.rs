@@ -53,6 +53,15 @@ steps! {
     Evaluated = 19, "evaluated";
     /// What both saw, in the malicious variant.
     Confirmation = 20, "confirmation";
+    /// Trees of transfers of bits.
+    BitTrees = 50, "bit-trees";
+    /// Masked inputs of gates, one level of all circuits.
+    Gates = 51, "gates";
+    /// Masked bits that choose, and what they choose among, masked.
+    Choices = 52, "choices";
+    Products = 53, "products";
+    /// Shares of what is opened.
+    Opening = 54, "opening";
 }
 
 impl Step {
