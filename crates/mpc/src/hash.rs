@@ -25,6 +25,8 @@ pub(crate) mod domain {
     pub(crate) const PARTITION: &str = "tidm mpc 1 partition";
     pub(crate) const BITS: &str = "tidm mpc 1 transfers of bits";
     pub(crate) const CUCKOO: &str = "tidm mpc 1 cuckoo bins";
+    pub(crate) const PROGRAMMED: &str = "tidm mpc 1 opprf outputs";
+    pub(crate) const HINT: &str = "tidm mpc 1 opprf hint";
     pub(crate) const ECDH_ITEM: &str = "tidm mpc 1 ecdh item";
     pub(crate) const ECDH_MASK: &str = "tidm mpc 1 ecdh mask";
 }

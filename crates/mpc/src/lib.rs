@@ -25,7 +25,9 @@
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
 //! | [`bits`] | transfers in bulk, shared bits, gates, products with shared bits | RRT23, GMW87 |
 //! | [`okvs`] | an oblivious key-value store | RR22 |
-//! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
+//! | [`psi`] | the intersection of two sets, its size, and labels of what is common | RR22, JL10 |
+//! | [`opprf`] | a pseudo-random function that gives chosen values at chosen points | KMPRT17, RS21 |
+//! | [`circuit`] | an intersection whose result stays in shares; its size, sums over it | PSTY19, RS21 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
 //! Both sides of an intersection, here in one process:
@@ -66,6 +68,7 @@
 pub mod base_ot;
 pub mod bits;
 pub mod channel;
+pub mod circuit;
 pub mod code;
 pub mod extension;
 pub mod fault;
@@ -74,6 +77,7 @@ pub mod hash;
 pub mod kernel;
 pub mod limits;
 pub mod okvs;
+pub mod opprf;
 pub mod partition;
 pub mod psi;
 pub mod random;

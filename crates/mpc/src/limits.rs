@@ -74,3 +74,28 @@ pub const EXPANSIONS_AT_ONCE: usize = 16;
 
 /// Most bits that one product takes at once: [`MAX_ITEMS`] in bins of 1.3, with room.
 pub const MAX_PRODUCTS: usize = 24_000_000;
+
+/// Widest value of a programmable function: an element of the field its store is over.
+pub const MAX_VALUE_BYTES: u32 = 16;
+
+/// Longest label of one item. Longer records are fetched by other means; this bounds what a session keeps per match.
+pub const MAX_LABEL_BYTES: u32 = 4096;
+
+/// Encrypted labels travel in messages of about this size, so that nobody holds all of them twice.
+pub const LABEL_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Bits of a zero share: that shares add up to zero for an item that somebody lacks is to be improbable (below 2^-40) among
+/// all items of a leader, of which there are at most 2^24.
+pub const ZERO_SHARE_BYTES: u32 = 8;
+
+/// Most parties of one session of many. The leader talks to them one after the other, so this is also its patience.
+pub const MAX_PARTIES: usize = 64;
+
+/// Most items of one party of an intersection in shares: three programmed points per item stay within [`MAX_ITEMS`], and strings
+/// of 63 bits leave 64 for a payload in one value.
+pub const MAX_SHARED_ITEMS: u64 = 1 << 22;
+
+/// Bins of a cuckoo table: 1.3 per item and 512 more. The probability that some set of s items names fewer than s bins is then
+/// below 2^-50 for any number of items (a bound, not an extrapolation; `circuit::cuckoo` works it out in a test).
+pub const CUCKOO_BINS_PER_TEN: u64 = 13;
+pub const CUCKOO_SPARE_BINS: u64 = 512;

@@ -53,6 +53,13 @@ steps! {
     Evaluated = 19, "evaluated";
     /// What both saw, in the malicious variant.
     Confirmation = 20, "confirmation";
+    /// What makes a pseudo-random function give chosen values, one message per bin.
+    Hint = 30, "hint";
+    /// The sender's labels, encrypted, in the order of its masks.
+    Labels = 31, "labels";
+    /// What each member of a session of many puts into the keys that members share.
+    MemberNonce = 32, "member-nonce";
+    MemberNonces = 33, "member-nonces";
     /// Trees of transfers of bits.
     BitTrees = 50, "bit-trees";
     /// Masked inputs of gates, one level of all circuits.

@@ -88,7 +88,7 @@ impl Hasher {
 }
 
 /// Three different numbers below `bound`, which is at least 3, each triple with the same probability but for 2^-16.
-fn different(draw: u128, bound: u32) -> [u32; 3] {
+pub(crate) fn different(draw: u128, bound: u32) -> [u32; 3] {
     let first = narrowed(word(draw, 0), bound);
     let mut second = narrowed(word(draw, 1), bound - 1);
     second += u32::from(second >= first);
@@ -103,6 +103,12 @@ impl Binned {
     pub fn bin(&self, bin: u32) -> &[u128] {
         let bin = bin as usize;
         &self.items[self.starts[bin]..self.starts[bin + 1]]
+    }
+
+    /// Where each key of one bin stood before.
+    pub fn origins(&self, bin: u32) -> &[u32] {
+        let bin = bin as usize;
+        &self.origin[self.starts[bin]..self.starts[bin + 1]]
     }
 
     /// All keys, bin after bin.

@@ -40,6 +40,7 @@ use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::{Permutation, derive, domain, halves};
 use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, STATISTICAL_BITS};
+use crate::okvs::Binned;
 pub use crate::vole::Security;
 
 /// Who learns the intersection.
@@ -101,8 +102,19 @@ fn log2_up(count: u64) -> u32 {
     count.max(1).next_power_of_two().ilog2()
 }
 
+/// What a party knows once the store has travelled. Protocols on top hash `values` in their own way.
+pub(crate) struct Evaluated {
+    /// What everything else of this run is to be bound to.
+    pub(crate) run: [u8; 32],
+    /// The party's items, bin by bin.
+    pub(crate) binned: Binned,
+    /// What both decode for an item that both have; never to leave unhashed.
+    pub(crate) values: Vec<Gf>,
+    pub(crate) output: Output,
+}
+
 /// The last hash of the pseudo-random function: what is compared, and what proves that somebody could work it out.
-struct Output {
+pub(crate) struct Output {
     security: Security,
     permutation: Permutation,
     key: [u8; 32],

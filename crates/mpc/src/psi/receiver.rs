@@ -4,7 +4,7 @@
 //! learn the result, which of the sender's masks it found.
 
 use super::masks::{Code, join, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::{Evaluated, Learns, Output, Set, Terms, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
 use crate::hash::{commitment, derive, domain};
@@ -39,21 +39,7 @@ impl Receiver {
 
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Vec<u32>, Fault> {
         set.fits(self.terms.receiver_items)?;
-        self.runs += 1;
-        let run = run_binding(session.binding(), self.runs);
-        let committed = match self.terms.security.checked() {
-            true => Some(session.receive(Step::CoinCommitment, 32)?),
-            false => None,
-        };
-        let shape = Shape::of(self.terms.receiver_items);
-        let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.encode(session, &shape, &hasher, &binned)?;
-        let coin = match committed {
-            Some(committed) => toss(session, &run, &committed)?,
-            None => [0; 32],
-        };
-        let output = Output::new(&self.terms, &run, &coin);
+        let Evaluated { binned, values, output, .. } = self.prf(session, set.items())?;
         let (masks, proofs) = output.masks(values, binned.items());
         let bits = self.terms.mask_bits();
         let own = sorted(&masks, bits);
@@ -77,6 +63,30 @@ impl Receiver {
         places.sort_unstable();
         places.dedup();
         Ok(places)
+    }
+
+    /// Everything up to where the function of each item is known: the coin, the store, and what it decodes to.
+    pub(crate) fn prf(
+        &mut self,
+        session: &mut Session<'_>,
+        items: &[u128],
+    ) -> Result<Evaluated, Fault> {
+        self.runs += 1;
+        let run = run_binding(session.binding(), self.runs);
+        let committed = match self.terms.security.checked() {
+            true => Some(session.receive(Step::CoinCommitment, 32)?),
+            false => None,
+        };
+        let shape = Shape::of(self.terms.receiver_items);
+        let hasher = Hasher::new(&run);
+        let binned = hasher.sort(&shape, items);
+        let values = self.encode(session, &shape, &hasher, &binned)?;
+        let coin = match committed {
+            Some(committed) => toss(session, &run, &committed)?,
+            None => [0; 32],
+        };
+        let output = Output::new(&self.terms, &run, &coin);
+        Ok(Evaluated { run, binned, values, output })
     }
 
     /// Sends the items under their masks, bin by bin, and gives what each of them decodes to on this side.

@@ -5,7 +5,7 @@
 use subtle::ConstantTimeEq as _;
 
 use super::masks::{Code, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::{Evaluated, Learns, Output, Set, Terms, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
 use crate::hash::{commitment, derive, domain};
@@ -44,24 +44,8 @@ impl Sender {
 
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Option<Vec<u32>>, Fault> {
         set.fits(self.terms.sender_items)?;
-        self.runs += 1;
-        let run = run_binding(session.binding(), self.runs);
         let checked = self.terms.security.checked();
-        let (share, nonce) = (self.own.bytes32(), self.own.bytes32());
-        if checked {
-            session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
-        }
-        let shape = Shape::of(self.terms.receiver_items);
-        let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.evaluate(session, &shape, &hasher, &binned)?;
-        let mut coin = [0; 32];
-        if checked {
-            let theirs = session.receive(Step::CoinShare, 32)?;
-            session.send(Step::CoinOpening, &[share, nonce].concat())?;
-            coin = derive(domain::COIN, &[&run, &theirs, &share]);
-        }
-        let output = Output::new(&self.terms, &run, &coin);
+        let Evaluated { binned, values, output, .. } = self.prf(session, set.items())?;
         let (mut masks, proofs) = output.masks(values, binned.items());
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
         let missing = count - masks.len();
@@ -89,6 +73,33 @@ impl Sender {
         })?;
         places.sort_unstable();
         Ok(Some(places))
+    }
+
+    /// The other side of [`super::Receiver::prf`]: the function of any items of this party.
+    pub(crate) fn prf(
+        &mut self,
+        session: &mut Session<'_>,
+        items: &[u128],
+    ) -> Result<Evaluated, Fault> {
+        self.runs += 1;
+        let run = run_binding(session.binding(), self.runs);
+        let checked = self.terms.security.checked();
+        let (share, nonce) = (self.own.bytes32(), self.own.bytes32());
+        if checked {
+            session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
+        }
+        let shape = Shape::of(self.terms.receiver_items);
+        let hasher = Hasher::new(&run);
+        let binned = hasher.sort(&shape, items);
+        let values = self.evaluate(session, &shape, &hasher, &binned)?;
+        let mut coin = [0; 32];
+        if checked {
+            let theirs = session.receive(Step::CoinShare, 32)?;
+            session.send(Step::CoinOpening, &[share, nonce].concat())?;
+            coin = derive(domain::COIN, &[&run, &theirs, &share]);
+        }
+        let output = Output::new(&self.terms, &run, &coin);
+        Ok(Evaluated { run, binned, values, output })
     }
 
     /// What each of the sender's items decodes to, less its own hash times Δ: the receiver's c where it has the item too.
