@@ -8,7 +8,10 @@ use crate::random::Stream;
 use crate::session::tests::both;
 use crate::session::{Party, Session};
 
-fn produce(lengths: &'static [usize]) -> (Vec<Vec<Gf>>, (u128, Vec<Vec<Gf>>)) {
+/// The receiver's places, and the sender's behind its Δ, per length.
+type Produced = (Vec<Vec<Gf>>, (u128, Vec<Vec<Gf>>));
+
+fn produce(lengths: &'static [usize]) -> Produced {
     let (received, sent) = both(
         b"t",
         move |session| {
@@ -184,11 +187,8 @@ fn a_shared_sum_is_held_against_a_bound() {
     });
     let expected: Vec<u128> = cases.iter().map(|(sum, least)| u128::from(sum >= least)).collect();
     assert_eq!(opened(&shares), expected);
-    let (refused, _) = both(
-        b"t",
-        |session| Gates::set_up(session)?.at_least(session, 0, 1 << 63),
-        |session| Gates::set_up(session),
-    );
+    let (refused, _) =
+        both(b"t", |session| Gates::set_up(session)?.at_least(session, 0, 1 << 63), Gates::set_up);
     assert_eq!(refused.unwrap_err().code(), "mpc.too-many");
 }
 
@@ -243,7 +243,7 @@ fn wrong_calls_and_too_many_are_faults() {
             assert_eq!(transfers.products(session, &[], &[1]).unwrap_err().code(), "mpc.misuse");
             transfers.products(session, &[], &vec![0; MAX_PRODUCTS + 1])
         },
-        |session| Gates::set_up(session),
+        Gates::set_up,
     );
     assert_eq!(fault.unwrap_err().code(), "mpc.too-many");
 }

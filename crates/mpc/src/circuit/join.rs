@@ -139,7 +139,6 @@ fn send(
     Ok((strings, shared))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "half of a block is the purpose")]
 fn upper(block: u128) -> u64 {
     (block >> 64) as u64
 }

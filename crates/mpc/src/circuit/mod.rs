@@ -182,8 +182,8 @@ pub struct Circuit {
 }
 
 enum Function {
-    Receiver(opprf::Receiver),
-    Sender(opprf::Sender),
+    Receiver(Box<opprf::Receiver>),
+    Sender(Box<opprf::Sender>),
 }
 
 impl Circuit {
@@ -207,8 +207,12 @@ impl Circuit {
         terms.check()?;
         let programmed = terms.programmed();
         let function = match session.party() {
-            Party::Receiver => Function::Receiver(opprf::Receiver::set_up(session, &programmed)?),
-            Party::Sender => Function::Sender(opprf::Sender::set_up(session, &programmed)?),
+            Party::Receiver => {
+                Function::Receiver(Box::new(opprf::Receiver::set_up(session, &programmed)?))
+            }
+            Party::Sender => {
+                Function::Sender(Box::new(opprf::Sender::set_up(session, &programmed)?))
+            }
         };
         let gates = Gates::set_up(session)?;
         let back = match terms.reveal {

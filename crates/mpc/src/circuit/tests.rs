@@ -125,9 +125,9 @@ fn values_at_their_bound_add_up_and_beyond_it_are_named() {
     let reveal = Reveal::Sums { of_sender: true, of_receiver: true, bound: most.unsigned_abs() };
     let agreed = terms(reveal, Learns::Both, 0, &one, &other);
     check(&agreed, &one, &other);
-    let what = |fault: Fault| match fault {
-        Fault::TooMany { what, .. } => what,
-        fault => panic!("{fault}"),
+    let what = |fault: Fault| {
+        let Fault::TooMany { what, .. } = fault else { panic!("{fault}") };
+        what
     };
     let refused = |terms: &Terms, input: &Input| {
         let (mut left, _right) = pair();
