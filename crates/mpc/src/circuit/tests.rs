@@ -306,12 +306,13 @@ impl Channel for Meddled {
     }
 }
 
-const SAID: [(Party, Step); 9] = [
+const SAID: [(Party, Step); 10] = [
     (Party::Sender, Step::BitTrees),
     (Party::Receiver, Step::BitTrees),
     (Party::Sender, Step::Gates),
     (Party::Receiver, Step::Gates),
     (Party::Sender, Step::Choices),
+    (Party::Receiver, Step::Choices),
     (Party::Receiver, Step::Products),
     (Party::Sender, Step::Products),
     (Party::Sender, Step::Opening),
