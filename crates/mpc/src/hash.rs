@@ -23,6 +23,8 @@ pub(crate) mod domain {
     pub(crate) const STREAM: &str = "tidm mpc 1 stream";
     pub(crate) const ITEM: &str = "tidm mpc 1 item";
     pub(crate) const PARTITION: &str = "tidm mpc 1 partition";
+    pub(crate) const BITS: &str = "tidm mpc 1 transfers of bits";
+    pub(crate) const CUCKOO: &str = "tidm mpc 1 cuckoo bins";
     pub(crate) const PROGRAMMED: &str = "tidm mpc 1 opprf outputs";
     pub(crate) const HINT: &str = "tidm mpc 1 opprf hint";
     pub(crate) const LABELS: &str = "tidm mpc 1 label keys";

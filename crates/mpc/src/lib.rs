@@ -24,9 +24,11 @@
 //! | [`tree`] | puncturable pseudo-random functions | GGM; BCGI18 |
 //! | [`code`] | the expand-convolute code | RRT23 |
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
+//! | [`bits`] | transfers in bulk, shared bits, gates, products with shared bits | RRT23, GMW87 |
 //! | [`okvs`] | two oblivious key-value stores | RR22; RB-OKVS (BPSY23) |
 //! | [`psi`] | the intersection of two sets, its size, and labels of what is common | RR22, JL10 |
 //! | [`opprf`] | a pseudo-random function that gives chosen values at chosen points | KMPRT17, RS21 |
+//! | [`circuit`] | an intersection whose result stays in shares; its size, sums over it | PSTY19, RS21 |
 //! | [`many`] | the intersection of more than two sets | KMPRT17 |
 //! | [`unbalanced`] | a small set against a large one that was worked out before | JL10, JKK14 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
@@ -67,7 +69,9 @@
 //! Protocol, parameters and what leaks: `docs/psi.md`.
 
 pub mod base_ot;
+pub mod bits;
 pub mod channel;
+pub mod circuit;
 pub mod code;
 pub mod curve;
 pub mod extension;

@@ -91,6 +91,20 @@ pub const MAX_EXPANSION: usize = 24_000_000;
 /// Bytes of a mask in the malicious variant: a prediction of one must cost 2^128, not 2^40.
 pub const MALICIOUS_MASK_BITS: u32 = 128;
 
+/// Weight of the regular noise of bits: one position per block is one. A linear test with a code word of relative weight δ
+/// has a bias of (1 − 2δ)^t there (RRT23); with δ ≥ 0.143 as for [`NOISE_WEIGHT`], t = 264 gives 2^-128.
+pub const BIT_NOISE_WEIGHT: usize = 264;
+
+/// Transfers of bits of one expansion. Larger ones cost less traffic per transfer (trees grow by a level per doubling), smaller
+/// ones stay in the cache: this many symbols are 8 MB, and an expansion costs 165 kB.
+pub const BIT_EXPANSION: usize = 1 << 19;
+
+/// Expansions whose trees are paid with one message: so many round trips fewer, and keys of 3 MB.
+pub const EXPANSIONS_AT_ONCE: usize = 16;
+
+/// Most bits that one product takes at once: [`MAX_ITEMS`] in bins of 1.3, with room.
+pub const MAX_PRODUCTS: usize = 24_000_000;
+
 /// Widest value of a programmable function: an element of the field its store is over.
 pub const MAX_VALUE_BYTES: u32 = 16;
 
@@ -106,3 +120,12 @@ pub const ZERO_SHARE_BYTES: u32 = 8;
 
 /// Most parties of one session of many. The leader talks to them one after the other, so this is also its patience.
 pub const MAX_PARTIES: usize = 64;
+
+/// Most items of one party of an intersection in shares: three programmed points per item stay within [`MAX_ITEMS`], and strings
+/// of 63 bits leave 64 for a payload in one value.
+pub const MAX_SHARED_ITEMS: u64 = 1 << 22;
+
+/// Bins of a cuckoo table: 1.3 per item and 512 more. The probability that some set of s items names fewer than s bins is then
+/// below 2^-50 for any number of items (a bound, not an extrapolation; `circuit::cuckoo` works it out in a test).
+pub const CUCKOO_BINS_PER_TEN: u64 = 13;
+pub const CUCKOO_SPARE_BINS: u64 = 512;

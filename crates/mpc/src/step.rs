@@ -63,6 +63,15 @@ steps! {
     /// A client's items for a server's table, blinded.
     TableBlinded = 40, "table-blinded";
     TableEvaluated = 41, "table-evaluated";
+    /// Trees of transfers of bits.
+    BitTrees = 50, "bit-trees";
+    /// Masked inputs of gates, one level of all circuits.
+    Gates = 51, "gates";
+    /// Masked bits that choose, and what they choose among, masked.
+    Choices = 52, "choices";
+    Products = 53, "products";
+    /// Shares of what is opened.
+    Opening = 54, "opening";
     /// What a party brings to a connection of a job in parts.
     Greeting = 200, "greeting";
     /// Which parts it has kept the results of.

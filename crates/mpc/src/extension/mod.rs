@@ -6,7 +6,7 @@
 //! check makes it show a linear hash of the choices and of every column, which the sender compares with its own. 128 more
 //! rows with random choices hide what the hash would tell; they are thrown away.
 
-mod transpose;
+pub(crate) mod transpose;
 
 use zeroize::Zeroize as _;
 

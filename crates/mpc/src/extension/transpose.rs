@@ -16,7 +16,7 @@ pub(super) fn transpose(columns: &[Vec<u128>], count: usize) -> Vec<u128> {
 }
 
 /// Swaps the off-diagonal quarters of ever smaller squares.
-fn flip(square: &mut [u128; 128]) {
+pub(crate) fn flip(square: &mut [u128; 128]) {
     let mut width = 64;
     let mut mask = u128::from(u64::MAX);
     while width > 0 {

@@ -18,6 +18,7 @@ mod rows;
 mod shape;
 mod solve;
 
+pub(crate) use rows::different;
 pub use rows::{Binned, Hasher, Rows};
 pub use shape::Shape;
 pub(crate) use shape::fullest;

@@ -96,7 +96,7 @@ impl Hasher {
 }
 
 /// Three different numbers below `bound`, which is at least 3, each triple with the same probability but for 2^-16.
-fn different(draw: u128, bound: u32) -> [u32; 3] {
+pub(crate) fn different(draw: u128, bound: u32) -> [u32; 3] {
     let first = narrowed(word(draw, 0), bound);
     let mut second = narrowed(word(draw, 1), bound - 1);
     second += u32::from(second >= first);
