@@ -39,6 +39,10 @@ pub const MOST_OUT_OF_ORDER: usize = 1024;
 /// Our messages that the peer has not yet confirmed, as spu throttles.
 pub const WINDOW: u64 = 10;
 
+/// The same for answers. They do not wait for messages of our own, or two parties that answer each other could both wait
+/// for room; half of [`MOST_UNREAD`].
+pub const ANSWERS_WINDOW: u64 = 64;
+
 /// Requests under way at a time.
 pub const REQUESTS_AT_A_TIME: usize = 8;
 

@@ -44,7 +44,7 @@ use fault::Fault;
 use items::{Equals, Items};
 use link::{Grpc, Settings};
 use progress::Progress;
-use psi::{Role, Terms, intersect};
+use psi::{Terms, intersect};
 
 /// What `tidm psi spu` is told.
 #[derive(Clone, Debug)]

@@ -49,6 +49,8 @@ pub(super) enum Came {
     Unwanted(u64),
     Confirmed,
     Farewell,
+    /// A connect message at the end: the peer's next session, which is not for this link.
+    Early,
     /// A piece, or something that came before.
     Nothing,
 }
@@ -201,6 +203,9 @@ impl Traffic {
             let what = "its messages have no numbers: leave `disable_msg_seq_id` off";
             return Err(Fault::PeerIncompatible { what });
         };
+        if number == 0 && self.closing {
+            return Ok(Came::Early);
+        }
         if number == 0 {
             self.connects += 1;
             return Ok(Came::Connect);

@@ -1,10 +1,11 @@
 """One party of an intersection, as SecretFlow's published `spu` plays it: the outside oracle of our adapter's tests.
 
-Usage: spu_psi.py ROLE RANK OWN_ADDRESS PEER_ADDRESS FILE KEYS OUT [OPTION..]
+Usage: spu_psi.py ROLE RANK OWN_ADDRESSES PEER_ADDRESSES FILE KEYS OUT [OPTION..]
 
-ROLE is receiver or sender, RANK 0 or 1, KEYS are joined with commas. Options: `broadcast` (both learn), `fourq` (another
-curve), `rr22` (another protocol), `late=SECONDS` (comes so much later), `window=N` (messages in flight), `chunk=BYTES`
-(a message that is longer goes in pieces). Prints one line of JSON with the counts that spu reports.
+ROLE is receiver or sender, or `echo`: link only, say back what comes. RANK is 0 or 1; addresses and KEYS are joined with
+commas, one session after the other on one pair of addresses each. Options: `broadcast` (both learn), `fourq` (another
+curve), `rr22` (another protocol), `left=RANK` (the left side of the join), `late=SECONDS` (comes so much later),
+`chunk=BYTES` (a message that is longer goes in pieces). Prints one line of JSON with the counts that spu reports.
 """
 
 import json
@@ -25,8 +26,6 @@ def linked(rank, own, peer, said):
     desc.recv_timeout_ms = 60_000
     desc.connect_retry_times = 60
     desc.connect_retry_interval_ms = 200
-    if "window" in said:
-        desc.throttle_window_size = int(said["window"])
     if "chunk" in said:
         desc.http_max_payload_size = int(said["chunk"])
     for at, address in enumerate((own, peer) if rank == 0 else (peer, own)):
@@ -44,19 +43,28 @@ def configured(role, rank, file, keys, out, said):
             broadcast_result="broadcast" in said,
             ecdh_params=psi.EcdhParams(curve=curve),
         ),
+        join_conf=psi.ResultJoinConfig(left_side_rank=int(said.get("left", "0"))),
         input_params=psi.InputParams(path=file, selected_keys=keys.split(",")),
         output_params=psi.OutputParams(path=out),
     )
 
 
+def session(role, rank, own, peer, file, keys, out, said):
+    time.sleep(float(said.get("late", "0")))
+    link = linked(rank, own, peer, said)
+    if role == "echo":
+        link.send(1 - rank, link.recv(1 - rank))
+        link.stop_link()
+        return {}
+    report = psi.psi_execute(configured(role, rank, file, keys, out, said), link)
+    link.stop_link()
+    return {"rows": report.original_count, "common": report.intersection_count}
+
+
 def main():
     role, rank, own, peer, file, keys, out, *rest = sys.argv[1:]
-    said = options(rest)
-    time.sleep(float(said.get("late", "0")))
-    link = linked(int(rank), own, peer, said)
-    report = psi.psi_execute(configured(role, int(rank), file, keys, out, said), link)
-    link.stop_link()
-    print(json.dumps({"rows": report.original_count, "common": report.intersection_count}))
+    for own, peer in zip(own.split(","), peer.split(",")):
+        print(json.dumps(session(role, int(rank), own, peer, file, keys, out, options(rest))), flush=True)
 
 
 main()

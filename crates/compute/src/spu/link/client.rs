@@ -94,7 +94,7 @@ fn requests(rank: u64, it: Outgoing) -> Vec<Bytes> {
         Outgoing::Farewell(count) => whole(FIN.to_owned(), count.to_string().into()),
         Outgoing::Message(key, value) if value.len() <= PIECE_BYTES => whole(key, value.into()),
         Outgoing::Message(key, value) => {
-            let (value, length) = (Bytes::from(value.clone()), value.len());
+            let (length, value) = (value.len(), Bytes::from(value));
             let starts = (0..length).step_by(PIECE_BYTES);
             let piece = |start: usize| {
                 let value = value.slice(start..length.min(start + PIECE_BYTES));
@@ -147,7 +147,7 @@ impl Client {
             if optional || inside.lock().fault.is_some() {
                 return;
             }
-            if inside.lock().closing || began.elapsed() > RETRY_TIME {
+            if inside.lock().closing || began.elapsed() > RETRY_TIME.min(inside.settings.silence) {
                 return inside.fail(&Fault::Lost { reason });
             }
             sleep(RETRY_PAUSE).await;

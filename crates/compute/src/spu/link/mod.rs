@@ -10,6 +10,8 @@
 //! first. A lost one is said again every second until its first real message.
 
 mod client;
+#[cfg(test)]
+pub(super) mod memory;
 mod server;
 
 use std::net::{SocketAddr, TcpListener};
@@ -21,14 +23,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 
 use super::fault::{Fault, Step};
-use super::limits::{CLOSE_TIME, MOST_UNREAD_BYTES, WINDOW};
+use super::limits::{ANSWERS_WINDOW, CLOSE_TIME, MOST_ANSWERED_CONNECTS, WINDOW};
 use super::progress::Progress;
 use super::traffic::{Came, Traffic};
 use super::wire::PushRequest;
 
-/// Answers that may wait for the peer: they are sent without regard to [`WINDOW`], or two parties that answer each other
-/// could both wait for room.
-const ANSWERS_WINDOW: u64 = MOST_UNREAD_BYTES as u64 / (4096 * 12);
 /// How long a wait sleeps before it looks for a wish to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -91,20 +90,21 @@ impl Inside {
         self.changed.notify_all();
     }
 
-    /// One request of the peer. What it owes is put into the outbox.
+    /// One request of the peer: whether it was taken. What it makes us owe goes into the outbox.
     fn admit(
         &self,
         request: PushRequest,
         outbox: &WeakUnboundedSender<Outgoing>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let mut state = self.lock();
         let came = state.traffic.admit(request)?;
         state.heard = Instant::now();
-        let answers = state.traffic.connects() <= super::limits::MOST_ANSWERED_CONNECTS;
+        let answers = state.traffic.connects() <= MOST_ANSWERED_CONNECTS;
         drop(state);
         let owed = match came {
             Came::Connect if answers => Some(Outgoing::Connect),
             Came::Unwanted(number) => Some(Outgoing::Confirm(number)),
+            Came::Early => return Ok(false),
             Came::Connect | Came::Message | Came::Confirmed | Came::Farewell | Came::Nothing => {
                 None
             }
@@ -114,7 +114,7 @@ impl Inside {
             outbox.send(owed).unwrap_or_default();
         }
         self.changed.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     /// Waits until `look` finds something, for as long as the peer is heard at least every `patience`.
@@ -261,3 +261,6 @@ impl Drop for Grpc {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,8 @@ async fn answered(
     }
     add(&inside.progress.received_bytes, length);
     Ok(match inside.admit(request, &outbox) {
-        Ok(()) => response(OK),
+        Ok(true) => response(OK),
+        Ok(false) => response(UNAVAILABLE),
         Err(fault) => {
             inside.fail(&fault);
             response(INVALID)
