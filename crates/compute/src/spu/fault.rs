@@ -56,6 +56,11 @@ pub enum Fault {
     Unreachable { step: Step, seconds: u64 },
     #[error("the peer was silent for {seconds} s at step \"{step}\"")]
     Silent { step: Step, seconds: u64 },
+    /// The peer says that it works, and nothing comes of it.
+    #[error(
+        "nothing went on for {seconds} s at step \"{step}\", though the peer says that it works"
+    )]
+    Stalled { step: Step, seconds: u64 },
     #[error("a message could not be delivered to the peer: {reason}")]
     Lost { reason: String },
     #[error("the session was stopped")]
@@ -80,6 +85,7 @@ impl Fault {
             Self::PeerIncompatible { .. } => "spu.peer-incompatible",
             Self::Unreachable { .. } => "spu.unreachable",
             Self::Silent { .. } => "spu.silent",
+            Self::Stalled { .. } => "spu.stalled",
             Self::Lost { .. } => "spu.connection-lost",
             Self::Cancelled => "spu.cancelled",
             Self::TooMany { .. } => "spu.too-many",

@@ -24,6 +24,12 @@ impl Progress {
         self.stopped.store(true, Ordering::Release);
     }
 
+    /// Grows whenever the session goes on.
+    pub(super) fn steps(&self) -> u64 {
+        let counters = [&self.sent_items, &self.peer_items, &self.answered_items];
+        counters.iter().map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
     pub(super) fn go_on(&self) -> Result<(), Fault> {
         if self.stopped.load(Ordering::Acquire) { Err(Fault::Cancelled) } else { Ok(()) }
     }

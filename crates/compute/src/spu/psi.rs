@@ -14,8 +14,9 @@
 //! root-4     ALLGATHER  heartbeats        while results are written; with `both`, list sizes on root
 //! ```
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message;
@@ -54,6 +55,8 @@ pub struct Terms {
     pub both: bool,
     /// The name of the link on both sides; spu's default is `root`.
     pub name: String,
+    /// How long no item may come or go while the peer says that it works: reading or sorting a large file takes minutes.
+    pub stalled: Duration,
 }
 
 /// What a session came to.
@@ -180,39 +183,50 @@ impl Session<'_> {
         thread::scope(|scope| {
             let (tell, told) = mpsc::channel();
             scope.spawn(move || {
-                let done = work().inspect_err(|fault| self.link.fail(fault));
                 // Nobody listens any more only if the heartbeat failed, which is told already.
-                tell.send(done).unwrap_or_default();
+                tell.send(work()).unwrap_or_default();
             });
-            let mut result = None;
-            for round in 1_u32.. {
-                if result.is_none() {
-                    result = match told.recv_timeout(HEARTBEAT) {
-                        Ok(done) => Some(done?),
-                        Err(RecvTimeoutError::Timeout) => None,
-                        Err(RecvTimeoutError::Disconnected) => {
-                            let fault = Fault::local("a thread", "it ended without a result");
-                            self.link.fail(&fault);
-                            return Err(fault);
-                        }
-                    };
-                }
-                let name = format!("{}-{child}:{round}:ALLGATHER", self.terms.name);
-                let ours = if result.is_some() { FINISHED } else { UNFINISHED };
-                let theirs = self.gather(step, &name, ours);
-                let theirs = theirs.inspect_err(|fault| self.link.fail(fault))?;
-                match result.take() {
-                    Some(done) if theirs == FINISHED => return Ok(done),
-                    _ if theirs != FINISHED && theirs != UNFINISHED => {
-                        let fault = Fault::misbehaved(step, "a heartbeat that says something else");
-                        self.link.fail(&fault);
-                        return Err(fault);
-                    }
-                    kept => result = kept,
-                }
-            }
-            Err(Fault::misbehaved(step, "heartbeats without end"))
+            // A fault here ends the waits of the work, and the other way round.
+            self.heartbeats(child, step, &told).inspect_err(|fault| self.link.fail(fault))
         })
+    }
+
+    fn heartbeats<T>(
+        &self,
+        child: u32,
+        step: Step,
+        told: &Receiver<Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut result = None;
+        let mut moved = (self.link.progress().steps(), Instant::now());
+        for round in 1_u32.. {
+            if result.is_none() {
+                result = match told.recv_timeout(HEARTBEAT) {
+                    Ok(done) => Some(done?),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        return Err(Fault::local("a thread", "it ended without a result"));
+                    }
+                };
+            }
+            let name = format!("{}-{child}:{round}:ALLGATHER", self.terms.name);
+            let ours = if result.is_some() { FINISHED } else { UNFINISHED };
+            let theirs = self.gather(step, &name, ours)?;
+            match result {
+                Some(done) if theirs == FINISHED => return Ok(done),
+                _ if theirs != FINISHED && theirs != UNFINISHED => {
+                    return Err(Fault::misbehaved(step, "a heartbeat that says something else"));
+                }
+                kept => result = kept,
+            }
+            let steps = self.link.progress().steps();
+            if steps != moved.0 {
+                moved = (steps, Instant::now());
+            } else if moved.1.elapsed() > self.terms.stalled {
+                return Err(Fault::Stalled { step, seconds: self.terms.stalled.as_secs() });
+            }
+        }
+        Err(Fault::misbehaved(step, "heartbeats without end"))
     }
 
     fn we_learn(&self) -> bool {

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use tempfile::NamedTempFile;
+
 /// Python with spu: the test command names one that it made; elsewhere whatever is there, if it can.
 pub(crate) fn program() -> Result<PathBuf, String> {
     let named = std::env::var_os("TIDM_SPU_PYTHON");
@@ -23,7 +25,19 @@ pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-pub(crate) struct Peer(Child);
+pub(crate) struct Peer {
+    child: Child,
+    /// What it writes, in a file: a pipe that nobody reads fills up and stops it.
+    said: NamedTempFile,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+    }
+}
 
 /// What spu said at its end.
 pub(crate) struct Said {
@@ -39,27 +53,25 @@ impl Peer {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/spu_psi.py");
         let mut command = Command::new(python);
         command.arg(script).args(who).args(files).args(options);
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(piped.spawn().unwrap())
+        let said = NamedTempFile::new().unwrap();
+        let out = said.reopen().unwrap();
+        let err = out.try_clone().unwrap();
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
+        Self { child, said }
     }
 
-    pub(crate) fn stop(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    pub(crate) fn wait(self, out: &Path) -> Said {
-        let ended = self.0.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-        let line = said.lines().rev().find_map(|it| serde_json::from_str(it).ok());
+    pub(crate) fn wait(mut self, out: &Path) -> Said {
+        let ended = self.child.wait().unwrap();
+        let log = String::from_utf8_lossy(&std::fs::read(&self.said).unwrap()).into_owned();
+        let line = log.lines().rev().find_map(|it| serde_json::from_str(it).ok());
         let line: serde_json::Value = line.unwrap_or_default();
         // spu quotes its header and nothing else.
         let text = std::fs::read_to_string(out).unwrap_or_default();
         Said {
-            success: ended.status.success(),
+            success: ended.success(),
             common: line["common"].as_i64().unwrap_or(-2),
             rows: text.lines().skip(1).map(str::to_owned).collect(),
-            log: format!("{said}{}", String::from_utf8_lossy(&ended.stderr)),
+            log,
         }
     }
 }

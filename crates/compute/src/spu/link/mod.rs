@@ -98,7 +98,10 @@ impl Inside {
     ) -> Result<bool, Fault> {
         let mut state = self.lock();
         let came = state.traffic.admit(request)?;
-        state.heard = Instant::now();
+        if came != Came::Connect {
+            // Connecting again and again is no sign of a session.
+            state.heard = Instant::now();
+        }
         let answers = state.traffic.connects() <= MOST_ANSWERED_CONNECTS;
         drop(state);
         let owed = match came {

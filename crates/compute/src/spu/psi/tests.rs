@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 use crate::spu::items::Equals;
@@ -30,7 +31,7 @@ fn settings(role: i32, both: bool) -> PsiConfig {
 }
 
 fn terms(role: Role, both: bool) -> Terms {
-    Terms { role, both, name: "root".to_owned() }
+    Terms { role, both, name: "root".to_owned(), stalled: Duration::from_secs(60) }
 }
 
 fn keys(from: usize, count: usize) -> Vec<String> {
@@ -218,4 +219,17 @@ fn who_stops_is_told_so() {
     let items = Items::of(keys(0, 3).iter(), Equals::Refused).unwrap();
     let outcome = intersect(&left, &terms(Role::Receiver, false), items, [2; 32]);
     assert_eq!(outcome.unwrap_err(), Fault::Cancelled);
+}
+
+/// A peer whose work hangs says that it works, for as long as it runs.
+#[test]
+fn heartbeats_alone_do_not_keep_a_session() {
+    let beats: Vec<String> = (1..=9).map(|it| format!("root-0:{it}:ALLGATHER")).collect();
+    let mut said = vec![(0, "root:1:ALLGATHER", settings(SENDER, false).encode_to_vec())];
+    said.extend(beats.iter().map(|it| (0, it.as_str(), UNFINISHED.to_vec())));
+    let [left, _right] = pair(&said, unchanged());
+    let items = Items::of(keys(0, 3).iter(), Equals::Refused).unwrap();
+    let terms = Terms { stalled: Duration::ZERO, ..terms(Role::Receiver, false) };
+    let outcome = intersect(&left, &terms, items, [2; 32]);
+    assert_eq!(outcome.unwrap_err(), Fault::Stalled { step: Step::Reading, seconds: 0 });
 }
