@@ -3,16 +3,18 @@
 use std::io::{Read, Write};
 
 use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::curve::Suite;
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
+use tidm_mpc::unbalanced::Index;
 
 use crate::{Parser, choose};
 
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 4] = [ecdh_receiver, ecdh_sender, receiver, sender];
+    const PARSERS: [Parser; 5] = [ecdh_receiver, ecdh_sender, receiver, sender, table_index];
     choose(&PARSERS, data);
 }
 
@@ -45,8 +47,12 @@ fn set() -> Set {
     Set::new(&[Item(1), Item(2)]).expect("two different items")
 }
 
-const ECDH: ecdh::Terms =
-    ecdh::Terms { reveal: ecdh::Reveal::Items, receiver_items: 2, sender_items: 2 };
+const ECDH: ecdh::Terms = ecdh::Terms {
+    suite: Suite::Ristretto255,
+    reveal: ecdh::Reveal::Items,
+    receiver_items: 2,
+    sender_items: 2,
+};
 const RR22: Terms = Terms {
     security: Security::Malicious,
     learns: Learns::Both,
@@ -59,6 +65,13 @@ fn ecdh_receiver(data: &[u8]) {
     if let Ok(learnt) = learnt {
         let ecdh::Learnt::Items(places) = learnt else { panic!("asked for items") };
         assert!(places.iter().all(|place| *place < 2));
+    }
+}
+
+/// An index that is read is written again as it was.
+fn table_index(data: &[u8]) {
+    if let Ok(index) = Index::parse(data) {
+        assert_eq!(index.bytes(), data);
     }
 }
 

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Instant;
 
 use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::curve::Suite;
 use tidm_mpc::partition::{self, Equals, InMemory, Plan};
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
 use tidm_mpc::random::Seed;
@@ -103,8 +104,12 @@ fn main() {
             let one =
                 Setting { channel: &mut left, party: Party::Receiver, id, seed, watch: &clock };
             if has("ecdh") {
-                let terms =
-                    ecdh::Terms { reveal: ecdh::Reveal::Items, receiver_items, sender_items };
+                let terms = ecdh::Terms {
+                    suite: Suite::Curve25519,
+                    reveal: ecdh::Reveal::Items,
+                    receiver_items,
+                    sender_items,
+                };
                 let thread = scope
                     .spawn(move || ecdh::send(other(right, id, quiet), &terms, sender).unwrap());
                 let learnt = ecdh::receive(one, &terms, &receiver).unwrap();

@@ -24,7 +24,12 @@ pub(crate) mod domain {
     pub(crate) const ITEM: &str = "tidm mpc 1 item";
     pub(crate) const PARTITION: &str = "tidm mpc 1 partition";
     pub(crate) const ECDH_ITEM: &str = "tidm mpc 1 ecdh item";
+    pub(crate) const ECDH_FIELD: &str = "tidm mpc 1 ecdh field element";
     pub(crate) const ECDH_MASK: &str = "tidm mpc 1 ecdh mask";
+    pub(crate) const TABLE: &str = "tidm mpc 1 table";
+    pub(crate) const TABLE_SEGMENT: &str = "tidm mpc 1 table segment";
+    pub(crate) const TABLE_INDEX: &str = "tidm mpc 1 table index";
+    pub(crate) const TABLE_MASK: &str = "tidm mpc 1 table mask";
 }
 
 /// 32 bytes from a domain and parts, each part behind its length.

@@ -18,6 +18,7 @@
 //! | [`channel`], [`session`] | framed messages; one run bound to one identifier, with a meter and a way to stop it | |
 //! | [`kernel`], [`field`] | GF(2^128) and the hot loops; the only place with `unsafe` | |
 //! | [`hash`], [`random`] | domain strings, fixed-key AES, streams from seeds | GKWY20 |
+//! | [`curve`] | groups: Curve25519 eight points at a time, ristretto255, SM2; hashing to them | RFC 7748, 9380, 9496 |
 //! | [`base_ot`] | 256 oblivious transfers on ristretto255 | Masny, Rindal 2019 |
 //! | [`extension`] | a few thousand more from symmetric primitives | IKNP03, Roy 2022 |
 //! | [`tree`] | puncturable pseudo-random functions | GGM; BCGI18 |
@@ -25,6 +26,7 @@
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
 //! | [`okvs`] | an oblivious key-value store | RR22 |
 //! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
+//! | [`unbalanced`] | a small set against a large one that was worked out before | JL10, JKK14 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!
 //! Both sides of an intersection, here in one process:
@@ -65,6 +67,7 @@
 pub mod base_ot;
 pub mod channel;
 pub mod code;
+pub mod curve;
 pub mod extension;
 pub mod fault;
 pub mod field;
@@ -78,4 +81,5 @@ pub mod random;
 pub mod session;
 pub mod step;
 pub mod tree;
+pub mod unbalanced;
 pub mod vole;

@@ -27,11 +27,22 @@ pub const MAX_FRAME_BYTES: usize = 1 << 29;
 /// What a channel over a stream reads at a time, so that memory grows with the bytes that came and not with the claim.
 pub const READ_CHUNK_BYTES: usize = 1 << 20;
 
-/// Most items of an ECDH session: four scalar multiplications each are about 200 µs, so this is some minutes of one core.
+/// Most items of an ECDH session on a curve that multiplies one by one: four multiplications each are 200 µs and more, so
+/// this is some minutes of one core. On Curve25519 [`MAX_ITEMS`] counts: ten times as many per second.
 pub const MAX_ECDH_ITEMS: u64 = 1 << 20;
 
 /// Items that an ECDH party masks between two looks at the caller's wish to stop: a few milliseconds.
 pub const ECDH_BATCH: usize = 256;
+
+/// Most entries of a table for unbalanced sets: 4 billion, 33 GB of table.
+pub const MAX_TABLE_ENTRIES: u64 = 1 << 32;
+
+/// Entries of a table's segment, about: half a megabyte, so that few queries read little and many read in large pieces. The
+/// index takes 36 bytes per segment, a millionth of the table's entries at 2^16.
+pub const TABLE_SEGMENT_ENTRIES: u64 = 1 << 16;
+
+/// Bytes of one part of a table that are gathered before they are written: with [`MAX_PARTITIONS`] parts 64 MiB.
+pub const TABLE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Items per bin of the key-value store. The working set of one bin (columns, rows and values, about 1.5 MB) fits the
 /// second-level cache of a server core; larger bins need less padding, smaller ones less cache.

@@ -53,6 +53,9 @@ steps! {
     Evaluated = 19, "evaluated";
     /// What both saw, in the malicious variant.
     Confirmation = 20, "confirmation";
+    /// A client's items for a server's table, blinded.
+    TableBlinded = 40, "table-blinded";
+    TableEvaluated = 41, "table-evaluated";
 }
 
 impl Step {

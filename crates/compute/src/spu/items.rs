@@ -4,8 +4,8 @@
 //! group (half of the points lie on the twist), which for a curious peer is enough: X25519 works on both, and both orders
 //! are a small factor times a large prime.
 
-use curve25519_dalek::montgomery::MontgomeryPoint;
 use sha2::{Digest, Sha256};
+use tidm_mpc::curve::x25519_many;
 use tidm_mpc::random::Seed;
 use zeroize::Zeroizing;
 
@@ -97,9 +97,7 @@ impl Mask {
 
     /// X25519 of each point: every point times the secret, in place.
     pub(super) fn many(&self, points: &mut [Point]) {
-        for point in points {
-            *point = MontgomeryPoint(*point).mul_clamped(*self.0).0;
-        }
+        x25519_many(&self.0, points);
     }
 }
 

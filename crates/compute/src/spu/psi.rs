@@ -272,7 +272,7 @@ impl Session<'_> {
             let mut masked = batch.to_vec();
             self.mask.many(&mut masked);
             let message = Batch::of(ONCE, index, masked.len(), masked.into_flattened());
-            self.link.send(step, &self.from_us(&self.terms.name, index), message)?;
+            self.link.send(step, &self.our_batch(&self.terms.name, index), message)?;
             add(&self.link.progress().sent_items, batch.len());
         }
         Ok(())
@@ -284,7 +284,7 @@ impl Session<'_> {
         let answers_on = format!("{}-2", self.terms.name);
         let (mut kept, mut count) = (Vec::new(), 0);
         for index in 0_u32.. {
-            let message = self.link.receive(step, &self.from_them(&self.terms.name, index))?;
+            let message = self.link.receive(step, &self.their_batch(&self.terms.name, index))?;
             let items = Batch::items(message, ONCE, index);
             let mut items: Vec<Point> = items.map_err(|what| Fault::misbehaved(step, what))?;
             count += items.len() as u64;
@@ -301,7 +301,7 @@ impl Session<'_> {
             if self.they_learn() {
                 let flat = answers.as_flattened().to_vec();
                 let message = Batch::of(TWICE, index, answers.len(), flat);
-                self.link.answer(step, &self.from_us(&answers_on, index), message)?;
+                self.link.answer(step, &self.our_batch(&answers_on, index), message)?;
             }
             add(&self.link.progress().peer_items, items.len());
             if items.is_empty() {
@@ -324,7 +324,7 @@ impl Session<'_> {
         let from = format!("{}-2", self.terms.name);
         let lengths = self.items.points.chunks(BATCH_ITEMS).map(<[Point]>::len).chain([0]);
         for (index, length) in (0..).zip(lengths) {
-            let message = self.link.receive(step, &self.from_them(&from, index))?;
+            let message = self.link.receive(step, &self.their_batch(&from, index))?;
             let answers = Batch::items(message, TWICE, index);
             let answers: Vec<Answer> = answers.map_err(|what| Fault::misbehaved(step, what))?;
             if answers.len() != length {
@@ -336,12 +336,12 @@ impl Session<'_> {
         Ok(ours)
     }
 
-    fn from_us(&self, context: &str, index: u32) -> String {
+    fn our_batch(&self, context: &str, index: u32) -> String {
         let rank = self.link.rank();
         format!("{context}:P2P-{}:{rank}->{}", u64::from(index) + 1, 1 - rank)
     }
 
-    fn from_them(&self, context: &str, index: u32) -> String {
+    fn their_batch(&self, context: &str, index: u32) -> String {
         let rank = self.link.rank();
         format!("{context}:P2P-{}:{}->{rank}", u64::from(index) + 1, 1 - rank)
     }

@@ -1,6 +1,12 @@
 //! Intersections with the published `spu` 0.9.5, from its Python wheel: as sender and as receiver.
 
-#![expect(clippy::expect_used, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "functions beside the tests are test code, too"
+)]
 
 mod peer;
 

@@ -1,13 +1,20 @@
-//! The hot loops: multiplication in GF(2^128) and the two halves of the code, each once portable and once for a processor.
+//! The hot loops: multiplication in GF(2^128), the two halves of the code, and Curve25519 for many points at a time, each
+//! once portable and once for a processor.
 //!
 //! The only module with `unsafe`, and only to call what was compiled for a processor that was found to be there. A
 //! portable twin stands beside each, and tests compare them. Never branches on secrets, never looks anything up by one.
 
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod limbs;
+mod montgomery;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::ops::BitXor;
+
+use curve25519_dalek::montgomery::MontgomeryPoint;
 
 use crate::field::Gf;
 use crate::limits::CODE_WEIGHT;
@@ -103,4 +110,57 @@ pub fn gather<L: Lane>(outputs: &mut [L], symbols: &[L], places: &[[u32; CODE_WE
         return;
     }
     portable::gather(outputs, symbols, places, |_| ());
+}
+
+/// Each number becomes the u-coordinate on Curve25519 (or its twist) of `scalar` times the point that has it. Takes the
+/// scalar as it is; [`crate::curve`] clamps.
+pub fn ladders(scalar: &[u8; 32], numbers: &mut [[u8; 32]]) {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::ladders(scalar, numbers) {
+        return;
+    }
+    // Five limbs of 51 bits suit a multiplier of 64 bits better than ours.
+    let bits = (0..255).rev().map(|place| (scalar[place / 8] >> (place % 8)) & 1 == 1);
+    for number in numbers {
+        *number = MontgomeryPoint(*number).mul_bits_be(bits.clone()).to_bytes();
+    }
+}
+
+/// Each number becomes the u-coordinate of a point of Curve25519, by Elligator 2.
+pub fn maps(numbers: &mut [[u8; 32]]) {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::maps(numbers) {
+        return;
+    }
+    montgomery::maps::<u64>(numbers);
+}
+
+/// Whether each number is the u-coordinate of a point of Curve25519, not of its twist.
+pub fn on_curve(numbers: &[[u8; 32]]) -> Vec<bool> {
+    let mut found = vec![false; numbers.len()];
+    #[cfg(target_arch = "x86_64")]
+    if ifma::on_curve(numbers, &mut found) {
+        return found;
+    }
+    montgomery::on_curve::<u64>(numbers, &mut found);
+    found
+}
+
+/// The lines of the eightfold versions for one number at a time: what tests compare with on every machine.
+pub mod one_by_one {
+    use super::montgomery;
+
+    pub fn ladders(scalar: &[u8; 32], numbers: &mut [[u8; 32]]) {
+        montgomery::ladders::<u64>(scalar, numbers);
+    }
+
+    pub fn maps(numbers: &mut [[u8; 32]]) {
+        montgomery::maps::<u64>(numbers);
+    }
+
+    pub fn on_curve(numbers: &[[u8; 32]]) -> Vec<bool> {
+        let mut found = vec![false; numbers.len()];
+        montgomery::on_curve::<u64>(numbers, &mut found);
+        found
+    }
 }

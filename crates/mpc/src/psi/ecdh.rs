@@ -1,5 +1,5 @@
-//! Intersection by Diffie and Hellman for small sets: the oblivious function `F(x) = H'(x, β·H(x))` on ristretto255
-//! (2HashDH; Jarecki and Liu 2010, JKK14), evaluated blindly. And the size of an intersection alone.
+//! Intersection by Diffie and Hellman: the oblivious function `F(x) = H'(β·H(x))`, evaluated blindly (Jarecki and Liu 2010,
+//! JKK14). And the size of an intersection alone.
 //!
 //! ```text
 //!   receiver X                                   sender Y
@@ -14,19 +14,13 @@
 //! the receiver knows F of each of its own items, and a list of the sender's masks, shuffled or not, names the matches.
 //!
 //! Against a curious peer. A malicious receiver may put in other items; a malicious sender may answer at random. Both sets
-//! are filled up to the agreed sizes. Items reach the curve through RFC 9496 §4.3.4 (element derivation) from 64 bytes
-//! of a hash bound to the session: no logarithm is known, nothing lands on a twist.
-
-use curve25519_dalek::ristretto::RistrettoPoint;
-use curve25519_dalek::scalar::Scalar;
-use zeroize::Zeroizing;
+//! are filled up to the agreed sizes. Curves, hashing to them and what is refused of a peer: [`crate::curve`].
 
 use super::masks::{Code, join, sorted};
 use super::{Set, log2_up};
-use crate::base_ot::{POINT_BYTES, decode};
+use crate::curve::{Masks, Secret, Suite};
 use crate::fault::Fault;
-use crate::hash::{derive, derive_into, domain, half};
-use crate::limits::{ECDH_BATCH, MAX_ECDH_ITEMS, STATISTICAL_BITS};
+use crate::limits::{ECDH_BATCH, MAX_ECDH_ITEMS, MAX_ITEMS, STATISTICAL_BITS};
 use crate::random::Stream;
 use crate::session::{Session, Setting};
 use crate::step::Step;
@@ -43,6 +37,7 @@ pub enum Reveal {
 /// What both parties agree on before a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
+    pub suite: Suite,
     pub reveal: Reveal,
     pub receiver_items: u64,
     pub sender_items: u64,
@@ -59,7 +54,7 @@ pub enum Learnt {
 impl Terms {
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = b"psi-ecdh".to_vec();
-        bytes.push(u8::from(self.reveal == Reveal::Size));
+        bytes.push(self.suite.code() << 1 | u8::from(self.reveal == Reveal::Size));
         bytes.extend_from_slice(&self.receiver_items.to_le_bytes());
         bytes.extend_from_slice(&self.sender_items.to_le_bytes());
         bytes
@@ -69,10 +64,19 @@ impl Terms {
         STATISTICAL_BITS + log2_up(self.receiver_items) + log2_up(self.sender_items)
     }
 
+    /// What makes masks of points in a session.
+    fn masker(&self, session: &Session<'_>) -> impl Fn(&[u8]) -> u128 + use<> {
+        let (masks, bits) = (Masks::new(self.suite, session.binding()), self.mask_bits());
+        move |point| masks.of(point) & (u128::MAX >> (128 - bits))
+    }
+
     /// Both sizes, within bounds.
     fn counts(&self) -> Result<(usize, usize), Fault> {
+        let most = match self.suite {
+            Suite::Curve25519 => MAX_ITEMS,
+            Suite::Ristretto255 | Suite::Sm2 => MAX_ECDH_ITEMS,
+        };
         let bounded = |count: u64| {
-            let most = MAX_ECDH_ITEMS;
             let too_many = Fault::TooMany { what: "items of an ECDH session", count, most };
             if count > most { Err(too_many) } else { usize::try_from(count).map_err(|_| too_many) }
         };
@@ -86,34 +90,14 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Learnt,
     let (count, their_count) = terms.counts()?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let mut own = session.stream(b"ecdh receiver");
-    let alpha = Zeroizing::new(own.scalar());
-    let mut done = 0;
-    while done < count {
-        let batch = (count - done).min(ECDH_BATCH);
-        let mut message = Vec::with_capacity(batch * POINT_BYTES);
-        for index in done..done + batch {
-            // What fills the set up is a random point: blinded ones are just that.
-            let point = match set.items().get(index) {
-                Some(item) => *alpha * hash_to_point(session.binding(), *item),
-                None => random_point(&mut own),
-            };
-            message.extend_from_slice(point.compress().as_bytes());
-        }
-        session.send(Step::Blinded, &message)?;
-        done += batch;
-        session.progress(Step::Blinded, done, count)?;
-    }
-    let unblind = Zeroizing::new(alpha.invert());
+    let alpha = Secret::new(terms.suite, &mut own);
+    let binding = *session.binding();
+    blind(&mut session, &alpha, (&binding, set.items()), count, &mut own, Step::Blinded)?;
+    let mask = terms.masker(&session);
     let mut masks = Vec::with_capacity(count);
-    while masks.len() < count {
-        let batch = (count - masks.len()).min(ECDH_BATCH);
-        let message = session.receive(Step::Evaluated, batch * POINT_BYTES)?;
-        for point in message.chunks_exact(POINT_BYTES) {
-            let point = *unblind * decode(point, Step::Evaluated)?;
-            masks.push(mask(&session, &point, terms.mask_bits()));
-        }
-        session.progress(Step::Evaluated, masks.len(), count)?;
-    }
+    unblind(&mut session, &alpha, count, terms.suite, Step::Evaluated, |_, point| {
+        masks.push(mask(point));
+    })?;
     let code = Code::new(their_count, terms.mask_bits());
     let theirs = code.read(&session.receive(Step::Masks, code.bytes())?)?;
     let mut found: Vec<u32> = Vec::new();
@@ -139,22 +123,14 @@ pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<(), Fault>
     let (their_count, count) = terms.counts()?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let mut own = session.stream(b"ecdh sender");
-    let beta = Zeroizing::new(own.scalar());
-    let mut evaluated = Vec::with_capacity(their_count);
-    while evaluated.len() < their_count {
-        let batch = (their_count - evaluated.len()).min(ECDH_BATCH);
-        let message = session.receive(Step::Blinded, batch * POINT_BYTES)?;
-        for point in message.chunks_exact(POINT_BYTES) {
-            let point = *beta * decode(point, Step::Blinded)?;
-            evaluated.push(point.compress().to_bytes());
-        }
-        session.progress(Step::Blinded, evaluated.len(), their_count)?;
-    }
+    let beta = Secret::new(terms.suite, &mut own);
+    let size = terms.suite.point_bytes();
+    let mut evaluated = evaluate(&mut session, &beta, their_count, size, Step::Blinded)?;
     if terms.reveal == Reveal::Size {
-        shuffle(&mut evaluated, &mut own);
+        shuffle(&mut evaluated, size, &mut own);
     }
-    for batch in evaluated.chunks(ECDH_BATCH) {
-        session.send(Step::Evaluated, &batch.concat())?;
+    for batch in evaluated.chunks(ECDH_BATCH * size) {
+        session.send(Step::Evaluated, batch)?;
     }
     let masks = masks(&session, &beta, terms, set, count, &mut own)?;
     let list: Vec<u128> =
@@ -162,48 +138,99 @@ pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<(), Fault>
     session.send(Step::Masks, &Code::new(count, terms.mask_bits()).write(&list))
 }
 
+/// Says `count` blinded points: those of `items` under a binding, then those of random ones, which nobody can tell from them.
+pub(crate) fn blind(
+    session: &mut Session<'_>,
+    alpha: &Secret,
+    (binding, items): (&[u8; 32], &[u128]),
+    count: usize,
+    own: &mut Stream,
+    step: Step,
+) -> Result<(), Fault> {
+    let mut done = 0;
+    while done < count {
+        let batch = (count - done).min(ECDH_BATCH);
+        let mut batch_items: Vec<u128> = items.iter().skip(done).take(batch).copied().collect();
+        batch_items.resize_with(batch, || own.block());
+        session.send(step, &alpha.of_items(binding, &batch_items)?)?;
+        done += batch;
+        session.progress(step, done, count)?;
+    }
+    Ok(())
+}
+
+/// Hears `count` points and multiplies them.
+pub(crate) fn evaluate(
+    session: &mut Session<'_>,
+    beta: &Secret,
+    count: usize,
+    point_bytes: usize,
+    step: Step,
+) -> Result<Vec<u8>, Fault> {
+    let mut evaluated = Vec::with_capacity(count * point_bytes);
+    let mut done = 0;
+    while done < count {
+        let batch = (count - done).min(ECDH_BATCH);
+        let message = session.receive(step, batch * point_bytes)?;
+        evaluated.extend_from_slice(&beta.of_points(&message, step)?);
+        done += batch;
+        session.progress(step, done, count)?;
+    }
+    Ok(evaluated)
+}
+
+/// Hears `count` points and gives each, with its number and unblinded, to `each`.
+pub(crate) fn unblind(
+    session: &mut Session<'_>,
+    alpha: &Secret,
+    count: usize,
+    suite: Suite,
+    step: Step,
+    mut each: impl FnMut(usize, &[u8]),
+) -> Result<(), Fault> {
+    let inverse = alpha.inverse();
+    let mut done = 0;
+    while done < count {
+        let batch = (count - done).min(ECDH_BATCH);
+        let message = session.receive(step, batch * suite.point_bytes())?;
+        let points = inverse.of_points(&message, step)?;
+        for (index, point) in (done..).zip(points.chunks_exact(suite.point_bytes())) {
+            each(index, point);
+        }
+        done += batch;
+        session.progress(step, done, count)?;
+    }
+    Ok(())
+}
+
 fn masks(
     session: &Session<'_>,
-    beta: &Scalar,
+    beta: &Secret,
     terms: &Terms,
     set: &Set,
     count: usize,
     own: &mut Stream,
 ) -> Result<Vec<u128>, Fault> {
-    let bits = terms.mask_bits();
+    let mask = terms.masker(session);
     let mut masks = Vec::with_capacity(count);
     for batch in set.items().chunks(ECDH_BATCH) {
-        let points = batch.iter().map(|item| beta * hash_to_point(session.binding(), *item));
-        masks.extend(points.map(|point| mask(session, &point, bits)));
+        let points = beta.of_items(session.binding(), batch)?;
+        let points = points.chunks_exact(terms.suite.point_bytes());
+        masks.extend(points.map(&mask));
         session.progress(Step::Masks, masks.len(), count)?;
     }
-    masks.resize_with(count, || own.block() & (u128::MAX >> (128 - bits)));
+    masks.resize_with(count, || own.block() & (u128::MAX >> (128 - terms.mask_bits())));
     Ok(masks)
 }
 
-fn mask(session: &Session<'_>, point: &RistrettoPoint, bits: u32) -> u128 {
-    let bytes = point.compress();
-    half(&derive(domain::ECDH_MASK, &[session.binding(), bytes.as_bytes()]))
-        & (u128::MAX >> (128 - bits))
-}
-
-fn hash_to_point(binding: &[u8; 32], item: u128) -> RistrettoPoint {
-    let mut wide = [0; 64];
-    derive_into(domain::ECDH_ITEM, &[binding, &item.to_le_bytes()], &mut wide);
-    RistrettoPoint::from_uniform_bytes(&wide)
-}
-
-fn random_point(own: &mut Stream) -> RistrettoPoint {
-    let mut wide = [0; 64];
-    wide[..32].copy_from_slice(&own.bytes32());
-    wide[32..].copy_from_slice(&own.bytes32());
-    RistrettoPoint::from_uniform_bytes(&wide)
-}
-
-/// Fisher and Yates.
-fn shuffle<T>(all: &mut [T], own: &mut Stream) {
-    for last in (1..all.len()).rev() {
+/// Fisher and Yates, of points that stand one after the other.
+fn shuffle(points: &mut [u8], size: usize, own: &mut Stream) {
+    for last in (1..points.len() / size).rev() {
         let bound = u32::try_from(last + 1).unwrap_or(u32::MAX);
-        all.swap(last, own.below(bound) as usize);
+        let other = own.below(bound) as usize;
+        let (before, after) = points.split_at_mut(last * size);
+        if let Some(other) = before.get_mut(other * size..(other + 1) * size) {
+            other.swap_with_slice(&mut after[..size]);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::step::Step;
 
 /// Lengths of one list's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Code {
+pub(crate) struct Code {
     count: usize,
     /// Bits of a mask that stand by themselves.
     low_bits: u32,
@@ -18,7 +18,7 @@ pub(super) struct Code {
 
 impl Code {
     /// For `count` masks of `bits` bits, 1 to 128.
-    pub(super) fn new(count: usize, bits: u32) -> Self {
+    pub(crate) fn new(count: usize, bits: u32) -> Self {
         let top_bits = (count.max(1).ilog2()).min(bits - 1);
         Self { count, low_bits: bits - top_bits, top_bits }
     }
@@ -29,12 +29,12 @@ impl Code {
     }
 
     /// Bytes of the list.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.string_bits().div_ceil(8) + (self.count * self.low_bits as usize).div_ceil(8)
     }
 
     /// Writes sorted masks, exactly [`Code::bytes`] of them.
-    pub(super) fn write(self, sorted: &[u128]) -> Vec<u8> {
+    pub(crate) fn write(self, sorted: &[u128]) -> Vec<u8> {
         let mut bytes = vec![0; self.string_bits().div_ceil(8)];
         bytes.reserve(self.bytes());
         for (index, mask) in sorted.iter().enumerate() {
@@ -94,6 +94,53 @@ impl Code {
             return wrong("the list of masks has too few tops");
         }
         Ok(masks)
+    }
+
+    /// Calls `found` with the number of each of the rising `wanted` masks that is in the list. Looks at the string of tops,
+    /// and of the other bits only at those of masks whose tops are wanted. A list that is none has masks of its own, or none.
+    pub(crate) fn find(self, bytes: &[u8], wanted: &[u128], mut found: impl FnMut(usize)) {
+        let (string, lows) = bytes.split_at(self.string_bits().div_ceil(8).min(bytes.len()));
+        let is_one =
+            |bit: usize| string.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1);
+        let (mut place, mut zeros) = (0, 0);
+        for (number, wanted) in wanted.iter().enumerate() {
+            // Masks with this top stand behind as many zeros.
+            let top = top(*wanted, self.low_bits);
+            while let Some(byte) = string.get(place) {
+                let here = byte.count_zeros() as usize;
+                if zeros + here >= top {
+                    break;
+                }
+                zeros += here;
+                place += 1;
+            }
+            let (mut bit, mut left) = (place * 8, top.saturating_sub(zeros));
+            while left > 0 && bit < string.len() * 8 {
+                left -= usize::from(!is_one(bit));
+                bit += 1;
+            }
+            while is_one(bit) {
+                let index = bit.saturating_sub(top);
+                if self.low(lows, index) == Some(wanted & low_mask(self.low_bits)) {
+                    found(number);
+                    break;
+                }
+                bit += 1;
+            }
+        }
+    }
+
+    /// The bits that stand by themselves of one mask.
+    fn low(self, lows: &[u8], index: usize) -> Option<u128> {
+        let bit = index.checked_mul(self.low_bits as usize)?;
+        let (begin, shift) = (bit / 8, u32::try_from(bit % 8).ok()?);
+        let from = lows.get(begin..)?;
+        let mut window = [0; 16];
+        let length = from.len().min(16);
+        window[..length].copy_from_slice(&from[..length]);
+        let next = u128::from(from.get(16).copied().unwrap_or(0));
+        let low = u128::from_le_bytes(window) >> shift | next.checked_shl(128 - shift).unwrap_or(0);
+        (index < self.count).then_some(low & low_mask(self.low_bits))
     }
 }
 
@@ -211,6 +258,7 @@ mod tests {
             if let Some(byte) = bytes.get_mut(flip / 8) {
                 *byte ^= 1 << (flip % 8);
             }
+            code.find(&bytes, &[0, low_mask(bits) / 2, low_mask(bits)], |number| assert!(number < 3));
             if let Ok(read) = code.read(&bytes) {
                 prop_assert_eq!(read.len(), count);
                 prop_assert!(read.iter().all(|mask| mask & !low_mask(bits) == 0));
@@ -225,6 +273,26 @@ mod tests {
             noise.resize(code.bytes(), 0xff);
             if let Ok(read) = code.read(&noise) {
                 prop_assert_eq!(read.len(), count);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_looked_up_is_found_where_it_is_and_only_there() {
+        for count in [0, 1, 2, 7, 64, 1000] {
+            for bits in [1, 7, 14, 40, 64, 88, 127, 128] {
+                let code = Code::new(count, bits);
+                let masks: Vec<u128> =
+                    sorted(&uniform(2, count, bits), bits).into_iter().map(|m| m.0).collect();
+                let bytes = code.write(&masks);
+                let mut wanted = [masks.clone(), uniform(3, 300, bits)].concat();
+                wanted.extend(masks.iter().map(|mask| mask ^ 1));
+                wanted.sort_unstable();
+                let mut found = Vec::new();
+                code.find(&bytes, &wanted, |number| found.push(wanted[number]));
+                let held = |mask: &u128| masks.binary_search(mask).is_ok();
+                let expected: Vec<u128> = wanted.iter().copied().filter(held).collect();
+                assert_eq!(found, expected, "{count} of {bits}");
             }
         }
     }

@@ -27,7 +27,7 @@
 
 pub mod ecdh;
 pub mod ideal;
-mod masks;
+pub(crate) mod masks;
 mod receiver;
 mod sender;
 mod set;
@@ -97,7 +97,7 @@ impl Terms {
     }
 }
 
-fn log2_up(count: u64) -> u32 {
+pub(crate) fn log2_up(count: u64) -> u32 {
     count.max(1).next_power_of_two().ilog2()
 }
 
@@ -153,4 +153,4 @@ fn run_binding(binding: &[u8; 32], run: u64) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

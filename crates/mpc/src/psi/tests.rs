@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::channel::memory::pair;
+use crate::curve::Suite;
+use crate::limits::MAX_ECDH_ITEMS;
 use crate::random::{Seed, Stream};
 use crate::session::{Meter, Party, Session, SessionId, Setting, Unwatched};
 
@@ -35,7 +37,7 @@ fn run(terms: &Terms, receiver: &Set, sender: &Set) -> Result<Learnt, Fault> {
     })
 }
 
-fn set(numbers: impl IntoIterator<Item = u128>) -> Set {
+pub(crate) fn set(numbers: impl IntoIterator<Item = u128>) -> Set {
     Set::new(&numbers.into_iter().map(Item).collect::<Vec<_>>()).unwrap()
 }
 
@@ -171,6 +173,8 @@ fn larger_sets_than_agreed_are_a_fault_of_ours_before_a_byte_leaves() {
     assert_eq!(huge.check().unwrap_err().code(), "mpc.too-many");
 }
 
+const SUITES: [Suite; 3] = [Suite::Ristretto255, Suite::Curve25519, Suite::Sm2];
+
 fn run_ecdh(terms: &ecdh::Terms, receiver: &Set, sender: &Set) -> ecdh::Learnt {
     let (mut left, mut right) = pair();
     thread::scope(|scope| {
@@ -188,11 +192,15 @@ fn ecdh_gives_the_dealers_items_or_only_their_number() {
         (set([]), set([1]), 1),
         (set(0..300), set(200..600), 0),
         (set(0..257), set(0..257), 5),
+        (set(0..3), set(0..1000), 0),
     ];
     for (receiver, sender, room) in cases {
         let expected = ideal::intersection(&receiver, &sender);
-        for reveal in [ecdh::Reveal::Items, ecdh::Reveal::Size] {
+        for (suite, reveal) in SUITES.into_iter().flat_map(|suite| {
+            [ecdh::Reveal::Items, ecdh::Reveal::Size].map(|reveal| (suite, reveal))
+        }) {
             let terms = ecdh::Terms {
+                suite,
                 reveal,
                 receiver_items: receiver.len() as u64 + room,
                 sender_items: sender.len() as u64 + room,
@@ -202,7 +210,111 @@ fn ecdh_gives_the_dealers_items_or_only_their_number() {
                 ecdh::Reveal::Items => ecdh::Learnt::Items(expected.clone()),
                 ecdh::Reveal::Size => ecdh::Learnt::Size(expected.len() as u64),
             };
-            assert_eq!(learnt, wanted);
+            assert_eq!(learnt, wanted, "{terms:?}");
+        }
+    }
+}
+
+#[test]
+fn suites_have_terms_and_bounds_of_their_own() {
+    let terms = |suite, reveal, receiver_items| ecdh::Terms {
+        suite,
+        reveal,
+        receiver_items,
+        sender_items: 0,
+    };
+    let all: Vec<Vec<u8>> = SUITES
+        .into_iter()
+        .flat_map(|suite| {
+            [ecdh::Reveal::Items, ecdh::Reveal::Size].map(|reveal| terms(suite, reveal, 5).bytes())
+        })
+        .collect();
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    assert_eq!(all[1][..9], *b"psi-ecdh\x01");
+    for suite in SUITES {
+        let most = if suite == Suite::Curve25519 { MAX_ITEMS } else { MAX_ECDH_ITEMS };
+        let (mut left, _right) = pair();
+        let terms = terms(suite, ecdh::Reveal::Items, most + 1);
+        let setting = setting(&mut left, Party::Receiver, 1);
+        let fault = ecdh::receive(setting, &terms, &set([])).unwrap_err();
+        assert_eq!(fault.code(), "mpc.too-many");
+    }
+}
+
+/// Puts other points into the first message of one step.
+pub(crate) struct Changed<C> {
+    pub(crate) inner: C,
+    pub(crate) step: crate::step::Step,
+    pub(crate) point: Vec<u8>,
+}
+
+impl<C: crate::channel::Channel> crate::channel::Channel for Changed<C> {
+    fn send(&mut self, step: crate::step::Step, message: &[u8]) -> Result<(), Fault> {
+        let mut message = message.to_vec();
+        if step == self.step {
+            let end = message.len();
+            message[end - self.point.len()..].copy_from_slice(&self.point);
+        }
+        self.inner.send(step, &message)
+    }
+
+    fn receive(&mut self, step: crate::step::Step, length: usize) -> Result<Vec<u8>, Fault> {
+        self.inner.receive(step, length)
+    }
+}
+
+#[test]
+fn points_that_are_none_are_faults_on_either_side() {
+    use crate::step::Step;
+    let bytes = |first: u8, rest: u8, last: u8| {
+        let mut bytes = vec![rest; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        bytes
+    };
+    let mut cases: Vec<(Suite, Vec<u8>)> = [
+        // 0, 1, p − 1 (the twist's), p, p + 1, p + 9, 2^255 − 1, the highest bit, and 2 (the twist's).
+        bytes(0, 0, 0),
+        bytes(1, 0, 0),
+        bytes(236, 255, 127),
+        bytes(237, 255, 127),
+        bytes(238, 255, 127),
+        bytes(246, 255, 127),
+        bytes(255, 255, 127),
+        bytes(9, 0, 128),
+        bytes(2, 0, 0),
+    ]
+    .map(|point| (Suite::Curve25519, point))
+    .to_vec();
+    cases.extend(
+        [bytes(0, 0, 0), bytes(1, 0, 0), bytes(255, 255, 255)].map(|p| (Suite::Ristretto255, p)),
+    );
+    let sm2 = |sign: u8, x: u8| [vec![sign], vec![x; 32]].concat();
+    // The neutral element, an unknown sign, x above the modulus, and an x without a y (found by trying).
+    cases
+        .extend([sm2(0, 0), sm2(5, 1), sm2(2, 255), sm2(4, 1), sm2(2, 5)].map(|p| (Suite::Sm2, p)));
+    for (suite, point) in cases {
+        for step in [Step::Blinded, Step::Evaluated] {
+            let terms = ecdh::Terms {
+                suite,
+                reveal: ecdh::Reveal::Items,
+                receiver_items: 3,
+                sender_items: 3,
+            };
+            let (left, right) = pair();
+            let (one, other) = thread::scope(|scope| {
+                let (terms, point) = (&terms, &point);
+                let sender = scope.spawn(move || {
+                    let mut right = Changed { inner: right, step, point: point.clone() };
+                    ecdh::send(setting(&mut right, Party::Sender, 2), terms, &set(0..3))
+                });
+                let mut left = Changed { inner: left, step, point: point.clone() };
+                let one = ecdh::receive(setting(&mut left, Party::Receiver, 1), terms, &set(0..3));
+                drop(left);
+                (one.map(|_| ()), sender.join().unwrap())
+            });
+            let told = if step == Step::Blinded { other } else { one };
+            let fault = told.expect_err(&format!("{suite:?} {step} {point:x?}"));
+            assert_eq!(fault.code(), "mpc.peer-misbehaved", "{suite:?} {point:x?}");
         }
     }
 }

@@ -6,12 +6,15 @@ use std::thread;
 
 use tidm_mpc::channel::Channel;
 use tidm_mpc::channel::memory::{Memory, pair};
+use tidm_mpc::curve::Suite;
 use tidm_mpc::fault::Fault;
 use tidm_mpc::hash::derive;
-use tidm_mpc::psi::{Learns, Security, ecdh};
+use tidm_mpc::partition::InMemory;
+use tidm_mpc::psi::{Item, Learns, Security, ecdh};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
 use tidm_mpc::step::Step;
+use tidm_mpc::unbalanced::{self, Builder, Header, Key};
 
 use crate::parties::{run, set, terms};
 
@@ -65,11 +68,23 @@ fn what_is_said_stands_in_the_table() {
             assert_eq!(received.unwrap().len(), sent.unwrap().unwrap().len());
         });
     }
-    let (one, other) = (set(0..300), set(290..500));
-    let terms = ecdh::Terms { reveal: ecdh::Reveal::Size, receiver_items: 300, sender_items: 210 };
-    found += &noted("ecdh-size", |mut left, mut right| {
+    for (name, suite) in [
+        ("ecdh-size", Suite::Ristretto255),
+        ("ecdh-size-curve25519", Suite::Curve25519),
+        ("ecdh-size-sm2", Suite::Sm2),
+    ] {
+        found += &ecdh_size(name, suite);
+    }
+    found += &table();
+    assert_eq!(found, TABLE, "what was said:\n{found}");
+}
+
+fn ecdh_size(name: &str, suite: Suite) -> String {
+    let (one, other) = (&set(0..300), &set(290..500));
+    let reveal = ecdh::Reveal::Size;
+    let terms = &ecdh::Terms { suite, reveal, receiver_items: 300, sender_items: 210 };
+    noted(name, |mut left, mut right| {
         let id = SessionId([6; 32]);
-        let (one, other, terms) = (&one, &other, &terms);
         thread::scope(|scope| {
             scope.spawn(move || {
                 let (party, seed) = (Party::Sender, Seed::new([2; 32]));
@@ -80,6 +95,35 @@ fn what_is_said_stands_in_the_table() {
             let setting = Setting { channel: &mut left, party, id, seed, watch: &Unwatched };
             assert_eq!(ecdh::receive(setting, terms, one).unwrap(), ecdh::Learnt::Size(10));
         });
+    })
+}
+
+/// A table as it is stored, its index, and a session over it.
+fn table() -> String {
+    let key = Key::new(&Seed::new([3; 32])).unwrap();
+    let header = Header { version: 7, entries: 70_000, client_items: 20, public: key.public() };
+    let (mut space, mut bytes) = (InMemory::default(), Vec::new());
+    let mut builder = Builder::new(header, &mut space).unwrap();
+    let list: Vec<Item> = (0..100).map(Item).collect();
+    builder.push(&key.entries(&header, &list).unwrap()).unwrap();
+    let index = builder.finish(&mut bytes, &Seed::new([4; 32])).unwrap();
+    let terms = unbalanced::Terms { table: index.digest(), client_items: 20 };
+    let said = noted("table-session", |mut left, mut right| {
+        let id = SessionId([8; 32]);
+        let (index, key, terms, bytes) = (&index, &key, &terms, &bytes);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let (party, seed) = (Party::Sender, Seed::new([2; 32]));
+                let setting = Setting { channel: &mut right, party, id, seed, watch: &Unwatched };
+                unbalanced::answer(setting, terms, index, key).unwrap();
+            });
+            let (party, seed) = (Party::Receiver, Seed::new([1; 32]));
+            let setting = Setting { channel: &mut left, party, id, seed, watch: &Unwatched };
+            let mut table = bytes.as_slice();
+            let found = unbalanced::query(setting, terms, index, &mut table, &set(90..110));
+            assert_eq!(found.unwrap(), (0..10).collect::<Vec<u32>>());
+        });
     });
-    assert_eq!(found, TABLE, "what was said:\n{found}");
+    let hex: String = index.digest()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("table {} {hex}\n{said}", bytes.len())
 }

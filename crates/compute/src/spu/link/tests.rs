@@ -31,7 +31,7 @@ fn messages_of_every_length_arrive_and_both_ends_close() {
     let [left, right] = pair(20);
     assert_eq!((left.rank(), right.rank()), (0, 1));
     let lengths = [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 17];
-    let value = |length: usize| (0..length).map(|it| (it % 251) as u8).collect::<Vec<u8>>();
+    let value = |length: usize| (0..251).cycle().take(length).collect::<Vec<u8>>();
     thread::scope(|scope| {
         scope.spawn(|| {
             for (at, length) in lengths.into_iter().enumerate() {
