@@ -57,6 +57,9 @@ impl Items {
             return Err(Fault::Duplicates { count: left_out });
         }
         places.sort_unstable();
+        if left_out == 0 {
+            return Ok(Self { points, places, rows, left_out });
+        }
         let kept = places.iter().filter_map(|place| point(*place).copied()).collect();
         Ok(Self { points: kept, places, rows, left_out })
     }

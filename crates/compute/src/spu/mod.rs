@@ -45,6 +45,9 @@ use items::{Equals, Items};
 use link::{Grpc, Settings};
 use progress::Progress;
 use psi::{Terms, intersect};
+use table::Keys;
+use tidm_mpc::random::Seed;
+use zeroize::Zeroizing;
 
 /// What `tidm psi spu` is told.
 #[derive(Clone, Debug)]
@@ -77,12 +80,12 @@ pub struct Report {
 
 /// Reads the file, waits for the peer, runs one session, writes the common rows. Blocks; `progress` stops it.
 pub fn run(args: &Args, progress: &Arc<Progress>) -> Result<Report, Fault> {
-    let items = Items::of(table::keys(&args.file, &args.keys)?.into_iter(), args.equals)?;
+    let items = listed(args)?;
     let (rows, left_out) = (items.rows, items.left_out);
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| Fault::local("drawing randomness", error))?;
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(|error| Fault::local("drawing randomness", error))?;
     let link = Grpc::open(args.link.clone(), progress.clone())?;
-    let outcome = intersect(&link, &args.terms, items, seed)?;
+    let outcome = intersect(&link, &args.terms, items, &Seed::new(*seed))?;
     let closed = link.close();
     if let (Some(out), Some(places)) = (&args.out, &outcome.common) {
         table::write_rows(&args.file, places, out)?;
@@ -92,4 +95,12 @@ pub fn run(args: &Args, progress: &Arc<Progress>) -> Result<Report, Fault> {
     let bytes = [&progress.sent_bytes, &progress.received_bytes];
     let [sent_bytes, received_bytes] = bytes.map(|it| it.load(Ordering::Relaxed));
     Ok(Report { rows, left_out, peer_items, common, closed, sent_bytes, received_bytes })
+}
+
+fn listed(args: &Args) -> Result<Items, Fault> {
+    let mut failed = None;
+    let keys = Keys::open(&args.file, &args.keys)?;
+    let keys = keys.map_while(|key| key.map_err(|fault| failed = Some(fault)).ok());
+    let items = Items::of(keys, args.equals);
+    failed.map_or(items, Err)
 }

@@ -89,9 +89,9 @@ pub fn intersect(
     link: &dyn Link,
     terms: &Terms,
     mut items: Items,
-    seed: [u8; 32],
+    seed: &Seed,
 ) -> Result<Outcome, Fault> {
-    let mut random = Seed::new(seed).stream();
+    let mut random = seed.stream();
     items.shuffle(&Seed::new(random.bytes32()));
     let session = Session { link, terms, items, mask: Mask::new(random.bytes32()) };
     let outcome = session.run(random.bytes32());
@@ -144,14 +144,15 @@ impl Session<'_> {
         }
         let curve = self.gathered(next());
         let it = self.together(1, Step::Exchange, || self.exchange(&curve))?;
-        let common = self.together(3, Step::Matching, || Ok(self.matched(&it)))?;
+        let peer_items = it.peer_items;
+        let common = self.together(3, Step::Matching, || Ok(self.matched(it)))?;
         let sizes = self.gathered(next());
         self.together(
             4,
             Step::Writing,
             || if self.terms.both { self.sizes(&sizes) } else { Ok(()) },
         )?;
-        Ok(Outcome { common, peer_items: it.peer_items })
+        Ok(Outcome { common, peer_items })
     }
 
     /// The peer's settings, checked; ours are the same with the other role, so that whatever plays no part here is equal.
@@ -346,12 +347,12 @@ impl Session<'_> {
         format!("{context}:P2P-{}:{}->{rank}", u64::from(index) + 1, 1 - rank)
     }
 
-    fn matched(&self, it: &Exchanged) -> Option<Vec<u32>> {
+    fn matched(&self, mut it: Exchanged) -> Option<Vec<u32>> {
         if !self.we_learn() {
             return None;
         }
-        let mut theirs = it.theirs.clone();
-        theirs.sort_unstable();
+        it.theirs.sort_unstable();
+        let theirs = it.theirs;
         let common = it.ours.iter().enumerate().filter(|(_, it)| theirs.binary_search(it).is_ok());
         let mut places: Vec<u32> =
             common.filter_map(|(index, _)| self.items.place(index)).collect();

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv_core::{ReadRecordResult, Reader};
 
@@ -81,31 +81,51 @@ impl Rows {
 }
 
 /// The keys of a file, in the order of its rows.
-pub fn keys(path: &Path, columns: &[String]) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut rows = Rows::open(path)?;
-    if columns.is_empty() || !rows.next().map_err(|error| reading(path, error))? {
-        let what = if columns.is_empty() { "no key column is named" } else { "it is empty" };
-        return Err(reading(path, what));
-    }
-    let named = |name: &String| {
-        // A mark at the beginning says that the text is UTF-8, and is no part of a name.
-        let is =
-            |field: &[u8]| field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field) == name.as_bytes();
-        let found = (0..rows.columns).find(|column| rows.field(*column).is_some_and(is));
-        found.ok_or_else(|| Fault::NoColumn { column: name.clone() })
-    };
-    let places = columns.iter().map(named).collect::<Result<Vec<usize>, Fault>>()?;
-    let width = rows.columns;
-    let mut keys = Vec::new();
-    while rows.next().map_err(|error| reading(path, error))? {
-        if rows.columns != width {
-            let row = keys.len() + 1;
-            return Err(reading(path, format!("row {row} has not as many fields as the header")));
+pub struct Keys {
+    rows: Rows,
+    path: PathBuf,
+    /// Where the key columns are, and how many columns there are.
+    places: Vec<usize>,
+    width: usize,
+    read: u64,
+}
+
+impl Keys {
+    pub fn open(path: &Path, columns: &[String]) -> Result<Self, Fault> {
+        let mut rows = Rows::open(path)?;
+        if columns.is_empty() || !rows.next().map_err(|error| reading(path, error))? {
+            let what = if columns.is_empty() { "no key column is named" } else { "it is empty" };
+            return Err(reading(path, what));
         }
-        let fields: Vec<&[u8]> = places.iter().filter_map(|at| rows.field(*at)).collect();
-        keys.push(fields.join(&b','));
+        let named = |name: &String| {
+            // A mark at the beginning says that the text is UTF-8, and is no part of a name.
+            let is = |field: &[u8]| {
+                field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field) == name.as_bytes()
+            };
+            let found = (0..rows.columns).find(|column| rows.field(*column).is_some_and(is));
+            found.ok_or_else(|| Fault::NoColumn { column: name.clone() })
+        };
+        let places = columns.iter().map(named).collect::<Result<Vec<usize>, Fault>>()?;
+        Ok(Self { width: rows.columns, rows, path: path.to_owned(), places, read: 0 })
     }
-    Ok(keys)
+}
+
+impl Iterator for Keys {
+    type Item = Result<Vec<u8>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.rows.next() {
+            Ok(false) => return None,
+            Ok(true) => self.read += 1,
+            Err(error) => return Some(Err(reading(&self.path, error))),
+        }
+        if self.rows.columns != self.width {
+            let what = format!("row {} has not as many fields as the header", self.read);
+            return Some(Err(reading(&self.path, what)));
+        }
+        let fields: Vec<&[u8]> = self.places.iter().filter_map(|at| self.rows.field(*at)).collect();
+        Some(Ok(fields.join(&b',')))
+    }
 }
 
 /// Writes header and those rows whose places are named (ascending), as they stand. The file is there whole or not at all.

@@ -70,10 +70,12 @@ fn between(
     let items = |keys: &[String]| Items::of(keys.iter(), Equals::Refused).unwrap();
     thread::scope(|scope| {
         let right = scope.spawn(move || {
-            let outcome = intersect(&right, &terms(Role::Sender, both), items(sender), [1; 32]);
+            let outcome =
+                intersect(&right, &terms(Role::Sender, both), items(sender), &Seed::new([1; 32]));
             (outcome, right)
         });
-        let outcome = intersect(&left, &terms(Role::Receiver, both), items(receiver), [2; 32]);
+        let outcome =
+            intersect(&left, &terms(Role::Receiver, both), items(receiver), &Seed::new([2; 32]));
         let (other, _) = right.join().unwrap();
         [outcome, other]
     })
@@ -217,7 +219,7 @@ fn who_stops_is_told_so() {
     let [left, _right] = pair(&said, unchanged());
     left.progress().stop();
     let items = Items::of(keys(0, 3).iter(), Equals::Refused).unwrap();
-    let outcome = intersect(&left, &terms(Role::Receiver, false), items, [2; 32]);
+    let outcome = intersect(&left, &terms(Role::Receiver, false), items, &Seed::new([2; 32]));
     assert_eq!(outcome.unwrap_err(), Fault::Cancelled);
 }
 
@@ -230,6 +232,6 @@ fn heartbeats_alone_do_not_keep_a_session() {
     let [left, _right] = pair(&said, unchanged());
     let items = Items::of(keys(0, 3).iter(), Equals::Refused).unwrap();
     let terms = Terms { stalled: Duration::ZERO, ..terms(Role::Receiver, false) };
-    let outcome = intersect(&left, &terms, items, [2; 32]);
+    let outcome = intersect(&left, &terms, items, &Seed::new([2; 32]));
     assert_eq!(outcome.unwrap_err(), Fault::Stalled { step: Step::Reading, seconds: 0 });
 }

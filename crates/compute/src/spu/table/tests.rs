@@ -10,8 +10,8 @@ fn write(text: &[u8]) -> tempfile::NamedTempFile {
 
 fn keys_of(text: &str, columns: &[&str]) -> Result<Vec<String>, Fault> {
     let columns: Vec<String> = columns.iter().map(|it| (*it).to_owned()).collect();
-    let keys = keys(write(text.as_bytes()).path(), &columns)?;
-    Ok(keys.into_iter().map(|it| String::from_utf8(it).unwrap()).collect())
+    let keys = Keys::open(write(text.as_bytes()).path(), &columns)?;
+    keys.map(|it| it.map(|it| String::from_utf8(it).unwrap())).collect()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_is_no_such_list_is_refused() {
         assert_eq!(keys_of(text, columns).unwrap_err().code(), "spu.local", "{text:?}");
     }
     let nowhere = Path::new("/nowhere/at all");
-    assert_eq!(keys(nowhere, &["id".to_owned()]).unwrap_err().code(), "spu.local");
+    assert_eq!(Keys::open(nowhere, &["id".to_owned()]).err().unwrap().code(), "spu.local");
 }
 
 #[test]
