@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Connect,
+    /// Not of the sequence: what carries its messages.
+    Link,
     Settings,
     Reading,
     Repeats,
@@ -26,6 +28,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connect",
+            Self::Link => "carry messages",
             Self::Settings => "compare settings",
             Self::Reading => "read the lists",
             Self::Repeats => "say whether keys repeat",

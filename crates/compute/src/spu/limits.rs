@@ -49,6 +49,12 @@ pub const REQUESTS_AT_A_TIME: usize = 8;
 /// Connections that we accept at a time: spu has one, more while it reconnects.
 pub const MOST_CONNECTIONS: usize = 8;
 
+/// Requests under way per connection: confirmations of a whole [`ANSWERS_WINDOW`], and what spu sends itself.
+pub const MOST_STREAMS: u32 = 128;
+
+/// Requests whose bodies are read at a time, of all connections: 64 MiB of the longest.
+pub const BODIES_AT_A_TIME: usize = 16;
+
 /// How often a party that works says so: spu's own rhythm.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 

@@ -124,7 +124,7 @@ impl Traffic {
     }
 
     pub(super) fn admit(&mut self, request: PushRequest) -> Result<Came, Fault> {
-        let misbehaved = |what| Err(Fault::misbehaved(Step::Connect, what));
+        let misbehaved = |what| Err(Fault::misbehaved(Step::Link, what));
         match self.rank {
             None if request.sender_rank > 1 => return misbehaved("a rank that is neither 0 nor 1"),
             None => self.rank = Some(1 - request.sender_rank),
@@ -155,7 +155,7 @@ impl Traffic {
         value: Bytes,
     ) -> Result<Option<Bytes>, Fault> {
         let Some((_, number)) = split(key).filter(|(_, number)| *number > 0) else {
-            return Err(Fault::misbehaved(Step::Connect, "a piece of no message"));
+            return Err(Fault::misbehaved(Step::Link, "a piece of no message"));
         };
         let pieces = self.pieces.get(key);
         if self.received.contains(number) || pieces.is_some_and(|it| it.contains_key(&offset)) {
@@ -174,7 +174,7 @@ impl Traffic {
         let mut whole = BytesMut::with_capacity(length);
         for (offset, piece) in pieces {
             if offset != whole.len() || whole.len() + piece.len() > length {
-                return Err(Fault::misbehaved(Step::Connect, "pieces that overlap"));
+                return Err(Fault::misbehaved(Step::Link, "pieces that overlap"));
             }
             whole.extend_from_slice(&piece);
         }
@@ -182,7 +182,7 @@ impl Traffic {
     }
 
     fn whole(&mut self, key: &str, value: Bytes) -> Result<Came, Fault> {
-        let misbehaved = |what| Err(Fault::misbehaved(Step::Connect, what));
+        let misbehaved = |what| Err(Fault::misbehaved(Step::Link, what));
         if key == ACK {
             return match decimal(&value) {
                 Some(number) if (1..=self.sent).contains(&number) => {

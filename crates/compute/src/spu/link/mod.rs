@@ -20,10 +20,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 
 use super::fault::{Fault, Step};
-use super::limits::{ANSWERS_WINDOW, CLOSE_TIME, MOST_ANSWERED_CONNECTS, WINDOW};
+use super::limits::{ANSWERS_WINDOW, BODIES_AT_A_TIME, CLOSE_TIME, MOST_ANSWERED_CONNECTS, WINDOW};
 use super::progress::Progress;
 use super::traffic::{Came, Traffic};
 use super::wire::PushRequest;
@@ -55,7 +56,7 @@ pub struct Settings {
     pub rank: Option<u64>,
     /// How long the peer may take to appear.
     pub connect_time: Duration,
-    /// How long the peer may be silent after that. A working spu says so every 5 s.
+    /// How long the peer may be silent after that: well above 5 s, as often as a working spu says so.
     pub silence: Duration,
 }
 
@@ -78,6 +79,8 @@ struct Inside {
     changed: Condvar,
     progress: Arc<Progress>,
     settings: Settings,
+    /// Places for requests that are being read.
+    bodies: Semaphore,
 }
 
 impl Inside {
@@ -173,7 +176,13 @@ impl Grpc {
         let (connect_time, traffic) = (settings.connect_time, Traffic::new(settings.rank));
         let state = State { traffic, fault: None, heard: Instant::now(), closing: false };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        let inside = Arc::new(Inside { state, changed, progress, settings });
+        let inside = Arc::new(Inside {
+            state,
+            changed,
+            progress,
+            settings,
+            bodies: Semaphore::new(BODIES_AT_A_TIME),
+        });
         let (outbox, outgoing) = unbounded_channel();
         let (weak, runs) = (outbox.downgrade(), inside.clone());
         listener.set_nonblocking(true).map_err(|error| Fault::local("listening", error))?;

@@ -17,7 +17,9 @@ use tokio::sync::mpsc::WeakUnboundedSender;
 use tokio::time::{sleep, timeout};
 
 use super::{Inside, Outgoing};
-use crate::spu::limits::{MOST_CONNECTIONS, MOST_REQUEST_BYTES, REQUEST_TIME, RETRY_PAUSE};
+use crate::spu::limits::{
+    MOST_CONNECTIONS, MOST_REQUEST_BYTES, MOST_STREAMS, REQUEST_TIME, RETRY_PAUSE,
+};
 use crate::spu::progress::add;
 use crate::spu::wire::{PATH, PushRequest, PushResponse, ResponseHeader, framed, unframed};
 
@@ -54,7 +56,7 @@ pub(super) async fn accept(
             let connection = http2::Builder::new(TokioExecutor::new())
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_concurrent_streams(32)
+                .max_concurrent_streams(MOST_STREAMS)
                 .max_header_list_size(8 << 10)
                 .serve_connection(TokioIo::new(stream), service);
             // How a connection ends says nothing: the peer may open another.
@@ -72,9 +74,11 @@ async fn answered(
     if request.method() != Method::POST || request.uri().path() != PATH {
         return Ok(response(NO_SUCH_METHOD));
     }
+    let Ok(place) = inside.bodies.acquire().await else { return Ok(response(UNAVAILABLE)) };
     let body = Limited::new(request.into_body(), MOST_REQUEST_BYTES).collect();
     let Ok(Ok(body)) = timeout(REQUEST_TIME, body).await else { return Ok(response(INVALID)) };
     let body = body.to_bytes();
+    drop(place);
     let length = body.len();
     // What is no message at all may come from anybody, and ends nothing.
     let Some(request) = unframed::<PushRequest>(body) else { return Ok(response(INVALID)) };
