@@ -108,22 +108,36 @@ pub(crate) fn ensure_cxx(log: &Path) -> Result<()> {
 /// Python libraries that read what we write and ask as others' tools do: outside oracles, each at one version.
 const ORACLES: &[&str] = &["pyarrow==26.0.1", "prov==3.2.3", "adbc-driver-flightsql==1.13.0"];
 
+/// SecretFlow's program for computing with others, a peer of ours: apart, since it wants libraries of its own versions.
+const SPU: &[&str] = &["spu==0.9.5"];
+
 /// A Python with [`ORACLES`], in the tool cache.
 pub(crate) fn python(log: &Path) -> Result<PathBuf> {
-    let home = place::tools()?.join(format!("python-{}", ORACLES.join("-")));
+    environment(ORACLES, log)
+}
+
+/// A Python with [`SPU`], or nothing where there is none of it for this machine: tests that need it then say so.
+pub(crate) fn spu(log: &Path) -> Option<PathBuf> {
+    environment(SPU, log)
+        .inspect_err(|error| println!("    note: tests against spu are skipped: {error:#}"))
+        .ok()
+}
+
+fn environment(packages: &[&str], log: &Path) -> Result<PathBuf> {
+    let home = place::tools()?.join(format!("python-{}", packages.join("-")));
     let program = home.join("bin/python");
     let done = home.join("complete");
     if done.is_file() {
         return Ok(program);
     }
-    println!("    installing {} with pip (once per machine)", ORACLES.join(", "));
+    println!("    installing {} with pip (once per machine)", packages.join(", "));
     let venv = || Call::new("python3").args(["-m", "venv", "--clear"]).arg(&home);
     if venv().logged(log).is_err() {
         ensure_debian(&["python3-venv"], || venv().logged(log).is_ok(), log)?;
     }
     Call::new(&program)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(ORACLES)
+        .args(packages)
         .logged(log)
         .context("installing Python libraries that check ours")?;
     std::fs::write(&done, "").with_context(|| done.display().to_string())?;

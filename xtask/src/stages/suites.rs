@@ -16,7 +16,10 @@ const SEEDS: (&str, &str) = ("300", "10000");
 pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     let long = if context.long { "1" } else { "0" };
     let python = tools::python(&context.log)?;
-    let call = cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long);
+    let mut call = cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long);
+    if let Some(spu) = tools::spu(&context.log) {
+        call = call.env("TIDM_SPU_PYTHON", spu.display().to_string());
+    }
     run_tests(context, call.env("TIDM_PYTHON", python.display().to_string()), "")
 }
 
