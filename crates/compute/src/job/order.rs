@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::Job;
 use tidm_mpc::partition::part;
 use tidm_mpc::partition::plan::Plan;
@@ -14,8 +15,8 @@ use tidm_mpc::session::Party;
 use super::connect::Way;
 use super::failure::Failure;
 use super::limits::{
-    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_WORKERS, MEMORY_BYTES, PARTS_PER_WORKER,
-    PATIENCE, SILENCE,
+    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES,
+    PARTS_PER_WORKER, PATIENCE, SILENCE,
 };
 use super::progress::Traffic;
 use crate::keys::{Delimiter, Equals, Format, Mapping, Rule};
@@ -62,6 +63,8 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
     SemiHonest,
+    /// The fewest bytes; for senders of at most [`MAX_LOW_ITEMS`] items.
+    SemiHonestLow,
     Malicious,
 }
 
@@ -201,6 +204,12 @@ impl Order {
         if asked && self.party() == Party::Sender && self.terms.learns == Learns::Receiver {
             return wrong("a sender has no results where only the receiver learns");
         }
+        if self.terms.security == Security::SemiHonestLow && self.terms.sender_items > MAX_LOW_ITEMS
+        {
+            let count = self.terms.sender_items;
+            let what = "items of the sender in the low-communication variant";
+            return Err(Failure::Mpc(Fault::TooMany { what, count, most: MAX_LOW_ITEMS }));
+        }
         self.wanted_parts()?;
         Ok(())
     }
@@ -221,6 +230,7 @@ impl Order {
         Terms {
             security: match self.terms.security {
                 Security::SemiHonest => psi::Security::SemiHonest,
+                Security::SemiHonestLow => psi::Security::SemiHonestLow,
                 Security::Malicious => psi::Security::Malicious,
             },
             learns: match self.terms.learns {

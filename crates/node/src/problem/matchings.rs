@@ -93,13 +93,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["代理需要允许 HTTP/1.1 协议升级", "Proxies in between must let HTTP/1.1 upgrades pass"],
     ),
     entry(
-        "psi.protocol",
-        422,
-        Party::Caller,
-        ["本节点不支持该协议", "This node does not run that protocol"],
-        ["请选择其他协议", "Choose another protocol"],
-    ),
-    entry(
         "psi.cancelled",
         409,
         Party::Caller,

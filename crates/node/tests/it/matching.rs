@@ -83,11 +83,11 @@ async fn agreed(world: &World, terms: Terms) -> Contract {
     world.agreed(&product).await
 }
 
-async fn matched_on(world: &World) {
+async fn matched_on(world: &World, protocol: Protocol) {
     let contract = agreed(world, Terms::default()).await;
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     let mine = uploaded(consumer, "a", &parts(2500, 1000)).await;
-    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let begun = start(consumer, Wanted { protocol, ..wanted(&contract, mine) }).await.unwrap();
     let ours = over(consumer, &begun.id).await;
     assert_eq!(
         (ours.state, &ours.record.fault, ours.record.matched),
@@ -135,12 +135,12 @@ async fn matched_on(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_matched_and_nothing_else_is_known() {
-    matched_on(&World::two().await).await;
+    matched_on(&World::two().await, Protocol::Fast).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_matched_over_tls() {
-    matched_on(&World::secure(2, |_, _| String::new()).await).await;
+    matched_on(&World::secure(2, |_, _| String::new()).await, Protocol::LowCommunication).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Contract(it) => it.run(global, &api()?).await?,
         Command::Transfer(it) => it.run(global, &api()?).await?,
         Command::DataPlane(it) => it.run(global, &api()?).await?,
+        Command::Psi(psi::Psi::Spu(it)) => it.run(global).await?,
         Command::Psi(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,
         Command::Evidence(it) => {

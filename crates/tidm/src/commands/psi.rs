@@ -2,6 +2,8 @@
 //!
 //! Never computes here, but for `local`: the nodes' own processes do.
 
+pub(super) mod spu;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -68,6 +70,11 @@ pub(crate) enum Psi {
     /// Stop one that runs.
     #[command(after_help = "Example:\n  tidm psi stop 5f0c…")]
     Stop { id: String },
+    /// Match with a party that runs SecretFlow's spu 0.9.5 (ECDH over its own link, without TLS): only on explicit wish.
+    #[command(
+        after_help = "Example:\n  tidm psi spu --role receiver --listen 127.0.0.1:9401 --peer 127.0.0.1:9402 --file a.csv --key id --out common.csv"
+    )]
+    Spu(Box<spu::Spu>),
     /// Both parties on this machine, as two processes: for tests and benches.
     #[command(
         after_help = "Example:\n  tidm psi local --mine a.csv --theirs b.csv --key id --out common.csv"
@@ -95,8 +102,8 @@ impl Psi {
                     .await?;
                 return Ok(());
             }
-            // Runs before a runtime exists.
-            Self::Local { .. } => return Ok(()),
+            // Need no node, and run without one.
+            Self::Spu(_) | Self::Local { .. } => return Ok(()),
         };
         show::value(&answer, global);
         Ok(())

@@ -28,9 +28,7 @@ use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
-use super::{
-    ATTEMPTS, WORKERS, here, order, process, save, stopping, store, streams, terms,
-};
+use super::{ATTEMPTS, WORKERS, here, order, process, save, stopping, store, streams, terms};
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
 use crate::jobs::{spool, workers};

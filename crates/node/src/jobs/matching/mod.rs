@@ -127,14 +127,11 @@ fn order(
     let dir = folder(app, &it.id);
     let shown = it.role == Role::Consumer || both;
     let results = Results { rows: shown.then(|| dir.join(ROWS)), bitmap: None };
-    let (security, low) = match protocol {
-        Protocol::Fast => (Security::SemiHonest, false),
-        Protocol::LowCommunication => (Security::SemiHonest, true),
-        Protocol::Malicious => (Security::Malicious, false),
+    let security = match protocol {
+        Protocol::Fast => Security::SemiHonest,
+        Protocol::LowCommunication => Security::SemiHonestLow,
+        Protocol::Malicious => Security::Malicious,
     };
-    if low {
-        return Err(Fault::refused("psi.protocol", "this node does not run rr22-low"));
-    }
     Ok(Order {
         role,
         job: it.id.clone(),
