@@ -233,10 +233,12 @@ impl Account {
             return;
         };
         let at = fact.at;
-        let joining = match &fact.what {
-            What::LeaseGranted { .. } => role == Role::Consumer,
-            What::LeaseHeld { .. } | What::LeaseMissed { .. } => role == Role::Provider,
-            _ => self.joined.contains_key(id),
+        let granted = matches!(fact.what, What::LeaseGranted { .. });
+        let held = matches!(fact.what, What::LeaseHeld { .. } | What::LeaseMissed { .. });
+        let joining = match role {
+            Role::Consumer if granted => true,
+            Role::Provider if held => true,
+            Role::Consumer | Role::Provider => !granted && !held && self.joined.contains_key(id),
         };
         let of = if joining { &mut self.joined } else { &mut self.leases };
         let lease = of.entry(id.clone()).or_default();

@@ -193,7 +193,7 @@ pub struct Limits {
     pub delivery_connections: Option<u64>,
     /// Which rows may be touched; `None`: all.
     pub filter: Option<Filter>,
-    pub matching: Matching,
+    pub matching: Box<Matching>,
 }
 
 impl Limits {

@@ -66,7 +66,7 @@ pub fn terms(contract: &Contract) -> Result<(Terms, Key), Fault> {
             format!("this contract is not for matching lists: {why}"),
         ));
     }
-    let matching = terms.summary.limits.matching;
+    let matching = *terms.summary.limits.matching;
     match matching.key.clone() {
         Some(key) => Ok((matching, key)),
         None => Err(Fault::refused("psi.terms", "this contract says no key to match by")),

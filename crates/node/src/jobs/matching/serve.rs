@@ -45,7 +45,7 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     let (_, key) = terms(&contract)?;
     let product = app.store.product(&contract.product).await.map_err(store)?;
     let product = product.filter(|it| it.kind == Kind::Table);
-    let product = product.ok_or(Fault::refused("psi.table", "the product is no table"))?;
+    let product = product.ok_or_else(|| Fault::refused("psi.table", "the product is no table"))?;
     let has = |name: &String| product.columns.iter().any(|it| it.name == *name);
     if let Some(part) = key.parts.iter().find(|part| !has(&part.column)) {
         let why = format!("the product has no column {}", part.column);

@@ -48,7 +48,7 @@ pub async fn carry(app: Arc<App>, contract: Contract, lease: Id, listener: UnixL
             match connect(&app, &contract, &lease).await {
                 Ok(theirs) => drop(join(ours, theirs).await),
                 Err(why) => {
-                    tracing::info!(%why, %lease, "the provider's computing process is not reached")
+                    tracing::info!(%why, %lease, "the provider's computing process is not reached");
                 }
             }
         });

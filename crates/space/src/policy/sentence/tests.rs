@@ -94,7 +94,7 @@ proptest! {
         prop_assert_eq!(said.limits.aggregates_only, it.aggregates_only);
         prop_assert_eq!((said.limits.min_group, said.limits.output_rows, said.limits.output_bytes), (it.min_group, it.output_rows, it.output_bytes));
         prop_assert_eq!((said.limits.delivery_rate, said.limits.delivery_connections), (it.delivery_rate, it.delivery_connections));
-        prop_assert_eq!(&said.limits.matching, &it.matching);
+        prop_assert_eq!(&*said.limits.matching, &it.matching);
         prop_assert_eq!(said.limits.columns.clone().unwrap_or_default().into_iter().collect::<Vec<_>>(), it.columns);
         prop_assert_eq!(said.purposes.clone().unwrap_or_default(), it.purposes);
         prop_assert_eq!(said.kinds.clone().unwrap_or_default(), it.kinds);
