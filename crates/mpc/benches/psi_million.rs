@@ -1,7 +1,7 @@
 //! Measures an intersection of 2^20 with 2^20 items, half of them common: time, bytes and memory, both parties in one
 //! process on a TCP connection of this machine.
 //!
-//! `cargo bench -p tidm-mpc --bench psi_million -- [ITEMS, OR THEIR LOG2] [malicious] [ecdh] [parts=N] [steps]`
+//! `cargo bench -p tidm-mpc --bench psi_million -- [ITEMS, OR THEIR LOG2] [malicious|low] [ecdh] [parts=N] [steps]`
 
 #![allow(
     clippy::print_stdout,
@@ -89,7 +89,11 @@ fn main() {
     let count = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
     let count: u64 = if count < 40 { 1 << count } else { count };
     let parts = args.iter().find_map(|arg| arg.strip_prefix("parts=")?.parse().ok());
-    let security = if has("malicious") { Security::Malicious } else { Security::SemiHonest };
+    let security = match (has("malicious"), has("low")) {
+        (true, _) => Security::Malicious,
+        (false, true) => Security::SemiHonestLow,
+        (false, false) => Security::SemiHonest,
+    };
     let (receiver, sender) = sets(count);
     let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
     for round in 0..3u8 {

@@ -71,7 +71,11 @@ impl BitXorAssign for Gf {
 
 /// Elements one after the other, as they travel.
 pub fn to_wire(elements: &[Gf]) -> Vec<u8> {
-    elements.iter().flat_map(|element| element.to_bytes()).collect()
+    let mut bytes = Vec::with_capacity(elements.len() * GF_BYTES);
+    for element in elements {
+        bytes.extend_from_slice(&element.to_bytes());
+    }
+    bytes
 }
 
 /// The elements of a message whose length was checked before.

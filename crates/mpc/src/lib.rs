@@ -23,7 +23,7 @@
 //! | [`tree`] | puncturable pseudo-random functions | GGM; BCGI18 |
 //! | [`code`] | the expand-convolute code | RRT23 |
 //! | [`vole`] | long vectors `c = a·Δ + b` from little traffic | BCGI18, WYKW21 |
-//! | [`okvs`] | an oblivious key-value store | RR22 |
+//! | [`okvs`] | two oblivious key-value stores | RR22; RB-OKVS (BPSY23) |
 //! | [`psi`] | the intersection of two sets, and its size | RR22, JL10 |
 //! | [`partition`] | sets larger than memory, in parts that tell nothing | |
 //!

@@ -16,8 +16,8 @@ pub const MAX_PLACES: u64 = 1 << 31;
 /// plan's padding small against its contents.
 pub const MAX_PARTITIONS: u32 = 1 << 12;
 
-/// Memory that one run takes per item of its own, for choosing a number of parts: 105 to 130 bytes were measured at 2^20 and
-/// 2^22 items, the set itself included.
+/// Memory that one run takes per item of its own, for choosing a number of parts: 80 to 115 bytes were measured at 2^20 and
+/// 2^22 items, the set itself included; the rest is room for what allocators leave between.
 pub const RUN_BYTES_PER_ITEM: u64 = 160;
 
 /// Largest frame on a channel: the masks of [`MAX_ITEMS`] items at 16 bytes. Every receiver also knows the exact length
@@ -36,6 +36,25 @@ pub const ECDH_BATCH: usize = 256;
 /// Items per bin of the key-value store. The working set of one bin (columns, rows and values, about 1.5 MB) fits the
 /// second-level cache of a server core; larger bins need less padding, smaller ones less cache.
 pub const OKVS_BIN_ITEMS: u64 = 1 << 15;
+
+/// Bits of a value in the band store, and so of what a store place costs in the low-communication variant. An item outside
+/// the receiver's set decodes to its own hash with probability 2^-64: below 2^-40 for any of [`MAX_ITEMS`] of a sender.
+pub const BAND_VALUE_BITS: u32 = 64;
+const _: () = assert!(BAND_VALUE_BITS >= STATISTICAL_BITS + MAX_ITEMS.ilog2());
+
+/// Width of a key's band of random bits (RB-OKVS, Bienstock, Patel, Seo and Yeo 2023): three words, which with the value fill half
+/// a cache line.
+pub const BAND_WIDTH: usize = 192;
+
+/// Where bands may begin, per key, in thousandths. With the width above the formula of `okvs::band` gives 2^-45 for 2^20
+/// keys and 2^-41 for [`MAX_ITEMS`].
+pub const BAND_EXPANSION_THOUSANDTHS: u64 = 1120;
+
+/// Keys that are put into the band store at a time, in the order of their bands: a few cache pages of rows.
+pub const BAND_BATCH_KEYS: u64 = 256;
+
+/// Places of the band store per message: the sender works on one portion while the next travels.
+pub const BAND_PLACES_PER_MESSAGE: usize = 1 << 15;
 
 /// Non-zero entries per row of the expander (RRT23 names 7, 11 and 21).
 pub const CODE_WEIGHT: usize = 7;

@@ -62,6 +62,8 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
     SemiHonest,
+    /// As before, with a third less to send and more to compute.
+    SemiHonestLow,
     Malicious,
 }
 
@@ -208,6 +210,7 @@ impl Order {
         Terms {
             security: match self.terms.security {
                 Security::SemiHonest => psi::Security::SemiHonest,
+                Security::SemiHonestLow => psi::Security::SemiHonestLow,
                 Security::Malicious => psi::Security::Malicious,
             },
             learns: match self.terms.learns {

@@ -7,7 +7,7 @@ use crate::parties::{Pair, Process, eventually, files, run};
 
 #[test]
 fn every_kind_of_job_gives_the_rows_of_both_lists() {
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         for learns in [Learns::Receiver, Learns::Both] {
             for (parts, workers) in [(1, 1), (4, 1), (5, 2)] {
                 let pair = Pair::new(3000);

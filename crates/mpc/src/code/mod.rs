@@ -19,44 +19,59 @@ use crate::limits::{CODE_MEMORY, CODE_WEIGHT};
 use crate::random::Stream;
 
 /// Outputs whose indices are drawn at a time.
-const BATCH: usize = 1024;
+const BATCH: usize = 1 << 14;
 /// Blocks of the stream per output: room for [`CODE_WEIGHT`] indices of 32 bits.
 const BLOCKS_PER_OUTPUT: usize = CODE_WEIGHT.div_ceil(4);
 
 /// Compresses `noise` in place: its first half becomes the output, the second is cut off. An odd last symbol is lost.
 pub fn compress<L: Lane>(noise: &mut Vec<L>) {
     let outputs = noise.len() / 2;
-    let length = (outputs as u64).to_le_bytes();
-    // Nothing up anybody's sleeve: the code depends on its length only.
-    let mut taps = Stream::new(&derive(domain::CODE, &[b"taps", &length]));
-    let mut indices = index_stream(outputs);
     let (first, second) = noise.split_at_mut(outputs);
     let second = &mut second[..outputs];
-    convolve(second, &mut taps);
-    expand(first, second, &mut indices);
+    Outputs::new(second).add(first, second);
     noise.truncate(outputs);
+}
+
+/// Outputs in their order, in any portions.
+pub struct Outputs {
+    stream: Stream,
+    places: Vec<[u32; CODE_WEIGHT]>,
+}
+
+impl Outputs {
+    /// Convolves the second half of the noise, in place. As many outputs follow.
+    pub fn new<L: Lane>(second: &mut [L]) -> Self {
+        // Nothing up anybody's sleeve: the code depends on its length only.
+        let length = (second.len() as u64).to_le_bytes();
+        convolve(second, &mut Stream::new(&derive(domain::CODE, &[b"taps", &length])));
+        Self { stream: index_stream(second.len()), places: Vec::with_capacity(BATCH) }
+    }
+
+    /// Makes the next outputs of the next symbols of the first half, in place, and of all of the convolved second one.
+    pub fn add<L: Lane>(&mut self, first: &mut [L], second: &[L]) {
+        let Ok(length) = u32::try_from(second.len()) else { return };
+        for outputs in first.chunks_mut(BATCH) {
+            draw_places(length, outputs.len(), &mut self.stream, &mut self.places);
+            kernel::gather(outputs, second, &self.places);
+        }
+    }
 }
 
 fn index_stream(outputs: usize) -> Stream {
     Stream::new(&derive(domain::CODE, &[b"indices", &(outputs as u64).to_le_bytes()]))
 }
 
+/// Portion by portion, so that taps come out of the cache.
 fn convolve<L: Lane>(symbols: &mut [L], stream: &mut Stream) {
-    let mut blocks = vec![0; symbols.len().div_ceil(4)];
-    stream.fill(&mut blocks);
-    let mut taps: Vec<u32> = Vec::with_capacity(4 * blocks.len());
-    taps.extend(
-        blocks.iter().flat_map(|block| words(*block)).map(|word| word >> (33 - CODE_MEMORY)),
-    );
-    kernel::convolve(symbols, &taps[..symbols.len()]);
-}
-
-fn expand<L: Lane>(outputs: &mut [L], symbols: &[L], stream: &mut Stream) {
-    let Ok(length) = u32::try_from(symbols.len()) else { return };
-    let mut places = Vec::with_capacity(BATCH);
-    for outputs in outputs.chunks_mut(BATCH) {
-        draw_places(length, outputs.len(), stream, &mut places);
-        kernel::gather(outputs, symbols, &places);
+    const PORTION: usize = 256 * CODE_MEMORY;
+    let mut before = [L::default(); CODE_MEMORY];
+    let mut taps = Vec::with_capacity(PORTION);
+    for symbols in symbols.chunks_mut(PORTION) {
+        let blocks = stream.blocks(symbols.len().div_ceil(4));
+        let words = blocks.iter().flat_map(|block| words(*block));
+        taps.clear();
+        taps.extend(words.take(symbols.len()).map(|word| word >> (33 - CODE_MEMORY)));
+        kernel::convolve(symbols, &taps, &mut before);
     }
 }
 

@@ -85,11 +85,13 @@ pub fn polynomials(
 }
 
 /// Symbol i gets the symbol [`CODE_MEMORY`] before it, and of those in between the ones that bits 0, 1, … of `taps[i]`
-/// name, the nearest first. What lies before the beginning is zero.
+/// name, the nearest first. `before` is what lies before the beginning, and afterwards what a next portion needs; all
+/// portions but the last have a multiple of [`CODE_MEMORY`] symbols.
 #[inline(always)]
-pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
+pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32], before: &mut [L; CODE_MEMORY]) {
     // Out of the array itself into a window: no bounds to check, and the beginning is no case of its own.
     let mut window = [L::default(); 2 * CODE_MEMORY];
+    window[..CODE_MEMORY].copy_from_slice(before);
     for (symbols, taps) in symbols.chunks_mut(CODE_MEMORY).zip(taps.chunks(CODE_MEMORY)) {
         for (i, (symbol, tap)) in symbols.iter_mut().zip(taps).enumerate() {
             let before: &[L] = &window[i..i + CODE_MEMORY];
@@ -102,12 +104,14 @@ pub fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) {
         }
         window.copy_within(CODE_MEMORY.., 0);
     }
+    before.copy_from_slice(&window[..CODE_MEMORY]);
 }
 
-/// How many outputs ahead the symbols of one are asked for: about as many as a core can wait for at a time.
-const AHEAD: usize = 16;
+/// How many outputs ahead the symbol of one is asked for: about as many as a core can wait for at a time.
+const AHEAD: usize = 32;
 
-/// Adds up symbols; `soon` is told of each symbol that will be read after a few more outputs.
+/// Adds up symbols, section by section: all places of one index lie near each other, so one pass touches few pages of
+/// memory. `soon` is told of each symbol that will be read after a few more outputs.
 #[inline(always)]
 pub fn gather<L: Lane>(
     outputs: &mut [L],
@@ -115,16 +119,13 @@ pub fn gather<L: Lane>(
     places: &[[u32; CODE_WEIGHT]],
     soon: impl Fn(&L),
 ) {
-    for (i, (output, own)) in outputs.iter_mut().zip(places).enumerate() {
-        for place in places.get(i + AHEAD).into_iter().flatten() {
-            if let Some(symbol) = symbols.get(*place as usize) {
+    for k in 0..CODE_WEIGHT {
+        for (i, (output, own)) in outputs.iter_mut().zip(places).enumerate() {
+            if let Some(symbol) = places.get(i + AHEAD).and_then(|own| symbols.get(own[k] as usize))
+            {
                 soon(symbol);
             }
+            *output = *output ^ symbols.get(own[k] as usize).copied().unwrap_or_default();
         }
-        let mut sum = *output;
-        for place in own {
-            sum = sum ^ symbols.get(*place as usize).copied().unwrap_or_default();
-        }
-        *output = sum;
     }
 }

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 
 use super::{Lane, portable};
 use crate::field::Gf;
-use crate::limits::CODE_WEIGHT;
+use crate::limits::{CODE_MEMORY, CODE_WEIGHT};
 
 fn has_multiplication() -> bool {
     is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("avx2")
@@ -50,11 +50,15 @@ pub(super) fn polynomials(out: &mut [Gf], points: &[Gf], coefficients: &[Gf]) ->
     possible
 }
 
-pub(super) fn convolve<L: Lane>(symbols: &mut [L], taps: &[u32]) -> bool {
+pub(super) fn convolve<L: Lane>(
+    symbols: &mut [L],
+    taps: &[u32],
+    before: &mut [L; CODE_MEMORY],
+) -> bool {
     let possible = is_x86_feature_detected!("avx2");
     if possible {
         // SAFETY: the processor has AVX2, which is all the function was compiled for.
-        unsafe { convolve_here(symbols, taps) };
+        unsafe { convolve_here(symbols, taps, before) };
     }
     possible
 }
@@ -80,8 +84,8 @@ fn gather_here<L: Lane>(outputs: &mut [L], symbols: &[L], places: &[[u32; CODE_W
 }
 
 #[target_feature(enable = "avx2")]
-fn convolve_here<L: Lane>(symbols: &mut [L], taps: &[u32]) {
-    portable::convolve(symbols, taps);
+fn convolve_here<L: Lane>(symbols: &mut [L], taps: &[u32], before: &mut [L; CODE_MEMORY]) {
+    portable::convolve(symbols, taps, before);
 }
 
 #[target_feature(enable = "pclmulqdq,avx2")]
@@ -170,13 +174,16 @@ mod tests {
             portable::polynomials(&mut two, &a, &coefficients, portable::multiply);
             assert_eq!(one, two);
             let taps: Vec<u32> = (0..length).map(|_| stream.below(1 << 23)).collect();
-            assert!(convolve(&mut one, &taps));
-            portable::convolve(&mut two, &taps);
-            assert_eq!(one, two);
+            let before: [Gf; CODE_MEMORY] = std::array::from_fn(|_| Gf(stream.block()));
+            let (mut before_one, mut before_two) = (before, before);
+            assert!(convolve(&mut one, &taps, &mut before_one));
+            portable::convolve(&mut two, &taps, &mut before_two);
+            assert_eq!((&one, before_one), (&two, before_two));
             let mut pairs: Vec<Pair> = a.iter().zip(&b).map(|(&a, &c)| Pair { a, c }).collect();
             let mut twins = pairs.clone();
-            assert!(convolve(&mut pairs, &taps));
-            portable::convolve(&mut twins, &taps);
+            let mut before = [[Pair::default(); CODE_MEMORY]; 2];
+            assert!(convolve(&mut pairs, &taps, &mut before[0]));
+            portable::convolve(&mut twins, &taps, &mut before[1]);
             assert_eq!(pairs, twins);
             let bound = u32::try_from(length + 1).unwrap();
             let places: Vec<[u32; CODE_WEIGHT]> =

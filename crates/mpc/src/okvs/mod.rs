@@ -8,9 +8,12 @@
 //! Places that no key names are zero: an encoding by itself is *not* oblivious. It must travel under a one-time mask, as
 //! it does in [`crate::psi`], and under nothing else.
 //!
+//! [`band`] is another construction: fewer places, more work per key.
+//!
 //! The hash functions are bound to a session in which both parties have put a nonce, so nobody can prepare keys that do
 //! not encode. Encoding happens in its owner's memory and is not constant time; decoding reads places by key.
 
+pub mod band;
 mod rows;
 mod shape;
 mod solve;

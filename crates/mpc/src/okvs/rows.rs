@@ -8,9 +8,9 @@ use crate::hash::{Permutation, derive, domain, half};
 
 /// The hash functions of one run.
 pub struct Hasher {
-    places: Permutation,
-    points: Permutation,
-    values: Permutation,
+    pub(super) places: Permutation,
+    pub(super) points: Permutation,
+    pub(super) values: Permutation,
 }
 
 /// The rows of some keys of one bin, in the order of the keys.
@@ -47,12 +47,20 @@ impl Hasher {
 
     /// Sorts keys into bins. The caller has made sure that there are fewer than 2^32.
     pub fn sort(&self, shape: &Shape, items: &[u128]) -> Binned {
-        let mut hashes = items.to_vec();
-        self.places.fold(&mut hashes);
-        let bins = shape.bins();
+        self.sort_into(shape.bins(), items)
+    }
+
+    pub(super) fn sort_into(&self, bins: u32, items: &[u128]) -> Binned {
+        const BATCH: usize = 4096;
+        let mut bin_of = Vec::with_capacity(items.len());
+        for items in items.chunks(BATCH) {
+            let mut hashes = items.to_vec();
+            self.places.fold(&mut hashes);
+            bin_of.extend(hashes.iter().map(|hash| narrowed(word(*hash, 3), bins)));
+        }
         let mut starts = vec![0; bins as usize + 1];
-        for hash in &hashes {
-            starts[narrowed(word(*hash, 3), bins) as usize + 1] += 1;
+        for bin in &bin_of {
+            starts[*bin as usize + 1] += 1;
         }
         for bin in 0..bins as usize {
             starts[bin + 1] += starts[bin];
@@ -60,8 +68,8 @@ impl Hasher {
         let mut next = starts.clone();
         let mut sorted = vec![0; items.len()];
         let mut origin = vec![0; items.len()];
-        for ((index, item), hash) in (0u32..).zip(items).zip(&hashes) {
-            let place = &mut next[narrowed(word(*hash, 3), bins) as usize];
+        for ((index, item), bin) in (0u32..).zip(items).zip(&bin_of) {
+            let place = &mut next[*bin as usize];
             sorted[*place] = *item;
             origin[*place] = index;
             *place += 1;

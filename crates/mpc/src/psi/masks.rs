@@ -35,33 +35,29 @@ impl Code {
 
     /// Writes sorted masks, exactly [`Code::bytes`] of them.
     pub(super) fn write(self, sorted: &[u128]) -> Vec<u8> {
+        self.write_each(sorted.iter().copied())
+    }
+
+    pub(super) fn write_each(self, sorted: impl Iterator<Item = u128> + Clone) -> Vec<u8> {
         let mut bytes = vec![0; self.string_bits().div_ceil(8)];
         bytes.reserve(self.bytes());
-        for (index, mask) in sorted.iter().enumerate() {
-            let bit = index + top(*mask, self.low_bits);
+        for (index, mask) in sorted.clone().enumerate() {
+            let bit = index + top(mask, self.low_bits);
             bytes[bit / 8] |= 1 << (bit % 8);
         }
         let (mut pending, mut filled) = (0u128, 0u32);
         for mask in sorted {
-            let mut rest = mask & low_mask(self.low_bits);
-            let mut bits = self.low_bits;
-            while bits > 0 {
-                // Never more than 56 at a time, so that they fit over at most seven pending bits, twice.
-                let taken = bits.min(56);
-                pending |= (rest & low_mask(taken)) << filled;
-                filled += taken;
-                rest = rest.checked_shr(taken).unwrap_or(0);
-                bits -= taken;
-                while filled >= 8 {
-                    bytes.push(crate::field::word(pending, 0).to_le_bytes()[0]);
-                    pending >>= 8;
-                    filled -= 8;
+            for (word, bits) in low_words(mask & low_mask(self.low_bits), self.low_bits) {
+                pending |= u128::from(word) << filled;
+                filled += bits;
+                if filled >= 64 {
+                    bytes.extend_from_slice(&pending.to_le_bytes()[..8]);
+                    pending >>= 64;
+                    filled -= 64;
                 }
             }
         }
-        if filled > 0 {
-            bytes.push(crate::field::word(pending, 0).to_le_bytes()[0]);
-        }
+        bytes.extend_from_slice(&pending.to_le_bytes()[..filled.div_ceil(8) as usize]);
         bytes
     }
 
@@ -105,23 +101,35 @@ struct Bits<'a> {
 
 impl Bits<'_> {
     fn take(&mut self, bits: u32) -> u128 {
-        let (mut result, mut done) = (0, 0);
-        while done < bits {
-            let wanted = (bits - done).min(56);
-            while self.filled < wanted {
-                let (byte, rest) =
-                    self.bytes.split_first().map_or((0, [].as_slice()), |(b, r)| (*b, r));
-                self.pending |= u128::from(byte) << self.filled;
-                self.filled += 8;
-                self.bytes = rest;
-            }
-            result |= (self.pending & low_mask(wanted)) << done;
-            self.pending >>= wanted;
-            self.filled -= wanted;
-            done += wanted;
-        }
-        result
+        let low = u128::from(self.word(bits.min(64)));
+        low | u128::from(self.word(bits.saturating_sub(64))) << 64
     }
+
+    /// The next bits, at most 64 of them; behind the end are zeros.
+    fn word(&mut self, bits: u32) -> u64 {
+        if self.filled < bits {
+            let (chunk, rest) = self.bytes.split_at(self.bytes.len().min(8));
+            let mut next = [0; 8];
+            next[..chunk.len()].copy_from_slice(chunk);
+            self.pending |= u128::from(u64::from_le_bytes(next)) << self.filled;
+            self.filled += 64;
+            self.bytes = rest;
+        }
+        let word = self.pending & low_mask(bits);
+        self.pending >>= bits;
+        self.filled -= bits;
+        lowest(word)
+    }
+}
+
+/// The lower and the upper word of so many bits.
+fn low_words(value: u128, bits: u32) -> [(u64, u32); 2] {
+    [(lowest(value), bits.min(64)), (lowest(value >> 64), bits.saturating_sub(64))]
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "taking the lower half is the purpose")]
+fn lowest(value: u128) -> u64 {
+    value as u64
 }
 
 fn low_mask(bits: u32) -> u128 {
@@ -132,41 +140,86 @@ fn top(mask: u128, low_bits: u32) -> usize {
     usize::try_from(mask.checked_shr(low_bits).unwrap_or(0)).unwrap_or(usize::MAX)
 }
 
-/// Masks of `bits` uniform bits in rising order, each with its number: spread by their top bits, then small sorts.
-pub(super) fn sorted(masks: &[u128], bits: u32) -> Vec<(u128, u32)> {
-    let spread_bits = masks.len().max(1).ilog2().saturating_sub(3).min(bits - 1);
-    let shift = bits - spread_bits;
-    let mut starts = vec![0usize; (1 << spread_bits) + 1];
-    for mask in masks {
-        starts[top(*mask, shift) + 1] += 1;
-    }
-    for index in 1..starts.len() {
-        starts[index] += starts[index - 1];
-    }
-    let mut next = starts.clone();
-    let mut out = vec![(0, 0); masks.len()];
-    for (index, mask) in (0u32..).zip(masks) {
-        let place = &mut next[top(*mask, shift)];
-        out[*place] = (*mask, index);
-        *place += 1;
-    }
-    for range in starts.windows(2) {
-        out[range[0]..range[1]].sort_unstable();
-    }
-    out
+/// Masks in rising order, each with its number. A mask of up to 96 bits stands in one block with its number; of a
+/// longer one the top 96 bits do, so that two which agree in them (2^-57 for a million) may change places.
+pub(super) struct Sorted<'a> {
+    blocks: Vec<u128>,
+    masks: &'a [u128],
+    bits: u32,
 }
 
-/// Calls `found(own, theirs)` for each pair of equal masks, by their numbers in the two rising lists. Own masks differ
+const NUMBER_BITS: u32 = 32;
+
+impl<'a> Sorted<'a> {
+    /// Of fewer than 2^32 masks of `bits` uniform bits: spread by their top bits, then small sorts.
+    pub(super) fn new(masks: &'a [u128], bits: u32) -> Self {
+        let spread_bits = masks.len().max(1).ilog2().saturating_sub(3).min(bits - 1);
+        let shift = bits - spread_bits;
+        let mut starts = vec![0u32; (1 << spread_bits) + 1];
+        for mask in masks {
+            starts[top(*mask, shift) + 1] += 1;
+        }
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        let over = bits.saturating_sub(128 - NUMBER_BITS);
+        let mut blocks = vec![0; masks.len()];
+        // Each start moves on to the next one's beginning.
+        for (number, mask) in (0u32..).zip(masks) {
+            let place = &mut starts[top(*mask, shift)];
+            blocks[*place as usize] = mask >> over << NUMBER_BITS | u128::from(number);
+            *place += 1;
+        }
+        let mut begin = 0;
+        for end in starts {
+            blocks[begin..end as usize].sort_unstable();
+            begin = end as usize;
+        }
+        Self { blocks, masks, bits }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The masks with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u128, u32)> + Clone {
+        let whole = self.bits <= 128 - NUMBER_BITS;
+        self.blocks.iter().map(move |block| {
+            let number = crate::field::word(*block, 0);
+            let mask = if whole { block >> NUMBER_BITS } else { self.masks[number as usize] };
+            (mask, number)
+        })
+    }
+}
+
+/// Masks in rising order with their numbers, as a list.
+pub(super) fn sorted(masks: &[u128], bits: u32) -> Vec<(u128, u32)> {
+    Sorted::new(masks, bits).iter().collect()
+}
+
+/// Calls `found(own, theirs)` for each pair of equal masks, by their places in the two rising lists. Own masks differ
 /// from each other but by chance; of a peer's equal ones each is a match.
-pub(super) fn join(own: &[(u128, u32)], theirs: &[u128], mut found: impl FnMut(usize, usize)) {
+pub(super) fn join(own: &[(u128, u32)], theirs: &[u128], found: impl FnMut(usize, usize)) {
+    let places = own.iter().enumerate().map(|(place, (mask, _))| (*mask, place));
+    join_each(places, theirs, found);
+}
+
+/// The same for masks that are not a list, with whatever number each has.
+pub(super) fn join_each<T: Copy>(
+    own: impl Iterator<Item = (u128, T)>,
+    theirs: &[u128],
+    mut found: impl FnMut(T, usize),
+) {
     let mut begin = 0;
-    for (own_index, (mask, _)) in own.iter().enumerate() {
-        while theirs.get(begin).is_some_and(|theirs| theirs < mask) {
+    for (mask, number) in own {
+        while theirs.get(begin).is_some_and(|theirs| *theirs < mask) {
             begin += 1;
         }
-        let equal = theirs.iter().enumerate().skip(begin).take_while(|(_, theirs)| *theirs == mask);
-        for (their_index, _) in equal {
-            found(own_index, their_index);
+        let equal =
+            theirs.iter().enumerate().skip(begin).take_while(|(_, theirs)| **theirs == mask);
+        for (their_place, _) in equal {
+            found(number, their_place);
         }
     }
 }
@@ -187,9 +240,12 @@ mod tests {
         for count in [0, 1, 2, 3, 7, 8, 1000, 1025] {
             for bits in [1, 7, 40, 63, 64, 65, 80, 127, 128] {
                 let code = Code::new(count, bits);
-                let masks = sorted(&uniform(1, count, bits), bits);
-                assert!(masks.windows(2).all(|pair| pair[0] < pair[1]));
-                let masks: Vec<u128> = masks.into_iter().map(|(mask, _)| mask).collect();
+                let unsorted = uniform(1, count, bits);
+                let sorted: Vec<_> = Sorted::new(&unsorted, bits).iter().collect();
+                assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
+                assert!(sorted.iter().all(|(mask, number)| unsorted[*number as usize] == *mask));
+                let masks: Vec<u128> = sorted.into_iter().map(|(mask, _)| mask).collect();
+                assert_eq!(masks.len(), count);
                 let bytes = code.write(&masks);
                 assert_eq!(bytes.len(), code.bytes());
                 assert_eq!(code.read(&bytes).unwrap(), masks, "{count} of {bits}");
@@ -206,7 +262,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_list_or_refused(count in 0usize..40, bits in 1u32..=128, seed: u8, flip in 0usize..400) {
             let code = Code::new(count, bits);
-            let masks: Vec<u128> = sorted(&uniform(seed, count, bits), bits).into_iter().map(|m| m.0).collect();
+            let masks: Vec<u128> = Sorted::new(&uniform(seed, count, bits), bits).iter().map(|m| m.0).collect();
             let mut bytes = code.write(&masks);
             if let Some(byte) = bytes.get_mut(flip / 8) {
                 *byte ^= 1 << (flip % 8);

@@ -14,6 +14,7 @@
 //! RR22 (Raghuraman and Rindal, "Blazing Fast PSI", CCS 2022, figure 11), and its malicious variant, which is that of RS21 (Rindal and
 //! Schoppmann, "VOLE-PSI", EUROCRYPT 2021). For `x ∈ X`, `decode(P, x) = H(x)`
 //! and both sides come to the same F(x); for any other y a multiple of Δ remains, which the receiver cannot guess.
+//! The low-communication variant ([`Security::SemiHonestLow`]) has a smaller store and 64-bit values in it: `docs/psi/low-communication.md`.
 //! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
 //! proves it by the second half of F. At the end both compare what they saw.
 //!
@@ -25,6 +26,7 @@
 //! malicious sender can put in other items; it learns nothing. Whoever learns first can stop: there is no fairness. What
 //! an intersection itself gives away, session after session, is for contracts to limit.
 
+mod band;
 pub mod ecdh;
 pub mod ideal;
 mod masks;
@@ -64,6 +66,7 @@ impl Terms {
         let security = match self.security {
             Security::SemiHonest => 0,
             Security::Malicious => 1,
+            Security::SemiHonestLow => 2,
         };
         let learns = match self.learns {
             Learns::Receiver => 0,
@@ -79,7 +82,7 @@ impl Terms {
     /// Length of a mask: as long as a false match is improbable (below 2^-40 among all pairs), or 128 bits.
     fn mask_bits(&self) -> u32 {
         match self.security {
-            Security::SemiHonest => {
+            Security::SemiHonest | Security::SemiHonestLow => {
                 let pairs = log2_up(self.receiver_items) + log2_up(self.sender_items);
                 (STATISTICAL_BITS + pairs).min(MALICIOUS_MASK_BITS)
             }
@@ -122,10 +125,10 @@ impl Output {
     }
 
     /// Masks in the order of the items; their proofs too in the malicious variant, else none.
-    fn masks(&self, mut values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
+    fn masks(&self, values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
         match self.security {
-            Security::SemiHonest => {
-                let mut masks: Vec<u128> = values.drain(..).map(|value| value.0).collect();
+            Security::SemiHonest | Security::SemiHonestLow => {
+                let mut masks: Vec<u128> = values.into_iter().map(|value| value.0).collect();
                 self.permutation
                     .tweaked(&mut masks, |index| items.get(index).copied().unwrap_or(0));
                 for mask in &mut masks {

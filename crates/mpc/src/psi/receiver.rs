@@ -3,11 +3,12 @@
 //! What leaves it: its items under a one-time mask; in the malicious variant a share of a coin; and, if both are to
 //! learn the result, which of the sender's masks it found.
 
-use super::masks::{Code, join, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::masks::{Code, Sorted, join_each};
+use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
 use crate::hash::{commitment, derive, domain};
+use crate::okvs::band::Band;
 use crate::okvs::{Binned, Hasher, Rows, Shape, Solver, decode};
 use crate::session::{Session, Setting};
 use crate::step::Step;
@@ -45,10 +46,19 @@ impl Receiver {
             true => Some(session.receive(Step::CoinCommitment, 32)?),
             false => None,
         };
-        let shape = Shape::of(self.terms.receiver_items);
         let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.encode(session, &shape, &hasher, &binned)?;
+        let (values, binned) = match self.terms.security {
+            Security::SemiHonestLow => {
+                let band = Band::of(self.terms.receiver_items);
+                let binned = band.sort(&hasher, set.items());
+                (band::offer(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+            }
+            Security::SemiHonest | Security::Malicious => {
+                let shape = Shape::of(self.terms.receiver_items);
+                let binned = hasher.sort(&shape, set.items());
+                (self.encode(session, &shape, &hasher, &binned)?, binned)
+            }
+        };
         let coin = match committed {
             Some(committed) => toss(session, &run, &committed)?,
             None => [0; 32],
@@ -56,13 +66,12 @@ impl Receiver {
         let output = Output::new(&self.terms, &run, &coin);
         let (masks, proofs) = output.masks(values, binned.items());
         let bits = self.terms.mask_bits();
-        let own = sorted(&masks, bits);
+        let own = Sorted::new(&masks, bits);
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
         let code = Code::new(count, bits);
         let theirs = code.read(&session.receive(Step::Masks, code.bytes())?)?;
         let mut found = Vec::new();
-        join(&own, &theirs, |own_index, their_index| {
-            let (_, index) = own[own_index];
+        join_each(own.iter(), &theirs, |index, their_index| {
             found.push((their_index, index as usize));
         });
         if self.terms.learns == Learns::Both {
@@ -87,12 +96,13 @@ impl Receiver {
         hasher: &Hasher,
         binned: &Binned,
     ) -> Result<Vec<Gf>, Fault> {
-        let pairs = self.vole.expand(session, shape.places())?;
+        let mut places = self.vole.begin(session, shape.places())?;
         let mut values = Vec::with_capacity(binned.items().len());
         let (mut rows, mut solver) = (Rows::default(), Solver::default());
         let mut store = vec![Gf::ZERO; shape.bin_places()];
         let mut decoded = Vec::new();
-        for (bin, pairs) in (0..shape.bins()).zip(pairs.chunks_exact(shape.bin_places())) {
+        for bin in 0..shape.bins() {
+            let pairs = places.next(shape.bin_places())?;
             hasher.rows(shape, binned.bin(bin), &mut rows);
             let unlucky = |_| Fault::Unlucky { step: Step::Okvs };
             solver.encode(shape, &rows, &mut store).map_err(unlucky)?;
@@ -107,6 +117,7 @@ impl Receiver {
             values.extend_from_slice(&decoded);
             session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
         }
+        places.finish();
         Ok(values)
     }
 }

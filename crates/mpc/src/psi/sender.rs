@@ -4,12 +4,13 @@
 
 use subtle::ConstantTimeEq as _;
 
-use super::masks::{Code, sorted};
-use super::{Learns, Output, Set, Terms, run_binding};
+use super::masks::{Code, Sorted};
+use super::{Learns, Output, Security, Set, Terms, band, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
 use crate::hash::{commitment, derive, domain};
 use crate::kernel;
+use crate::okvs::band::Band;
 use crate::okvs::{Binned, Hasher, Rows, Shape, decode};
 use crate::random::Stream;
 use crate::session::{Session, Setting};
@@ -51,10 +52,19 @@ impl Sender {
         if checked {
             session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
         }
-        let shape = Shape::of(self.terms.receiver_items);
         let hasher = Hasher::new(&run);
-        let binned = hasher.sort(&shape, set.items());
-        let values = self.evaluate(session, &shape, &hasher, &binned)?;
+        let (values, binned) = match self.terms.security {
+            Security::SemiHonestLow => {
+                let band = Band::of(self.terms.receiver_items);
+                let binned = band.sort(&hasher, set.items());
+                (band::evaluate(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+            }
+            Security::SemiHonest | Security::Malicious => {
+                let shape = Shape::of(self.terms.receiver_items);
+                let binned = hasher.sort(&shape, set.items());
+                (self.evaluate(session, &shape, &hasher, &binned)?, binned)
+            }
+        };
         let mut coin = [0; 32];
         if checked {
             let theirs = session.receive(Step::CoinShare, 32)?;
@@ -67,9 +77,11 @@ impl Sender {
         let missing = count - masks.len();
         masks.extend(self.own.blocks(missing).into_iter().map(|mask| mask & output.keep));
         let bits = self.terms.mask_bits();
-        let sorted = sorted(&masks, bits);
-        let list: Vec<u128> = sorted.iter().map(|(mask, _)| *mask).collect();
-        session.send(Step::Masks, &Code::new(count, bits).write(&list))?;
+        let sorted = Sorted::new(&masks, bits);
+        session.send(
+            Step::Masks,
+            &Code::new(count, bits).write_each(sorted.iter().map(|(mask, _)| mask)),
+        )?;
         let found = match self.terms.learns {
             Learns::Receiver => None,
             Learns::Both => Some(hear(session, &sorted, &proofs, checked)?),
@@ -119,7 +131,7 @@ impl Sender {
 /// Numbers of the masks that the receiver found, with its proofs compared.
 fn hear(
     session: &mut Session<'_>,
-    sorted: &[(u128, u32)],
+    sorted: &Sorted<'_>,
     proofs: &[u128],
     checked: bool,
 ) -> Result<Vec<u32>, Fault> {
@@ -132,7 +144,7 @@ fn hear(
         .iter()
         .enumerate()
         .filter(|(place, _)| set(*place))
-        .map(|(_, (_, index))| *index)
+        .map(|(_, (_, index))| index)
         .collect();
     if !checked {
         return Ok(found);

@@ -45,7 +45,7 @@ fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Te
 }
 
 fn check(receiver: &Set, sender: &Set) {
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         for learns in [Learns::Receiver, Learns::Both] {
             let terms = terms(security, learns, receiver, sender);
             let (found, told, _) = run(&terms, receiver, sender).unwrap();
@@ -77,12 +77,76 @@ fn the_result_is_the_dealers_at_every_size_and_overlap() {
     }
 }
 
+#[test]
+fn the_result_is_the_dealers_around_powers_of_two_and_for_skewed_sizes() {
+    let spread = |begin: u128, count: u128| {
+        set((begin..begin + count)
+            .map(|x| x.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)))
+    };
+    let mut cases: Vec<(Set, Set)> = Vec::new();
+    for count in [63, 64, 65, 191, 192, 193, 1023, 1024, 1025] {
+        // All equal, none equal, half of them.
+        cases.extend([0, count, count / 2].map(|begin| (spread(0, count), spread(begin, count))));
+    }
+    for (few, many) in [(0, 3000), (1, 3000), (2, 9000)] {
+        cases.push((spread(5, few), spread(0, many)));
+        cases.push((spread(0, many), spread(5, few)));
+    }
+    cases.push((spread(0, 33_000), spread(32_999, 33_000)));
+    for (receiver, sender) in cases {
+        let terms = terms(Security::SemiHonestLow, Learns::Both, &receiver, &sender);
+        let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
+        assert_eq!(found, ideal::intersection(&receiver, &sender), "{terms:?}");
+        assert_eq!(told.unwrap(), ideal::intersection(&sender, &receiver), "{terms:?}");
+    }
+}
+
+/// 200,000 pairs of items in random sets of random sizes, and ten times as many in long tests.
+#[test]
+fn many_random_pairs_meet_where_a_hash_set_says() {
+    let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
+    let mut left = if long { 2_000_000 } else { 200_000u32 };
+    let mut stream = Stream::new(&[11; 32]);
+    while left > 0 {
+        let pairs = stream.below(60_000).min(left);
+        left -= pairs.max(1);
+        // Numbers from a range about as large as the sets: common items, and many runs of neighbours.
+        let range = pairs + stream.below(2 * pairs + 1) + 1;
+        let mut one =
+            || -> HashSet<u128> { (0..pairs).map(|_| stream.below(range).into()).collect() };
+        let (ours, theirs) = (one(), one());
+        let (receiver, sender) = (set(ours.iter().copied()), set(theirs.iter().copied()));
+        for security in [Security::SemiHonest, Security::SemiHonestLow] {
+            let terms = terms(security, Learns::Receiver, &receiver, &sender);
+            let (found, _, _) = run(&terms, &receiver, &sender).unwrap();
+            let found: HashSet<u128> =
+                found.iter().map(|place| receiver.items()[*place as usize]).collect();
+            assert_eq!(found, ours.intersection(&theirs).copied().collect(), "{terms:?}");
+        }
+    }
+}
+
+#[test]
+fn low_communication_takes_less_than_twenty_one_megabytes_for_a_million() {
+    // The parts that grow: places of the store, and masks. The rest is below a megabyte (docs/psi/low-communication.md).
+    let terms = Terms {
+        security: Security::SemiHonestLow,
+        learns: Learns::Receiver,
+        receiver_items: 1 << 20,
+        sender_items: 1 << 20,
+    };
+    let store = crate::okvs::band::Band::of(terms.receiver_items).places() * 8;
+    let masks = masks::Code::new(1 << 20, terms.mask_bits()).bytes();
+    assert!(store + masks < 17_600_000, "{store} {masks}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn random_sets_meet_where_a_hash_set_says(one in proptest::collection::hash_set(0u128..300, 0..200), other in proptest::collection::hash_set(0u128..300, 0..200), room in 0u64..50) {
+    fn random_sets_meet_where_a_hash_set_says(low: bool, one in proptest::collection::hash_set(0u128..300, 0..200), other in proptest::collection::hash_set(0u128..300, 0..200), room in 0u64..50) {
         let (receiver, sender) = (set(one.iter().copied()), set(other.iter().copied()));
-        let mut terms = terms(Security::Malicious, Learns::Both, &receiver, &sender);
+        let security = if low { Security::SemiHonestLow } else { Security::Malicious };
+        let mut terms = terms(security, Learns::Both, &receiver, &sender);
         terms.receiver_items += room;
         terms.sender_items += room / 2;
         let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
@@ -112,7 +176,7 @@ fn traffic_depends_on_the_agreed_sizes_only() {
             Terms { security, learns: Learns::Receiver, receiver_items: 3000, sender_items: 2000 };
         run(&terms, &receiver, &sender).unwrap().2
     };
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         let expected = agreed(set([]), set([]), security);
         let pairs = [
             (set(0..3000), set(0..2000)),
@@ -126,16 +190,11 @@ fn traffic_depends_on_the_agreed_sizes_only() {
     }
 }
 
-#[test]
-fn several_runs_follow_one_set_up() {
+fn follow_one_set_up(security: Security) {
     let sets: Vec<(Set, Set)> =
         (0..4u128).map(|i| (set(i * 50..i * 50 + 100), set(0..100 + i * 25))).collect();
-    let terms = Terms {
-        security: Security::Malicious,
-        learns: Learns::Receiver,
-        receiver_items: 100,
-        sender_items: 200,
-    };
+    let terms =
+        Terms { security, learns: Learns::Receiver, receiver_items: 100, sender_items: 200 };
     let (mut left, mut right) = pair();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -153,6 +212,13 @@ fn several_runs_follow_one_set_up() {
             assert_eq!(receiver.run(&mut session, set).unwrap(), ideal::intersection(set, other));
         }
     });
+}
+
+#[test]
+fn several_runs_follow_one_set_up() {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+        follow_one_set_up(security);
+    }
 }
 
 #[test]

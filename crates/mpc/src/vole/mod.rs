@@ -23,8 +23,8 @@ pub use receiver::Receiver;
 pub use sender::Sender;
 
 use crate::fault::Fault;
-use crate::field::Gf;
-use crate::limits::{MAX_EXPANSION, MIN_EXPANSION, NOISE_WEIGHT};
+use crate::field::{GF_BYTES, Gf};
+use crate::limits::{BAND_VALUE_BITS, MAX_EXPANSION, MIN_EXPANSION, NOISE_WEIGHT};
 use crate::random::Stream;
 use crate::tree;
 
@@ -33,6 +33,8 @@ use crate::tree;
 pub enum Security {
     /// A peer that follows the protocol and looks at all it sees.
     SemiHonest,
+    /// The same peer, over vectors whose a has 64 bits: half of what is sent per place (RR22's subfield VOLE).
+    SemiHonestLow,
     /// A peer that does anything.
     Malicious,
 }
@@ -40,6 +42,15 @@ pub enum Security {
 impl Security {
     pub(crate) fn checked(self) -> bool {
         self == Self::Malicious
+    }
+
+    /// Bytes of an a. Those that are shorter than an element are its lowest: a subgroup under addition, which is all that
+    /// expanding and a store of bits need, so it does not have to be a subfield.
+    fn value_bytes(self) -> usize {
+        match self {
+            Self::SemiHonest | Self::Malicious => GF_BYTES,
+            Self::SemiHonestLow => (BAND_VALUE_BITS / 8) as usize,
+        }
     }
 }
 

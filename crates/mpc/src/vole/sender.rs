@@ -36,16 +36,18 @@ impl Sender {
         let keys = base_ot::receive(session, &choices)?;
         let (for_extension, for_delta) = keys.split_at(COLUMNS);
         let extension = extension::Sender::new(session.binding(), secret, for_extension)?;
-        let message = session.receive(Step::NoiseValues, COLUMNS * RESERVE * 16)?;
+        let bytes = security.value_bytes();
+        let keep = u128::MAX >> (128 - 8 * bytes);
+        let message = session.receive(Step::NoiseValues, COLUMNS * RESERVE * bytes)?;
         // Bit i of Δ gives b's part at x^i; summed up by Horner's rule from the top bit down.
         let mut reserve = vec![Gf::ZERO; RESERVE];
-        let columns = message.chunks_exact(RESERVE * 16).zip(for_delta).enumerate();
+        let columns = message.chunks_exact(RESERVE * bytes).zip(for_delta).enumerate();
         for (i, (correction, key)) in columns.rev() {
             let take = 0u128.wrapping_sub(delta.0 >> i & 1);
             let masks = Stream::keyed(*key).blocks(RESERVE);
-            for ((b, mask), bytes) in reserve.iter_mut().zip(masks).zip(correction.chunks_exact(16))
-            {
-                *b = b.doubled() ^ Gf(mask ^ take & Gf::from_slice(bytes).0);
+            let corrections = correction.chunks_exact(bytes);
+            for ((b, mask), said) in reserve.iter_mut().zip(masks).zip(corrections) {
+                *b = b.doubled() ^ Gf(mask & keep ^ take & Gf::from_slice(said).0);
             }
         }
         let expander = Expander::new(session.binding());

@@ -22,7 +22,7 @@ fn expand(security: Security, lengths: &'static [usize]) -> Both {
 
 #[test]
 fn expansions_fit_like_dealt_ones_one_after_the_other() {
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         let lengths: &[usize] = &[0, 1, 16_384, 20_000, 100_001];
         let (pairs, sent) = expand(security, lengths);
         let (pairs, (delta, b)) = (pairs.unwrap(), sent.unwrap());
@@ -50,12 +50,17 @@ fn the_dealer_deals_what_fits_and_nothing_else_fits() {
 
 #[test]
 fn what_comes_out_has_as_many_ones_as_zeros() {
-    let (pairs, _) = expand(Security::SemiHonest, &[100_000]);
-    let pairs = pairs.unwrap().concat();
-    for bit in 0..128 {
-        let ones = pairs.iter().filter(|pair| pair.a.0 >> bit & 1 == 1).count();
-        // Six standard deviations of a fair coin, for each of 128 bits.
-        assert!(ones.abs_diff(50_000) < 950, "bit {bit}: {ones}");
+    for (security, bits) in [(Security::SemiHonest, 128), (Security::SemiHonestLow, 64)] {
+        let (pairs, _) = expand(security, &[100_000]);
+        let pairs = pairs.unwrap().concat();
+        for bit in 0..128 {
+            let ones =
+                |of: fn(&Pair) -> Gf| pairs.iter().filter(|p| of(p).0 >> bit & 1 == 1).count();
+            // Six standard deviations of a fair coin, for each bit there is.
+            let expected = if bit < bits { (50_000usize, 950) } else { (0, 1) };
+            assert!(ones(|pair| pair.a).abs_diff(expected.0) < expected.1, "bit {bit} of a");
+            assert!(ones(|pair| pair.c).abs_diff(50_000) < 950, "bit {bit} of c");
+        }
     }
 }
 
@@ -69,6 +74,39 @@ fn shapes_have_room_and_a_bound() {
         );
     }
     assert_eq!(Shape::of(MAX_EXPANSION + 1).unwrap_err().code(), "mpc.too-many");
+}
+
+#[test]
+fn places_come_in_any_portions_and_an_expansion_must_be_finished() {
+    let (received, sent) = both(
+        b"t",
+        |session| {
+            let mut receiver = Receiver::set_up(session, Security::SemiHonest)?;
+            let mut all = Vec::new();
+            for portions in [vec![0, 1, 50_000, 3], vec![20_000], vec![]] {
+                let mut places = receiver.begin(session, portions.iter().sum())?;
+                for count in portions {
+                    all.extend_from_slice(places.next(count)?);
+                }
+                assert_eq!(places.next(1).unwrap_err().code(), "mpc.misuse");
+                places.finish();
+            }
+            drop(receiver.begin(session, 10)?);
+            assert_eq!(receiver.begin(session, 10).err().unwrap().code(), "mpc.misuse");
+            Ok(all)
+        },
+        |session| {
+            let mut sender = Sender::set_up(session, Security::SemiHonest)?;
+            let mut all = Vec::new();
+            for count in [50_004, 20_000, 0] {
+                all.extend(sender.expand(session, count)?);
+            }
+            sender.expand(session, 10)?;
+            Ok((sender.delta(), all))
+        },
+    );
+    let (delta, b) = sent.unwrap();
+    assert!(ideal::fits(delta, &b, &received.unwrap()));
 }
 
 #[test]

@@ -56,9 +56,12 @@ fn noted(name: &str, session: impl FnOnce(Noted, Noted)) -> String {
 fn what_is_said_stands_in_the_table() {
     let (one, other) = (set(0..45_000), set(40_000..41_000));
     let mut found = String::new();
-    for (name, security) in
-        [("rr22", Security::SemiHonest), ("rr22-malicious", Security::Malicious)]
-    {
+    let variants = [
+        ("rr22", Security::SemiHonest),
+        ("rr22-malicious", Security::Malicious),
+        ("rr22-low", Security::SemiHonestLow),
+    ];
+    for (name, security) in variants {
         let terms = terms(security, Learns::Both, &one, &other);
         found += &noted(name, |left, right| {
             let (received, sent) = run((left, right), &terms, &one, &other);

@@ -140,7 +140,7 @@ fn what_goes_wrong_in_the_set_up_is_caught_before_an_item_leaves() {
 }
 
 #[test]
-fn shorter_longer_and_other_messages_are_faults_in_both_variants() {
+fn shorter_longer_and_other_messages_are_faults_in_every_variant() {
     let changes: [(Change, &str); 4] = [
         (|_, message| message.truncate(message.len() - 1), "not as long"),
         (|_, message| message.push(0), "not as long"),
@@ -150,7 +150,7 @@ fn shorter_longer_and_other_messages_are_faults_in_both_variants() {
             "another step",
         ),
     ];
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         for (change, words) in changes {
             every_step(change, security, |receiver_says, step, (received, sent)| {
                 let fault = if receiver_says { sent.unwrap_err() } else { received.unwrap_err() };
@@ -168,11 +168,13 @@ fn a_curious_peers_variant_survives_changed_bytes_without_a_panic() {
             *byte = !*byte;
         }
     };
-    every_step(change, Security::SemiHonest, |_, step, (received, _)| {
-        if let Ok(found) = received {
-            assert!(found.len() <= 300, "{step}");
-        }
-    });
+    for security in [Security::SemiHonest, Security::SemiHonestLow] {
+        every_step(change, security, |_, step, (received, _)| {
+            if let Ok(found) = received {
+                assert!(found.len() <= 300, "{step}");
+            }
+        });
+    }
 }
 
 #[test]

@@ -37,8 +37,10 @@ impl Watch for StopAt {
 #[test]
 fn stopping_ends_both_sides_at_any_step() {
     let one = set(0..70_000);
-    let terms = terms(Security::Malicious, Learns::Both, &one, &one);
-    for step in [Step::BaseOtReplies, Step::Trees, Step::Okvs] {
+    let steps = [Step::BaseOtReplies, Step::Trees, Step::Okvs];
+    let variants = [Security::Malicious, Security::SemiHonestLow];
+    for (security, step) in variants.iter().flat_map(|one| steps.map(|step| (*one, step))) {
+        let terms = terms(security, Learns::Both, &one, &one);
         let (mut left, right) = pair();
         let (one, terms, id) = (&one, &terms, SessionId([8; 32]));
         let watch = StopAt { step, last: AtomicU32::new(0), stopped: AtomicU32::new(0) };

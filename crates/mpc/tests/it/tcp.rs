@@ -19,9 +19,9 @@ fn connection() -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn both_variants_meet_over_tcp() {
+fn all_variants_meet_over_tcp() {
     let (one, other) = (set(0..60_000), set(55_000..130_000));
-    for security in [Security::SemiHonest, Security::Malicious] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
         let (left, right) = connection();
         let terms = terms(security, Learns::Both, &one, &other);
         let (received, sent) = run((Framed::new(left), Framed::new(right)), &terms, &one, &other);
