@@ -25,13 +25,13 @@ const WORKER: &str = "TIDM_COMPUTE_WORKER";
 const PYTHON: &str = "TIDM_SPU_PYTHON";
 const ROUNDS: usize = 3;
 
-/// What is wanted at a size: seconds, megabytes moved, mebibytes of each party; and the memory an order gives.
+/// What is wanted at a size: seconds and mebibytes of each party; and the memory an order gives.
 struct Wanted {
     items: u64,
     seconds: f64,
-    moved: f64,
     resident: f64,
     memory_mib: u64,
+    rounds: usize,
     with_peer: bool,
 }
 
@@ -39,26 +39,44 @@ const SIZES: &[Wanted] = &[
     Wanted {
         items: 1 << 20,
         seconds: 0.9,
-        moved: 33.0,
         resident: 200.0,
         memory_mib: 200,
+        rounds: 3,
         with_peer: true,
     },
     Wanted {
         items: 10_000_000,
         seconds: 8.0,
-        moved: 330.0,
         resident: 512.0,
         memory_mib: 512,
+        rounds: 3,
         with_peer: true,
     },
     Wanted {
         items: 100_000_000,
         seconds: 90.0,
-        moved: 3300.0,
         resident: 2048.0,
-        memory_mib: 2000,
+        memory_mib: 1800,
+        rounds: 1,
         with_peer: false,
+    },
+];
+
+/// A variant of the protocol, as each program calls it, and the bytes per item that are wanted.
+struct Variant {
+    name: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    bytes: f64,
+}
+
+const VARIANTS: &[Variant] = &[
+    Variant { name: "fast", ours: "semi-honest", peer: "rr22", bytes: 33e6 / 1_048_576.0 },
+    Variant {
+        name: "low communication",
+        ours: "semi-honest-low",
+        peer: "rr22-low-comm",
+        bytes: 21e6 / 1_048_576.0,
     },
 ];
 
@@ -87,42 +105,59 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let dir = tempfile::tempdir_in(scratch_dir()?)?;
     let sizes = if size::is_long() { SIZES } else { SIZES.get(..1).unwrap_or_default() };
     for wanted in sizes {
-        measure(report, dir.path(), wanted)?;
+        let items = wanted.items / size::divisor();
+        let lists = Lists { dir: dir.path(), items };
+        write(&lists.mine(), 0, items)?;
+        write(&lists.theirs(), items / 2, items)?;
+        for variant in VARIANTS {
+            measure(report, &lists, wanted, variant)?;
+        }
+    }
+    if let Some(python) = std::env::var_os(PYTHON) {
+        let items = SIZES.first().map_or(0, |it| it.items) / size::divisor();
+        let lists = Lists { dir: dir.path(), items };
+        write(&lists.mine(), 0, items)?;
+        write(&lists.theirs(), items / 2, items)?;
+        let run = lists.peer_run(&python, "ecdh")?;
+        let name = format!("{items} × {items}: spu's ECDH, for comparison");
+        report.add(&name, run.told.seconds, "s", Goal::None).note(&format!("{:.2} MB", run.moved));
     }
     Ok(())
 }
 
-fn measure(report: &mut Report, dir: &Path, wanted: &Wanted) -> Result<()> {
-    let items = wanted.items / size::divisor();
-    let (mine, theirs) = (dir.join("mine.csv"), dir.join("theirs.csv"));
-    write(&mine, 0, items)?;
-    write(&theirs, items / 2, items)?;
+fn measure(
+    report: &mut Report,
+    lists: &Lists<'_>,
+    wanted: &Wanted,
+    variant: &Variant,
+) -> Result<()> {
     let python = std::env::var_os(PYTHON).filter(|_| wanted.with_peer);
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     // In turn, so that what else the machine does weighs on both.
-    for _ in 0..if wanted.with_peer { ROUNDS } else { 1 } {
-        ours.push(our_run(dir, &mine, &theirs, wanted.memory_mib, items)?);
+    for _ in 0..wanted.rounds {
+        ours.push(lists.our_run(wanted.memory_mib, variant.ours)?);
         if let Some(python) = &python {
-            peers.push(peer_run(python, dir, "rr22", &mine, &theirs, items)?);
+            peers.push(lists.peer_run(python, variant.peer)?);
         }
     }
+    let items = lists.items;
     let goal = |goal| if size::is_full() { Goal::AtMost(goal) } else { Goal::None };
     let cpu = |run: &Run| run.told.receiver.cpu + run.told.sender.cpu;
     let peak = |run: &Run| {
         run.told.receiver.peak_bytes.max(run.told.sender.peak_bytes) / f64::from(1 << 20)
     };
     let of = |runs: &[Run], value: &dyn Fn(&Run) -> f64| median(runs.iter().map(value).collect());
-    let name = |what: &str| format!("{items} × {items}: {what}");
+    let name = |what: &str| format!("{items} × {items}, {}: {what}", variant.name);
     let lines: [(&str, &dyn Fn(&Run) -> f64, &'static str, Goal); 4] = [
         ("list to result", &|run| run.told.seconds, "s", goal(wanted.seconds)),
-        ("processor time of both", &cpu, "s", Goal::None),
-        ("over the loopback", &|run| run.moved, "MB", goal(wanted.moved)),
-        ("larger party's memory", &peak, "MiB", goal(wanted.resident)),
+        ("processor time", &cpu, "s", Goal::None),
+        ("loopback", &|run| run.moved, "MB", goal(variant.bytes * items as f64 / 1e6)),
+        ("memory of the larger", &peak, "MiB", goal(wanted.resident)),
     ];
     for (what, value, unit, goal) in lines {
         report.add(&name(what), of(&ours, value), unit, goal);
         if !peers.is_empty() {
-            report.peer(&format!("spu 0.9.5 RR22: {:.2} {unit}", of(&peers, value)));
+            report.peer(&format!("spu 0.9.5: {:.2} {unit}", of(&peers, value)));
         }
     }
     if !peers.is_empty() {
@@ -130,18 +165,8 @@ fn measure(report: &mut Report, dir: &Path, wanted: &Wanted) -> Result<()> {
             median(ours.iter().zip(&peers).map(|(ours, peer)| value(peer) / value(ours)).collect())
         };
         let faster = ratio(&|run| run.told.seconds);
-        report.add(&name("times as fast as spu's RR22"), faster, "×", Goal::AtLeast(1.0));
-        report.add(&name("processor time of spu's RR22, ours once"), ratio(&cpu), "×", Goal::None);
-    }
-    if let (Some(python), true) = (&python, wanted.items == SIZES.first().map_or(0, |it| it.items))
-    {
-        for protocol in ["rr22-low-comm", "ecdh"] {
-            let run = peer_run(python, dir, protocol, &mine, &theirs, items)?;
-            let moved = format!("{:.2} MB", run.moved);
-            report
-                .add(&name(&format!("spu's {protocol}")), run.told.seconds, "s", Goal::None)
-                .note(&moved);
-        }
+        report.add(&name("spu's time / ours"), faster, "×", Goal::AtLeast(1.0));
+        report.add(&name("spu's processor time / ours"), ratio(&cpu), "×", Goal::AtLeast(1.0));
     }
     Ok(())
 }
@@ -158,47 +183,58 @@ fn write(path: &Path, begin: u64, count: u64) -> Result<()> {
     Ok(file.flush()?)
 }
 
-fn our_run(dir: &Path, mine: &Path, theirs: &Path, memory_mib: u64, items: u64) -> Result<Run> {
-    let program = match std::env::var_os(WORKER) {
-        Some(path) => PathBuf::from(path),
-        None => std::env::current_exe()?.with_file_name("tidm-compute-worker"),
-    };
-    ensure!(program.is_file(), "{} is not there; build it or set {WORKER}", program.display());
-    let mut out = std::ffi::OsString::from("out=");
-    out.push(dir.join("matched.csv"));
-    let memory = format!("memory-mib={memory_mib}");
-    let words: [&OsStr; 7] = [
-        program.as_ref(),
-        "local".as_ref(),
-        mine.as_ref(),
-        theirs.as_ref(),
-        "id".as_ref(),
-        &out,
-        memory.as_ref(),
-    ];
-    alone(&words, items)
+/// Two lists on the disk.
+struct Lists<'a> {
+    dir: &'a Path,
+    items: u64,
 }
 
-fn peer_run(
-    python: &OsStr,
-    dir: &Path,
-    protocol: &str,
-    mine: &Path,
-    theirs: &Path,
-    items: u64,
-) -> Result<Run> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/psi_spu.py");
-    let out = dir.join("spu.csv");
-    let words: [&OsStr; 7] = [
-        python,
-        script.as_ref(),
-        protocol.as_ref(),
-        mine.as_ref(),
-        theirs.as_ref(),
-        "id".as_ref(),
-        out.as_ref(),
-    ];
-    alone(&words, items)
+impl Lists<'_> {
+    fn mine(&self) -> PathBuf {
+        self.dir.join("mine.csv")
+    }
+
+    fn theirs(&self) -> PathBuf {
+        self.dir.join("theirs.csv")
+    }
+
+    fn our_run(&self, memory_mib: u64, security: &str) -> Result<Run> {
+        let program = match std::env::var_os(WORKER) {
+            Some(path) => PathBuf::from(path),
+            None => std::env::current_exe()?.with_file_name("tidm-compute-worker"),
+        };
+        ensure!(program.is_file(), "{} is not there; build it or set {WORKER}", program.display());
+        let mut out = std::ffi::OsString::from("out=");
+        out.push(self.dir.join("matched.csv"));
+        let options = [format!("memory-mib={memory_mib}"), format!("security={security}")];
+        let (mine, theirs) = (self.mine(), self.theirs());
+        let words: [&OsStr; 8] = [
+            program.as_ref(),
+            "local".as_ref(),
+            mine.as_ref(),
+            theirs.as_ref(),
+            "id".as_ref(),
+            &out,
+            options[0].as_ref(),
+            options[1].as_ref(),
+        ];
+        alone(&words, self.items)
+    }
+
+    fn peer_run(&self, python: &OsStr, protocol: &str) -> Result<Run> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/psi_spu.py");
+        let (mine, theirs, out) = (self.mine(), self.theirs(), self.dir.join("spu.csv"));
+        let words: [&OsStr; 7] = [
+            python,
+            script.as_ref(),
+            protocol.as_ref(),
+            mine.as_ref(),
+            theirs.as_ref(),
+            "id".as_ref(),
+            out.as_ref(),
+        ];
+        alone(&words, self.items)
+    }
 }
 
 /// Runs a program in a network namespace of its own and reads what its loopback counted.

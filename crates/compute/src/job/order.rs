@@ -63,7 +63,7 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
     SemiHonest,
-    /// The fewest bytes; for senders of at most [`MAX_LOW_ITEMS`] items.
+    /// A third less to send; for senders of at most [`MAX_LOW_ITEMS`] items.
     SemiHonestLow,
     Malicious,
 }

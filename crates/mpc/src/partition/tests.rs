@@ -63,7 +63,7 @@ fn parts_together_are_the_whole() {
     let (one, other) = (items(0..5000), items(3000..7000));
     let (set, others) = (Set::new(&one).unwrap(), Set::new(&other).unwrap());
     for parts in [[1, 1], [1, 2], [7, 3], [16, 16]] {
-        for security in [Security::SemiHonest, Security::Malicious] {
+        for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
             let mut job = job(6000, Equals::Refuse);
             job.whole.security = security;
             let (received, sent) = run([&job, &job], parts, &one, &other);
