@@ -20,13 +20,12 @@ fn main() -> ExitCode {
         // Before any thread or runtime: the worker jails itself first.
         return tidm_sandbox::worker::main();
     }
-    match &cli.command {
-        cli::Command::Compute { arguments } => return process::main(arguments),
-        cli::Command::Psi(commands::psi::Psi::Local { arguments }) => {
-            let local = std::iter::once("local".to_owned()).chain(arguments.iter().cloned());
-            return process::main(&local.collect::<Vec<_>>());
-        }
-        _ => {}
+    if let cli::Command::Compute { arguments } = &cli.command {
+        return process::main(arguments);
+    }
+    if let cli::Command::Psi(commands::psi::Psi::Local { arguments }) = &cli.command {
+        let local = std::iter::once("local".to_owned()).chain(arguments.iter().cloned());
+        return process::main(&local.collect::<Vec<_>>());
     }
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -53,13 +53,9 @@ fn starts(count: u32) {
     }
 }
 
+/// A hundred, or with `TIDM_LONG=1` a thousand.
 #[test]
-fn a_hundred_starts_in_any_order_all_end() {
-    starts(100);
-}
-
-#[test]
-#[ignore = "long: a thousand jobs"]
-fn a_thousand_starts_in_any_order_all_end() {
-    starts(1000);
+fn starts_in_any_order_all_end() {
+    let long = std::env::var("TIDM_LONG").is_ok_and(|it| it == "1");
+    starts(if long { 1000 } else { 100 });
 }

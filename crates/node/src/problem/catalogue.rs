@@ -418,16 +418,6 @@ pub const ENTRIES: &[Entry] = &[
         ["请先请求交付,待完成后再使用", "Request the delivery first, then use the data"],
     ),
     entry(
-        "use.seal",
-        422,
-        Party::Node,
-        ["密封数据无法打开", "The sealed data does not open"],
-        [
-            "请重新获取数据;若仍失败,请联系提供方",
-            "Fetch the data again; if that does not help, tell the provider",
-        ],
-    ),
-    entry(
         "policy.export",
         403,
         Party::Rule,

@@ -7,6 +7,16 @@ use super::catalogue::{Entry, entry};
 
 pub(super) const ENTRIES: &[Entry] = &[
     entry(
+        "use.seal",
+        422,
+        Party::Node,
+        ["密封数据无法打开", "The sealed data does not open"],
+        [
+            "请重新获取数据;若仍失败,请联系提供方",
+            "Fetch the data again; if that does not help, tell the provider",
+        ],
+    ),
+    entry(
         "delivery.busy",
         429,
         Party::Rule,
