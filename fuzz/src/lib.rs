@@ -7,6 +7,7 @@
 //! it.
 
 mod claims;
+mod compute;
 mod crypto;
 mod ledger;
 mod messages;
@@ -46,6 +47,8 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
 pub const TARGETS: &[Target] = &[
+    ("compute_lists", compute::lists),
+    ("compute_messages", compute::messages),
     ("crypto_cbor", crypto::canonical_cbor),
     ("crypto_json", crypto::canonical_json),
     ("crypto_sealed", crypto::sealed),

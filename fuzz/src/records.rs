@@ -5,14 +5,26 @@ use tidm_space::evidence::encode;
 use tidm_space::wire::record::{
     contract, flow, lease, negotiation, product, send, timer, transfer,
 };
-use tidm_space::wire::tidm::{facts, lease as asked, members, notice};
+use tidm_space::wire::tidm::{facts, lease as asked, members, notice, psi};
 
 use crate::{Parser, choose};
 
 /// Messages between our nodes, and the list of members.
 pub(crate) fn notices(data: &[u8]) {
-    const PARSERS: [Parser; 6] = [requests, grants, refusals, heard, pages, lists];
+    const PARSERS: [Parser; 7] = [requests, grants, refusals, heard, pages, lists, matchings];
     choose(&PARSERS, data);
+}
+
+fn matchings(data: &[u8]) {
+    if let Ok((Some(id), it)) = psi::read_invitation(data) {
+        let text = psi::write_invitation(&id, &it).body;
+        assert!(psi::read_invitation(text.as_bytes()).is_ok_and(|again| again == (Some(id), it)));
+    }
+    if let Ok(it) = psi::read_acceptance(data) {
+        let text = psi::write_acceptance(&it);
+        assert!(psi::read_acceptance(text.as_bytes()).is_ok_and(|again| again == it));
+    }
+    drop(psi::read_joining(data));
 }
 
 fn requests(data: &[u8]) {

@@ -179,14 +179,14 @@ pub(super) const ONCE: &str = "enc";
 pub(super) const TWICE: &str = "dual.enc";
 
 impl Batch {
-    pub(super) fn of(kind: &str, index: u32, count: usize, items: Vec<u8>) -> Vec<u8> {
+    pub fn of(kind: &str, index: u32, count: usize, items: Vec<u8>) -> Vec<u8> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let (last, kind) = (count == 0, kind.to_owned());
         Self { count, items: items.into(), last, index, kind }.encode_to_vec()
     }
 
     /// The items of a message that must be the `index`-th of its kind. None are the end.
-    pub(super) fn items<const BYTES: usize>(
+    pub fn items<const BYTES: usize>(
         message: Bytes,
         kind: &str,
         index: u32,
@@ -228,7 +228,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 /// A gRPC frame around a message: not compressed, length, message.
-pub(super) fn framed(message: &impl Message) -> Bytes {
+pub fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(5 + length);
     frame.put_u8(0);
@@ -239,7 +239,7 @@ pub(super) fn framed(message: &impl Message) -> Bytes {
 }
 
 /// The message of one gRPC frame that is all there is.
-pub(super) fn unframed<M: Message + Default>(mut frame: Bytes) -> Option<M> {
+pub fn unframed<M: Message + Default>(mut frame: Bytes) -> Option<M> {
     let header = frame.get(..5)?;
     let [0, a, b, c, d] = *header.first_chunk::<5>()? else { return None };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
