@@ -23,7 +23,6 @@ use crate::size;
 /// Names the program to measure; otherwise the one beside this program.
 const WORKER: &str = "TIDM_COMPUTE_WORKER";
 const PYTHON: &str = "TIDM_SPU_PYTHON";
-const ROUNDS: usize = 3;
 
 /// What is wanted at a size: seconds and mebibytes of each party; and the memory an order gives.
 struct Wanted {
