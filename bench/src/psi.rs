@@ -23,7 +23,6 @@ use crate::size;
 /// Names the program to measure; otherwise the one beside this program.
 const WORKER: &str = "TIDM_COMPUTE_WORKER";
 const PYTHON: &str = "TIDM_SPU_PYTHON";
-const ROUNDS: usize = 3;
 
 /// What is wanted at a size: seconds and mebibytes of each party; and the memory an order gives.
 struct Wanted {
@@ -125,6 +124,9 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// What is shown of a variant: name, value of a run, unit, goal.
+type Line<'a> = (&'a str, &'a dyn Fn(&Run) -> f64, &'static str, Goal);
+
 fn measure(
     report: &mut Report,
     lists: &Lists<'_>,
@@ -148,7 +150,7 @@ fn measure(
     };
     let of = |runs: &[Run], value: &dyn Fn(&Run) -> f64| median(runs.iter().map(value).collect());
     let name = |what: &str| format!("{items} × {items}, {}: {what}", variant.name);
-    let lines: [(&str, &dyn Fn(&Run) -> f64, &'static str, Goal); 4] = [
+    let lines: [Line<'_>; 4] = [
         ("list to result", &|run| run.told.seconds, "s", goal(wanted.seconds)),
         ("processor time", &cpu, "s", Goal::None),
         ("loopback", &|run| run.moved, "MB", goal(variant.bytes * items as f64 / 1e6)),

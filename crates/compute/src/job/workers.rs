@@ -27,7 +27,8 @@ use super::progress::{Event, Progress, Tell, Told, Traffic, add, peak_bytes};
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
 
-const MALLOC: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+/// What a process of a job is started with in its environment.
+pub const MALLOC: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 
 /// How this program is called so that it arrives at [`super::worker_main`]: the arguments before those of this module.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Many small jobs from both ends in any order: none may hang.
+//! Many small jobs from both ends in any order: none may hang. `TIDM_STARTS` says how many (100).
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,9 @@ fn start(order: Order, after: u64) -> thread::JoinHandle<Report> {
     })
 }
 
-fn starts(count: u32) {
+#[test]
+fn many_starts_in_any_order_all_end() {
+    let count: u32 = std::env::var("TIDM_STARTS").map_or(100, |count| count.parse().unwrap());
     let pair = Pair::new(20);
     let mut random = 88_172_645_463_325_252u64;
     let mut next = |bound: u64| {
@@ -51,11 +53,4 @@ fn starts(count: u32) {
         assert_eq!(received.matched, Some(10));
         assert_eq!((received.sent, received.received), (sent.received, sent.sent));
     }
-}
-
-/// A hundred, or with `TIDM_LONG=1` a thousand.
-#[test]
-fn starts_in_any_order_all_end() {
-    let long = std::env::var("TIDM_LONG").is_ok_and(|it| it == "1");
-    starts(if long { 1000 } else { 100 });
 }

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use tidm_compute::job::failure::{Blame, ErrorReport};
 use tidm_compute::job::order::{Order, Report};
 use tidm_compute::job::progress::Event;
+use tidm_compute::job::workers::MALLOC;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
@@ -36,6 +37,7 @@ pub(super) async fn run(
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
         .env_clear()
+        .env(MALLOC.0, MALLOC.1)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
