@@ -23,9 +23,8 @@ fn main() -> ExitCode {
     if let cli::Command::Compute { arguments } = &cli.command {
         return process::main(arguments);
     }
-    if let cli::Command::Psi(commands::psi::Psi::Local { arguments }) = &cli.command {
-        let local = std::iter::once("local".to_owned()).chain(arguments.iter().cloned());
-        return process::main(&local.collect::<Vec<_>>());
+    if let cli::Command::Psi(commands::psi::Psi::Local(it)) = &cli.command {
+        return process::main(&it.arguments());
     }
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 
 use super::connect::{Address, Connector, Way};
 use super::failure::Failure;
@@ -14,7 +14,7 @@ use super::order::{Kind, Learns, List, Order, Report, Results, Role, Security, S
 use super::progress::Event;
 use super::visit::random;
 use super::workers::Host;
-use crate::keys::{Equals, Form, Mapping, Rule};
+use crate::keys::{Equals, Form, Mapping, Rule, rows_at_most};
 
 /// What to compare, and how.
 #[derive(Clone, Debug)]
@@ -197,22 +197,8 @@ fn kind(path: &Path) -> Kind {
     }
 }
 
-/// At least as many as the list has rows, and exactly that many where no quote spans lines.
 fn rows(path: &Path) -> Result<u64, Failure> {
-    let failed = |why| Failure::directory("reading a list")(why);
-    if !matches!(kind(path), Kind::Csv | Kind::CsvTab) {
-        return Err(Failure::Order("local compares CSV files".to_owned()));
-    }
-    let mut file = std::fs::File::open(path).map_err(failed)?;
-    let mut buffer = vec![0; 1 << 18];
-    let (mut lines, mut last) = (0, b'\n');
-    loop {
-        let count = file.read(&mut buffer).map_err(failed)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        last = bytes.last().copied().unwrap_or(last);
-    }
-    Ok((lines + u64::from(last != b'\n')).saturating_sub(1))
+    Ok(rows_at_most(path, kind(path).format())?)
 }
 
 /// `local MINE THEIRS COLUMN[,COLUMN…] [name=value…]`.

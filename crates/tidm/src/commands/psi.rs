@@ -2,6 +2,7 @@
 //!
 //! Never computes here, but for `local`: the nodes' own processes do.
 
+pub(crate) mod local;
 pub(super) mod spu;
 
 use std::path::{Path, PathBuf};
@@ -79,10 +80,7 @@ pub(crate) enum Psi {
     #[command(
         after_help = "Example:\n  tidm psi local --mine a.csv --theirs b.csv --key id --out common.csv"
     )]
-    Local {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
-        arguments: Vec<String>,
-    },
+    Local(local::Local),
 }
 
 /// Seconds of one look while a matching runs.
@@ -103,7 +101,7 @@ impl Psi {
                 return Ok(());
             }
             // Need no node, and run without one.
-            Self::Spu(_) | Self::Local { .. } => return Ok(()),
+            Self::Spu(_) | Self::Local(_) => return Ok(()),
         };
         show::value(&answer, global);
         Ok(())
