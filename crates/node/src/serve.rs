@@ -125,7 +125,7 @@ pub async fn build_with(
     let log = open_log(&config, keys.as_ref(), &objects)?;
     let compute = Program {
         path: worker.program().to_owned(),
-        arguments: vec![COMPUTE.into(), "job".into()],
+        arguments: vec![COMPUTE.into(), "job".into(), "attached".into()],
     };
     let workers = Workers::new(worker, &config.limits);
     let search = Search::new(config.node.data.join("search"));

@@ -3,6 +3,7 @@
 //! | argument | stdin | stdout |
 //! |---|---|---|
 //! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
+//! | `job attached` | the same; stays open, and its end is the job's | the same |
 //! | `part` | what a coordinator tells its worker | events |
 //! | `local …` | | both parties on this machine: one JSON object |
 //!
@@ -25,7 +26,8 @@ use super::workers::{Host, work};
 pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
     let tell = to_stdout();
     let done = match arguments {
-        [word] if word == "job" => job(host, &tell),
+        [word] if word == "job" => job(host, &tell, false),
+        [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
         [word] if word == "part" => part(&tell),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
@@ -52,8 +54,11 @@ fn line() -> Result<String, Failure> {
     Ok(line)
 }
 
-fn job(host: &Host, tell: &Tell) -> Result<(), Failure> {
+fn job(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     let order = Order::of_json(&line()?)?;
+    if attached {
+        end_with_input();
+    }
     let report = run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
@@ -61,11 +66,16 @@ fn job(host: &Host, tell: &Tell) -> Result<(), Failure> {
 
 fn part(tell: &Tell) -> Result<(), Failure> {
     let line = line()?;
+    end_with_input();
+    work(&line, tell)
+}
+
+/// A process whose starter was killed ends with it.
+fn end_with_input() {
     std::thread::spawn(|| {
-        // Nothing more comes; the end comes when the coordinator is gone.
+        // Nothing more comes; the end comes when whoever started this is gone.
         let mut rest = [0; 64];
         while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
         std::process::exit(1);
     });
-    work(&line, tell)
 }

@@ -33,7 +33,8 @@ pub(super) async fn run(
     order: &Order,
     live: &Live,
 ) -> Result<Report, ErrorReport> {
-    let order = serde_json::to_vec(order).map_err(ours)?;
+    let mut order = serde_json::to_vec(order).map_err(ours)?;
+    order.push(b'\n');
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
         .env_clear()
@@ -46,8 +47,9 @@ pub(super) async fn run(
         .map_err(ours)?;
     let gone = || ours("a pipe of the computing process is missing");
     let mut input = child.stdin.take().ok_or_else(gone)?;
+    // Kept open: a process whose node was killed reads its end, and ends.
     input.write_all(&order).await.map_err(ours)?;
-    drop(input);
+    input.flush().await.map_err(ours)?;
     let mut output = BufReader::new(child.stdout.take().ok_or_else(gone)?);
     loop {
         let mut line = String::new();
