@@ -19,9 +19,11 @@ use tidm_space::id::Id;
 use tidm_space::psi::Protocol;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, Params};
 use super::page::{Page, Wanted as Which};
+use super::uploads::{self, Named, Upload};
 use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::objects::Key;
@@ -51,7 +53,7 @@ pub(super) struct Begin {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct List {
-    /// Of `PUT /uploads`; gone when the matching is over. CSV, TSV, Parquet or Arrow by its name's ending.
+    /// Of `PUT /matchings/list` or `PUT /uploads`; gone when the matching is over. CSV, TSV, Parquet or Arrow by its name's ending.
     upload: Option<String>,
     /// A table of ours.
     product: Option<String>,
@@ -115,6 +117,21 @@ fn shown(app: &App, it: Matching) -> Shown {
     }
 }
 
+/// Send a list ahead, as it is.
+#[utoipa::path(
+    put, path = "/matchings/list", tag = "uses", params(Named), security(("bearer" = ["use"])),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = Upload), (status = 413, description = "Larger than limits.upload_bytes", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn send_list(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    Params(named): Params<Named>,
+    body: Stream,
+) -> Answer<impl IntoResponse> {
+    Ok((StatusCode::CREATED, Json(uploads::keep(&app, who.account, named, body).await?)))
+}
+
 /// Match a list of ours with the product of a contract.
 #[utoipa::path(
     post, path = "/matchings", tag = "uses", request_body = Begin, security(("bearer" = ["use"])),
@@ -123,10 +140,11 @@ fn shown(app: &App, it: Matching) -> Shown {
 )]
 pub(super) async fn begin(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Body(it): Body<Begin>,
 ) -> Answer<impl IntoResponse> {
     let mine = match (it.mine.upload, it.mine.product) {
-        (Some(upload), None) => Mine::Upload(upload),
+        (Some(id), None) => Mine::Upload { id, account: who.account },
         (None, Some(product)) => Mine::Product(Id::parse(&product)?),
         (_, _) => return Err(Fail::field("mine", "either an upload or a product")),
     };

@@ -90,6 +90,7 @@ fn scopes(app: &Arc<App>) -> Api {
         .merge(within(Scope::Contract, creating(contracting())))
         .merge(within(Scope::Use, creating(moving())))
         .merge(within(Scope::Use, using()))
+        .merge(within(Scope::Use, sending()))
         .merge(within(Scope::Audit, auditing()))
         .merge(within(Scope::Admin, governing()))
 }
@@ -131,6 +132,10 @@ fn publishing() -> Api {
 
 fn uploading() -> Api {
     Api::new().routes(routes!(uploads::put))
+}
+
+fn sending() -> Api {
+    Api::new().routes(routes!(matchings::send_list))
 }
 
 fn contracting() -> Api {

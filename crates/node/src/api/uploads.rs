@@ -38,7 +38,7 @@ pub(super) struct Named {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Upload {
-    /// For `upload` in `POST /products`.
+    /// For `upload` in `POST /products` or `POST /matchings`.
     id: String,
     bytes: u64,
     sha256: String,
@@ -56,6 +56,12 @@ pub(super) async fn put(
     Params(named): Params<Named>,
     body: Body,
 ) -> Answer<impl IntoResponse> {
+    let upload = keep(&app, who.account, named, body).await?;
+    Ok((StatusCode::CREATED, Json(upload)))
+}
+
+/// Bytes of a caller, under a name of ours in the object store.
+pub(super) async fn keep(app: &App, account: String, named: Named, body: Body) -> Answer<Upload> {
     let plain = !named.name.is_empty()
         && named.name.len() <= NAME_BYTES
         && !named.name.contains(['/', '\\', '\0']);
@@ -69,7 +75,7 @@ pub(super) async fn put(
         app.objects.put(&Key::parse(&object)?, reader, app.config.limits.upload_bytes).await?;
     let row = UploadRow {
         id: id.clone(),
-        account: who.account,
+        account,
         object,
         name: named.name,
         bytes: put.bytes,
@@ -82,5 +88,5 @@ pub(super) async fn put(
             Box::pin(async move { rows::save_upload(conn, &row).await })
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(Upload { id, bytes: put.bytes, sha256: put.sha256.to_string() })))
+    Ok(Upload { id, bytes: put.bytes, sha256: put.sha256.to_string() })
 }

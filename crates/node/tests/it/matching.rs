@@ -50,7 +50,11 @@ async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
         Box::pin(async move { save_upload(conn, &row).await })
     });
     save.await.unwrap();
-    Mine::Upload(id.to_owned())
+    list(id, "analyst")
+}
+
+fn list(id: &str, account: &str) -> Mine {
+    Mine::Upload { id: id.to_owned(), account: account.to_owned() }
 }
 
 fn wanted(contract: &Contract, mine: Mine) -> Wanted {
@@ -202,7 +206,9 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     assert_eq!(no.code(), "psi.columns");
     let no = fault(start(consumer, Wanted { workers: 0, ..wanted(&contract, mine.clone()) }).await);
     assert_eq!(no.code(), "psi.workers");
-    let no = fault(start(consumer, wanted(&contract, Mine::Upload("none".to_owned()))).await);
+    let no = fault(start(consumer, wanted(&contract, list("none", "analyst"))).await);
+    assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");
+    let no = fault(start(consumer, wanted(&contract, list("a", "somebody else"))).await);
     assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");
     assert_eq!(provider.store.spent(&contract.id).await.unwrap().items, 0);
     // A column that is not there is found by the process, which says which ones are.

@@ -118,7 +118,7 @@ impl Psi {
         }
         let path = Path::new(mine);
         let list = if path.is_file() {
-            json!({ "upload": publish::upload(api, path).await? })
+            json!({ "upload": publish::upload(api, "/matchings/list", path).await? })
         } else {
             json!({ "product": mine })
         };

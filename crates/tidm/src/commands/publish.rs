@@ -52,7 +52,7 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         for path in &self.paths {
-            let upload = upload(api, path).await?;
+            let upload = upload(api, "/uploads", path).await?;
             let done = api.post("/products", &self.body(path, &upload)).await?;
             show::value(&done, global);
         }
@@ -77,12 +77,12 @@ impl Publish {
 }
 
 /// Sends a file's bytes ahead.
-pub(super) async fn upload(api: &Api, path: &Path) -> Outcome<String> {
+pub(super) async fn upload(api: &Api, to: &str, path: &Path) -> Outcome<String> {
     let file = tokio::fs::File::open(path).await.with_context(|| path.display().to_string())?;
     let bytes = file.metadata().await.context("the file's size")?.len();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let request = api
-        .request(Method::PUT, &format!("/uploads?name={}", segment(&name)))
+        .request(Method::PUT, &format!("{to}?name={}", segment(&name)))
         .header("content-length", bytes)
         .body(reqwest::Body::from(file));
     let done = api.json(request).await?;

@@ -54,7 +54,7 @@ pub struct Wanted {
 #[derive(Clone, Debug)]
 pub enum Mine {
     /// Bytes that were sent ahead; gone afterwards.
-    Upload(String),
+    Upload { id: String, account: String },
     /// A table of ours.
     Product(Id),
 }
@@ -122,9 +122,11 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
 
 async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
     match mine {
-        Mine::Upload(id) => {
+        Mine::Upload { id, account } => {
             let row = app.store.upload(id).await.map_err(store)?;
-            let row = row.ok_or(Fault::NotFound { what: "upload" })?;
+            let row = row
+                .filter(|it| it.account == *account)
+                .ok_or(Fault::NotFound { what: "upload" })?;
             Ok((row.object, row.name, true))
         }
         Mine::Product(id) => {

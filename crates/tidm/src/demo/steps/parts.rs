@@ -117,7 +117,7 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book) -> R
 /// Sends the list ahead, begins, and waits for the end.
 async fn matched(world: &World, contract: &str, list: &str) -> Result<Value, Trouble> {
     let consumer = world.api(Part::Consumer)?;
-    let upload = consumer.put("/uploads?name=parts.csv", list.as_bytes().to_vec()).await?;
+    let upload = consumer.put("/matchings/list?name=parts.csv", list.as_bytes().to_vec()).await?;
     let asked = json!({
         "contract": contract, "mine": { "upload": text(&upload, "id")? }, "columns": ["编号"], "purpose": PURPOSE
     });
