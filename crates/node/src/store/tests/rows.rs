@@ -96,6 +96,10 @@ fn statements(from: usize) -> Vec<String> {
         ));
     }
     all.push("INSERT INTO remote_products (id, provider, address, title, search, seen, dataset) VALUES ('urn:p', 'did:web:a', 'x', 'x', 'x', 0, '{}')".to_owned());
+    if from >= 8 {
+        // Written by every program since; the migration does it for rows of before.
+        all.push("UPDATE remote_products SET via = provider".to_owned());
+    }
     if from >= 2 {
         all.push(
             "INSERT INTO spent (contract, kind, amount) VALUES ('urn:agreement:1', 'use', 6)"
