@@ -1,6 +1,6 @@
 //! Measures curves: nanoseconds of processor time per multiplication, and ECDH intersections with both parties in one process.
 //!
-//! `cargo bench -p tidm-mpc --bench curve`
+//! `cargo bench -p tidm-mpc --bench curve [-- ENTRIES]`; with a number of entries only the table of that size.
 
 #![allow(
     clippy::print_stdout,
@@ -108,6 +108,9 @@ fn table(listed: u64, entries: u64, client_items: u64) {
 }
 
 fn main() {
+    if let Some(entries) = std::env::args().find_map(|it| it.parse().ok()) {
+        return table(200_000, entries, 100_000);
+    }
     let scalar = curve::clamped([0x5a; 32]);
     per_point("x25519, as this processor can", 400_000, |us| curve::x25519_many(&scalar, us));
     per_point("x25519, portable", 30_000, |us| one_by_one::ladders(&scalar, us));
