@@ -47,11 +47,7 @@ pub struct Line {
 
 /// Tries a request against a policy. Terms that a node does not sign are evaluated all the same, as far as they are
 /// understood and the request has the facts; an error names those that are not understood.
-pub fn try_out(
-    policy: &Policy,
-    request: &Request<'_>,
-    lang: Lang,
-) -> Result<Trial, Vec<Refusal>> {
+pub fn try_out(policy: &Policy, request: &Request<'_>, lang: Lang) -> Result<Trial, Vec<Refusal>> {
     let terms = understand(policy)?;
     let refused = compile(policy).err().unwrap_or_default();
     let decision = evaluate(&terms, request);
@@ -74,9 +70,7 @@ pub fn try_out(
     let headline = headline(verdict, &lines, lang);
     let limits = match decision.verdict {
         Verdict::Permit(it) if verdict == Truth::Yes => said(&it, lang),
-        Verdict::Permit(_)
-        | Verdict::Deny(_)
-        | Verdict::Unknown(_) => vec![],
+        Verdict::Permit(_) | Verdict::Deny(_) | Verdict::Unknown(_) => vec![],
     };
     Ok(Trial { verdict, headline, lines, limits, refused })
 }
@@ -177,9 +171,7 @@ fn headline(verdict: Truth, lines: &[Line], lang: Lang) -> String {
     let verdict = match verdict {
         Truth::Yes => lang.pick("允许", "permitted"),
         Truth::No => lang.pick("拒绝", "denied"),
-        Truth::Unknown => {
-            lang.pick("缺少事实，按拒绝处理", "denied, since a fact is missing")
-        }
+        Truth::Unknown => lang.pick("缺少事实，按拒绝处理", "denied, since a fact is missing"),
     };
     if why.is_empty() {
         return verdict.to_owned();
