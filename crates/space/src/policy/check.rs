@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use crate::lang::Lang;
 use crate::policy::compile::{Side, compile, understand};
 use crate::policy::duty;
-use crate::policy::model::{Action, Kind, Policy, Rule};
+use crate::policy::model::{Action, Constraint, Kind, Operand, Policy, Rule};
+use crate::policy::span::Span;
 use crate::policy::terms::{Clause, Delete, Limits, Terms, Test};
 use crate::policy::usage::Use;
 use crate::time::Time;
@@ -98,6 +99,11 @@ pub fn check(policy: &Policy, now: Time, kinds: &[Use]) -> Vec<Remark> {
     conflict::remarks(policy, &rules, now, &mut out);
     wider(&rules, &mut out);
     repeated(policy, &mut out);
+    for it in &rules {
+        for (i, constraint) in it.rule.constraints.iter().enumerate() {
+            minutes(constraint, &format!("{}.constraint[{i}]", it.place), &mut out);
+        }
+    }
     let terms = compile(policy).ok();
     deletion(policy, terms.as_ref(), now, &mut out);
     let usable = usable(terms.as_ref(), kinds, &mut out);
@@ -183,6 +189,40 @@ fn repeated(policy: &Policy, out: &mut Vec<Remark>) {
                 ));
             }
         }
+    }
+}
+
+/// Durations in months that were likely meant in minutes.
+fn minutes(it: &Constraint, place: &str, out: &mut Vec<Remark>) {
+    let (name, parts) = match it {
+        Constraint::Atomic(it) => {
+            let text = it.right.as_text().filter(|text| Span::looks_like_minutes(text));
+            let lasts = matches!(
+                it.left,
+                Operand::ElapsedTime
+                    | Operand::DelayPeriod
+                    | Operand::MeteredTime
+                    | Operand::TimeInterval
+            );
+            if let Some(text) = text.filter(|_| lasts) {
+                let minutes = text.replacen('P', "PT", 1);
+                out.push(Remark::new(
+                    Severity::Warning,
+                    place,
+                    "duration.months",
+                    format!("{text} 是月数；分钟写作 {minutes}"),
+                    format!("{text} are months; minutes are written {minutes}"),
+                ));
+            }
+            return;
+        }
+        Constraint::And(parts) => ("and", parts),
+        Constraint::Or(parts) => ("or", parts),
+        Constraint::Xone(parts) => ("xone", parts),
+        Constraint::AndSequence(parts) => ("andSequence", parts),
+    };
+    for (i, part) in parts.iter().enumerate() {
+        minutes(part, &format!("{place}.{name}[{i}]"), out);
     }
 }
 

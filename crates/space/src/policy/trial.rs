@@ -58,7 +58,10 @@ pub fn try_out(policy: &Policy, request: &Request<'_>, lang: Lang) -> Result<Tri
     for why in terms.unkeepable(request.kind) {
         // The gate gives no lease for such a use, whatever the rules say.
         verdict = Truth::No;
-        let text = lang.pick(reason::zh(why), why).to_owned();
+        let text = match lang {
+            Lang::Zh => format!("此种使用方式能够保证条款（事实：{}）", reason::zh(why)),
+            Lang::En => format!("the terms can be kept in this kind of use (fact: {why})"),
+        };
         lines.push(Line { depth: 1, truth: Truth::No, place: None, text, decided: true });
     }
     if let Some(first) = lines.first_mut() {
@@ -158,12 +161,10 @@ impl Teller<'_> {
 fn headline(verdict: Truth, lines: &[Line], lang: Lang) -> String {
     let mut why: Vec<String> = vec![];
     for it in lines.iter().filter(|it| it.decided) {
-        let rule = it.place.as_deref().filter(|place| !it.text.contains(place));
-        let text = match (rule, lang) {
-            (Some(place), Lang::Zh) => format!("{place}：{}", it.text),
-            (Some(place), Lang::En) => format!("{place}: {}", it.text),
-            (None, _) => it.text.clone(),
-        };
+        let applies = it.truth == Truth::Yes
+            && it.place.as_ref().is_some_and(|place| place.starts_with("prohibition"));
+        let before = if applies { lang.pick("禁止适用 ", "prohibited, since ") } else { "" };
+        let text = format!("{before}{}", it.said());
         if !why.contains(&text) {
             why.push(text);
         }
@@ -173,9 +174,6 @@ fn headline(verdict: Truth, lines: &[Line], lang: Lang) -> String {
         Truth::No => lang.pick("拒绝", "denied"),
         Truth::Unknown => lang.pick("缺少事实，按拒绝处理", "denied, since a fact is missing"),
     };
-    if why.is_empty() {
-        return verdict.to_owned();
-    }
     format!("{verdict}{}{}", lang.pick("：", ": "), why.join(lang.pick("；", "; ")))
 }
 
@@ -201,18 +199,24 @@ fn said(it: &Limits, lang: Lang) -> Vec<String> {
     all.into_iter().flatten().map(|it| limit_words(&it, lang)).collect()
 }
 
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Line {
+    /// Mark, place and text: what is asked, and whether it holds.
+    fn said(&self) -> String {
         let mark = match self.truth {
             Truth::Yes => '✓',
             Truth::No => '✗',
             Truth::Unknown => '?',
         };
-        write!(f, "{}{mark} ", "  ".repeat(self.depth))?;
         match self.place.as_deref().filter(|place| !self.text.contains(place)) {
-            Some(place) => write!(f, "[{place}] {}", self.text)?,
-            None => f.write_str(&self.text)?,
+            Some(place) => format!("{mark} [{place}] {}", self.text),
+            None => format!("{mark} {}", self.text),
         }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", "  ".repeat(self.depth), self.said())?;
         if self.decided { f.write_str(" ←") } else { Ok(()) }
     }
 }

@@ -5,7 +5,7 @@
 use crate::lang::Lang;
 use crate::policy::check::{Remark, Ruled, Severity, room};
 use crate::policy::compile::Side;
-use crate::policy::model::{Conflict, Policy};
+use crate::policy::model::{Action, Conflict, Policy};
 use crate::policy::terms::{Clause, Test};
 use crate::time::Time;
 
@@ -19,14 +19,18 @@ pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], now: Time, out: &mut
     for (ban_at, ban) in side(Side::Ban) {
         let mut met = false;
         for (grant_at, grant) in side(Side::Grant) {
-            let acts = ban.action.stops(&grant.action);
-            if acts && room::meet(room::pieces(grant, grant_at), room::pieces(ban, ban_at), now) {
+            // What forbids always meets whatever is permitted, be that possible or not.
+            let meets = || {
+                let (grant, ban) = (room::pieces(grant, grant_at), room::pieces(ban, ban_at));
+                room::meet(grant, ban, now)
+            };
+            if ban.action.stops(&grant.action) && (unconditional(ban) || meets()) {
                 met = true;
                 out.push(meeting(policy.conflict, ban, grant));
             }
         }
         // What is not permitted is denied anyway; only a carved-out part needs a prohibition. Handing on is said often.
-        let hands_on = ban.action == crate::policy::model::Action::Distribute;
+        let hands_on = ban.action == Action::Distribute;
         if !met && !hands_on {
             out.push(Remark::new(
                 Severity::Note,

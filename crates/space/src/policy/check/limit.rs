@@ -142,9 +142,10 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
     };
     let most = it.items.into_iter().chain(it.budget).min();
     if let (Some(least), Some(most)) = (it.least, most) {
-        let shown = it
-            .share
-            .map_or(u128::from(most), |percent| u128::from(most) * u128::from(percent) / 100);
+        let shown = it.share.map_or_else(
+            || u128::from(most),
+            |percent| u128::from(most) * u128::from(percent) / 100,
+        );
         if least > most {
             never(
                 Operand::MinMatches,
@@ -170,16 +171,16 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
             "no result is ever shown: no item may match, and some must".to_owned(),
         );
     }
-    if let (Some(items), Some(budget)) = (it.items, it.budget) {
-        if budget < items {
-            out.push(Remark::new(
-                Severity::Warning,
-                at(Operand::MatchBudget),
-                "match.budget",
-                format!("累计条目数 {budget} 小于每次条目数 {items}"),
-                format!("{budget} items altogether are fewer than the {items} at a time"),
-            ));
-        }
+    if let (Some(items), Some(budget)) = (it.items, it.budget)
+        && budget < items
+    {
+        out.push(Remark::new(
+            Severity::Warning,
+            at(Operand::MatchBudget),
+            "match.budget",
+            format!("累计条目数 {budget} 小于每次条目数 {items}"),
+            format!("{budget} items altogether are fewer than the {items} at a time"),
+        ));
     }
     let said = it.items.is_some() || it.budget.is_some() || it.least.is_some();
     if it.key.is_none() && (said || it.share.is_some() || it.to.is_some()) {

@@ -267,16 +267,17 @@ fn ends(
             "使用期限已过",
             "the time of use is already over",
         ));
-    } else if let Some(((wait, Some(delay)), _)) = room.ends.get(&Axis::Delay) {
-        if policy.kind != Kind::Agreement && i128::from(now.ms()) + wait > *end {
-            out.push(Remark::new(
-                never,
-                pieces.get(*delay).map_or("policy", |it| &*it.place),
-                "window.delay",
-                "即使现在签约，等待期满时使用期限也已过",
-                "even if signed now, the time of use is over before the delay is",
-            ));
-        }
+    } else if let Some(((wait, Some(delay)), _)) = room.ends.get(&Axis::Delay)
+        && policy.kind != Kind::Agreement
+        && i128::from(now.ms()).saturating_add(*wait) > *end
+    {
+        out.push(Remark::new(
+            never,
+            pieces.get(*delay).map_or("policy", |it| &*it.place),
+            "window.delay",
+            "即使现在签约，等待期满时使用期限也已过",
+            "even if signed now, the time of use is over before the delay is",
+        ));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is found, and that sensible policies are left alone.
 
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -59,6 +60,11 @@ fn impossible_conditions_are_found() {
         (vec![atom("count", "lteq", "0")], &["count.never permission[0].constraint[0]"]),
         (vec![atom("count", "lt", "1")], &["count.never permission[0].constraint[0]"]),
         (vec![atom("count", "lteq", "1")], &[]),
+        (
+            vec![atom("elapsedTime", "lteq", "P60M")],
+            &["duration.months permission[0].constraint[0]"],
+        ),
+        (vec![atom("elapsedTime", "lteq", "PT60M")], &[]),
         (vec![atom("elapsedTime", "lt", "PT0S")], &["elapsed.never permission[0].constraint[0]"]),
         (
             vec![atom("purpose", "eq", "a"), atom("purpose", "eq", "b")],
@@ -175,10 +181,10 @@ fn what_nobody_signs_is_refused_with_place_and_reason() {
         [
             "term.refused permission[0].constraint[1]",
             "term.refused permission[0].constraint[2].or[1]",
-            "term.refused permission[0].constraint[2]",
+            "term.refused permission[0].constraint[2].or[2]",
             "term.refused permission[1].duty[0]",
             "term.refused permission[1]",
-            "term.refused obligation[0]",
+            "term.refused obligation[0].constraint[0]",
             "term.refused policy",
         ]
     );
@@ -304,4 +310,62 @@ fn deep_and_wide_policies_are_checked() {
     let refused: Vec<&Remark> = all.iter().filter(|it| it.code == "term.refused").collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].place.matches(".or[0]").count(), 12);
+}
+
+/// Terms good and bad, for rules put together at random.
+fn pool() -> Vec<Json> {
+    vec![
+        atom("count", "lteq", "5"),
+        atom("count", "gt", "9"),
+        atom("dateTime", "lteq", "2027-06-30T00:00:00Z"),
+        atom("dateTime", "lteq", "tomorrow"),
+        atom("purpose", "eq", "a"),
+        atom("purpose", "isNoneOf", "a"),
+        atom("spatial", "eq", "CN"),
+        atom("x:moon", "eq", "full"),
+        atom("tidm:minGroup", "gteq", "5"),
+        atom("tidm:matchKey", "eq", "a"),
+        atom("tidm:matchKey", "eq", "b"),
+        json!({"or": [atom("count", "lteq", "1"), atom("event", "gteq", "x")]}),
+        json!({"and": [atom("tidm:outputRows", "lteq", "5"), atom("count", "lteq", "2")]}),
+        json!({"xone": [{"or": [atom("tidm:columns", "eq", "a")]}]}),
+    ]
+}
+
+proptest! {
+    /// A policy has a refusal among its remarks exactly when a node does not sign it.
+    #[test]
+    fn refusals_are_neither_lost_nor_invented(
+        grant in proptest::sample::subsequence(pool(), 0..5),
+        ban in proptest::option::of(proptest::sample::subsequence(pool(), 0..3)),
+        (acted, banned) in (0..5_usize, 0..5_usize),
+        (owed, strategy) in (0..4_usize, 0..3_usize),
+    ) {
+        let acts = ["use", "read", "distribute", "play", "aggregate"];
+        let mut it = json!({"permission": [{"action": acts[acted], "constraint": grant}]});
+        if let Some(ban) = ban {
+            it["prohibition"] = json!([{"action": acts[banned], "constraint": ban}]);
+        }
+        if let Some(duty) = ["delete", "compensate", "inform"].get(owed) {
+            it["obligation"] = json!([{"action": duty}]);
+        }
+        if let Some(strategy) = ["prohibit", "perm"].get(strategy) {
+            it["conflict"] = json!(strategy);
+        }
+        let it = policy(&it);
+        let all = check(&it, now(), &Use::ALL);
+        let refused = all.iter().any(|it| it.code == "term.refused");
+        let void = all.iter().any(|it| it.code == "conflict.void");
+        match compile(&it) {
+            Ok(_) => prop_assert!(!refused, "{all:?}"),
+            Err(why) => {
+                let told = all.iter().filter(|it| it.code == "term.refused");
+                prop_assert!(told.count() + usize::from(void) > 0, "{why:?}");
+                for why in why.iter().filter(|it| it.why != reason::VOID) {
+                    prop_assert!(all.iter().any(|it| it.en.contains(&why.term) && it.en.contains(why.why)));
+                }
+                prop_assert!(void || why.iter().all(|it| it.why != reason::VOID));
+            }
+        }
+    }
 }

@@ -34,9 +34,10 @@ fn request<'a>() -> Request<'a> {
 }
 
 type Ask = fn(&mut Request<'_>);
+type Case = (&'static str, Json, Vec<(&'static str, Ask)>);
 
 /// Name, policy, and requests that are tried against it.
-fn cases() -> Vec<(&'static str, Json, Vec<(&'static str, Ask)>)> {
+fn cases() -> Vec<Case> {
     let until = || atom("dateTime", "lteq", "2027-06-30T00:00:00Z");
     vec![
         (

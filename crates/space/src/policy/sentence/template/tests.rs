@@ -209,9 +209,10 @@ fn parameter(it: &Parameter) -> String {
         Need::Default(value) => format!("default `{value}`"),
         Need::Open(example) => format!("optional, e.g. `{example}`"),
     };
-    let range = match it.shape {
-        Shape::Number { least, most, .. } => format!(" {least}–{most}"),
-        _ => String::new(),
+    let range = if let Shape::Number { least, most, .. } = it.shape {
+        format!(" {least}–{most}")
+    } else {
+        String::new()
     };
     let (zh, en) = (it.title(Lang::Zh), it.title(Lang::En));
     format!("`{}` {zh} {en}: {}{range}, {need}", it.name, it.shape.name())
