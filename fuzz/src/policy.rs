@@ -1,10 +1,12 @@
 //! Targets in `tidm-space`: policies, from their JSON to a verdict.
 
 use tidm_space::lang::Lang;
+use tidm_space::policy::check::check;
 use tidm_space::policy::compile::{compile, understand};
 use tidm_space::policy::eval::{Request, Truth, Verdict, evaluate, report};
 use tidm_space::policy::model::{Constraint, Policy, Rule, Value};
 use tidm_space::policy::render::render;
+use tidm_space::policy::trial::try_out;
 use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
 use tidm_space::wire::odrl::{self, OdrlPolicy};
@@ -58,6 +60,9 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
     let whole = understand(model);
     // A node signs nothing that is not understood.
     assert!(terms.is_err() || whole.is_ok());
+    let remarks = check(model, Time::from_ms(1_780_000_000_000), &Use::ALL);
+    let refused = remarks.iter().any(|it| matches!(it.code, "term.refused" | "conflict.void"));
+    assert!(terms.is_ok() || refused, "a refusal was lost");
     for kind in Use::ALL {
         for lang in [Lang::Zh, Lang::En] {
             let said = render(model, lang, kind);
@@ -68,6 +73,9 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
         if let Ok(whole) = &whole {
             let request = Request::new(Time::from_ms(1_780_000_000_000), kind, "did:web:me");
             asked(whole, &request);
+            let tried = try_out(model, &request, Lang::En);
+            let truth = evaluate(whole, &request).why.truth;
+            assert!(tried.is_ok_and(|it| it.verdict != Truth::Yes || truth == Truth::Yes));
             assert_eq!(report(whole, &request).len(), whole.grants.len() + whole.bans.len());
         }
         let Ok(terms) = &terms else { continue };

@@ -68,6 +68,13 @@ pub const SEEN: Duration = Duration::from_secs(48 * 3600);
 
 /// Members of one list in a policy (columns, purposes, recipients): the widest machine tables have some thousand columns.
 pub const POLICY_LIST: usize = 4096;
+/// Entries of one list in a template's form, and bytes of one: a person writes and reads them.
+pub const TEMPLATE_LIST: usize = 256;
+pub const TEMPLATE_WORD_BYTES: usize = 256;
+/// Characters of a bad value that its error repeats.
+pub const TEMPLATE_SHOWN_CHARS: usize = 80;
+/// Conditions of one rule that are compared with each other for being needless: each pair costs, and people do not read more.
+pub const CHECK_TERMS: usize = 256;
 /// How deep duties may lie in a rule: a duty, its consequence, and that one's.
 pub const POLICY_DUTIES: usize = 3;
 /// Bytes of one condition on rows in a policy: TC609 has 128 characters for it.

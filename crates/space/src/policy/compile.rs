@@ -261,7 +261,7 @@ impl Reader {
     }
 }
 
-fn is_limit(it: &Constraint) -> bool {
+pub(super) fn is_limit(it: &Constraint) -> bool {
     match it {
         Constraint::Atomic(it) => operand::limits(&it.left),
         Constraint::And(_)

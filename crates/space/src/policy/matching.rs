@@ -33,7 +33,7 @@ pub enum To {
 }
 
 impl To {
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Consumer => "consumer",
             Self::Both => "both",

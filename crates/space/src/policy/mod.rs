@@ -2,10 +2,12 @@
 //!
 //! [`model`] is ODRL; [`compile`] turns a policy into checked [`terms`] or refuses terms by name, as far as [`reach`]
 //! says; [`eval`] answers one request by its [`facts`] and [`explain`]s the answer; [`sentence`] builds policies from plain choices and [`render`] says them in words;
+//! [`check`](mod@check) says what is wrong or weak in one, and [`trial`] what it would answer;
 //! [`diff`] says what changed between two; [`cost`] what one costs.
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
 pub mod action;
+pub mod check;
 pub mod compile;
 pub mod cost;
 pub mod diff;
@@ -18,6 +20,7 @@ mod hold;
 pub mod matching;
 pub mod model;
 pub mod network;
+mod place;
 pub mod reach;
 pub mod render;
 pub mod sentence;
@@ -26,6 +29,7 @@ mod summary;
 pub mod terms;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 pub mod truth;
 pub mod usage;
 pub mod window;

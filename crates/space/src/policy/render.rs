@@ -145,6 +145,18 @@ fn sentence(it: &Constraint, side: Side, lang: Lang, kind: Use) -> Sentence {
     said(text, level)
 }
 
+/// Who enforces a constraint in a kind of use; `None`: a node does not sign it.
+pub(super) fn level(it: &Constraint, side: Side, kind: Use) -> Option<Level> {
+    let (_, level, grasp) = words(it, side, Lang::En, kind);
+    (grasp == Grasp::Kept).then_some(level)
+}
+
+/// Who enforces a duty in a kind of use.
+pub(super) fn duty_level(rule: &Rule, kind: Use) -> Option<Level> {
+    let it = duty_sentence(rule, Lang::En, kind);
+    it.understood.then_some(it.level)
+}
+
 fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, Grasp) {
     let (parts, joint) = match it {
         Constraint::Atomic(atomic) => return atomic_words(atomic, side, lang, kind),

@@ -8,19 +8,12 @@ use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
 
-use crate::id::Id;
-use crate::identity::did::Did;
 use crate::lang::Lang;
 use crate::policy::compile::{compile, understand};
-use crate::policy::model::{Operand, PROFILE, Policy};
+use crate::policy::model::{Operand, Policy};
 use crate::policy::render::render;
-use crate::policy::sentence::template::{ALL, Fill};
-use crate::policy::sentence::{Sentences, build};
-use crate::policy::span::Span;
-use crate::policy::terms::Price;
-use crate::policy::usage::{Level, Use};
-use crate::time::Time;
-use crate::wire::odrl::{OdrlPolicy, to_json};
+use crate::policy::usage::Use;
+use crate::wire::odrl::OdrlPolicy;
 
 fn atom(left: &str, op: &str, right: &str) -> Json {
     json!({"leftOperand": left, "operator": op, "rightOperand": right})
@@ -202,29 +195,6 @@ fn answer(it: &Policy) -> String {
     }
 }
 
-fn fill() -> Fill {
-    Fill {
-        to: vec![
-            Did::parse("did:web:a.example").unwrap(),
-            Did::parse("did:web:b.example").unwrap(),
-        ],
-        uses: 10,
-        from: Time::parse("2027-01-01T00:00:00Z").unwrap(),
-        until: Time::parse("2027-06-30T00:00:00Z").unwrap(),
-        span: Span::days(90),
-        purposes: vec!["quality".to_owned()],
-        columns: vec!["temperature".to_owned(), "pressure".to_owned()],
-        min_group: 5,
-        output_rows: 100,
-        price: Price::parse("100.00", "CNY").unwrap(),
-        level: Level::E1,
-    }
-}
-
-fn filled(it: &Sentences) -> Policy {
-    build(Id::parse("urn:o").unwrap(), None, it).unwrap()
-}
-
 fn document() -> String {
     let mut out = include_str!("head.md").to_owned();
     for (number, zh, en, rules) in classes() {
@@ -234,21 +204,6 @@ fn document() -> String {
         writeln!(out, "| {number} | {zh} {en} | {said_zh} {said_en} | {} |", answer(&it)).unwrap();
     }
     out.push_str(include_str!("templates.md"));
-    for template in ALL {
-        let it = filled(&template.fill(&fill()));
-        let classes: Vec<String> = template.classes.iter().map(u8::to_string).collect();
-        writeln!(
-            out,
-            "| `{}` | {} {} | {} | {} {} |",
-            template.name,
-            template.title(Lang::Zh),
-            template.title(Lang::En),
-            classes.join(", "),
-            words(&it, Lang::Zh, Use::Query),
-            words(&it, Lang::En, Use::Query),
-        )
-        .unwrap();
-    }
     out.push_str(include_str!("catena.md"));
     for (left, value, instead) in CATENA_X {
         let it = policy(&permits(&[atom(left, "eq", value)]));
@@ -296,32 +251,5 @@ fn catena_x_terms_are_refused_by_name() {
         assert_eq!(why.len(), 1);
         assert_eq!(why[0].term, left);
         assert!(matches!(Operand::from_name(left), Operand::Unknown(_)), "{left}");
-    }
-}
-
-#[test]
-fn templates_build_what_a_node_signs_and_people_read() {
-    let mut names: Vec<&str> = ALL.iter().map(|it| it.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert!(names.len() == ALL.len() && ALL.len() >= 12);
-    let kept: Vec<u8> = vec![1, 6, 8, 9, 10, 11, 12, 13, 17, 19, 20, 25];
-    for number in kept {
-        assert!(
-            ALL.iter().any(|it| it.classes.contains(&number)),
-            "class {number} has no template"
-        );
-    }
-    for template in ALL {
-        let policy = filled(&template.fill(&fill()));
-        let terms = compile(&policy).unwrap_or_else(|why| panic!("{}: {why:?}", template.name));
-        let back = OdrlPolicy::parse(to_json(&policy)).unwrap().model;
-        assert_eq!(compile(&back).unwrap(), terms, "{}", template.name);
-        assert!(policy.profile.iter().all(|it| it == PROFILE));
-        for lang in [Lang::Zh, Lang::En] {
-            let said = render(&policy, lang, Use::Query);
-            assert!(said.iter().all(|it| it.understood && !it.text.is_empty()), "{said:?}");
-            assert!(said.len() > 1, "{} says nothing", template.name);
-        }
     }
 }

@@ -1,0 +1,172 @@
+//! Why a term is refused or a kind of use is not possible, in Chinese.
+//!
+//! Never changes what is decided: the English reason is the key, and a test holds this table against the code that
+//! gives reasons.
+
+/// Of [`compile`](crate::policy::compile::compile); the check says it with both places instead.
+pub(super) const VOID: &str =
+    "is permitted and prohibited at once, which makes the policy void (ODRL conflict)";
+pub(super) const UNGRANTED: &str = "no permission grants what such a use does";
+pub(super) const TOO_WEAK: &str = "the permissions ask for a higher enforcement level";
+
+const ZH: &[(&str, &str)] = &[
+    (UNGRANTED, "没有许可允许此种使用的行为"),
+    (TOO_WEAK, "许可要求更高的控制强度"),
+    (VOID, "同时被允许和禁止，策略因此无效（ODRL 冲突）"),
+    ("a file has no columns", "文件没有字段"),
+    ("belongs into a compensate duty", "应写在付费义务中"),
+    ("cannot say when to delete", "不能说明何时删除"),
+    ("does not know this operator", "不支持此运算符"),
+    ("has a price that is no plain amount", "价格不是简单金额"),
+    ("has a unit, which only a payment may have", "带有单位，只有付款才可以有单位"),
+    ("has more than one constraint", "有不止一个条件"),
+    ("has no currency", "没有币种"),
+    ("has no meaning in a price", "在价格中没有意义"),
+    ("has no meaning in a prohibition", "在禁止中没有意义"),
+    ("has no meaning inside a duty", "在义务中没有意义"),
+    ("has no meaning outside a duty", "在义务之外没有意义"),
+    ("has no meaning outside a prohibition", "在禁止之外没有意义"),
+    ("has no payAmount", "没有金额（payAmount）"),
+    ("is a duty, not a use", "是义务，不是使用行为"),
+    ("is a logical constraint without members", "是没有成员的逻辑条件"),
+    ("is a number of percent, at most 100", "是百分数，至多 100"),
+    ("is an unknown profile", "是未知的配置文件（profile）"),
+    ("is consumer or both", "只能是 consumer 或 both"),
+    ("is not a duty that can be kept here", "不是此处能够履行的义务"),
+    ("is not understood here, so it cannot be kept", "此处不理解，因此无法保证"),
+    ("is one of E0 to E4", "只能是 E0 到 E4 之一"),
+    ("is said as eq \"true\" or not at all", "只能写作 eq \"true\"，或者不写"),
+    ("is said twice", "说了两次"),
+    ("is said twice, and not the same", "说了两次且不一致"),
+    ("is said with eq", "只能用 eq"),
+    ("is said with gteq (after) or lt (before)", "只能用 gteq（之后）或 lt（之前）"),
+    ("is understood in permissions only", "只在许可中有意义"),
+    ("is understood in the policy only, not in a rule", "只能写在策略上，不能写在规则中"),
+    ("is understood, but a lease is not cut short by it", "可以理解，但使用凭证不会因此提前终止"),
+    ("is understood, but no node is told of it", "可以理解，但没有节点会得知此事"),
+    ("is understood, but no proof of it reaches the gate", "可以理解，但使用控制处得不到证明"),
+    ("is understood, but no use here exercises it", "可以理解，但此处没有使用会行使它"),
+    ("is understood, but no worker filters rows by it", "可以理解，但没有沙箱按此筛选记录"),
+    (
+        "is understood, but nobody here can prove where or on what a use takes place",
+        "可以理解，但此处无法证明使用发生在何处、何种设备上",
+    ),
+    ("is understood, but nobody here learns of infringements", "可以理解，但此处无从得知违反"),
+    ("is understood, but nobody here sees it done", "可以理解，但此处无从看到其履行"),
+    (
+        "is understood, but what it counts is not counted at the gate",
+        "可以理解，但使用控制处不统计此项",
+    ),
+    (
+        "knows query, sealed-table, sealed-file, plain and psi",
+        "只支持 query、sealed-table、sealed-file、plain 和 psi",
+    ),
+    ("limits a use and says nothing of a duty", "限制的是使用，与义务无关"),
+    (
+        "limits on results cannot be kept where single rows are matched",
+        "逐行匹配时无法保证对结果的限制",
+    ),
+    (
+        "limits on results need a place that sees the result: a query or a sealed table",
+        "对结果的限制需要能看到结果的场所：查询或密封表",
+    ),
+    (
+        "lists are matched whole: a condition on rows cannot be kept",
+        "名单整体匹配，无法保证对行的条件",
+    ),
+    (
+        "lists would be matched by a column that the terms do not permit",
+        "匹配字段不在允许的字段之内",
+    ),
+    (
+        "may not stand inside and/or/xone: it limits results always",
+        "不能写在 and/or/xone 中：它总是限制结果",
+    ),
+    (
+        "needs a condition on columns such as temperature >= 20",
+        "需要对字段的条件，如 temperature >= 20",
+    ),
+    (
+        "needs a duration such as P30D or PT60M (xsd:duration)",
+        "需要时长，如 P30D 或 PT60M（xsd:duration）",
+    ),
+    (
+        "needs a number and a period such as 5/P1D (five uses a day)",
+        "需要次数和周期，如 5/P1D（每天五次）",
+    ),
+    ("needs a period longer than nothing", "需要大于零的周期"),
+    (
+        "needs a time with a zone, such as 2026-06-30T00:00:00Z",
+        "需要带时区的时间，如 2026-06-30T00:00:00Z",
+    ),
+    ("needs a value or a list of values, none empty", "需要一个值或一列非空的值"),
+    ("needs a whole number", "需要整数"),
+    ("needs addresses or networks such as 10.1.0.0/16", "需要地址或网段，如 10.1.0.0/16"),
+    (
+        "needs an amount such as 99.50 and a currency such as CNY",
+        "需要金额（如 99.50）和币种（如 CNY）",
+    ),
+    (
+        "needs columns with their normal forms, such as part_no:text,maker:credit-code;first",
+        "需要字段及其规范形式，如 part_no:text,maker:credit-code;first",
+    ),
+    (
+        "needs hours of a week such as \"Mon-Fri 08:00/18:00+08:00\"",
+        "需要每周时段，如 \"Mon-Fri 08:00/18:00+08:00\"",
+    ),
+    ("needs numbers with dots, such as 2.0", "需要带点的数字，如 2.0"),
+    ("needs one value", "需要一个值"),
+    (
+        "no term says by which key lists are matched (tidm:matchKey)",
+        "没有条款说明名单按哪些字段匹配（tidm:matchKey）",
+    ),
+    ("the policy does not permit this kind of use", "策略不允许此种使用方式"),
+];
+
+/// The Chinese of a reason. One that the table lacks is given as it is: better than none, and the test finds it.
+pub(in crate::policy) fn zh(reason: &'static str) -> &'static str {
+    ZH.iter().find_map(|(en, zh)| (*en == reason).then_some(*zh)).unwrap_or(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// String literals of production code that are phrases, comments left out.
+    fn phrases(source: &'static str) -> Vec<String> {
+        let lines = source.lines().map(str::trim);
+        let mut out = vec![];
+        for line in lines.filter(|it| !it.starts_with("//") && !it.contains("reason = ")) {
+            let line = line.replace("\\\"", "\u{1}");
+            let quoted = line.split('"').skip(1).step_by(2);
+            let phrases = quoted.filter(|it| it.contains(' ') && !it.contains('{'));
+            out.extend(phrases.map(|it| it.replace('\u{1}', "\"")));
+        }
+        out
+    }
+
+    #[test]
+    fn every_reason_is_said_in_chinese() {
+        // Of amounts that are read, not refused as terms.
+        const OTHERS: [&str; 2] = [
+            "not an amount such as 100 or 99.50 (at most six decimals)",
+            "not a currency such as CNY (ISO 4217)",
+        ];
+        let mut seen = 0;
+        for source in [
+            include_str!("../compile.rs"),
+            include_str!("../compile/operand.rs"),
+            include_str!("../duty.rs"),
+            include_str!("../reach.rs"),
+            include_str!("../terms.rs"),
+        ] {
+            for phrase in phrases(source).iter().filter(|it| !OTHERS.contains(&it.as_str())) {
+                let zh = ZH.iter().find(|(en, _)| en == phrase).map(|(_, zh)| *zh);
+                let zh = zh.unwrap_or_else(|| panic!("no Chinese for: {phrase}"));
+                assert!(!zh.is_ascii(), "{phrase}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
+}

@@ -1,0 +1,381 @@
+//! The templates themselves, as data.
+//!
+//! Never changes a name: forms, links and scripts of others use them.
+
+use crate::policy::matching::To;
+use crate::policy::sentence::Export;
+use crate::policy::sentence::template::Template;
+use crate::policy::sentence::template::parameter::{Need, Parameter, Shape};
+use crate::policy::usage::Use;
+
+/// Bounds of counts in forms: what people mean; the policy itself takes any whole number.
+const MILLION: u64 = 1_000_000;
+const BILLION: u64 = 1_000_000_000;
+
+const USES: Parameter = Parameter::new(
+    "uses",
+    ("使用次数", "number of uses"),
+    Shape::Number { least: 1, most: MILLION, set: |s, n| s.uses = Some(n) },
+    Need::Default("10"),
+);
+const FROM: Parameter = Parameter::new(
+    "from",
+    ("最早使用时间", "first instant of use"),
+    Shape::Moment(|s, at| s.from = Some(at)),
+    Need::Said("2027-01-01T00:00:00Z"),
+);
+const UNTIL: Parameter = Parameter::new(
+    "until",
+    ("最晚使用时间", "last instant of use"),
+    Shape::Moment(|s, at| s.until = Some(at)),
+    Need::Said("2027-06-30T00:00:00Z"),
+);
+const WITHIN: Parameter = Parameter::new(
+    "within",
+    ("自首次使用起的时长", "time from the first use"),
+    Shape::Period(|s, it| s.within = Some(it)),
+    Need::Default("P90D"),
+);
+const DELAY: Parameter = Parameter::new(
+    "delay",
+    ("签约后等待的时长", "time to wait after signing"),
+    Shape::Period(|s, it| s.delay = Some(it)),
+    Need::Default("P30D"),
+);
+const RECIPIENTS: Parameter = Parameter::new(
+    "recipients",
+    ("使用方", "users"),
+    Shape::Parties(|s, all| s.to = all),
+    Need::Said("did:web:a.example, did:web:b.example"),
+);
+const PURPOSES: Parameter = Parameter::new(
+    "purposes",
+    ("用途", "purposes"),
+    Shape::Words(|s, all| s.purposes = all),
+    Need::Said("quality"),
+);
+const COLUMNS: Parameter = Parameter::new(
+    "columns",
+    ("字段", "columns"),
+    Shape::Words(|s, all| s.columns = all),
+    Need::Said("temperature, pressure"),
+);
+const MIN_GROUP: Parameter = Parameter::new(
+    "min_group",
+    ("每组最少行数", "fewest rows behind a group"),
+    Shape::Number { least: 2, most: MILLION, set: |s, n| s.min_group = Some(n) },
+    Need::Default("5"),
+);
+const OUTPUT_ROWS: Parameter = Parameter::new(
+    "output_rows",
+    ("每次结果最多行数", "most rows in a result"),
+    Shape::Number { least: 1, most: BILLION, set: |s, n| s.output_rows = Some(n) },
+    Need::Default("100"),
+);
+const OUTPUT_BYTES: Parameter = Parameter::new(
+    "output_bytes",
+    ("每次结果最多字节", "most bytes in a result"),
+    Shape::Number { least: 1, most: 1_000 * BILLION, set: |s, n| s.output_bytes = Some(n) },
+    Need::Default("1000000"),
+);
+const PRICE: Parameter = Parameter::new(
+    "price",
+    ("价格", "price"),
+    Shape::Price(|s, it| s.price = Some(it)),
+    Need::Said("100.00 CNY"),
+);
+const LEVEL: Parameter = Parameter::new(
+    "level",
+    ("最低控制强度", "least enforcement level"),
+    Shape::Level(|s, it| s.level = Some(it)),
+    Need::Default("E1"),
+);
+const KINDS: Parameter = Parameter::new(
+    "kinds",
+    ("使用方式", "kinds of use"),
+    Shape::Kinds(|s, all| s.kinds = all),
+    Need::Said("query, sealed-table"),
+);
+const DELETE: Parameter = Parameter::new(
+    "delete_after_use",
+    ("使用后立即删除", "delete after use"),
+    Shape::Flag(|s, it| s.delete_after_use = it),
+    Need::Default("yes"),
+);
+const FORBID_EXPORT: Parameter = Parameter::new(
+    "forbid_export",
+    ("禁止转交第三方", "forbid handing on"),
+    Shape::Flag(|s, it| s.export = if it { Export::Forbidden } else { Export::Unsaid }),
+    Need::Default("yes"),
+);
+const RATE: Parameter = Parameter::new(
+    "bytes_per_second",
+    ("交付合计每秒字节", "bytes per second of all deliveries"),
+    Shape::Number { least: 1_000, most: 100 * BILLION, set: |s, n| s.delivery_rate = Some(n) },
+    Need::Default("1000000"),
+);
+const CONNECTIONS: Parameter = Parameter::new(
+    "connections",
+    ("同时交付的连接数", "connections at a time"),
+    Shape::Number { least: 1, most: 1_000, set: |s, n| s.delivery_connections = Some(n) },
+    Need::Default("2"),
+);
+const MATCHING: &[Parameter] = &[
+    Parameter::new(
+        "match_key",
+        ("匹配字段", "key of the match"),
+        Shape::Key(|s, key| s.matching.key = Some(key)),
+        Need::Said("part_no:text;first"),
+    ),
+    Parameter::new(
+        "match_items",
+        ("每次最多条目", "most items at a time"),
+        Shape::Number { least: 1, most: BILLION, set: |s, n| s.matching.items = Some(n) },
+        Need::Default("100000"),
+    ),
+    Parameter::new(
+        "match_budget",
+        ("累计最多条目", "most items under the contract"),
+        Shape::Number { least: 1, most: 1_000 * BILLION, set: |s, n| s.matching.budget = Some(n) },
+        Need::Default("1000000"),
+    ),
+    Parameter::new(
+        "min_matches",
+        ("最少匹配数", "fewest matches shown"),
+        Shape::Number { least: 1, most: BILLION, set: |s, n| s.matching.least = Some(n) },
+        Need::Default("10"),
+    ),
+    Parameter::new(
+        "match_share",
+        ("最高匹配百分比", "most items that may match, percent"),
+        Shape::Number { least: 1, most: 100, set: |s, n| s.matching.share = Some(n) },
+        Need::Open("50"),
+    ),
+    Parameter::new(
+        "match_result",
+        ("结果接收方", "who gets the matches"),
+        Shape::Receiver(|s, to| s.matching.to = Some(to)),
+        Need::Default(To::Consumer.name()),
+    ),
+];
+
+const fn template(
+    name: &'static str,
+    classes: &'static [u8],
+    title: (&'static str, &'static str),
+    about: (&'static str, &'static str),
+    parameters: &'static [Parameter],
+) -> Template {
+    Template { name, title, about, classes, parameters, finish: |_| {} }
+}
+
+pub(super) const ALL: &[Template] = &[
+    Template {
+        finish: |s| s.export = Export::Forbidden,
+        ..template(
+            "open",
+            &[17],
+            ("任何签约方，不得转交", "whoever signs, never handed on"),
+            (
+                "任何签约方均可使用，但不得转交第三方。",
+                "Whoever signs may use it, and nobody hands it on.",
+            ),
+            &[],
+        )
+    },
+    template(
+        "named-consumers",
+        &[1],
+        ("仅限指定使用方", "named consumers only"),
+        ("只有列出的使用方可以使用。", "Only the users on a list may use it."),
+        &[RECIPIENTS],
+    ),
+    Template {
+        finish: |s| s.kinds = vec![Use::Query],
+        ..template(
+            "trial",
+            &[11],
+            ("试用：次数少，结果小", "trial: a few uses with small results"),
+            (
+                "在提供方沙箱内查询若干次，每次结果很小，供使用方了解数据。",
+                "A few queries with small results, to get to know the data.",
+            ),
+            &[USES, OUTPUT_ROWS, OUTPUT_BYTES.open(), UNTIL.open()],
+        )
+    },
+    template(
+        "counted",
+        &[11],
+        ("限定使用次数", "a number of uses"),
+        ("可以使用一定次数。", "It may be used a number of times."),
+        &[USES, RECIPIENTS.open()],
+    ),
+    template(
+        "period",
+        &[9],
+        ("限定起止时间", "between two dates"),
+        ("只能在两个时间之间使用。", "It may be used between two dates."),
+        &[FROM, UNTIL, RECIPIENTS.open()],
+    ),
+    template(
+        "duration",
+        &[10],
+        ("自首次使用起限定时长", "for a time from the first use"),
+        (
+            "自首次使用起一段时间内可以使用。",
+            "It may be used for a time that begins with the first use.",
+        ),
+        &[WITHIN, RECIPIENTS.open()],
+    ),
+    template(
+        "embargo",
+        &[10],
+        ("签约后延迟开放", "not before some time after signing"),
+        ("签约一段时间之后才可以使用。", "It may be used once some time has passed since signing."),
+        &[DELAY, UNTIL.open()],
+    ),
+    template(
+        "purpose",
+        &[6],
+        ("限定用途", "for named purposes"),
+        (
+            "只能用于所声明的用途；用途记入凭证和日志，由合同约束。",
+            "It may be used for named purposes; a purpose is declared and logged, and kept by contract only.",
+        ),
+        &[PURPOSES, RECIPIENTS.open(), UNTIL.open()],
+    ),
+    template(
+        "enforced",
+        &[8],
+        ("限定控制强度", "where it is enforced at least so well"),
+        (
+            "只能在控制强度足够的地方使用。",
+            "It may be used only where the terms are enforced at least so well.",
+        ),
+        &[LEVEL, UNTIL.open()],
+    ),
+    Template {
+        finish: |s| s.export = Export::Forbidden,
+        ..template(
+            "kinds",
+            &[8, 17],
+            ("限定使用方式", "named kinds of use only"),
+            (
+                "只能以列出的方式使用，不得转交。",
+                "It may be used in the listed ways only, and not be handed on.",
+            ),
+            &[KINDS, USES.open(), UNTIL.open()],
+        )
+    },
+    template(
+        "columns",
+        &[13],
+        ("仅限部分字段", "named columns only"),
+        ("只能使用列出的字段。", "Only the listed columns may be used."),
+        &[COLUMNS, USES.open(), UNTIL.open()],
+    ),
+    Template {
+        finish: |s| {
+            s.aggregates_only = true;
+            s.kinds = vec![Use::Query];
+        },
+        ..template(
+            "statistics",
+            &[13, 25],
+            ("仅限汇总结果", "statistics only"),
+            (
+                "只能在提供方沙箱内做汇总查询，小分组不予给出。",
+                "Queries with aggregate results in the provider's sandbox; small groups are not shown.",
+            ),
+            &[MIN_GROUP, COLUMNS.open(), OUTPUT_ROWS.open(), USES.open(), UNTIL.open()],
+        )
+    },
+    Template {
+        finish: |s| s.export = Export::Forbidden,
+        ..template(
+            "burn",
+            &[11, 12, 17],
+            ("用后即焚", "deleted after use"),
+            (
+                "可以使用一定次数，用后删除全部副本，不得转交。",
+                "A number of uses, after which all copies are deleted; never handed on.",
+            ),
+            &[USES.or("1"), DELETE],
+        )
+    },
+    Template {
+        finish: |s| s.delete_by = s.until,
+        ..template(
+            "delete-by",
+            &[9, 12],
+            ("限期删除", "deleted by a date"),
+            (
+                "到期前可以使用，到期时删除全部副本。",
+                "It may be used until a date, by which all copies are deleted.",
+            ),
+            &[UNTIL, RECIPIENTS.open()],
+        )
+    },
+    template(
+        "sale",
+        &[19],
+        ("一次付费", "for a price"),
+        ("付一次费用，此后不限次数使用。", "Paid for once, then used without a number or an end."),
+        &[PRICE, FORBID_EXPORT],
+    ),
+    Template {
+        finish: |s| {
+            s.export = Export::Forbidden;
+            s.delete_by = s.until;
+        },
+        ..template(
+            "rental",
+            &[9, 12, 17, 20],
+            ("租用：付费，限期，到期删除", "rental: for a price and a time, then deleted"),
+            (
+                "付费后在起止时间之内使用，到期删除，不得转交。",
+                "Paid for and used between two dates, then deleted; never handed on.",
+            ),
+            &[FROM, UNTIL, PRICE],
+        )
+    },
+    Template {
+        finish: |s| s.export = Export::Permitted,
+        ..template(
+            "passed-on",
+            &[17],
+            ("允许转交第三方", "may be handed on"),
+            (
+                "到期前可以使用，也可以转交第三方。",
+                "It may be used and handed on to third parties until a date.",
+            ),
+            &[UNTIL],
+        )
+    },
+    Template {
+        finish: |s| {
+            s.kinds = vec![Use::Psi];
+            s.export = Export::Forbidden;
+        },
+        ..template(
+            "matching",
+            &[25],
+            ("隐私求交", "private matching of lists"),
+            (
+                "双方名单按约定字段求交，投入条目受限，过小的结果不予给出。",
+                "Lists are matched by a key; what is put in is limited, and results too small are not shown.",
+            ),
+            MATCHING,
+        )
+    },
+    template(
+        "paced-delivery",
+        &[9],
+        ("限速交付", "delivered at a limited rate"),
+        (
+            "交付的速率和连接数受限，到期为止。",
+            "Deliveries are limited in rate and connections, until a date.",
+        ),
+        &[RATE, CONNECTIONS, UNTIL],
+    ),
+];
