@@ -15,6 +15,7 @@
 
 pub mod appraisal;
 pub mod evidence;
+pub mod intel;
 pub mod limits;
 pub mod policy;
 mod reader;
@@ -39,6 +40,7 @@ pub(crate) struct Authentic {
 pub fn appraise(evidence: &Evidence<'_>, policy: &Policy, now: u64) -> Appraisal {
     let authentic = match &evidence.kind {
         Kind::Snp { vcek, ask, ark } => snp::authenticate(evidence.bytes, vcek, ask, ark, now),
+        Kind::Intel { collateral } => intel::authenticate(evidence.bytes, collateral, now),
         _ => Err(Reason::Unsupported),
     };
     match authentic {
