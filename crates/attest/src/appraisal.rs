@@ -99,6 +99,8 @@ reasons! {
     OtherPcrSelection = "other-pcr-selection" of Measured,
     /// The report was asked for by software below the highest privilege level of the guest.
     LowPrivilege = "low-privilege" of Measured,
+    /// The guest's own policy lacks bits that are demanded.
+    WeakGuestPolicy = "weak-guest-policy" of Measured,
     /// The host may debug the environment.
     Debug = "debug" of NoDebug,
     /// Another environment may take over the state: it could be one that is open.

@@ -14,6 +14,7 @@
 //! channels, nor somebody who opened the chip.
 
 pub mod appraisal;
+pub mod csv;
 pub mod evidence;
 pub mod intel;
 pub mod limits;
@@ -41,6 +42,7 @@ pub fn appraise(evidence: &Evidence<'_>, policy: &Policy, now: u64) -> Appraisal
     let authentic = match &evidence.kind {
         Kind::Snp { vcek, ask, ark } => snp::authenticate(evidence.bytes, vcek, ask, ark, now),
         Kind::Intel { collateral } => intel::authenticate(evidence.bytes, collateral, now),
+        Kind::Csv { hrk, hsk, cek } => csv::authenticate(evidence.bytes, [hrk, hsk, cek], policy),
         _ => Err(Reason::Unsupported),
     };
     match authentic {

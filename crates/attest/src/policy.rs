@@ -23,6 +23,9 @@ pub struct Policy {
     pub independent_chips: BTreeSet<Vec<u8>>,
     /// Oldest firmware accepted.
     pub least_tcb: LeastTcb,
+    /// Bits a Hygon guest's own policy must have set, besides the one that forbids debugging: `0x04` encrypts registers,
+    /// `0x08` forbids sending the guest elsewhere.
+    pub csv_bits: u32,
     /// The PCRs a TPM's quote must be about: three bytes, PCR 0 is the lowest bit of the first. A prover who chose could
     /// quote PCRs that software can reset.
     pub tpm_pcrs: [u8; 3],
