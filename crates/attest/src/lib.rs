@@ -21,10 +21,11 @@ pub mod limits;
 pub mod policy;
 mod reader;
 pub mod snp;
+pub mod tpm;
 mod x509;
 
 #[cfg(test)]
-mod vectors;
+mod tests;
 
 use appraisal::{Appraisal, Claim, Facts, Finding, Level, Outcome, Reason, Tcb};
 use evidence::{Evidence, Kind};
@@ -43,7 +44,9 @@ pub fn appraise(evidence: &Evidence<'_>, policy: &Policy, now: u64) -> Appraisal
         Kind::Snp { vcek, ask, ark } => snp::authenticate(evidence.bytes, vcek, ask, ark, now),
         Kind::Intel { collateral } => intel::authenticate(evidence.bytes, collateral, now),
         Kind::Csv { hrk, hsk, cek } => csv::authenticate(evidence.bytes, [hrk, hsk, cek], policy),
-        _ => Err(Reason::Unsupported),
+        Kind::Tpm { key, signature, pcrs } => {
+            tpm::authenticate(evidence.bytes, key, signature, pcrs, policy)
+        }
     };
     match authentic {
         Ok(authentic) => judge(authentic, policy),

@@ -7,7 +7,7 @@ use crate::appraisal::{Appraisal, IntelStatus, Level, Reason, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
 use crate::policy::{Chips, LeastTcb, Policy};
-use crate::vectors::{flip_every_byte, folder, time};
+use crate::tests::{flip_every_byte, folder, time};
 
 struct Case {
     quote: Vec<u8>,

@@ -9,7 +9,7 @@ use crate::appraisal::{Appraisal, Level, Outcome, Reason, SnpTcb, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
 use crate::policy::{Chips, LeastTcb, Policy};
-use crate::vectors::{flip_every_bit, flip_every_byte, folder, time};
+use crate::tests::{flip_every_bit, flip_every_byte, folder, time};
 
 /// 2025-06-20, when all certificates of the kit are valid.
 const NOW: u64 = 1_750_400_000;
@@ -128,16 +128,13 @@ fn chains_and_reports_are_not_mixed() {
     let [turin_ask, turin_ark] = chain(&kit, "turin");
     let read = |name: &str| std::fs::read(kit.join(name)).unwrap();
     let check = |case: Case, reason| assert_eq!(case.refused(&policy), [reason]);
-    check(
-        Case { ark: turin_ark.clone(), ask: turin_ask.clone(), ..milan(&kit) },
-        Reason::UnknownRoot,
-    );
+    check(Case { ark: turin_ark, ask: turin_ask.clone(), ..milan(&kit) }, Reason::UnknownRoot);
     check(Case { ask: turin_ask, ..milan(&kit) }, Reason::BrokenChain);
     check(Case { ark: good.ask.clone(), ..milan(&kit) }, Reason::UnknownRoot);
     check(Case { ask: good.ark.clone(), ..milan(&kit) }, Reason::BrokenChain);
     check(Case { vcek: read("vcek_turin.der"), ..milan(&kit) }, Reason::BrokenChain);
     check(Case { vcek: strange.vcek, ..milan(&kit) }, Reason::OtherChip);
-    check(Case { vcek: good.ask.clone(), ..milan(&kit) }, Reason::BrokenChain);
+    check(Case { vcek: good.ask, ..milan(&kit) }, Reason::BrokenChain);
     for forged in ["test-vcek-invalid-new.der", "test-vcek-invalid-legacy.der"] {
         check(Case { vcek: read(forged), ..milan(&kit) }, Reason::BrokenChain);
     }
@@ -157,9 +154,8 @@ fn any_flipped_bit_of_a_report_is_refused() {
     let report = case.report.clone();
     let judge =
         |bytes: &[u8]| Case { report: bytes.to_vec(), ..milan_like(&case) }.appraise(&policy);
-    let (refused, unchanged) = flip_every_bit(&report, &[0..REPORT], judge);
+    let (refused, unchanged) = flip_every_bit(&report, &[0..SIGNED, SIGNED..REPORT], judge);
     assert_eq!((refused, unchanged), (8 * REPORT, 0));
-    assert!(SIGNED < REPORT);
     case.report.push(0);
     assert_eq!(case.refused(&policy), [Reason::Malformed]);
     for length in 0..REPORT {
