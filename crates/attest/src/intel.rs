@@ -62,15 +62,14 @@ pub(crate) fn authenticate(quote: &[u8], collateral: &[u8], now: u64) -> Result<
             ([mr_td, rt_mr0, rt_mr1, rt_mr2, rt_mr3].concat(), domain.report_data)
         }
     };
-    let migratable =
-        domain(&verified.report).is_some_and(|it| it.td_attributes[3] & TDX_MIGRATABLE != 0);
     let facts = Facts {
         tcb: Tcb::Intel { status, advisories: verified.advisory_ids },
         measurement,
         chip: verified.ppid,
         report_data: report_data.to_vec(),
     };
-    let objections = if migratable { vec![Reason::Migratable] } else { Vec::new() };
+    let objections =
+        if migratable(&verified.report) { vec![Reason::Migratable] } else { Vec::new() };
     Ok(Authentic { facts, objections })
 }
 
@@ -91,6 +90,10 @@ fn debuggable(report: &Report) -> bool {
             domain(report).is_none_or(|it| it.td_attributes[0] != 0)
         }
     }
+}
+
+fn migratable(report: &Report) -> bool {
+    domain(report).is_some_and(|it| it.td_attributes[3] & TDX_MIGRATABLE != 0)
 }
 
 /// The verdict's name as Intel's collateral writes it.

@@ -120,16 +120,20 @@ fn a_report_of_another_chip_is_refused() {
 /// Signature and chain stay whole when every masked word is shifted alike: only the measurement gives it away.
 #[test]
 fn a_shifted_mask_leaves_no_accepted_measurement() {
-    let Some(mut case) = Case::published() else { return };
-    let policy = case.policy();
-    let shift = [0, 0, 0, 0x40];
-    let outside = [180..192, PLATFORM_KEY..PLATFORM_KEY + CHIP_CERTIFICATE];
-    for range in outside {
-        case.report[range].iter_mut().zip(shift.iter().cycle()).for_each(|(it, by)| *it ^= by);
-    }
-    let appraisal = case.appraise(&policy);
-    let refusals: Vec<_> = appraisal.refusals().collect();
-    assert_eq!(refusals, [Reason::OtherReportData, Reason::UnknownMeasurement]);
+    let check = |shift: [u8; 4], further: &[Reason]| {
+        let Some(mut case) = Case::published() else { return };
+        let policy = case.policy();
+        for range in [180..192, PLATFORM_KEY..PLATFORM_KEY + CHIP_CERTIFICATE] {
+            let shifted = case.report[range].iter_mut().zip(shift.iter().cycle());
+            shifted.for_each(|(it, by)| *it ^= by);
+        }
+        let refusals: Vec<_> = case.appraise(&policy).refusals().collect();
+        assert_eq!(refusals[..2], [Reason::OtherReportData, Reason::UnknownMeasurement]);
+        assert_eq!(refusals[2..], *further);
+    };
+    check([0, 0, 0, 0x40], &[]);
+    // The bit that forbids debugging.
+    check([1, 0, 0, 0], &[Reason::Debug]);
 }
 
 #[test]

@@ -111,8 +111,8 @@ fn each_demand_refuses_by_itself() {
 #[test]
 fn an_outdated_platform_is_refused() {
     let Some(case) = case("tdx_quote_outdated") else { return };
-    for now in (1_700_000_000..1_800_000_000).step_by(1_000_000) {
-        assert_eq!(case.refusals_at(&case.quote, &case.collateral, now), [Reason::NotProven]);
+    for at in (1_700_000_000..1_800_000_000).step_by(1_000_000) {
+        assert_eq!(case.refusals_at(&case.quote, &case.collateral, at), [Reason::NotProven]);
     }
 }
 
@@ -120,8 +120,8 @@ fn an_outdated_platform_is_refused() {
 fn collateral_has_its_time_and_its_platform() {
     let cases: Vec<_> = GOOD.into_iter().filter_map(case).collect();
     for case in &cases {
-        for now in [0, 1_500_000_000, 1_900_000_000, u64::MAX] {
-            assert_eq!(case.refusals_at(&case.quote, &case.collateral, now), [Reason::NotProven]);
+        for at in [0, 1_500_000_000, 1_900_000_000, u64::MAX] {
+            assert_eq!(case.refusals_at(&case.quote, &case.collateral, at), [Reason::NotProven]);
         }
         for other in cases.iter().filter(|it| it.quote != case.quote) {
             let refusals = case.refusals_at(&case.quote, &other.collateral, case.now);
@@ -167,6 +167,17 @@ fn debuggable_environments_are_refused() {
         let mut quote = case.quote.clone();
         quote[at] |= mask;
         assert_eq!(case.refusals_at(&quote, &case.collateral, case.now), [Reason::Debug]);
+    }
+}
+
+#[test]
+fn migration_is_read_from_the_attributes() {
+    for (name, at) in [("tdx_quote", 48 + 123), ("tdx_quote_td15ex", 54 + 123)] {
+        let Some(mut case) = case(name) else { return };
+        let read = |quote: &[u8]| super::migratable(&Quote::parse(quote).unwrap().report);
+        assert!(!read(&case.quote));
+        case.quote[at] |= 0x20;
+        assert!(read(&case.quote));
     }
 }
 

@@ -4,7 +4,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{REPORT, SIGNED, small};
+use tidm_crypto::hash::Digest;
+
+use super::{Product, REPORT, ROOTS, Report, SIGNED, small};
 use crate::appraisal::{Appraisal, Level, Outcome, Reason, SnpTcb, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
@@ -188,6 +190,42 @@ fn any_flipped_byte_of_a_certificate_is_refused() {
     assert_eq!(flip_every_byte(&case.vcek, &whole(&case.vcek), vcek).1, 0);
     assert_eq!(flip_every_byte(&case.ask, &whole(&case.ask), ask).1, 0);
     assert_eq!(flip_every_bit(&case.ark, &whole(&case.ark), ark).1, 0);
+}
+
+#[test]
+fn a_report_is_read_before_it_is_believed() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let read = |at: usize, value: u8| {
+        let mut bytes: [u8; REPORT] = case.report.clone().try_into().unwrap();
+        bytes[at] = value;
+        Report::parse(&bytes).map(|it| it.objections())
+    };
+    assert_eq!(read(0, 2), Ok(vec![]));
+    assert_eq!(read(0x08 + 2, 0x0B), Ok(vec![Reason::Debug]));
+    assert_eq!(read(0x08 + 2, 0x07), Ok(vec![Reason::Migratable]));
+    assert_eq!(read(0x30, 1), Ok(vec![Reason::LowPrivilege]));
+    assert_eq!(read(0, 1), Err(Reason::Unsupported));
+    assert_eq!(read(0, 6), Err(Reason::Unsupported));
+    assert_eq!(read(0x34, 2), Err(Reason::Unsupported));
+    assert_eq!(read(0x48, 4), Err(Reason::OtherKeyKind));
+    assert_eq!(read(0x48, 0x1C), Err(Reason::OtherKeyKind));
+}
+
+#[test]
+fn roots_and_processors_are_of_one_family() {
+    use Product::{Genoa, Milan};
+    for (family, model, product) in [
+        (0x19, 0x01, Some(Milan)),
+        (0x19, 0x11, Some(Genoa)),
+        (0x19, 0xA0, Some(Genoa)),
+        (0x19, 0x20, None),
+        (0x1A, 0x02, None),
+        (0x17, 0x31, None),
+    ] {
+        assert_eq!(Product::of_cpu(family, model), product);
+    }
+    assert!(ROOTS.iter().all(|(digest, _)| Digest::parse(digest).is_ok()));
 }
 
 #[test]
