@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage,
+    audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage, policy,
     product, psi, publish, serve, setup, space, transfer, r#use,
 };
 
@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// Uses of data under a contract.
     #[command(subcommand)]
     Use(r#use::Use),
+    /// Terms: what they say, what is wrong with them, what they would answer.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Matching of lists without showing them (private set intersection).
     #[command(subcommand)]
     Psi(psi::Psi),

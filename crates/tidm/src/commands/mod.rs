@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod init;
 pub(crate) mod lineage;
+pub(crate) mod policy;
 pub(crate) mod product;
 pub(crate) mod psi;
 pub(crate) mod publish;
@@ -43,6 +44,8 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Contract(it) => it.run(global, &api()?).await?,
         Command::Transfer(it) => it.run(global, &api()?).await?,
         Command::DataPlane(it) => it.run(global, &api()?).await?,
+        // Files in, words out: no node.
+        Command::Policy(it) => return it.run(global),
         Command::Psi(psi::Psi::Spu(it)) => it.run(global).await?,
         Command::Psi(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,
