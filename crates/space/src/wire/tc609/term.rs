@@ -138,8 +138,10 @@ fn names(text: &str) -> Option<Value> {
     if !text.starts_with('[') {
         return Some(Value::text(text));
     }
-    let Json::Array(all) = serde_json::from_str(text).ok()? else { return None };
-    if all.is_empty() || all.len() > POLICY_LIST {
+    let list: Json = serde_json::from_str(text).ok()?;
+    // Another spelling would come back as this one.
+    let Json::Array(all) = &list else { return None };
+    if list.to_string() != text || all.is_empty() || all.len() > POLICY_LIST {
         return None;
     }
     let all: Option<Vec<Value>> = all.iter().map(|it| it.as_str().map(Value::text)).collect();
