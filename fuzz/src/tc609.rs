@@ -43,9 +43,8 @@ fn policies(data: &[u8]) {
     let (Ok(it), Some(frame)) = (odrl::parse(data), frame()) else { return };
     let Ok((contract, losses)) = to_tc609(&it.model, &frame) else { return };
     let Ok((back, _)) = from_tc609(&contract) else { return };
-    let rules = |it: &Policy| {
-        (it.permissions.clone(), it.prohibitions.clone(), it.obligations.clone())
-    };
+    let rules =
+        |it: &Policy| (it.permissions.clone(), it.prohibitions.clone(), it.obligations.clone());
     let dropped = losses.iter().any(|it| it.kind == Kind::Dropped && !it.place.is_empty());
     if dropped {
         assert!(understand(&back).is_err(), "a term was dropped from what can be signed");

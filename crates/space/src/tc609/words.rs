@@ -272,11 +272,13 @@ mod tests {
             assert!(page.contains(&start), "docs/tc609.md lacks {start}");
         };
         for it in &ACTIONS {
-            let ours = it.ours.as_ref().map_or("none".to_owned(), |it| format!("`{}`", it.name()));
+            let ours =
+                it.ours.as_ref().map_or_else(|| "none".to_owned(), |it| format!("`{}`", it.name()));
             row(&[&format!("`{}`", it.code), it.zh, &ours]);
         }
         for it in &CONSTRAINTS {
-            let ours = it.ours.as_ref().map_or("none".to_owned(), |it| format!("`{}`", it.name()));
+            let ours =
+                it.ours.as_ref().map_or_else(|| "none".to_owned(), |it| format!("`{}`", it.name()));
             row(&[&format!("`{}`", it.code), it.zh, &ours]);
         }
         for it in &OPERATORS {

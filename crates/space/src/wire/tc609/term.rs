@@ -141,7 +141,8 @@ fn names(text: &str) -> Option<Value> {
     let list: Json = serde_json::from_str(text).ok()?;
     // Another spelling would come back as this one.
     let Json::Array(all) = &list else { return None };
-    if list.to_string() != text || all.is_empty() || all.len() > POLICY_LIST {
+    let written = list.to_string();
+    if written.as_str() != text || all.is_empty() || all.len() > POLICY_LIST {
         return None;
     }
     let all: Option<Vec<Value>> = all.iter().map(|it| it.as_str().map(Value::text)).collect();

@@ -60,7 +60,7 @@ fn every_code_of_the_dictionaries_comes_back() {
         let (back, policy, losses) = there_and_back(&it);
         assert_eq!(back, it);
         let same = policy.permissions[0].action
-            == word.ours.clone().unwrap_or(Action::Unknown(format!("tc609:{}", word.code)));
+            == word.ours.clone().unwrap_or_else(|| Action::Unknown(format!("tc609:{}", word.code)));
         assert!(same, "{policy:?}");
         let exact = word.fit == crate::tc609::words::Fit::Same;
         assert_eq!(losses.iter().any(|it| it.term == word.code), !exact, "{}", word.code);
