@@ -21,6 +21,7 @@ mod settings;
 mod signaling;
 mod statements;
 mod tables;
+mod tc609;
 
 /// One parser and what must hold of its answer.
 type Parser = fn(&[u8]);
@@ -69,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     ("space_policy", policy::policies),
     ("space_records", records::records),
     ("space_signaling", signaling::signaling),
+    ("space_tc609", tc609::contracts),
 ];
 
 /// Runs one input through the target called `name`.

@@ -26,6 +26,7 @@ pub mod limits;
 pub mod negotiation;
 pub mod policy;
 pub mod psi;
+pub mod tc609;
 pub mod time;
 pub mod transfer;
 pub mod wire;

@@ -183,3 +183,22 @@ pub const CHANGES_PAGE_BYTES: usize = 640 << 10;
 pub const CHANGES_PAGE: usize = 1000;
 /// Bytes of an `ETag` that is remembered.
 pub const TAG_BYTES: usize = 256;
+
+/// Policies of one TC609 contract, all classes together: people read each of them before signing.
+pub const TC609_ITEMS: usize = 64;
+/// Actions of one such policy: its dictionary has twenty.
+pub const TC609_ACTIONS: usize = 32;
+/// Constraints of one such policy: its dictionary has eighteen, and ranges take two.
+pub const TC609_CONSTRAINTS: usize = 64;
+/// Duties of one such policy.
+pub const TC609_CLAUSES: usize = 16;
+/// A policy, its duty, that one's consequence, and one more, as [`POLICY_DUTIES`].
+pub const TC609_DUTY_DEPTH: usize = 4;
+/// Signatories of one TC609 contract; two or three are usual.
+pub const TC609_SIGNATORIES: usize = 32;
+/// Characters of a signature: an SM2 signature takes 88, a CMS file with its certificates some thousands.
+pub const TC609_SIGNATURE_CHARS: usize = 16 << 10;
+/// Bytes of a constraint's value or a policy's extension: a list of [`POLICY_LIST`] column names fits.
+pub const TC609_VALUE_BYTES: usize = 256 << 10;
+/// Bytes of an action that somebody else added.
+pub const TC609_ACTION_BYTES: usize = 1024;

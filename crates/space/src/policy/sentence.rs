@@ -228,4 +228,4 @@ fn uses_profile(policy: &Policy) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,6 +10,7 @@ pub mod json;
 pub mod odrl;
 pub mod prov;
 pub mod record;
+pub mod tc609;
 pub mod terms;
 pub mod tidm;
 

@@ -14,7 +14,7 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    fn sentences()(
+    pub(crate) fn sentences()(
         (to, purposes, columns) in (
             proptest::collection::btree_set(word(), 0..3),
             proptest::collection::btree_set(word(), 0..3),

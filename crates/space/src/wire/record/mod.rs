@@ -8,7 +8,7 @@ pub mod flow;
 pub mod issuance;
 pub mod lease;
 pub mod negotiation;
-mod policy;
+pub(super) mod policy;
 pub mod product;
 mod rules;
 pub mod send;

@@ -11,7 +11,7 @@ use crate::wire::json::Fields;
 use crate::wire::odrl;
 
 /// The names' values were not kept: `null` stands for each.
-pub(super) fn write(it: &Policy) -> Value {
+pub(in crate::wire) fn write(it: &Policy) -> Value {
     if it.verbatim.is_some() {
         return json!({ VERBATIM: odrl::to_json(it) });
     }

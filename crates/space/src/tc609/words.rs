@@ -1,0 +1,312 @@
+//! The dictionaries of TC609-6-2025-14 (tables 4, 5.1, 5.2; annexes B.2.3, C.5, C.6) beside our words: 20 actions, 18
+//! constraints, 12 operators.
+//!
+//! Codes are written as printed, slips included. Never a word of ours that means more than TC609's without a note.
+
+use crate::policy::model::{Action, Operand, Operator};
+
+/// How well our word fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Same,
+    /// Close; the note says in what they differ, Chinese and English.
+    Near(&'static str, &'static str),
+    /// We have no word; kept as `tc609:` and its code, which no node signs.
+    Missing(&'static str, &'static str),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct ActionWord {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub ours: Option<Action>,
+    pub fit: Fit,
+}
+
+/// What a constraint's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `YYYYMMDDHHMMSS` at UTC+08:00.
+    Moment,
+    /// ISO 8601 duration.
+    Span,
+    Number,
+    Text,
+    /// One name, or a JSON list of names.
+    Names,
+    /// Like names: addresses and networks, or host names.
+    Places,
+    /// Decimal, space, ISO 4217.
+    Price,
+    /// A two-digit code, and our name for it.
+    Codes(&'static [(&'static str, &'static str)]),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConstraintWord {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub ours: Option<Operand>,
+    pub form: Form,
+    /// Most characters of a value in dictionary C.6.
+    pub most: usize,
+    pub fit: Fit,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct OperatorWord {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub ours: Operator,
+}
+
+const fn action(
+    code: &'static str,
+    zh: &'static str,
+    ours: Option<Action>,
+    fit: Fit,
+) -> ActionWord {
+    ActionWord { code, zh, ours, fit }
+}
+
+const LACKING: Fit = Fit::Missing(
+    "ODRL 没有对应操作，以 TC609 名称保留，节点拒绝签署",
+    "ODRL has no such action; kept under its TC609 name, which no node signs",
+);
+
+pub static ACTIONS: [ActionWord; 20] = [
+    action("transform", "转换", Some(Action::Transform), Fit::Same),
+    action("anonymize", "匿名化", Some(Action::Anonymize), Fit::Same),
+    action("desensitize", "脱敏", None, LACKING),
+    action("access", "访问", None, LACKING),
+    action("read", "读取", Some(Action::Read), Fit::Same),
+    action("reproduce", "复制", Some(Action::Reproduce), Fit::Same),
+    action(
+        "storage",
+        "存储",
+        Some(Action::Archive),
+        Fit::Near("archive 仅指非临时存储", "archive means storing that lasts, only"),
+    ),
+    action("download", "下载", None, LACKING),
+    action(
+        "process",
+        "加工",
+        Some(Action::Derive),
+        Fit::Near("derive 总是产生新的数据", "derive always makes a new asset"),
+    ),
+    action("jointDevelop", "联合开发", None, LACKING),
+    action("distribute", "分发", Some(Action::Distribute), Fit::Same),
+    action("compute", "计算", None, LACKING),
+    action("grantUse", "授权使用", Some(Action::GrantUse), Fit::Same),
+    action(
+        "plicyTransmit",
+        "策略传递",
+        Some(Action::NextPolicy),
+        Fit::Near(
+            "nextPolicy 可为任意后续策略，TC609 要求原策略",
+            "nextPolicy may be any policy further on; TC609 means the original one",
+        ),
+    ),
+    action("delivery", "交付", None, LACKING),
+    action("sell", "交易", Some(Action::Sell), Fit::Same),
+    action(
+        "logRecordSend",
+        "行为记录发送",
+        Some(Action::Inform),
+        Fit::Near(
+            "inform 不限定发送使用记录",
+            "inform does not say that records of use are what is sent",
+        ),
+    ),
+    action("delete", "删除", Some(Action::Delete), Fit::Same),
+    action("alert", "异常提醒", None, LACKING),
+    action("compensate", "补偿", Some(Action::Compensate), Fit::Same),
+];
+
+const ENVIRONMENTS: &[(&str, &str)] = &[
+    ("01", "env/usageControl"),
+    ("02", "env/sandbox"),
+    ("03", "env/mpc"),
+    ("04", "env/federated"),
+    ("05", "env/tee"),
+    ("06", "env/cipherState"),
+    ("07", "env/other"),
+];
+const ENCRYPTION: &[(&str, &str)] =
+    &[("01", "enc/plain"), ("02", "enc/cipher"), ("03", "enc/other")];
+const DELIVERY: &[(&str, &str)] =
+    &[("01", "dlv/file"), ("02", "dlv/stream"), ("03", "dlv/api"), ("04", "dlv/other")];
+
+const fn constraint(
+    code: &'static str,
+    zh: &'static str,
+    ours: Operand,
+    form: Form,
+    most: usize,
+) -> ConstraintWord {
+    ConstraintWord { code, zh, ours: Some(ours), form, most, fit: Fit::Same }
+}
+
+/// `timeWindow` has two meanings by operator: recurring (`timeInterval`, 01) and elapsed (`elapsedTime`, 11).
+pub static CONSTRAINTS: [ConstraintWord; 18] = [
+    constraint("time", "时间范围", Operand::DateTime, Form::Moment, 14),
+    ConstraintWord {
+        code: "timeWindow",
+        zh: "时间窗口",
+        ours: Some(Operand::TimeInterval),
+        form: Form::Span,
+        most: 10,
+        fit: Fit::Near(
+            "等于读作每周期至多一次（timeInterval），小于或等于读作自首次使用起（elapsedTime）",
+            "eq is read as one use a period (timeInterval), lteq as since the first use (elapsedTime)",
+        ),
+    },
+    ConstraintWord {
+        code: "region",
+        zh: "限制地域",
+        ours: Some(Operand::Spatial),
+        form: Form::Names,
+        most: 10,
+        fit: Fit::Near(
+            "ODRL 的 spatial 应为 IRI，此处保留地区代码",
+            "ODRL wants an IRI in spatial; the code of the region stays",
+        ),
+    },
+    constraint("networkAddress", "网络地址", Operand::Network, Form::Places, 45),
+    constraint("physicalAddress", "物理地址", Operand::SystemDevice, Form::Names, 20),
+    constraint("count", "使用次数", Operand::Count, Form::Number, 16),
+    ConstraintWord {
+        code: "frequency",
+        zh: "使用频次",
+        ours: None,
+        form: Form::Number,
+        most: 16,
+        fit: Fit::Missing(
+            "TC609 未规定频次的时间单位，无法解释",
+            "TC609 has no field for the period that a frequency is counted in",
+        ),
+    },
+    constraint("dataSize", "数据规模", Operand::DataSize, Form::Number, 64),
+    constraint("dateRecord", "数据记录数", Operand::RecordCount, Form::Number, 16),
+    constraint("dataField", "数据字段", Operand::Columns, Form::Names, usize::MAX),
+    constraint("valueExpression", "数据字段值", Operand::ValueExpression, Form::Text, 128),
+    constraint("application", "应用程序", Operand::Application, Form::Names, 1024),
+    constraint("algorithm", "算法", Operand::Algorithm, Form::Names, 1024),
+    constraint("machineLearningModels", "机器学习模型", Operand::Model, Form::Names, 1024),
+    constraint("executionEnv", "执行环境", Operand::Environment, Form::Codes(ENVIRONMENTS), 2),
+    constraint("encryptMode", "加密方式", Operand::Encryption, Form::Codes(ENCRYPTION), 2),
+    constraint("deliveryMethod", "交付方式", Operand::DeliveryMethod, Form::Codes(DELIVERY), 2),
+    constraint("payAmount", "交易金额", Operand::PayAmount, Form::Price, 128),
+];
+
+const fn operator(code: &'static str, zh: &'static str, ours: Operator) -> OperatorWord {
+    OperatorWord { code, zh, ours }
+}
+
+/// All twelve are ODRL's operators of the same name.
+pub static OPERATORS: [OperatorWord; 12] = [
+    operator("01", "等于", Operator::Eq),
+    operator("02", "大于", Operator::Gt),
+    operator("03", "大于或等于", Operator::Gteq),
+    operator("04", "包含部分", Operator::HasPart),
+    operator("05", "属于实例", Operator::IsA),
+    operator("06", "全部属于", Operator::IsAllOf),
+    operator("07", "任意属于", Operator::IsAnyOf),
+    operator("08", "不属于", Operator::IsNoneOf),
+    operator("09", "属于部分", Operator::IsPartOf),
+    operator("10", "小于", Operator::Lt),
+    operator("11", "小于或等于", Operator::Lteq),
+    operator("12", "不等于", Operator::Neq),
+];
+
+impl ActionWord {
+    /// Also by the spelling that was probably meant.
+    pub fn by_code(code: &str) -> Option<&'static Self> {
+        let code = if code == "policyTransmit" { "plicyTransmit" } else { code };
+        ACTIONS.iter().find(|it| it.code == code)
+    }
+
+    pub fn for_ours(it: &Action) -> Option<&'static Self> {
+        ACTIONS.iter().find(|word| word.ours.as_ref() == Some(it))
+    }
+}
+
+impl ConstraintWord {
+    pub fn by_code(code: &str) -> Option<&'static Self> {
+        let code = if code == "dataRecord" { "dateRecord" } else { code };
+        CONSTRAINTS.iter().find(|it| it.code == code)
+    }
+
+    pub fn for_ours(it: &Operand) -> Option<&'static Self> {
+        const SECOND: [(Operand, Operand); 2] = [
+            (Operand::ElapsedTime, Operand::TimeInterval),
+            (Operand::VirtualLocation, Operand::Network),
+        ];
+        let it =
+            SECOND.iter().find_map(|(other, first)| (other == it).then_some(first)).unwrap_or(it);
+        CONSTRAINTS.iter().find(|word| word.ours.as_ref() == Some(it))
+    }
+}
+
+impl OperatorWord {
+    /// By its two digits, or by its name.
+    pub fn by_code(code: &str) -> Option<&'static Self> {
+        OPERATORS.iter().find(|it| it.code == code || it.ours.name() == code)
+    }
+
+    pub fn for_ours(it: &Operator) -> Option<&'static Self> {
+        OPERATORS.iter().find(|word| word.ours == *it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page is written by hand; its tables are these.
+    #[test]
+    fn the_page_has_every_word_of_the_tables() {
+        let page = include_str!("../../../../docs/tc609.md");
+        let row = |cells: &[&str]| {
+            let start = format!("| {} |", cells.join(" | "));
+            assert!(page.contains(&start), "docs/tc609.md lacks {start}");
+        };
+        for it in &ACTIONS {
+            let ours =
+                it.ours.as_ref().map_or_else(|| "none".to_owned(), |it| format!("`{}`", it.name()));
+            row(&[&format!("`{}`", it.code), it.zh, &ours]);
+        }
+        for it in &CONSTRAINTS {
+            let ours =
+                it.ours.as_ref().map_or_else(|| "none".to_owned(), |it| format!("`{}`", it.name()));
+            row(&[&format!("`{}`", it.code), it.zh, &ours]);
+        }
+        for it in &OPERATORS {
+            row(&[&format!("`{}`", it.code), it.zh, &format!("`{}`", it.ours.name())]);
+        }
+    }
+
+    #[test]
+    fn no_word_stands_for_two() {
+        for it in &ACTIONS {
+            assert_eq!(ActionWord::by_code(it.code), Some(it));
+            if let Some(ours) = &it.ours {
+                assert_eq!(ActionWord::for_ours(ours), Some(it));
+            }
+            assert_eq!(it.ours.is_none(), matches!(it.fit, Fit::Missing(..)), "{}", it.code);
+        }
+        for it in &CONSTRAINTS {
+            assert_eq!(ConstraintWord::by_code(it.code), Some(it));
+            if let Some(ours) = &it.ours {
+                assert_eq!(ConstraintWord::for_ours(ours), Some(it));
+            }
+            assert_eq!(it.ours.is_none(), matches!(it.fit, Fit::Missing(..)), "{}", it.code);
+        }
+        for (i, it) in OPERATORS.iter().enumerate() {
+            assert_eq!(it.code, format!("{:02}", i + 1));
+            assert_eq!(OperatorWord::for_ours(&it.ours), Some(it));
+            assert_eq!(OperatorWord::by_code(it.ours.name()), Some(it));
+        }
+        assert_eq!(OPERATORS.len(), Operator::KNOWN.len());
+    }
+}
