@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod crawl;
+mod curves;
 mod figure;
 mod flight;
 mod idle;
@@ -128,6 +129,12 @@ const BENCHES: &[Bench] = &[
         what: "intersections of lists of 2^20 ids, beside SecretFlow's spu where TIDM_SPU_PYTHON names a Python with it",
         durable: false,
         run: |report, _| Box::pin(psi::run(report)),
+    },
+    Bench {
+        name: "curves",
+        what: "intersections by ECDH, and of few items with a table that was worked out before",
+        durable: false,
+        run: |report, _| Box::pin(curves::run(report)),
     },
     Bench {
         name: "worker",
