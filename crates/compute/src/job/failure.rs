@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidm_mpc::fault::Fault;
 use tidm_mpc::step::Step;
 
+use super::journal::RUNS;
 use crate::keys;
 
 /// Everything that can end a job.
@@ -109,6 +110,9 @@ impl Failure {
                 }
                 Fault::Lost { .. } => (Blame::Connection, AGAIN),
                 Fault::Cancelled => (Blame::Nobody, AGAIN),
+                Fault::TooMany { what: RUNS, .. } => {
+                    (Blame::Peer, "find out why the connection breaks, then begin a new job")
+                }
                 Fault::TooMany { .. } => {
                     (Blame::Input, "agree on larger sizes, or give the job more memory")
                 }

@@ -10,13 +10,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::run::Done;
 use tidm_mpc::partition::talk::Agreed;
 
 use super::failure::Failure;
-use super::limits::MAX_ENTRY_BYTES;
+use super::limits::{MAX_ENTRY_BYTES, MAX_RUNS};
 
 const MAGIC: &[u8; 8] = b"tidmjob1";
+/// What there were too many of, where a part is not begun again.
+pub const RUNS: &str = "runs of one part";
 const HEADER_BYTES: usize = 8 + 32;
 const SUM_BYTES: usize = 16;
 
@@ -114,6 +117,21 @@ impl Journal {
     pub fn keep(&mut self, entry: &Entry) -> Result<(), Failure> {
         self.note(entry)?;
         self.file.sync_data().map_err(Failure::directory("writing the journal"))
+    }
+
+    /// One more run of a part; [`Fault::TooMany`] where there were [`MAX_RUNS`]. Each is a file that is made once, so that processes
+    /// which run the same part at the same time are counted, too.
+    pub fn begin(&self, part: u32) -> Result<(), Fault> {
+        for run in 1..=MAX_RUNS {
+            let path = self.dir.join(format!("run-{part}-{run}"));
+            match OpenOptions::new().write(true).create_new(true).open(path) {
+                Ok(_) => return Ok(()),
+                Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(why) => return Err(Fault::Spill { reason: why.to_string() }),
+            }
+        }
+        let (count, most) = (u64::from(MAX_RUNS) + 1, MAX_RUNS.into());
+        Err(Fault::TooMany { what: RUNS, count, most })
     }
 
     /// What all processes of this party remembered so far.
@@ -358,6 +376,22 @@ mod tests {
         assert_eq!(state.parts[&1].matched, None);
         let other = Journal::open(dir.path(), [8; 32]).unwrap();
         assert_eq!(other.state().unwrap_err().code(), "job.order");
+    }
+
+    #[test]
+    fn a_part_is_begun_so_often_by_all_processes_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let both = [(); 2].map(|()| Journal::open(dir.path(), [7; 32]).unwrap());
+        for run in 0..MAX_RUNS as usize {
+            both[run % 2].begin(3).unwrap();
+        }
+        for journal in &both {
+            let no = journal.begin(3).unwrap_err();
+            assert!(matches!(no, Fault::TooMany { what: RUNS, .. }), "{no:?}");
+            assert!(Failure::Mpc(no).is_final(), "another connection must not try again");
+        }
+        both[0].begin(4).unwrap();
+        assert_eq!(all(&both[1]), []);
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub const FAREWELL: Duration = Duration::from_secs(3);
 /// another try at what a session hides with 40 bits of statistical security: 2^-30 is left.
 pub const MAX_CONNECTIONS: u64 = 1 << 10;
 
+/// Runs of one part, restarts and all workers together. A peer that breaks off may put other items into a part that runs again,
+/// so this is by how much what it learns may exceed the agreed size; and how often one part may meet a crash.
+pub const MAX_RUNS: u32 = 4;
+
 /// Most items of a sender in the low-communication variant: its values have 64 bits, and 2^24 of them keep a false match of
 /// the whole job below 2^-40.
 pub const MAX_LOW_ITEMS: u64 = 1 << 24;

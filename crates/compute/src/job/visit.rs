@@ -9,6 +9,7 @@ use tidm_mpc::partition::Job;
 use tidm_mpc::partition::plan::Plan;
 use tidm_mpc::partition::run::{receive, send};
 use tidm_mpc::partition::talk::{Agreed, Greeting, compare, greet, ready};
+use tidm_mpc::psi::Learns;
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, Session, Setting, Watch as _};
 use tidm_mpc::step::Step;
@@ -117,7 +118,8 @@ impl Visitor<'_> {
             Party::Receiver => terms.receiver_items,
             Party::Sender => terms.sender_items,
         };
-        let sets = Sets { equals: self.job.equals, most };
+        let counted = party == Party::Sender || self.job.whole.learns == Learns::Both;
+        let sets = Sets { equals: self.job.equals, most, counted };
         let waiting = waiting(&finished, self.number, self.order.workers);
         let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);
         match party {

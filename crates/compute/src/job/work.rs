@@ -22,6 +22,8 @@ pub struct Sets {
     pub equals: Equals,
     /// Items of one part of this party.
     pub most: u64,
+    /// Whether the peer learns from a run, so that runs are counted.
+    pub counted: bool,
 }
 
 /// One process's work over one connection.
@@ -52,6 +54,12 @@ impl<'a> Work<'a> {
         progress: &'a Progress,
     ) -> Self {
         Self { store, sets, journal, progress, waiting, ahead: None, held: None }
+    }
+
+    /// Before anything of the part is said.
+    fn begin(&self, part: u32) -> Result<(), Fault> {
+        self.progress.part(part);
+        if self.sets.counted { self.journal.begin(part) } else { Ok(()) }
     }
 
     /// Takes the next free part; none if all are gone or taken.
@@ -115,7 +123,7 @@ impl Parts for Work<'_> {
         if let Some((part, lock)) = next {
             self.load(part, lock)?;
         }
-        self.progress.part(loaded.part);
+        self.begin(loaded.part)?;
         Ok(Some((loaded, part)))
     }
 
@@ -131,7 +139,7 @@ impl Parts for Work<'_> {
         if let Some(next) = next.filter(|next| *next != part && self.store.has(*next)) {
             self.load(next, None)?;
         }
-        self.progress.part(part);
+        self.begin(part)?;
         Ok(loaded)
     }
 

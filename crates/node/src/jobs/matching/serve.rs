@@ -17,17 +17,17 @@ use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::lease::message::{Grant, Request};
+use tidm_space::lease::message::Grant;
 use tidm_space::lease::state::{Lease, State as Standing};
-use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Invitation};
 
-use super::ask::{TABLE, size, unhex};
+use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
-use super::{ATTEMPTS, WORKERS, here, order, process, save, stopping, store, terms};
+use super::{
+    ATTEMPTS, WORKERS, folder, here, is_here, order, process, request, save, stopping, store, terms,
+};
 use crate::app::App;
 use crate::jobs::{spool, workers};
 use crate::store::matchings::{Matching, Record, State};
@@ -60,7 +60,11 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
 }
 
 /// The gate granted `lease`: the same answer, however often it is asked for.
-pub async fn accepted(app: &App, it: &Invitation, lease: Grant) -> Result<Acceptance, WorkError> {
+pub async fn accepted(
+    app: &Arc<App>,
+    it: &Invitation,
+    lease: Grant,
+) -> Result<Acceptance, WorkError> {
     let id = hex(&it.session.id);
     let matching = match app.store.matching(&id).await.map_err(store)? {
         Some(known) if known.lease.as_ref() == Some(&lease.lease) => known,
@@ -69,13 +73,14 @@ pub async fn accepted(app: &App, it: &Invitation, lease: Grant) -> Result<Accept
         }
         None => opened(app, id, it, &lease).await?,
     };
-    let join = join_request(&matching, it)?;
+    // What we ask the consumer's gate for.
+    let join = request(&matching, it.lease.query)?;
     let (items, workers) = (matching.record.items, matching.record.workers);
     Ok(Acceptance { lease, join, items, workers })
 }
 
 async fn opened(
-    app: &App,
+    app: &Arc<App>,
     id: String,
     it: &Invitation,
     lease: &Grant,
@@ -115,24 +120,37 @@ async fn opened(
         },
     };
     save(app, &matching).await?;
+    tokio::spawn(forsaken(app.clone(), matching.id.clone(), lease.lease.clone()));
     Ok(matching)
 }
 
-/// What we ask the consumer's gate for.
-fn join_request(it: &Matching, invitation: &Invitation) -> Result<Request, Fault> {
-    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
-        return Err(Fault::ApiMisuse("a matching without its nonce"));
+/// Ends an open matching of ours with its lease, where no process of it does: its consumer never came, or never came back.
+pub(super) async fn forsaken(app: Arc<App>, id: String, lease: Id) {
+    let ended = tokio::select! {
+        ended = workers::over(&app, &lease) => ended,
+        // It stays open, and is watched again after the next start.
+        () = stopping(&app) => return,
     };
-    Ok(Request {
-        contract: it.contract.clone(),
-        kind: Use::Psi,
-        nonce,
-        key,
-        purpose: it.record.purpose.clone(),
-        query: invitation.lease.query,
-        items: Some(it.record.items),
-        span: LEASE_MAX,
-    })
+    loop {
+        let it = match app.store.matching(&id).await {
+            Ok(Some(it)) if it.state == State::Open => it,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, id, "a matching cannot be looked at");
+                tokio::time::sleep(LAST_WORD).await;
+                continue;
+            }
+        };
+        if it.record.join.is_some() && !is_here(&app, &id) {
+            // Another replica runs it, and watches it.
+            return;
+        }
+        if let Ok(Some(_turn)) = app.matchings.begin(&id) {
+            return settle::settle(&app, it, Ended::Refused(ended)).await;
+        }
+        // Its process sees the same end.
+        tokio::time::sleep(LAST_WORD).await;
+    }
 }
 
 /// The consumer's gate lets us join: both leases stand, our process starts.
@@ -143,17 +161,15 @@ pub async fn joined(app: &Arc<App>, from: &Did, lease: &Id, grant: Grant) -> Res
     if grant.contract != it.contract {
         return Err(Fault::misbehaved("psi.session", "the lease is for another contract").into());
     }
-    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
-        return Err(Fault::ApiMisuse("a matching without its nonce").into());
-    };
-    let items = Some(it.record.items);
-    let request = Request { nonce, key, items, ..held.request };
+    let request = request(&it, held.request.query)?;
     let joined = grant.lease.to_string();
     let wish = Wish::Hold(Box::new(HoldWish { request, grant }));
     let Reply::Lease(_) = app.writer.run(Input::Wish(Box::new(wish))).await? else {
         return Err(Fault::ApiMisuse("a lease that is none").into());
     };
     it.record.join = Some(joined);
+    // What it keeps lies on this replica's disk, so that it is run here and nowhere else.
+    std::fs::create_dir_all(folder(app, &it.id)).map_err(here)?;
     save(app, &it).await?;
     tokio::spawn(run(app.clone(), it.id));
     Ok(())
@@ -183,6 +199,10 @@ pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>,
     }
     if let Some(live) = app.matchings.live(&it.id) {
         return Ok(live);
+    }
+    if !is_here(app, &it.id) {
+        let reason = "this session runs on another replica of this node".to_owned();
+        return Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into());
     }
     if it.record.attempts >= ATTEMPTS {
         return Err(
@@ -255,9 +275,6 @@ async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
         Ok(order) => order,
         Err(fault) => return Ended::Refused(fault),
     };
-    if let Err(why) = std::fs::create_dir_all(&order.dir) {
-        return here(why.to_string());
-    }
     let running = process::run(&app.compute, &order, &turn.live);
     tokio::pin!(running);
     let ended = tokio::select! {
