@@ -39,3 +39,18 @@ impl Ids for FreshIds {
         uuid::Uuid::now_v7().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a07_a_clock_that_is_set_back_stands_still() {
+        let now = Clock::default().now();
+        // What the store has seen lies ahead of the machine's clock: somebody set it back.
+        let seen = now.after(std::time::Duration::from_secs(3600));
+        let clock = Clock::starting_at(seen);
+        assert_eq!([clock.now(), clock.now()], [seen, seen]);
+        assert!(Clock::starting_at(Time::from_ms(0)).now() >= now);
+    }
+}

@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod commands;
+mod database;
 mod demo;
 mod events;
 mod show;

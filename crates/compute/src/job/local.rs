@@ -128,7 +128,9 @@ impl Local {
         let pairs = self.columns.iter().zip(columns);
         let mapping = Mapping::of(pairs.map(|(role, column)| (role.as_str(), column.as_str())));
         let results = match role {
-            Role::Receiver => Results { rows: self.out.clone(), bitmap: self.bitmap.clone() },
+            Role::Receiver => {
+                Results { rows: self.out.clone(), bitmap: self.bitmap.clone(), columns: None }
+            }
             Role::Sender => Results::default(),
         };
         Ok(Order {

@@ -124,6 +124,9 @@ pub struct Results {
     /// The matched rows, in the format of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<PathBuf>,
+    /// Of the rows these columns, in this order; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
     /// One bit per row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitmap: Option<PathBuf>,

@@ -360,7 +360,8 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
         }
         if let Some(path) = &order.results.rows {
             let format = order.format();
-            keys::write_rows((&order.source.path, format), &bitmap, (path, format), None)?;
+            let columns = order.results.columns.as_deref();
+            keys::write_rows((&order.source.path, format), &bitmap, (path, format), columns)?;
         }
     }
     clock.add("writing", began);

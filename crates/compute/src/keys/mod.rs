@@ -14,7 +14,7 @@
 //! the like of another party ("unknown" is not a person). Faults and counts name files, columns and rows; they never
 //! hold a key, and no key is written anywhere but into the file of results that the list's owner asked for.
 //!
-//! Sources of SQL come as an Arrow IPC stream from the program that reads the database.
+//! Rows of a database come as CSV or as an Arrow IPC stream from the program that reads it.
 
 mod batch;
 mod bitmap;
@@ -35,7 +35,7 @@ pub use equals::Groups;
 pub use fault::Fault;
 pub use form::{Form, Why};
 pub use mapping::Mapping;
-pub use rows::{Written, write_rows};
+pub use rows::{Written, check_columns, write_rows};
 pub use rule::{Equals, Part, Rule};
 pub use size::rows_at_most;
 pub use source::{Counts, Delimiter, Format, Source, Tally, open, read};

@@ -69,7 +69,9 @@ impl Pair {
             source: List { path: self.path(&format!("{name}.csv")), format: Kind::Csv },
             dir: self.path(name),
             results: match role {
-                Role::Receiver => Results { rows: Some(self.path("out.csv")), bitmap: None },
+                Role::Receiver => {
+                    Results { rows: Some(self.path("out.csv")), ..Results::default() }
+                }
                 Role::Sender => Results::default(),
             },
             connect: match role {

@@ -39,6 +39,9 @@ pub(super) struct Begin {
     /// Our columns in the order of the contract's key; absent: they are called alike.
     #[serde(default)]
     columns: Vec<String>,
+    /// Columns of ours that the result is to have, in this order; absent: all.
+    #[serde(default)]
+    shown: Vec<String>,
     /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
     #[serde(default)]
     protocol: Option<String>,
@@ -156,6 +159,7 @@ pub(super) async fn begin(
         contract: Id::parse(&it.contract)?,
         mine,
         columns: it.columns,
+        shown: it.shown,
         protocol: protocol.transpose()?.unwrap_or_default(),
         purpose: it.purpose,
         workers: it.workers.unwrap_or(1),

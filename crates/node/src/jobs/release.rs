@@ -69,6 +69,24 @@ pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
 
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Looks at what a release would need before the gate is asked: a key that nothing can be wrapped to must not cost a use.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `lease.key`.
+pub fn prepare(request: &Request) -> Result<(), Fault> {
+    match request.kind {
+        Use::Query | Use::Plain | Use::Psi => Ok(()),
+        Use::SealedTable | Use::SealedFile => seal_to(&request.key, b"", &[]).map(drop),
+    }
+}
+
+fn seal_to(key: &[u8; 32], aad: &[u8], text: &[u8]) -> Result<kem::Wrapped, Fault> {
+    let recipient = kem::KemPublic::from_bytes(key)
+        .map_err(|_| Fault::misbehaved("lease.key", "the one-time key is not an X25519 key"))?;
+    kem::seal(&recipient, domain::LEASE_KEY.as_bytes(), aad, text, &mut os())
+        .map_err(|_| Fault::misbehaved("lease.key", "nothing can be wrapped to this one-time key"))
+}
+
 /// The data key, wrapped to the lease's one-time key. Queries at the provider need none.
 pub async fn wrap(
     app: &App,
@@ -88,13 +106,6 @@ pub async fn wrap(
         )
     })?;
     let key = open_at_rest(app, &seal)?;
-    let recipient = kem::KemPublic::from_bytes(&request.key)
-        .map_err(|_| Fault::misbehaved("lease.key", "the one-time key is not an X25519 key"))?;
     let aad = associated_data(&grant.lease, &grant.contract);
-    let wrapped =
-        kem::seal(&recipient, domain::LEASE_KEY.as_bytes(), &aad, key.expose(), &mut os())
-            .map_err(|_| {
-                Fault::misbehaved("lease.key", "nothing can be wrapped to this one-time key")
-            })?;
-    Ok(Some(wrapped.to_bytes()))
+    Ok(Some(seal_to(&request.key, &aad, key.expose())?.to_bytes()))
 }

@@ -72,6 +72,7 @@ async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String,
         return Err(Fault::ApiMisuse("a lease request that is none").into());
     };
     let request = (**request).clone();
+    jobs::release::prepare(&request)?;
     let started = std::time::Instant::now();
     let Reply::Lease(grant) = hear(app, who, id, body, heard).await? else {
         return Err(Fault::ApiMisuse("a lease request without a grant").into());

@@ -65,6 +65,8 @@ pub struct Record {
     pub object: String,
     pub name: String,
     pub columns: Vec<String>,
+    /// Columns of ours that the result has; empty: all.
+    pub shown: Vec<String>,
     /// The object is gone with the matching.
     pub temporary: bool,
     /// Of the lease asked for at the peer's gate, and of ours that joins: hexadecimal.

@@ -11,11 +11,13 @@ use tidm_node::store::matchings::{Matching, State};
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::lease::message::Request;
 use tidm_space::lease::state::State as Lease;
 use tidm_space::policy::matching::{Key, Matching as Terms, To};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::Protocol;
+use tidm_space::psi::{Invitation, Protocol, Session};
+use tidm_space::wire::tidm::psi;
 
 use crate::world::{World, eventually, fault};
 
@@ -62,6 +64,7 @@ fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         contract: contract.id.clone(),
         mine,
         columns: vec![],
+        shown: vec![],
         protocol: Protocol::Fast,
         purpose: Some("联合备件".to_owned()),
         workers: 1,
@@ -153,12 +156,18 @@ async fn both_learn_where_the_contract_says_so() {
     let contract = agreed(&world, Terms { to: Some(To::Both), ..Terms::default() }).await;
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     let mine = uploaded(consumer, "a", &parts(2990, 20)).await;
-    let wanted = Wanted { protocol: Protocol::Malicious, workers: 2, ..wanted(&contract, mine) };
+    let shown = vec!["price".to_owned()];
+    let wanted =
+        Wanted { protocol: Protocol::Malicious, workers: 2, shown, ..wanted(&contract, mine) };
     let begun = start(consumer, wanted).await.unwrap();
     for app in [provider, consumer] {
         let it = over(app, &begun.id).await;
         assert_eq!((it.state, &it.record.fault, it.record.matched), (State::Done, &None, Some(10)));
     }
+    let ours = app_matching(consumer, &begun.id).await;
+    let expected =
+        (2990..3000).fold("price\n".to_owned(), |all, it| all + &format!("{}\n", it * 3));
+    assert_eq!(rows(consumer, &ours).await, expected);
     // The provider's rows are its own table.
     let theirs = app_matching(provider, &begun.id).await;
     assert!(theirs.record.rows.is_some());
@@ -204,6 +213,9 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     let columns = vec!["one".to_owned(), "two".to_owned()];
     let no = fault(start(consumer, Wanted { columns, ..wanted(&contract, mine.clone()) }).await);
     assert_eq!(no.code(), "psi.columns");
+    let shown = vec!["price".to_owned()];
+    let no = fault(start(consumer, Wanted { shown, ..wanted(&contract, mine.clone()) }).await);
+    assert!(no.code() == "psi.columns" && no.to_string().contains("other"), "{no}");
     let no = fault(start(consumer, Wanted { workers: 0, ..wanted(&contract, mine.clone()) }).await);
     assert_eq!(no.code(), "psi.workers");
     let no = fault(start(consumer, wanted(&contract, list("none", "analyst"))).await);
@@ -241,6 +253,46 @@ async fn a_revocation_stops_it() {
         let it = over(app, &begun.id).await;
         assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
     }
+}
+
+/// A consumer that was accepted and is not heard of again leaves nothing open behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_follows_up_ends_with_its_lease() {
+    let mut world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let session =
+        Session { id: [7; 32], contract: contract.id.clone(), protocol: Protocol::Fast, items: 10 };
+    let lease = Request {
+        contract: contract.id.clone(),
+        kind: Use::Psi,
+        nonce: [1; 16],
+        key: [2; 32],
+        purpose: None,
+        query: Some(session.digest()),
+        items: Some(10),
+        span: Duration::from_secs(3600),
+    };
+    let invitation = Invitation { session, workers: 1, lease };
+    let posting = psi::write_invitation(&uuid::Uuid::now_v7().into(), &invitation);
+    let url = format!("{}{}", contract.address, posting.path);
+    let authorization = tidm_node::net::auth::speak(consumer, &world.provider().did);
+    let said = consumer.client.call(
+        reqwest::Method::POST,
+        &url,
+        authorization.as_deref(),
+        Some(posting.body),
+    );
+    assert_eq!(said.await.unwrap().status.as_u16(), 200);
+    let id = "07".repeat(32);
+    assert_eq!(app_matching(provider, &id).await.state, State::Open);
+    // Also where the node was stopped meanwhile.
+    world.restart(0).await;
+    let provider = world.provider().app.clone();
+    assert_eq!(app_matching(&provider, &id).await.state, State::Open);
+    world.revoke(&contract).await;
+    let it = over(&provider, &id).await;
+    assert_eq!((it.state, it.record.fault.unwrap().code.as_str()), (State::Failed, "lease.ended"));
 }
 
 /// A node that is stopped goes on after its start, with the same session and at no further cost.

@@ -16,25 +16,32 @@ use tokio::io::AsyncWriteExt as _;
 use super::{Paging, publish};
 use crate::cli::{Global, Output};
 use crate::client::{Api, Outcome, Trouble, segment};
+use crate::database;
 use crate::show;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Psi {
     /// Match a list of ours with the product of a contract; shows progress, then what came of it.
     #[command(
-        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious"
+        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine postgres://analyst@127.0.0.1/erp --sql 'SELECT part_no, maker FROM parts' --columns part_no"
     )]
     Run {
         contract: String,
-        /// A file (CSV, TSV, Parquet, Arrow) or the id of a table of this node.
+        /// A file (CSV, TSV, Parquet, Arrow), the id of a table of this node, or a database (postgres://…, sqlite:…) with --sql.
         #[arg(long, value_name = "SOURCE")]
         mine: String,
+        /// What to take from the database; a password goes into PGPASSWORD or ~/.pgpass.
+        #[arg(long, value_name = "STATEMENT")]
+        sql: Option<String>,
         /// The product that is meant; checked against the contract's.
         #[arg(long, value_name = "PRODUCT")]
         theirs: Option<String>,
         /// Our columns, in the order of the contract's key; absent: they are called alike.
         #[arg(long, value_delimiter = ',', value_name = "A,B")]
         key: Vec<String>,
+        /// Columns of ours that the result is to have, in this order; absent: all.
+        #[arg(long, value_delimiter = ',', value_name = "A,B")]
+        columns: Vec<String>,
         /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
         #[arg(long, default_value = "rr22")]
         protocol: String,
@@ -108,22 +115,19 @@ impl Psi {
     }
 
     async fn matched(&self, global: &Global, api: &Api) -> Outcome<()> {
-        let Self::Run { contract, mine, theirs, key, protocol, purpose, workers, out, detach } =
-            self
-        else {
+        let Self::Run { contract, mine, sql, theirs, key, columns, .. } = self else {
+            return Ok(());
+        };
+        let Self::Run { protocol, purpose, workers, out, detach, .. } = self else {
             return Ok(());
         };
         if let Some(theirs) = theirs {
             same_product(api, contract, theirs).await?;
         }
-        let path = Path::new(mine);
-        let list = if path.is_file() {
-            json!({ "upload": publish::upload(api, "/matchings/list", path).await? })
-        } else {
-            json!({ "product": mine })
-        };
+        let list = list(api, mine, sql.as_deref()).await?;
         let body = json!({
-            "contract": contract, "mine": list, "columns": key, "protocol": protocol, "purpose": purpose, "workers": workers,
+            "contract": contract, "mine": list, "columns": key, "shown": columns, "protocol": protocol,
+            "purpose": purpose, "workers": workers,
         });
         let mut it = api.post("/matchings", &body).await?;
         let id =
@@ -151,6 +155,32 @@ impl Psi {
 
 async fn look(api: &Api, id: &str, wait: u64) -> Outcome<Value> {
     api.get(&format!("/matchings/{}?wait={wait}", segment(id))).await
+}
+
+/// Our list as the node takes it: sent ahead, but for a table of its own.
+async fn list(api: &Api, mine: &str, sql: Option<&str>) -> Outcome<Value> {
+    const LIST: &str = "/matchings/list";
+    let path = Path::new(mine);
+    let upload = match (database::is_address(mine), sql) {
+        (true, Some(sql)) => {
+            let rows = database::rows(mine, sql).await?;
+            publish::sent(api, LIST, "rows.csv", |it| it.body(reqwest::Body::wrap_stream(rows)))
+                .await?
+        }
+        (true, None) => {
+            return Err(Trouble::Here(anyhow::anyhow!(
+                "a database needs --sql: what to take from it"
+            )));
+        }
+        (false, Some(_)) => {
+            return Err(Trouble::Here(anyhow::anyhow!(
+                "--sql goes with a database: --mine postgres://… or sqlite:…"
+            )));
+        }
+        (false, None) if path.is_file() => publish::upload(api, LIST, path).await?,
+        (false, None) => return Ok(json!({ "product": mine })),
+    };
+    Ok(json!({ "upload": upload }))
 }
 
 async fn same_product(api: &Api, contract: &str, theirs: &str) -> Outcome<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::rules::Rules;
@@ -81,11 +81,21 @@ pub(super) async fn upload(api: &Api, to: &str, path: &Path) -> Outcome<String> 
     let file = tokio::fs::File::open(path).await.with_context(|| path.display().to_string())?;
     let bytes = file.metadata().await.context("the file's size")?.len();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let request = api
-        .request(Method::PUT, &format!("{to}?name={}", segment(&name)))
-        .header("content-length", bytes)
-        .body(reqwest::Body::from(file));
-    let done = api.json(request).await?;
+    sent(api, to, &name, |request| {
+        request.header("content-length", bytes).body(reqwest::Body::from(file))
+    })
+    .await
+}
+
+/// Sends bytes of that name ahead.
+pub(super) async fn sent(
+    api: &Api,
+    to: &str,
+    name: &str,
+    with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+) -> Outcome<String> {
+    let request = api.request(Method::PUT, &format!("{to}?name={}", segment(name)));
+    let done = api.json(with(request)).await?;
     let id = done.get("id").and_then(Value::as_str).context("an upload without an id")?;
     Ok(id.to_owned())
 }

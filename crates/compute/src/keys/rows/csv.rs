@@ -1,5 +1,6 @@
 //! CSV to CSV: the bytes of matched records as they are.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use super::Job;
@@ -45,6 +46,12 @@ pub(super) fn copy(job: Job<'_>, delimiter: u8) -> Result<(), Fault> {
     }
     job.same_rows(row)?;
     out.flush().map_err(job.output.fault())
+}
+
+/// The columns of a list.
+pub(super) fn columns(input: File, name: &str, delimiter: u8) -> Result<Vec<String>, Fault> {
+    let (_, header) = Records::new(input, name, delimiter)?;
+    names(&header, name, delimiter)
 }
 
 /// The line end of a record; that of a last record without one is a line feed.

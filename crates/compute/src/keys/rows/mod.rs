@@ -54,6 +54,38 @@ pub fn write_rows(
     Ok(Written { rows: rows.count(), bytes })
 }
 
+/// Whether a list has these columns, each once: what would fail after a job is to be known before it.
+pub fn check_columns(list: (&Path, Format), columns: &[String]) -> Result<(), Fault> {
+    let (path, format) = list;
+    let input = File::open(path).map_err(Fault::io("open", path))?;
+    let name = path.display().to_string();
+    let present = match format {
+        Format::Csv(delimiter) => csv::columns(input, &name, delimiter.byte())?,
+        Format::Parquet | Format::ArrowFile | Format::ArrowStream => {
+            table::columns(input, &name, format)?
+        }
+    };
+    places(&name, columns, &present).map(drop)
+}
+
+/// Where the named columns stand among those present.
+fn places(file: &str, columns: &[String], present: &[String]) -> Result<Vec<usize>, Fault> {
+    if columns.is_empty() {
+        return Err(Fault::mapping("no columns are named for the result"));
+    }
+    let place = |column: &String| {
+        let mut found = (0..).zip(present).filter(|(_, name)| *name == column);
+        match (found.next(), found.next()) {
+            (Some((place, _)), None) => Ok(place),
+            (Some(_), Some(_)) => {
+                Err(Fault::ColumnTwice { file: file.into(), column: column.clone() })
+            }
+            (None, _) => Err(Fault::no_column(file, column, "the result", present)),
+        }
+    };
+    columns.iter().map(place).collect()
+}
+
 /// What both kinds of copying are given.
 struct Job<'j> {
     input: File,
@@ -75,21 +107,7 @@ impl Job<'_> {
 
     /// Where the named columns stand among those present.
     fn places(&self, present: &[String]) -> Result<Option<Vec<usize>>, Fault> {
-        let Some(columns) = self.columns else { return Ok(None) };
-        if columns.is_empty() {
-            return Err(Fault::mapping("no columns are named for the result"));
-        }
-        let place = |column: &String| {
-            let mut found = (0..).zip(present).filter(|(_, name)| *name == column);
-            match (found.next(), found.next()) {
-                (Some((place, _)), None) => Ok(place),
-                (Some(_), Some(_)) => {
-                    Err(Fault::ColumnTwice { file: self.name.into(), column: column.clone() })
-                }
-                (None, _) => Err(Fault::no_column(self.name, column, "the result", present)),
-            }
-        };
-        columns.iter().map(place).collect::<Result<_, _>>().map(Some)
+        self.columns.map(|columns| places(self.name, columns, present)).transpose()
     }
 }
 

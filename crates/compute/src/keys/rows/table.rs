@@ -22,6 +22,24 @@ use crate::keys::limits::{READ_BYTES, TABLE_ROWS};
 use crate::keys::source::Format;
 use crate::keys::table::broken;
 
+/// The columns of a list.
+pub(super) fn columns(input: File, name: &str, format: Format) -> Result<Vec<String>, Fault> {
+    let broken = |error: ArrowError| Fault::table(name, format.name(), &error);
+    let schema = match format {
+        Format::ArrowFile => {
+            FileReader::try_new(BufReader::new(input), None).map_err(broken)?.schema()
+        }
+        Format::ArrowStream => {
+            StreamReader::try_new(BufReader::new(input), None).map_err(broken)?.schema()
+        }
+        Format::Parquet | Format::Csv(_) => {
+            let meta = ArrowReaderMetadata::load(&input, Default::default());
+            meta.map_err(|error| Fault::table(name, format.name(), &error))?.schema().clone()
+        }
+    };
+    Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
+}
+
 /// Row groups without a row of the result are not read.
 pub(super) fn of_parquet(job: Job<'_>, to: Format) -> Result<(), Fault> {
     let format = Format::Parquet;

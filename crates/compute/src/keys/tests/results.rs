@@ -74,6 +74,9 @@ fn nothing_is_written_where_something_is_wrong() {
     assert_eq!(code(2, &out, COMMA, Some(&["idd"])), "keys.no-column");
     assert_eq!(code(2, &out, COMMA, Some(&[])), "keys.mapping");
     assert_eq!(code(2, &folder.path().join("no/out"), COMMA, None), "keys.io");
+    check_columns((&list, COMMA), &names(&["n", "id"])).unwrap();
+    let no = check_columns((&list, COMMA), &names(&["idd"])).unwrap_err();
+    assert_eq!(no.code(), "keys.no-column");
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "only the list is there");
 }
@@ -112,6 +115,9 @@ fn tables_become_tables_and_csv() {
     {
         let list = path(name);
         let columns = names(&["n"]);
+        check_columns((&list, format), &columns).unwrap();
+        let no = check_columns((&list, format), &names(&["m"])).unwrap_err();
+        assert_eq!(no.code(), "keys.no-column", "{name}");
         let write = |to| write_rows((&list, format), &bitmap, (&out, to), Some(&columns)).unwrap();
         let open = || std::fs::File::open(&out).unwrap();
         let numbers = |found: Vec<RecordBatch>| {

@@ -20,7 +20,6 @@ use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Request};
-use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Invitation, Protocol, Session};
@@ -28,7 +27,10 @@ use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
-use super::{ATTEMPTS, WORKERS, here, order, process, save, stopping, store, streams, terms};
+use super::{
+    ATTEMPTS, WORKERS, folder, here, order, process, request, save, stopping, store, streams,
+    terms, unhex,
+};
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
 use crate::jobs::{spool, workers};
@@ -45,6 +47,8 @@ pub struct Wanted {
     pub mine: Mine,
     /// Our columns, in the order of the contract's key; empty: they are called alike.
     pub columns: Vec<String>,
+    /// Columns of ours that the result is to have; empty: all.
+    pub shown: Vec<String>,
     pub protocol: Protocol,
     pub purpose: Option<String>,
     pub workers: u32,
@@ -86,7 +90,9 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     }
     let (object, name, temporary) = list(app, &it.mine).await?;
     let local = spool::local(app, &object).await.map_err(here)?;
-    let items = size(local.path(), super::kind(&name)).await?;
+    let kind = super::kind(&name);
+    let items = size(local.path(), kind).await?;
+    has_columns(local.path(), kind, &it.shown).await?;
     let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
     let mut os = crate::random::os();
     os.fill_bytes(&mut session);
@@ -108,6 +114,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             object,
             name,
             columns,
+            shown: it.shown,
             temporary,
             nonce: hex(&nonce),
             key: hex(&one_time),
@@ -115,6 +122,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             ..Record::default()
         },
     };
+    std::fs::create_dir_all(folder(app, &matching.id)).map_err(here)?;
     save(app, &matching).await?;
     tokio::spawn(run(app.clone(), matching.id.clone()));
     Ok(matching)
@@ -151,6 +159,19 @@ pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
             .await;
     let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
     Ok(counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?)
+}
+
+/// Columns that the result is to have are in the list.
+async fn has_columns(path: &Path, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let (path, columns) = (path.to_owned(), columns.to_owned());
+    let looked = tokio::task::spawn_blocking(move || {
+        tidm_compute::keys::check_columns((&path, kind.format()), &columns)
+    });
+    let looked = looked.await.map_err(|_| Fault::ApiMisuse("looking at columns panicked"))?;
+    Ok(looked.map_err(|why| Fault::refused("psi.columns", why.to_string()))?)
 }
 
 /// Runs one to its end, unless it runs already.
@@ -191,9 +212,9 @@ async fn agreed(app: &Arc<App>, it: &mut Matching) -> Result<Contract, WorkError
     let contract = app.store.contract(&it.contract).await.map_err(store)?;
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     contract.check_active()?;
-    let request = request(it)?;
-    let invitation =
-        Invitation { session: session(it)?, workers: it.record.workers, lease: request.clone() };
+    let session = session(it)?;
+    let request = request(it, Some(session.digest()))?;
+    let invitation = Invitation { session, workers: it.record.workers, lease: request.clone() };
     let posting = psi::write_invitation(&uuid::Uuid::now_v7().into(), &invitation);
     let answer = post(app, &contract, &posting.path, posting.body).await?;
     let Acceptance { lease, join, items, workers } = psi::read_acceptance(&answer)?;
@@ -235,31 +256,6 @@ fn session(it: &Matching) -> Result<Session, Fault> {
         return Err(Fault::ApiMisuse("a matching without its session"));
     };
     Ok(Session { id, contract: it.contract.clone(), protocol, items: it.record.items })
-}
-
-fn request(it: &Matching) -> Result<Request, Fault> {
-    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
-        return Err(Fault::ApiMisuse("a matching without its nonce"));
-    };
-    Ok(Request {
-        contract: it.contract.clone(),
-        kind: Use::Psi,
-        nonce,
-        key,
-        purpose: it.record.purpose.clone(),
-        query: Some(session(it)?.digest()),
-        items: Some(it.record.items),
-        span: LEASE_MAX,
-    })
-}
-
-/// Exactly `N` bytes.
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    bytes.filter(|_| rest.is_empty())?.try_into().ok()
 }
 
 /// One message to the provider, said again while it does not answer.
@@ -328,7 +324,6 @@ async fn once(
     let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
     let order =
         order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
-    std::fs::create_dir_all(&order.dir).map_err(|why| here(why.to_string()))?;
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {
         done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),

@@ -31,8 +31,11 @@ use std::time::Duration;
 use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
 use tidm_compute::keys;
+use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
+use tidm_space::lease::message::Request;
+use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms, To};
@@ -102,6 +105,37 @@ fn folder(app: &App, id: &str) -> PathBuf {
     app.config.node.data.join("matchings").join(id)
 }
 
+/// Whether this replica is the one that runs it.
+fn is_here(app: &App, id: &str) -> bool {
+    folder(app, id).is_dir()
+}
+
+/// What a party of a matching asks the other's gate for.
+fn request(it: &Matching, query: Option<Digest>) -> Result<Request, Fault> {
+    let (Some(nonce), Some(key)) = (unhex(&it.record.nonce), unhex(&it.record.key)) else {
+        return Err(Fault::ApiMisuse("a matching without its nonce"));
+    };
+    Ok(Request {
+        contract: it.contract.clone(),
+        kind: Use::Psi,
+        nonce,
+        key,
+        purpose: it.record.purpose.clone(),
+        query,
+        items: Some(it.record.items),
+        span: LEASE_MAX,
+    })
+}
+
+/// Exactly `N` bytes.
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+}
+
 /// What our process is told to do.
 fn order(
     app: &App,
@@ -126,7 +160,8 @@ fn order(
     let learns = if both { Learns::Both } else { Learns::Receiver };
     let dir = folder(app, &it.id);
     let shown = it.role == Role::Consumer || both;
-    let results = Results { rows: shown.then(|| dir.join(ROWS)), bitmap: None };
+    let columns = Some(it.record.shown.clone()).filter(|all| !all.is_empty());
+    let results = Results { rows: shown.then(|| dir.join(ROWS)), columns, bitmap: None };
     let security = match protocol {
         Protocol::Fast => Security::SemiHonest,
         Protocol::LowCommunication => Security::SemiHonestLow,
@@ -190,11 +225,18 @@ async fn stopping(app: &App) {
     drop(stopping.wait_for(|it| *it).await);
 }
 
-/// Goes on with what was open when the node stopped: as the consumer. A provider's process starts when the peer's comes.
+/// Goes on with what was open on this replica when the node stopped: as the consumer. A provider's process starts when the
+/// peer's comes.
 pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {
     for it in app.store.open_matchings(10_000).await.map_err(store)? {
-        if it.role == Role::Consumer {
-            tokio::spawn(ask::run(app.clone(), it.id));
+        match (it.role, it.lease) {
+            (Role::Consumer, _) if is_here(app, &it.id) => {
+                tokio::spawn(ask::run(app.clone(), it.id));
+            }
+            (Role::Provider, Some(lease)) => {
+                tokio::spawn(serve::forsaken(app.clone(), it.id, lease));
+            }
+            (Role::Consumer | Role::Provider, _) => {}
         }
     }
     Ok(())
