@@ -1,4 +1,4 @@
-//! Links in Markdown files that point into the checkout must lead somewhere.
+//! What Markdown files point at in the checkout must be there: files by links, functions by their names (`fn name`).
 
 use std::collections::BTreeSet;
 
@@ -32,6 +32,28 @@ pub(super) fn links_resolve(tree: &Tree) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// A page that says which test proves what must not outlive the test.
+pub(super) fn functions_exist(tree: &Tree) -> Vec<Violation> {
+    let lines = tree.rust().flat_map(|file| file.text.lines());
+    let known: BTreeSet<&str> = lines.filter_map(|line| name(line.split_once("fn ")?.1)).collect();
+    let mut violations = Vec::new();
+    for file in tree.files.iter().filter(|file| file.path.ends_with(".md")) {
+        for (index, line) in file.text.lines().enumerate() {
+            let named = line.split("`fn ").skip(1).filter_map(name);
+            violations.extend(named.filter(|it| !known.contains(it)).map(|it| {
+                Violation::new(&file.path, index + 1, format!("there is no function `{it}`"))
+            }));
+        }
+    }
+    violations
+}
+
+/// The identifier that a text begins with.
+fn name(text: &str) -> Option<&str> {
+    let end = text.find(|it: char| !it.is_alphanumeric() && it != '_').unwrap_or(text.len());
+    text.get(..end).filter(|it| !it.is_empty())
 }
 
 /// Local link targets in a line, without title and fragment.

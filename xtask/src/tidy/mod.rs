@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
     words::no_leftovers,
     words::no_registry_hosts,
     links::links_resolve,
+    links::functions_exist,
 ];
 
 /// Checks the checkout at `root` against every rule.

@@ -198,3 +198,13 @@ fn dead_links_are_found() {
     );
     assert!(lines(links::links_resolve, "a.md", "```\n[x](nowhere)\n```\n").is_empty());
 }
+
+#[test]
+fn functions_that_are_gone_are_found() {
+    let page = "| `fn here` and `fn gone` |\n`fn also_here`\n";
+    let code = "    async fn here() {}\npub(crate) fn also_here<T>(it: T) {}\n";
+    let files = tree(&[("docs/a.md", page), ("crates/x/src/a.rs", code)]);
+    let found: Vec<String> =
+        links::functions_exist(&files).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["docs/a.md:1: there is no function `gone`"]);
+}

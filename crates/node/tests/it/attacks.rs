@@ -1,0 +1,265 @@
+//! What somebody does who wants more than the contract gives: over real sockets, with a node that says what it likes.
+//!
+//! Numbered as in `docs/usage-control.md`, which also names the tests of the other attacks, beside what they attack.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+
+use tidm_crypto::kem::KemSecret;
+use tidm_node::jobs::open_program::{self, Opening};
+use tidm_node::jobs::use_data::{OpenRequest, close_file, open_file, query_sealed, sealed_copy};
+use tidm_node::net::auth;
+use tidm_node::random::os;
+use tidm_space::contract::Contract;
+use tidm_space::evidence::fact::What;
+use tidm_space::id::Id;
+use tidm_space::lease::message::Request;
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::usage::{Level, Use};
+use tidm_space::wire::tidm::lease;
+
+use crate::world::{Node, World, csv, eventually, fault, limited};
+
+const SQL: &str = "SELECT count(*) AS n FROM data";
+
+fn asked(contract: &Contract, nonce: u8, key: [u8; 32]) -> Request {
+    Request {
+        contract: contract.id.clone(),
+        kind: Use::SealedTable,
+        nonce: [nonce; 16],
+        key,
+        purpose: None,
+        query: None,
+        items: None,
+        span: Duration::ZERO,
+    }
+}
+
+/// Says it to the provider's gate as a patched node would: status and answer.
+async fn said(world: &World, from: &Node, bearer: &str, request: &Request) -> (u16, Vec<u8>) {
+    let posting = lease::write_request(&Id::from(uuid::Uuid::now_v7()), request);
+    let url = format!("{}{}", world.provider().base(), posting.path);
+    let body = Some(posting.body);
+    let answer = from.app.client.call(reqwest::Method::POST, &url, Some(bearer), body);
+    let answer = answer.await.unwrap();
+    (answer.status.as_u16(), answer.body)
+}
+
+fn token(world: &World, from: &Node) -> String {
+    auth::mint(&from.app.identity, &world.provider().did, &from.app.clock)
+}
+
+async fn uses(world: &World, contract: &Contract) -> u64 {
+    world.provider().app.store.spent(&contract.id).await.unwrap().uses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a01_a_replayed_request_brings_nothing_new() {
+    let world = World::of(3, |_, _| String::new()).await;
+    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    let (mine, thief) = (KemSecret::generate(&mut os()), KemSecret::generate(&mut os()));
+    let request = asked(&contract, 1, mine.public().to_bytes());
+    let bearer = token(&world, world.consumer());
+    let (status, first) = said(&world, world.consumer(), &bearer, &request).await;
+    assert_eq!(status, 200);
+    // The same words with the token of before: whoever overheard them.
+    let (status, _) = said(&world, world.consumer(), &bearer, &request).await;
+    assert_ne!(status, 200);
+    // With the asker's own fresh token: the lease of before, and the key for the same one-time key.
+    let (status, again) =
+        said(&world, world.consumer(), &token(&world, world.consumer()), &request).await;
+    assert_eq!(status, 200);
+    let (first, again) = (lease::read_grant(&first).unwrap(), lease::read_grant(&again).unwrap());
+    assert_eq!(first.0, again.0);
+    // The nonce of before with a key of another's.
+    let other = asked(&contract, 1, thief.public().to_bytes());
+    let (status, _) =
+        said(&world, world.consumer(), &token(&world, world.consumer()), &other).await;
+    assert_eq!(status, 400);
+    // Another member with the whole request.
+    let (status, _) =
+        said(&world, &world.nodes[2], &token(&world, &world.nodes[2]), &request).await;
+    assert_eq!(status, 404);
+    assert_eq!(uses(&world, &contract).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a02_a_storm_of_retries_is_one_use() {
+    let world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    let request = asked(&contract, 1, KemSecret::generate(&mut os()).public().to_bytes());
+    let one = async || {
+        let bearer = token(&world, world.consumer());
+        let (status, body) = said(&world, world.consumer(), &bearer, &request).await;
+        // Whoever is turned away asks again.
+        (status == 200).then(|| lease::read_grant(&body).unwrap().0.lease)
+    };
+    let all = futures::future::join_all((0..40).map(|_| one())).await;
+    let leases: BTreeSet<Id> = all.into_iter().flatten().collect();
+    assert_eq!(leases.len(), 1);
+    assert_eq!(uses(&world, &contract).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a03_sixty_four_at_once_share_ten_uses() {
+    let world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(10), Use::SealedTable).await;
+    let one = async |nonce: u8| {
+        let request = asked(&contract, nonce, [nonce + 1; 32]);
+        loop {
+            let bearer = token(&world, world.consumer());
+            match said(&world, world.consumer(), &bearer, &request).await.0 {
+                // Too many at once: later.
+                429 | 503 => tokio::time::sleep(Duration::from_millis(50)).await,
+                status => return status,
+            }
+        }
+    };
+    let all = futures::future::join_all((0..64).map(one)).await;
+    let granted = all.iter().filter(|it| **it == 200).count();
+    assert_eq!((granted, uses(&world, &contract).await), (10, 10), "{all:?}");
+    assert!(all.iter().all(|it| [200, 403].contains(it)), "{all:?}");
+}
+
+/// What nothing can be wrapped to is found before it costs anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_none_costs_no_use() {
+    let world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    for key in [[0; 32], {
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    }] {
+        let bearer = token(&world, world.consumer());
+        let (status, _) = said(&world, world.consumer(), &bearer, &asked(&contract, 1, key)).await;
+        assert_eq!((status, uses(&world, &contract).await), (400, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a04_a_restored_consumer_has_no_uses_back() {
+    let mut world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(2), Use::SealedTable).await;
+    let home = world.consumer().app.config.node.data.clone();
+    let kept = world.path().join("snapshot");
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    world.nodes[1].halt().await;
+    copy(&home, &kept);
+    world.restart(1).await;
+    for _ in 0..2 {
+        query_sealed(&world.consumer().app, &contract.id, SQL, None).await.unwrap();
+    }
+    world.nodes[1].halt().await;
+    std::fs::remove_dir_all(&home).unwrap();
+    copy(&kept, &home);
+    world.restart(1).await;
+    // What it counts with is not on its machine.
+    let no = fault(query_sealed(&world.consumer().app, &contract.id, SQL, None).await);
+    assert!(["policy.denied", "contract.ended"].contains(&no.code()), "{no:?}");
+    assert_eq!(uses(&world, &contract).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a06_the_askers_clock_decides_nothing() {
+    let world = World::two().await;
+    let now = world.provider().app.clock.now();
+    let until = Some(now.after(Duration::from_secs(4)));
+    let sentences = Sentences { until, ..Sentences::default() };
+    let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
+    let ended = || async { (until < Some(world.provider().app.clock.now())).then_some(()) };
+    eventually("the last instant is over", ended).await;
+    // A node that believes it to be yesterday asks all the same: nothing that it says has a time in it.
+    let bearer = token(&world, world.consumer());
+    let (status, _) = said(&world, world.consumer(), &bearer, &asked(&contract, 1, [1; 32])).await;
+    assert_ne!(status, 200);
+    assert_eq!(uses(&world, &contract).await, 0);
+}
+
+/// The documented limit of software at the consumer (E1), and where it is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a08_a_key_that_was_kept_still_opens_its_copy_and_the_level_says_so() {
+    let world = World::two().await;
+    let drawing = b"a drawing".repeat(1000);
+    let contract = world.ready("part.bin", &drawing, limited(1), Use::SealedFile).await;
+    let consumer = &world.consumer().app;
+    let secret = KemSecret::generate(&mut os());
+    let request = OpenRequest {
+        contract: contract.id.clone(),
+        purpose: None,
+        key: secret.public().to_bytes(),
+        span: Duration::from_secs(60),
+        export: false,
+    };
+    let grant = open_file(consumer, request).await.unwrap();
+    let sealed = sealed_copy(consumer, &grant.lease).await.unwrap();
+    let pieces: Vec<_> = sealed.stream.map(|it| it.unwrap()).collect().await;
+    let bytes = pieces.concat();
+    close_file(consumer, &grant.lease, true, 0).await.unwrap();
+    world.revoke(&contract).await;
+    // A patched program that kept ciphertext, wrapped key and one-time key past the end.
+    let out = world.path().join("leaked");
+    let opening = Opening {
+        lease: grant.lease.clone(),
+        contract: grant.contract.clone(),
+        life: Duration::from_secs(60),
+        wrapped_key: grant.wrapped_key.clone(),
+        may_export: false,
+        name: None,
+    };
+    let command = ["sh", "-c", &format!("cat \"$1\" > {}", out.display()), "sh", "{}"];
+    let command = command.map(std::ffi::OsString::from).to_vec();
+    let run = move || open_program::run(std::io::Cursor::new(bytes), &opening, &secret, &command);
+    tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert_eq!(std::fs::read(&out).unwrap(), drawing);
+    // No new key, and never a claim of more than E1.
+    assert_eq!(Use::SealedFile.level(), Level::E1);
+    let no = sealed_copy(consumer, &grant.lease).await.map(|it| it.bytes);
+    assert_eq!(fault(no).code(), "lease.ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a19_a_purpose_is_checked_and_kept_as_what_was_said() {
+    let world = World::two().await;
+    let sentences = Sentences { purposes: vec!["质检".to_owned()], ..limited(5) };
+    let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    for (purpose, code) in [
+        (None, "policy.unknown"),
+        (Some("转售"), "policy.denied"),
+        (Some("质检 "), "policy.denied"),
+    ] {
+        let no = fault(query_sealed(consumer, &contract.id, SQL, purpose).await);
+        assert_eq!(no.code(), code, "{purpose:?}");
+    }
+    query_sealed(consumer, &contract.id, SQL, Some("质检")).await.unwrap();
+    // Whether it was true nobody can see; what was said stands in the provider's evidence.
+    let facts = provider.store.facts_about(&contract.id).await.unwrap();
+    let said = |it: &What| matches!(it, What::LeaseGranted { purpose: Some(p), .. } if p == "质检");
+    assert_eq!(facts.iter().filter(|it| said(&it.what)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a20_a_copy_that_was_not_deleted_has_no_key_any_more() {
+    let world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    assert!(world.provider().app.store.seal(&contract.id).await.unwrap().is_some());
+    world.revoke(&contract).await;
+    let gone = || async {
+        world.provider().app.store.seal(&contract.id).await.unwrap().is_none().then_some(())
+    };
+    eventually("the provider's key is destroyed", gone).await;
+    // A node that says it deleted its copy and did not asks for the key.
+    let secret = KemSecret::generate(&mut os());
+    let bearer = token(&world, world.consumer());
+    let request = asked(&contract, 9, secret.public().to_bytes());
+    let (status, _) = said(&world, world.consumer(), &bearer, &request).await;
+    assert_ne!(status, 200);
+    let facts = world.provider().app.store.facts_about(&contract.id).await.unwrap();
+    assert!(facts.iter().any(|it| matches!(it.what, What::KeyDestroyed)), "{facts:?}");
+}
