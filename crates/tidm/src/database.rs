@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_type_of_a_server_becomes_text() {
+    async fn every_type_in_a_servers_store_becomes_text() {
         let Ok(server) = std::env::var("TIDM_TEST_POSTGRES") else {
             println!("SKIPPED: TIDM_TEST_POSTGRES names no server");
             return;

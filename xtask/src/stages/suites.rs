@@ -23,11 +23,11 @@ pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     run_tests(context, call.env("TIDM_PYTHON", python.display().to_string()), "")
 }
 
-/// The node's store tests again, on PostgreSQL, and replicas that share one.
+/// The tests of stores again, on PostgreSQL, and replicas that share one.
 pub(crate) fn postgres(context: &Context) -> Result<Counts> {
     let server = Postgres::start(&context.log)?;
     let long = if context.long { "1" } else { "0" };
-    let call = library_tests(context).args(["--test", "walk"]).env("TIDM_LONG", long);
+    let call = library_tests(context).args(["--bins", "--test", "walk"]).env("TIDM_LONG", long);
     let call = call.env("TIDM_TEST_POSTGRES", server.url());
     run_tests(context, call, "store")
 }

@@ -63,6 +63,11 @@ impl Api {
         self.json(self.request(Method::GET, path)).await
     }
 
+    /// As [`Self::get`], said in another language than the walk's.
+    pub(crate) async fn get_in(&self, lang: Lang, path: &str) -> Result<Value, Trouble> {
+        self.json(self.request_in(lang, Method::GET, path)).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
         self.json(self.request(Method::POST, path).json(body)).await
     }
@@ -104,7 +109,11 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let language = self.lang.pick("zh", "en");
+        self.request_in(self.lang, method, path)
+    }
+
+    fn request_in(&self, lang: Lang, method: Method, path: &str) -> RequestBuilder {
+        let language = lang.pick("zh", "en");
         let it = self
             .http
             .request(method, format!("{}/api/v1{path}", self.url))

@@ -12,6 +12,7 @@ use crate::demo::facts::{Contracts, Products};
 use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
+use tidm_node::lang::Lang;
 
 /// Both nodes are on this machine: a negotiation that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -105,7 +106,33 @@ pub(crate) async fn walk(
         },
     )
     .await?;
+    explained(tell, consumer, &query).await?;
     Ok(Contracts { query, table, file })
+}
+
+/// The same terms, sentence by sentence, in both languages, each with who keeps it.
+async fn explained(tell: &mut Teller, consumer: &Api, id: &str) -> Result<(), Trouble> {
+    tell.step(
+        "合约条款逐句说明（中文与英文），并注明由谁保证",
+        "the contract's terms explained in Chinese and English, each with who keeps it",
+        async {
+            let path = format!("/contracts/{}", segment(id));
+            let zh = terms(&consumer.get_in(Lang::Zh, &path).await?);
+            let en = terms(&consumer.get_in(Lang::En, &path).await?);
+            if zh.is_empty() || zh.len() != en.len() {
+                return Err(Trouble::unexpected(format!(
+                    "{} sentences in Chinese, {} in English",
+                    zh.len(),
+                    en.len()
+                )));
+            }
+            let lines = zh.iter().zip(&en).map(|(zh, en)| {
+                format!("{}: {} {} / {} {}", zh.level, zh.text, zh.enforced, en.text, en.enforced)
+            });
+            Ok(((), lines.collect::<Vec<_>>().join("\n")))
+        },
+    )
+    .await
 }
 
 /// The consumer bids, a person at the provider's counters, the consumer accepts.
