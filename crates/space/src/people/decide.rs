@@ -272,7 +272,10 @@ pub fn decide(
         Act::Link(of) => {
             not_oneself(actor, of)?;
             in_state(of, &[State::Active, State::Invited])?;
-            if !settings.separation || of.roles.is_empty() {
+            // At the beginning, when nobody is in yet, the first link may have run out.
+            let held = |it: &Person| it.state == State::Active && !it.roles.is_disjoint(&of.roles);
+            let beginning = of.state == State::Invited && !everyone.iter().any(held);
+            if !settings.separation || of.roles.is_empty() || beginning {
                 return Ok(Effect::default());
             }
             somebody_left(everyone, of, &none)?;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::limits::{PEOPLE_WORD_BYTES, RULE_NEEDS, RULE_VALUES};
+use crate::limits::{PEOPLE_WORD_BYTES, PEOPLE_WORDS, RULE_NEEDS, RULE_VALUES};
 
 /// What is known of a person, as the security administrator wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,35 @@ pub fn word(text: &str) -> Result<&str, BadRule> {
         Ok(text)
     } else {
         Err(BadRule(format!("a word has 1 to {PEOPLE_WORD_BYTES} bytes and none of = | < > ; ,")))
+    }
+}
+
+impl Known {
+    /// As it is written and kept: `group=line-3;department=quality;clearance=2`.
+    pub fn parse(text: &str) -> Result<Self, BadRule> {
+        let mut it = Self::default();
+        for part in text.split(';').map(str::trim).filter(|it| !it.is_empty()) {
+            let (name, value) =
+                part.split_once('=').ok_or_else(|| BadRule("write NAME=VALUE".to_owned()))?;
+            let (name, value) = (word(name)?.to_owned(), word(value)?.to_owned());
+            let fresh = if name == "group" {
+                it.groups.insert(value)
+            } else {
+                it.attributes.insert(name, value).is_none()
+            };
+            if !fresh || it.groups.len() + it.attributes.len() > PEOPLE_WORDS {
+                return Err(BadRule(format!("{part}: twice, or more than {PEOPLE_WORDS} words")));
+            }
+        }
+        Ok(it)
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups = self.groups.iter().map(|it| format!("group={it}"));
+        let attributes = self.attributes.iter().map(|(name, value)| format!("{name}={value}"));
+        f.write_str(&groups.chain(attributes).collect::<Vec<_>>().join(";"))
     }
 }
 

@@ -274,6 +274,12 @@ fn rules_name_what_is_missing() {
         assert_eq!(it.unmet(&known).map(ToString::to_string).unwrap_or_default(), unmet, "{rule}");
         assert_eq!(Rule::parse(&it.to_string()), Ok(it));
     }
+    assert_eq!(Known::parse(&known.to_string()), Ok(known));
+    for bad in ["x", "x=", "=x", "a=1;a=2", "group=a;group=a", "a=b=c", &"x=".repeat(9)] {
+        assert!(Known::parse(bad).is_err(), "{bad}");
+    }
+    let many: Vec<String> = (0..33).map(|it| format!("a{it}=1")).collect();
+    assert!(Known::parse(&many.join(";")).is_err());
     let long = "x".repeat(65);
     for bad in [
         "",
@@ -349,7 +355,7 @@ fn tokens_that_are_not_for_this_sign_in_are_refused() {
         (json!({"sub": ""}), 200, "oidc.malformed"),
         (json!({"sub": 7}), 200, "oidc.malformed"),
         (json!({"aud": {}}), 200, "oidc.malformed"),
-        (json!({"aud": ["x"; 17]}), 200, "oidc.malformed"),
+        (json!({"aud": vec!["x"; 17]}), 200, "oidc.malformed"),
     ] {
         let mut token = good.clone();
         for (name, value) in change.as_object().unwrap() {
