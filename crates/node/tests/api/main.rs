@@ -5,6 +5,7 @@
 mod facets;
 mod inbox;
 mod people;
+mod provider;
 
 use std::path::Path;
 use std::sync::Arc;
