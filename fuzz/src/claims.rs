@@ -7,7 +7,11 @@ use tidm_space::identity::credential::list::Bits;
 use tidm_space::identity::credential::schema;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::{Document, Relation};
-use tidm_space::limits::STATUS_BYTES;
+use tidm_space::limits::{OIDC_KEYS, STATUS_BYTES};
+use tidm_space::people::oidc::{self, Expected, Mapping};
+use tidm_space::people::role::Role;
+use tidm_space::people::rule::{Known, Rule};
+use tidm_space::time::Time;
 use tidm_space::wire::dcp::{issuance, jwt, query};
 use tidm_space::wire::{did, json};
 
@@ -15,7 +19,7 @@ use crate::{Parser, choose};
 
 /// All parsers of claims.
 pub(crate) fn claims(data: &[u8]) {
-    const PARSERS: [Parser; 11] = [
+    const PARSERS: [Parser; 13] = [
         queries,
         answers,
         requests,
@@ -27,12 +31,41 @@ pub(crate) fn claims(data: &[u8]) {
         presentations,
         lists,
         schemas,
+        providers,
+        people,
     ];
     choose(&PARSERS, data);
 }
 
 fn fixed<T, E>(it: Result<T, E>) -> T {
     it.unwrap_or_else(|_| unreachable!("a fixed text that is right"))
+}
+
+/// Documents and tokens of an identity provider.
+fn providers(data: &[u8]) {
+    if let Ok(it) = oidc::claims(data) {
+        let expected = Expected { issuer: "https://id", client: "tidm", nonce: "n" };
+        let taken = oidc::check(&it, &expected, Time::from_ms(1)).is_ok();
+        assert!(!taken || it.issuer == "https://id" && it.audience.iter().any(|it| it == "tidm"));
+        let mapping = Mapping { claim: "a".to_owned(), value: "b".to_owned(), role: Role::System };
+        assert!(oidc::roles(&it.all, &[mapping], true).is_empty());
+    }
+    if let Ok(it) = oidc::keys(data) {
+        assert!(it.len() <= OIDC_KEYS);
+    }
+    drop(oidc::provider(data, "https://id"));
+    drop(oidc::id_token(data));
+}
+
+/// Rules and attributes as people write them.
+fn people(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(it) = Rule::parse(text) {
+        assert_eq!(Rule::parse(&it.to_string()), Ok(it));
+    }
+    if let Ok(it) = Known::parse(text) {
+        assert_eq!(Known::parse(&it.to_string()), Ok(it));
+    }
 }
 
 fn queries(data: &[u8]) {

@@ -123,6 +123,29 @@ pub(crate) fn spu(log: &Path) -> Option<PathBuf> {
         .ok()
 }
 
+/// An OpenID provider for people's sign-ins, as published; later versions want a newer Node.js.
+const OIDC: &str = "oidc-provider@8.8.1";
+
+/// The folder with [`OIDC`], or nothing where it cannot be had: the test that needs it then says so.
+pub(crate) fn oidc(log: &Path) -> Option<PathBuf> {
+    let install = || {
+        let home = place::tools()?.join(OIDC.replace('@', "-"));
+        let done = home.join("complete");
+        if !done.is_file() {
+            println!("    installing {OIDC} with npm (once per machine)");
+            let call = Call::new("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]);
+            call.arg(&home).arg(OIDC).logged(log).context("installing the OpenID provider")?;
+            std::fs::write(&done, "").with_context(|| done.display().to_string())?;
+        }
+        Ok(home)
+    };
+    install()
+        .inspect_err(|error: &anyhow::Error| {
+            println!("    note: the test with a real OpenID provider is skipped: {error:#}");
+        })
+        .ok()
+}
+
 fn environment(packages: &[&str], log: &Path) -> Result<PathBuf> {
     let home = place::tools()?.join(format!("python-{}", packages.join("-")));
     let program = home.join("bin/python");

@@ -59,6 +59,11 @@ pub const FLIGHT_TOKEN: &str = "tidm/flight/token/v1";
 /// Ticket or prepared statement of such a transfer.
 pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 
+/// Entry of the log of what people did.
+pub const PEOPLE_ENTRY: &str = "tidm/people/entry/v1";
+/// Secret of a person's second factor, sealed at rest.
+pub const PEOPLE_FACTOR: &str = "tidm/people/factor/v1";
+
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
     WRAP_KEY,
@@ -88,6 +93,8 @@ pub const ALL: &[&str] = &[
     ORIGIN,
     FLIGHT_TOKEN,
     FLIGHT_TICKET,
+    PEOPLE_ENTRY,
+    PEOPLE_FACTOR,
 ];
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub mod secret;
 pub mod sign;
 pub mod suite;
 pub mod tdf;
+pub mod totp;
 
 #[cfg(test)]
 mod test_hex;

@@ -7,6 +7,7 @@
 //!
 //! Never a default password: before the one-time link was used, nobody can sign in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,22 +17,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use tidm_crypto::hash::sha256;
 use tidm_crypto::secret::ct_eq;
+pub use tidm_space::people::scope::Scope;
+
+use tidm_space::people::decide::{self, Denied, Door, Person, Settings, State};
+use tidm_space::people::role::{self, Role};
 use tidm_space::time::Time;
 
 use crate::app::App;
 use crate::passwords::{self, NOBODY, PASSWORD_BYTES, hash, verify};
+use crate::people::{self, Invited, factor};
 use crate::problem::Problem;
 use crate::random;
 use crate::store::StoreError;
 use crate::store::accounts::{self as rows, KeyRow, SessionRow};
+use crate::store::people::{Said, say};
 use crate::store::writer::WorkError;
 
 /// Life of the one-time link.
 pub const SETUP_LIFE: Duration = Duration::from_secs(30 * 60);
-/// A session ends after this long whatever happens.
-pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 3600);
-/// A session that nobody uses ends sooner.
-pub const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 /// The time of last use is written at most this often: reading must not cost a write each.
 const TOUCH: Duration = Duration::from_secs(60);
 /// Failed sign-ins before the first lock-out.
@@ -40,53 +43,35 @@ pub const FREE_FAILURES: u32 = 5;
 const LOCK_FIRST: Duration = Duration::from_secs(30);
 /// Longest lock-out: a joker must not lock the administrator out for days.
 const LOCK_LONGEST: Duration = Duration::from_secs(3600);
-const NAME_BYTES: usize = 64;
+const NAME_BYTES: usize = tidm_space::limits::PEOPLE_WORD_BYTES;
 const TITLE_BYTES: usize = 128;
 const SETTING: &str = "setup";
-
-/// What a caller may do. A key carries some, an administrator's session all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    Read,
-    Publish,
-    Contract,
-    Use,
-    Audit,
-    Admin,
-}
-
-impl Scope {
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Publish, Self::Contract, Self::Use, Self::Audit, Self::Admin];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Publish => "publish",
-            Self::Contract => "contract",
-            Self::Use => "use",
-            Self::Audit => "audit",
-            Self::Admin => "admin",
-        }
-    }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.word() == word)
-    }
-}
 
 /// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     pub account: String,
-    scopes: Vec<Scope>,
     /// Of a session; a key has none.
     pub session: Option<String>,
+    pub(crate) door: Door,
+    pub(crate) person: Person,
+    settings: Settings,
 }
 
 impl Who {
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+        self.check(scope).is_ok()
+    }
+
+    pub(crate) fn check(&self, scope: Scope) -> Result<(), Denied> {
+        decide::may(&self.person, &self.door, scope, &self.settings)
+    }
+
+    /// A code of the second factor was given just now.
+    pub(crate) fn prove(&mut self, now: Time) {
+        match &mut self.door {
+            Door::Session { proven } | Door::Key { proven, .. } => *proven = Some(now),
+        }
     }
 }
 
@@ -121,7 +106,7 @@ impl Kind {
     }
 }
 
-fn secret() -> String {
+pub(crate) fn secret() -> String {
     URL_SAFE_NO_PAD.encode(random::key().expose())
 }
 
@@ -131,7 +116,7 @@ fn token(kind: Kind) -> (String, Token) {
     (id, Token(text))
 }
 
-fn digest(text: &str) -> String {
+pub(crate) fn digest(text: &str) -> String {
     sha256(text.as_bytes()).to_string()
 }
 
@@ -156,8 +141,14 @@ pub async fn setup_token(app: &App) -> Result<Option<String>, WorkError> {
     Ok(Some(token))
 }
 
-/// Creates the administrator, once.
-pub async fn setup(app: &App, token: &str, name: &str, password: &str) -> Result<(), Problem> {
+/// Creates the administrator, once. Where administrators are separated, that is the system administrator, and the two
+/// others are invited: their links must reach two other people.
+pub async fn setup(
+    app: &App,
+    token: &str,
+    name: &str,
+    password: &str,
+) -> Result<Vec<Invited>, Problem> {
     let refused = || Problem::of("setup.token");
     if !setup_needed(app).await.map_err(|why| broken(&store_failed(why)))? {
         return Err(Problem::of("setup.done"));
@@ -177,14 +168,31 @@ pub async fn setup(app: &App, token: &str, name: &str, password: &str) -> Result
     passwords::check(name, password)?;
     let secret = hash(password).await?;
     let (name, now) = (name.to_owned(), app.clock.now());
+    let separated = app.config.people.settings.separation;
+    let roles = if separated { BTreeSet::from([Role::System]) } else { Role::everything() };
+    let roles = role::write(&roles);
+    let others = if separated { people::others(&name, now) } else { Vec::new() };
+    let invited = others.clone();
     let made = Arc::new(Mutex::new(false));
     let told = made.clone();
     app.writer
         .note(move |conn| {
-            let (setting, name, secret, told) =
-                (setting.clone(), name.clone(), secret.clone(), told.clone());
+            let (setting, name, secret, roles, others, told) = (
+                setting.clone(),
+                name.clone(),
+                secret.clone(),
+                roles.clone(),
+                others.clone(),
+                told.clone(),
+            );
             Box::pin(async move {
-                let done = rows::first_account(conn, &setting, &name, &secret, now).await?;
+                let done =
+                    rows::first_account(conn, &setting, &name, (&secret, &roles), now).await?;
+                if done {
+                    people::invite_others(conn, &others, now).await?;
+                    let (subject, act) = (name.clone(), "setup");
+                    say(conn, &Said { at: now, who: name, act, subject, refused: None }).await?;
+                }
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = done;
                 Ok(())
             })
@@ -192,55 +200,69 @@ pub async fn setup(app: &App, token: &str, name: &str, password: &str) -> Result
         .await
         .map_err(|why| broken(&why))?;
     let made = *made.lock().unwrap_or_else(PoisonError::into_inner);
-    if made { Ok(()) } else { Err(Problem::of("setup.done")) }
+    if made { Ok(invited) } else { Err(Problem::of("setup.done")) }
 }
 
 /// Signs in: the session's token, shown once.
-pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Problem> {
+pub async fn sign_in(
+    app: &App,
+    name: &str,
+    password: &str,
+    code: Option<&str>,
+) -> Result<Token, Problem> {
     let wrong = || Problem::of("auth.wrong");
     if name.is_empty() || name.len() > NAME_BYTES || password.len() > PASSWORD_BYTES {
         return Err(wrong());
     }
-    let now = app.clock.now();
-    let account = app.store.account(name).await.map_err(|why| broken(&store_failed(why)))?;
-    let known = account.is_some();
+    let failed = |why| broken(&store_failed(why));
+    let person = app.store.person(name).await.map_err(failed)?;
     // Unknown names share some rows, so that they lock like known ones and yet nobody fills the table.
-    let slot = if known {
-        name.to_owned()
-    } else {
-        format!(" {}", digest(name).get(..3).unwrap_or_default())
+    let slot = match &person {
+        Some(it) => it.name.clone(),
+        None => format!(" {}", digest(name).get(..3).unwrap_or_default()),
     };
-    let lockout = app.store.lockout(&slot).await.map_err(|why| broken(&store_failed(why)))?;
-    let failures = match lockout {
-        Some((_, until)) if until > now => {
-            let mut it = Problem::of("auth.throttled");
-            it.retry_after = Some(until.since(now));
-            return Err(it);
+    let failures = unlocked(app, &slot).await?;
+    // An unknown name costs the same time as a known one, and so does one that is not active.
+    let stored = app.store.password(name).await.map_err(failed)?;
+    let fits = verify(password, stored.as_deref().unwrap_or(NOBODY)).await?;
+    let active = person.filter(|it| it.state == State::Active);
+    let Some(person) = active.filter(|_| fits) else {
+        lock(app, &slot, failures.saturating_add(1)).await?;
+        if stored.is_some() {
+            people::refused(app, name, "sign-in", name, "wrong password or not active").await?;
         }
-        Some((failures, _)) => failures,
-        None => 0,
-    };
-    // An unknown name costs the same time as a known one.
-    let stored = account.map_or_else(|| NOBODY.to_owned(), |(secret, _)| secret);
-    if !verify(password, &stored).await? || !known {
-        lock(app, &slot, failures.saturating_add(1), now).await?;
         return Err(wrong());
-    }
-    let (id, token) = token(Kind::Session);
-    let row = SessionRow {
-        id,
-        account: name.to_owned(),
-        digest: digest(token.expose()),
-        created: now,
-        used: now,
     };
-    let (born, idle) = (before(now, SESSION_LIFE), before(now, SESSION_IDLE));
+    let proven = match (person.second_factor, code) {
+        (false, _) => None,
+        (true, None) => return Err(Problem::of("auth.code")),
+        (true, Some(code)) => Some(factor::spend(app, name, code).await?),
+    };
+    begin_session(app, name, "sign-in", proven).await
+}
+
+/// A session for whoever was found to be `name`.
+pub(crate) async fn begin_session(
+    app: &App,
+    name: &str,
+    act: &'static str,
+    proven: Option<Time>,
+) -> Result<Token, Problem> {
+    let now = app.clock.now();
+    let (id, token) = token(Kind::Session);
+    let account = name.to_owned();
+    let row =
+        SessionRow { id, account, digest: digest(token.expose()), created: now, used: now, proven };
+    let config = &app.config.people;
+    let (born, idle) = (before(now, config.session), before(now, config.idle));
     app.writer
         .note(move |conn| {
             let row = row.clone();
             Box::pin(async move {
                 rows::drop_lockout(conn, &row.account).await?;
                 rows::sweep(conn, born, idle, now).await?;
+                let (who, subject) = (row.account.clone(), row.account.clone());
+                say(conn, &Said { at: now, who, act, subject, refused: None }).await?;
                 rows::save_session(conn, &row).await
             })
         })
@@ -249,7 +271,23 @@ pub async fn sign_in(app: &App, name: &str, password: &str) -> Result<Token, Pro
     Ok(token)
 }
 
-async fn lock(app: &App, name: &str, failures: u32, now: Time) -> Result<(), Problem> {
+/// How often this slot failed; a problem while it is locked.
+pub(crate) async fn unlocked(app: &App, slot: &str) -> Result<u32, Problem> {
+    let now = app.clock.now();
+    match app.store.lockout(slot).await.map_err(|why| broken(&store_failed(why)))? {
+        Some((_, until)) if until > now => {
+            let mut it = Problem::of("auth.throttled");
+            it.retry_after = Some(until.since(now));
+            Err(it)
+        }
+        Some((failures, _)) => Ok(failures),
+        None => Ok(0),
+    }
+}
+
+/// Notes a failure; beyond some, the slot is locked for a while.
+pub(crate) async fn lock(app: &App, name: &str, failures: u32) -> Result<(), Problem> {
+    let now = app.clock.now();
     let until = failures.checked_sub(FREE_FAILURES).map_or(now, |beyond| {
         let doubled = LOCK_FIRST.saturating_mul(1 << beyond.min(16));
         now.after(doubled.min(LOCK_LONGEST))
@@ -278,28 +316,25 @@ pub async fn sign_out(app: &App, session: &str) -> Result<(), Problem> {
         .map_err(|why| broken(&why))
 }
 
-/// A new API key, shown once. An administrator gives; nobody gives more than that.
-pub async fn make_key(
-    app: &App,
+/// A new API key, not kept yet; its token is shown once.
+pub(crate) fn draft_key(
+    now: Time,
     account: &str,
     title: &str,
     scopes: &[Scope],
     until: Option<Time>,
 ) -> Result<(KeyRow, Token), Problem> {
-    let now = app.clock.now();
+    let wrong = |why: &str| Err(Problem::of("request.malformed").detail(why));
     if scopes.is_empty() {
-        return Err(Problem::of("request.malformed")
-            .detail("scopes: name at least one of read, publish, contract, use, audit, admin"));
+        return wrong("scopes: name at least one; admin stands for all that its owner may");
     }
     if title.trim().is_empty() || title.len() > TITLE_BYTES {
-        return Err(Problem::of("request.malformed").detail("title: 1 to 128 bytes"));
+        return wrong("title: 1 to 128 bytes");
     }
     if until.is_some_and(|it| it <= now) {
-        return Err(Problem::of("request.malformed").detail("until: lies in the past"));
+        return wrong("until: lies in the past");
     }
-    let mut scopes = scopes.to_vec();
-    scopes.sort_unstable();
-    scopes.dedup();
+    let scopes: BTreeSet<Scope> = scopes.iter().copied().collect();
     let (id, token) = token(Kind::Key);
     let row = KeyRow {
         id,
@@ -310,6 +345,18 @@ pub async fn make_key(
         created: now,
         until,
     };
+    Ok((row, token))
+}
+
+/// A key that the node's own process makes. Whatever is written on a key, it opens no more than its owner may at the time.
+pub async fn make_key(
+    app: &App,
+    account: &str,
+    title: &str,
+    scopes: &[Scope],
+    until: Option<Time>,
+) -> Result<(KeyRow, Token), Problem> {
+    let (row, token) = draft_key(app.clock.now(), account, title, scopes, until)?;
     let saved = row.clone();
     app.writer
         .note(move |conn| {
@@ -319,26 +366,6 @@ pub async fn make_key(
         .await
         .map_err(|why| broken(&why))?;
     Ok((row, token))
-}
-
-/// `false`: no such key.
-pub async fn revoke_key(app: &App, id: &str) -> Result<bool, Problem> {
-    let id = id.to_owned();
-    let found = Arc::new(Mutex::new(false));
-    let told = found.clone();
-    app.writer
-        .note(move |conn| {
-            let (id, told) = (id.clone(), told.clone());
-            Box::pin(async move {
-                let done = rows::drop_key(conn, &id).await?;
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = done;
-                Ok(())
-            })
-        })
-        .await
-        .map_err(|why| broken(&why))?;
-    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(found)
 }
 
 /// Who presents this token; `None`: nobody that we know, or no longer.
@@ -352,29 +379,16 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
     }
     let presented = digest(token);
     let now = app.clock.now();
-    if kind == Kind::Session.word() {
+    let (account, session, door) = if kind == Kind::Session.word() {
         let Some(row) = app.store.session(id).await? else { return Ok(None) };
-        let over = now.since(row.created) >= SESSION_LIFE || now.since(row.used) >= SESSION_IDLE;
-        if !ct_eq(row.digest.as_bytes(), presented.as_bytes()) || over {
+        if !ct_eq(row.digest.as_bytes(), presented.as_bytes()) || is_over(app, &row, now) {
             return Ok(None);
         }
         if now.since(row.used) >= TOUCH {
-            let id = id.to_owned();
-            let touched = app.writer.note(move |conn| {
-                let id = id.clone();
-                Box::pin(async move { rows::touch_session(conn, &id, now).await })
-            });
-            if let Err(error) = touched.await {
-                tracing::warn!(%error, "a session's last use could not be noted");
-            }
+            touch(app, id, now).await;
         }
-        return Ok(Some(Who {
-            account: row.account,
-            scopes: Scope::ALL.to_vec(),
-            session: Some(row.id),
-        }));
-    }
-    if kind == Kind::Key.word() {
+        (row.account, Some(row.id), Door::Session { proven: row.proven })
+    } else if kind == Kind::Key.word() {
         let Some(row) = app.store.api_key(id).await? else { return Ok(None) };
         if !ct_eq(row.digest.as_bytes(), presented.as_bytes())
             || row.until.is_some_and(|it| it <= now)
@@ -382,16 +396,38 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
             return Ok(None);
         }
         let scopes = row.scopes.split(' ').filter_map(Scope::from_word).collect();
-        return Ok(Some(Who { account: row.account, scopes, session: None }));
+        (row.account, None, Door::Key { scopes, proven: None })
+    } else {
+        return Ok(None);
+    };
+    // Rights are those of now, not those of when the token was made.
+    let found = app.store.person(&account).await?;
+    let Some(person) = found.filter(|it| it.state == State::Active) else { return Ok(None) };
+    Ok(Some(Who { account, session, door, person, settings: app.config.people.settings }))
+}
+
+/// Too old, or unused for too long.
+pub(crate) fn is_over(app: &App, row: &SessionRow, now: Time) -> bool {
+    let config = &app.config.people;
+    now.since(row.created) >= config.session || now.since(row.used) >= config.idle
+}
+
+async fn touch(app: &App, id: &str, now: Time) {
+    let id = id.to_owned();
+    let touched = app.writer.note(move |conn| {
+        let id = id.clone();
+        Box::pin(async move { rows::touch_session(conn, &id, now).await })
+    });
+    if let Err(error) = touched.await {
+        tracing::warn!(%error, "a session's last use could not be noted");
     }
-    Ok(None)
 }
 
 fn before(now: Time, span: Duration) -> Time {
     Time::from_ms(now.ms() - i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     let fine = !name.is_empty()
         && name.len() <= NAME_BYTES
         && name == name.trim()
@@ -404,24 +440,11 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-fn store_failed(why: StoreError) -> WorkError {
+pub(crate) fn store_failed(why: StoreError) -> WorkError {
     WorkError::Store(why.to_string())
 }
 
-fn broken(error: &WorkError) -> Problem {
+pub(crate) fn broken(error: &WorkError) -> Problem {
     tracing::error!(%error, "the store failed while somebody signed in");
     Problem::of("internal")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_scopes_lead_back() {
-        for it in Scope::ALL {
-            assert_eq!(Scope::from_word(it.word()), Some(it));
-        }
-        assert_eq!(Scope::from_word("root"), None);
-    }
 }

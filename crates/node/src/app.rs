@@ -70,6 +70,8 @@ pub struct App {
     pub gate: Gate,
     /// How we speak TLS, where we do.
     pub tls: Option<Tls>,
+    /// What is known of the identity provider of our people.
+    pub oidc: crate::people::oidc::Desk,
     pub crawler: Crawler,
     pub search: Search,
     /// Rung when what is known of others' offers changed.

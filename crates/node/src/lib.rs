@@ -25,6 +25,7 @@ pub mod log;
 pub mod net;
 pub mod objects;
 mod passwords;
+pub mod people;
 pub mod problem;
 pub mod random;
 pub mod rules;

@@ -99,6 +99,7 @@ pub async fn build_with(
         StoreConfig::Postgres(url) => url.clone(),
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
+    crate::people::admit(&store, &config).await?;
     let clock = Clock::starting_at(store.latest_fact().await?);
     let identity = credentials::identity(&config, &keys);
     let (client, directory) = reach(&config, tls.as_ref(), &clock)?;
@@ -154,6 +155,7 @@ pub async fn build_with(
         hold,
         gate,
         tls,
+        oidc: Default::default(),
         crawler: Default::default(),
         search,
         changed: Default::default(),

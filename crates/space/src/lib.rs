@@ -24,6 +24,7 @@ pub mod lang;
 pub mod lease;
 pub mod limits;
 pub mod negotiation;
+pub mod people;
 pub mod policy;
 pub mod psi;
 pub mod tc609;

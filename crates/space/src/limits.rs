@@ -202,3 +202,19 @@ pub const TC609_SIGNATURE_CHARS: usize = 16 << 10;
 pub const TC609_VALUE_BYTES: usize = 256 << 10;
 /// Bytes of an action that somebody else added.
 pub const TC609_ACTION_BYTES: usize = 1024;
+
+/// People of one node: a large company's staff who ever touch its data.
+pub const PEOPLE: usize = 10_000;
+/// Name of an account, of a group, of an attribute, and of its value.
+pub const PEOPLE_WORD_BYTES: usize = 64;
+/// Groups and attributes of one person.
+pub const PEOPLE_WORDS: usize = 32;
+/// What one rule asks of people, and values of one attribute in it: somebody reads it before signing.
+pub const RULE_NEEDS: usize = 16;
+pub const RULE_VALUES: usize = 16;
+/// Audiences of one ID token; real ones have one or two.
+pub const OIDC_AUDIENCES: usize = 16;
+/// Keys of an identity provider: two or three, during a rotation some more.
+pub const OIDC_KEYS: usize = 32;
+/// Values of one claim that roles follow from: groups of a person in a large directory.
+pub const OIDC_VALUES: usize = 512;

@@ -20,6 +20,9 @@ pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     if let Some(spu) = tools::spu(&context.log) {
         call = call.env("TIDM_SPU_PYTHON", spu.display().to_string());
     }
+    if let Some(oidc) = tools::oidc(&context.log) {
+        call = call.env("TIDM_TEST_OIDC", oidc.display().to_string());
+    }
     run_tests(context, call.env("TIDM_PYTHON", python.display().to_string()), "")
 }
 

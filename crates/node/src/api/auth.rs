@@ -14,28 +14,63 @@ use axum::response::{IntoResponse as _, Response};
 use super::answer::{Answer, Fail};
 use crate::accounts::{self, Scope, Who};
 use crate::app::App;
+use crate::people::{self, factor};
 use crate::problem::Problem;
 
 /// Where a connection comes from; the listener puts it into every request.
 #[derive(Clone, Copy, Debug)]
 pub struct From(pub SocketAddr);
 
+/// Carries a code of the second factor with any call.
+const CODE: &str = "tidm-code";
+
 /// Lets a request through whose token carries the group's scope.
 pub(super) async fn require(
     State((app, scope)): State<(Arc<App>, Scope)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let token = bearer(request.headers()).map(str::to_owned);
-    match caller(&app, token.as_deref()).await {
-        Ok(who) if who.may(scope) => {
-            request.extensions_mut().insert(who);
-            next.run(request).await
-        }
-        Ok(_) => Fail(Problem::of("auth.forbidden").cause(format!("scope {}", scope.word())))
-            .into_response(),
-        Err(fail) => fail.into_response(),
+    through(&app, &[scope], request, next).await.unwrap_or_else(Fail::into_response)
+}
+
+/// Whoever reads data or looks after the node and its people.
+pub(super) async fn require_some(
+    State((app, scopes)): State<(Arc<App>, &'static [Scope])>,
+    request: Request,
+    next: Next,
+) -> Response {
+    through(&app, scopes, request, next).await.unwrap_or_else(Fail::into_response)
+}
+
+async fn through(
+    app: &App,
+    scopes: &[Scope],
+    mut request: Request,
+    next: Next,
+) -> Answer<Response> {
+    let headers = request.headers();
+    let token = bearer(headers).map(str::to_owned);
+    let code = headers.get(CODE).map(|it| it.to_str().unwrap_or_default().to_owned());
+    let mut who = caller(app, token.as_deref()).await?;
+    if let Some(code) = code {
+        factor::prove(app, &mut who, &code).await?;
     }
+    let mut denied = None;
+    for scope in scopes {
+        match who.check(*scope) {
+            Ok(()) => {
+                request.extensions_mut().insert(who);
+                return Ok(next.run(request).await);
+            }
+            Err(why) => denied = denied.or(Some((*scope, why))),
+        }
+    }
+    let Some((scope, why)) = denied else { return Err(Fail(Problem::of("auth.forbidden"))) };
+    if scope.is_administrative() {
+        let subject = format!("{} {}", request.method(), request.uri().path());
+        people::refused(app, &who.account, "call", &subject, &why.reason()).await?;
+    }
+    Err(Fail(people::problem(&why)))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

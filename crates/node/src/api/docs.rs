@@ -49,7 +49,7 @@ impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A session's token or an API key. Scopes: read, publish, contract, use, audit, admin (all)."))
+            .description(Some("A session's token or an API key. Scopes: read, publish, contract, use, audit, accounts, rights, people-log, own, admin (on a key: all that its owner may). The header tidm-code carries a code of the second factor."))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));

@@ -9,6 +9,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use tidm_space::people::decide::SecondFactor;
+
 use super::answer::Answer;
 use crate::accounts;
 use crate::app::App;
@@ -49,6 +51,10 @@ pub(super) struct Info {
     /// When the certificates of this node end, the first one; RFC 3339. Absent without TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_ends: Option<String>,
+    /// system, security and audit administrator must be different accounts.
+    separation: bool,
+    /// Who must have a second factor: off, administrators or everybody.
+    second_factor: &'static str,
     /// RFC 3339.
     time: String,
 }
@@ -79,6 +85,12 @@ pub(super) async fn info(State(app): State<Arc<App>>) -> Json<Info> {
         quorum: app.log.quorum(),
         members: app.directory.lists().iter().map(|it| it.members.len()).reduce(|a, b| a + b),
         certificate_ends: app.tls.as_ref().and_then(|it| it.ends()).map(|it| it.to_string()),
+        separation: app.config.people.settings.separation,
+        second_factor: match app.config.people.settings.second_factor {
+            SecondFactor::Off => "off",
+            SecondFactor::Administrators => "administrators",
+            SecondFactor::Everybody => "everybody",
+        },
         time: app.clock.now().to_string(),
     })
 }

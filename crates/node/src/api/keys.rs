@@ -1,4 +1,4 @@
-//! API keys for programs: made, listed and revoked by an administrator.
+//! API keys for programs: everybody makes, lists and revokes their own; whoever grants rights sees and revokes all.
 //!
 //! Never shown again: the list knows a key's title and scopes, not the key.
 
@@ -20,6 +20,7 @@ use super::extract::{Body, OneId, Params};
 use super::page::{Page, Wanted};
 use crate::accounts::{self, Scope};
 use crate::app::App;
+use crate::people::{Deed, perform};
 use crate::store::accounts::KeyRow;
 
 #[derive(Deserialize, ToSchema)]
@@ -27,7 +28,8 @@ use crate::store::accounts::KeyRow;
 pub(super) struct NewKey {
     /// What it is for.
     title: String,
-    /// Of read, publish, contract, use, audit, admin.
+    /// Of read, publish, contract, use, audit, admin (all that the owner may), accounts, rights, people-log, own. A key
+    /// never opens more than its owner may at the time.
     scopes: Vec<String>,
     /// RFC 3339 with a zone; without it the key lives until it is revoked.
     #[serde(default)]
@@ -67,7 +69,7 @@ fn show(it: KeyRow) -> Key {
 
 /// Make a key; its token is shown once.
 #[utoipa::path(
-    post, path = "/keys", tag = "access", request_body = NewKey, security(("bearer" = ["admin"])),
+    post, path = "/keys", tag = "access", request_body = NewKey, security(("bearer" = ["own"])),
     responses((status = 201, body = Made), (status = 400, description = "Unknown scope, empty title or past end", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn create(
@@ -80,7 +82,7 @@ pub(super) async fn create(
         scopes.push(Scope::from_word(word).ok_or_else(|| {
             Fail::field(
                 "scopes",
-                format!("{word} is not one of read, publish, contract, use, audit, admin"),
+                format!("{word} is not one of {}", Scope::ALL.map(Scope::word).join(", ")),
             )
         })?);
     }
@@ -90,32 +92,37 @@ pub(super) async fn create(
         .map(Time::parse)
         .transpose()
         .map_err(|why| Fail::field("until", why))?;
-    let (row, token) = accounts::make_key(&app, &who.account, &it.title, &scopes, until).await?;
+    let now = app.clock.now();
+    let (row, token) = accounts::draft_key(now, &who.account, &it.title, &scopes, until)?;
+    perform(&app, &who, Deed::MakeKey(row.clone())).await?;
     Ok((StatusCode::CREATED, Json(Made { key: show(row), token: token.expose().to_owned() })))
 }
 
-/// Keys, newest first.
+/// One's own keys, newest first; with the scope rights everybody's.
 #[utoipa::path(
-    get, path = "/keys", tag = "access", params(Wanted), security(("bearer" = ["admin"])),
+    get, path = "/keys", tag = "access", params(Wanted), security(("bearer" = ["own"])),
     responses((status = 200, body = Page<Key>))
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Params(page): Params<Wanted>,
 ) -> Answer<Json<Page<Key>>> {
-    let found = app.store.api_keys(page.after()?.as_ref(), page.most()?).await?;
+    let owner = (!who.may(Scope::Rights)).then_some(who.account.as_str());
+    let found = app.store.api_keys(owner, page.after()?.as_ref(), page.most()?).await?;
     Ok(Json(Page::of(found, show)))
 }
 
 /// Revoke a key at once.
 #[utoipa::path(
-    delete, path = "/keys/{id}", tag = "access", params(("id" = String, Path)), security(("bearer" = ["admin"])),
+    delete, path = "/keys/{id}", tag = "access", params(("id" = String, Path)), security(("bearer" = ["own"])),
     responses((status = 204, description = "Revoked"), (status = 404, description = "No such key", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn revoke(State(app): State<Arc<App>>, OneId(id): OneId) -> Answer<StatusCode> {
-    if accounts::revoke_key(&app, id.as_str()).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Fail::not_found("key"))
-    }
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    OneId(id): OneId,
+) -> Answer<StatusCode> {
+    perform(&app, &who, Deed::RevokeKey(id.to_string())).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

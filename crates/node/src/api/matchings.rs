@@ -27,6 +27,7 @@ use super::uploads::{self, Named, Upload};
 use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::objects::Key;
+use crate::people::may_use;
 use crate::problem::Problem;
 use crate::store::StoreError;
 use crate::store::matchings::{Matching, State as Stage};
@@ -146,6 +147,8 @@ pub(super) async fn begin(
     Caller(who): Caller,
     Body(it): Body<Begin>,
 ) -> Answer<impl IntoResponse> {
+    let contract = Id::parse(&it.contract)?;
+    may_use(&app, &who, &contract).await?;
     let mine = match (it.mine.upload, it.mine.product) {
         (Some(id), None) => Mine::Upload { id, account: who.account },
         (None, Some(product)) => Mine::Product(Id::parse(&product)?),
@@ -156,7 +159,7 @@ pub(super) async fn begin(
             .ok_or_else(|| Fail::field("protocol", "rr22, rr22-low or rr22-malicious"))
     });
     let wanted = Wanted {
-        contract: Id::parse(&it.contract)?,
+        contract,
         mine,
         columns: it.columns,
         shown: it.shown,
@@ -240,9 +243,11 @@ pub(super) async fn stop(
 )]
 pub(super) async fn rows(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
     let it = one(&app, &id).await?;
+    may_use(&app, &who, &it.contract).await?;
     let Some(object) = it.record.rows else {
         let why = match (it.state, it.record.withheld) {
             (Stage::Open, _) => "it is not done yet".to_owned(),

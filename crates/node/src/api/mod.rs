@@ -22,7 +22,10 @@ mod keys;
 mod matchings;
 mod messages;
 mod negotiations;
+mod oidc;
+mod own;
 mod page;
+mod people;
 mod planes;
 mod products;
 mod session;
@@ -57,6 +60,12 @@ type Api = OpenApiRouter<Arc<App>>;
 /// Bytes of a JSON body: as much as a message between nodes may have.
 const BODY_BYTES: usize = tidm_space::limits::MESSAGE_BYTES;
 
+/// Who may know which node this is.
+const AROUND: &[Scope] =
+    &[Scope::Read, Scope::Admin, Scope::Accounts, Scope::Rights, Scope::PeopleLog];
+/// Who sees the people: both that change something about them.
+const PEOPLE: &[Scope] = &[Scope::Accounts, Scope::Rights];
+
 /// Everything below `/api`.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let (router, document) = scopes(app).split_for_parts();
@@ -67,6 +76,8 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/setup", get(setup::page))
         .route("/setup.js", get(setup::script))
+        .route("/oidc", get(oidc::page))
+        .route("/oidc.js", get(oidc::script))
         .route("/docs/openapi.json", get(docs::serve))
         .nest("/v1", v1)
         .fallback(answer::no_such_path)
@@ -84,6 +95,21 @@ fn scopes(app: &Arc<App>) -> Api {
     };
     Api::with_openapi(docs::Base::openapi())
         .merge(open())
+        .merge(
+            Api::new().routes(routes!(info::info)).route_layer(middleware::from_fn_with_state(
+                (app.clone(), AROUND),
+                auth::require_some,
+            )),
+        )
+        .merge(within(Scope::Own, owning()))
+        .merge(
+            Api::new().routes(routes!(people::list)).routes(routes!(people::show)).route_layer(
+                middleware::from_fn_with_state((app.clone(), PEOPLE), auth::require_some),
+            ),
+        )
+        .merge(within(Scope::Accounts, people::accounts()))
+        .merge(within(Scope::Rights, people::rights()))
+        .merge(within(Scope::PeopleLog, people::log()))
         .merge(within(Scope::Read, reading()))
         .merge(within(Scope::Publish, creating(publishing())))
         .merge(within(Scope::Publish, uploading()))
@@ -101,12 +127,29 @@ fn open() -> Api {
         .routes(routes!(info::health))
         .routes(routes!(setup::finish))
         .routes(routes!(session::sign_in))
+        .routes(routes!(own::join))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::finish))
+}
+
+/// One's own account.
+fn owning() -> Api {
+    Api::new()
+        .routes(routes!(session::sign_out))
+        .routes(routes!(own::me))
+        .routes(routes!(own::password))
+        .routes(routes!(own::sessions))
+        .routes(routes!(own::end))
+        .routes(routes!(own::begin_factor))
+        .routes(routes!(own::confirm_factor))
+        .routes(routes!(own::remove_factor))
+        .routes(routes!(keys::create))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::revoke))
 }
 
 fn reading() -> Api {
     Api::new()
-        .routes(routes!(info::info))
-        .routes(routes!(session::sign_out))
         .routes(routes!(products::list))
         .routes(routes!(products::show))
         .routes(routes!(catalog::search))
@@ -186,9 +229,6 @@ fn auditing() -> Api {
 
 fn governing() -> Api {
     Api::new()
-        .routes(routes!(keys::create))
-        .routes(routes!(keys::list))
-        .routes(routes!(keys::revoke))
         .routes(routes!(planes::list, planes::register))
         .routes(routes!(planes::remove))
         .routes(routes!(spaces::create))

@@ -15,7 +15,7 @@ use super::answer::Answer;
 use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::Body;
-use crate::accounts;
+use crate::accounts::{self, Token};
 use crate::app::App;
 
 #[derive(Deserialize, ToSchema)]
@@ -24,6 +24,9 @@ pub(super) struct SignIn {
     name: String,
     #[schema(format = Password)]
     password: String,
+    /// Of the second factor, where one is enrolled: six digits, or a recovery code.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -47,19 +50,23 @@ pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     Body(it): Body<SignIn>,
 ) -> Answer<impl IntoResponse> {
-    let token = accounts::sign_in(&app, &it.name, &it.password).await?;
-    let until = app.clock.now().after(accounts::SESSION_LIFE).to_string();
-    let session = Session {
+    let token = accounts::sign_in(&app, &it.name, &it.password, it.code.as_deref()).await?;
+    Ok((StatusCode::CREATED, Json(show(&app, &token))))
+}
+
+/// A session as its owner is told of it, once.
+pub(super) fn show(app: &App, token: &Token) -> Session {
+    let config = &app.config.people;
+    Session {
         token: token.expose().to_owned(),
-        until,
-        idle_seconds: accounts::SESSION_IDLE.as_secs(),
-    };
-    Ok((StatusCode::CREATED, Json(session)))
+        until: app.clock.now().after(config.session).to_string(),
+        idle_seconds: config.idle.as_secs(),
+    }
 }
 
 /// Sign out: the session ends now.
 #[utoipa::path(
-    delete, path = "/session", tag = "access", security(("bearer" = ["read"])),
+    delete, path = "/session", tag = "access", security(("bearer" = ["own"])),
     responses((status = 204, description = "Ended"), (status = 401, body = ProblemDocument, content_type = "application/problem+json", description = "No session"))
 )]
 pub(super) async fn sign_out(

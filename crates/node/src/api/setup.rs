@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::answer::Answer;
 use super::docs::ProblemDocument;
 use super::extract::Body;
+use super::people::Invitation;
 use crate::accounts;
 use crate::app::App;
 
@@ -23,7 +24,7 @@ pub(super) struct Setup {
     /// From the link printed at first start; valid for 30 minutes.
     token: String,
     name: String,
-    /// At least 10 characters.
+    /// At least 12 characters.
     #[schema(format = Password)]
     password: String,
 }
@@ -31,6 +32,9 @@ pub(super) struct Setup {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Made {
     name: String,
+    /// Where administrators are separated: the two others, whose links must reach two other people. Shown once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    invitations: Vec<Invitation>,
 }
 
 /// Create the administrator, once.
@@ -43,8 +47,9 @@ pub(super) async fn finish(
     State(app): State<Arc<App>>,
     Body(it): Body<Setup>,
 ) -> Answer<impl IntoResponse> {
-    accounts::setup(&app, &it.token, &it.name, &it.password).await?;
-    Ok((StatusCode::CREATED, Json(Made { name: it.name })))
+    let invited = accounts::setup(&app, &it.token, &it.name, &it.password).await?;
+    let invitations = invited.into_iter().map(|it| Invitation::of(&app, it)).collect();
+    Ok((StatusCode::CREATED, Json(Made { name: it.name, invitations })))
 }
 
 /// The page behind the link. It holds nothing but a form.

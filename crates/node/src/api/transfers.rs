@@ -19,6 +19,7 @@ use tidm_space::transfer::message::Body as Spoken;
 use tidm_space::transfer::state::{State as Stage, Transfer};
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
@@ -29,6 +30,7 @@ use super::terms;
 use super::wait::Waiting;
 use crate::app::App;
 use crate::jobs::order::{self, To};
+use crate::people::may_use;
 use crate::store::timeline::About;
 
 #[derive(Deserialize, ToSchema)]
@@ -177,12 +179,15 @@ fn moved(reply: Reply) -> Answer<Transfer> {
 )]
 pub(super) async fn start(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     Params(waiting): Params<Waiting>,
     Body(it): Body<Start>,
 ) -> Answer<impl IntoResponse> {
     let kind = terms::kind("format", &it.format)?;
-    let wish = order::order(&app, Id::parse(&it.contract)?, kind, it.to()?).await?;
+    let contract = Id::parse(&it.contract)?;
+    may_use(&app, &who, &contract).await?;
+    let wish = order::order(&app, contract, kind, it.to()?).await?;
     let made = moved(app.writer.run(Input::Wish(Box::new(Wish::Fetch(Box::new(wish))))).await?)?;
     let rested = waiting.transfer(&app, &made.id).await?;
     Ok((StatusCode::ACCEPTED, Json(full(&app, &rested, speak).await?)))

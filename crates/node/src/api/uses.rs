@@ -25,11 +25,13 @@ use tidm_space::id::Id;
 use tidm_space::limits::LEASE;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
 use crate::app::App;
 use crate::jobs::flight;
 use crate::jobs::use_data::{self, OpenRequest, UseResult};
+use crate::people::may_use;
 use crate::problem::Problem;
 
 /// Media type of an Arrow IPC stream.
@@ -150,9 +152,11 @@ const WAIT: u64 = 60;
 )]
 pub(super) async fn flight(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Body(it): Body<Tools>,
 ) -> Answer<impl IntoResponse> {
     let contract = Id::parse(&it.contract)?;
+    may_use(&app, &who, &contract).await?;
     let wait = it.wait.unwrap_or(WAIT / 2);
     if wait > WAIT {
         return Err(Fail::field("wait", format!("at most {WAIT} seconds")));
@@ -177,10 +181,12 @@ pub(super) async fn flight(
 )]
 pub(super) async fn query(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     headers: HeaderMap,
     Body(it): Body<Query>,
 ) -> Answer<Response> {
     let contract = Id::parse(&it.contract)?;
+    may_use(&app, &who, &contract).await?;
     let purpose = it.purpose.as_deref();
     let done = match it.place {
         Place::Provider => use_data::query_at_provider(&app, &contract, &it.sql, purpose).await?,
@@ -261,6 +267,7 @@ fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, ArrowError> {
 )]
 pub(super) async fn open(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Body(it): Body<Open>,
 ) -> Answer<impl IntoResponse> {
     let key = STANDARD.decode(&it.key).ok().and_then(|it| <[u8; 32]>::try_from(it).ok());
@@ -271,6 +278,7 @@ pub(super) async fn open(
         span: it.seconds.map_or(LEASE, Duration::from_secs),
         export: it.export,
     };
+    may_use(&app, &who, &asked.contract).await?;
     let done = use_data::open_file(&app, asked).await?;
     let opened = Opened {
         lease: done.lease.to_string(),
@@ -294,8 +302,12 @@ pub(super) async fn open(
 )]
 pub(super) async fn copy(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     OneId(lease): OneId,
 ) -> Answer<impl IntoResponse> {
+    if let Some(found) = app.store.lease(&lease).await? {
+        may_use(&app, &who, &found.request.contract).await?;
+    }
     let sealed = use_data::sealed_copy(&app, &lease).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

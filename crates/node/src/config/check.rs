@@ -3,6 +3,7 @@
 //! Never repairs a value: a setting is as written, or refused with key, value and next step.
 
 mod identity;
+mod people;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -104,6 +105,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     Ok(Config {
         identity,
         client_certificate,
+        people: people::people(&cx, raw.people)?,
         test_profile: trust::test_profile(&cx, raw.test_profile)?,
         store,
         objects: objects(&cx, raw.objects, &node)?,

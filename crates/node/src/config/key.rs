@@ -2,6 +2,8 @@
 //!
 //! Never a setting outside of this table: the template, the names of variables and the checks come from it.
 
+mod people;
+
 /// How a value is written in a variable or a flag, where everything is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -67,6 +69,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
     ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
     ("identity", "对等方如何证明身份", "How peers prove who they are"),
+    ("people", "本节点的人员", "People of this node"),
     (
         "test_profile",
         "测试配置;仅与 serve --allow-test-profile 同用",
@@ -459,6 +462,14 @@ pub const KEYS: &[Key] = &[
         "development:每行一个 参与方 令牌 [我方令牌](权限 0600)",
         "development: lines of PARTICIPANT TOKEN [OUR-TOKEN], mode 0600",
     ),
+    people::SEPARATION,
+    people::SECOND_FACTOR,
+    people::SESSION_MINUTES,
+    people::IDLE_MINUTES,
+    people::OIDC_ISSUER,
+    people::OIDC_CLIENT,
+    people::OIDC_SECRET_FILE,
+    people::OIDC_ROLES,
     key(
         ("test_profile", "file"),
         Kind::Text,

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::people::decide::Settings;
+use tidm_space::people::oidc::Mapping;
 
 pub use error::ConfigError;
 
@@ -57,6 +59,7 @@ pub struct Config {
     pub identity: Mode,
     /// What we show to servers that ask for it: chain and key. Only with a space of the mode `mtls`.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    pub people: People,
     pub test_profile: TestProfile,
 }
 
@@ -285,6 +288,26 @@ pub struct Authorities {
     pub crls: Vec<PathBuf>,
     /// Whose certificate is whose, where it does not say so itself.
     pub names: Option<PathBuf>,
+}
+
+/// People of this node, as the operator decided.
+#[derive(Clone, Debug)]
+pub struct People {
+    pub settings: Settings,
+    /// A session ends after this long, and sooner when nobody uses it.
+    pub session: Duration,
+    pub idle: Duration,
+    pub oidc: Option<Oidc>,
+}
+
+/// Where people sign in besides.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    /// As the provider writes it.
+    pub issuer: String,
+    pub client: String,
+    pub secret_file: Option<PathBuf>,
+    pub roles: Vec<Mapping>,
 }
 
 /// What makes a node one for test kits. Refused at start until [`TestProfile::allow`] was called.

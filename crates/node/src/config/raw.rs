@@ -23,6 +23,7 @@ pub struct Raw {
     pub(super) signaling: Signaling,
     pub(super) dcp: Dcp,
     pub(super) identity: Identity,
+    pub(super) people: People,
     pub(super) test_profile: TestProfile,
 }
 
@@ -160,6 +161,19 @@ pub(super) struct Identity {
     pub(super) client_names: Option<String>,
     pub(super) client_cert: Option<String>,
     pub(super) client_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct People {
+    pub(super) separation: Option<String>,
+    pub(super) second_factor: Option<String>,
+    pub(super) session_minutes: Option<u64>,
+    pub(super) idle_minutes: Option<u64>,
+    pub(super) oidc_issuer: Option<String>,
+    pub(super) oidc_client: Option<String>,
+    pub(super) oidc_secret_file: Option<String>,
+    pub(super) oidc_roles: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,4 +1,4 @@
-//! Keys as files: `identity.key`, `log.key`, `witness.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
+//! Keys as files: `identity.key`, `log.key`, `witness.key`, `people.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
 //!
 //! Replicas of one node may share the directory: a key is made by linking a finished file, so the first
 //! one wins everywhere, and a tombstone is looked for after every link as well as before.
@@ -25,6 +25,7 @@ use super::{ContractKey, KeyError, Keys, generate, random};
 const IDENTITY: Purpose<'_> = Purpose { kind: "identity es256", id: "" };
 const LOG: Purpose<'_> = Purpose { kind: "log ed25519", id: "" };
 const WITNESS: Purpose<'_> = Purpose { kind: "witness ed25519", id: "" };
+const PEOPLE: Purpose<'_> = Purpose { kind: "people", id: "" };
 
 /// The signing keys of a node: file, purpose, kind.
 const SIGNING: [(&str, Purpose<'_>, KeyKind); 3] = [
@@ -145,6 +146,17 @@ impl Keys for Directory {
 
     fn witness(&self) -> &SigningKey {
         &self.witness
+    }
+
+    fn people(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        let path = self.dir.join("people.key");
+        if let Some(key) = file::read(&path, PEOPLE, self.master.as_ref())? {
+            return Ok(key);
+        }
+        let text = file::encode(PEOPLE, &random()?, self.master.as_ref())?;
+        file::create(&path, text.expose())?;
+        // Another replica may have come first: its key is the one.
+        file::read(&path, PEOPLE, self.master.as_ref())?.ok_or(KeyError::Missing(path))
     }
 
     fn contract_key(&self, contract: &Id) -> Result<ContractKey, KeyError> {

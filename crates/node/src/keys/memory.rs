@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tidm_space::id::Id;
 
@@ -14,6 +15,7 @@ pub struct Memory {
     identity: SigningKey,
     log: SigningKey,
     witness: SigningKey,
+    people: Secret<[u8; 32]>,
     contracts: Mutex<Contracts>,
 }
 
@@ -30,6 +32,7 @@ impl Memory {
             identity: generate(KeyKind::Es256)?,
             log: generate(KeyKind::Ed25519)?,
             witness: generate(KeyKind::Ed25519)?,
+            people: random()?,
             contracts: Mutex::default(),
         })
     }
@@ -50,6 +53,10 @@ impl Keys for Memory {
 
     fn witness(&self) -> &SigningKey {
         &self.witness
+    }
+
+    fn people(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        Ok(self.people.clone())
     }
 
     fn contract_key(&self, contract: &Id) -> Result<ContractKey, KeyError> {

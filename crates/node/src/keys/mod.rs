@@ -34,6 +34,9 @@ pub trait Keys: Send + Sync {
     /// Ed25519; cosigns checkpoints of others' logs. Another key than the log's: a log must not vouch for itself.
     fn witness(&self) -> &SigningKey;
 
+    /// Seals what must not lie open about people: secrets of second factors. Made at the first call.
+    fn people(&self) -> Result<Secret<[u8; 32]>, KeyError>;
+
     /// The contract's key, made at the first call. [`KeyError::Destroyed`] after [`Keys::destroy`], for ever.
     fn contract_key(&self, contract: &Id) -> Result<ContractKey, KeyError>;
 

@@ -11,6 +11,7 @@ fn id(text: &str) -> Id {
 
 /// What every implementation promises.
 fn behaves(keys: &dyn Keys) {
+    assert_eq!(keys.people().unwrap().expose(), keys.people().unwrap().expose());
     let (a, b) = (id("urn:uuid:a"), id("../../etc/passwd"));
     assert!(keys.get(&a).unwrap().is_none());
     let first = keys.contract_key(&a).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, flight, matchings, offers};
+use super::{Party, credentials, deliveries, flight, matchings, offers, people};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         deliveries::ENTRIES,
         flight::ENTRIES,
         matchings::ENTRIES,
+        people::ENTRIES,
     ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }
@@ -255,8 +256,8 @@ pub const ENTRIES: &[Entry] = &[
         Party::Caller,
         ["密码过弱", "The password is too weak"],
         [
-            "请使用至少 10 个字符且不常见的密码",
-            "Choose at least 10 characters that nobody would guess",
+            "请使用至少 12 个字符、不常见且不含名称的密码",
+            "Choose at least 12 characters that nobody would guess, without the name",
         ],
     ),
     entry(

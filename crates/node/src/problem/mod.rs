@@ -13,6 +13,7 @@ mod deliveries;
 mod flight;
 mod matchings;
 mod offers;
+mod people;
 
 use std::time::Duration;
 

@@ -30,6 +30,8 @@ pub struct SessionRow {
     pub digest: String,
     pub created: Time,
     pub used: Time,
+    /// When a code of the second factor was given in it.
+    pub proven: Option<Time>,
 }
 
 /// Bytes that were sent ahead of the call which uses them.
@@ -73,7 +75,7 @@ pub async fn first_account(
     conn: &mut AnyConnection,
     setting: &str,
     name: &str,
-    secret: &str,
+    (secret, roles): (&str, &str),
     now: Time,
 ) -> Result<bool, StoreError> {
     let used = sqlx::query(
@@ -85,24 +87,28 @@ pub async fn first_account(
     if used.rows_affected() != 1 {
         return Ok(false);
     }
-    sqlx::query("INSERT INTO accounts (name, secret, role, created) VALUES ($1,$2,'admin',$3)")
-        .bind(name.to_owned())
-        .bind(secret.to_owned())
-        .bind(now.ms())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO accounts (name, secret, role, created, roles) VALUES ($1,$2,'admin',$3,$4)",
+    )
+    .bind(name.to_owned())
+    .bind(secret.to_owned())
+    .bind(now.ms())
+    .bind(roles.to_owned())
+    .execute(&mut *conn)
+    .await?;
     Ok(true)
 }
 
 pub async fn save_session(conn: &mut AnyConnection, it: &SessionRow) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (id, account, digest, created, used) VALUES ($1,$2,$3,$4,$5)",
+        "INSERT INTO sessions (id, account, digest, created, used, proven) VALUES ($1,$2,$3,$4,$5,$6)",
     )
     .bind(it.id.clone())
     .bind(it.account.clone())
     .bind(it.digest.clone())
     .bind(it.created.ms())
     .bind(it.used.ms())
+    .bind(it.proven.map(Time::ms))
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -183,6 +189,21 @@ pub async fn save_key(conn: &mut AnyConnection, it: &KeyRow) -> Result<(), Store
         .bind(it.until.map(Time::ms))
         .execute(&mut *conn)
         .await?;
+    Ok(())
+}
+
+pub async fn owner_of_key(
+    conn: &mut AnyConnection,
+    id: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT account FROM api_keys WHERE id = $1";
+    Ok(sqlx::query_scalar(sql).bind(id.to_owned()).fetch_optional(&mut *conn).await?)
+}
+
+/// All keys of an account: whoever set its password anew may be somebody else.
+pub async fn drop_keys_of(conn: &mut AnyConnection, account: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM api_keys WHERE account = $1";
+    sqlx::query(sql).bind(account.to_owned()).execute(&mut *conn).await?;
     Ok(())
 }
 
@@ -271,23 +292,16 @@ impl Store {
         Ok(count > 0)
     }
 
-    /// (Argon2id string, role).
-    pub async fn account(&self, name: &str) -> Result<Option<(String, String)>, StoreError> {
-        let sql = "SELECT secret, role FROM accounts WHERE name = $1";
-        let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.map(|row| (row.get(0), row.get(1))))
+    /// The Argon2id string.
+    pub async fn password(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT secret FROM accounts WHERE name = $1";
+        Ok(sqlx::query_scalar(sql).bind(name.to_owned()).fetch_optional(self.pool()).await?)
     }
 
     pub async fn session(&self, id: &str) -> Result<Option<SessionRow>, StoreError> {
-        let sql = "SELECT account, digest, created, used FROM sessions WHERE id = $1";
+        let sql = "SELECT id, account, digest, created, used, proven FROM sessions WHERE id = $1";
         let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.map(|row| SessionRow {
-            id: id.to_owned(),
-            account: row.get(0),
-            digest: row.get(1),
-            created: Time::from_ms(row.get(2)),
-            used: Time::from_ms(row.get(3)),
-        }))
+        Ok(row.as_ref().map(session))
     }
 
     /// (failures, until) of a name.
@@ -309,19 +323,22 @@ impl Store {
             .map(|row| key(&row)))
     }
 
-    /// Newest first.
+    /// Newest first; of one owner, or of all.
     pub async fn api_keys(
         &self,
+        owner: Option<&str>,
         after: Option<&Cursor>,
         most: i64,
     ) -> Result<Page<KeyRow>, StoreError> {
         let sql = "SELECT id, account, title, digest, scopes, created, until FROM api_keys
-                   WHERE created < $1 OR (created = $1 AND id < $2) ORDER BY created DESC, id DESC LIMIT $3";
+                   WHERE (created < $1 OR (created = $1 AND id < $2)) AND ($4 = '' OR account = $4)
+                   ORDER BY created DESC, id DESC LIMIT $3";
         let (at, id) = after.map_or((i64::MAX, ""), |it| (it.key, it.id.as_str()));
         let found = sqlx::query(sql)
             .bind(at)
             .bind(id.to_owned())
             .bind(most + 1)
+            .bind(owner.unwrap_or_default().to_owned())
             .fetch_all(self.pool())
             .await?;
         let shown = usize::try_from(most).unwrap_or(usize::MAX);
@@ -357,6 +374,17 @@ impl Store {
             kind: row.get(2),
             body: row.get(3),
         }))
+    }
+}
+
+pub(super) fn session(row: &sqlx::any::AnyRow) -> SessionRow {
+    SessionRow {
+        id: row.get(0),
+        account: row.get(1),
+        digest: row.get(2),
+        created: Time::from_ms(row.get(3)),
+        used: Time::from_ms(row.get(4)),
+        proven: row.get::<Option<i64>, _>(5).map(Time::from_ms),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod load;
 pub mod matchings;
 pub mod messages;
 pub mod notes;
+pub mod people;
 pub mod planes;
 pub mod queue;
 pub mod read;

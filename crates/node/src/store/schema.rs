@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -203,4 +203,31 @@ CREATE TABLE matchings (
 CREATE INDEX matchings_created ON matchings (created, id);
 CREATE INDEX matchings_lease ON matchings (lease);
 CREATE INDEX matchings_state ON matchings (state)
+";
+
+/// 10: people: roles, second factors, links to set a password, rules, logins of identity providers, and the log of what
+/// they did. Whoever administered before holds all roles.
+const V10: &str = "
+ALTER TABLE accounts ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+ALTER TABLE accounts ADD COLUMN roles TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN known TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN factor TEXT;
+ALTER TABLE accounts ADD COLUMN factor_on BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN factor_step BIGINT NOT NULL DEFAULT -1;
+UPDATE accounts SET roles = 'system-administrator security-administrator audit-administrator data-steward analyst auditor' WHERE role = 'admin';
+ALTER TABLE sessions ADD COLUMN proven BIGINT;
+CREATE INDEX sessions_account ON sessions (account);
+CREATE TABLE old_passwords (account TEXT NOT NULL, at BIGINT NOT NULL, secret TEXT NOT NULL);
+CREATE INDEX old_passwords_account ON old_passwords (account, at);
+CREATE TABLE recovery_codes (account TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (account, digest));
+CREATE TABLE account_links (account TEXT PRIMARY KEY, digest TEXT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE access_rules (subject TEXT PRIMARY KEY, rule TEXT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE logins (
+  issuer TEXT NOT NULL, subject TEXT NOT NULL, account TEXT NOT NULL, roles TEXT NOT NULL, PRIMARY KEY (issuer, subject));
+CREATE INDEX logins_account ON logins (account);
+CREATE TABLE login_states (
+  handle TEXT PRIMARY KEY, state TEXT NOT NULL, nonce TEXT NOT NULL, verifier TEXT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE people_log (
+  place BIGINT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL,
+  allowed BIGINT NOT NULL, reason TEXT NOT NULL, digest TEXT NOT NULL)
 ";

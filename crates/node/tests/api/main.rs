@@ -4,6 +4,8 @@
 
 mod facets;
 mod inbox;
+mod people;
+mod provider;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +46,11 @@ fn metrics() -> Metrics {
 }
 
 async fn node() -> Node {
+    node_with(&[]).await
+}
+
+/// A node with these settings laid over its file's.
+async fn node_with(settings: &[(&str, &str)]) -> Node {
     drop(rustls::crypto::ring::default_provider().install_default());
     let dir = tempfile::tempdir().unwrap();
     let root: &Path = dir.path();
@@ -56,7 +63,9 @@ async fn node() -> Node {
         passphrase: None,
     };
     init::init(&asked).unwrap();
-    let config = Config::load(root, [], &[]).unwrap();
+    let own = |it: &(&str, &str)| (it.0.to_owned(), it.1.to_owned());
+    let settings: Vec<_> = settings.iter().map(own).collect();
+    let config = Config::load(root, [], &settings).unwrap();
     let keys = Directory::open(&root.join(init::KEYS), None).unwrap();
     let node = serve::build(config, Arc::new(keys), metrics()).await.unwrap();
     Node { router: serve::router(&node.app), app: node.app.clone(), _node: node, _dir: dir }

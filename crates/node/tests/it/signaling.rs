@@ -14,8 +14,13 @@ use tidm_crypto::hash::sha256;
 use tidm_node::accounts::{self, Scope};
 use tidm_node::app::App;
 use tidm_node::objects::Key;
+use tidm_node::store::people::insert;
 use tidm_space::id::Id;
+use tidm_space::people::decide::{Person, State as Standing};
+use tidm_space::people::role::Role;
+use tidm_space::people::rule::Known;
 use tidm_space::policy::usage::Use;
+use tidm_space::time::Time;
 
 use crate::mtls::{Authority, Knocker, Wanted, secured};
 use crate::world::{World, csv, eventually, limited};
@@ -96,6 +101,18 @@ impl Setting {
 
     /// Registers this test as a control plane, as an administrator does.
     pub(crate) async fn register(&self, datasets: &[&str]) {
+        let owner = Person {
+            name: "admin".to_owned(),
+            state: Standing::Active,
+            roles: Role::everything(),
+            known: Known::default(),
+            second_factor: false,
+        };
+        let made = self.app().writer.note(move |conn| {
+            let owner = owner.clone();
+            Box::pin(async move { insert(conn, &owner, "", Time::ZERO).await.map(drop) })
+        });
+        made.await.unwrap();
         let made = accounts::make_key(self.app(), "admin", "test", &[Scope::Admin], None).await;
         let (_, key) = made.unwrap();
         let message = json!({

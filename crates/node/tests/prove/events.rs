@@ -12,7 +12,12 @@ use tidm_crypto::jws;
 use tidm_node::accounts::{self, Scope};
 use tidm_node::app::App;
 use tidm_node::jobs::{crawl, notify};
+use tidm_node::store::people::insert;
 use tidm_node::store::remote::forget_changes;
+use tidm_space::people::decide::{Person, State as Standing};
+use tidm_space::people::role::Role;
+use tidm_space::people::rule::Known;
+use tidm_space::time::Time;
 use tokio::net::TcpListener;
 
 use super::federation::know;
@@ -27,6 +32,18 @@ struct Caller {
 
 impl Caller {
     async fn of(app: &App) -> Self {
+        let owner = Person {
+            name: "test".to_owned(),
+            state: Standing::Active,
+            roles: [Role::Steward].into(),
+            known: Known::default(),
+            second_factor: false,
+        };
+        let made = app.writer.note(move |conn| {
+            let owner = owner.clone();
+            Box::pin(async move { insert(conn, &owner, "", Time::ZERO).await.map(drop) })
+        });
+        made.await.unwrap();
         let key = accounts::make_key(app, "test", "test", &[Scope::Read, Scope::Contract], None);
         let (_, token) = key.await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -40,6 +40,7 @@ impl Doctor {
                 checks.push(("node", said(api.get("/health").await, "status")));
                 checks.push(("clock", clock(api.get("/info").await)));
                 checks.push(("certificate", certificate(api.get("/info").await)));
+                checks.push(("people", people(api.get("/info").await)));
                 checks.push((
                     "peers",
                     said(api.get("/info").await, "members").map(|it| format!("{it} members")),
@@ -101,6 +102,17 @@ fn certificate(answer: Outcome<Value>) -> Result<String, String> {
         return Err(format!("ends at {ends}: renew it, the node takes it while it runs"));
     }
     Ok(format!("until {ends}"))
+}
+
+/// Whether one administrator may be all: a choice, said plainly.
+fn people(answer: Outcome<Value>) -> Result<String, String> {
+    let separation = answer.as_ref().ok().and_then(|it| it.get("separation")?.as_bool());
+    let factor = said(answer, "secondFactor")?;
+    let apart = match separation {
+        Some(true) => "on: administrators are separated",
+        Some(false) | None => "off: one administrator may hold every role",
+    };
+    Ok(format!("people.separation {apart}; second factor: {factor}"))
 }
 
 /// The node's clock against ours.

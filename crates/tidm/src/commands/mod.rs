@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod init;
 pub(crate) mod lineage;
+pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod product;
 pub(crate) mod psi;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Audit(it) => it.run(global, &api()?).await?,
         Command::Lineage(it) => it.run(global, &api()?).await?,
         Command::Space(it) => it.run(global).await?,
+        Command::People(it) => it.run(global, api()?).await?,
         Command::Doctor(it) => return it.run(global).await,
         Command::Completion(it) => it.run(),
         Command::Demo(it) => return Ok(it.run(global).await?),

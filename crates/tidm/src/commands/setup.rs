@@ -51,11 +51,12 @@ impl Setup {
                 line.trim_end_matches(['\r', '\n']).to_owned()
             }
         };
-        api.post(
-            "/setup",
-            &json!({ "token": token.trim(), "name": self.name, "password": password }),
-        )
-        .await?;
+        let made = api
+            .post(
+                "/setup",
+                &json!({ "token": token.trim(), "name": self.name, "password": password }),
+            )
+            .await?;
         let session =
             api.post("/session", &json!({ "name": self.name, "password": password })).await?;
         let bearer = session
@@ -63,6 +64,10 @@ impl Setup {
             .and_then(Value::as_str)
             .context("a session without a token")?
             .to_owned();
+        // Shown before anything else can fail: they are given once.
+        if let Some(invitations) = made.get("invitations") {
+            show::value(&json!({ "invitations": invitations }), global);
+        }
         let api = api.with_token(bearer);
         let key = api
             .post("/keys", &json!({ "title": "tidm command line", "scopes": ["admin"] }))

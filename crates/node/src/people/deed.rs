@@ -1,0 +1,228 @@
+//! Acts of administrators on accounts, keys and rules: decided, done and logged in one transaction.
+//!
+//! Never done without an entry, and never refused without one.
+
+use std::collections::BTreeSet;
+
+use sqlx::AnyConnection;
+
+use tidm_space::limits::PEOPLE;
+use tidm_space::people::decide::{Act, Denied, Effect, Person, Settings, State, decide};
+use tidm_space::people::role::{self, Role};
+use tidm_space::people::rule::{Known, Rule};
+use tidm_space::people::scope::Scope;
+use tidm_space::time::Time;
+
+use super::{Slot, problem};
+use crate::accounts::{Who, broken, check_name};
+use crate::app::App;
+use crate::passwords::NOBODY;
+use crate::problem::Problem;
+use crate::store::StoreError;
+use crate::store::accounts::{self as accounts_rows, KeyRow};
+use crate::store::people::{self as rows, Said, say};
+use tidm_space::fault::Fault;
+
+/// What is wanted. Tokens come as digests.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    Add { name: String, digest: String, until: Time },
+    Link { name: String, digest: String, until: Time },
+    Disable(String),
+    Enable(String),
+    Unlock(String),
+    SetRoles { name: String, roles: BTreeSet<Role> },
+    SetKnown { name: String, known: Known },
+    ResetSecondFactor(String),
+    SetRule { subject: String, rule: Option<Rule> },
+    MakeKey(KeyRow),
+    RevokeKey(String),
+}
+
+/// Why it was not done.
+#[derive(Clone, Debug)]
+enum No {
+    Denied(Denied),
+    Unknown(&'static str),
+    Taken,
+    Full,
+}
+
+impl Deed {
+    fn act(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "people.add",
+            Self::Link { .. } => "people.invite",
+            Self::Disable(_) => "people.disable",
+            Self::Enable(_) => "people.enable",
+            Self::Unlock(_) => "people.unlock",
+            Self::SetRoles { .. } => "people.role",
+            Self::SetKnown { .. } => "people.group",
+            Self::ResetSecondFactor(_) => "people.factor",
+            Self::SetRule { .. } => "rule.set",
+            Self::MakeKey(_) => "key.make",
+            Self::RevokeKey(_) => "key.revoke",
+        }
+    }
+
+    /// On whom, and to what.
+    fn subject(&self) -> String {
+        match self {
+            Self::Add { name, .. } | Self::Link { name, .. } => name.clone(),
+            Self::Disable(name)
+            | Self::Enable(name)
+            | Self::Unlock(name)
+            | Self::ResetSecondFactor(name) => name.clone(),
+            Self::SetRoles { name, roles } => format!("{name}: {}", role::write(roles)),
+            Self::SetKnown { name, known } => format!("{name}: {known}"),
+            Self::SetRule { subject, rule: Some(rule) } => format!("{subject}: {rule}"),
+            Self::SetRule { subject, rule: None } => format!("{subject}:"),
+            Self::MakeKey(row) => format!("{} {}: {}", row.id, row.title, row.scopes),
+            Self::RevokeKey(id) => id.clone(),
+        }
+    }
+}
+
+/// Does it, or says why not.
+pub async fn perform(app: &App, who: &Who, deed: Deed) -> Result<(), Problem> {
+    if let Deed::Add { name, .. } = &deed {
+        check_name(name)?;
+    }
+    let (now, settings) = (app.clock.now(), app.config.people.settings);
+    let (slot, who) = (Slot::new(), who.clone());
+    let told = slot.clone();
+    let noted = app.writer.note(move |conn| {
+        let (who, deed, told) = (who.clone(), deed.clone(), told.clone());
+        Box::pin(async move {
+            let outcome = execute(conn, &who, &deed, &settings, now).await?;
+            let refused = outcome.as_ref().err().map(No::reason);
+            let (act, subject) = (deed.act(), deed.subject());
+            say(conn, &Said { at: now, who: who.account, act, subject, refused }).await?;
+            told.put(outcome);
+            Ok(())
+        })
+    });
+    noted.await.map_err(|why| broken(&why))?;
+    slot.take()?.map_err(|no| no.problem())
+}
+
+impl No {
+    fn reason(&self) -> String {
+        match self {
+            Self::Denied(it) => it.reason(),
+            Self::Unknown(what) => format!("no such {what}"),
+            Self::Taken => "the name is taken".to_owned(),
+            Self::Full => "too many accounts".to_owned(),
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Denied(it) => problem(it),
+            Self::Unknown(what) => Fault::NotFound { what }.into(),
+            Self::Taken => Problem::of("people.name"),
+            Self::Full => Problem::of("people.full"),
+        }
+    }
+}
+
+async fn execute(
+    conn: &mut AnyConnection,
+    who: &Who,
+    deed: &Deed,
+    settings: &Settings,
+    now: Time,
+) -> Result<Result<(), No>, StoreError> {
+    let everyone = rows::everyone(conn).await?;
+    // Rights are those of this moment, inside the transaction.
+    let Some(actor) = everyone.iter().find(|it| it.name == who.account) else {
+        return Ok(Err(No::Denied(Denied::Inactive)));
+    };
+    let may =
+        |act: &Act<'_>| decide(actor, &who.door, act, &everyone, settings, now).map_err(No::Denied);
+    let of = |name: &str| everyone.iter().find(|it| it.name == name).ok_or(No::Unknown("person"));
+    let decided = match deed {
+        Deed::Add { .. } => may(&Act::Add),
+        Deed::Link { name, .. } => of(name).and_then(|it| may(&Act::Link(it))),
+        Deed::Disable(name) => of(name).and_then(|it| may(&Act::Disable(it))),
+        Deed::Enable(name) => of(name).and_then(|it| may(&Act::Enable(it))),
+        Deed::Unlock(name) => of(name).and_then(|it| may(&Act::Unlock(it))),
+        Deed::SetRoles { name, roles } => {
+            of(name).and_then(|it| may(&Act::SetRoles { of: it, to: roles }))
+        }
+        Deed::SetKnown { name, .. } => of(name).and_then(|it| may(&Act::SetKnown(it))),
+        Deed::ResetSecondFactor(name) => of(name).and_then(|it| may(&Act::ResetSecondFactor(it))),
+        Deed::SetRule { .. } => may(&Act::SetRule),
+        Deed::MakeKey(row) => {
+            let wanted = row.scopes.split(' ').filter_map(Scope::from_word).collect();
+            may(&Act::MakeKey(&wanted))
+        }
+        Deed::RevokeKey(id) => match accounts_rows::owner_of_key(conn, id).await? {
+            Some(owner) => may(&Act::RevokeKeyOf(&owner)),
+            None => Err(No::Unknown("key")),
+        },
+    };
+    match decided {
+        Ok(effect) => done(conn, deed, effect, &everyone, now).await,
+        Err(no) => Ok(Err(no)),
+    }
+}
+
+async fn done(
+    conn: &mut AnyConnection,
+    deed: &Deed,
+    effect: Effect,
+    everyone: &[Person],
+    now: Time,
+) -> Result<Result<(), No>, StoreError> {
+    let of = |name: &str| everyone.iter().find(|it| it.name == name).cloned();
+    match deed {
+        Deed::Add { name, digest, until } => {
+            if everyone.len() >= PEOPLE {
+                return Ok(Err(No::Full));
+            }
+            let person = Person {
+                name: name.clone(),
+                state: State::Invited,
+                roles: BTreeSet::new(),
+                known: Known::default(),
+                second_factor: false,
+            };
+            if !rows::insert(conn, &person, NOBODY, now).await? {
+                return Ok(Err(No::Taken));
+            }
+            rows::save_link(conn, name, digest, *until).await?;
+        }
+        Deed::Link { name, digest, until } => {
+            rows::save_link(conn, name, digest, *until).await?;
+            if effect.drops_roles {
+                rows::set_roles(conn, name, &BTreeSet::new()).await?;
+            }
+        }
+        Deed::Disable(name) => {
+            rows::set_state(conn, name, State::Disabled).await?;
+            rows::drop_sessions(conn, name, "").await?;
+        }
+        Deed::Enable(name) => rows::set_state(conn, name, State::Active).await?,
+        Deed::Unlock(name) => {
+            accounts_rows::drop_lockout(conn, name).await?;
+            accounts_rows::drop_lockout(conn, &super::factor::slot(name)).await?;
+        }
+        Deed::SetRoles { name, roles } => rows::set_roles(conn, name, roles).await?,
+        Deed::SetKnown { name, known } => rows::set_known(conn, name, known).await?,
+        Deed::ResetSecondFactor(name) => {
+            if of(name).is_some_and(|it| it.second_factor) {
+                rows::drop_sessions(conn, name, "").await?;
+            }
+            rows::drop_factor(conn, name).await?;
+        }
+        Deed::SetRule { subject, rule } => {
+            rows::set_rule(conn, subject, rule.as_ref(), now).await?
+        }
+        Deed::MakeKey(row) => accounts_rows::save_key(conn, row).await?,
+        Deed::RevokeKey(id) => {
+            accounts_rows::drop_key(conn, id).await?;
+        }
+    }
+    Ok(Ok(()))
+}

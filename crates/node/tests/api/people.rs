@@ -1,0 +1,347 @@
+//! People: invitations, roles kept apart, second factors, keys that follow their owner, rules, and the log of it all.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use tidm_crypto::totp;
+use tidm_space::people::log::broken;
+
+use super::{Node, PASSWORD, node, node_with};
+use tidm_node::accounts;
+
+const OTHER: &str = "a much longer sentence";
+
+impl Node {
+    async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> (u16, Value) {
+        let body = (!body.is_null()).then_some(body);
+        let it = self.call(method, path, Some(token), &[], body).await;
+        (it.status.as_u16(), it.body)
+    }
+
+    async fn coded(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        code: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let it = self.call(method, path, Some(token), &[("tidm-code", code)], Some(body)).await;
+        (it.status.as_u16(), it.body)
+    }
+
+    async fn sign_in_as(&self, name: &str, password: &str) -> (u16, String) {
+        let it = self.post("/session", None, json!({ "name": name, "password": password })).await;
+        (it.status.as_u16(), it.body["token"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn join(&self, token: &str, password: &str) -> (u16, Value) {
+        let it = self.post("/join", None, json!({ "token": token, "password": password })).await;
+        (it.status.as_u16(), it.body)
+    }
+
+    /// A person who has joined, and a session of theirs.
+    async fn person(&self, system: &str, name: &str) -> String {
+        let (status, made) =
+            self.send(Method::POST, "/people", system, json!({ "name": name })).await;
+        assert_eq!(status, 201, "{made}");
+        assert_eq!(self.join(made["token"].as_str().unwrap(), OTHER).await.0, 201);
+        self.sign_in_as(name, OTHER).await.1
+    }
+
+    async fn grant(&self, security: &str, name: &str, roles: &[&str]) -> (u16, Value) {
+        let path = format!("/people/{name}/roles");
+        self.send(Method::PUT, &path, security, json!({ "roles": roles })).await
+    }
+
+    /// The whole log, oldest first, its chain checked.
+    async fn log(&self) -> Vec<(String, String, bool)> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.app.store.people_log(after.as_ref(), 3).await.unwrap();
+            all.extend(page.rows);
+            let Some(next) = page.next else { break };
+            after = Some(next);
+        }
+        all.reverse();
+        assert_eq!(broken(all.iter().map(|(it, digest)| (it, *digest))), None);
+        all.into_iter().map(|(it, _)| (it.who, it.act, it.allowed)).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_invited_given_a_role_and_their_key_follows_it() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let (_, made) = node.send(Method::POST, "/people", &admin, json!({ "name": "li.na" })).await;
+    let link = made["token"].as_str().unwrap();
+    assert_eq!(node.send(Method::POST, "/people", &admin, json!({ "name": "li.na" })).await.0, 409);
+    assert_eq!(node.sign_in_as("li.na", OTHER).await.0, 401, "nobody signs in before joining");
+    for (token, password, status, code) in [
+        ("nonsense", OTHER, 403, "people.link"),
+        (link, "short", 422, "setup.password"),
+        (link, "passwordpassword", 422, "setup.password"),
+        (link, "the li.na of line 3", 422, "setup.password"),
+    ] {
+        let (found, body) = node.join(token, password).await;
+        assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{password}");
+    }
+    assert_eq!(node.join(link, OTHER).await.0, 201);
+    assert_eq!(node.join(link, PASSWORD).await.0, 403, "a link works once");
+    let (_, li) = node.sign_in_as("li.na", OTHER).await;
+    assert_eq!(node.get("/products", &li).await.status, 403, "no role, no right");
+    assert_eq!(node.grant(&admin, "li.na", &["analyst"]).await.0, 204);
+    assert_eq!(node.get("/products", &li).await.status, 200, "rights are those of now");
+    assert_eq!(node.get("/me", &li).await.body["scopes"], json!(["read", "use", "own"]));
+    // A key is never more than its owner, when it is made and later.
+    let body = |scope: &str| json!({ "title": "k", "scopes": [scope] });
+    assert_eq!(node.send(Method::POST, "/keys", &li, body("publish")).await.0, 403);
+    let (status, key) = node.send(Method::POST, "/keys", &li, body("admin")).await;
+    assert_eq!(status, 201, "all that she may");
+    let key = key["token"].as_str().unwrap();
+    assert_eq!(node.get("/products", key).await.status, 200);
+    assert_eq!(node.get("/people", key).await.status, 403);
+    assert_eq!(node.get("/spaces", key).await.status, 403);
+    assert_eq!(node.get("/keys", &li).await.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(node.grant(&admin, "li.na", &["regulator"]).await.0, 204);
+    assert_eq!(node.get("/products", key).await.status, 403);
+    assert_eq!(node.get("/facts", key).await.status, 200);
+    assert_eq!(node.send(Method::POST, "/people/li.na/disable", &admin, Value::Null).await.0, 204);
+    assert_eq!(node.get("/facts", key).await.status, 401);
+    assert_eq!(node.sign_in_as("li.na", OTHER).await.0, 401);
+    assert_eq!(node.send(Method::POST, "/people/li.na/enable", &admin, Value::Null).await.0, 204);
+    assert_eq!(node.sign_in_as("li.na", OTHER).await.0, 201);
+    assert_eq!(node.send(Method::POST, "/people/admin/disable", &admin, Value::Null).await.0, 403);
+    let (status, body) = node.grant(&admin, "admin", &["analyst"]).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("people.last")));
+    let log = node.log().await;
+    for entry in [
+        ("admin", "people.add", true),
+        ("admin", "people.add", false),
+        ("li.na", "join", true),
+        ("li.na", "key.make", false),
+        ("li.na", "call", false),
+        ("admin", "people.role", false),
+    ] {
+        assert!(
+            log.contains(&(entry.0.to_owned(), entry.1.to_owned(), entry.2)),
+            "{entry:?} in {log:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn separated_administrators_have_what_is_theirs_and_no_more() {
+    let node = node_with(&[("people.separation", "on")]).await;
+    let token = accounts::setup_token(&node.app).await.unwrap().unwrap();
+    let made = node
+        .post("/setup", None, json!({ "token": token, "name": "admin", "password": PASSWORD }))
+        .await;
+    let links = made.body["invitations"].as_array().unwrap().clone();
+    let system = node.sign_in().await;
+    let mut sessions = Vec::new();
+    for it in &links {
+        assert_eq!(node.join(it["token"].as_str().unwrap(), OTHER).await.0, 201);
+        sessions.push(node.sign_in_as(it["name"].as_str().unwrap(), OTHER).await.1);
+    }
+    let (security, audit) = (sessions[0].clone(), sessions[1].clone());
+    let li = node.person(&system, "li").await;
+    for (path, expected) in [
+        ("/people", [200, 200, 403, 403]),
+        ("/access-rules", [403, 200, 403, 403]),
+        ("/people-log", [403, 403, 200, 403]),
+        ("/spaces", [200, 403, 403, 403]),
+        ("/products", [403, 403, 403, 403]),
+        ("/facts", [403, 403, 403, 403]),
+        ("/info", [200, 200, 200, 403]),
+        ("/me", [200, 200, 200, 200]),
+    ] {
+        for (who, status) in [&system, &security, &audit, &li].into_iter().zip(expected) {
+            assert_eq!(node.get(path, who).await.status, status, "{path}");
+        }
+    }
+    assert_eq!(node.send(Method::POST, "/people", &security, json!({ "name": "x" })).await.0, 403);
+    assert_eq!(node.grant(&system, "li", &["analyst"]).await.0, 403);
+    assert_eq!(node.grant(&security, "li", &["analyst"]).await.0, 204);
+    for (who, roles, code) in [
+        ("security", &["security-administrator", "analyst"][..], "people.oneself"),
+        ("li", &["analyst", "audit-administrator"], "people.separation"),
+        ("li", &["system-administrator", "audit-administrator"], "people.separation"),
+        ("admin", &["audit-administrator"], "people.last"),
+    ] {
+        let (_, body) = node.grant(&security, who, roles).await;
+        assert_eq!(body["code"], code, "{who} {roles:?}");
+    }
+    // A fresh link takes the roles away: whoever holds it must be seen by the security administrator first.
+    assert_eq!(node.get("/products", &li).await.status, 200);
+    let (_, key) =
+        node.send(Method::POST, "/keys", &li, json!({ "title": "k", "scopes": ["read"] })).await;
+    let (status, link) = node.send(Method::POST, "/people/li/link", &system, Value::Null).await;
+    assert_eq!(status, 201, "{link}");
+    assert_eq!(node.join(link["token"].as_str().unwrap(), PASSWORD).await.0, 201);
+    assert_eq!(node.get("/products", key["token"].as_str().unwrap()).await.status, 401);
+    let li = node.sign_in_as("li", PASSWORD).await.1;
+    assert_eq!(node.get("/products", &li).await.status, 403);
+    let (_, body) = node.send(Method::POST, "/people/security/link", &system, Value::Null).await;
+    assert_eq!(body["code"], "people.last");
+    let shown = node.get("/people-log?limit=200", &audit).await.body["items"].clone();
+    let refused = shown.as_array().unwrap().iter().filter(|it| it["outcome"] == "refused").count();
+    assert!(refused >= 10, "{shown}");
+    node.log().await;
+}
+
+fn secret(uri: &str) -> Vec<u8> {
+    let text = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap();
+    let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
+    for letter in text.bytes() {
+        let five = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|it| *it == letter).unwrap();
+        bits = (bits << 5 | u32::try_from(five).unwrap()) & 0xffff;
+        held += 5;
+        if held >= 8 {
+            held -= 8;
+            out.push(u8::try_from(bits >> held & 0xff).unwrap());
+        }
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_give_a_code_and_each_code_works_once() {
+    let node = node_with(&[("people.second_factor", "administrators")]).await;
+    let admin = node.admin().await;
+    let blocked = node.get("/people", &admin).await;
+    assert_eq!(
+        (blocked.status.as_u16(), blocked.body["code"].as_str()),
+        (403, Some("auth.step-up"))
+    );
+    let wrong = json!({ "password": OTHER });
+    assert_eq!(node.send(Method::POST, "/me/second-factor", &admin, wrong).await.0, 401);
+    let own = json!({ "password": PASSWORD });
+    let (status, begun) = node.send(Method::POST, "/me/second-factor", &admin, own.clone()).await;
+    assert_eq!(status, 201, "{begun}");
+    let uri = begun["uri"].as_str().unwrap();
+    assert!(
+        uri.starts_with("otpauth://totp/tidm%20")
+            && uri.ends_with("algorithm=SHA1&digits=6&period=30"),
+        "{uri}"
+    );
+    let secret = secret(uri);
+    let kept = node.app.store.factor("admin").await.unwrap().unwrap();
+    assert!(!kept.on && !kept.secret.contains(&totp::base32(&secret)));
+    // One step back, now, one step on: three codes at hand, if no step ends in between.
+    let left = 30_000 - node.app.clock.now().ms() % 30_000;
+    if left < 15_000 {
+        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(left).unwrap())).await;
+    }
+    let now = u64::try_from(node.app.clock.now().seconds()).unwrap() / totp::STEP;
+    let [before, this, next] = [now - 1, now, now + 1].map(|it| totp::code(&secret, it).unwrap());
+    let confirm = |code: &str| json!({ "code": code });
+    assert_eq!(
+        node.send(Method::POST, "/me/second-factor/confirm", &admin, confirm("000000")).await.0,
+        401
+    );
+    let (status, done) =
+        node.send(Method::POST, "/me/second-factor/confirm", &admin, confirm(&before)).await;
+    assert_eq!(status, 200, "{done}");
+    let codes = done["codes"].as_array().unwrap().clone();
+    assert_eq!(codes.len(), 10);
+    assert_eq!(node.get("/people", &admin).await.status, 200, "proven by the code that confirmed");
+    assert_eq!(node.send(Method::POST, "/me/second-factor", &admin, own).await.0, 409);
+    // Signing in needs a code, and never one that was used.
+    let try_in = async |code: Value| {
+        let body = json!({ "name": "admin", "password": PASSWORD, "code": code });
+        let it = node.post("/session", None, body).await;
+        (it.status.as_u16(), it.body["token"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(try_in(Value::Null).await.0, 401);
+    assert_eq!(try_in(json!(before)).await.0, 401);
+    let (status, session) = try_in(json!(this)).await;
+    assert_eq!(status, 201);
+    assert_eq!(try_in(json!(this)).await.0, 401, "replayed");
+    let recovery = codes[0].as_str().unwrap();
+    assert_eq!(try_in(json!(recovery)).await.0, 201);
+    assert_eq!(try_in(json!(recovery)).await.0, 401, "a recovery code works once");
+    // Granting a role wants a fresh code: in the session above it is; with a key it comes along.
+    let li = node.person(&session, "li").await;
+    assert_eq!(node.grant(&session, "li", &["analyst"]).await.0, 204);
+    assert_eq!(node.get("/products", &li).await.status, 200, "no administrator, no code");
+    let (status, key) = node
+        .send(Method::POST, "/keys", &session, json!({ "title": "k", "scopes": ["admin"] }))
+        .await;
+    assert_eq!(status, 201, "{key}");
+    let key = key["token"].as_str().unwrap();
+    assert_eq!(node.get("/people", key).await.status, 200);
+    let (status, body) = node.grant(key, "li", &[]).await;
+    assert_eq!((status, body["code"].as_str()), (403, Some("auth.step-up")));
+    let roles = json!({ "roles": [] });
+    assert_eq!(node.coded(Method::PUT, "/people/li/roles", key, &this, roles.clone()).await.0, 401);
+    assert_eq!(node.coded(Method::PUT, "/people/li/roles", key, &next, roles).await.0, 204);
+    // Guessing locks.
+    for _ in 0..accounts::FREE_FAILURES + 1 {
+        try_in(json!("000000")).await;
+    }
+    assert_eq!(try_in(json!(codes[1])).await.0, 429);
+    assert!(node.log().await.contains(&("admin".to_owned(), "factor.recovery".to_owned(), true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_change_sessions_end_and_rules_narrow() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let li = node.person(&admin, "li").await;
+    let second = node.sign_in_as("li", OTHER).await.1;
+    let sessions = node.get("/me/sessions", &li).await.body["items"].as_array().unwrap().clone();
+    assert_eq!(sessions.len(), 2);
+    let other = sessions.iter().find(|it| it["this"] == false).unwrap()["id"].as_str().unwrap();
+    assert_eq!(
+        node.send(Method::DELETE, &format!("/me/sessions/{other}"), &admin, Value::Null).await.0,
+        404
+    );
+    assert_eq!(
+        node.send(Method::DELETE, &format!("/me/sessions/{other}"), &li, Value::Null).await.0,
+        204
+    );
+    assert_eq!(node.get("/me", &second).await.status, 401);
+    for (old, new, status) in [
+        ("not the password", PASSWORD, 401),
+        (OTHER, OTHER, 422),
+        (OTHER, "short", 422),
+        (OTHER, PASSWORD, 204),
+        (PASSWORD, OTHER, 422),
+    ] {
+        let body = json!({ "old": old, "new": new });
+        assert_eq!(
+            node.send(Method::PUT, "/me/password", &li, body).await.0,
+            status,
+            "{old} {new}"
+        );
+    }
+    // Rules: what a person needs, in the words of the security administrator.
+    assert_eq!(node.grant(&admin, "li", &["analyst"]).await.0, 204);
+    let rule = json!({ "rule": "department=quality|design; clearance>=2" });
+    let contract = "urn:uuid:0190b6a0-0000-7000-8000-000000000000";
+    let path = format!("/access-rules/{contract}");
+    assert_eq!(
+        node.send(Method::PUT, &path, &admin, json!({ "rule": "clearance>=x" })).await.0,
+        400
+    );
+    assert_eq!(node.send(Method::PUT, &path, &admin, rule).await.0, 204);
+    let query = json!({ "contract": contract, "sql": "SELECT 1" });
+    let (status, body) = node.send(Method::POST, "/uses/query", &li, query.clone()).await;
+    assert_eq!(
+        (status, body["code"].as_str(), body["cause"].as_str()),
+        (403, Some("people.rule"), Some("department=quality|design"))
+    );
+    let groups = json!({ "groups": "group=line-3;department=quality;clearance=2" });
+    assert_eq!(node.send(Method::PUT, "/people/li/groups", &admin, groups).await.0, 204);
+    let (status, body) = node.send(Method::POST, "/uses/query", &li, query).await;
+    assert_eq!((status, body["code"].as_str()), (404, Some("not-found")), "past the rule: {body}");
+    assert_eq!(
+        node.get("/access-rules", &admin).await.body["items"][0]["rule"],
+        "department=quality|design; clearance>=2"
+    );
+    assert_eq!(node.send(Method::DELETE, &path, &admin, Value::Null).await.0, 204);
+    assert_eq!(node.get("/access-rules", &admin).await.body["items"], json!([]));
+    assert!(node.log().await.contains(&("li".to_owned(), "use".to_owned(), false)));
+}
