@@ -59,6 +59,11 @@ pub const FLIGHT_TOKEN: &str = "tidm/flight/token/v1";
 /// Ticket or prepared statement of such a transfer.
 pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 
+/// Key of the marks of one product under one contract.
+pub const MARK_KEY: &str = "tidm/mark/key/v1";
+/// Choice of a marked cell.
+pub const MARK_CELL: &str = "tidm/mark/cell/v1";
+
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
     WRAP_KEY,
@@ -88,6 +93,8 @@ pub const ALL: &[&str] = &[
     ORIGIN,
     FLIGHT_TOKEN,
     FLIGHT_TICKET,
+    MARK_KEY,
+    MARK_CELL,
 ];
 
 #[cfg(test)]

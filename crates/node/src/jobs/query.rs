@@ -22,7 +22,7 @@ use tidm_space::lease::message::Outcome;
 use tidm_space::lease::state::{Lease, State};
 use tidm_space::negotiation::message::Role;
 
-use super::{spool, workers};
+use super::{excerpt, spool, workers};
 use crate::app::App;
 use crate::store::notes;
 use crate::store::writer::WorkError;
@@ -136,7 +136,7 @@ async fn claim(app: &App, lease: &Lease) -> Result<(), WorkError> {
 }
 
 async fn run(
-    app: &App,
+    app: &Arc<App>,
     lease: &Lease,
     contract: &Contract,
     sql: String,
@@ -148,14 +148,10 @@ async fn run(
         lease.peer.as_str(),
         app.clock.now(),
     )?;
-    let source = app
-        .store
-        .source(&contract.product)
-        .await
-        .map_err(failed)?
-        .ok_or(Fault::NotFound { what: "product" })?;
-    let local =
-        spool::local(app, &source.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    // Rows that the terms do not permit are not in there: no statement can show what was never read.
+    let here = |why: anyhow::Error| WorkError::Store(why.to_string());
+    let object = excerpt::object(app, contract, Use::Query).await.map_err(here)?;
+    let local = spool::local(app, &object).await.map_err(here)?;
     let file =
         std::fs::File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
     let table = Table {

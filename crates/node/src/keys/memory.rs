@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tidm_space::id::Id;
 
@@ -14,6 +15,7 @@ pub struct Memory {
     identity: SigningKey,
     log: SigningKey,
     witness: SigningKey,
+    marks: Secret<[u8; 32]>,
     contracts: Mutex<Contracts>,
 }
 
@@ -30,6 +32,7 @@ impl Memory {
             identity: generate(KeyKind::Es256)?,
             log: generate(KeyKind::Ed25519)?,
             witness: generate(KeyKind::Ed25519)?,
+            marks: random()?,
             contracts: Mutex::default(),
         })
     }
@@ -74,6 +77,10 @@ impl Keys for Memory {
         it.tombstones.insert(contract.clone());
         it.keys.remove(contract);
         Ok(())
+    }
+
+    fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        Ok(self.marks.clone())
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

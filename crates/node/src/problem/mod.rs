@@ -13,6 +13,7 @@ mod deliveries;
 mod flight;
 mod matchings;
 mod offers;
+mod watermarks;
 
 use std::time::Duration;
 

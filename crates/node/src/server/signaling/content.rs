@@ -3,6 +3,8 @@
 //! Never a second gate: this is plain delivery (E0) as contracts know it, of products that are offered for just
 //! that; sealed and queried products leave under a lease only. A contract that this node knows must stand.
 
+use std::sync::Arc;
+
 use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::{Plane, Terms};
 use tidm_space::fault::Fault;
@@ -11,6 +13,7 @@ use tidm_space::policy::usage::Use;
 
 use super::store;
 use crate::app::App;
+use crate::jobs::excerpt;
 use crate::objects::Key;
 use crate::store::writer::WorkError;
 
@@ -23,7 +26,7 @@ pub struct Content {
 }
 
 /// The bytes that this flow moves. To a control plane that may not have it moved, a data set does not exist.
-pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkError> {
+pub async fn of(app: &Arc<App>, partner: &Id, terms: &Terms) -> Result<Content, WorkError> {
     let missing = Fault::NotFound { what: "data set" };
     let plane = app.store.plane(Plane::Control, partner).await.map_err(store)?;
     if !plane.is_some_and(|it| it.may_move(&terms.dataset)) {
@@ -44,6 +47,19 @@ pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkE
             return Err(missing.into());
         }
         contract.check_active()?;
+        let damaged = |why: anyhow::Error| WorkError::Store(why.to_string());
+        if let Some(it) = excerpt::of(app, &contract, Use::Plain).await.map_err(damaged)? {
+            let key = Key::parse(&it.object).map_err(|why| damaged(why.into()))?;
+            return Ok(Content { key, bytes: it.bytes, sha256: it.digest });
+        }
+    } else if product.offers.iter().any(|it| it.terms().cut()) {
+        // Which terms a contract of others' has is not known here: what some offer cuts is not sent whole.
+        return Err(Fault::denied(
+            "dataflow.kind",
+            "offers",
+            "this product is offered in part or with a watermark, and the contract is not known here",
+        )
+        .into());
     }
     let source = app.store.source(&product.id).await.map_err(store)?.ok_or(missing)?;
     let damaged = |why: String| WorkError::Store(format!("the object of a product: {why}"));
