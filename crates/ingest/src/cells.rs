@@ -60,6 +60,7 @@ struct Cells {
 }
 
 impl Cells {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other type of Arrow stays as it is")]
     fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
         let (to, scale, zoned) = match array.data_type() {
             DataType::Int8
@@ -156,7 +157,6 @@ pub(crate) fn renumbered(
             }
         };
     }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are below")]
     let whole = whole!(
         Int8Type => Int8, Int16Type => Int16, Int32Type => Int32, Int64Type => Int64,
         UInt8Type => UInt8, UInt16Type => UInt16, UInt32Type => UInt32, UInt64Type => UInt64

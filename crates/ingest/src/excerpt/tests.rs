@@ -114,7 +114,7 @@ fn numbers_change_within_their_types() {
                 .iter()
                 .map(|it| row.cell(it).decimal().map(|it| it.to_string()))
                 .collect::<Vec<_>>(),
-        )
+        );
     })
     .unwrap();
     let some = |all: [&str; 6]| all.map(|it| (!it.is_empty()).then(|| it.to_owned())).to_vec();

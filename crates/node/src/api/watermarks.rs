@@ -3,11 +3,6 @@
 //! Threat model: only people who may audit ask; the answer names contracts and their consumers. Never a key, and never
 //! which cells are marked.
 
-#![expect(
-    unused_qualifications,
-    reason = "utoipa writes out the path of a parameter struct that stands in the same module"
-)]
-
 use std::sync::Arc;
 
 use axum::Json;

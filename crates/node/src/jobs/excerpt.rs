@@ -11,10 +11,8 @@
 //!
 //! Never falls back to the product itself when a copy cannot be made.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use anyhow::Context as _;
+use std::path::Path;
 
 use tidm_crypto::hash::sha256;
 use tidm_ingest::cells::{Cell, Row};
@@ -50,7 +48,7 @@ pub fn needed(terms: &Terms, kind: Use) -> bool {
 }
 
 /// The object that such a use of this contract reads.
-pub async fn object(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::Result<String> {
+pub async fn object(app: &App, contract: &Contract, kind: Use) -> anyhow::Result<String> {
     if let Some(it) = of(app, contract, kind).await? {
         return Ok(it.object);
     }
@@ -59,7 +57,7 @@ pub async fn object(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::R
 }
 
 /// The copy that such a use of this contract reads, made at the first need; `None`: it reads the product itself.
-pub async fn of(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::Result<Option<Excerpt>> {
+pub async fn of(app: &App, contract: &Contract, kind: Use) -> anyhow::Result<Option<Excerpt>> {
     let terms = compile(&contract.policy)
         .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     anyhow::ensure!(
@@ -76,7 +74,7 @@ pub async fn of(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::Resul
     make(app, contract, terms).await.map(Some)
 }
 
-async fn make(app: &Arc<App>, contract: &Contract, terms: Terms) -> anyhow::Result<Excerpt> {
+async fn make(app: &App, contract: &Contract, terms: Terms) -> anyhow::Result<Excerpt> {
     let source = app.store.source(&contract.product).await?;
     let source = source.context("a product without its source")?;
     let plain = spool::local(app, &source.object).await?;

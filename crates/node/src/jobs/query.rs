@@ -136,7 +136,7 @@ async fn claim(app: &App, lease: &Lease) -> Result<(), WorkError> {
 }
 
 async fn run(
-    app: &Arc<App>,
+    app: &App,
     lease: &Lease,
     contract: &Contract,
     sql: String,

@@ -184,7 +184,7 @@ impl Keys for Directory {
         }
         let text = file::encode(MARKS, &random()?, self.master.as_ref())?;
         file::create(&path, text.expose())?;
-        read()?.ok_or(KeyError::Missing(path.clone()))
+        read()?.ok_or_else(|| KeyError::Missing(path.clone()))
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

@@ -3,8 +3,6 @@
 //! Never a second gate: this is plain delivery (E0) as contracts know it, of products that are offered for just
 //! that; sealed and queried products leave under a lease only. A contract that this node knows must stand.
 
-use std::sync::Arc;
-
 use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::{Plane, Terms};
 use tidm_space::fault::Fault;
@@ -26,7 +24,7 @@ pub struct Content {
 }
 
 /// The bytes that this flow moves. To a control plane that may not have it moved, a data set does not exist.
-pub async fn of(app: &Arc<App>, partner: &Id, terms: &Terms) -> Result<Content, WorkError> {
+pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkError> {
     let missing = Fault::NotFound { what: "data set" };
     let plane = app.store.plane(Plane::Control, partner).await.map_err(store)?;
     if !plane.is_some_and(|it| it.may_move(&terms.dataset)) {
