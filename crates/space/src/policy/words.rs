@@ -233,7 +233,7 @@ pub(super) fn mark_words(it: &Mark, lang: Lang) -> String {
     let (columns, key) = (columns.join(lang.pick("、", ", ")), it.key.join(lang.pick("、", ", ")));
     match lang {
         Lang::Zh => format!(
-            "提供方在放行前加入水印：约八分之一的行有改动，每个数值至多改动一步（{columns}）；以 {key} 区分各行。"
+            "提供方在放行前加入水印：约八分之一的数值有改动，至多改动一步（{columns}）；以 {key} 区分各行。"
         ),
         Lang::En => format!(
             "The provider sets a watermark before release: about one value in eight changes, by one step at most ({columns}); rows are told apart by {key}."

@@ -206,8 +206,9 @@ fn document() -> String {
     let mut out = include_str!("head.md").to_owned();
     for (number, zh, en, rules) in classes() {
         let it = policy(&rules);
-        let (said_zh, said_en) =
-            (words(&it, Lang::Zh, Use::Query), words(&it, Lang::En, Use::Query));
+        let kept = |kind: &Use| compile(&it).is_ok_and(|terms| terms.unkeepable(*kind).is_empty());
+        let kind = Use::ALL.into_iter().find(kept).unwrap_or(Use::Query);
+        let (said_zh, said_en) = (words(&it, Lang::Zh, kind), words(&it, Lang::En, kind));
         writeln!(out, "| {number} | {zh} {en} | {said_zh} {said_en} | {} |", answer(&it)).unwrap();
     }
     out.push_str(include_str!("templates.md"));
