@@ -20,10 +20,11 @@ use tidm_ingest::excerpt::{Cut, excerpt};
 use tidm_mark::decimal::Decimal;
 use tidm_mark::marker::Marker;
 use tidm_mark::row::{Cell as KeyCell, RowKey};
+use tidm_space::catalog::product::kind_of;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
 use tidm_space::policy::compile::compile;
-use tidm_space::policy::filter::{Cell as FilterCell, Filter};
+use tidm_space::policy::filter::{Cell as FilterCell, Filter, Kind};
 use tidm_space::policy::mark::Mark;
 use tidm_space::policy::terms::Terms;
 use tidm_space::policy::truth::Truth;
@@ -47,6 +48,19 @@ pub fn needed(terms: &Terms, kind: Use) -> bool {
     }
 }
 
+/// Whether the product has what the terms' watermark needs. Terms that came back from a consumer were not held against
+/// the product's columns when they were signed: a mark that cannot be set must not pass for one.
+pub async fn markable(app: &App, contract: &Contract, terms: &Terms) -> anyhow::Result<bool> {
+    let Some(mark) = &terms.mark else { return Ok(true) };
+    let product = app.store.product(&contract.product).await?;
+    let product = product.context("a contract without its product")?;
+    let column = |name: &str| product.columns.iter().find(|it| it.name == name);
+    let number =
+        |name: &str| column(name).and_then(|it| kind_of(&it.data_type)) == Some(Kind::Number);
+    Ok(mark.names().all(|it| column(it).is_some())
+        && mark.columns.iter().all(|it| number(&it.column)))
+}
+
 /// The object that such a use of this contract reads.
 pub async fn object(app: &App, contract: &Contract, kind: Use) -> anyhow::Result<String> {
     if let Some(it) = of(app, contract, kind).await? {
@@ -67,6 +81,10 @@ pub async fn of(app: &App, contract: &Contract, kind: Use) -> anyhow::Result<Opt
     if !needed(&terms, kind) {
         return Ok(None);
     }
+    anyhow::ensure!(
+        markable(app, contract, &terms).await?,
+        "the watermark's columns are not there"
+    );
     if let Some(it) = app.store.excerpt(&contract.id).await? {
         anyhow::ensure!(!it.object.is_empty(), "the copy of an ended contract");
         return Ok(Some(it));

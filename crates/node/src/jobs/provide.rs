@@ -62,6 +62,10 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         let reason = vec![format!("the contract does not grant {}", delivery.kind.name())];
         return refuse(app, transfer, "transfer.kind", reason).await;
     }
+    if !excerpt::markable(app, &contract, &terms).await? {
+        let reason = vec!["the product has not the columns that the watermark needs".to_owned()];
+        return refuse(app, transfer, "transfer.kind", reason).await;
+    }
     if let Some(why) = unusable(app, &it, delivery.way).await? {
         return refuse(app, transfer, "transfer.address", vec![why]).await;
     }
