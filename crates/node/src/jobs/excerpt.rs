@@ -11,8 +11,9 @@
 //!
 //! Never falls back to the product itself when a copy cannot be made.
 
-use anyhow::Context as _;
 use std::path::Path;
+
+use anyhow::Context as _;
 
 use tidm_crypto::hash::sha256;
 use tidm_ingest::cells::{Cell, Row};

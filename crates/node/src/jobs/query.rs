@@ -21,6 +21,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Outcome;
 use tidm_space::lease::state::{Lease, State};
 use tidm_space::negotiation::message::Role;
+use tidm_space::policy::compile::compile;
 
 use super::{excerpt, spool, workers};
 use crate::app::App;
@@ -82,6 +83,7 @@ pub async fn under(
     let contract = app.store.contract(&lease.request.contract).await.map_err(failed)?;
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     contract.check_active()?;
+    keepable(&contract)?;
     claim(app, &lease).await?;
     // An earlier run may have ended between the first look and the claim: its lease is closed by now.
     let lease = admitted(app, from, &lease.id, digest).await?;
@@ -119,6 +121,17 @@ async fn admitted(app: &App, from: &Did, id: &Id, digest: Digest) -> Result<Leas
         return denied("lease.query", "the lease was granted for another statement".to_owned());
     }
     Ok(lease)
+}
+
+/// Terms that a query cannot keep (a watermark, for one) are not kept by answering it.
+fn keepable(contract: &Contract) -> Result<(), Fault> {
+    let Ok(terms) = compile(&contract.policy) else {
+        return Err(Fault::ApiMisuse("a contract that does not compile"));
+    };
+    match terms.unkeepable(Use::Query).first() {
+        Some(why) => Err(Fault::denied("lease.kind", "contract", (*why).to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// At most one run for each lease, on whatever replica.

@@ -7,6 +7,7 @@ use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::{Plane, Terms};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::policy::compile::compile;
 use tidm_space::policy::usage::Use;
 
 use super::store;
@@ -46,7 +47,9 @@ pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkE
         }
         contract.check_active()?;
         let damaged = |why: anyhow::Error| WorkError::Store(why.to_string());
-        if let Some(it) = excerpt::of(app, &contract, Use::Plain).await.map_err(damaged)? {
+        if compile(&contract.policy).is_ok_and(|it| it.cut())
+            && let Some(it) = excerpt::of(app, &contract, Use::Plain).await.map_err(damaged)?
+        {
             let key = Key::parse(&it.object).map_err(|why| damaged(why.into()))?;
             return Ok(Content { key, bytes: it.bytes, sha256: it.digest });
         }
