@@ -63,6 +63,10 @@ pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 pub const PEOPLE_ENTRY: &str = "tidm/people/entry/v1";
 /// Secret of a person's second factor, sealed at rest.
 pub const PEOPLE_FACTOR: &str = "tidm/people/factor/v1";
+/// Key of the marks of one product under one contract.
+pub const MARK_KEY: &str = "tidm/mark/key/v1";
+/// Choice of a marked cell.
+pub const MARK_CELL: &str = "tidm/mark/cell/v1";
 
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
@@ -95,6 +99,8 @@ pub const ALL: &[&str] = &[
     FLIGHT_TICKET,
     PEOPLE_ENTRY,
     PEOPLE_FACTOR,
+    MARK_KEY,
+    MARK_CELL,
 ];
 
 #[cfg(test)]

@@ -17,8 +17,10 @@
 //! Everything blocks; a caller in an async world runs it on a blocking thread.
 
 pub mod binary;
+pub mod cells;
 mod classify;
 mod convert;
+pub mod excerpt;
 pub mod fault;
 pub mod format;
 mod infer;

@@ -9,6 +9,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("crypto", 1),
     ("space", 2),
     ("mpc", 2),
+    ("mark", 2),
     ("ledger", 2),
     ("sandbox", 3),
     ("learn", 3),

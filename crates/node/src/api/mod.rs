@@ -38,6 +38,7 @@ mod uploads;
 mod uses;
 mod wait;
 pub(crate) mod wanted;
+mod watermarks;
 
 use std::sync::Arc;
 
@@ -225,6 +226,7 @@ fn auditing() -> Api {
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::lineage))
+        .routes(routes!(watermarks::trace))
 }
 
 fn governing() -> Api {

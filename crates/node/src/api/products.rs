@@ -29,6 +29,7 @@ use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
 use super::page::{Page, Wanted};
 use super::terms::{self, Choices, OfferShown};
+use super::uploads;
 use crate::app::App;
 use crate::jobs::publish::{OfferRequest, PublishRequest, publish as run};
 use crate::jobs::spool;
@@ -306,30 +307,10 @@ pub(super) async fn publish(
     let done = run(&app, asked, |_| ControlFlow::Continue(())).await?;
     if let Bytes::Sent { spooled, row } = bytes {
         drop(spooled);
-        used_up(&app, &row).await;
+        uploads::used_up(&app, &row).await;
     }
     let product = full(&app, &done.product, speak).await?;
     Ok((StatusCode::CREATED, Json(Published { product, skipped: done.skipped.rows })))
-}
-
-/// An upload serves once; what cannot be deleted now costs room, not rights.
-async fn used_up(app: &App, row: &rows::UploadRow) {
-    let id = row.id.clone();
-    let forgotten = app
-        .writer
-        .note(move |conn| {
-            let id = id.clone();
-            Box::pin(async move { rows::drop_upload(conn, &id).await })
-        })
-        .await;
-    if let Err(error) = forgotten {
-        tracing::warn!(%error, "a used upload could not be forgotten");
-    }
-    if let Ok(key) = crate::objects::Key::parse(&row.object)
-        && let Err(error) = app.objects.delete(&key).await
-    {
-        tracing::warn!(%error, "a used upload could not be deleted");
-    }
 }
 
 /// Products of this node, newest first.

@@ -10,6 +10,8 @@ use tidm_space::identity::did::Did;
 use tidm_space::lang::Lang;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::diff;
+use tidm_space::policy::filter::Filter;
+use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
@@ -36,6 +38,8 @@ pub(super) struct Choices {
     until: Option<String>,
     purposes: Vec<String>,
     columns: Vec<String>,
+    /// Only rows for which this holds: `site = 'A7' and temperature >= 20`.
+    rows: Option<String>,
     aggregates_only: bool,
     /// Fewest rows behind each group of a result.
     min_group: Option<u64>,
@@ -61,6 +65,9 @@ pub(super) struct Choices {
     delete_after_use: bool,
     /// For example `100 CNY`.
     price: Option<String>,
+    /// Mark copies before they leave: columns with the step by which a value may change, then the key of rows,
+    /// `temperature:0.1,power:1;sensor,at`.
+    watermark: Option<String>,
     /// Kinds of use: query, sealed-table, sealed-file, plain, psi; empty: whatever the product is delivered as.
     kinds: Vec<String>,
     /// Least enforcement level, E0 to E4.
@@ -87,6 +94,8 @@ impl Choices {
             until: time("until", &self.until)?,
             purposes: self.purposes.clone(),
             columns: self.columns.clone(),
+            rows: self.rows.as_deref().map(rows).transpose()?,
+            mark: self.watermark.as_deref().map(mark).transpose()?,
             aggregates_only: self.aggregates_only,
             min_group: self.min_group,
             output_rows: self.output_rows,
@@ -133,6 +142,19 @@ impl Choices {
             to: self.match_result.as_ref().map(to).transpose()?,
         })
     }
+}
+
+fn rows(text: &str) -> Answer<Filter> {
+    Filter::parse(text).map_err(|why| Fail::field("rows", why))
+}
+
+fn mark(text: &str) -> Answer<Mark> {
+    Mark::parse(text).ok_or_else(|| {
+        Fail::field(
+            "watermark",
+            "columns with a step that is a power of ten, and the key of rows, such as temperature:0.1;sensor",
+        )
+    })
 }
 
 fn price(text: &str) -> Answer<Price> {

@@ -24,6 +24,7 @@ use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::Params;
 use crate::app::App;
+use crate::jobs::spool;
 use crate::objects::Key;
 use crate::store::accounts::{self as rows, UploadRow};
 
@@ -89,4 +90,36 @@ pub(super) async fn keep(app: &App, account: String, named: Named, body: Body) -
         })
         .await?;
     Ok(Upload { id, bytes: put.bytes, sha256: put.sha256.to_string() })
+}
+
+/// Bytes of a caller that serve this one call, as a file.
+pub(super) async fn spooled(
+    app: &App,
+    account: String,
+    named: Named,
+    body: Body,
+) -> Answer<(spool::Local, UploadRow)> {
+    let it = keep(app, account, named, body).await?;
+    let row = app.store.upload(&it.id).await?.ok_or_else(|| Fail::not_found("upload"))?;
+    Ok((spool::local(app, &row.object).await?, row))
+}
+
+/// An upload serves once; what cannot be deleted now costs room, not rights.
+pub(super) async fn used_up(app: &App, row: &UploadRow) {
+    let id = row.id.clone();
+    let forgotten = app
+        .writer
+        .note(move |conn| {
+            let id = id.clone();
+            Box::pin(async move { rows::drop_upload(conn, &id).await })
+        })
+        .await;
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "a used upload could not be forgotten");
+    }
+    if let Ok(key) = Key::parse(&row.object)
+        && let Err(error) = app.objects.delete(&key).await
+    {
+        tracing::warn!(%error, "a used upload could not be deleted");
+    }
 }

@@ -1,4 +1,4 @@
-//! The end of a contract: the provider's key is erased, the consumer's copies are deleted.
+//! The end of a contract: the provider's key is erased, and its copy of the contract's own; the consumer's copies are deleted.
 //!
 //! Threat model: after the key is gone no later release can happen, from no backup (house D13). Deleting
 //! copies is what an honest consumer's node does and signs for; it is evidence, never proof that no copy exists.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 
-use super::infrastructure;
+use super::{excerpt, infrastructure};
 use crate::app::App;
 use crate::objects::Key;
 use crate::store::notes;
@@ -30,6 +30,7 @@ pub async fn destroy_key(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
             })
             .await?;
     }
+    excerpt::erase(app, contract).await?;
     app.writer
         .run(Input::Wish(Box::new(Wish::KeyDestroyed { contract: contract.clone() })))
         .await?;

@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod crawl;
 pub mod erase;
 pub mod evidence;
+pub mod excerpt;
 pub mod fetch;
 pub mod flight;
 pub mod flow;
@@ -29,6 +30,7 @@ pub mod runs;
 pub mod secrets;
 pub mod sending;
 pub mod spool;
+pub mod trace;
 pub mod use_data;
 pub mod workers;
 

@@ -24,7 +24,7 @@ use tidm_space::wire::odrl;
 
 use super::bucket::Bucket;
 use super::sending::Parcel;
-use super::{flight, infrastructure, release, secrets, spool};
+use super::{excerpt, flight, infrastructure, release, secrets, spool};
 use crate::app::App;
 use crate::net::client::CallError;
 use crate::objects::Key;
@@ -60,6 +60,10 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     if !terms.summary.allows(delivery.kind) || !terms.unkeepable(delivery.kind).is_empty() {
         let reason = vec![format!("the contract does not grant {}", delivery.kind.name())];
+        return refuse(app, transfer, "transfer.kind", reason).await;
+    }
+    if !excerpt::markable(app, &contract, &terms).await? {
+        let reason = vec!["the product has not the columns that the watermark needs".to_owned()];
         return refuse(app, transfer, "transfer.kind", reason).await;
     }
     if let Some(why) = unusable(app, &it, delivery.way).await? {
@@ -109,30 +113,41 @@ pub struct Content {
     seal: Option<Seal>,
     /// `table`, `file` or `none`.
     sealed: &'static str,
+    /// Whether its numbers carry a watermark.
+    marked: bool,
 }
 
 /// Seals at the first need.
 pub async fn content(app: &Arc<App>, contract: &Contract, kind: Use) -> anyhow::Result<Content> {
     let source = app.store.source(&contract.product).await?;
     let source = source.context("a product without its source")?;
+    let excerpt = excerpt::of(app, contract, kind).await?;
+    let marked = excerpt.as_ref().is_some_and(|it| it.marked.is_some());
     let sealed = match kind {
         Use::SealedTable => "table",
         Use::SealedFile => "file",
         Use::Plain => {
+            if let Some(it) = excerpt {
+                let key = Key::parse(&it.object)?;
+                let parcel = Parcel { key, bytes: it.bytes, sha256: it.digest };
+                return Ok(Content { parcel, seal: None, sealed: "none", marked });
+            }
             let key = Key::parse(&source.object)?;
             let bytes = app.objects.head(&key).await?.bytes;
             let product = app.store.product(&contract.product).await?;
             let product = product.context("a contract without its product")?;
             let sha256 = product.content.context("a product without a digest")?;
             let parcel = Parcel { key, bytes, sha256 };
-            return Ok(Content { parcel, seal: None, sealed: "none" });
+            return Ok(Content { parcel, seal: None, sealed: "none", marked });
         }
         Use::Query | Use::Psi => anyhow::bail!("{} delivers nothing", kind.name()),
     };
-    let seal = self::sealed(app, contract, &source.object, kind).await?;
+    let seal =
+        self::sealed(app, contract, excerpt.as_ref().map_or(&source.object, |it| &it.object), kind)
+            .await?;
     let key = Key::parse(&seal.object)?;
     let parcel = Parcel { key, bytes: seal.bytes, sha256: seal.digest };
-    Ok(Content { parcel, seal: Some(seal), sealed })
+    Ok(Content { parcel, seal: Some(seal), sealed, marked })
 }
 
 /// Where the consumer fetches it. What the contract bounds is delivered by this node, which keeps to the bounds.
@@ -154,7 +169,7 @@ async fn pull_address(
         Some(address) => address,
         None => own_address(app, it, parcel.key.as_str()).await?,
     };
-    Ok(describe(address, parcel.bytes, parcel.sha256, content.sealed))
+    Ok(describe(address, content))
 }
 
 pub(super) async fn refuse(
@@ -300,9 +315,13 @@ async fn own_address(app: &App, it: &Transfer, object: &str) -> anyhow::Result<D
     })
 }
 
-fn describe(mut address: DataAddress, bytes: u64, digest: Digest, sealed: &str) -> DataAddress {
-    address.properties.push(("tidm:sha256".to_owned(), digest.to_string()));
+fn describe(mut address: DataAddress, it: &Content) -> DataAddress {
+    let Parcel { bytes, sha256, .. } = &it.parcel;
+    address.properties.push(("tidm:sha256".to_owned(), sha256.to_string()));
     address.properties.push(("tidm:bytes".to_owned(), bytes.to_string()));
-    address.properties.push(("tidm:sealed".to_owned(), sealed.to_owned()));
+    address.properties.push(("tidm:sealed".to_owned(), it.sealed.to_owned()));
+    if it.marked {
+        address.properties.push(("tidm:marked".to_owned(), "true".to_owned()));
+    }
     address
 }

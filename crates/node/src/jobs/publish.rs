@@ -338,7 +338,7 @@ async fn keep(
 }
 
 /// Every way a file can be bad, as a code with a next step in the catalogue of problems.
-fn bad_file(why: Bad) -> Fault {
+pub(super) fn bad_file(why: Bad) -> Fault {
     let code = match &why {
         Bad::File { action, source, .. } => {
             // The path is this machine's own business.
@@ -369,9 +369,10 @@ fn bad_product(why: &BadProduct) -> Fault {
         BadProduct::Text(_) | BadProduct::TooMany | BadProduct::Version => "publish.texts",
         BadProduct::Column(_) => "publish.columns",
         BadProduct::UnknownColumn { .. } => "publish.column",
-        BadProduct::SameOffer(_) | BadProduct::NoOffer(_) | BadProduct::Terms { .. } => {
-            "publish.terms"
-        }
+        BadProduct::SameOffer(_)
+        | BadProduct::NoOffer(_)
+        | BadProduct::ColumnKind { .. }
+        | BadProduct::Terms { .. } => "publish.terms",
         BadProduct::Deliveries(_) | BadProduct::Delivery { .. } => "publish.delivery",
         BadProduct::Core | BadProduct::Important => "publish.grade",
     };

@@ -21,8 +21,9 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Outcome;
 use tidm_space::lease::state::{Lease, State};
 use tidm_space::negotiation::message::Role;
+use tidm_space::policy::compile::compile;
 
-use super::{spool, workers};
+use super::{excerpt, spool, workers};
 use crate::app::App;
 use crate::store::notes;
 use crate::store::writer::WorkError;
@@ -82,6 +83,7 @@ pub async fn under(
     let contract = app.store.contract(&lease.request.contract).await.map_err(failed)?;
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     contract.check_active()?;
+    keepable(&contract)?;
     claim(app, &lease).await?;
     // An earlier run may have ended between the first look and the claim: its lease is closed by now.
     let lease = admitted(app, from, &lease.id, digest).await?;
@@ -121,6 +123,17 @@ async fn admitted(app: &App, from: &Did, id: &Id, digest: Digest) -> Result<Leas
     Ok(lease)
 }
 
+/// Terms that a query cannot keep (a watermark, for one) are not kept by answering it.
+fn keepable(contract: &Contract) -> Result<(), Fault> {
+    let Ok(terms) = compile(&contract.policy) else {
+        return Err(Fault::ApiMisuse("a contract that does not compile"));
+    };
+    match terms.unkeepable(Use::Query).first() {
+        Some(why) => Err(Fault::denied("lease.kind", "contract", (*why).to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// At most one run for each lease, on whatever replica.
 async fn claim(app: &App, lease: &Lease) -> Result<(), WorkError> {
     if notes::claim_run(&app.writer, &lease.id, lease.until).await? {
@@ -148,14 +161,10 @@ async fn run(
         lease.peer.as_str(),
         app.clock.now(),
     )?;
-    let source = app
-        .store
-        .source(&contract.product)
-        .await
-        .map_err(failed)?
-        .ok_or(Fault::NotFound { what: "product" })?;
-    let local =
-        spool::local(app, &source.object).await.map_err(|why| WorkError::Store(why.to_string()))?;
+    // Rows that the terms do not permit are not in there: no statement can show what was never read.
+    let here = |why: anyhow::Error| WorkError::Store(why.to_string());
+    let object = excerpt::object(app, contract, Use::Query).await.map_err(here)?;
+    let local = spool::local(app, &object).await.map_err(here)?;
     let file =
         std::fs::File::open(local.path()).map_err(|why| WorkError::Store(why.to_string()))?;
     let table = Table {

@@ -1,4 +1,4 @@
-//! Keys as files: `identity.key`, `log.key`, `witness.key`, `people.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
+//! Keys as files: `identity.key`, `log.key`, `witness.key`, `people.key`, `marks.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
 //!
 //! Replicas of one node may share the directory: a key is made by linking a finished file, so the first
 //! one wins everywhere, and a tombstone is looked for after every link as well as before.
@@ -26,6 +26,8 @@ const IDENTITY: Purpose<'_> = Purpose { kind: "identity es256", id: "" };
 const LOG: Purpose<'_> = Purpose { kind: "log ed25519", id: "" };
 const WITNESS: Purpose<'_> = Purpose { kind: "witness ed25519", id: "" };
 const PEOPLE: Purpose<'_> = Purpose { kind: "people", id: "" };
+
+const MARKS: Purpose<'_> = Purpose { kind: "marks", id: "" };
 
 /// The signing keys of a node: file, purpose, kind.
 const SIGNING: [(&str, Purpose<'_>, KeyKind); 3] = [
@@ -184,6 +186,17 @@ impl Keys for Directory {
     fn destroy(&self, contract: &Id) -> Result<(), KeyError> {
         file::create(&self.path(contract, "destroyed"), contract.as_str().as_bytes())?;
         file::erase(&self.path(contract, "key"))
+    }
+
+    fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        let path = self.dir.join("marks.key");
+        let read = || file::read(&path, MARKS, self.master.as_ref());
+        if let Some(key) = read()? {
+            return Ok(key);
+        }
+        let text = file::encode(MARKS, &random()?, self.master.as_ref())?;
+        file::create(&path, text.expose())?;
+        read()?.ok_or_else(|| KeyError::Missing(path.clone()))
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

@@ -16,6 +16,7 @@ pub struct Memory {
     log: SigningKey,
     witness: SigningKey,
     people: Secret<[u8; 32]>,
+    marks: Secret<[u8; 32]>,
     contracts: Mutex<Contracts>,
 }
 
@@ -33,6 +34,7 @@ impl Memory {
             log: generate(KeyKind::Ed25519)?,
             witness: generate(KeyKind::Ed25519)?,
             people: random()?,
+            marks: random()?,
             contracts: Mutex::default(),
         })
     }
@@ -81,6 +83,10 @@ impl Keys for Memory {
         it.tombstones.insert(contract.clone());
         it.keys.remove(contract);
         Ok(())
+    }
+
+    fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        Ok(self.marks.clone())
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

@@ -46,6 +46,10 @@ pub trait Keys: Send + Sync {
     /// Durable tombstone first, then the key is erased. Repeating it is fine; so is a contract without key.
     fn destroy(&self, contract: &Id) -> Result<(), KeyError>;
 
+    /// What the keys of marks in released copies are made from; made at the first call. It is no contract's and
+    /// outlives them all: a leak is found after its end.
+    fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;
+
     /// Contracts whose key exists, sorted.
     fn list(&self) -> Result<Vec<Id>, KeyError>;
 }

@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, flight, matchings, offers, people};
+use super::{Party, credentials, deliveries, flight, matchings, offers, people, watermarks};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         flight::ENTRIES,
         matchings::ENTRIES,
         people::ENTRIES,
+        watermarks::ENTRIES,
     ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }

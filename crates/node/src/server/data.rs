@@ -130,12 +130,17 @@ async fn send(
     Ok(range::answer(&app.objects, &sent, method, headers, guard).await?)
 }
 
-/// The digest of what a grant delivers: that of the seal, or of the product itself.
+/// The digest of what a grant delivers: that of the seal, of the contract's own copy, or of the product itself.
 async fn digest_of(app: &App, grant: &Grant) -> anyhow::Result<Digest> {
     if let Some(seal) = app.store.seal(&grant.contract).await?
         && seal.object == grant.object
     {
         return Ok(seal.digest);
+    }
+    if let Some(excerpt) = app.store.excerpt(&grant.contract).await?
+        && excerpt.object == grant.object
+    {
+        return Ok(excerpt.digest);
     }
     let contract = app.store.contract(&grant.contract).await?;
     let product = match contract {

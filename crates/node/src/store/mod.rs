@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod dialect;
+pub mod excerpts;
 pub mod facts;
 pub mod issuer;
 pub mod load;

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V16];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -230,4 +230,13 @@ CREATE TABLE login_states (
 CREATE TABLE people_log (
   place BIGINT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL,
   allowed BIGINT NOT NULL, reason TEXT NOT NULL, digest TEXT NOT NULL)
+";
+
+/// 16: what of a product one contract lets out, where that is less than the whole, or marked. The row outlives the
+/// object (then `object` is empty): it says that a copy was marked, when a leak of it is found.
+const V16: &str = "
+CREATE TABLE excerpts (
+  contract TEXT PRIMARY KEY, object TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL, rows BIGINT NOT NULL,
+  marked BIGINT);
+CREATE INDEX contracts_product ON contracts (product, role)
 ";

@@ -8,6 +8,7 @@ mod bucket;
 mod dcp;
 mod delivery;
 mod doors;
+mod excerpts;
 mod files;
 mod flight;
 mod foreign;

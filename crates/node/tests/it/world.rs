@@ -174,7 +174,12 @@ impl World {
 
     /// A contract of the consumer over the product's only offer, active on both sides.
     pub(crate) async fn agreed(&self, product: &Product) -> Contract {
-        let (provider, consumer) = (self.provider(), self.consumer());
+        self.agreed_by(product, 1).await
+    }
+
+    /// The same with another node as the consumer.
+    pub(crate) async fn agreed_by(&self, product: &Product, at: usize) -> Contract {
+        let (provider, consumer) = (self.provider(), &self.nodes[at]);
         let wish = ContractWish {
             peer: provider.did.clone(),
             address: provider.base(),
@@ -183,18 +188,27 @@ impl World {
             rules: Rules::default(),
         };
         consumer.wish(Wish::Request(Box::new(wish))).await;
-        let found = |app: Arc<App>| async move {
+        let found = |app: Arc<App>, peer: Did| async move {
             let page = app.store.contracts(None, 100).await.unwrap();
-            page.rows.into_iter().find(|it| it.product == product.id)
+            page.rows.into_iter().find(|it| it.product == product.id && it.peer == peer)
         };
-        eventually("a contract at the provider", || found(provider.app.clone())).await;
-        eventually("a contract at the consumer", || found(consumer.app.clone())).await
+        let at_provider = || found(provider.app.clone(), consumer.did.clone());
+        eventually("a contract at the provider", at_provider).await;
+        eventually("a contract at the consumer", || {
+            found(consumer.app.clone(), provider.did.clone())
+        })
+        .await
     }
 
     /// Has the contract's data delivered to the consumer.
     pub(crate) async fn delivered(&self, contract: &Contract, kind: Use) -> Transfer {
-        self.ordered(contract, kind, To::Pull).await;
-        let consumer = self.consumer();
+        self.delivered_to(contract, kind, 1).await
+    }
+
+    /// The same with another node as the consumer.
+    pub(crate) async fn delivered_to(&self, contract: &Contract, kind: Use, at: usize) -> Transfer {
+        let consumer = &self.nodes[at];
+        order_by(consumer, contract, kind, To::Pull).await;
         let ended = || async {
             let page = consumer.app.store.transfers(None, 100).await.unwrap();
             let mut of = page.rows.into_iter().filter(|it| it.contract == contract.id);
@@ -207,11 +221,7 @@ impl World {
 
     /// The consumer asks for a delivery; its id there.
     pub(crate) async fn ordered(&self, contract: &Contract, kind: Use, to: To) -> Id {
-        let consumer = self.consumer();
-        let wish = order(&consumer.app, contract.id.clone(), kind, to).await.unwrap();
-        let id = wish.id.clone().unwrap();
-        consumer.wish(Wish::Fetch(Box::new(wish))).await;
-        id
+        order_by(self.consumer(), contract, kind, to).await
     }
 
     /// Published, agreed and delivered.
@@ -234,6 +244,13 @@ impl World {
             .wish(Wish::EndContract { contract: contract.id.clone(), why: End::Revoked, reason })
             .await;
     }
+}
+
+async fn order_by(consumer: &Node, contract: &Contract, kind: Use, to: To) -> Id {
+    let wish = order(&consumer.app, contract.id.clone(), kind, to).await.unwrap();
+    let id = wish.id.clone().unwrap();
+    consumer.wish(Wish::Fetch(Box::new(wish))).await;
+    id
 }
 
 /// Where the nodes of a world will be, and who.

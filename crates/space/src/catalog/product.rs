@@ -10,6 +10,7 @@ use crate::approval::Rules;
 use crate::id::Id;
 use crate::limits::{DESCRIPTION_BYTES, KEYWORDS, OFFERS, POLICY_LIST, TITLE_BYTES};
 use crate::policy::compile::{Refusal, compile};
+use crate::policy::filter::Kind as Compared;
 use crate::policy::model::{Kind as PolicyKind, Policy};
 use crate::policy::terms::Terms;
 use crate::policy::usage::{Level, Use};
@@ -201,6 +202,10 @@ pub enum BadProduct {
     Delivery { offer: Id, delivery: Use, why: &'static str },
     #[error("the offer {offer} speaks of the column {column}, which the product does not have")]
     UnknownColumn { offer: Id, column: String },
+    #[error(
+        "the offer {offer} cannot use the column {column} as it says: its values are of another kind"
+    )]
+    ColumnKind { offer: Id, column: String },
     #[error("core data (核心数据) is not offered")]
     Core,
     #[error(
@@ -369,15 +374,58 @@ fn offer_fits(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadPro
             return Err(BadProduct::Delivery { offer, delivery: *delivery, why: tables_only });
         }
     }
+    if offer.terms.cut() && draft.kind != Kind::Table {
+        let delivery = offer.deliveries.first().copied().unwrap_or(Use::Plain);
+        let offer = offer.id().clone();
+        return Err(BadProduct::Delivery {
+            offer,
+            delivery,
+            why: "only tables have rows and columns",
+        });
+    }
     // A product whose columns are not listed yet cannot contradict its offer.
-    let said = offer.terms.grants.iter().filter_map(|g| g.limits.columns.as_ref()).flatten();
-    match said.into_iter().find(|c| !names.is_empty() && names.binary_search(&c.as_str()).is_err())
-    {
-        Some(column) => {
-            Err(BadProduct::UnknownColumn { offer: offer.id().clone(), column: column.clone() })
-        }
+    if names.is_empty() { Ok(()) } else { columns_fit(offer, draft, names) }
+}
+
+/// Columns that the terms speak of exist, and hold what the terms compare or mark.
+fn columns_fit(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadProduct> {
+    let id = || offer.id().clone();
+    let limits = || offer.terms.grants.iter().map(|it| &it.limits);
+    let filters = || limits().filter_map(|it| it.filter.as_ref());
+    let listed = limits().filter_map(|it| it.columns.as_ref()).flatten().map(String::as_str);
+    let filtered = filters().flat_map(|it| it.columns());
+    let marked = offer.terms.mark.iter().flat_map(|it| it.names());
+    let mut said = listed.chain(filtered).chain(marked);
+    if let Some(column) = said.find(|it| names.binary_search(it).is_err()) {
+        return Err(BadProduct::UnknownColumn { offer: id(), column: column.to_owned() });
+    }
+    let kind = |name: &str| {
+        let column = draft.columns.iter().find(|it| it.name == name)?;
+        kind_of(&column.data_type)
+    };
+    let numbers = offer.terms.mark.iter().flat_map(|it| &it.columns).map(|it| &*it.column);
+    let no_number = numbers.into_iter().find(|it| kind(it) != Some(Compared::Number));
+    match filters().find_map(|it| it.misfit(kind)).or(no_number) {
+        Some(column) => Err(BadProduct::ColumnKind { offer: id(), column: column.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// What a column of Arrow's type holds, as far as conditions and marks go.
+pub fn kind_of(data_type: &str) -> Option<Compared> {
+    let (name, _) = data_type.split_once('(').unwrap_or((data_type, ""));
+    Some(match name {
+        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64"
+        | "Float32" | "Float64" | "Decimal128" => Compared::Number,
+        "Utf8" | "LargeUtf8" | "Utf8View" => Compared::Text,
+        "Boolean" => Compared::Flag,
+        "Date32" => Compared::Date,
+        // `Timestamp(µs)`, or with the zone after a comma.
+        "Timestamp" => {
+            Compared::Moment { zoned: data_type.contains(',') && !data_type.contains("None") }
+        }
+        _ => return None,
+    })
 }
 
 impl Deref for Product {

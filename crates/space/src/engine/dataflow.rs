@@ -54,7 +54,10 @@ pub(super) fn begin(work: &mut Work<'_>, it: &Transfer) -> Result<bool, Fault> {
     if it.role == Role::Provider {
         // What another program sends is plain bytes: the contract must grant just that.
         let granted = compile(&contract.policy).is_ok_and(|terms| {
-            terms.summary.allows(Use::Plain) && terms.unkeepable(Use::Plain).is_empty()
+            // It sends the product as it is: rows and columns that must stay, and marks, are beyond it.
+            terms.summary.allows(Use::Plain)
+                && terms.unkeepable(Use::Plain).is_empty()
+                && !terms.cut()
         });
         if !granted {
             return Err(Fault::denied(

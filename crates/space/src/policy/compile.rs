@@ -4,7 +4,7 @@
 //! why). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
-//! mean by it; a node's duties are `delete` and `compensate` only.
+//! mean by it; a node's duties are `delete`, `compensate` and `watermark` only.
 
 use crate::policy::duty::Duties;
 use crate::policy::model::{Action, Conflict, Constraint, PROFILE, Policy, Rule};
@@ -97,6 +97,7 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
         conflict: policy.conflict,
         delete: duties.delete,
         price: duties.price,
+        mark: duties.mark,
         summary,
     })
 }

@@ -1,9 +1,10 @@
 //! Duties: what is owed for a permission, besides it, or after a prohibition was infringed.
 //!
-//! A node accepts those that somebody here does or bills: deletion and payment. Never accepts another one for
+//! A node accepts those that somebody here does or bills: deletion, payment, and watermarks of its own. Never accepts another one for
 //! signing: nobody here would do it.
 
 use crate::policy::compile::{Part, Refusal, Side, UNKNOWN, part, refusal};
+use crate::policy::mark::Mark;
 use crate::policy::model::{Action, Constraint, Operand, Operator, Rule};
 use crate::policy::reach::Reach;
 use crate::policy::terms::{Cmp, Delete, Duty, Price, Test};
@@ -12,6 +13,7 @@ use crate::policy::terms::{Cmp, Delete, Duty, Price, Test};
 pub(super) struct Duties {
     pub(super) delete: Option<Delete>,
     pub(super) price: Option<Price>,
+    pub(super) mark: Option<Mark>,
 }
 
 impl Duties {
@@ -32,7 +34,7 @@ impl Duties {
             }
         }
         match reach {
-            Reach::Node => self.kept(rule, refused),
+            Reach::Node => self.kept(rule, condition, refused),
             Reach::Whole => self.told(rule, refused),
         }
         let when = conditions(rule, reach, refused);
@@ -52,7 +54,7 @@ impl Duties {
     }
 
     /// What a node keeps.
-    fn kept(&mut self, rule: &Rule, refused: &mut Vec<Refusal>) {
+    fn kept(&mut self, rule: &Rule, condition: bool, refused: &mut Vec<Refusal>) {
         let twice = |name: &str| refusal(name, "is said twice");
         if !rule.consequences.is_empty() {
             refused.push(refusal("consequence", "is understood, but nobody here sees it done"));
@@ -74,6 +76,12 @@ impl Duties {
                 Ok(_) => refused.push(twice("compensate")),
                 Err(why) => refused.push(why),
             }
+        } else if rule.action == Action::Watermark && !condition {
+            match mark(rule) {
+                Ok(it) if self.mark.as_ref().is_none_or(|old| *old == it) => self.mark = Some(it),
+                Ok(_) => refused.push(twice("watermark")),
+                Err(why) => refused.push(why),
+            }
         } else {
             refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"));
         }
@@ -85,6 +93,14 @@ impl Duties {
             refused.push(refusal(name, UNKNOWN));
         } else if rule.action == Action::Delete {
             self.delete = self.delete.or_else(|| delete(rule).ok());
+        } else if rule.action == Action::Watermark {
+            // Another vocabulary's watermark is a duty like any other; ours is read.
+            if rule.constraints.iter().any(speaks_of_marks) {
+                match mark(rule) {
+                    Ok(it) => self.mark = self.mark.take().or(Some(it)),
+                    Err(why) => refused.push(why),
+                }
+            }
         } else if rule.action == Action::Compensate && rule.constraints.iter().any(speaks_of_money)
         {
             // An amount among conditions of other kinds; one that cannot be read is refused all the same.
@@ -97,10 +113,10 @@ impl Duties {
     }
 }
 
-/// By when and how; amounts of money are not conditions. A node's duties were checked whole already.
+/// By when and how; amounts of money and ways of marking are not conditions. A node's duties were checked whole already.
 fn conditions(rule: &Rule, reach: Reach, refused: &mut Vec<Refusal>) -> Test {
     let mut tests = vec![];
-    for it in rule.constraints.iter().filter(|it| !speaks_of_money(it)) {
+    for it in rule.constraints.iter().filter(|it| !speaks_of_money(it) && !speaks_of_marks(it)) {
         match nested(it, reach) {
             Ok(test) => tests.push(test),
             Err(why) if reach == Reach::Whole => refused.push(why),
@@ -113,6 +129,16 @@ fn conditions(rule: &Rule, reach: Reach, refused: &mut Vec<Refusal>) -> Test {
 fn speaks_of_money(it: &Constraint) -> bool {
     match it {
         Constraint::Atomic(it) => matches!(it.left, Operand::PayAmount | Operand::Currency),
+        Constraint::And(_)
+        | Constraint::Or(_)
+        | Constraint::Xone(_)
+        | Constraint::AndSequence(_) => false,
+    }
+}
+
+fn speaks_of_marks(it: &Constraint) -> bool {
+    match it {
+        Constraint::Atomic(it) => it.left == Operand::Watermark,
         Constraint::And(_)
         | Constraint::Or(_)
         | Constraint::Xone(_)
@@ -186,5 +212,25 @@ pub(super) fn price(rule: &Rule) -> Result<Price, Refusal> {
     let code = currency.rsplit(['/', '#', ':']).next().unwrap_or(currency);
     Price::parse(amount, code).map_err(|_| {
         refusal("payAmount", "needs an amount such as 99.50 and a currency such as CNY")
+    })
+}
+
+/// `tidm:watermark eq "temp:0.1;sensor"` and nothing else: a mark that cannot be set by what is said is none.
+pub(super) fn mark(rule: &Rule) -> Result<Mark, Refusal> {
+    let [Constraint::Atomic(it)] = rule.constraints.as_slice() else {
+        return Err(refusal(
+            "watermark",
+            "needs one tidm:watermark that says how, and nothing else",
+        ));
+    };
+    let no = |why| refusal(it.left.name(), why);
+    if it.left != Operand::Watermark {
+        return Err(no("has no meaning in a duty to watermark"));
+    }
+    if !it.unsupported.is_empty() || it.unit.is_some() || it.op != Operator::Eq {
+        return Err(no("is said with eq"));
+    }
+    it.right.as_text().and_then(Mark::parse).ok_or_else(|| {
+        no("needs columns with the step by which they may change, and the key of rows: temp:0.1;sensor")
     })
 }

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod facts;
 pub mod filter;
 mod hold;
+pub mod mark;
 pub mod matching;
 pub mod model;
 pub mod network;

@@ -331,10 +331,14 @@ terms! {
         MatchShare = "tidm:matchShare",
         /// Who gets the matches: `consumer` or `both`.
         MatchResult = "tidm:matchResult",
+        /// How a copy is marked, in a duty to `watermark`, see [`super::mark::Mark`].
+        Watermark = "tidm:watermark",
         /// Kinds of use, see [`super::usage::Use`].
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].
         Enforcement = "tidm:enforcementLevel",
+        /// Which rows may be touched, see [`super::filter`].
+        ValueExpression = "tidm:valueExpression",
         // Understood and evaluated where somebody hands in the facts; `super::reach` says why no node signs them.
         /// Where the use happens: codes of regions, ISO 3166 or GB/T 2260.
         Spatial = "spatial",
@@ -366,8 +370,6 @@ terms! {
         Application = "tidm:application",
         Algorithm = "tidm:algorithm",
         Model = "tidm:model",
-        /// Which rows may be touched, see [`super::filter`].
-        ValueExpression = "tidm:valueExpression",
         Environment = "tidm:executionEnvironment",
         Encryption = "tidm:encryptionMode",
         DeliveryMethod = "tidm:deliveryMethod",

@@ -23,7 +23,6 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const UNPROVEN: &str = "is understood, but no proof of it reaches the gate";
     const UNTOLD: &str = "is understood, but no node is told of it";
     const UNCUT: &str = "is understood, but a lease is not cut short by it";
-    const UNFILTERED: &str = "is understood, but no worker filters rows by it";
     Some(match it {
         Operand::Spatial
         | Operand::SystemDevice
@@ -50,7 +49,6 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::Media
         | Operand::Product => UNTOLD,
         Operand::TimeWindow => UNCUT,
-        Operand::ValueExpression => UNFILTERED,
         Operand::DateTime
         | Operand::Count
         | Operand::Purpose
@@ -72,6 +70,8 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MinMatches
         | Operand::MatchShare
         | Operand::MatchResult
+        | Operand::ValueExpression
+        | Operand::Watermark
         | Operand::KindOfUse
         | Operand::Enforcement
         | Operand::Unknown(_) => return None,

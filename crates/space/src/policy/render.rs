@@ -11,7 +11,7 @@ use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
 use crate::policy::reach::{Reach, exercised};
 use crate::policy::terms::{Delete, Limit, Test};
 use crate::policy::usage::{Level, Use};
-use crate::policy::words::{clock, limit_words, test_words};
+use crate::policy::words::{clock, limit_words, mark_words, test_words};
 
 /// One thing a policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,6 +230,8 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
         // What is put in is counted at the gate; how small a result may be is looked at where it arrives first.
         (Limit::Matching(MatchLimit::Least(_) | MatchLimit::Share(_)), Use::Psi) => Level::E1,
         (Limit::Matching(_), Use::Psi) | (Limit::Columns(_), Use::Plain | Use::Psi) => Level::E2,
+        // Rows that are not permitted are in no copy and before no worker.
+        (Limit::Rows(_), Use::Query | Use::SealedTable | Use::Plain) => Level::E2,
         (Limit::Matching(_), _) => Level::E0,
         // A node's own query is answered at once; only tools' results are slowed down like deliveries.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), Use::Query) => Level::E0,
@@ -270,6 +272,9 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             // A bill is a claim; no software makes anybody pay.
             said(text, Level::E0)
         })
+    } else if rule.action == Action::Watermark && matches!(kind, Use::SealedTable | Use::Plain) {
+        // The provider's own node sets it before the copy leaves.
+        duty::mark(rule).map(|it| said(mark_words(&it, lang), Level::E2))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);

@@ -5,6 +5,8 @@
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::limits::POLICY_LIST;
+use crate::policy::filter::Filter;
+use crate::policy::mark::Mark;
 use crate::policy::matching::Matching;
 use crate::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
@@ -31,6 +33,8 @@ pub struct Sentences {
     pub delay: Option<Span>,
     pub purposes: Vec<String>,
     pub columns: Vec<String>,
+    /// Only rows for which this holds.
+    pub rows: Option<Filter>,
     pub aggregates_only: bool,
     /// Fewest rows behind each group of a result.
     pub min_group: Option<u64>,
@@ -45,6 +49,8 @@ pub struct Sentences {
     /// All copies are deleted by then; not together with `delete_after_use`.
     pub delete_by: Option<Time>,
     pub price: Option<Price>,
+    /// The provider marks copies before they leave.
+    pub mark: Option<Mark>,
     /// Kinds of use; empty: whatever the product is delivered as.
     pub kinds: Vec<Use>,
     /// Least enforcement level.
@@ -96,6 +102,10 @@ pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, Bad
             atomic(Operand::Currency, Operator::Eq, &price.currency),
         ];
         policy.obligations.push(Rule::new(Action::Compensate, terms));
+    }
+    if let Some(mark) = &it.mark {
+        let how = atomic(Operand::Watermark, Operator::Eq, &mark.to_string());
+        policy.obligations.push(Rule::new(Action::Watermark, vec![how]));
     }
     if uses_profile(&policy) {
         policy.profile.push(PROFILE.to_owned());
@@ -169,6 +179,11 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     out.extend(list(Operand::KindOfUse, &kinds));
     out.extend(it.level.map(|level| atomic(Operand::Enforcement, Operator::Gteq, level.name())));
     out.extend(list(Operand::Columns, &it.columns));
+    out.extend(
+        it.rows
+            .as_ref()
+            .map(|rows| atomic(Operand::ValueExpression, Operator::Eq, &rows.to_string())),
+    );
     if it.aggregates_only {
         out.push(atomic(Operand::AggregatesOnly, Operator::Eq, "true"));
     }

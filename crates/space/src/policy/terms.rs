@@ -9,6 +9,7 @@ use std::fmt;
 use crate::id::Id;
 use crate::policy::action::Phase;
 use crate::policy::filter::Filter;
+use crate::policy::mark::Mark;
 use crate::policy::matching::{MatchLimit, Matching};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
@@ -29,6 +30,8 @@ pub struct Terms {
     pub conflict: Option<Conflict>,
     pub delete: Option<Delete>,
     pub price: Option<Price>,
+    /// How copies are marked before they are released.
+    pub mark: Option<Mark>,
     pub summary: Summary,
 }
 
@@ -342,7 +345,42 @@ impl Terms {
         if kind == Use::Psi {
             self.unmatchable(any, &mut why);
         }
+        self.uncut(kind, &mut why);
         why
+    }
+
+    /// Whether what leaves under these terms is less than the product, or marked: a copy of the contract's own.
+    pub fn cut(&self) -> bool {
+        let limits = &self.summary.limits;
+        limits.columns.is_some() || self.filtered() || self.mark.is_some()
+    }
+
+    /// Whether some permission is for some rows only.
+    pub fn filtered(&self) -> bool {
+        self.grants.iter().any(|g| g.limits.filter.is_some())
+    }
+
+    /// What the one copy of a contract cannot be at once, or what its kind of use has no copy for.
+    fn uncut(&self, kind: Use, why: &mut Vec<&'static str>) {
+        let limits = &self.summary.limits;
+        let read = || self.grants.iter().filter(|g| g.action != Action::Distribute);
+        if kind == Use::SealedFile && self.filtered() {
+            why.push("a file has no rows");
+        }
+        if read().any(|g| g.limits.filter != limits.filter) {
+            why.push("permissions for different rows cannot be kept in one copy");
+        }
+        if kind == Use::Plain && read().any(|g| g.limits.columns != limits.columns) {
+            why.push("permissions for different columns cannot be kept in one copy");
+        }
+        let Some(mark) = &self.mark else { return };
+        if !matches!(kind, Use::SealedTable | Use::Plain) {
+            why.push("a watermark is set in tables that leave the provider");
+        }
+        let hidden = |all: &BTreeSet<String>| mark.names().any(|it| !all.contains(it));
+        if limits.columns.as_ref().is_some_and(hidden) {
+            why.push("the watermark would be in columns that the terms do not permit");
+        }
     }
 
     /// A match says of each item whether the provider has it: that is a row, and no aggregate.
@@ -361,7 +399,7 @@ impl Terms {
         if on_results {
             why.push("limits on results cannot be kept where single rows are matched");
         }
-        if self.grants.iter().any(|g| g.limits.filter.is_some()) {
+        if self.filtered() {
             why.push("lists are matched whole: a condition on rows cannot be kept");
         }
     }

@@ -3,6 +3,7 @@
 //! Never leaves out a value: what is said here is all that the term says.
 
 use crate::lang::Lang;
+use crate::policy::mark::Mark;
 use crate::policy::matching::{Equals, MatchLimit, To};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
@@ -222,6 +223,21 @@ pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
         Limit::Rows(filter) => {
             format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))
         }
+    }
+}
+
+/// What a watermark changes, as a sentence.
+pub(super) fn mark_words(it: &Mark, lang: Lang) -> String {
+    let one = |column: &str, step: &dyn std::fmt::Display| format!("{column} ± {step}");
+    let columns: Vec<String> = it.columns.iter().map(|it| one(&it.column, &it.step)).collect();
+    let (columns, key) = (columns.join(lang.pick("、", ", ")), it.key.join(lang.pick("、", ", ")));
+    match lang {
+        Lang::Zh => format!(
+            "提供方在放行前加入水印：约八分之一的数值有改动，至多改动一步（{columns}）；以 {key} 区分各行。"
+        ),
+        Lang::En => format!(
+            "The provider sets a watermark before release: about one value in eight changes, by one step at most ({columns}); rows are told apart by {key}."
+        ),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod space;
 pub(crate) mod terms;
 pub(crate) mod transfer;
 pub(crate) mod r#use;
+pub(crate) mod watermark;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
             };
         }
         Command::Audit(it) => it.run(global, &api()?).await?,
+        Command::Watermark(it) => it.run(global, &api()?).await?,
         Command::Lineage(it) => it.run(global, &api()?).await?,
         Command::Space(it) => it.run(global).await?,
         Command::People(it) => it.run(global, api()?).await?,

@@ -26,6 +26,12 @@ pub(crate) struct Terms {
     /// Only these columns.
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
     pub(crate) columns: Vec<String>,
+    /// Only rows for which this holds: "site = 'A7' and temperature >= 20".
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) rows: Option<String>,
+    /// Mark copies before they leave: columns with the step by which a value may change; the key of rows: temperature:0.1;sensor.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) watermark: Option<String>,
     /// Only aggregate results.
     #[arg(long)]
     pub(crate) aggregates_only: bool,
@@ -92,6 +98,8 @@ impl Terms {
         put("until", json!(self.until), self.until.is_some());
         put("purposes", json!(self.purpose), !self.purpose.is_empty());
         put("columns", json!(self.columns), !self.columns.is_empty());
+        put("rows", json!(self.rows), self.rows.is_some());
+        put("watermark", json!(self.watermark), self.watermark.is_some());
         put("aggregatesOnly", json!(true), self.aggregates_only);
         put("minGroup", json!(self.min_group), self.min_group.is_some());
         put("deliveryRate", json!(self.rate), self.rate.is_some());

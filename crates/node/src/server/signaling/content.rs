@@ -7,10 +7,12 @@ use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::{Plane, Terms};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::policy::compile::compile;
 use tidm_space::policy::usage::Use;
 
 use super::store;
 use crate::app::App;
+use crate::jobs::excerpt;
 use crate::objects::Key;
 use crate::store::writer::WorkError;
 
@@ -44,6 +46,21 @@ pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkE
             return Err(missing.into());
         }
         contract.check_active()?;
+        let damaged = |why: anyhow::Error| WorkError::Store(why.to_string());
+        if compile(&contract.policy).is_ok_and(|it| it.cut())
+            && let Some(it) = excerpt::of(app, &contract, Use::Plain).await.map_err(damaged)?
+        {
+            let key = Key::parse(&it.object).map_err(|why| damaged(why.into()))?;
+            return Ok(Content { key, bytes: it.bytes, sha256: it.digest });
+        }
+    } else if product.offers.iter().any(|it| it.terms().cut()) {
+        // Which terms a contract of others' has is not known here: what some offer cuts is not sent whole.
+        return Err(Fault::denied(
+            "dataflow.kind",
+            "offers",
+            "this product is offered in part or with a watermark, and the contract is not known here",
+        )
+        .into());
     }
     let source = app.store.source(&product.id).await.map_err(store)?.ok_or(missing)?;
     let damaged = |why: String| WorkError::Store(format!("the object of a product: {why}"));

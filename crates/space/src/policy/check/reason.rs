@@ -14,13 +14,17 @@ const ZH: &[(&str, &str)] = &[
     (TOO_WEAK, "许可要求更高的控制强度"),
     (VOID, "同时被允许和禁止，策略因此无效（ODRL 冲突）"),
     ("a file has no columns", "文件没有字段"),
+    ("a file has no rows", "文件没有行"),
+    ("a watermark is set in tables that leave the provider", "水印只加在离开提供方的表中"),
     ("belongs into a compensate duty", "应写在付费义务中"),
+    ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),
     ("does not know this operator", "不支持此运算符"),
     ("has a price that is no plain amount", "价格不是简单金额"),
     ("has a unit, which only a payment may have", "带有单位，只有付款才可以有单位"),
     ("has more than one constraint", "有不止一个条件"),
     ("has no currency", "没有币种"),
+    ("has no meaning in a duty to watermark", "在加水印的义务中没有意义"),
     ("has no meaning in a price", "在价格中没有意义"),
     ("has no meaning in a prohibition", "在禁止中没有意义"),
     ("has no meaning inside a duty", "在义务中没有意义"),
@@ -46,7 +50,6 @@ const ZH: &[(&str, &str)] = &[
     ("is understood, but no node is told of it", "可以理解，但没有节点会得知此事"),
     ("is understood, but no proof of it reaches the gate", "可以理解，但使用控制处得不到证明"),
     ("is understood, but no use here exercises it", "可以理解，但此处没有使用会行使它"),
-    ("is understood, but no worker filters rows by it", "可以理解，但没有沙箱按此筛选记录"),
     (
         "is understood, but nobody here can prove where or on what a use takes place",
         "可以理解，但此处无法证明使用发生在何处、何种设备上",
@@ -109,6 +112,26 @@ const ZH: &[(&str, &str)] = &[
     (
         "needs columns with their normal forms, such as part_no:text,maker:credit-code;first",
         "需要字段及其规范形式，如 part_no:text,maker:credit-code;first",
+    ),
+    (
+        "needs columns with the step by which they may change, and the key of rows: temp:0.1;sensor",
+        "需要字段及其改动步长，以及区分各行的字段，如 temp:0.1;sensor",
+    ),
+    (
+        "needs one tidm:watermark that says how, and nothing else",
+        "需要且只需要一个 tidm:watermark 说明如何加水印",
+    ),
+    (
+        "permissions for different columns cannot be kept in one copy",
+        "不同字段的多个许可不能用一份副本履行",
+    ),
+    (
+        "permissions for different rows cannot be kept in one copy",
+        "不同行的多个许可不能用一份副本履行",
+    ),
+    (
+        "the watermark would be in columns that the terms do not permit",
+        "水印所在字段不在允许的字段之内",
     ),
     (
         "needs hours of a week such as \"Mon-Fri 08:00/18:00+08:00\"",

@@ -214,6 +214,7 @@ impl Reading<'_> {
             Operand::PayAmount | Operand::Currency => {
                 return Err(self.no("belongs into a compensate duty"));
             }
+            Operand::Watermark => return Err(self.no("belongs into a duty to watermark")),
             Operand::Unknown(_) => return Err(self.no(UNKNOWN)),
             _ => return self.beyond(),
         })

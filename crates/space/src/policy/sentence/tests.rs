@@ -42,6 +42,9 @@ prop_compose! {
             any::<bool>(), proptest::option::of(1..1000_u64), proptest::option::of(1..1000_u64),
             proptest::option::of(1..1000_u64), proptest::option::of(0..=100_u64), proptest::option::of(any::<bool>()),
         ),
+        (rows, mark) in (
+            proptest::option::of(Just("site = 'A''7' and 温度 >= -1.5")), proptest::option::of(Just("temp:0.01,功率:1;sensor")),
+        ),
     ) -> Sentences {
         Sentences {
             to: to.iter().map(|w| Did::parse(&format!("did:web:{w}")).unwrap()).collect(),
@@ -50,6 +53,8 @@ prop_compose! {
             until: has_until.then(|| Time::from_ms(from.unwrap_or(0) + span)),
             purposes: purposes.into_iter().collect(),
             columns: columns.into_iter().collect(),
+            rows: rows.map(|it| Filter::parse(it).unwrap()),
+            mark: mark.and_then(Mark::parse),
             aggregates_only,
             min_group,
             output_rows,
@@ -88,6 +93,8 @@ proptest! {
         let terms = compile(&policy).map_err(|why| TestCaseError::fail(format!("{why:?}")))?;
         let said = &terms.summary;
         prop_assert_eq!(terms.price, it.price);
+        prop_assert_eq!(&terms.mark, &it.mark);
+        prop_assert_eq!(&said.limits.filter, &it.rows);
         prop_assert_eq!(said.delete_after_use, it.delete_after_use);
         prop_assert_eq!(said.export, it.export == Export::Permitted);
         prop_assert_eq!((said.from, said.until, said.uses), (it.from, it.until, it.uses));
@@ -107,7 +114,7 @@ proptest! {
             (Lang::Zh, "只能得到汇总结果", "允许导出", "禁止导出", "使用后立即删除"),
             (Lang::En, "nly aggregate results", "Permitted: export", "Prohibited: export", "deleted after use"),
         ] {
-            let all = render(&policy, lang, Use::Query);
+            let all = render(&policy, lang, Use::SealedTable);
             prop_assert!(all.iter().all(|s| s.understood), "{:?}", all);
             let text: String = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join("\n");
             let mut wanted: Vec<String> = it.purposes.iter().chain(&it.columns).cloned().collect();
@@ -115,6 +122,8 @@ proptest! {
             wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes, it.delivery_rate, it.delivery_connections, it.matching.items, it.matching.budget, it.matching.least, it.matching.share].into_iter().flatten().map(|n| n.to_string()));
             wanted.extend([it.from, it.until].into_iter().flatten().map(|t| t.to_string().replace(".000Z", "Z")));
             wanted.extend(it.kinds.iter().map(|k| k.words(lang).to_owned()));
+            wanted.extend(it.rows.iter().map(Filter::to_string));
+            wanted.extend(it.mark.iter().flat_map(|it| it.names().map(str::to_owned).collect::<Vec<_>>()));
             wanted.extend(it.price.iter().map(Price::to_string));
             wanted.extend(it.level.iter().map(|l| l.name().to_owned()));
             for (set, words) in [
