@@ -35,8 +35,10 @@ pub mod jcs;
 pub mod jws;
 pub mod kem;
 pub mod limits;
+pub mod rsa;
 pub mod secret;
 pub mod sign;
+mod spki;
 pub mod suite;
 pub mod tdf;
 

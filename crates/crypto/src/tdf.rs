@@ -28,6 +28,7 @@
 mod integrity;
 mod manifest;
 mod open;
+pub mod rewrap;
 mod seal;
 mod zip;
 
@@ -39,7 +40,7 @@ use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-pub use integrity::policy_binding;
+pub use integrity::{binding_holds, policy_binding};
 pub use manifest::{KeyAccess, Manifest};
 pub use open::{Container, Reader};
 pub use seal::{Access, SealParams, SealReport, seal};

@@ -202,3 +202,12 @@ pub const TC609_SIGNATURE_CHARS: usize = 16 << 10;
 pub const TC609_VALUE_BYTES: usize = 256 << 10;
 /// Bytes of an action that somebody else added.
 pub const TC609_ACTION_BYTES: usize = 1024;
+
+/// Bytes of a signed request for keys, and of its body unpacked: a policy of 64 KiB in it is long.
+pub const KAS_REQUEST_BYTES: usize = 512 << 10;
+/// Policies in one such request; programs send one.
+pub const KAS_POLICIES: usize = 16;
+/// Key access objects under one policy, as in a manifest.
+pub const KAS_OBJECTS: usize = 64;
+/// How long a program of the consumer may use the token its node gave it.
+pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);

@@ -44,6 +44,14 @@ pub fn policy_binding(share: &Secret<[u8; 32]>, policy: &str) -> Result<String, 
     Ok(STANDARD.encode(hex(&hs256(share, [policy.as_bytes()])?)))
 }
 
+/// Whether `binding` (base64, in either spelling) binds the base64 `policy` under a key share. A key
+/// service asks this before it answers, and still evaluates its own copy of the agreement.
+pub fn binding_holds(share: &Secret<[u8; 32]>, policy: &str, binding: &str) -> bool {
+    STANDARD.decode(binding).is_ok_and(|given| {
+        hs256(share, [policy.as_bytes()]).is_ok_and(|hash| is_hash(&given, &hash))
+    })
+}
+
 /// Adds a binding to an assertion that has none: JWS HS256 under the payload key over the
 /// segment hashes and the assertion's own hash.
 pub(super) fn bind_assertion(

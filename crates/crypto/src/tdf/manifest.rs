@@ -300,6 +300,9 @@ pub(super) enum WireBinding {
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireMethod {
     pub(super) algorithm: String,
+    /// Unused since segments carry their own nonce; some readers insist on the member.
+    #[serde(default)]
+    pub(super) iv: String,
     /// Some writers capitalise it, and nothing depends on it.
     #[serde(default, alias = "IsStreamable")]
     pub(super) is_streamable: bool,

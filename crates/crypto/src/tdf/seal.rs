@@ -238,7 +238,11 @@ fn manifest(params: &SealParams, segments: &[Sealed]) -> Result<Vec<u8>, TdfFaul
                 .map(|access| key_access(access, &policy))
                 .collect::<Result<_, _>>()?,
             policy,
-            method: WireMethod { algorithm: "AES-256-GCM".to_owned(), is_streamable: true },
+            method: WireMethod {
+                algorithm: "AES-256-GCM".to_owned(),
+                iv: String::new(),
+                is_streamable: true,
+            },
             integrity_information: WireIntegrity {
                 root_signature: WireRoot {
                     alg: "HS256".to_owned(),

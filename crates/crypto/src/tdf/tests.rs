@@ -125,7 +125,10 @@ fn the_manifest_has_the_shape_of_the_schema() {
         })
     );
     assert_eq!(encryption["type"], "split");
-    assert_eq!(encryption["method"], json!({ "algorithm": "AES-256-GCM", "isStreamable": true }));
+    assert_eq!(
+        encryption["method"],
+        json!({ "algorithm": "AES-256-GCM", "iv": "", "isStreamable": true })
+    );
     assert_eq!(STANDARD.decode(encryption["policy"].as_str().unwrap()).unwrap(), POLICY);
     let access = &encryption["keyAccess"][0];
     assert_eq!(access["type"], "wrapped");

@@ -25,6 +25,7 @@ mod negotiations;
 mod page;
 mod planes;
 mod products;
+mod programs;
 mod session;
 mod setup;
 mod spaces;
@@ -169,6 +170,8 @@ fn using() -> Api {
         .routes(routes!(uses::query))
         .routes(routes!(uses::flight))
         .routes(routes!(uses::open))
+        .routes(routes!(programs::token))
+        .routes(routes!(programs::copy))
         .routes(routes!(uses::copy))
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))
