@@ -66,6 +66,7 @@ pub const ALL: &[&str] = &[
     WRAP_KEY,
     SM4_KEY,
     ADDRESS_SECRET,
+    KAS_KEY,
     LEASE_KEY,
     LEASE_REQUEST,
     LEASE,

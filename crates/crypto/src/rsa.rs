@@ -41,7 +41,7 @@ impl RsaPublic {
     pub fn from_pem(pem: &str) -> Result<Self, BadKey> {
         match spki::read(pem)? {
             Spki::Rsa { modulus, exponent } => Self::new(modulus, &exponent),
-            Spki::P256(_) => Err(BadKey),
+            Spki::P256(_) | Spki::Sm2(_) => Err(BadKey),
         }
     }
 

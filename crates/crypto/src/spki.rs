@@ -1,7 +1,7 @@
-//! Public keys of outside programs: PEM and SubjectPublicKeyInfo (RFC 7468, RFC 5280), RSA and P-256 only.
+//! Public keys of outside programs: PEM and SubjectPublicKeyInfo (RFC 7468, RFC 5280), RSA, P-256 and SM2 only.
 //!
 //! Threat model: the text is a stranger's. DER is read strictly (definite, shortest lengths, nothing left over);
-//! what is not one of the two kinds is refused. Must never read a private key.
+//! what is not one of the three kinds is refused. Must never read a private key.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -17,13 +17,21 @@ const RSA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0];
 const P256: &[u8] =
     &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 
+/// `id-ecPublicKey` with `sm2p256v1` (GB/T 33560: 1.2.156.10197.1.301).
+const SM2: &[u8] =
+    &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x81, 0x1c, 0xcf, 0x55, 1, 0x82, 0x2d];
+
 /// What a SubjectPublicKeyInfo holds.
 #[derive(Debug)]
 pub(crate) enum Spki {
     /// Modulus and exponent, big-endian without leading zeros.
-    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
     /// A SEC1 point.
     P256(Vec<u8>),
+    Sm2(Vec<u8>),
 }
 
 /// Reads a `PUBLIC KEY` in PEM.
@@ -53,13 +61,24 @@ pub(crate) fn read(pem: &str) -> Result<Spki, BadKey> {
             }
         }
         P256 => Ok(Spki::P256(bits.to_vec())),
+        SM2 => Ok(Spki::Sm2(bits.to_vec())),
         _ => Err(BadKey),
     }
 }
 
 /// The PEM of a P-256 point.
 pub(crate) fn write_p256(point: &[u8]) -> Result<String, BadKey> {
-    let algorithm = element(0x30, P256)?;
+    write(P256, point)
+}
+
+/// The PEM of an SM2 point.
+#[cfg(test)]
+pub(crate) fn write_sm2(point: &[u8]) -> Result<String, BadKey> {
+    write(SM2, point)
+}
+
+fn write(algorithm: &[u8], point: &[u8]) -> Result<String, BadKey> {
+    let algorithm = element(0x30, algorithm)?;
     let bits = element(3, &[&[0], point].concat())?;
     let der = element(0x30, &[algorithm, bits].concat())?;
     let text = STANDARD.encode(der);

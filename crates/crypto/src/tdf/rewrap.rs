@@ -1,5 +1,6 @@
 //! A key share, wrapped for a client of OpenTDF's key access service: to its RSA key (OAEP), or to its
-//! P-256 key (ECDH with a one-time key, HKDF-SHA-256, AES-256-GCM).
+//! P-256 key (ECDH with a one-time key, HKDF-SHA-256, AES-256-GCM). Outside of the OpenTDF standard: to its SM2 key
+//! (GB/T 32918.4, C1C3C2), for files under SM4.
 //!
 //! Must never decide who gets a share: the gate did.
 
@@ -11,6 +12,7 @@ use p256::{
     elliptic_curve::{point::AffineCoordinates, sec1::ToSec1Point},
 };
 use rand_core::CryptoRng;
+use sm2::pke::EncryptingKey;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     rsa::RsaPublic,
     secret::Secret,
     spki::{self, Spki},
+    suite::Suite,
 };
 
 /// What a client asked to have its share wrapped to.
@@ -28,6 +31,7 @@ use crate::{
 pub enum ClientKey {
     Rsa(RsaPublic),
     P256(PublicKey),
+    Sm2(sm2::PublicKey),
 }
 
 /// One answer's wrapping: all shares of an answer go under the same one-time key, as the protocol has it.
@@ -38,6 +42,7 @@ pub struct Session {
 
 enum How {
     Rsa(RsaPublic),
+    Sm2(sm2::PublicKey),
     Shared(Secret<[u8; 32]>),
 }
 
@@ -49,6 +54,9 @@ impl ClientKey {
             Spki::P256(point) => {
                 PublicKey::from_sec1_bytes(&point).map(Self::P256).map_err(|_| BadKey)
             }
+            Spki::Sm2(point) => {
+                sm2::PublicKey::from_sec1_bytes(&point).map(Self::Sm2).map_err(|_| BadKey)
+            }
         }
     }
 
@@ -57,6 +65,15 @@ impl ClientKey {
         match self {
             Self::Rsa(key) => sha256(key.modulus()),
             Self::P256(key) => sha256(key.to_sec1_point(false).as_bytes()),
+            Self::Sm2(key) => sha256(&key.to_sec1_bytes()),
+        }
+    }
+
+    /// The suite whose files' shares may be wrapped to this key: never one suite's key under the other.
+    pub fn suite(&self) -> Suite {
+        match self {
+            Self::Rsa(_) | Self::P256(_) => Suite::International,
+            Self::Sm2(_) => Suite::Guomi,
         }
     }
 
@@ -64,6 +81,7 @@ impl ClientKey {
     pub fn session(&self, rng: &mut dyn CryptoRng) -> Result<Session, Opaque> {
         match self {
             Self::Rsa(key) => Ok(Session { how: How::Rsa(key.clone()), session_key: None }),
+            Self::Sm2(key) => Ok(Session { how: How::Sm2(*key), session_key: None }),
             Self::P256(key) => {
                 let secret = one_time(rng)?;
                 let point = secret.public_key().to_sec1_point(false);
@@ -83,6 +101,10 @@ impl Session {
     ) -> Result<Vec<u8>, Opaque> {
         match &self.how {
             How::Rsa(key) => key.encrypt_oaep(share.expose(), rng),
+            How::Sm2(key) => {
+                let mut rng = rng;
+                EncryptingKey::new(*key).encrypt(&mut rng, share.expose()).map_err(|_| Opaque)
+            }
             How::Shared(key) => {
                 let mut nonce = [0; NONCE_BYTES];
                 rng.fill_bytes(&mut nonce);

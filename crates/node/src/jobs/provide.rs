@@ -251,6 +251,7 @@ fn container(
     let service = app.identity.key_service();
     let access = tdf::Access::whole(&service, "contract", wrapped.as_bytes(), key);
     let mut params = tdf::SealParams::new(key, policy.as_bytes(), access);
+    params.suite = app.config.sealed.suite;
     params.assertions.push(serde_json::json!({
         "id": "agreement", "type": "other", "scope": "tdo", "appliesToState": "encrypted",
         "statement": { "format": "json-structured", "schema": "odrl", "value": odrl::to_json(&contract.policy).to_string() },

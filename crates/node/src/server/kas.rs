@@ -33,7 +33,7 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::jws;
 use tidm_crypto::rsa::RsaPublic;
 use tidm_crypto::secret::Secret;
-use tidm_crypto::tdf::binding_holds;
+use tidm_crypto::tdf::bound_under;
 use tidm_crypto::tdf::rewrap::{ClientKey, KasKey, Session};
 use tidm_space::catalog::delivery::Use;
 use tidm_space::contract::Contract;
@@ -218,7 +218,7 @@ async fn answer(app: &Arc<App>, headers: &HeaderMap, token: &str) -> Result<Answ
     let bad_key = || {
         Fault::refused(
             "kas.client-key",
-            "the client's key is neither RSA of 2048 to 4096 bits nor P-256",
+            "the client's key is neither RSA of 2048 to 4096 bits nor P-256 nor SM2",
         )
     };
     let key = ClientKey::from_pem(&ask.client_key).map_err(|_| bad_key())?;
@@ -289,9 +289,19 @@ impl Call<'_> {
             return Err(Fault::denied("kas.contract", "token", why).into());
         }
         let share = self.share(&contract, object)?;
-        if !binding_holds(&share, &policy.body, &object.binding) {
-            let why = "the policy or its binding is not the one that this key was sealed with";
-            return Err(Fault::denied("kas.binding", "policyBinding", why).into());
+        match bound_under(&share, &policy.body, &object.binding) {
+            Some(suite) if suite == self.key.suite() => {}
+            Some(suite) => {
+                let why = format!(
+                    "a file of the suite {} takes a client key of that suite",
+                    suite.name()
+                );
+                return Err(Fault::denied("kas.suite", "clientPublicKey", why).into());
+            }
+            None => {
+                let why = "the policy or its binding is not the one that this key was sealed with";
+                return Err(Fault::denied("kas.binding", "policyBinding", why).into());
+            }
         }
         let request = Request {
             contract: contract.id.clone(),

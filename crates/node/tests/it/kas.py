@@ -1,6 +1,8 @@
 """Opens a sealed file with OpenTDF's Python library and its key access client: nothing of ours.
 
-kas.py FILE TOKEN prints one JSON line: the plaintext's SHA-256 and length, or why not.
+kas.py FILE TOKEN SIGNER prints one JSON line: the plaintext's SHA-256 and length, or why not. SIGNER is the PEM of the
+private key that signs the request; - takes one that the library makes. kas.py new SIGNER writes such a key and prints
+its public half.
 """
 
 import hashlib
@@ -8,11 +10,21 @@ import io
 import json
 import sys
 
+from otdf_python.crypto_utils import CryptoUtils
 from otdf_python.kas_client import KASClient
 from otdf_python.tdf import TDF, TDFReaderConfig
 
-path, token = sys.argv[1:3]
+if sys.argv[1] == "new":
+    private, public = CryptoUtils.generate_rsa_keypair()
+    with open(sys.argv[2], "w") as out:
+        out.write(CryptoUtils.get_rsa_private_key_pem(private))
+    print(CryptoUtils.get_rsa_public_key_pem(public))
+    sys.exit()
+
+path, token, signer = sys.argv[1:4]
 client = KASClient(token_source=lambda: token, use_plaintext=True)
+if signer != "-":
+    client._dpop_private_key_pem = open(signer).read()
 
 
 class Services:

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use tidm_crypto::hash::sha256;
 use tidm_crypto::secret::Secret;
+use tidm_crypto::suite::Suite;
 use tidm_crypto::tdf::rewrap::KasKey;
 use tidm_crypto::tdf::{Container, policy_binding};
 use tidm_node::jobs::use_data::{ProgramFile, program, program_copy};
@@ -126,14 +127,16 @@ async fn the_gate_decides_over_its_own_contract() {
         let bare = json!({ "uuid": "x", "body": { "dataAttributes": [], "dissem": [] } });
         let bare = STANDARD.encode(bare.to_string());
         let mut rebound = objects.clone();
-        rebound[0]["policyBinding"]["hash"] = json!(policy_binding(&key, &bare).unwrap());
+        rebound[0]["policyBinding"]["hash"] =
+            json!(policy_binding(Suite::International, &key, &bare).unwrap());
         let (_, answer) = client.ask(&stated, &client.request(&rebound, &bare)).await;
         let no = client.key(&answer).unwrap_err();
         assert!(no["error"].as_str().unwrap().starts_with("kas.policy"), "{no}");
         let mut named: Value = serde_json::from_slice(&STANDARD.decode(&policy).unwrap()).unwrap();
         named["body"]["dissem"] = json!([]);
         let named = STANDARD.encode(named.to_string());
-        rebound[0]["policyBinding"]["hash"] = json!(policy_binding(&key, &named).unwrap());
+        rebound[0]["policyBinding"]["hash"] =
+            json!(policy_binding(Suite::International, &key, &named).unwrap());
         let (_, answer) = client.ask(&silent, &client.request(&rebound, &named)).await;
         let no = client.key(&answer).unwrap_err();
         assert!(no["error"].as_str().unwrap().starts_with("policy."), "{no}");
@@ -225,23 +228,60 @@ async fn the_published_python_client_opens_a_file_that_we_sealed() {
         Err(why) => return println!("{why}"),
     };
     let world = World::two().await;
-    let contract = world.ready("part.bin", &drawing(), open(1), Use::SealedFile).await;
+    let contract = world.ready("part.bin", &drawing(), open(2), Use::SealedFile).await;
     let path = world.path().join("part.tdf");
     std::fs::write(&path, sealed(&world, &contract).await).unwrap();
-    let given = token(&world, &contract, None).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kas.py");
-    let run = || {
-        let (python, path, token) = (python.clone(), path.clone(), given.token.clone());
-        tokio::task::spawn_blocking(move || {
-            let ran = Process::new(python).arg(script).arg(path).arg(token).output().unwrap();
+    let run = |all: [&str; 3]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kas.py").to_owned();
+        let mut call = Process::new(&python);
+        call.arg(script).args(all.iter().filter(|it| !it.is_empty()));
+        let ran = tokio::task::spawn_blocking(move || call.output());
+        async move {
+            let ran = ran.await.unwrap().unwrap();
             assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-            serde_json::from_slice::<Value>(&ran.stdout).unwrap()
-        })
+            String::from_utf8(ran.stdout).unwrap()
+        }
     };
-    let first = run().await.unwrap();
-    assert_eq!(first["sha256"], sha256(&drawing()).to_string(), "{first}");
+    let file = path.display().to_string();
+    let read = |said: String| serde_json::from_str::<Value>(&said).unwrap();
+    let free = token(&world, &contract, None).await;
+    let said = read(run([&file, &free.token, "-"]).await);
+    assert_eq!(said["sha256"], sha256(&drawing()).to_string(), "{said}");
     assert_eq!(spent(&world, &contract).await, 1);
-    let second = run().await.unwrap();
-    assert!(second["refused"].as_str().is_some(), "{second}");
+    // A token that names the key of the signer: another key's request is refused, its own is answered.
+    let (own, other) = (world.path().join("own.pem"), world.path().join("other.pem"));
+    let (own, other) = (own.display().to_string(), other.display().to_string());
+    let public = run(["new", &own, ""]).await;
+    run(["new", &other, ""]).await;
+    let bound = program(&world.consumer().app, &contract.id, None, Some(public)).await.unwrap();
+    let said = read(run([&file, &bound.token, &other]).await);
+    assert!(said["refused"].as_str().is_some(), "{said}");
+    assert_eq!(spent(&world, &contract).await, 1);
+    let said = read(run([&file, &bound.token, &own]).await);
+    assert_eq!(said["sha256"], sha256(&drawing()).to_string(), "{said}");
+    // Both uses are used.
+    let said = read(run([&file, &free.token, "-"]).await);
+    assert!(said["refused"].as_str().is_some(), "{said}");
+    assert_eq!(spent(&world, &contract).await, 2);
+}
+
+/// A file under SM4 opens with our own programs, and at the key service for clients with an SM2 key only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_under_sm4_is_no_opentdf_and_opens_all_the_same() {
+    let world = World::of(2, |_, _| "[sealed]\nsuite = \"guomi\"\n".to_owned()).await;
+    let contract = world.ready("sm.bin", &drawing(), open(3), Use::SealedFile).await;
+    let file = sealed(&world, &contract).await;
+    let container = Container::open(std::io::Cursor::new(&file)).unwrap();
+    assert_eq!(container.manifest().suite, Suite::Guomi);
+    assert_eq!(container.manifest().schema_version.as_deref(), Some("4.3.0+tidm.sm4"));
+    let out = world.path().join("seen");
+    let program = format!("cat \"$1\" > {}", out.display());
+    crate::files::opened(world.consumer(), &contract, &program).await.unwrap();
+    assert_eq!(sha256(&std::fs::read(&out).unwrap()), sha256(&drawing()));
+    let (objects, policy) = manifest(&file);
+    let client = Client::new();
+    let (_, answer) =
+        client.ask(&token(&world, &contract, None).await, &client.request(&objects, &policy)).await;
+    assert!(client.key(&answer).unwrap_err()["error"].as_str().unwrap().starts_with("kas.suite"));
     assert_eq!(spent(&world, &contract).await, 1);
 }

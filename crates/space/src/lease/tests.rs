@@ -274,7 +274,7 @@ fn outside_programs_need_the_right_to_hand_on() {
     };
     let (open, closed) = (with(Export::Permitted), with(Export::default()));
     let stated = Request { purpose: Some("quality".to_owned()), ..request(1) };
-    let silent = request(1);
+    let silent = Request { purpose: None, ..request(1) };
     for (contract, uses, request, owed) in [
         (&open, 0, &stated, None),
         (&open, 0, &silent, Some(Obligation::Purpose("quality".to_owned()))),

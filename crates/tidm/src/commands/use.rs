@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use tidm_crypto::kem::KemSecret;
+use tidm_crypto::suite::Suite;
+use tidm_crypto::tdf::Container;
 use tidm_node::jobs::open_program::{self, Opening};
 use tidm_space::id::Id;
 
@@ -204,6 +206,9 @@ async fn shown(
     std::fs::remove_file(&path).context("a temporary file")?;
     let out = tokio::fs::File::from_std(file.try_clone().context("a temporary file")?);
     fetched(api, &format!("/uses/{}/copy", segment(lease)), out).await?;
+    if let Ok(Suite::Guomi) = Container::open(&file).map(|it| it.manifest().suite) {
+        show::note("sealed with SM4-GCM and HMAC-SM3 (guomi): outside of the OpenTDF standard");
+    }
     let opened = tokio::task::spawn_blocking(move || match (command, export) {
         (Some(command), _) => open_program::run(file, &opening, &secret, &command).map(|it| {
             if it.stopped {

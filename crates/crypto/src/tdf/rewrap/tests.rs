@@ -1,7 +1,9 @@
 //! Both kinds of client keys, and what a client does with the answer.
 
+use sm2::pke::DecryptingKey;
+
 use super::*;
-use crate::{rsa, test_rng::TestRng};
+use crate::{rsa, test_hex::hex, test_rng::TestRng};
 
 #[test]
 fn an_rsa_client_gets_its_share() {
@@ -58,4 +60,33 @@ fn points_off_the_curve_are_refused() {
         let pem = spki::write_p256(&point).unwrap();
         assert!(ClientKey::from_pem(&pem).is_err());
     }
+}
+
+/// GB/T 32918.5-2017, annex C.2: the standard's own ciphertext opens under its own key.
+#[test]
+fn gb_t_32918_5_annex_c_sm2_encryption() {
+    let key = hex("3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8");
+    let sealed = hex("04 04EBFC718E8D1798620432268E77FEB6415E2EDE0E073C0F4F640ECD2E149A73
+         E858F9D81E5430A57B36DAAB8F950A3C64E6EE6A63094D99283AFF767E124DF0
+         59983C18F809E262923C53AEC295D30383B54E39D609D160AFCB1908D0BD8766
+         21886CA989CA9C7D58087307CA93092D651EFA");
+    let key = DecryptingKey::new(sm2::SecretKey::from_slice(&key).unwrap());
+    assert_eq!(key.decrypt(&sealed).unwrap(), b"encryption standard");
+}
+
+#[test]
+fn an_sm2_client_gets_its_share() {
+    let mut rng = TestRng::new(6);
+    let share = Secret::new([9; 32]);
+    let secret = sm2::SecretKey::from_slice(&[7; 32]).unwrap();
+    let pem = spki::write_sm2(&secret.public_key().to_sec1_bytes()).unwrap();
+    let key = ClientKey::from_pem(&pem).unwrap();
+    assert_eq!((key.suite(), &key), (Suite::Guomi, &ClientKey::Sm2(secret.public_key())));
+    let session = key.session(&mut rng).unwrap();
+    let mut wrapped = session.wrap(&share, &mut rng).unwrap();
+    assert_eq!(DecryptingKey::new(secret.clone()).decrypt(&wrapped).unwrap(), share.expose());
+    if let Some(last) = wrapped.last_mut() {
+        *last ^= 1;
+    }
+    assert!(DecryptingKey::new(secret).decrypt(&wrapped).is_err());
 }
