@@ -24,6 +24,7 @@ mod search;
 mod size;
 mod start;
 mod table;
+mod tdf;
 mod transfer;
 mod values;
 mod worker;
@@ -57,6 +58,12 @@ const BENCHES: &[Bench] = &[
         what: "verification of one receipt",
         durable: false,
         run: |report, _| Box::pin(proof::run(report)),
+    },
+    Bench {
+        name: "tdf",
+        what: "sealed files, sealed and opened by one core",
+        durable: false,
+        run: |report, _| Box::pin(tdf::run(report)),
     },
     Bench {
         name: "lease",

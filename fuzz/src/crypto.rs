@@ -5,6 +5,7 @@ use std::io::Cursor;
 use tidm_crypto::kem::{KemPublic, Wrapped};
 use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::{KeyKind, VerifyingKey};
+use tidm_crypto::tdf::rewrap::ClientKey;
 use tidm_crypto::tdf::{Container, Manifest};
 use tidm_crypto::{cbor, hash, jcs, jws};
 
@@ -27,7 +28,7 @@ pub(crate) fn canonical_json(data: &[u8]) {
 
 /// Tokens, digests and keys.
 pub(crate) fn tokens(data: &[u8]) {
-    const PARSERS: [Parser; 8] = [
+    const PARSERS: [Parser; 9] = [
         token,
         digest,
         |data| key(KeyKind::Ed25519, data),
@@ -36,6 +37,7 @@ pub(crate) fn tokens(data: &[u8]) {
         jwk,
         wrapped,
         recipient,
+        client_key,
     ];
     choose(&PARSERS, data);
 }
@@ -90,6 +92,14 @@ fn wrapped(data: &[u8]) {
 fn recipient(data: &[u8]) {
     if let Ok(public) = KemPublic::from_bytes(data) {
         assert_eq!(public.to_bytes(), data);
+    }
+}
+
+/// The key of a client of the key access service.
+fn client_key(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(key) = ClientKey::from_pem(text) {
+        assert!(ClientKey::from_pem(text).is_ok_and(|again| again.digest() == key.digest()));
     }
 }
 

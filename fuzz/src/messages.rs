@@ -11,12 +11,13 @@ use tidm_space::wire::dsp::catalog::{self, CatalogRequest};
 use tidm_space::wire::dsp::negotiation::{self, Endpoint as Said};
 use tidm_space::wire::dsp::transfer::{self, Endpoint as Moved};
 use tidm_space::wire::dsp::{error, version};
-use tidm_space::wire::json;
+use tidm_space::wire::{json, kas};
 
 use tidm_space::catalog::entry::Entry;
 use tidm_space::catalog::search::Filter;
 use tidm_space::catalog::words;
-use tidm_space::limits::{WORD_CHARS, WORDS_OF_ENTRY};
+use tidm_space::identity::program;
+use tidm_space::limits::{KAS_OBJECTS, KAS_POLICIES, WORD_CHARS, WORDS_OF_ENTRY};
 use tidm_space::wire::tidm::changes;
 
 use crate::policy::writable;
@@ -26,7 +27,7 @@ const BASE: &str = "https://me.example/dsp";
 
 /// All messages of the protocol.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 11] = [
+    const PARSERS: [Parser; 13] = [
         negotiations,
         transfers,
         answers,
@@ -38,6 +39,8 @@ pub(crate) fn messages(data: &[u8]) {
         catalog_errors,
         catalog_changes,
         searched_words,
+        key_requests,
+        key_requests_in_protobuf,
     ];
     choose(&PARSERS, data);
 }
@@ -192,5 +195,23 @@ fn searched_words(data: &[u8]) {
     assert!(known.iter().all(|it| it.chars().count() <= 2 * WORD_CHARS));
     if known.len() < WORDS_OF_ENTRY {
         assert!(words::of_search(text, 16).iter().all(|it| known.contains(it)));
+    }
+}
+
+/// Requests to the key access service, their policies, and access tokens for it.
+fn key_requests(data: &[u8]) {
+    drop(kas::read_body(data));
+    drop(program::parse(data, BASE, Time::ZERO));
+    let Ok(ask) = kas::read_token(data, Time::ZERO) else { return };
+    assert!(ask.policies.len() <= KAS_POLICIES);
+    for policy in &ask.policies {
+        assert!(policy.objects.len() <= KAS_OBJECTS);
+        drop(kas::contract_of(&policy.body));
+    }
+}
+
+fn key_requests_in_protobuf(data: &[u8]) {
+    if let Ok(text) = kas::proto::read_text(data) {
+        assert!(text.len() <= data.len());
     }
 }

@@ -106,7 +106,8 @@ pub(crate) fn ensure_cxx(log: &Path) -> Result<()> {
 }
 
 /// Python libraries that read what we write and ask as others' tools do: outside oracles, each at one version.
-const ORACLES: &[&str] = &["pyarrow==26.0.1", "prov==3.2.3", "adbc-driver-flightsql==1.13.0"];
+const ORACLES: &[&str] =
+    &["pyarrow==26.0.1", "prov==3.2.3", "adbc-driver-flightsql==1.13.0", "otdf-python==0.11.0"];
 
 /// SecretFlow's program for computing with others, a peer of ours: apart, since it wants libraries of its own versions.
 const SPU: &[&str] = &["spu==0.9.5"];

@@ -9,6 +9,8 @@ pub const WRAP_KEY: &str = "tidm/aead/wrap-key/v1";
 pub const SM4_KEY: &str = "tidm/aead/sm4-key/v1";
 /// A credential in the address of a delivery, wrapped at rest.
 pub const ADDRESS_SECRET: &str = "tidm/transfer/address-secret/v1";
+/// Seed of the P-256 key under which outside programs wrap shares for our key service.
+pub const KAS_KEY: &str = "tidm/kas/key/v1";
 /// HPKE `info` of a data key released under a lease.
 pub const LEASE_KEY: &str = "tidm/lease/key/v1";
 /// Request for a lease, as signed by the consumer.
@@ -73,6 +75,7 @@ pub const ALL: &[&str] = &[
     WRAP_KEY,
     SM4_KEY,
     ADDRESS_SECRET,
+    KAS_KEY,
     LEASE_KEY,
     LEASE_REQUEST,
     LEASE,

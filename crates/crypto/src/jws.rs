@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::{
     jcs,
     limits::{JWS_MAX_BYTES, KID_MAX_BYTES},
+    rsa::RsaPublic,
     sign::{SigningKey, VerifyingKey},
 };
 
@@ -107,6 +108,14 @@ impl Unverified {
             return Err(BadJws::Algorithm);
         }
         key.verify(self.signed.as_bytes(), &self.signature).map_err(|_| BadJws::Signature)?;
+        Ok(&self.payload)
+    }
+    /// The payload, if an outside program's RSA `key` signed it (RS256).
+    pub fn verify_rs256(&self, key: &RsaPublic) -> Result<&[u8], BadJws> {
+        if self.header.alg != "RS256" {
+            return Err(BadJws::Algorithm);
+        }
+        key.verify_rs256(self.signed.as_bytes(), &self.signature).map_err(|_| BadJws::Signature)?;
         Ok(&self.payload)
     }
 }

@@ -95,7 +95,7 @@ impl Suite {
 }
 
 /// SM4 keys are 128 bits: HKDF-SM3 of the data key, so that one key never serves two ciphers.
-fn sm4_key(key: &Secret<[u8; 32]>) -> Result<Secret<[u8; 16]>, Opaque> {
+pub(crate) fn sm4_key(key: &Secret<[u8; 32]>) -> Result<Secret<[u8; 16]>, Opaque> {
     let mut bytes = zeroize::Zeroizing::new([0; 16]);
     Hkdf::<sm3::Sm3>::new(None, key.expose())
         .expand(domain::SM4_KEY.as_bytes(), bytes.as_mut_slice())

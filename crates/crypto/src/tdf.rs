@@ -21,13 +21,18 @@
 //!
 //! Must never decide who gets a key, and never read an unproven assertion as a rule.
 //!
+//! A suite of our own ([`crate::suite::Suite::Guomi`]: SM4-GCM, HMAC-SM3) uses the same layout. It is outside of
+//! the OpenTDF standard, and each such container says so in its schema version and algorithm names.
+//!
 //! Deviations from the specification: payloads outside the ZIP (`url` other than `0.payload`),
 //! compressed or additional entries, and root signatures other than HS256 are refused; of
 //! assertion bindings only HS256 under the payload key is proven.
 
+mod cipher;
 mod integrity;
 mod manifest;
 mod open;
+pub mod rewrap;
 mod seal;
 mod zip;
 
@@ -39,7 +44,7 @@ use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-pub use integrity::policy_binding;
+pub use integrity::{bound_under, policy_binding};
 pub use manifest::{KeyAccess, Manifest};
 pub use open::{Container, Reader};
 pub use seal::{Access, SealParams, SealReport, seal};

@@ -109,6 +109,11 @@ impl Identity {
         format!("{}{DSP_PATH}", self.public_url)
     }
 
+    /// Our key access service, as OpenTDF's programs call it.
+    pub fn key_service(&self) -> String {
+        format!("{}/kas", self.public_url)
+    }
+
     /// `did#thumbprint`, as our document names the key.
     pub fn key_id(&self) -> &str {
         &self.key_id

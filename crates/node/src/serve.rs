@@ -364,6 +364,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
         .merge(server::flight::routes(app))
+        .merge(server::kas::routes())
         .nest("/api", api::routes(app))
         .with_state(app.clone())
 }

@@ -218,3 +218,12 @@ pub const OIDC_AUDIENCES: usize = 16;
 pub const OIDC_KEYS: usize = 32;
 /// Values of one claim that roles follow from: groups of a person in a large directory.
 pub const OIDC_VALUES: usize = 512;
+
+/// Bytes of a signed request for keys, and of its body unpacked: a policy of 64 KiB in it is long.
+pub const KAS_REQUEST_BYTES: usize = 512 << 10;
+/// Policies in one such request; programs send one.
+pub const KAS_POLICIES: usize = 16;
+/// Key access objects under one policy, as in a manifest.
+pub const KAS_OBJECTS: usize = 64;
+/// How long a program of the consumer may use the token its node gave it.
+pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);

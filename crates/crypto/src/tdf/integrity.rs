@@ -16,17 +16,37 @@ use crate::{
     hash::{Digest, sha256},
     jcs,
     secret::{Secret, ct_eq},
+    suite::Suite,
 };
 
-/// HMAC-SHA256 of `parts` under a key.
-pub(super) fn hs256<'a>(
+/// The suite's HMAC of `parts` under a key: HMAC-SHA256, or HMAC-SM3 outside of the standard.
+pub(super) fn mac<'a>(
+    suite: Suite,
     key: &Secret<[u8; 32]>,
     parts: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<[u8; 32], TdfFault> {
-    let mut mac =
-        Hmac::<sha2::Sha256>::new_from_slice(key.expose()).map_err(|_| TdfFault::Opaque)?;
-    parts.into_iter().for_each(|part| mac.update(part));
-    Ok(mac.finalize().into_bytes().into())
+    match suite {
+        Suite::International => {
+            let mut mac =
+                Hmac::<sha2::Sha256>::new_from_slice(key.expose()).map_err(|_| TdfFault::Opaque)?;
+            parts.into_iter().for_each(|part| mac.update(part));
+            Ok(mac.finalize().into_bytes().into())
+        }
+        Suite::Guomi => {
+            let mut mac =
+                Hmac::<sm3::Sm3>::new_from_slice(key.expose()).map_err(|_| TdfFault::Opaque)?;
+            parts.into_iter().for_each(|part| mac.update(part));
+            Ok(mac.finalize().into_bytes().into())
+        }
+    }
+}
+
+/// Name of [`mac`] in a manifest and in an assertion's binding.
+pub(super) fn mac_name(suite: Suite) -> &'static str {
+    match suite {
+        Suite::International => "HS256",
+        Suite::Guomi => "HSM3",
+    }
 }
 
 /// Whether `given` is `hash` as bytes or as hex digits.
@@ -40,13 +60,28 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// The `policyBinding.hash` of a key share and the manifest's base64 `policy`: base64 of the hex
 /// digits of the HMAC, as all known writers spell it.
-pub fn policy_binding(share: &Secret<[u8; 32]>, policy: &str) -> Result<String, TdfFault> {
-    Ok(STANDARD.encode(hex(&hs256(share, [policy.as_bytes()])?)))
+pub fn policy_binding(
+    suite: Suite,
+    share: &Secret<[u8; 32]>,
+    policy: &str,
+) -> Result<String, TdfFault> {
+    Ok(STANDARD.encode(hex(&mac(suite, share, [policy.as_bytes()])?)))
 }
 
-/// Adds a binding to an assertion that has none: JWS HS256 under the payload key over the
+/// The suite under which `binding` (base64, in either spelling) binds the base64 `policy` to a key share. A key
+/// service asks this before it answers, and still evaluates its own copy of the agreement.
+pub fn bound_under(share: &Secret<[u8; 32]>, policy: &str, binding: &str) -> Option<Suite> {
+    let given = STANDARD.decode(binding).ok()?;
+    let holds = |suite: &Suite| {
+        mac(*suite, share, [policy.as_bytes()]).is_ok_and(|hash| is_hash(&given, &hash))
+    };
+    Suite::ALL.into_iter().find(holds)
+}
+
+/// Adds a binding to an assertion that has none: JWS with the suite's HMAC under the payload key over the
 /// segment hashes and the assertion's own hash.
 pub(super) fn bind_assertion(
+    suite: Suite,
     key: &Secret<[u8; 32]>,
     segment_hashes: &[u8],
     assertion: &Value,
@@ -64,10 +99,10 @@ pub(super) fn bind_assertion(
     });
     let signed = format!(
         "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#),
+        URL_SAFE_NO_PAD.encode(json!({ "alg": mac_name(suite) }).to_string()),
         URL_SAFE_NO_PAD.encode(claims.to_string())
     );
-    let tag = URL_SAFE_NO_PAD.encode(hs256(key, [signed.as_bytes()])?);
+    let tag = URL_SAFE_NO_PAD.encode(mac(suite, key, [signed.as_bytes()])?);
     members.insert(
         "binding".to_owned(),
         json!({ "method": "jws", "signature": format!("{signed}.{tag}") }),
@@ -77,11 +112,12 @@ pub(super) fn bind_assertion(
 
 /// Whether the payload key signed exactly this assertion for exactly this payload.
 pub(super) fn assertion_holds(
+    suite: Suite,
     key: &Secret<[u8; 32]>,
     segment_hashes: &[u8],
     assertion: &Value,
 ) -> bool {
-    assertion_claims(key, assertion).is_some_and(|claims| {
+    assertion_claims(suite, key, assertion).is_some_and(|claims| {
         let mut bare = assertion.clone();
         if let Some(members) = bare.as_object_mut() {
             members.remove("binding");
@@ -96,14 +132,17 @@ pub(super) fn assertion_holds(
     })
 }
 
-fn assertion_claims(key: &Secret<[u8; 32]>, assertion: &Value) -> Option<Value> {
+fn assertion_claims(suite: Suite, key: &Secret<[u8; 32]>, assertion: &Value) -> Option<Value> {
     let token = assertion.get("binding")?.get("signature")?.as_str()?;
     let (signed, tag) = token.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
     let header = jcs::parse(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
     let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-    let expected = hs256(key, [signed.as_bytes()]).ok()?;
-    if header.get("alg")? != "HS256" || header.get("crit").is_some() || !ct_eq(&tag, &expected) {
+    let expected = mac(suite, key, [signed.as_bytes()]).ok()?;
+    if header.get("alg")? != mac_name(suite)
+        || header.get("crit").is_some()
+        || !ct_eq(&tag, &expected)
+    {
         return None;
     }
     jcs::parse(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()

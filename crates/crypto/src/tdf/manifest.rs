@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::{PAYLOAD_NAME, SEGMENT_OVERHEAD, TdfFault, integrity};
+use super::{PAYLOAD_NAME, SEGMENT_OVERHEAD, TdfFault, cipher, integrity};
 use crate::{
     jcs,
     limits::{
@@ -20,6 +20,7 @@ use crate::{
         TDF_MAX_SEGMENTS,
     },
     secret::Secret,
+    suite::Suite,
 };
 
 /// Version of the specification we write.
@@ -42,6 +43,8 @@ pub struct Manifest {
     policy_text: String,
     pub(super) segments: Vec<Segment>,
     pub(super) segment_hash: SegmentHash,
+    /// Guomi is outside of the OpenTDF standard.
+    pub suite: Suite,
     pub(super) root_signature: Vec<u8>,
 }
 
@@ -90,25 +93,26 @@ impl Manifest {
 
     fn check(wire: Wire) -> Result<Self, TdfFault> {
         let (payload, encryption) = (wire.payload, wire.encryption_information);
-        let integrity = encryption.integrity_information;
+        let stated = encryption.integrity_information;
         if payload.kind != "reference" || payload.url != PAYLOAD_NAME || payload.protocol != "zip" {
             return Err(TdfFault::Unsupported("payloads outside the ZIP"));
         }
-        if !payload.is_encrypted || encryption.method.algorithm != "AES-256-GCM" {
-            return Err(TdfFault::Unsupported("payloads not encrypted with AES-256-GCM"));
-        }
+        let suite = cipher::suite(&encryption.method.algorithm).filter(|_| payload.is_encrypted);
+        let suite = suite.ok_or(TdfFault::Unsupported(
+            "payloads encrypted with neither AES-256-GCM nor SM4-GCM",
+        ))?;
         if encryption.kind != "split" {
             return Err(TdfFault::Unsupported("encryption types other than split"));
         }
-        if integrity.root_signature.alg != "HS256" {
-            return Err(TdfFault::Unsupported("root signatures other than HS256"));
+        if stated.root_signature.alg != integrity::mac_name(suite) {
+            return Err(TdfFault::Unsupported("root signatures other than the cipher's HMAC"));
         }
-        let segment_hash = match integrity.segment_hash_alg.as_deref() {
+        let segment_hash = match stated.segment_hash_alg.as_deref() {
             None | Some("GMAC") => SegmentHash::Gmac,
-            Some("HS256") => SegmentHash::Hs256,
+            Some("HS256") if suite == Suite::International => SegmentHash::Hs256,
             Some(_) => return Err(TdfFault::Unsupported("segment hashes besides GMAC and HS256")),
         };
-        let defaults = (integrity.segment_size_default, integrity.encrypted_segment_size_default);
+        let defaults = (stated.segment_size_default, stated.encrypted_segment_size_default);
         if encryption.key_access.is_empty() {
             return Err(TdfFault::Manifest("no key access object".to_owned()));
         }
@@ -121,26 +125,27 @@ impl Manifest {
             key_access: encryption
                 .key_access
                 .into_iter()
-                .map(KeyAccess::check)
+                .map(|it| KeyAccess::check(suite, it))
                 .collect::<Result<_, _>>()?,
             policy,
             mime_type: payload.mime_type,
             assertions: wire.assertions.iter().map(|it| assertion(it)).collect::<Result<_, _>>()?,
             policy_text: encryption.policy,
-            segments: integrity
+            segments: stated
                 .segments
                 .into_iter()
                 .map(|segment| Segment::check(&segment, defaults))
                 .collect::<Result<_, _>>()?,
             segment_hash,
-            root_signature: decode("rootSignature", &integrity.root_signature.sig)?,
+            suite,
+            root_signature: decode("rootSignature", &stated.root_signature.sig)?,
         })
     }
 
     /// Whether `share` binds this manifest's policy to `access`. A key service asks this before
     /// it believes the policy (and still evaluates its own copy of the agreement).
     pub fn binding_holds(&self, access: &KeyAccess, share: &Secret<[u8; 32]>) -> bool {
-        integrity::hs256(share, [self.policy_text.as_bytes()])
+        integrity::mac(self.suite, share, [self.policy_text.as_bytes()])
             .is_ok_and(|hash| integrity::is_hash(&access.binding, &hash))
     }
 
@@ -183,13 +188,13 @@ impl Manifest {
 }
 
 impl KeyAccess {
-    fn check(wire: WireAccess) -> Result<Self, TdfFault> {
+    fn check(suite: Suite, wire: WireAccess) -> Result<Self, TdfFault> {
         if wire.protocol != "kas" {
             return Err(TdfFault::Unsupported("key access protocols other than kas"));
         }
         let hash = match &wire.policy_binding {
-            WireBinding::Full { alg, .. } if alg != "HS256" => {
-                return Err(TdfFault::Unsupported("policy bindings other than HS256"));
+            WireBinding::Full { alg, .. } if alg != integrity::mac_name(suite) => {
+                return Err(TdfFault::Unsupported("policy bindings other than the cipher's HMAC"));
             }
             WireBinding::Full { hash, .. } | WireBinding::Hash(hash) => hash,
         };
@@ -300,6 +305,9 @@ pub(super) enum WireBinding {
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireMethod {
     pub(super) algorithm: String,
+    /// Unused since segments carry their own nonce; some readers insist on the member.
+    #[serde(default)]
+    pub(super) iv: String,
     /// Some writers capitalise it, and nothing depends on it.
     #[serde(default, alias = "IsStreamable")]
     pub(super) is_streamable: bool,

@@ -5,16 +5,13 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use aes_gcm::{
-    Aes256Gcm,
-    aead::{AeadInOut, KeyInit},
-};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
     Manifest, SEGMENT_OVERHEAD, TdfFault,
-    integrity::{assertion_holds, hs256, is_hash},
+    cipher::Cipher,
+    integrity::{assertion_holds, is_hash, mac},
     join_shares,
     manifest::{Segment, SegmentHash},
     zip,
@@ -24,6 +21,7 @@ use crate::{
     hash::{Digest, sha256},
     limits::TDF_MAX_MANIFEST_BYTES,
     secret::Secret,
+    suite::Suite,
 };
 
 /// A container whose sizes are checked and whose key is not yet known.
@@ -106,6 +104,7 @@ impl<R: Read + Seek> Container<R> {
 
 /// What the keyed checks yield.
 struct Proof {
+    cipher: Cipher,
     key: Secret<[u8; 32]>,
     assertions: Vec<Value>,
 }
@@ -124,19 +123,19 @@ fn prove(manifest: &Manifest, shares: &[(&str, &Secret<[u8; 32]>)]) -> Result<Pr
         holds &= share.is_some_and(|(_, share)| manifest.binding_holds(access, share));
     }
     let hashes = manifest.segment_hashes();
-    holds &= is_hash(&manifest.root_signature, &hs256(&key, [hashes.as_slice()])?);
+    holds &= is_hash(&manifest.root_signature, &mac(manifest.suite, &key, [hashes.as_slice()])?);
     if !holds {
         return Err(TdfFault::Opaque);
     }
     let mut assertions = manifest.assertions.clone();
-    assertions.retain(|assertion| assertion_holds(&key, &hashes, assertion));
-    Ok(Proof { key, assertions })
+    assertions.retain(|assertion| assertion_holds(manifest.suite, &key, &hashes, assertion));
+    Ok(Proof { cipher: Cipher::new(manifest.suite, &key)?, key, assertions })
 }
 
 /// The plaintext, segment by segment.
 pub struct Reader<R> {
     file: R,
-    cipher: Aes256Gcm,
+    cipher: Cipher,
     key: Secret<[u8; 32]>,
     segments: std::vec::IntoIter<Segment>,
     segment_hash: SegmentHash,
@@ -152,7 +151,7 @@ impl<R: Read> Reader<R> {
     fn new(file: R, proof: Proof, manifest: &Manifest) -> Self {
         Self {
             file,
-            cipher: Aes256Gcm::new(proof.key.expose().into()),
+            cipher: proof.cipher,
             key: proof.key,
             segments: manifest.segments.clone().into_iter(),
             segment_hash: manifest.segment_hash,
@@ -209,7 +208,9 @@ impl<R: Read> Reader<R> {
             SegmentHash::Gmac => {
                 sealed.last_chunk::<TAG_BYTES>().is_some_and(|tag| is_hash(&segment.hash, tag))
             }
-            SegmentHash::Hs256 => is_hash(&segment.hash, &hs256(&self.key, [&*sealed])?),
+            SegmentHash::Hs256 => {
+                is_hash(&segment.hash, &mac(Suite::International, &self.key, [&*sealed])?)
+            }
         };
         let (nonce, rest) =
             sealed.split_first_chunk_mut::<NONCE_BYTES>().ok_or(TdfFault::Opaque)?;
@@ -217,9 +218,7 @@ impl<R: Read> Reader<R> {
         if !hash_holds {
             return Err(TdfFault::Opaque);
         }
-        self.cipher
-            .decrypt_inout_detached(&(*nonce).into(), b"", body.into(), &(*tag).into())
-            .map_err(|_| TdfFault::Opaque)
+        self.cipher.decrypt(*nonce, body, *tag)
     }
 }
 

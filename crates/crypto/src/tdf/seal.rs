@@ -6,10 +6,6 @@
 
 use std::io::{Read, Seek, Write};
 
-use aes_gcm::{
-    Aes256Gcm,
-    aead::{AeadInOut, KeyInit},
-};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rand_core::CryptoRng;
 use serde_json::{Value, value::RawValue};
@@ -17,11 +13,12 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::{
     MANIFEST_NAME, PAYLOAD_NAME, SEGMENT_OVERHEAD, TdfFault,
-    integrity::{bind_assertion, hs256},
+    cipher::{self, Cipher},
+    integrity::{bind_assertion, mac, mac_name},
     join_shares,
     manifest::{
-        SCHEMA_VERSION, Wire, WireAccess, WireBinding, WireEncryption, WireIntegrity, WireMethod,
-        WirePayload, WireRoot, WireSegment,
+        Wire, WireAccess, WireBinding, WireEncryption, WireIntegrity, WireMethod, WirePayload,
+        WireRoot, WireSegment,
     },
     policy_binding,
 };
@@ -34,11 +31,14 @@ use crate::{
         TDF_MAX_MANIFEST_BYTES, TDF_MAX_SEGMENT_BYTES, TDF_MAX_SEGMENTS, TDF_MIN_SEGMENT_BYTES,
     },
     secret::{Secret, ct_eq},
+    suite::Suite,
 };
 
 /// What to seal with.
 #[derive(Clone, Debug)]
 pub struct SealParams {
+    /// Guomi is outside of the OpenTDF standard.
+    pub suite: Suite,
     /// The payload key.
     pub key: Secret<[u8; 32]>,
     /// The policy document (a JSON object).
@@ -58,6 +58,7 @@ impl SealParams {
     /// Parameters for a key released whole by one service, with default segments.
     pub fn new(key: &Secret<[u8; 32]>, policy: &[u8], access: Access) -> Self {
         Self {
+            suite: Suite::International,
             key: key.clone(),
             policy: policy.to_vec(),
             access: vec![access],
@@ -179,7 +180,7 @@ fn payload(
     params: &SealParams,
     rng: &mut dyn CryptoRng,
 ) -> Result<(Vec<Sealed>, u64), TdfFault> {
-    let cipher = Aes256Gcm::new(params.key.expose().into());
+    let cipher = Cipher::new(params.suite, &params.key)?;
     let (mut segments, mut total) = (Vec::new(), 0_u64);
     // Encrypted in place: what stays in the buffer between segments is ciphertext, and what a
     // failed read leaves is erased.
@@ -196,10 +197,7 @@ fn payload(
         let mut nonce = [0; NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
         let filled = buffer.get_mut(..count).ok_or(TdfFault::Opaque)?;
-        let tag: [u8; TAG_BYTES] = cipher
-            .encrypt_inout_detached(&nonce.into(), b"", filled.into())
-            .map_err(|_| TdfFault::Opaque)?
-            .into();
+        let tag = cipher.encrypt(nonce, filled)?;
         out.write_all(&nonce)?;
         out.write_all(buffer.get(..count).ok_or(TdfFault::Opaque)?)?;
         out.write_all(&tag)?;
@@ -229,20 +227,24 @@ fn manifest(params: &SealParams, segments: &[Sealed]) -> Result<Vec<u8>, TdfFaul
     let hashes: Vec<u8> = segments.iter().flat_map(|segment| segment.tag).collect();
     let policy = STANDARD.encode(&params.policy);
     let wire = Wire {
-        schema_version: Some(SCHEMA_VERSION.to_owned()),
+        schema_version: Some(cipher::schema(params.suite).to_owned()),
         encryption_information: WireEncryption {
             kind: "split".to_owned(),
             key_access: params
                 .access
                 .iter()
-                .map(|access| key_access(access, &policy))
+                .map(|access| key_access(params.suite, access, &policy))
                 .collect::<Result<_, _>>()?,
             policy,
-            method: WireMethod { algorithm: "AES-256-GCM".to_owned(), is_streamable: true },
+            method: WireMethod {
+                algorithm: cipher::name(params.suite).to_owned(),
+                iv: String::new(),
+                is_streamable: true,
+            },
             integrity_information: WireIntegrity {
                 root_signature: WireRoot {
-                    alg: "HS256".to_owned(),
-                    sig: STANDARD.encode(hs256(&params.key, [hashes.as_slice()])?),
+                    alg: mac_name(params.suite).to_owned(),
+                    sig: STANDARD.encode(mac(params.suite, &params.key, [hashes.as_slice()])?),
                 },
                 segment_hash_alg: Some("GMAC".to_owned()),
                 segment_size_default: params.segment_bytes as u64,
@@ -281,15 +283,15 @@ fn encrypted(plain_bytes: usize) -> u64 {
     plain_bytes.saturating_add(SEGMENT_OVERHEAD) as u64
 }
 
-fn key_access(access: &Access, policy: &str) -> Result<WireAccess, TdfFault> {
+fn key_access(suite: Suite, access: &Access, policy: &str) -> Result<WireAccess, TdfFault> {
     Ok(WireAccess {
         kind: "wrapped".to_owned(),
         url: access.url.clone(),
         protocol: "kas".to_owned(),
         wrapped_key: STANDARD.encode(&access.wrapped_key),
         policy_binding: WireBinding::Full {
-            alg: "HS256".to_owned(),
-            hash: policy_binding(&access.share, policy)?,
+            alg: mac_name(suite).to_owned(),
+            hash: policy_binding(suite, &access.share, policy)?,
         },
         kid: Some(access.kid.clone()),
         sid: Some(access.split_id.clone()),
@@ -298,7 +300,7 @@ fn key_access(access: &Access, policy: &str) -> Result<WireAccess, TdfFault> {
 }
 
 fn bound(params: &SealParams, hashes: &[u8], assertion: &Value) -> Result<Box<RawValue>, TdfFault> {
-    let text = bind_assertion(&params.key, hashes, assertion)?.to_string();
+    let text = bind_assertion(params.suite, &params.key, hashes, assertion)?.to_string();
     if text.len() > TDF_MAX_DOCUMENT_BYTES {
         return Err(TdfFault::TooLarge("assertion"));
     }

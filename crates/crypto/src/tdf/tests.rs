@@ -11,6 +11,7 @@ use crate::{
     limits::{
         TDF_MAX_ASSERTIONS, TDF_MAX_KEY_ACCESS, TDF_MAX_SEGMENTS, TDF_MIN_SEGMENT_BYTES as SEGMENT,
     },
+    suite::Suite,
     test_hex::hex,
     test_rng::TestRng,
 };
@@ -125,7 +126,10 @@ fn the_manifest_has_the_shape_of_the_schema() {
         })
     );
     assert_eq!(encryption["type"], "split");
-    assert_eq!(encryption["method"], json!({ "algorithm": "AES-256-GCM", "isStreamable": true }));
+    assert_eq!(
+        encryption["method"],
+        json!({ "algorithm": "AES-256-GCM", "iv": "", "isStreamable": true })
+    );
     assert_eq!(STANDARD.decode(encryption["policy"].as_str().unwrap()).unwrap(), POLICY);
     let access = &encryption["keyAccess"][0];
     assert_eq!(access["type"], "wrapped");
@@ -238,22 +242,27 @@ fn both_spellings_of_hashes_are_read() {
     let (mut manifest, payload) = entries(&sealed(b"x"));
     let encryption = &mut manifest["encryptionInformation"];
     // Raw policy binding, as a bare string too.
-    let mac = integrity::hs256(&key(), [encryption["policy"].as_str().unwrap().as_bytes()]);
+    let mac = integrity::mac(
+        Suite::International,
+        &key(),
+        [encryption["policy"].as_str().unwrap().as_bytes()],
+    );
     encryption["keyAccess"][0]["policyBinding"] = STANDARD.encode(mac.unwrap()).into();
     assert_eq!(unseal(&container(&manifest, &payload), &key()).unwrap(), b"x");
     // Hexadecimal segment hash and root signature.
     let integrity = &mut manifest["encryptionInformation"]["integrityInformation"];
     let tag = integrity::hex(&payload[payload.len() - 16..]);
     integrity["segments"][0]["hash"] = STANDARD.encode(&tag).into();
-    let root = integrity::hex(&integrity::hs256(&key(), [tag.as_bytes()]).unwrap());
+    let root =
+        integrity::hex(&integrity::mac(Suite::International, &key(), [tag.as_bytes()]).unwrap());
     integrity["rootSignature"]["sig"] = STANDARD.encode(root).into();
     assert_eq!(unseal(&container(&manifest, &payload), &key()).unwrap(), b"x");
     // HS256 segment hashes.
     let integrity = &mut manifest["encryptionInformation"]["integrityInformation"];
-    let hash = integrity::hs256(&key(), [payload.as_slice()]).unwrap();
+    let hash = integrity::mac(Suite::International, &key(), [payload.as_slice()]).unwrap();
     integrity["segmentHashAlg"] = "HS256".into();
     integrity["segments"][0]["hash"] = STANDARD.encode(hash).into();
-    let root = integrity::hs256(&key(), [&hash[..]]).unwrap();
+    let root = integrity::mac(Suite::International, &key(), [&hash[..]]).unwrap();
     integrity["rootSignature"]["sig"] = STANDARD.encode(root).into();
     assert_eq!(unseal(&container(&manifest, &payload), &key()).unwrap(), b"x");
 }
@@ -547,5 +556,44 @@ proptest! {
         if let Ok(read) = unseal(&file, &key()) {
             prop_assert_eq!(read, plain);
         }
+    }
+}
+
+/// The layout with SM4-GCM and HMAC-SM3: marked as no standard, opened by us, and never taken for the other suite.
+#[test]
+fn a_container_under_sm4_says_so_and_opens() {
+    let plain = plain(SEGMENT + 5);
+    let mut params = params();
+    params.suite = Suite::Guomi;
+    let mut out = Cursor::new(Vec::new());
+    seal(plain.as_slice(), &mut out, &params, &mut TestRng::new(8)).unwrap();
+    let file = out.into_inner();
+    let (manifest, payload) = entries(&file);
+    let encryption = &manifest["encryptionInformation"];
+    assert_eq!(manifest["schemaVersion"], "4.3.0+tidm.sm4");
+    assert_eq!(encryption["method"]["algorithm"], "SM4-GCM");
+    assert_eq!(encryption["integrityInformation"]["rootSignature"]["alg"], "HSM3");
+    assert_eq!(encryption["keyAccess"][0]["policyBinding"]["alg"], "HSM3");
+    assert_eq!(unseal(&file, &key()).unwrap(), plain);
+    assert_eq!(Container::open(Cursor::new(&file)).unwrap().manifest().suite, Suite::Guomi);
+    assert!(unseal(&file, &Secret::new([0; 32])).is_err());
+    // Its first segment is what the suite itself makes of it: known answers of SM4-GCM are in `aead`.
+    let nonce = payload[..12].try_into().unwrap();
+    let sealed = Suite::Guomi.seal(&key(), nonce, b"", &plain[..SEGMENT]).unwrap();
+    assert_eq!(sealed, payload[12..SEGMENT + 28]);
+    for (path, word) in [
+        ("/encryptionInformation/method/algorithm", "AES-256-GCM"),
+        ("/encryptionInformation/method/algorithm", "SM4-CBC"),
+        ("/encryptionInformation/integrityInformation/rootSignature/alg", "HS256"),
+        ("/encryptionInformation/integrityInformation/segmentHashAlg", "HS256"),
+        ("/encryptionInformation/keyAccess/0/policyBinding/alg", "HS256"),
+    ] {
+        let mut other = manifest.clone();
+        *other.pointer_mut(path).unwrap() = json!(word);
+        let text = other.to_string();
+        assert!(
+            matches!(Manifest::parse(text.as_bytes()), Err(TdfFault::Unsupported(_))),
+            "{path}"
+        );
     }
 }

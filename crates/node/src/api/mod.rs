@@ -28,6 +28,7 @@ mod page;
 mod people;
 mod planes;
 mod products;
+mod programs;
 mod session;
 mod setup;
 mod spaces;
@@ -213,6 +214,8 @@ fn using() -> Api {
         .routes(routes!(uses::query))
         .routes(routes!(uses::flight))
         .routes(routes!(uses::open))
+        .routes(routes!(programs::token))
+        .routes(routes!(programs::copy))
         .routes(routes!(uses::copy))
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))

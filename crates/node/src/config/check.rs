@@ -113,6 +113,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
         limits: limits(&cx, &raw.limits)?,
         peers: peers(&cx, &raw.peers)?,
         flight: trust::flight(&cx, &raw.flight, &http)?,
+        sealed: trust::sealed(&cx, &raw.sealed)?,
         signaling: signaling::signaling(&cx, raw.signaling)?,
         dcp: trust::dcp(&cx, raw.dcp)?,
         node,

@@ -66,6 +66,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("limits", "资源上限", "Bounds"),
     ("peers", "与其他节点的连接", "Connections to other nodes"),
     ("flight", "分析工具接口(Arrow Flight SQL)", "Analysts' tools (Arrow Flight SQL)"),
+    ("sealed", "密封文件", "Sealed files"),
     ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
     ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
     ("identity", "对等方如何证明身份", "How peers prove who they are"),
@@ -335,6 +336,13 @@ pub const KEYS: &[Key] = &[
         "false",
         "在 http.listen 上以 HTTP/2 提供 Arrow Flight SQL;仅限合约允许在提供方查询的数据",
         "Serve Arrow Flight SQL over HTTP/2 at http.listen, for what a contract lets others query here",
+    ),
+    key(
+        ("sealed", "suite"),
+        Kind::Text,
+        "\"international\"",
+        "密封文件的算法套件:international,或 guomi(SM4-GCM、SM2、SM3;不属于 OpenTDF 标准)",
+        "Suite of sealed files: international, or guomi (SM4-GCM, SM2, SM3; outside of the OpenTDF standard)",
     ),
     key(
         ("signaling", "enabled"),

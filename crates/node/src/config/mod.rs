@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidm_crypto::suite::Suite;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::people::decide::Settings;
@@ -54,6 +55,7 @@ pub struct Config {
     pub limits: Limits,
     pub peers: Peers,
     pub flight: Flight,
+    pub sealed: Sealed,
     pub signaling: Signaling,
     pub dcp: Dcp,
     pub identity: Mode,
@@ -235,6 +237,12 @@ pub struct Peers {
     /// Whether addresses of peers may resolve to loopback or private networks.
     pub allow_private_addresses: bool,
     pub timeout: Duration,
+}
+
+/// How this node seals files.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    pub suite: Suite,
 }
 
 /// Arrow Flight SQL for what contracts let others query here.

@@ -20,6 +20,7 @@ pub struct Raw {
     pub(super) limits: Limits,
     pub(super) peers: Peers,
     pub(super) flight: Flight,
+    pub(super) sealed: Sealed,
     pub(super) signaling: Signaling,
     pub(super) dcp: Dcp,
     pub(super) identity: Identity,
@@ -130,6 +131,12 @@ pub(super) struct Peers {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Flight {
     pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sealed {
+    pub(super) suite: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

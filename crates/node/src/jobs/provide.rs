@@ -20,7 +20,7 @@ use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Transfer;
-use tidm_space::wire::odrl;
+use tidm_space::wire::{kas, odrl};
 
 use super::bucket::Bucket;
 use super::sending::Parcel;
@@ -262,13 +262,11 @@ fn container(
     key: &tidm_crypto::secret::Secret<[u8; 32]>,
     wrapped: &str,
 ) -> tdf::SealParams {
-    let attribute = format!("urn:tidm:contract:{}", contract.id);
-    let policy = serde_json::json!({
-        "uuid": contract.id.as_str(),
-        "body": { "dataAttributes": [{ "attribute": attribute }], "dissem": [contract.peer.as_str()] },
-    });
-    let access = tdf::Access::whole(&app.identity.dsp_base(), "contract", wrapped.as_bytes(), key);
-    let mut params = tdf::SealParams::new(key, policy.to_string().as_bytes(), access);
+    let policy = kas::policy_document(&contract.id, contract.peer.as_str());
+    let service = app.identity.key_service();
+    let access = tdf::Access::whole(&service, "contract", wrapped.as_bytes(), key);
+    let mut params = tdf::SealParams::new(key, policy.as_bytes(), access);
+    params.suite = app.config.sealed.suite;
     params.assertions.push(serde_json::json!({
         "id": "agreement", "type": "other", "scope": "tdo", "appliesToState": "encrypted",
         "statement": { "format": "json-structured", "schema": "odrl", "value": odrl::to_json(&contract.policy).to_string() },

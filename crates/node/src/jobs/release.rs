@@ -43,7 +43,17 @@ pub fn wrap_at_rest(app: &App, contract: &Id, key: &Secret<[u8; 32]>) -> anyhow:
 
 /// The data key of a seal, opened. It lives no longer than the caller needs it.
 pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
-    let wrapping = match app.keys.get(&seal.contract) {
+    open_wrapped(app, &seal.contract, &seal.wrapped_key)?
+        .ok_or(Fault::ApiMisuse("a wrapped key that its contract's key does not open"))
+}
+
+/// The key that [`wrap_at_rest`] wrapped for this contract; `None` if it did not make these bytes.
+pub fn open_wrapped(
+    app: &App,
+    contract: &Id,
+    wrapped: &str,
+) -> Result<Option<Secret<[u8; 32]>>, Fault> {
+    let wrapping = match app.keys.get(contract) {
         Ok(Some(key)) => key,
         Ok(None) | Err(KeyError::Destroyed) => {
             return Err(Fault::denied(
@@ -53,18 +63,15 @@ pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
             ));
         }
         Err(error) => {
-            tracing::error!(%error, contract = %seal.contract, "the contract key cannot be read");
+            tracing::error!(%error, %contract, "the contract key cannot be read");
             return Err(Fault::Unavailable {
                 reason: "the key store does not answer".to_owned(),
                 retry_after: RETRY,
             });
         }
     };
-    let wrapped = STANDARD
-        .decode(&seal.wrapped_key)
-        .map_err(|_| Fault::ApiMisuse("a wrapped key that is not base64"))?;
-    aead::unwrap_key(&wrapping, &wrapped, &context(&seal.contract))
-        .map_err(|_| Fault::ApiMisuse("a wrapped key that its contract's key does not open"))
+    let Ok(wrapped) = STANDARD.decode(wrapped) else { return Ok(None) };
+    Ok(aead::unwrap_key(&wrapping, &wrapped, &context(contract)).ok())
 }
 
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

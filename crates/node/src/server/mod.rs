@@ -14,6 +14,7 @@ pub mod dsp;
 mod filter;
 pub mod flight;
 mod gzip;
+pub mod kas;
 pub mod log;
 pub mod objects;
 pub mod pace;

@@ -22,7 +22,7 @@ fn drawing() -> Vec<u8> {
 }
 
 /// What the command line does: lease, sealed bytes, program, receipt.
-async fn opened(
+pub(crate) async fn opened(
     node: &Node,
     contract: &Contract,
     program: &str,

@@ -13,6 +13,7 @@ mod files;
 mod flight;
 mod foreign;
 mod infrastructure;
+mod kas;
 mod matching;
 mod modes;
 mod mtls;

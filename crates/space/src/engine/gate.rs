@@ -33,11 +33,12 @@ pub(super) fn needs(request: &Request) -> Needs {
 }
 
 /// Provider: may this use happen?
-pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answer {
+pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside: bool) -> Answer {
     let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider) else {
         return Err(Fault::NotFound { what: "contract" });
     };
-    let gate = Gate { contract, spent: work.view.spent, earlier: work.view.lease.as_ref(), from };
+    let (spent, earlier) = (work.view.spent, work.view.lease.as_ref());
+    let gate = Gate { contract, spent, earlier, from, outside };
     let id = work.ids.fresh();
     match machine::grant(gate, request, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
@@ -95,7 +96,7 @@ pub(super) fn join(work: &mut Work<'_>, ours: Lease, request: &Request) -> Answe
     };
     let (spent, earlier) = (work.view.spent, work.view.lease.as_ref());
     let from = contract.peer.clone();
-    let gate = Gate { contract, spent, earlier, from: &from };
+    let gate = Gate { contract, spent, earlier, from: &from, outside: false };
     match machine::join(gate, &ours, request, work.ids.fresh(), work.now)? {
         Granted::Again(lease) => Ok(Reply::Lease(lease.grant())),
         // Not one of the counted uses: its number is 0.

@@ -84,6 +84,8 @@ pub enum Heard {
     Transfer(Box<TransferSpoken>),
     /// Our profile: a lease is asked for.
     Ask(Box<lease::message::Request>),
+    /// The same by a program that is none of this family, at the key access service: it gets the bare key.
+    Rewrap(Box<lease::message::Request>),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -115,6 +117,7 @@ impl Heard {
             Self::Deleted { deletion, .. } => &deletion.receipt,
             Self::Transfer(_)
             | Self::Ask(_)
+            | Self::Rewrap(_)
             | Self::Return { .. }
             | Self::LeaseEnded { .. }
             | Self::Ended { .. } => return None,

@@ -9,4 +9,5 @@ pub mod document;
 pub mod issuance;
 pub mod member;
 pub mod presentation;
+pub mod program;
 pub mod token;

@@ -72,6 +72,8 @@ pub struct Gate<'a> {
     pub earlier: Option<&'a Lease>,
     /// Who asks, as authenticated.
     pub from: &'a Did,
+    /// The key goes to a program that is none of this family: nothing holds it to the lease.
+    pub outside: bool,
 }
 
 /// The gate's yes.
@@ -86,7 +88,7 @@ pub enum Granted {
 
 /// Contract holds → asker is its consumer → nonce → terms (time, count, purpose, kind of use) → debit.
 pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Granted, Fault> {
-    let Gate { contract, spent, earlier, from } = gate;
+    let Gate { contract, spent, earlier, from, outside } = gate;
     if contract.role != Role::Provider || contract.id != request.contract {
         return Err(Fault::ApiMisuse("the gate was asked with a contract that is not its own"));
     }
@@ -108,6 +110,10 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         agreed_at: Some(contract.signed_at),
         ..Asked::new(now, request.kind, from.as_str())
     };
+    if outside && !terms.summary.export {
+        let why = "a program outside of the node may get the key only where the contract permits to hand the content on";
+        return Err(Fault::denied("policy.export", "odrl:distribute", why));
+    }
     let limits = evaluate(&terms, &asked).permitted()?;
     if request.kind == Use::Psi {
         matched(&limits.matching, request, spent)?;

@@ -17,6 +17,7 @@
 
 pub mod machine;
 pub mod message;
+pub mod rewrap;
 pub mod state;
 
 #[cfg(test)]

@@ -40,7 +40,12 @@ fn ask(
     request: &Request,
 ) -> Result<Granted, Fault> {
     let spent = Spent { uses, ..Spent::default() };
-    grant(Gate { contract, spent, earlier, from }, request, id("urn:lease:new"), at(10))
+    grant(
+        Gate { contract, spent, earlier, from, outside: false },
+        request,
+        id("urn:lease:new"),
+        at(10),
+    )
 }
 
 #[test]
@@ -167,7 +172,13 @@ fn items_put_in_are_counted() {
         (1, Some("tidm:matchBudget")),
         (0, None),
     ]) {
-        let gate = Gate { contract: &contract, spent, earlier: None, from: &contract.peer };
+        let gate = Gate {
+            contract: &contract,
+            spent,
+            earlier: None,
+            from: &contract.peer,
+            outside: false,
+        };
         match (grant(gate, &matched(nonce, items), id("urn:lease:new"), at(10)), rule) {
             (Ok(Granted::New { debits, .. }), None) => {
                 let of = |kind| {
@@ -187,7 +198,13 @@ fn items_put_in_are_counted() {
     for broken in
         [Request { items: None, ..matched(9, 1) }, Request { query: None, ..matched(9, 1) }]
     {
-        let gate = Gate { contract: &contract, spent, earlier: None, from: &contract.peer };
+        let gate = Gate {
+            contract: &contract,
+            spent,
+            earlier: None,
+            from: &contract.peer,
+            outside: false,
+        };
         let fault = grant(gate, &broken, id("urn:lease:new"), at(10)).unwrap_err();
         assert_eq!(fault.code(), "lease.session");
     }
@@ -212,7 +229,13 @@ fn a_provider_joins_its_own_session_only() {
         (&contract.peer, &ended, request(2), Some("lease.session")),
         (&contract.peer, &late, request(2), Some("lease.session")),
     ] {
-        let gate = Gate { contract: &contract, spent: Spent::default(), earlier: None, from };
+        let gate = Gate {
+            contract: &contract,
+            spent: Spent::default(),
+            earlier: None,
+            from,
+            outside: false,
+        };
         match join(gate, ours, &request, id("urn:lease:join"), at(10)) {
             Ok(Granted::New { lease, debits }) => {
                 assert_eq!((code, debits.len(), lease.until), (None, 0, ours.until));
@@ -221,8 +244,51 @@ fn a_provider_joins_its_own_session_only() {
             Err(fault) => assert_eq!(Some(fault.code()), code),
         }
     }
-    let gate =
-        |contract| Gate { contract, spent: Spent::default(), earlier: None, from: &ours.peer };
+    let gate = |contract| Gate {
+        contract,
+        spent: Spent::default(),
+        earlier: None,
+        from: &ours.peer,
+        outside: false,
+    };
     let provider = matching_contract();
     assert!(join(gate(&provider), &ours, &request(2), id("urn:lease:join"), at(10)).is_err());
+}
+
+/// A bare key goes to an outside program only where handing on is permitted; a refusal says what would help.
+#[test]
+fn outside_programs_need_the_right_to_hand_on() {
+    use super::rewrap::{Obligation, obligations};
+    use crate::policy::sentence::{Export, Sentences, build};
+
+    let with = |export| {
+        let sentences = Sentences {
+            uses: Some(2),
+            purposes: vec!["quality".to_owned()],
+            export,
+            ..Sentences::default()
+        };
+        let mut policy = agreement(false).policy;
+        policy.permissions = build(id("urn:offer"), None, &sentences).unwrap().permissions;
+        contract(policy)
+    };
+    let (open, closed) = (with(Export::Permitted), with(Export::default()));
+    let stated = Request { purpose: Some("quality".to_owned()), ..request(1) };
+    let silent = Request { purpose: None, ..request(1) };
+    for (contract, uses, request, owed) in [
+        (&open, 0, &stated, None),
+        (&open, 0, &silent, Some(Obligation::Purpose("quality".to_owned()))),
+        (&open, 2, &stated, Some(Obligation::Contract)),
+        (&closed, 0, &stated, Some(Obligation::Node)),
+    ] {
+        let spent = Spent { uses, ..Spent::default() };
+        let gate = Gate { contract, spent, earlier: None, from: &contract.peer, outside: true };
+        let request = Request { contract: contract.id.clone(), ..request.clone() };
+        let done = grant(gate, &request, id("urn:lease:new"), at(10));
+        assert_eq!(done.is_ok(), owed.is_none(), "{done:?}");
+        if let Err(no) = done {
+            let found = obligations(contract, spent, request.purpose.as_deref(), &no);
+            assert_eq!(found, Vec::from_iter(owed));
+        }
+    }
 }

@@ -7,6 +7,7 @@ pub mod did;
 pub mod dps;
 pub mod dsp;
 pub mod json;
+pub mod kas;
 pub mod odrl;
 pub mod prov;
 pub mod record;

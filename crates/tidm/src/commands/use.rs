@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use tidm_crypto::kem::KemSecret;
+use tidm_crypto::suite::Suite;
+use tidm_crypto::tdf::Container;
 use tidm_node::jobs::open_program::{self, Opening};
 use tidm_space::id::Id;
 
@@ -55,6 +57,21 @@ pub(crate) enum Use {
         /// Seconds to wait for the provider.
         #[arg(long, default_value_t = 30)]
         wait: u64,
+    },
+    /// Let a program that speaks OpenTDF open the sealed file: writes it, and shows key service and access token.
+    #[command(
+        after_help = "Example:\n  tidm use program urn:uuid:0190b6a0-0000-7000-8000-000000000000 --out part.tdf"
+    )]
+    Program {
+        contract: String,
+        /// Where the sealed file is written to; never overwrites.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        purpose: Option<String>,
+        /// PEM of the RSA public key with which the program signs its requests.
+        #[arg(long)]
+        signer: Option<PathBuf>,
     },
     /// Open a sealed file in a program; `{}` stands for its path.
     #[command(
@@ -108,6 +125,17 @@ impl Use {
                     Output::Json => show::json(&answer),
                     Output::Table => show::line(&flight::python(&answer, global)?),
                 }
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Program { contract, out, purpose, signer } => {
+                let signer = signer.as_ref().map(std::fs::read_to_string).transpose();
+                let signer = signer.context("--signer")?;
+                let body = json!({ "contract": contract, "purpose": purpose, "signer": signer });
+                let answer = api.post("/uses/programs", &body).await?;
+                let file = std::fs::File::create_new(out).context("--out")?;
+                let path = format!("/uses/programs/{}/copy", segment(contract));
+                fetched(api, &path, tokio::fs::File::from_std(file)).await?;
+                show::value(&answer, global);
                 Ok(ExitCode::SUCCESS)
             }
             Self::Open { contract, purpose, exec, export, name, seconds } => {
@@ -176,15 +204,11 @@ async fn shown(
         .open(&path)
         .context("a temporary file")?;
     std::fs::remove_file(&path).context("a temporary file")?;
-    let mut out = tokio::fs::File::from_std(file.try_clone().context("a temporary file")?);
-    let mut answer =
-        api.send(api.request(Method::GET, &format!("/uses/{}/copy", segment(lease)))).await?;
-    while let Some(piece) =
-        answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))?
-    {
-        out.write_all(&piece).await.context("a temporary file")?;
+    let out = tokio::fs::File::from_std(file.try_clone().context("a temporary file")?);
+    fetched(api, &format!("/uses/{}/copy", segment(lease)), out).await?;
+    if let Ok(Suite::Guomi) = Container::open(&file).map(|it| it.manifest().suite) {
+        show::note("sealed with SM4-GCM and HMAC-SM3 (guomi): outside of the OpenTDF standard");
     }
-    out.flush().await.context("a temporary file")?;
     let opened = tokio::task::spawn_blocking(move || match (command, export) {
         (Some(command), _) => open_program::run(file, &opening, &secret, &command).map(|it| {
             if it.stopped {
@@ -204,4 +228,16 @@ async fn shown(
     });
     let opened = opened.await.context("opening the file")?;
     Ok(opened.context("opening the file")?)
+}
+
+/// Writes an answer to a file.
+async fn fetched(api: &Api, path: &str, mut out: tokio::fs::File) -> Outcome<()> {
+    let mut answer = api.send(api.request(Method::GET, path)).await?;
+    while let Some(piece) =
+        answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))?
+    {
+        out.write_all(&piece).await.context("writing the sealed file")?;
+    }
+    out.flush().await.context("writing the sealed file")?;
+    Ok(())
 }

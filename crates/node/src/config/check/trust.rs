@@ -1,13 +1,15 @@
-//! `[dcp]` and the identities of `[test_profile]`: whose credentials are believed, and for how long; and `[flight]`,
-//! which lets other parties' programs in.
+//! `[dcp]` and the identities of `[test_profile]`: whose credentials are believed, and for how long; `[flight]`,
+//! which lets other parties' programs in, and `[sealed]`.
 //!
 //! Never an identity of the test profile by accident: naming one is refused at start without the flag.
 
 use std::time::Duration;
 
+use tidm_crypto::suite::Suite;
+
 use super::Context;
 use crate::config::error::{ConfigError, text};
-use crate::config::{Dcp, Flight, Http, TestProfile, raw};
+use crate::config::{Dcp, Flight, Http, Sealed, TestProfile, raw};
 
 /// gRPC knows host and port, no path: behind a public URL with one nobody would find the service.
 pub(super) fn flight(
@@ -32,6 +34,20 @@ pub(super) fn flight(
         ));
     }
     Ok(Flight { enabled })
+}
+
+/// The suite of sealed files.
+pub(super) fn sealed(cx: &Context<'_>, raw: &raw::Sealed) -> Result<Sealed, ConfigError> {
+    let name = raw.suite.as_deref().unwrap_or(Suite::International.name());
+    let suite = Suite::from_name(name).ok_or_else(|| {
+        cx.bad(
+            "sealed.suite",
+            name,
+            text("没有这样的算法套件", "there is no such suite"),
+            text("请使用 international 或 guomi", "use international or guomi"),
+        )
+    })?;
+    Ok(Sealed { suite })
 }
 
 pub(super) fn test_profile(

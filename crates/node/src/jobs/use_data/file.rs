@@ -20,6 +20,7 @@ use tidm_space::time::Time;
 use super::{ask, close, copy_of, count, failed, ours};
 use crate::app::App;
 use crate::objects::{Key, Stream};
+use crate::store::notes::Copy;
 use crate::store::writer::WorkError;
 
 /// What the opening program asks its node for.
@@ -122,7 +123,11 @@ pub async fn sealed_copy(app: &App, lease: &Id) -> Result<Sealed, WorkError> {
         .into());
     }
     let contract = ours(app, &it.request.contract).await?;
-    let copy = copy_of(app, &contract, "file").await?;
+    streamed(app, copy_of(app, &contract, "file").await?).await
+}
+
+/// The bytes of a copy.
+pub(super) async fn streamed(app: &App, copy: Copy) -> Result<Sealed, WorkError> {
     let object = |why: crate::objects::ObjectError| WorkError::Store(why.to_string());
     let key = Key::parse(&copy.object).map_err(object)?;
     let stream = app.objects.stream(&key, 0..copy.bytes).await.map_err(object)?;

@@ -13,6 +13,7 @@
 
 pub(super) mod ask;
 mod file;
+mod program;
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,7 @@ use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 
 pub use file::{OpenFile, OpenRequest, Sealed, close_file, open_file, sealed_copy};
+pub use program::{ProgramFile, program, program_copy};
 
 use super::{provide, query, release, spool, workers};
 use crate::app::App;
