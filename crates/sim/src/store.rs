@@ -293,13 +293,14 @@ impl Store {
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
         }
-        if let Some((group, product)) = &more.group_uses {
-            let line = self.product(product)?.map(|it| it.line);
+        if let Some((group, product)) = &more.group_uses
+            && let Some(line) = self.product(product)?.map(|it| it.line.clone())
+        {
             let mut sum = 0;
             for id in self.contracts.keys() {
                 let Some(it) = self.contract(id)? else { continue };
                 let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
-                let same = self.product(&it.product)?.map(|it| it.line) == line;
+                let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
                 if it.role == Role::Provider && of == *group && same {
                     sum += self.spent(id).uses;
                 }

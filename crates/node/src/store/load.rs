@@ -23,7 +23,7 @@ pub(super) const NEWEST_OF_LINE: &str =
 /// One row for each contract of the legal entity about the line; their uses are summed up already.
 const USES_OF_GROUP: &str = "SELECT CAST(COALESCE(SUM(spent.amount), 0) AS BIGINT) FROM contracts
   JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id AND spent.kind = 'use'
-  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = (SELECT line FROM products WHERE id = $2)";
+  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2";
 
 /// Loads all that is asked for.
 pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
@@ -191,10 +191,14 @@ pub async fn load_more(
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
-    if let Some((group, product)) = &more.group_uses {
+    // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
+    if let Some((group, product)) = &more.group_uses
+        && let Some(line) =
+            one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
+    {
         let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
             .bind(group.as_str())
-            .bind(product.as_str())
+            .bind(line)
             .fetch_one(&mut *conn)
             .await?;
         view.group_uses = Some(u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?);

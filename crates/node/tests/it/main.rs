@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod bucket;
+mod counted;
 mod dcp;
 mod delivery;
 mod doors;

@@ -211,7 +211,9 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        if let Some((group, product)) = &more.group_uses {
+        if let Some((group, product)) = &more.group_uses
+            && self.products.contains_key(product)
+        {
             let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
             let ours = |it: &&Debit| {
                 let contract = &self.contracts[&it.contract];
