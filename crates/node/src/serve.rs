@@ -115,6 +115,7 @@ pub async fn build_with(
         me: config.node.did.clone(),
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
+        groups: directory.clone(),
         demands_signatures: config.space.signatures,
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,

@@ -45,10 +45,20 @@ pub enum Bug {
     TellOnce,
     /// The issuer asks neither whether it issued on this request before, nor whether the invitation was used.
     IssueTwice,
+    /// The gate is not shown when earlier uses began.
+    ForgetStarts,
+    /// The length of a lease is not debited.
+    FreeTime,
+    /// Rows and bytes are not debited.
+    FreeAmounts,
+    /// A closing gives back all that was reserved, whatever was used.
+    GiveBackAll,
+    /// A legal entity's uses are counted for one contract alone.
+    CountAccounts,
 }
 
 impl Bug {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::BlindGate,
         Self::SkipDebit,
         Self::AnswerBeforeDurable,
@@ -69,6 +79,11 @@ impl Bug {
         Self::StaleStatus,
         Self::TellOnce,
         Self::IssueTwice,
+        Self::ForgetStarts,
+        Self::FreeTime,
+        Self::FreeAmounts,
+        Self::GiveBackAll,
+        Self::CountAccounts,
     ];
 
     pub fn name(self) -> &'static str {
@@ -93,6 +108,11 @@ impl Bug {
             Self::StaleStatus => "stale-status",
             Self::TellOnce => "tell-once",
             Self::IssueTwice => "issue-twice",
+            Self::ForgetStarts => "forget-starts",
+            Self::FreeTime => "free-time",
+            Self::FreeAmounts => "free-amounts",
+            Self::GiveBackAll => "give-back-all",
+            Self::CountAccounts => "count-accounts",
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Coverage {
     pub contracts_ended: BTreeMap<&'static str, u64>,
     pub contracts: u64,
     pub leases: u64,
+    /// Leases under terms that count more than uses, by what was charged, and what came back.
+    pub charged: BTreeMap<String, u64>,
     pub openings: u64,
     pub crashes: u64,
     pub refused_starts: u64,
@@ -53,6 +55,11 @@ pub const ENDS: [&str; 5] = [
 /// Why somebody is not heard; each must occur.
 pub const DENIALS: [&str; 2] = ["presentation.empty", "credential.revoked"];
 
+/// What leases are charged beside being uses, and what their ends give back; each must occur. `period` and `entity` are
+/// uses under terms that count those.
+pub const CHARGED: [&str; 8] =
+    ["seconds", "seconds-back", "rows", "rows-back", "bytes", "bytes-back", "period", "entity"];
+
 impl Coverage {
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
@@ -62,6 +69,7 @@ impl Coverage {
         sum(&mut self.contracts_ended, &other.contracts_ended);
         self.contracts += other.contracts;
         self.leases += other.leases;
+        sum(&mut self.charged, &other.charged);
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.refused_starts += other.refused_starts;
@@ -123,6 +131,12 @@ impl Coverage {
                 .iter()
                 .filter(|it| !self.denied.contains_key(**it))
                 .map(|it| format!("hearing refused for {it}")),
+        );
+        out.extend(
+            CHARGED
+                .iter()
+                .filter(|it| !self.charged.contains_key(**it))
+                .map(|it| format!("charge of {it}")),
         );
         for (what, count) in [
             ("bytes of a data flow", self.moved),

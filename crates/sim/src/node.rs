@@ -8,10 +8,11 @@ use tidm_crypto::error::BadKey;
 use tidm_crypto::hash::Digest;
 use tidm_crypto::sign::{KeyKind, SigningKey, VerifyingKey};
 use tidm_space::engine::commit::Send;
-use tidm_space::engine::node::{Node, Signer};
+use tidm_space::engine::node::{Groups, Node, Signer};
 use tidm_space::id::{Id, Ids};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::{Document, Method};
+use tidm_space::identity::member::Group;
 use tidm_space::lease::message::Request;
 use tidm_space::time::Time;
 
@@ -144,6 +145,22 @@ pub enum BadNode {
     Note(#[from] tidm_ledger::note::NoteError),
 }
 
+/// Every other participant is an account of one legal entity.
+pub struct Entities;
+
+impl Groups for Entities {
+    fn of(&self, participant: &Did) -> Option<Group> {
+        let number: usize = participant
+            .as_str()
+            .strip_prefix("did:web:n")?
+            .strip_suffix(".example")?
+            .parse()
+            .ok()?;
+        let entity = number.is_multiple_of(2).then_some("credit-code:91350100M000100Y43");
+        entity.and_then(Group::parse)
+    }
+}
+
 impl SimNode {
     pub fn new(index: usize, demands_signatures: bool, witnessed: bool) -> Result<Self, BadNode> {
         let name = format!("n{index}.example");
@@ -214,6 +231,7 @@ impl SimNode {
             me: &self.did,
             address: &self.address,
             signer: &self.signer,
+            groups: &Entities,
             demands_signatures: self.demands_signatures,
         }
     }

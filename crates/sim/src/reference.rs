@@ -16,6 +16,10 @@ pub struct Reference {
     pub proposed: BTreeMap<(usize, Id), Vec<Policy>>,
     /// Leases whose grant left the provider, by provider and contract.
     pub released: BTreeMap<(usize, Id), BTreeSet<Id>>,
+    /// Leases that became durable at a provider, with their contracts, in their order.
+    pub grants: BTreeMap<usize, Vec<(Id, Id)>>,
+    /// Rows and bytes that left a provider, by lease: whole objects that a key opened, and results.
+    pub left: BTreeMap<(usize, Id), (u64, u64)>,
     /// Tombstones that became durable, by node and contract.
     pub ended: BTreeSet<(usize, Id)>,
     /// Contracts whose key was erased.

@@ -24,6 +24,10 @@ use crate::signaling::{CONTROL_PLANE, DATA_PLANE};
 use crate::work::Ran;
 use crate::world::World;
 
+/// Of every product here.
+pub(crate) const ROWS: u64 = 10;
+pub(crate) const BYTES: u64 = 1000;
+
 /// Status and body; `None`: the server died.
 pub(crate) type Served = Option<(u16, String)>;
 
@@ -235,6 +239,10 @@ impl World {
             .entry((at, grant.contract.clone()))
             .or_default()
             .insert(grant.lease.clone());
+        if wrapped.is_some() {
+            // The key opens the whole object.
+            self.reference.left.insert((at, grant.lease.clone()), (ROWS, BYTES));
+        }
         self.check(&Moment::Released {
             node: at,
             contract: &grant.contract,
@@ -264,10 +272,16 @@ impl World {
         }
         self.coverage.openings += 1;
         self.check(&Moment::Opened { node: at, lease: &lease });
-        let outcome = Outcome { done: true, rows: 3, bytes: 99, result: Some(sha256(b"result")) };
+        let within = |most: Option<u64>, it: u64| most.map_or(it, |most| most.min(it));
+        let (rows, bytes) = (within(lease.reserved.rows, 8), within(lease.reserved.bytes, 800));
+        let outcome = Outcome { done: true, rows, bytes, result: Some(sha256(b"result")) };
         let wish = Wish::Close { lease: id.clone(), outcome };
         match self.work(at, Input::Wish(Box::new(wish))) {
-            Ran::Done(Ok(_)) => Some((200, String::new())),
+            Ran::Done(Ok(_)) => {
+                self.reference.left.insert((at, id.clone()), (rows, bytes));
+                self.check(&Moment::Left { node: at, lease: &lease });
+                Some((200, String::new()))
+            }
             Ran::Done(Err(fault)) => refuse(fault),
             Ran::Crashed => None,
         }

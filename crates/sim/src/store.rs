@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tidm_ledger::tree::Hash;
+use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::dataflow::message::Plane;
 use tidm_space::dataflow::registration::Registration;
 use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::{About, Seen, Send, Timer};
-use tidm_space::engine::view::{Needs, View};
+use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::identity::member::Group;
 use tidm_space::lease::machine::{Debit, DebitKind, Spent};
 use tidm_space::lease::message::Nonce;
 use tidm_space::lease::state::Lease;
@@ -86,7 +88,7 @@ pub struct Store {
     pub contracts: Table,
     pub leases: Table,
     pub products: Table,
-    pub debits: BTreeMap<(Id, &'static str), Debit>,
+    pub debits: BTreeMap<(Id, String), Debit>,
     /// In the order of their sequence numbers.
     pub facts: Vec<(Id, Rc<[u8]>)>,
     /// Facts that have an index in the log: a prefix of [`Self::facts`].
@@ -268,16 +270,48 @@ impl Store {
     }
 
     pub fn spent(&self, contract: &Id) -> Spent {
-        let mut spent = Spent::default();
-        for it in self.debits.values().filter(|it| it.contract == *contract) {
-            match it.kind {
-                DebitKind::Use => spent.uses += it.amount,
-                DebitKind::Rows => spent.rows += it.amount,
-                DebitKind::Bytes => spent.bytes += it.amount,
-                DebitKind::Items => spent.items += it.amount,
-            }
+        DebitKind::ALL.into_iter().fold(Spent::default(), |spent, kind| {
+            let sum = |back: bool| -> u64 {
+                let all = self.debits.values().filter(|it| it.contract == *contract);
+                all.filter(|it| it.kind == kind && it.back == back).map(|it| it.amount).sum()
+            };
+            // More given back than charged reads as nothing: what it lets happen is for the properties to find.
+            spent.with(kind, sum(false).saturating_sub(sum(true)))
+        })
+    }
+
+    /// Loads what some contracts' terms ask for besides.
+    pub fn load_more(&self, more: &More, view: &mut View) -> Result<(), StoreError> {
+        let uses = || self.debits.values().filter(|it| it.kind == DebitKind::Use);
+        if let Some((of, most)) = &more.starts {
+            let mut all: Vec<Time> =
+                uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            all.truncate(usize::try_from(*most).unwrap_or(usize::MAX));
+            view.starts = Some(all);
         }
-        spent
+        if let Some(id) = &more.product {
+            view.product = self.product(id)?;
+        }
+        if let Some((group, product)) = &more.group_uses
+            && let Some(line) = self.product(product)?.map(|it| it.line.clone())
+        {
+            let mut sum = 0;
+            for id in self.contracts.keys() {
+                let Some(it) = self.contract(id)? else { continue };
+                let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
+                let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
+                if it.role == Role::Provider && of == *group && same {
+                    sum += self.spent(id).uses;
+                }
+            }
+            view.group_uses = Some(sum);
+        }
+        Ok(())
+    }
+
+    pub fn product(&self, id: &Id) -> Result<Option<Product>, BadRecord> {
+        self.products.get(id).map(|it| record::product::decode(&it.record)).transpose()
     }
 
     pub fn negotiation(&self, id: &Id) -> Result<Option<Negotiation>, BadRecord> {
@@ -308,9 +342,7 @@ impl Store {
                         return Err(StoreError::Unique(format!("lease {id}")));
                     }
                 }
-                Write::Debit(it)
-                    if self.debits.contains_key(&(it.lease.clone(), it.kind.word())) =>
-                {
+                Write::Debit(it) if self.debits.contains_key(&(it.lease.clone(), it.word())) => {
                     return Err(StoreError::Unique(format!("debit of {}", it.lease)));
                 }
                 Write::Product(id, _) if self.products.contains_key(id) => {
@@ -348,7 +380,7 @@ impl Store {
             }
             Write::Lease(id, row) => drop(self.leases.insert(id, row)),
             Write::Product(id, row) => drop(self.products.insert(id, row)),
-            Write::Debit(it) => drop(self.debits.insert((it.lease.clone(), it.kind.word()), it)),
+            Write::Debit(it) => drop(self.debits.insert((it.lease.clone(), it.word()), it)),
             Write::Fact(id, entry) => self.facts.push((id, entry)),
             Write::Withdraw(about) => self.outbox.retain(|_, it| it.about.as_ref() != Some(&about)),
             Write::Unsend(id) => drop(self.outbox.remove(&id)),

@@ -14,13 +14,15 @@ use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Name;
 use tidm_space::policy::model::Policy;
-use tidm_space::policy::sentence::{Sentences, build};
+use tidm_space::policy::sentence::{Counted, Sentences, build};
+use tidm_space::policy::span::Span;
 use tidm_space::time::Time;
 use tidm_space::transfer::state::Name as Phase;
 
 use crate::happening::Happening;
 use crate::net::{FAIR, Weather};
 use crate::node::CrashPoint;
+use crate::serve::{BYTES, ROWS};
 use crate::world::World;
 
 /// Milliseconds until the next happening.
@@ -111,8 +113,8 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
     let mut draft = Draft::new(id.clone(), id.clone(), "Welding currents", Kind::Table, now);
     draft.content = Some(digest);
     draft.origin = Some(digest);
-    draft.bytes = Some(1000);
-    draft.rows = Some(10);
+    draft.bytes = Some(BYTES);
+    draft.rows = Some(ROWS);
     let soon =
         now.after(Duration::from_secs(600 + u64::try_from(world.dice.below(7200)).unwrap_or(0)));
     let listed = [
@@ -121,6 +123,13 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
         (Approval::Manual, Sentences { uses: Some(3), ..Sentences::default() }),
         (Approval::Counter, Sentences { uses: Some(1), ..Sentences::default() }),
         (Approval::Auto, Sentences { until: Some(soon), ..Sentences::default() }),
+        (Approval::Auto, counted(Counted { frequency: period(1, "PT2M"), ..Counted::default() })),
+        (Approval::Auto, counted(Counted { metered: span("PT70S"), ..Counted::default() })),
+        (
+            Approval::Auto,
+            counted(Counted { rows: Some(12), bytes: Some(1500), ..Counted::default() }),
+        ),
+        (Approval::Auto, counted(Counted { entity_uses: Some(2), ..Counted::default() })),
     ];
     for (number, (approval, sentences)) in listed.into_iter().enumerate() {
         let offer =
@@ -132,6 +141,18 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
         draft.offers.push(offer.with_rules(rules));
     }
     Product::new(draft)
+}
+
+fn counted(counted: Counted) -> Sentences {
+    Sentences { counted, ..Sentences::default() }
+}
+
+fn span(text: &str) -> Option<Span> {
+    Span::parse(text).ok()
+}
+
+fn period(uses: u64, text: &str) -> Option<(u64, Span)> {
+    Some((uses, span(text)?))
 }
 
 /// The offer with rules: its contracts end while their timers wait.

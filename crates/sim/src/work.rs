@@ -6,9 +6,11 @@ use tidm_space::contract::State as ContractState;
 use tidm_space::engine::commit::{About, Answer, Commit, Decision, Timer};
 use tidm_space::engine::input::{Heard, Input, Outcome};
 use tidm_space::engine::view::View;
-use tidm_space::engine::{decide, needs};
+use tidm_space::engine::{decide, needs, needs_more};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::lease::machine::{Debit, DebitKind};
+use tidm_space::lease::state::{Lease, Name as LeaseName};
 use tidm_space::negotiation::message::{Kind, Role};
 use tidm_space::negotiation::state::State;
 
@@ -44,6 +46,12 @@ impl World {
         blind(self.bug, asks, &mut view);
         let given_up = give_up_finalize(self.bug, &view, &input);
         let once = order_once(self.bug, &input);
+        let more = needs_more(&self.nodes[at].as_engine(), &view, &input);
+        if let Err(why) = self.nodes[at].store.load_more(&more, &mut view) {
+            self.violated("rows can be read", format!("n{at}: {why}"));
+            return Ran::Crashed;
+        }
+        forget(self.bug, &mut view);
         let node = &mut self.nodes[at];
         let mut ids = node.ids.clone();
         let Decision { mut commit, reply } = decide(&node.as_engine(), &view, input, now, &mut ids);
@@ -100,6 +108,14 @@ impl World {
             self.nodes[at].store.apply(write);
         }
         self.reference.facts.entry(at).or_default().extend(facts);
+        let fresh = commit
+            .leases
+            .iter()
+            .filter(|it| it.role == Role::Provider && it.state.name() == LeaseName::Granted);
+        for it in fresh.filter(|it| !was.leases.contains_key(&it.id)) {
+            let grants = self.reference.grants.entry(at).or_default();
+            grants.push((it.request.contract.clone(), it.id.clone()));
+        }
         self.check(&Moment::Committed { node: at, was: &was, commit });
         for it in commit.contracts.iter().filter(|it| !it.is_active()) {
             self.reference.ended.insert((at, it.id.clone()));
@@ -185,9 +201,36 @@ fn blind(bug: Option<Bug>, asks: bool, view: &mut View) {
     }
 }
 
+/// The planted bugs: the gate is not shown what was used before.
+fn forget(bug: Option<Bug>, view: &mut View) {
+    if bug == Some(Bug::ForgetStarts) {
+        view.starts = view.starts.take().map(|_| vec![]);
+    }
+    if bug == Some(Bug::CountAccounts) {
+        view.group_uses = view.group_uses.map(|_| view.spent.uses);
+    }
+}
+
 fn twist(bug: Option<Bug>, commit: &mut Commit) {
     match bug {
         Some(Bug::SkipDebit) => commit.debits.clear(),
+        Some(Bug::FreeTime) => commit.debits.retain(|it| it.kind != DebitKind::Seconds),
+        Some(Bug::FreeAmounts) => {
+            commit.debits.retain(|it| !matches!(it.kind, DebitKind::Rows | DebitKind::Bytes));
+        }
+        // What was reserved comes back whole, as if nothing had been used.
+        Some(Bug::GiveBackAll) => {
+            let whole = |it: &Debit, lease: &Lease| match it.kind {
+                DebitKind::Seconds => lease.reserved.seconds,
+                DebitKind::Rows => lease.reserved.rows,
+                DebitKind::Bytes => lease.reserved.bytes,
+                DebitKind::Use | DebitKind::Items => None,
+            };
+            for it in commit.debits.iter_mut().filter(|it| it.back) {
+                let lease = commit.leases.iter().find(|lease| lease.id == it.lease);
+                it.amount = lease.and_then(|lease| whole(it, lease)).unwrap_or(it.amount);
+            }
+        }
         Some(Bug::OtherTerms) => {
             for it in commit.contracts.iter_mut().filter(|it| it.role == Role::Provider) {
                 it.policy.permissions.iter_mut().for_each(|rule| rule.constraints.clear());

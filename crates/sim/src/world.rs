@@ -9,7 +9,10 @@ use std::rc::Rc;
 use tidm_space::dataflow::message::Plane;
 use tidm_space::engine::commit::Timer;
 use tidm_space::identity::did::Did;
+use tidm_space::lease::machine::DebitKind;
 use tidm_space::negotiation::state::State;
+use tidm_space::policy::compile::compile;
+use tidm_space::policy::counted::Wants;
 
 use crate::bug::Bug;
 use crate::clock::{BEGIN_MS, Clock};
@@ -374,8 +377,24 @@ impl World {
             for row in node.store.credentials.requests.values() {
                 *coverage.issuances.entry(row.state).or_default() += 1;
             }
-            let granted = node.store.debits.len();
-            coverage.leases += u64::try_from(granted).unwrap_or(u64::MAX);
+            for it in node.store.debits.values() {
+                match it.kind {
+                    DebitKind::Use => coverage.leases += 1,
+                    DebitKind::Rows | DebitKind::Bytes | DebitKind::Items | DebitKind::Seconds => {
+                        *coverage.charged.entry(it.word()).or_default() += 1;
+                    }
+                }
+            }
+            for id in node.store.contracts.keys() {
+                let Ok(Some(it)) = node.store.contract(id) else { continue };
+                let Ok(terms) = compile(&it.policy) else { continue };
+                let (wants, uses) = (Wants::of(&terms), node.store.spent(id).uses);
+                for (what, there) in [("period", wants.starts > 0), ("entity", wants.group)] {
+                    if there && uses > 0 {
+                        *coverage.charged.entry(what.to_owned()).or_default() += uses;
+                    }
+                }
+            }
         }
         self.coverage = coverage;
     }

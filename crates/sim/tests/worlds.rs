@@ -74,6 +74,11 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::StaleStatus, &["13 only proven members are heard"], 300),
         (Bug::TellOnce, &["14 a request is answered once"], 100),
         (Bug::IssueTwice, &["14 a request is answered once"], 300),
+        (Bug::ForgetStarts, &["2 releases within the count"], 300),
+        (Bug::FreeTime, &["2 releases within the count"], 300),
+        (Bug::FreeAmounts, &["2 releases within the count"], 300),
+        (Bug::GiveBackAll, &["2 releases within the count"], 300),
+        (Bug::CountAccounts, &["2 releases within the count"], 300),
     ] {
         let mut unused = Coverage::default();
         let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));

@@ -55,6 +55,11 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// Longest lease that a consumer may ask for.
 pub const LEASE_MAX: Duration = Duration::from_secs(3600);
 
+/// Most uses in a period that a term may name: the gate reads when so many began at each request, 20 kB.
+pub const FREQUENCY_USES: u64 = 1000;
+/// Largest budget of bytes or rows: nine petabytes, a whole number in every reader's JSON, and sums stay far from overflow.
+pub const BUDGET: u64 = 1 << 53;
+
 /// First retry of an undelivered message; doubled each time.
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.

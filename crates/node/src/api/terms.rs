@@ -15,9 +15,11 @@ use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
-use tidm_space::policy::sentence::{Export, Sentences};
+use tidm_space::policy::sentence::{Counted, Export, Sentences};
+use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Price;
 use tidm_space::policy::usage::{Level, Use};
+use tidm_space::policy::window::Window;
 use tidm_space::time::Time;
 use tidm_space::wire::odrl;
 
@@ -60,6 +62,19 @@ pub(super) struct Choices {
     match_share: Option<u64>,
     /// consumer or both.
     match_result: Option<String>,
+    /// Most uses in any such period, for example `5/P1D`.
+    frequency: Option<String>,
+    /// At most one use in each such period, for example `PT1H`.
+    interval: Option<String>,
+    /// Hours of the week, for example `Mon-Fri 08:00/18:00+08:00`.
+    window: Option<String>,
+    /// Time of use altogether, for example `PT10H`.
+    metered: Option<String>,
+    /// Bytes and rows altogether.
+    total_bytes: Option<u64>,
+    total_rows: Option<u64>,
+    /// Most uses by the consumer's legal entity, under all its contracts.
+    entity_uses: Option<u64>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
@@ -103,6 +118,7 @@ impl Choices {
             delivery_rate: self.delivery_rate,
             delivery_connections: self.delivery_connections,
             matching: self.matching()?,
+            counted: self.counted()?,
             export: match self.export {
                 None => Export::Unsaid,
                 Some(false) => Export::Forbidden,
@@ -118,6 +134,28 @@ impl Choices {
 }
 
 impl Choices {
+    fn counted(&self) -> Answer<Counted> {
+        let span = |name: &str, it: &Option<String>| {
+            it.as_deref().map(Span::parse).transpose().map_err(|why| Fail::field(name, why))
+        };
+        let frequency = |text: &String| {
+            let read = text
+                .split_once('/')
+                .and_then(|(n, span)| Some((n.parse().ok()?, Span::parse(span).ok()?)));
+            read.ok_or_else(|| Fail::field("frequency", "a number and a period, such as 5/P1D"))
+        };
+        let window = self.window.as_deref().map(Window::parse).transpose();
+        Ok(Counted {
+            frequency: self.frequency.as_ref().map(frequency).transpose()?,
+            interval: span("interval", &self.interval)?,
+            window: window.map_err(|why| Fail::field("window", why))?,
+            metered: span("metered", &self.metered)?,
+            bytes: self.total_bytes,
+            rows: self.total_rows,
+            entity_uses: self.entity_uses,
+        })
+    }
+
     fn matching(&self) -> Answer<Matching> {
         let key = |text: &String| {
             Key::parse(text).ok_or_else(|| {

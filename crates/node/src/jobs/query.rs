@@ -154,13 +154,18 @@ async fn run(
     contract: &Contract,
     sql: String,
 ) -> Result<Result_, WorkError> {
-    let terms = workers::terms_of(
+    let mut terms = workers::terms_of(
         contract,
         &lease.request,
         lease.uses_left,
         lease.peer.as_str(),
         app.clock.now(),
     )?;
+    // No more leaves than was charged for it.
+    let least =
+        |slot: &mut Option<u64>, most: Option<u64>| *slot = slot.iter().copied().chain(most).min();
+    least(&mut terms.output_rows, lease.reserved.rows);
+    least(&mut terms.output_bytes, lease.reserved.bytes);
     // Rows that the terms do not permit are not in there: no statement can show what was never read.
     let here = |why: anyhow::Error| WorkError::Store(why.to_string());
     let object = excerpt::object(app, contract, Use::Query).await.map_err(here)?;
@@ -202,13 +207,31 @@ async fn finish(
     metrics::counter!("tidm_queries_served_total", "outcome" => word).increment(1);
     // Nothing leaves whose use is not on record, and the claim stands until it is.
     let lease = lease.id.clone();
+    let said = outcome.clone();
     let wish = match user {
         User::Node => Wish::Close { lease: lease.clone(), outcome },
         User::Program => Wish::Used { lease: lease.clone(), outcome },
     };
     app.writer.run(Input::Wish(Box::new(wish))).await?;
+    if done.is_ok() {
+        recorded(app, &lease, &said).await?;
+    }
     notes::forget_run(&app.writer, &lease).await?;
     done
+}
+
+/// What is on record is this outcome: whoever returned the lease in front of us got its charge back, and gets nothing else.
+async fn recorded(app: &App, lease: &Id, said: &Outcome) -> Result<(), WorkError> {
+    let found = app.store.lease(lease).await.map_err(failed)?;
+    match found.map(|it| it.state) {
+        Some(State::Returned { outcome, .. }) if outcome == *said => Ok(()),
+        _ => Err(Fault::denied(
+            "lease.ended",
+            "lease",
+            "the lease ended before its result was there",
+        )
+        .into()),
+    }
 }
 
 fn failed(why: crate::store::StoreError) -> WorkError {

@@ -19,7 +19,7 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::lease::state::State;
 use tidm_space::policy::compile::compile;
-use tidm_space::policy::eval::{Request as Asked, evaluate};
+use tidm_space::policy::eval::{Facts, Request as Asked, evaluate};
 use tidm_space::policy::terms::Limits as Terms;
 use tidm_space::time::Time;
 
@@ -64,7 +64,7 @@ impl Workers {
     }
 }
 
-/// What the terms of a contract let one use do at this moment. The count was checked by the gate.
+/// What the terms of a contract let one use do at this moment. What is counted was checked by the gate.
 pub fn terms_of(
     contract: &Contract,
     request: &Request,
@@ -86,6 +86,8 @@ pub fn terms_of(
         // The gate at the provider keeps this time; where it is not known, this is the first use.
         first_use_at: contract.first_use.or(Some(now)),
         agreed_at: Some(contract.signed_at),
+        // Of what else is counted the gate had the facts; this is a second look without them.
+        more: Facts { gated: true, ..Facts::default() },
         ..Asked::new(now, request.kind, recipient)
     };
     evaluate(&terms, &asked).permitted()

@@ -11,10 +11,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use tidm_crypto::sign::VerifyingKey;
+use tidm_space::engine::node::Groups;
 use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::{Document, Relation};
-use tidm_space::identity::member::{Member, MemberList};
+use tidm_space::identity::member::{Group, Member, MemberList};
 use tidm_space::time::Time;
 use tidm_space::wire::did;
 use tidm_space::wire::dsp::version;
@@ -66,8 +67,16 @@ pub struct Directory {
     places: Mutex<HashMap<Did, (Option<String>, Place)>>,
     /// The lists that were read, by their spaces' places in the configuration.
     members: RwLock<BTreeMap<usize, Arc<MemberList>>>,
+    /// The legal entities that the lists name, of members cut off, too: what they used stays used.
+    groups: RwLock<HashMap<Did, Group>>,
     /// Our own documents: never fetched from ourselves.
     own: RwLock<HashMap<Did, Document>>,
+}
+
+impl Groups for Directory {
+    fn of(&self, participant: &Did) -> Option<Group> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(participant).cloned()
+    }
 }
 
 impl Directory {
@@ -79,6 +88,7 @@ impl Directory {
             peers: Mutex::default(),
             places: Mutex::default(),
             members: RwLock::default(),
+            groups: RwLock::default(),
             own: RwLock::default(),
         }
     }
@@ -98,6 +108,11 @@ impl Directory {
     pub fn set_members_of(&self, at: usize, list: MemberList) {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         members.insert(at, Arc::new(list));
+        // Where lists differ about an entity, the first space of the configuration is believed.
+        let entities = members.values().rev().flat_map(|it| &it.members);
+        let said = entities.filter_map(|it| Some((it.did.clone(), it.credit_code.as_ref()?)));
+        let groups = said.map(|(did, code)| (did, Group::of_entity(code))).collect();
+        *self.groups.write().unwrap_or_else(PoisonError::into_inner) = groups;
     }
 
     pub fn members_of(&self, at: usize) -> Option<Arc<MemberList>> {

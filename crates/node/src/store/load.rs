@@ -7,9 +7,9 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
-use tidm_space::engine::view::{Needs, View};
+use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
-use tidm_space::lease::machine::Spent;
+use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::limits::OPEN_NEGOTIATIONS;
 use tidm_space::time::Time;
 use tidm_space::wire::record;
@@ -19,6 +19,11 @@ use super::StoreError;
 /// What is published gets its time in the transaction that saves it, so the latest is the newest.
 pub(super) const NEWEST_OF_LINE: &str =
     "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
+
+/// One row for each contract of the legal entity about the line; their uses are summed up already.
+const USES_OF_GROUP: &str = "SELECT CAST(COALESCE(SUM(spent.amount), 0) AS BIGINT) FROM contracts
+  JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id AND spent.kind = 'use'
+  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2";
 
 /// Loads all that is asked for.
 pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
@@ -166,6 +171,41 @@ async fn load_lease(
     Ok(())
 }
 
+/// Loads what some contracts' terms ask for besides.
+pub async fn load_more(
+    conn: &mut AnyConnection,
+    more: &More,
+    view: &mut View,
+) -> Result<(), StoreError> {
+    if let Some((contract, most)) = &more.starts {
+        let sql =
+            "SELECT at FROM debits WHERE contract = $1 AND kind = 'use' ORDER BY at DESC LIMIT $2";
+        let starts: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(contract.as_str())
+            .bind(i64::try_from(*most).unwrap_or(i64::MAX))
+            .fetch_all(&mut *conn)
+            .await?;
+        view.starts = Some(starts.into_iter().map(Time::from_ms).collect());
+    }
+    if let Some(id) = &more.product {
+        let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
+        view.product = read("products", record.as_deref(), record::product::decode)?;
+    }
+    // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
+    if let Some((group, product)) = &more.group_uses
+        && let Some(line) =
+            one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
+    {
+        let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
+            .bind(group.as_str())
+            .bind(line)
+            .fetch_one(&mut *conn)
+            .await?;
+        view.group_uses = Some(u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?);
+    }
+    Ok(())
+}
+
 /// What was debited so far under one contract.
 pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, StoreError> {
     let sql = "SELECT kind, amount FROM spent WHERE contract = $1";
@@ -175,13 +215,8 @@ pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, Sto
         let kind: String = row.get(0);
         let amount: i64 = row.get(1);
         let amount = u64::try_from(amount).map_err(|_| bad("debits", "a negative sum"))?;
-        match kind.as_str() {
-            "use" => spent.uses = amount,
-            "rows" => spent.rows = amount,
-            "bytes" => spent.bytes = amount,
-            "items" => spent.items = amount,
-            _ => return Err(bad("debits", "an unknown kind")),
-        }
+        let kind = DebitKind::from_word(&kind).ok_or_else(|| bad("debits", "an unknown kind"))?;
+        spent = spent.with(kind, amount);
     }
     Ok(spent)
 }

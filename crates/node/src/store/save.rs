@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use tidm_space::engine::commit::{About, Commit, Send, Timer};
 use tidm_space::evidence;
 use tidm_space::evidence::fact::Fact;
+use tidm_space::identity::member::Group;
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::{DataService, dataset_to_json};
 use tidm_space::wire::record;
@@ -112,9 +113,9 @@ async fn save_contracts(conn: &mut AnyConnection, commit: &Commit) -> Result<(),
     for it in &commit.contracts {
         // A tombstone stays one, whatever an older replica of this row says (house D13).
         sqlx::query(
-            "INSERT INTO contracts (id, peer, role, product, negotiation, active, signed_at, record)
-             VALUES ($1,$2,$3,$4,$5,$6,$7,$8)
-             ON CONFLICT (id) DO UPDATE SET active = excluded.active, record = excluded.record
+            "INSERT INTO contracts (id, peer, role, product, negotiation, active, signed_at, grp, record)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)
+             ON CONFLICT (id) DO UPDATE SET active = excluded.active, grp = excluded.grp, record = excluded.record
              WHERE contracts.active >= excluded.active",
         )
         .bind(it.id.as_str().to_owned())
@@ -124,6 +125,7 @@ async fn save_contracts(conn: &mut AnyConnection, commit: &Commit) -> Result<(),
         .bind(it.negotiation.as_str().to_owned())
         .bind(i64::from(it.is_active()))
         .bind(it.signed_at.ms())
+        .bind(it.group.as_ref().map_or(it.peer.as_str(), Group::as_str).to_owned())
         .bind(record::contract::encode(it))
         .execute(&mut *conn)
         .await?;
@@ -149,12 +151,13 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
         .await?;
     }
     for it in &commit.debits {
+        let amount = i64::try_from(it.amount).unwrap_or(i64::MAX);
         sqlx::query("INSERT INTO debits (lease, kind, contract, grp, amount, at) VALUES ($1,$2,$3,$4,$5,$6)")
             .bind(it.lease.as_str().to_owned())
-            .bind(it.kind.word())
+            .bind(it.word())
             .bind(it.contract.as_str().to_owned())
             .bind(it.group.as_str().to_owned())
-            .bind(i64::try_from(it.amount).unwrap_or(i64::MAX))
+            .bind(amount)
             .bind(it.at.ms())
             .execute(&mut *conn)
             .await?;
@@ -164,7 +167,7 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
         )
         .bind(it.contract.as_str().to_owned())
         .bind(it.kind.word())
-        .bind(i64::try_from(it.amount).unwrap_or(i64::MAX))
+        .bind(if it.back { -amount } else { amount })
         .execute(&mut *conn)
         .await?;
     }

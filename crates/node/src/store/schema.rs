@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V16];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V16, V11];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -239,4 +239,13 @@ CREATE TABLE excerpts (
   contract TEXT PRIMARY KEY, object TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL, rows BIGINT NOT NULL,
   marked BIGINT);
 CREATE INDEX contracts_product ON contracts (product, role)
+";
+
+/// Migration 11. When uses began, newest first; and whose budget a contract's uses are charged to.
+const V11: &str = "
+DROP INDEX debits_contract;
+CREATE INDEX debits_contract ON debits (contract, kind, at);
+ALTER TABLE contracts ADD COLUMN grp TEXT NOT NULL DEFAULT '';
+UPDATE contracts SET grp = peer;
+CREATE INDEX contracts_grp ON contracts (grp, product)
 ";

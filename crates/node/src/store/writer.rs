@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use tidm_space::engine::commit::{Commit, Decision, Reply, Send as Sending, Timer};
 use tidm_space::engine::input::Input;
-use tidm_space::engine::node::{Node, Signer};
-use tidm_space::engine::{decide, needs};
+use tidm_space::engine::node::{Groups, Node, Signer};
+use tidm_space::engine::{decide, needs, needs_more};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -35,6 +35,7 @@ pub struct Self_ {
     pub me: Did,
     pub address: String,
     pub signer: Arc<dyn Signer + Send + Sync>,
+    pub groups: Arc<dyn Groups + Send + Sync>,
     pub demands_signatures: bool,
     /// How our catalogue names our DSP endpoint.
     pub service: DataService,
@@ -289,14 +290,19 @@ async fn one(
             {
                 return Ok(Err(replayed()));
             }
-            let view = load::load(conn, &needs(input)).await?;
+            let mut view = load::load(conn, &needs(input)).await?;
             let myself = &shared.myself;
             let node = Node {
                 me: &myself.me,
                 address: &myself.address,
                 signer: myself.signer.as_ref(),
+                groups: myself.groups.as_ref(),
                 demands_signatures: myself.demands_signatures,
             };
+            let more = needs_more(&node, &view, input);
+            if !more.is_empty() {
+                load::load_more(conn, &more, &mut view).await?;
+            }
             let Decision { commit, reply } =
                 decide(&node, &view, (**input).clone(), now, &mut FreshIds);
             save::save(conn, &commit, now, &myself.service).await?;

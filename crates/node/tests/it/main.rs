@@ -5,6 +5,7 @@
 
 mod attacks;
 mod bucket;
+mod counted;
 mod dcp;
 mod delivery;
 mod doors;

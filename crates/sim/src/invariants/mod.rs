@@ -4,7 +4,7 @@
 //! | property | clause | file |
 //! |---|---|---|
 //! | 1 no lease without a finalized, active contract | house §6, first | `leases_need_contracts` |
-//! | 2 releases ≤ the contract's count, each after its debit is durable | house §6, first | `releases_within_count` |
+//! | 2 releases ≤ the contract's count, in every period, in time, rows and bytes, and for a legal entity; each after its debit is durable | house §6, first; decision 045 | `releases_within_count` |
 //! | 3 terminal states are final | house §6, second; DSP §7.2, §9.2 | `terminal_states_final` |
 //! | 4 both sides end alike, and nothing stays open by itself | house §6, second | `sides_agree` |
 //! | 5 an acknowledged fact is in the log, once | house §6, third | `facts_logged` |
@@ -57,6 +57,8 @@ pub enum Moment<'a> {
     Released { node: usize, contract: &'a Id, lease: &'a Id, key: bool },
     /// A query is let in beside the data.
     Opened { node: usize, lease: &'a Lease },
+    /// The result of a query leaves.
+    Left { node: usize, lease: &'a Lease },
     /// A data plane lets bytes of a flow out or in.
     Moved { node: usize, flow: &'a Flow },
     /// Somebody's message is heard in a space of credentials.

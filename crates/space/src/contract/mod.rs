@@ -9,6 +9,7 @@ use crate::approval::Rules;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::identity::member::Group;
 use crate::negotiation::message::{Role, Signature};
 use crate::policy::model::Policy;
 use crate::time::Time;
@@ -34,6 +35,8 @@ pub struct Contract {
     pub consumer_signature: Option<Signature>,
     pub signed_at: Time,
     pub first_use: Option<Time>,
+    /// Provider: the consumer's legal entity, once a use was charged to it. It stays so, whatever a list says later.
+    pub group: Option<Group>,
     pub state: State,
     /// Provider: the consumer's deletion receipt arrived. Consumer: ours was signed.
     pub deletion: Option<Deletion>,

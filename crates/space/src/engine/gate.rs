@@ -9,19 +9,23 @@ use crate::evidence::fact::{Closed, Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::identity::member::Group;
+use crate::lease::charge::{self, Known, Reserved};
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
 use crate::lease::message::{Grant, Outcome, Request};
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
+use crate::policy::counted::{self, Wants};
 use crate::policy::usage::Use;
 
 use super::commit::{Answer, Due, Reply, Work};
 use super::contract;
 use super::input::HoldWish;
+use super::node::Node;
 use super::notice;
-use super::view::Needs;
+use super::view::{More, Needs, View};
 
 pub(super) fn needs(request: &Request) -> Needs {
     Needs {
@@ -32,20 +36,63 @@ pub(super) fn needs(request: &Request) -> Needs {
     }
 }
 
+/// Terms that count more than uses need more rows; most contracts have none.
+pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> More {
+    let fresh = view.contract.as_ref().filter(|it| it.is_active() && view.lease.is_none());
+    let Some(contract) = fresh.filter(|it| counted::mentions(&it.policy)) else {
+        return More::default();
+    };
+    let Ok(terms) = compile(&contract.policy) else { return More::default() };
+    let wants = Wants::of(&terms);
+    let sized = (wants.size || wants.records) && request.kind != Use::Query;
+    let product = || contract.product.clone();
+    More {
+        starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
+        product: sized.then(product),
+        group_uses: wants
+            .group
+            .then(|| (charged_to(&group_of(node, contract), contract), product())),
+    }
+}
+
+/// The consumer's legal entity, as the contract has it or else as it is known now.
+fn group_of(node: &Node<'_>, contract: &Contract) -> Option<Group> {
+    contract.group.clone().or_else(|| node.groups.of(&contract.peer))
+}
+
+/// Whose budget a use is charged to.
+fn charged_to(group: &Option<Group>, contract: &Contract) -> Group {
+    group.clone().unwrap_or_else(|| Group::from(&contract.peer))
+}
+
 /// Provider: may this use happen?
 pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside: bool) -> Answer {
     let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider) else {
         return Err(Fault::NotFound { what: "contract" });
     };
-    let (spent, earlier) = (work.view.spent, work.view.lease.as_ref());
-    let gate = Gate { contract, spent, earlier, from, outside };
+    let known = Known {
+        starts: work.view.starts.as_deref(),
+        product: work.view.product.as_ref(),
+        group_uses: work.view.group_uses,
+    };
+    let group = group_of(work.node, contract);
+    let gate = Gate {
+        contract,
+        spent: work.view.spent,
+        earlier: work.view.lease.as_ref(),
+        from,
+        group: &charged_to(&group, contract),
+        known,
+        outside,
+    };
     let id = work.ids.fresh();
     match machine::grant(gate, request, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
         Ok(Granted::New { lease, debits }) => {
             let mut contract = contract.clone();
-            if contract.first_use.is_none() {
-                contract.first_use = Some(work.now);
+            if contract.first_use.is_none() || contract.group != group {
+                contract.first_use = contract.first_use.or(Some(work.now));
+                contract.group = group;
                 work.commit.contracts.push(contract);
             }
             let uses = work.view.spent.uses.saturating_add(1);
@@ -96,7 +143,9 @@ pub(super) fn join(work: &mut Work<'_>, ours: Lease, request: &Request) -> Answe
     };
     let (spent, earlier) = (work.view.spent, work.view.lease.as_ref());
     let from = contract.peer.clone();
-    let gate = Gate { contract, spent, earlier, from: &from, outside: false };
+    let group = Group::from(&from);
+    let known = Known::default();
+    let gate = Gate { contract, spent, earlier, from: &from, group: &group, known, outside: false };
     match machine::join(gate, &ours, request, work.ids.fresh(), work.now)? {
         Granted::Again(lease) => Ok(Reply::Lease(lease.grant())),
         // Not one of the counted uses: its number is 0.
@@ -166,6 +215,7 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         granted: work.now,
         until: grant.until,
         uses_left: grant.uses_left,
+        reserved: Reserved::default(),
         state: State::Granted,
     };
     work.fact(links(&lease), What::LeaseHeld { kind: lease.request.kind, until: lease.until });
@@ -258,6 +308,10 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
     let (rows, bytes, result) = outcome.map_or((0, 0, None), |it| (it.rows, it.bytes, it.result));
     work.fact(links(&after), What::LeaseClosed { how, rows, bytes, result });
     work.untimer(&Due::LeaseEnd { lease: after.id.clone() });
+    if let Some(contract) = work.view.contract.as_ref().filter(|_| lease.role == Role::Provider) {
+        let group = charged_to(&contract.group, contract);
+        work.commit.debits.extend(charge::given_back(&after, &group));
+    }
     if lease.role == Role::Provider
         && how != Closed::Returned
         && let Some(contract) = work.view.contract.clone()

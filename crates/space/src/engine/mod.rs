@@ -28,7 +28,7 @@ use crate::time::Time;
 use commit::Decision;
 use input::{Heard, Input, Wish};
 use node::Node;
-use view::{Needs, View};
+use view::{More, Needs, View};
 
 /// What the store must load, in one transaction with what [`decide`] returns.
 pub fn needs(input: &Input) -> Needs {
@@ -63,7 +63,27 @@ pub fn needs(input: &Input) -> Needs {
     }
 }
 
-/// What follows from `input`, given what [`needs`] asked for.
+/// What must be loaded besides, given what [`needs`] asked for: nothing for most inputs and contracts.
+pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
+    match input {
+        Input::Heard(heard) => match &heard.what {
+            Heard::Ask(request) => gate::needs_more(node, view, request),
+            Heard::Negotiation(_)
+            | Heard::Transfer(_)
+            | Heard::Return { .. }
+            | Heard::LeaseEnded { .. }
+            | Heard::Ended { .. }
+            | Heard::Deleted { .. } => More::default(),
+        },
+        Input::Delivered { .. }
+        | Input::Due(_)
+        | Input::Wish(_)
+        | Input::Ordered(_)
+        | Input::Reported(_) => More::default(),
+    }
+}
+
+/// What follows from `input`, given what [`needs`] and [`needs_more`] asked for.
 pub fn decide(
     node: &Node<'_>,
     view: &View,

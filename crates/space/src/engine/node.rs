@@ -3,11 +3,18 @@
 //! Never holds a key: [`Signer`] signs for it.
 
 use crate::identity::did::Did;
+use crate::identity::member::Group;
 
 /// Signs what we vouch for. Two implementations: the node's keys, the simulator's.
 pub trait Signer: Sync {
     /// A compact JWS of `typ` over `payload` by our identity key.
     fn sign(&self, typ: &str, payload: &[u8]) -> String;
+}
+
+/// Knows of which legal entity a participant is. Two implementations: the node's member lists, the simulator's.
+pub trait Groups: Sync {
+    /// `None`: nothing that this node trusts says so.
+    fn of(&self, participant: &Did) -> Option<Group>;
 }
 
 #[derive(Clone, Copy)]
@@ -16,6 +23,14 @@ pub struct Node<'a> {
     /// Our DSP base, without a trailing slash: what peers get as `callbackAddress`.
     pub address: &'a str,
     pub signer: &'a dyn Signer,
+    pub groups: &'a dyn Groups,
     /// House D14: a missing signature ends the negotiation.
     pub demands_signatures: bool,
+}
+
+#[cfg(test)]
+impl Groups for std::collections::BTreeMap<Did, Group> {
+    fn of(&self, participant: &Did) -> Option<Group> {
+        self.get(participant).cloned()
+    }
 }

@@ -1,4 +1,5 @@
 mod approval;
+mod counted;
 mod dataflow;
 mod delivery;
 mod ending;

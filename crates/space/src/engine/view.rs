@@ -8,10 +8,12 @@ use crate::dataflow::registration::Registration;
 use crate::dataflow::state::Flow;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::identity::member::Group;
 use crate::lease::machine::Spent;
 use crate::lease::message::Nonce;
 use crate::lease::state::Lease;
 use crate::negotiation::state::Negotiation;
+use crate::time::Time;
 use crate::transfer::state::Transfer;
 
 use super::commit::Seen;
@@ -54,6 +56,22 @@ pub struct Needs {
     pub data_plane: Option<String>,
 }
 
+/// What only some contracts' terms ask for, seen when the first rows are there. Loaded in the same transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// When the newest uses under this contract began: at most so many.
+    pub starts: Option<(Id, u64)>,
+    pub product: Option<Id>,
+    /// How often this legal entity used the line of this product, under all contracts that this node provides.
+    pub group_uses: Option<(Group, Id)>,
+}
+
+impl More {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Needs {
     pub(super) fn with_message(mut self, from: &Did, id: Option<&Id>) -> Self {
         self.message = id.map(|id| (from.clone(), id.clone()));
@@ -73,6 +91,8 @@ pub struct View {
     pub newest: Option<Product>,
     pub lease: Option<Lease>,
     pub spent: Spent,
+    pub starts: Option<Vec<Time>>,
+    pub group_uses: Option<u64>,
     pub open_leases: Vec<Lease>,
     pub open_transfers: Vec<Transfer>,
     pub flows: Vec<Flow>,

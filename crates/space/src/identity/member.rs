@@ -60,6 +60,37 @@ impl Role {
     }
 }
 
+/// The legal entity whose budget a use is charged to: by its credit code where its space says one, else the DID itself.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Group(String);
+
+impl Group {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn of_entity(code: &CreditCode) -> Self {
+        // No DID begins so.
+        Self(format!("credit-code:{}", code.as_str()))
+    }
+}
+
+impl From<&Did> for Group {
+    fn from(it: &Did) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl Group {
+    /// By its text, as a row holds it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let entity = text.strip_prefix("credit-code:").map(CreditCode::parse);
+        entity
+            .map_or_else(|| Did::parse(text).is_ok(), |it| it.is_ok())
+            .then(|| Self(text.to_owned()))
+    }
+}
+
 impl MemberList {
     /// Whether this list may replace the one last seen (`seen`: its version) of the space `space`.
     pub fn check(

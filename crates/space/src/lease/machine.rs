@@ -9,25 +9,31 @@ use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::identity::member::Group;
 use crate::limits::{LEASE, LEASE_MAX};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
+use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::matching::Matching;
+use crate::policy::steady::until as steady_until;
 use crate::policy::usage::Use;
 use crate::time::Time;
 
+use super::charge::{self, Known, Reserved};
 use super::message::{Grant, Outcome, Request};
 use super::state::{Lease, Name, State};
 
-/// One row of the one ledger of debits. Later budgets (rows, bytes, time, privacy) are further kinds.
+/// One row of the one ledger of debits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Debit {
     pub contract: Id,
     /// Whose budget: the consumer's legal entity.
-    pub group: Did,
+    pub group: Group,
     pub kind: DebitKind,
     pub amount: u64,
+    /// Given back: charged ahead by the lease's grant, and not used by its end.
+    pub back: bool,
     pub lease: Id,
     pub at: Time,
 }
@@ -39,10 +45,12 @@ pub enum DebitKind {
     Bytes,
     /// Items put into matchings: each tests one guess.
     Items,
+    /// Lengths of leases.
+    Seconds,
 }
 
 impl DebitKind {
-    pub const ALL: [Self; 4] = [Self::Use, Self::Rows, Self::Bytes, Self::Items];
+    pub const ALL: [Self; 5] = [Self::Use, Self::Rows, Self::Bytes, Self::Items, Self::Seconds];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -50,17 +58,46 @@ impl DebitKind {
             Self::Rows => "rows",
             Self::Bytes => "bytes",
             Self::Items => "items",
+            Self::Seconds => "seconds",
         }
+    }
+
+    /// By its [`word`](Self::word).
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
     }
 }
 
-/// What was debited so far under one contract.
+impl Debit {
+    /// Names the row of its lease: one for each kind, and one for what came back of it.
+    pub fn word(&self) -> String {
+        format!("{}{}", self.kind.word(), if self.back { "-back" } else { "" })
+    }
+}
+
+/// What was debited so far under one contract, without what was given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     pub uses: u64,
     pub rows: u64,
     pub bytes: u64,
     pub items: u64,
+    pub seconds: u64,
+}
+
+impl Spent {
+    /// With the sum of one kind.
+    #[must_use]
+    pub fn with(mut self, kind: DebitKind, sum: u64) -> Self {
+        *match kind {
+            DebitKind::Use => &mut self.uses,
+            DebitKind::Rows => &mut self.rows,
+            DebitKind::Bytes => &mut self.bytes,
+            DebitKind::Items => &mut self.items,
+            DebitKind::Seconds => &mut self.seconds,
+        } = sum;
+        self
+    }
 }
 
 /// What the gate looks at.
@@ -72,6 +109,9 @@ pub struct Gate<'a> {
     pub earlier: Option<&'a Lease>,
     /// Who asks, as authenticated.
     pub from: &'a Did,
+    /// Whose budget it is.
+    pub group: &'a Group,
+    pub known: Known<'a>,
     /// The key goes to a program that is none of this family: nothing holds it to the lease.
     pub outside: bool,
 }
@@ -88,7 +128,7 @@ pub enum Granted {
 
 /// Contract holds → asker is its consumer → nonce → terms (time, count, purpose, kind of use) → debit.
 pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Granted, Fault> {
-    let Gate { contract, spent, earlier, from, outside } = gate;
+    let Gate { contract, spent, earlier, from, group, known, outside } = gate;
     if contract.role != Role::Provider || contract.id != request.contract {
         return Err(Fault::ApiMisuse("the gate was asked with a contract that is not its own"));
     }
@@ -103,11 +143,18 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
+    let wants = Wants::of(&terms);
+    if wants.any()
+        && let Some(why) = terms.unkeepable(request.kind).first()
+    {
+        return Err(Fault::denied("policy.denied", "tidm:kindOfUse", *why));
+    }
     let asked = Asked {
         purpose: request.purpose.as_deref(),
         uses_so_far: spent.uses,
         first_use_at: contract.first_use,
         agreed_at: Some(contract.signed_at),
+        more: charge::facts(wants, spent, known, request.kind),
         ..Asked::new(now, request.kind, from.as_str())
     };
     if outside && !terms.summary.export {
@@ -120,6 +167,16 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     }
     let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
     let until = end_of(now, span, terms.summary.until);
+    // A lease ends before anything that only time changes is answered otherwise.
+    let until = steady_until(&terms, &asked).map_or(until, |end| end.min(until));
+    let left = charge::seconds_left(&terms, &asked, spent);
+    let until = left.map_or(until, |it| now.after(Duration::from_secs(it)).min(until));
+    let mut charge = charge::amounts((wants, &terms, &limits), spent, known, request.kind)?;
+    if wants.metered {
+        let length = charge::seconds(now, until);
+        charge.debits.push((DebitKind::Seconds, length));
+        charge.reserved.seconds = Some(length);
+    }
     let uses_left =
         terms.summary.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
     let lease = Lease {
@@ -130,19 +187,22 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         granted: now,
         until,
         uses_left,
+        reserved: charge.reserved,
         state: State::Granted,
     };
     let debit = |kind, amount| Debit {
         contract: contract.id.clone(),
-        group: from.clone(),
+        group: group.clone(),
         kind,
         amount,
+        back: false,
         lease: id.clone(),
         at: now,
     };
     let items = request.items.filter(|_| request.kind == Use::Psi);
     let mut debits = vec![debit(DebitKind::Use, 1)];
     debits.extend(items.map(|items| debit(DebitKind::Items, items)));
+    debits.extend(charge.debits.into_iter().map(|(kind, amount)| debit(kind, amount)));
     Ok(Granted::New { lease, debits })
 }
 
@@ -203,6 +263,7 @@ pub fn join(
         granted: now,
         until: ours.until,
         uses_left: None,
+        reserved: Reserved::default(),
         state: State::Granted,
     };
     Ok(Granted::New { lease, debits: vec![] })

@@ -15,6 +15,7 @@
 //! asked first). Not held off: what a patched sandbox on the consumer's machine does with an open key
 //! inside the lease (level E1 says so).
 
+pub mod charge;
 pub mod machine;
 pub mod message;
 pub mod rewrap;

@@ -7,6 +7,7 @@ use crate::identity::did::Did;
 use crate::negotiation::message::Role;
 use crate::time::Time;
 
+use super::charge::Reserved;
 use super::message::{Outcome, Request};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Lease {
     pub until: Time,
     /// Uses that remained after this one, where the contract counts.
     pub uses_left: Option<u64>,
+    /// What the gate charged ahead; nothing in the consumer's copy.
+    pub reserved: Reserved,
     pub state: State,
 }
 

@@ -1,9 +1,11 @@
+use super::charge::Known;
 use super::machine::{DebitKind, Gate, Granted, Input, Kind, Spent, grant, join, next, table};
 use super::message::Request;
 use super::state::{Lease, Name, State};
 use crate::contract::{Contract, End, State as ContractState};
 use crate::fault::Fault;
 use crate::identity::did::Did;
+use crate::identity::member::Group;
 use crate::negotiation::message::Role;
 use crate::policy::matching::{Key, Matching};
 use crate::policy::sentence::{Sentences, build};
@@ -32,6 +34,16 @@ fn active(uses: u64) -> Contract {
     contract(policy)
 }
 
+fn gate<'a>(
+    contract: &'a Contract,
+    spent: Spent,
+    earlier: Option<&'a Lease>,
+    from: &'a Did,
+    group: &'a Group,
+) -> Gate<'a> {
+    Gate { contract, spent, earlier, from, group, known: Known::default(), outside: false }
+}
+
 fn ask(
     contract: &Contract,
     uses: u64,
@@ -41,7 +53,7 @@ fn ask(
 ) -> Result<Granted, Fault> {
     let spent = Spent { uses, ..Spent::default() };
     grant(
-        Gate { contract, spent, earlier, from, outside: false },
+        gate(contract, spent, earlier, from, &Group::from(from)),
         request,
         id("urn:lease:new"),
         at(10),
@@ -172,13 +184,8 @@ fn items_put_in_are_counted() {
         (1, Some("tidm:matchBudget")),
         (0, None),
     ]) {
-        let gate = Gate {
-            contract: &contract,
-            spent,
-            earlier: None,
-            from: &contract.peer,
-            outside: false,
-        };
+        let group = Group::from(&contract.peer);
+        let gate = gate(&contract, spent, None, &contract.peer, &group);
         match (grant(gate, &matched(nonce, items), id("urn:lease:new"), at(10)), rule) {
             (Ok(Granted::New { debits, .. }), None) => {
                 let of = |kind| {
@@ -198,13 +205,8 @@ fn items_put_in_are_counted() {
     for broken in
         [Request { items: None, ..matched(9, 1) }, Request { query: None, ..matched(9, 1) }]
     {
-        let gate = Gate {
-            contract: &contract,
-            spent,
-            earlier: None,
-            from: &contract.peer,
-            outside: false,
-        };
+        let group = Group::from(&contract.peer);
+        let gate = gate(&contract, spent, None, &contract.peer, &group);
         let fault = grant(gate, &broken, id("urn:lease:new"), at(10)).unwrap_err();
         assert_eq!(fault.code(), "lease.session");
     }
@@ -229,13 +231,8 @@ fn a_provider_joins_its_own_session_only() {
         (&contract.peer, &ended, request(2), Some("lease.session")),
         (&contract.peer, &late, request(2), Some("lease.session")),
     ] {
-        let gate = Gate {
-            contract: &contract,
-            spent: Spent::default(),
-            earlier: None,
-            from,
-            outside: false,
-        };
+        let group = Group::from(from);
+        let gate = gate(&contract, Spent::default(), None, from, &group);
         match join(gate, ours, &request, id("urn:lease:join"), at(10)) {
             Ok(Granted::New { lease, debits }) => {
                 assert_eq!((code, debits.len(), lease.until), (None, 0, ours.until));
@@ -244,13 +241,8 @@ fn a_provider_joins_its_own_session_only() {
             Err(fault) => assert_eq!(Some(fault.code()), code),
         }
     }
-    let gate = |contract| Gate {
-        contract,
-        spent: Spent::default(),
-        earlier: None,
-        from: &ours.peer,
-        outside: false,
-    };
+    let group = Group::from(&ours.peer);
+    let gate = |contract| gate(contract, Spent::default(), None, &ours.peer, &group);
     let provider = matching_contract();
     assert!(join(gate(&provider), &ours, &request(2), id("urn:lease:join"), at(10)).is_err());
 }
@@ -282,7 +274,8 @@ fn outside_programs_need_the_right_to_hand_on() {
         (&closed, 0, &stated, Some(Obligation::Node)),
     ] {
         let spent = Spent { uses, ..Spent::default() };
-        let gate = Gate { contract, spent, earlier: None, from: &contract.peer, outside: true };
+        let group = Group::from(&contract.peer);
+        let gate = Gate { outside: true, ..gate(contract, spent, None, &contract.peer, &group) };
         let request = Request { contract: contract.id.clone(), ..request.clone() };
         let done = grant(gate, &request, id("urn:lease:new"), at(10));
         assert_eq!(done.is_ok(), owed.is_none(), "{done:?}");

@@ -6,6 +6,7 @@
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
 //! mean by it; a node's duties are `delete`, `compensate` and `watermark` only.
 
+use crate::policy::counted;
 use crate::policy::duty::Duties;
 use crate::policy::model::{Action, Conflict, Constraint, PROFILE, Policy, Rule};
 use crate::policy::reach::{self, Reach};
@@ -84,6 +85,9 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
                 "is permitted and prohibited at once, which makes the policy void (ODRL conflict)",
             )
         }));
+    }
+    if reach == Reach::Node {
+        refused.extend(counted::unkept(&grants, &bans));
     }
     if !refused.is_empty() {
         return Err(refused);

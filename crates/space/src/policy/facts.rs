@@ -83,6 +83,11 @@ pub struct Facts<'a> {
     /// Bytes and rows of all uses together, this one included.
     pub bytes: Option<u64>,
     pub records: Option<u64>,
+    /// Uses of this product's line by all of the recipient's legal entity before this one.
+    pub group_uses: Option<u64>,
+    /// A gate has counted for this very use already: what it counts holds. For a second look at the place of use,
+    /// which has no counters.
+    pub gated: bool,
     /// Duties, remedies and consequences by their places, and what became of each.
     pub deeds: &'a [(&'a str, Deed)],
     /// Places of the prohibitions that were infringed.

@@ -74,7 +74,7 @@ fn since(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time> {
 }
 
 /// What a delay counts from: the later of the agreement and the step in front.
-fn delayed(request: &Request<'_>, step: Option<Time>) -> Option<Time> {
+pub(super) fn delayed(request: &Request<'_>, step: Option<Time>) -> Option<Time> {
     Some(request.agreed_at?.max(step.unwrap_or(Time::ZERO)))
 }
 
@@ -118,7 +118,8 @@ fn fact<'a>(it: &'a Test, request: &'a Request<'a>, step: Option<Time>) -> (Trut
         | Test::Interval(_)
         | Test::Frequency(..)
         | Test::Size(..)
-        | Test::Records(..) => counted(it, request),
+        | Test::Records(..)
+        | Test::Group(..) => counted(it, request),
         Test::Network(how, all) => {
             known(request.more.network, |it| (networked(*how, all, it), Fact::Address(it)))
         }
@@ -148,9 +149,12 @@ fn fact<'a>(it: &'a Test, request: &'a Request<'a>, step: Option<Time>) -> (Trut
 }
 
 /// What the uses before this one add up to.
-#[expect(clippy::wildcard_enum_match_arm, reason = "called for the five that count")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "called for those that count")]
 fn counted<'a>(it: &Test, request: &'a Request<'a>) -> (Truth, Fact<'a>) {
     let now = request.now;
+    if request.more.gated {
+        return (Truth::Yes, Fact::Parts);
+    }
     match it {
         Test::Metered(cmp, span) => known(request.more.metered, |lasted| {
             (cmp.holds(lasted, length(*span, request)), Fact::Lasted(lasted))
@@ -170,6 +174,10 @@ fn counted<'a>(it: &Test, request: &'a Request<'a>) -> (Truth, Fact<'a>) {
         Test::Records(cmp, n) => {
             known(request.more.records, |has| (cmp.holds(has, *n), Fact::Number(has)))
         }
+        Test::Group(cmp, n) => known(request.more.group_uses, |has| {
+            let this = has.saturating_add(1);
+            (cmp.holds(this, *n), Fact::Use(this))
+        }),
         _ => (Truth::Unknown, Fact::Unknown),
     }
 }
@@ -182,7 +190,7 @@ fn known<'a, T>(it: Option<T>, hold: impl FnOnce(T) -> (bool, Fact<'a>)) -> (Tru
 }
 
 /// Months have no length of their own: those from the agreement on, or from now where that is not known.
-fn length(span: Span, request: &Request<'_>) -> Duration {
+pub(crate) fn length(span: Span, request: &Request<'_>) -> Duration {
     let from = request.agreed_at.unwrap_or(request.now);
     span.after(from).since(from)
 }

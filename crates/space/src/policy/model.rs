@@ -364,6 +364,8 @@ terms! {
         DataSize = "tidm:dataSize",
         /// Rows, all uses together.
         RecordCount = "tidm:recordCount",
+        /// Uses of the product's line by all of the consumer's legal entity, under whatever contract.
+        GroupCount = "tidm:groupCount",
         Role = "tidm:assigneeRole",
         /// Addresses and networks (CIDR), see [`super::network`].
         Network = "tidm:networkAddress",

@@ -50,6 +50,7 @@ pub(super) fn member(group: &Test, place: &str, i: usize) -> String {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
+        | Test::Group(..)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)

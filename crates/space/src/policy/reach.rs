@@ -19,21 +19,14 @@ pub enum Reach {
 pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const FOREIGN: &str =
         "is understood, but nobody here can prove where or on what a use takes place";
-    const UNCOUNTED: &str = "is understood, but what it counts is not counted at the gate";
     const UNPROVEN: &str = "is understood, but no proof of it reaches the gate";
     const UNTOLD: &str = "is understood, but no node is told of it";
-    const UNCUT: &str = "is understood, but a lease is not cut short by it";
     Some(match it {
         Operand::Spatial
         | Operand::SystemDevice
         | Operand::VirtualLocation
         | Operand::Network
         | Operand::Environment => FOREIGN,
-        Operand::MeteredTime
-        | Operand::TimeInterval
-        | Operand::Frequency
-        | Operand::DataSize
-        | Operand::RecordCount => UNCOUNTED,
         Operand::Role
         | Operand::Application
         | Operand::Algorithm
@@ -48,13 +41,19 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::Language
         | Operand::Media
         | Operand::Product => UNTOLD,
-        Operand::TimeWindow => UNCUT,
         Operand::DateTime
         | Operand::Count
         | Operand::Purpose
         | Operand::Recipient
         | Operand::ElapsedTime
         | Operand::DelayPeriod
+        | Operand::TimeWindow
+        | Operand::MeteredTime
+        | Operand::TimeInterval
+        | Operand::Frequency
+        | Operand::DataSize
+        | Operand::RecordCount
+        | Operand::GroupCount
         | Operand::PayAmount
         | Operand::Currency
         | Operand::Columns

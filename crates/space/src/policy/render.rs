@@ -200,12 +200,6 @@ fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Leve
 fn test_level(it: &Test, kind: Use) -> Level {
     match it {
         Test::Purpose(..)
-        | Test::Window(_)
-        | Test::Metered(..)
-        | Test::Interval(_)
-        | Test::Frequency(..)
-        | Test::Size(..)
-        | Test::Records(..)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)
@@ -221,6 +215,14 @@ fn test_level(it: &Test, kind: Use) -> Level {
         | Test::Delay(..)
         | Test::Kind(_)
         | Test::Enforcement(_) => kind.level(),
+        // Kept by the gate of each lease; plain bytes have none.
+        Test::Window(_)
+        | Test::Metered(..)
+        | Test::Interval(_)
+        | Test::Frequency(..)
+        | Test::Size(..)
+        | Test::Records(..)
+        | Test::Group(..) => kind.level(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::policy::model::{
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
 use crate::policy::usage::{Level, Use};
+use crate::policy::window::Window;
 use crate::time::Time;
 
 pub mod template;
@@ -44,6 +45,7 @@ pub struct Sentences {
     pub delivery_rate: Option<u64>,
     pub delivery_connections: Option<u64>,
     pub matching: Matching,
+    pub counted: Counted,
     pub export: Export,
     pub delete_after_use: bool,
     /// All copies are deleted by then; not together with `delete_after_use`.
@@ -55,6 +57,23 @@ pub struct Sentences {
     pub kinds: Vec<Use>,
     /// Least enforcement level.
     pub level: Option<Level>,
+}
+
+/// What the gate counts beside uses, and the hours in which leases last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Uses in any such period.
+    pub frequency: Option<(u64, Span)>,
+    /// At most one use in each such period.
+    pub interval: Option<Span>,
+    pub window: Option<Window>,
+    /// Time of use altogether.
+    pub metered: Option<Span>,
+    /// Bytes and rows altogether.
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+    /// Uses by the consumer's legal entity under all its contracts.
+    pub entity_uses: Option<u64>,
 }
 
 /// Handing on to third parties. Unsaid is not permitted either; forbidden says so.
@@ -124,6 +143,10 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         ("match_items", it.matching.items),
         ("match_budget", it.matching.budget),
         ("min_matches", it.matching.least),
+        ("frequency", it.counted.frequency.map(|it| it.0)),
+        ("bytes", it.counted.bytes),
+        ("rows", it.counted.rows),
+        ("entity_uses", it.counted.entity_uses),
     ] {
         if value == Some(0) {
             return Err(BadSentences::Zero(name));
@@ -135,7 +158,13 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
     if it.delete_after_use && it.delete_by.is_some() {
         return Err(BadSentences::Delete);
     }
-    for (name, span) in [("within", it.within), ("delay", it.delay)] {
+    for (name, span) in [
+        ("within", it.within),
+        ("delay", it.delay),
+        ("period", it.counted.frequency.map(|it| it.1)),
+        ("interval", it.counted.interval),
+        ("metered", it.counted.metered),
+    ] {
         if span.is_some_and(Span::is_zero) {
             return Err(BadSentences::Zero(name));
         }
@@ -195,8 +224,27 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
     out.extend(cap(Operand::DeliveryRate, it.delivery_rate));
     out.extend(cap(Operand::DeliveryConnections, it.delivery_connections));
+    out.extend(counted(&it.counted));
     out.extend(matching(&it.matching));
     out
+}
+
+fn counted(it: &Counted) -> Vec<Constraint> {
+    let frequency = it.frequency.map(|(n, span)| format!("{n}/{span}"));
+    let upper = [
+        (Operand::Frequency, frequency),
+        (Operand::MeteredTime, it.metered.map(|it| it.to_string())),
+        (Operand::DataSize, it.bytes.map(|it| it.to_string())),
+        (Operand::RecordCount, it.rows.map(|it| it.to_string())),
+        (Operand::GroupCount, it.entity_uses.map(|it| it.to_string())),
+    ];
+    let exact = [
+        (Operand::TimeInterval, it.interval.map(|it| it.to_string())),
+        (Operand::TimeWindow, it.window.map(|it| it.to_string())),
+    ];
+    let upper = upper.into_iter().map(|(left, said)| (left, Operator::Lteq, said));
+    let all = upper.chain(exact.into_iter().map(|(left, said)| (left, Operator::Eq, said)));
+    all.filter_map(|(left, op, said)| Some(atomic(left, op, &said?))).collect()
 }
 
 fn matching(it: &Matching) -> Vec<Constraint> {

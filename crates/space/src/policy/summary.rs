@@ -56,6 +56,7 @@ fn gather(test: &Test, out: &mut Summary) {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
+        | Test::Group(..)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::id::Id;
 use crate::policy::action::Phase;
+use crate::policy::counted::Wants;
 use crate::policy::filter::Filter;
 use crate::policy::mark::Mark;
 use crate::policy::matching::{MatchLimit, Matching};
@@ -96,6 +97,8 @@ pub enum Test {
     Size(Cmp, u64),
     /// Rows of all uses together.
     Records(Cmp, u64),
+    /// Compares the number of this use among all of the consumer's legal entity, of this product's line.
+    Group(Cmp, u64),
     Network(Member, Vec<Network>),
     Version(Cmp, Version),
     /// The event has happened (`true`), or has not yet.
@@ -346,6 +349,7 @@ impl Terms {
             self.unmatchable(any, &mut why);
         }
         self.uncut(kind, &mut why);
+        self.uncounted(kind, &mut why);
         why
     }
 
@@ -380,6 +384,22 @@ impl Terms {
         let hidden = |all: &BTreeSet<String>| mark.names().any(|it| !all.contains(it));
         if limits.columns.as_ref().is_some_and(hidden) {
             why.push("the watermark would be in columns that the terms do not permit");
+        }
+    }
+
+    /// What only a gate counts and cuts needs a lease for each use, and amounts need a place that knows them.
+    fn uncounted(&self, kind: Use, why: &mut Vec<&'static str>) {
+        let wants = Wants::of(self);
+        if kind == Use::Plain && wants.any() {
+            why.push(
+                "plain bytes are used without a lease, so that no gate counts or ends their uses",
+            );
+        }
+        if kind == Use::Psi && (wants.size || wants.records) {
+            why.push("a matching is bounded by its items, not by bytes or records");
+        }
+        if kind == Use::SealedFile && wants.records {
+            why.push("a file has no records that could be counted");
         }
     }
 

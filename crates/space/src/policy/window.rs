@@ -48,6 +48,21 @@ impl Window {
         }
         (on(day) && minute >= from) || (on(day - 1) && minute < to)
     }
+
+    /// The first instant after `now` at which it begins or ceases to hold; `None`: it always holds.
+    pub fn changes_after(self, now: Time) -> Option<Time> {
+        let zone = i64::from(self.zone);
+        let today = (now.seconds().div_euclid(60) + zone).div_euclid(DAY);
+        let holds = self.holds(now);
+        // What it says repeats each week; in between it changes at its two times of day only.
+        let days = (today - 1..=today + 8).flat_map(|day| {
+            let mut times = [self.from, self.to].map(|it| day * DAY + i64::from(it) - zone);
+            times.sort_unstable();
+            times
+        });
+        let times = days.map(|minute| Time::from_ms(minute.saturating_mul(60_000)));
+        times.filter(|it| *it > now).find(|it| self.holds(*it) != holds)
+    }
 }
 
 fn read_days(text: &str) -> Result<u8, BadWindow> {
@@ -157,7 +172,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ends_of_windows() {
+        for (text, at, end) in [
+            ("Mon-Fri 08:00/18:00+08:00", "2026-06-01T00:00:00Z", Some("2026-06-01T10:00:00Z")),
+            ("Mon-Fri 08:00/18:00+08:00", "2026-06-05T10:00:00Z", Some("2026-06-08T00:00:00Z")),
+            ("Sat,Sun 00:00/24:00Z", "2026-05-30T12:00:00Z", Some("2026-06-01T00:00:00Z")),
+            ("Mon 22:00/06:00Z", "2026-06-01T23:59:59.999Z", Some("2026-06-02T06:00:00Z")),
+            ("22:00/06:00-05:00", "2026-06-01T03:00:00Z", Some("2026-06-01T11:00:00Z")),
+            ("Sun 00:00/24:00Z", "2026-06-01T00:00:00Z", Some("2026-06-07T00:00:00Z")),
+            ("00:00/24:00Z", "2026-06-01T12:00:00Z", None),
+        ] {
+            let end = end.map(|it| Time::parse(it).unwrap());
+            let window = Window::parse(text).unwrap();
+            assert_eq!(window.changes_after(Time::parse(at).unwrap()), end, "{text} {at}");
+        }
+    }
+
     proptest! {
+        /// The same answer at every instant up to the change, the other one at it, in whatever zone.
+        #[test]
+        fn nothing_changes_before_the_change(
+            days in 1_u8..=0x7f, from in 0_u16..1440, to in 0_u16..=1440, zone in -840_i16..=840,
+            now in 864_000_000_i64..2_000_000_000_000, within in 0.0..1.0_f64,
+        ) {
+            prop_assume!(from != to);
+            let it = Window { days, from, to, zone };
+            let now = Time::from_ms(now);
+            let holds = it.holds(now);
+            let end = it.changes_after(now);
+            // A week and a day are looked at whole where it never changes.
+            let last = end.map_or(now.ms() + 8 * 86_400_000, Time::ms);
+            prop_assert!(last > now.ms());
+            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a week")]
+            let inside = now.ms() + ((last - 1 - now.ms()) as f64 * within) as i64;
+            prop_assert_eq!(it.holds(Time::from_ms(inside)), holds);
+            prop_assert_eq!(it.holds(Time::from_ms(last - 1)), holds);
+            prop_assert!(end.is_none_or(|end| it.holds(end) != holds));
+        }
+
         #[test]
         fn printing_gives_it_back(
             days in 1_u8..=0x7f, from in 0_u16..1440, to in 0_u16..=1440, zone in -840_i16..=840,

@@ -79,7 +79,8 @@ pub(super) fn test_words(it: &Test, lang: Lang) -> String {
         | Test::Interval(_)
         | Test::Frequency(..)
         | Test::Size(..)
-        | Test::Records(..) => counted_words(it, lang),
+        | Test::Records(..)
+        | Test::Group(..) => counted_words(it, lang),
     }
 }
 
@@ -107,7 +108,7 @@ fn count_words(cmp: Cmp, n: u64, lang: Lang) -> String {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "called for the five that count")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "called for those that count")]
 fn counted_words(it: &Test, lang: Lang) -> String {
     let zh = lang == Lang::Zh;
     match it {
@@ -125,6 +126,15 @@ fn counted_words(it: &Test, lang: Lang) -> String {
         Test::Size(cmp, n) => format!("{} {n} bytes in all", cmp_span(*cmp, lang)),
         Test::Records(cmp, n) if zh => format!("累计记录数{} {n} 条", cmp_span(*cmp, lang)),
         Test::Records(cmp, n) => format!("{} {n} records in all", cmp_span(*cmp, lang)),
+        Test::Group(cmp, n) if zh => {
+            format!("使用方所属法人在全部合约下累计使用该产品{} {n} 次", cmp_span(*cmp, lang))
+        }
+        Test::Group(cmp, n) => {
+            let cmp = cmp_span(*cmp, lang);
+            format!(
+                "{cmp} {n} uses of the product by the user's legal entity, all contracts together"
+            )
+        }
         // The others are said by `test_words`.
         _ => String::new(),
     }

@@ -11,6 +11,7 @@ use crate::dataflow::registration::{Authorization, Registration};
 use crate::dataflow::state::{Flow, State as FlowState};
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::lease::charge::Reserved;
 use crate::lease::message::{Outcome, Request};
 use crate::lease::state::{Lease, State as LeaseState};
 use crate::negotiation::message::{Agreement, Body, Message, Role, Signature};
@@ -212,6 +213,7 @@ pub(crate) fn contract(policy: Policy) -> Contract {
         consumer_signature: None,
         signed_at: at(5),
         first_use: None,
+        group: None,
         state: ContractState::Active,
         deletion: None,
         rules: Rules::default(),
@@ -273,6 +275,7 @@ pub(crate) fn leases() -> Vec<Lease> {
             granted: at(6),
             until: at(66),
             uses_left: Some(2),
+            reserved: Reserved::default(),
             state,
         });
     }

@@ -10,8 +10,10 @@ use tidm_space::contract::{End, State as ContractState};
 use tidm_space::engine::commit::{Commit, Reply, Send};
 use tidm_space::engine::input::{ContractWish, Heard, Input, Outcome, Received, Wish};
 use tidm_space::lease;
+use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Name;
+use tidm_space::policy::model::{Atomic, Constraint, Operand, Operator, Value};
 use tidm_space::wire::dsp::negotiation::{self as wire, Endpoint};
 
 use super::world::{Node, Place, contract, counted, did, each, id, number, product, request};
@@ -61,6 +63,76 @@ async fn racing_requests_never_get_more_than_the_contract_counts() {
         );
         assert_eq!(found, (10, 10, 10, 10, 64));
         assert!(store.contract(&it.id).await.unwrap().unwrap().first_use.is_some());
+    })
+    .await;
+}
+
+/// The same race for whatever else is counted: two replicas, 64 requests at once, half of them under each of two contracts
+/// of one consumer about one product.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_requests_never_get_more_than_any_counter_has() {
+    let one = |left: Operand, right: &str| -> Constraint {
+        Atomic::new(left, Operator::Lteq, Value::text(right)).into()
+    };
+    // What two contracts together may have: those of a legal entity share one counter.
+    for (term, most, kind) in [
+        (one(Operand::Frequency, "5/P1D"), 10, DebitKind::Use),
+        (one(Operand::MeteredTime, "PT5M"), 600, DebitKind::Seconds),
+        (one(Operand::DataSize, "99"), 2 * 5 * 17, DebitKind::Bytes),
+        (one(Operand::GroupCount, "10"), 10, DebitKind::Use),
+    ] {
+        each(async |place| {
+            let consumer = did("did:web:consumer.example");
+            let nodes =
+                [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
+            let contracts = ["urn:agreement:1", "urn:agreement:2"].map(|name| {
+                let mut it = contract(name, &consumer, 1000);
+                it.policy.permissions[0].constraints = vec![term.clone()];
+                it
+            });
+            let products = vec![product("urn:product:1", 3)];
+            let rows = Commit { contracts: contracts.to_vec(), products, ..Commit::default() };
+            nodes[0].put(rows).await;
+            let asked = (0..64_u64).map(|nonce| {
+                let turn = usize::try_from(nonce).unwrap();
+                let of = &contracts[turn / 2 % 2].id;
+                nodes[turn % 2].ask(&consumer, request(of, nonce))
+            });
+            for answer in futures::future::join_all(asked).await {
+                if let Err(why) = answer {
+                    assert_eq!(code(&why), "policy.denied", "{term:?}");
+                }
+            }
+            let mut sum = Spent::default();
+            for it in &contracts {
+                let spent = nodes[1].store.spent(&it.id).await.unwrap();
+                sum.uses += spent.uses;
+                sum.seconds += spent.seconds;
+                sum.bytes += spent.bytes;
+            }
+            let found = match kind {
+                DebitKind::Seconds => sum.seconds,
+                DebitKind::Bytes => sum.bytes,
+                _ => sum.uses,
+            };
+            assert_eq!(found, most, "{term:?}");
+        })
+        .await;
+    }
+}
+
+/// Of a product that is not here nobody knows the line, so that its uses cannot be counted.
+#[tokio::test]
+async fn an_unknown_product_is_not_counted_as_unused() {
+    each(async |place| {
+        let consumer = did("did:web:consumer.example");
+        let node = Node::start(&place, "provider").await;
+        let mut it = contract("urn:agreement:1", &consumer, 1000);
+        let ten = Atomic::new(Operand::GroupCount, Operator::Lteq, Value::text("10"));
+        it.policy.permissions[0].constraints = vec![ten.into()];
+        node.put(Commit { contracts: vec![it.clone()], ..Commit::default() }).await;
+        let no = node.ask(&consumer, request(&it.id, 1)).await.unwrap_err();
+        assert_eq!(code(&no), "policy.unknown");
     })
     .await;
 }

@@ -6,6 +6,7 @@ use tidm_space::engine::commit::{About, Commit, Due, Job, Seen, Send, Timer};
 use tidm_space::engine::view::Needs;
 use tidm_space::evidence;
 use tidm_space::evidence::fact::{Fact, Links, What};
+use tidm_space::lease::charge::Reserved;
 use tidm_space::lease::machine::{Debit, DebitKind, Spent};
 use tidm_space::lease::state::{Lease, State as LeaseState};
 use tidm_space::negotiation::message::{Body, Message, Role};
@@ -156,6 +157,7 @@ fn lease(state: LeaseState) -> Lease {
         granted: at(6),
         until: at(66),
         uses_left: None,
+        reserved: Reserved { seconds: Some(60), rows: None, bytes: Some(u64::from(u32::MAX) * 4) },
         state,
     }
 }
@@ -250,11 +252,12 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
         let store = place.store().await;
         let peer = did("did:web:peer.example");
         let agreement = id("urn:agreement:1");
-        let debit = |number: i64, kind, amount| Debit {
+        let debit = |number: i64, kind, amount, back| Debit {
             contract: agreement.clone(),
-            group: peer.clone(),
+            group: Group::from(&peer),
             kind,
             amount,
+            back,
             lease: id(&format!("urn:lease:{number}")),
             at: at(number),
         };
@@ -278,10 +281,12 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
         let commit = Commit {
             facts: (0..5).map(fact).collect(),
             debits: vec![
-                debit(1, DebitKind::Use, 1),
-                debit(2, DebitKind::Use, 2),
-                debit(2, DebitKind::Rows, 40),
-                debit(2, DebitKind::Bytes, u64::from(u32::MAX) * 4),
+                debit(1, DebitKind::Use, 1, false),
+                debit(2, DebitKind::Use, 2, false),
+                debit(2, DebitKind::Rows, 40, false),
+                debit(2, DebitKind::Bytes, u64::from(u32::MAX) * 4, false),
+                debit(2, DebitKind::Seconds, 60, false),
+                debit(2, DebitKind::Seconds, 49, true),
             ],
             sends: vec![send.clone()],
             timers: vec![timer.clone()],
@@ -289,7 +294,8 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
             ..Commit::default()
         };
         put(&store, &commit).await;
-        let spent = Spent { uses: 3, rows: 40, bytes: u64::from(u32::MAX) * 4, items: 0 };
+        let bytes = u64::from(u32::MAX) * 4;
+        let spent = Spent { uses: 3, rows: 40, bytes, items: 0, seconds: 11 };
         assert_eq!(store.spent(&agreement).await.unwrap(), spent);
         assert_eq!(store.latest_fact().await.unwrap(), at(4));
         let rows = store.facts_of_contract(&agreement, 2, 2).await.unwrap();

@@ -14,9 +14,10 @@ use tidm_space::catalog::product::{Approval, Draft, Kind as ProductKind, Offer, 
 use tidm_space::contract::{Contract, State as ContractState};
 use tidm_space::engine::commit::{Commit, Reply};
 use tidm_space::engine::input::{Heard, Input, Received};
-use tidm_space::engine::node::Signer;
+use tidm_space::engine::node::{Groups, Signer};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::identity::member::Group;
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::{Role, Signature};
 use tidm_space::policy::model::{
@@ -127,6 +128,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64) -> Contract {
         consumer_signature: None,
         signed_at: at(5),
         first_use: None,
+        group: None,
         state: ContractState::Active,
         deletion: None,
         rules: tidm_space::approval::Rules::default(),
@@ -167,6 +169,15 @@ impl Signer for Key {
     }
 }
 
+/// No list says of which legal entity anybody is.
+struct Nobody;
+
+impl Groups for Nobody {
+    fn of(&self, _: &Did) -> Option<Group> {
+        None
+    }
+}
+
 /// A node without a network: a store, its writers, and what they announce.
 pub(crate) struct Node {
     pub(crate) did: Did,
@@ -189,6 +200,7 @@ impl Node {
         let myself = Self_ {
             me: did.clone(),
             address: address.clone(),
+            groups: Arc::new(Nobody),
             signer: Arc::new(Key { did: did.clone(), key: signing }),
             demands_signatures: true,
             service: service(),

@@ -14,13 +14,14 @@ use crate::dataflow::state::Flow;
 use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
 use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
-use crate::engine::view::{Needs, View};
-use crate::engine::{decide, needs};
+use crate::engine::view::{More, Needs, View};
+use crate::engine::{decide, needs, needs_more};
 use crate::evidence::fact::{Fact, What};
 use crate::fault::Fault;
 use crate::id::{Id, Ids};
 use crate::identity::did::Did;
-use crate::lease::machine::{Debit, Spent};
+use crate::identity::member::Group;
+use crate::lease::machine::{Debit, DebitKind, Spent};
 use crate::lease::message::{Grant, Request};
 use crate::lease::state::{Lease, Name as LeaseName};
 use crate::negotiation::state::Negotiation;
@@ -39,6 +40,7 @@ pub(super) struct Side {
     pub(super) address: String,
     pub(super) key: SigningKey,
     pub(super) demands: bool,
+    pub(super) groups: BTreeMap<Did, Group>,
     pub(super) negotiations: BTreeMap<Id, Negotiation>,
     pub(super) transfers: BTreeMap<Id, Transfer>,
     pub(super) flows: BTreeMap<Id, Flow>,
@@ -79,6 +81,7 @@ impl Side {
             address: format!("https://{name}.example/dsp"),
             key: SigningKey::from_secret_bytes(KeyKind::Ed25519, &[secret; 32]).unwrap(),
             demands: true,
+            groups: BTreeMap::new(),
             negotiations: BTreeMap::new(),
             transfers: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -97,13 +100,15 @@ impl Side {
 
     /// One unit of work: load, decide, save.
     pub(super) fn run(&mut self, input: Input, now: Time) -> Answer {
-        let view = self.load(&needs(&input));
+        let mut view = self.load(&needs(&input));
         let node = Node {
             me: &self.me,
             address: &self.address,
             signer: &Key(&self.key),
+            groups: &self.groups,
             demands_signatures: self.demands,
         };
+        self.load_more(&needs_more(&node, &view, &input), &mut view);
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);
         self.save(commit);
         reply
@@ -168,8 +173,7 @@ impl Side {
         let contract = needs.contract.clone().or(of_transfer).or_else(|| of_lease.clone());
         view.contract = contract.and_then(|it| self.contracts.get(&it).cloned());
         if let Some(of) = needs.spent.as_ref().or(of_lease.as_ref()) {
-            let uses = self.debits.iter().filter(|it| it.contract == *of).map(|it| it.amount).sum();
-            view.spent = Spent { uses, ..Spent::default() };
+            view.spent = self.spent(of);
         }
         if let Some(of) = needs.open_under.as_ref().or(of_lease.as_ref()) {
             let granted =
@@ -183,6 +187,41 @@ impl Side {
                 .collect();
         }
         view
+    }
+
+    pub(super) fn spent(&self, of: &Id) -> Spent {
+        DebitKind::ALL.into_iter().fold(Spent::default(), |spent, kind| {
+            let sum = |back| -> u64 {
+                let of = |it: &&Debit| it.contract == *of && it.kind == kind && it.back == back;
+                self.debits.iter().filter(of).map(|it| it.amount).sum()
+            };
+            spent.with(kind, sum(false) - sum(true))
+        })
+    }
+
+    fn load_more(&self, more: &More, view: &mut View) {
+        let uses = || self.debits.iter().filter(|it| it.kind == DebitKind::Use);
+        if let Some((of, most)) = &more.starts {
+            let mut all: Vec<Time> =
+                uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            all.truncate(usize::try_from(*most).unwrap());
+            view.starts = Some(all);
+        }
+        if let Some(id) = &more.product {
+            view.product = self.products.get(id).cloned();
+        }
+        if let Some((group, product)) = &more.group_uses
+            && self.products.contains_key(product)
+        {
+            let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
+            let ours = |it: &&Debit| {
+                let contract = &self.contracts[&it.contract];
+                let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
+                of == *group && line(&contract.product) == line(product)
+            };
+            view.group_uses = Some(uses().filter(ours).map(|it| it.amount).sum());
+        }
     }
 
     fn load_flows(&self, needs: &Needs, view: &mut View) {

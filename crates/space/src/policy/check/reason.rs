@@ -16,6 +16,25 @@ const ZH: &[(&str, &str)] = &[
     ("a file has no columns", "文件没有字段"),
     ("a file has no rows", "文件没有行"),
     ("a watermark is set in tables that leave the provider", "水印只加在离开提供方的表中"),
+    ("a file has no records that could be counted", "文件没有可统计的记录"),
+    (
+        "a matching is bounded by its items, not by bytes or records",
+        "名单匹配按条目限制，不按字节或记录数",
+    ),
+    ("counts more uses than a gate looks back at", "次数超过使用控制所回顾的上限"),
+    ("is a larger budget than a gate keeps", "额度超过使用控制所能保持的上限"),
+    (
+        "is counted for the whole contract, so that all permissions need the same limits on results",
+        "按整个合约统计，因此各许可的结果限制必须相同",
+    ),
+    (
+        "may not stand inside or/xone/andSequence: it is counted always",
+        "不能写在 or/xone/andSequence 之内：它始终计数",
+    ),
+    (
+        "plain bytes are used without a lease, so that no gate counts or ends their uses",
+        "明文的使用没有使用凭证，没有使用控制为其计数或终止",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),
@@ -46,7 +65,6 @@ const ZH: &[(&str, &str)] = &[
     ("is said with gteq (after) or lt (before)", "只能用 gteq（之后）或 lt（之前）"),
     ("is understood in permissions only", "只在许可中有意义"),
     ("is understood in the policy only, not in a rule", "只能写在策略上，不能写在规则中"),
-    ("is understood, but a lease is not cut short by it", "可以理解，但使用凭证不会因此提前终止"),
     ("is understood, but no node is told of it", "可以理解，但没有节点会得知此事"),
     ("is understood, but no proof of it reaches the gate", "可以理解，但使用控制处得不到证明"),
     ("is understood, but no use here exercises it", "可以理解，但此处没有使用会行使它"),
@@ -56,10 +74,6 @@ const ZH: &[(&str, &str)] = &[
     ),
     ("is understood, but nobody here learns of infringements", "可以理解，但此处无从得知违反"),
     ("is understood, but nobody here sees it done", "可以理解，但此处无从看到其履行"),
-    (
-        "is understood, but what it counts is not counted at the gate",
-        "可以理解，但使用控制处不统计此项",
-    ),
     (
         "knows query, sealed-table, sealed-file, plain and psi",
         "只支持 query、sealed-table、sealed-file、plain 和 psi",
@@ -179,6 +193,7 @@ mod tests {
         for source in [
             include_str!("../compile.rs"),
             include_str!("../compile/operand.rs"),
+            include_str!("../counted.rs"),
             include_str!("../duty.rs"),
             include_str!("../reach.rs"),
             include_str!("../terms.rs"),

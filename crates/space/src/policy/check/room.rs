@@ -58,13 +58,14 @@ enum Axis {
     Metered,
     Size,
     Records,
+    Group,
 }
 
 impl Axis {
     fn code(self) -> &'static str {
         match self {
             Self::Clock => "window.empty",
-            Self::Count => "count.never",
+            Self::Count | Self::Group => "count.never",
             Self::Elapsed => "elapsed.never",
             Self::Delay => "delay.never",
             Self::Metered | Self::Size | Self::Records => "total.never",
@@ -75,7 +76,7 @@ impl Axis {
     fn least(self) -> i128 {
         match self {
             Self::Clock => i128::MIN,
-            Self::Count => 1,
+            Self::Count | Self::Group => 1,
             Self::Elapsed | Self::Delay | Self::Metered | Self::Size | Self::Records => 0,
         }
     }
@@ -93,6 +94,7 @@ fn range(it: &Test, now: Time) -> Option<(Axis, i128, i128)> {
         Test::Metered(cmp, span) => (Axis::Metered, cmp, length(span.after(now))),
         Test::Size(cmp, n) => (Axis::Size, cmp, i128::from(*n)),
         Test::Records(cmp, n) => (Axis::Records, cmp, i128::from(*n)),
+        Test::Group(cmp, n) => (Axis::Group, cmp, i128::from(*n)),
         _ => return None,
     };
     let (low, high) = match cmp {

@@ -2,7 +2,7 @@
 //!
 //! Never guesses a unit, a zone or a spelling; which operators an operand takes is a table of its meaning.
 
-use crate::limits::POLICY_LIST;
+use crate::limits::{BUDGET, FREQUENCY_USES, POLICY_LIST};
 use crate::policy::compile::{Refusal, Side, UNKNOWN, refusal};
 use crate::policy::filter::Filter;
 use crate::policy::matching::{Key, MatchLimit, To};
@@ -252,10 +252,14 @@ impl Reading<'_> {
                     self.no("needs a number and a period such as 5/P1D (five uses a day)")
                 })?;
                 let most = self.op(cap(&self.it.op, said.0))?;
+                if self.reach == Reach::Node && most > FREQUENCY_USES {
+                    return Err(self.no("counts more uses than a gate looks back at"));
+                }
                 Test::Frequency(most, self.period(said.1)?)
             }
-            Operand::DataSize => Test::Size(self.upper()?, self.number()?),
-            Operand::RecordCount => Test::Records(self.upper()?, self.number()?),
+            Operand::DataSize => Test::Size(self.upper()?, self.budget()?),
+            Operand::RecordCount => Test::Records(self.upper()?, self.budget()?),
+            Operand::GroupCount => Test::Group(self.upper()?, self.number()?),
             Operand::Network => {
                 let all: Option<Vec<Network>> =
                     self.list()?.iter().map(|it| Network::parse(it).ok()).collect();
@@ -279,6 +283,15 @@ impl Reading<'_> {
             }
             left => Test::Among(self.op(topic(left))?, self.op(among(&self.it.op))?, self.list()?),
         })
+    }
+
+    /// What is reserved ahead is added up, so that it must not come near the end of numbers.
+    fn budget(&self) -> Result<u64, Refusal> {
+        let most = self.number()?;
+        if self.reach == Reach::Node && most > BUDGET {
+            return Err(self.no("is a larger budget than a gate keeps"));
+        }
+        Ok(most)
     }
 
     /// A period of no length would hold always or never.

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::lang::Lang;
 use crate::policy::compile::{compile, understand};
+use crate::policy::counted::Wants;
 use crate::policy::eval::{Deed, Verdict, evaluate};
 use crate::policy::facts::Facts;
 use crate::policy::terms::Terms;
@@ -64,6 +65,7 @@ fn facts_decide_and_ignorance_does_not() {
     let from = |it: &str| Facts { network: Some(it.parse().unwrap()), ..none };
     let version = |it| Facts { version: Some(it), ..none };
     let bytes = |it| Facts { bytes: Some(it), ..none };
+    let group = |it| Facts { group_uses: Some(it), ..none };
     let records = |it| Facts { records: Some(it), ..none };
     let metered = |it| Facts { metered: Some(it), ..none };
     for (left, op, right, facts, truth) in [
@@ -111,13 +113,18 @@ fn facts_decide_and_ignorance_does_not() {
         ("tidm:dataSize", "lt", json!("1000"), bytes(1000), No),
         ("tidm:recordCount", "lteq", json!("10"), records(11), No),
         ("tidm:recordCount", "eq", json!("10"), records(9), Yes),
+        ("tidm:groupCount", "lteq", json!("10"), group(9), Yes),
+        ("tidm:groupCount", "lteq", json!("10"), group(10), No),
     ] {
         let said = atom(left, op, right);
         assert_eq!(answer(&terms(&said), facts), truth, "{said}");
         assert_eq!(answer(&terms(&said), none), Truth::Unknown, "{said}, without the fact");
-        // Understood is not kept: a node refuses it, by its name.
+        // Understood is not kept: a node refuses it by its name, unless its gate counts it.
         let node = policy(json!({"permission": [{"action": "use", "constraint": [said]}]}));
-        assert_eq!(compile(&node).unwrap_err()[0].term, left);
+        match compile(&node) {
+            Ok(terms) => assert!(Wants::of(&terms).any(), "{said}"),
+            Err(why) => assert_eq!(why[0].term, left),
+        }
     }
 }
 
@@ -132,6 +139,52 @@ fn the_clock_needs_no_other_fact() {
         ("delayPeriod", "gteq", "P6M", Truth::No),
     ] {
         assert_eq!(answer(&terms(&atom(left, op, right)), Facts::default()), truth, "{op} {right}");
+    }
+}
+
+/// A counter belongs to the contract: what leads around it is not signed.
+#[test]
+fn counted_terms_are_signed_where_they_bind_always() {
+    let frequency = || atom("tidm:frequency", "lteq", json!("5/P1D"));
+    let purpose = || atom("purpose", "eq", json!("a"));
+    let columns = || atom("tidm:columns", "eq", json!("a"));
+    let read = |all: Json| json!({"action": "read", "constraint": all});
+    for (rules, refused) in [
+        (json!({"permission": [read(json!([frequency(), purpose()]))]}), vec![]),
+        (json!({"permission": [read(json!([{"and": [frequency(), purpose()]}]))]}), vec![]),
+        (
+            json!({"permission": [read(json!([{"or": [frequency(), purpose()]}]))]}),
+            vec!["tidm:frequency"],
+        ),
+        (
+            json!({"permission": [read(json!([{"andSequence": [purpose(), {"and": [frequency()]}]}]))]}),
+            vec!["tidm:frequency"],
+        ),
+        (
+            json!({"permission": [read(json!([]))], "prohibition": [{"action": "read",
+                "constraint": [atom("tidm:dataSize", "gt", json!("5")), purpose()]}]}),
+            vec!["tidm:dataSize"],
+        ),
+        (json!({"permission": [read(json!([frequency()])), read(json!([purpose()]))]}), vec![]),
+        (
+            json!({"permission": [read(json!([frequency()])), read(json!([columns()]))]}),
+            vec!["tidm:frequency"],
+        ),
+        // No more than a gate looks back at, and no sums near the end of numbers.
+        (
+            json!({"permission": [read(json!([atom("tidm:frequency", "lteq", json!("1001/P1D"))]))]}),
+            vec!["tidm:frequency"],
+        ),
+        (
+            json!({"permission": [read(json!([atom("tidm:dataSize", "lteq", json!("9007199254740993"))]))]}),
+            vec!["tidm:dataSize"],
+        ),
+    ] {
+        let it = policy(rules.clone());
+        let got: Vec<String> =
+            compile(&it).err().unwrap_or_default().into_iter().map(|it| it.term).collect();
+        assert_eq!(got, refused, "{rules}");
+        assert!(understand(&it).is_ok(), "{rules}");
     }
 }
 

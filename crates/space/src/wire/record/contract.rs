@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::{Contract, End, State};
 use crate::fault::Fault;
+use crate::identity::member::Group;
 use crate::negotiation::message::Role;
 use crate::wire::dsp::put;
 use crate::wire::json::Fields;
@@ -29,6 +30,7 @@ pub fn encode(it: &Contract) -> String {
     put(&mut doc, "consumerSignature", it.consumer_signature.as_ref().map(|it| it.0.as_str()));
     put(&mut doc, "signedAt", Some(it.signed_at.to_string()));
     put(&mut doc, "firstUse", it.first_use.map(|it| it.to_string()));
+    put(&mut doc, "group", it.group.as_ref().map(Group::as_str));
     put(&mut doc, "ended", write_end(&it.state));
     put(
         &mut doc,
@@ -60,10 +62,15 @@ pub fn decode(text: &str) -> Result<Contract, BadRecord> {
         consumer_signature: read_signature(&top, "consumerSignature")?,
         signed_at: top.time("signedAt")?,
         first_use: top.time_opt("firstUse")?,
+        group: top.text_opt("group")?.map(|it| read_group(&top, it)).transpose()?,
         state: top.object_opt("ended")?.map_or(Ok(State::Active), |it| read_end(&it))?,
         deletion: top.object_opt("deletion")?.map(|it| read_deletion(&it)).transpose()?,
         rules: read_rules(&top, role)?,
     })
+}
+
+fn read_group(of: &Fields<'_>, text: &str) -> Result<Group, Fault> {
+    Group::parse(text).ok_or_else(|| of.wrong("group", "no legal entity"))
 }
 
 fn write_end(it: &State) -> Option<Value> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::delivery::Use;
 use crate::fault::Fault;
+use crate::lease::charge::Reserved;
 use crate::lease::message::Request;
 use crate::lease::state::{Lease, State};
 use crate::negotiation::message::Role;
@@ -26,6 +27,7 @@ pub fn encode(it: &Lease) -> String {
     put(&mut doc, "granted", Some(it.granted.to_string()));
     put(&mut doc, "until", Some(it.until.to_string()));
     put(&mut doc, "usesLeft", it.uses_left);
+    put(&mut doc, "reserved", write_reserved(it.reserved));
     doc.insert("state".to_owned(), write_state(&it.state));
     row(doc)
 }
@@ -41,7 +43,27 @@ pub fn decode(text: &str) -> Result<Lease, BadRecord> {
         granted: top.time("granted")?,
         until: top.time("until")?,
         uses_left: top.number_opt("usesLeft")?,
+        reserved: match top.object_opt("reserved")? {
+            Some(it) => read_reserved(&it)?,
+            None => Reserved::default(),
+        },
         state: read_state(&top.object("state")?)?,
+    })
+}
+
+fn write_reserved(it: Reserved) -> Option<Value> {
+    let mut doc = Map::new();
+    put(&mut doc, "seconds", it.seconds);
+    put(&mut doc, "rows", it.rows);
+    put(&mut doc, "bytes", it.bytes);
+    (!doc.is_empty()).then_some(Value::Object(doc))
+}
+
+fn read_reserved(of: &Fields<'_>) -> Result<Reserved, Fault> {
+    Ok(Reserved {
+        seconds: of.number_opt("seconds")?,
+        rows: of.number_opt("rows")?,
+        bytes: of.number_opt("bytes")?,
     })
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Never changes a name: forms, links and scripts of others use them.
 
+use crate::limits::FREQUENCY_USES;
 use crate::policy::matching::To;
 use crate::policy::sentence::Export;
 use crate::policy::sentence::template::Template;
 use crate::policy::sentence::template::parameter::{Need, Parameter, Shape};
+use crate::policy::span::Span;
 use crate::policy::usage::Use;
 
 /// Bounds of counts in forms: what people mean; the policy itself takes any whole number.
@@ -35,6 +37,37 @@ const WITHIN: Parameter = Parameter::new(
     ("自首次使用起的时长", "time from the first use"),
     Shape::Period(|s, it| s.within = Some(it)),
     Need::Default("P90D"),
+);
+const PER_DAY: Parameter = Parameter::new(
+    "per_day",
+    ("任意一天内的使用次数", "uses in any one day"),
+    Shape::Number {
+        least: 1,
+        most: FREQUENCY_USES,
+        set: |s, n| s.counted.frequency = Some((n, Span::days(1))),
+    },
+    Need::Default("10"),
+);
+const ENTITY_USES: Parameter = Parameter::new(
+    "entity_uses",
+    (
+        "使用方所属法人在全部合约下的使用次数",
+        "uses by the user's legal entity, all contracts together",
+    ),
+    Shape::Number { least: 1, most: MILLION, set: |s, n| s.counted.entity_uses = Some(n) },
+    Need::Default("100"),
+);
+const METERED: Parameter = Parameter::new(
+    "metered",
+    ("累计使用时长", "time of use altogether"),
+    Shape::Period(|s, it| s.counted.metered = Some(it)),
+    Need::Default("PT10H"),
+);
+const HOURS: Parameter = Parameter::new(
+    "hours",
+    ("每周时段", "hours of the week"),
+    Shape::Hours(|s, it| s.counted.window = Some(it)),
+    Need::Said("Mon-Fri 08:00/18:00+08:00"),
 );
 const DELAY: Parameter = Parameter::new(
     "delay",
@@ -226,6 +259,33 @@ pub(super) const ALL: &[Template] = &[
             "It may be used for a time that begins with the first use.",
         ),
         &[WITHIN, RECIPIENTS.open()],
+    ),
+    template(
+        "rate",
+        &[11],
+        ("限定使用频次", "a number of uses a day"),
+        (
+            "任意一天内可以使用一定次数；也可以限制同一法人全部账户的总次数。",
+            "It may be used a number of times in any day; all accounts of a legal entity may be counted together.",
+        ),
+        &[PER_DAY, ENTITY_USES.open(), UNTIL.open()],
+    ),
+    template(
+        "metered",
+        &[10],
+        ("限定累计使用时长", "for a time of use altogether"),
+        (
+            "按凭证的时长累计，用满为止；未用的时间在归还凭证时退回。",
+            "Lengths of leases are added up until the time is used; what a lease did not need comes back when it is returned.",
+        ),
+        &[METERED, RECIPIENTS.open()],
+    ),
+    template(
+        "hours",
+        &[9],
+        ("限定每周时段", "in some hours of the week"),
+        ("只能在每周的一些时段使用。", "It may be used in some hours of the week."),
+        &[HOURS, USES.open(), UNTIL.open()],
     ),
     template(
         "embargo",

@@ -10,6 +10,7 @@ use crate::policy::sentence::Sentences;
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
 use crate::policy::usage::{Level, Use};
+use crate::policy::window::Window;
 use crate::time::Time;
 
 /// One blank of a form.
@@ -46,6 +47,7 @@ pub enum Shape {
     Key(fn(&mut Sentences, Key)),
     Receiver(fn(&mut Sentences, To)),
     Flag(fn(&mut Sentences, bool)),
+    Hours(fn(&mut Sentences, Window)),
 }
 
 impl Shape {
@@ -63,6 +65,7 @@ impl Shape {
             Self::Key(_) => "match-key",
             Self::Receiver(_) => "receiver",
             Self::Flag(_) => "flag",
+            Self::Hours(_) => "hours",
         }
     }
 }
@@ -143,6 +146,10 @@ impl Parameter {
             ),
             Shape::Receiver(_) => pair("consumer 或 both", "consumer or both"),
             Shape::Flag(_) => pair("yes 或 no", "yes or no"),
+            Shape::Hours(_) => pair(
+                "带时区的每周时段，如 Mon-Fri 08:00/18:00+08:00",
+                "hours of the week with a zone, such as Mon-Fri 08:00/18:00+08:00",
+            ),
         }
     }
 
@@ -173,6 +180,7 @@ impl Parameter {
             Shape::Key(set) => set(out, Key::parse(text)?),
             Shape::Receiver(set) => set(out, To::from_name(text)?),
             Shape::Flag(set) => set(out, flag(text)?),
+            Shape::Hours(set) => set(out, Window::parse(text).ok()?),
         }
         Some(())
     }

@@ -14,9 +14,9 @@ const COVERED: [(u8, &[&str]); 12] = [
     (1, &["named-consumers"]),
     (6, &["purpose"]),
     (8, &["enforced", "kinds"]),
-    (9, &["period", "delete-by", "rental", "paced-delivery"]),
-    (10, &["duration", "embargo"]),
-    (11, &["trial", "counted", "burn"]),
+    (9, &["period", "hours", "delete-by", "rental", "paced-delivery"]),
+    (10, &["duration", "metered", "embargo"]),
+    (11, &["trial", "counted", "rate", "burn"]),
     (12, &["burn", "delete-by", "rental"]),
     (13, &["columns", "statistics"]),
     (17, &["open", "kinds", "burn", "rental", "passed-on"]),
@@ -148,6 +148,8 @@ fn bad_values_are_refused_with_what_is_allowed() {
         ("matching", "match_key", "a:words", "normal forms"),
         ("matching", "match_share", "101", "1 to 100"),
         ("matching", "match_result", "all", "consumer or both"),
+        ("rate", "per_day", "1001", "1 to 1000"),
+        ("hours", "hours", "08:00-18:00", "with a zone"),
     ] {
         let it = Template::by_name(template).unwrap();
         let mut given = it.example();

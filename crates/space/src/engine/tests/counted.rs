@@ -1,0 +1,300 @@
+//! What terms count, from the request for a lease to what its end gives back.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::side::Side;
+use super::side::received;
+use crate::catalog::product::{Draft, Kind, Product};
+use crate::contract::Contract;
+use crate::engine::commit::Reply;
+use crate::engine::input::{Heard, Wish};
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::identity::member::{CreditCode, Group};
+use crate::lease::message::{Grant, Outcome, Request};
+use crate::lease::state::State;
+use crate::policy::compile::compile;
+use crate::policy::counted::Wants;
+use crate::policy::model::{Action, Constraint, Operand, Operator, Policy, Rule};
+use crate::policy::usage::Use;
+use crate::time::Time;
+use crate::wire::samples::{agreement, at, constraint, contract, digest, id, request};
+
+const ROWS: u64 = 40;
+const BYTES: u64 = 1000;
+
+fn terms(constraints: Vec<Constraint>) -> Policy {
+    let mut it = agreement(false).policy;
+    it.permissions = vec![Rule::new(Action::Use, constraints)];
+    it
+}
+
+/// A provider with one product of two versions and no contract.
+fn provider() -> Side {
+    let mut it = Side::new("provider", 1);
+    for name in ["urn:product:1", "urn:product:2"] {
+        let mut draft = Draft::new(id(name), id("urn:line:1"), "Currents", Kind::Table, at(0));
+        (draft.rows, draft.bytes) = (Some(ROWS), Some(BYTES));
+        it.products.insert(id(name), Product::new(draft).unwrap());
+    }
+    it
+}
+
+fn sign(provider: &mut Side, of: &Contract) {
+    compile(&of.policy).expect("a node signs it");
+    provider.contracts.insert(of.id.clone(), of.clone());
+}
+
+fn one(constraints: Vec<Constraint>) -> (Side, Contract) {
+    let mut provider = provider();
+    let it = Contract { signed_at: at(0), ..contract(terms(constraints)) };
+    sign(&mut provider, &it);
+    (provider, it)
+}
+
+fn ask(side: &mut Side, of: &Contract, request: Request, now: Time) -> Result<Grant, Fault> {
+    let mut from = Side::new("consumer", 2);
+    from.me = of.peer.clone();
+    let request = Request { contract: of.id.clone(), ..request };
+    match side.run(received(&from, None, b"ask", Heard::Ask(Box::new(request))), now)? {
+        Reply::Lease(grant) => Ok(grant),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn close(side: &mut Side, lease: &Id, rows: u64, bytes: u64, now: Time) {
+    let outcome = Outcome { done: true, rows, bytes, result: Some(digest("result")) };
+    side.wish(Wish::Close { lease: lease.clone(), outcome }, now).unwrap();
+}
+
+fn of(kind: Use, nonce: u8) -> Request {
+    Request { kind, ..request(nonce) }
+}
+
+#[test]
+fn uses_in_a_period_are_counted_where_they_began() {
+    let frequency = constraint(Operand::Frequency, Operator::Lteq, "2/PT1H");
+    let (mut side, it) = one(vec![frequency]);
+    for (nonce, (second, granted)) in (1..).zip([
+        (0, true),
+        (600, true),
+        (601, false),
+        (3599, false),
+        // The first one is over an hour ago.
+        (3600, true),
+        (4199, false),
+        (4200, true),
+    ]) {
+        let got = ask(&mut side, &it, of(Use::SealedTable, nonce), at(second));
+        assert_eq!(got.is_ok(), granted, "{second}: {got:?}");
+    }
+    assert_eq!(side.spent(&it.id).uses, 4);
+    let (mut side, it) = one(vec![constraint(Operand::TimeInterval, Operator::Eq, "P1D")]);
+    for (nonce, (second, granted)) in (1..).zip([(0, true), (86_399, false), (86_400, true)]) {
+        let got = ask(&mut side, &it, of(Use::Query, nonce), at(second));
+        assert_eq!(got.is_ok(), granted, "{second}: {got:?}");
+    }
+}
+
+/// 2026-05-28T20:26:40Z is `at(0)`, a Thursday.
+#[test]
+fn a_lease_ends_with_the_hours_of_the_week() {
+    let window = constraint(Operand::TimeWindow, Operator::Eq, "Fri 04:00/04:27+08:00");
+    let (mut side, it) = one(vec![window]);
+    let inside = ask(&mut side, &it, of(Use::Query, 1), at(-100)).unwrap();
+    assert_eq!(inside.until, at(-40), "a minute, as always");
+    let last = ask(&mut side, &it, of(Use::Query, 2), at(0)).unwrap();
+    assert_eq!(last.until, Time::parse("2026-05-28T20:27:00Z").unwrap());
+    let over = ask(&mut side, &it, of(Use::Query, 3), last.until);
+    assert_eq!(over.unwrap_err().code(), "policy.denied");
+}
+
+#[test]
+fn metered_time_is_charged_ahead_and_unused_time_comes_back() {
+    let (mut side, it) = one(vec![constraint(Operand::MeteredTime, Operator::Lteq, "PT2M")]);
+    let first = ask(&mut side, &it, of(Use::SealedTable, 1), at(0)).unwrap();
+    let long = Request { span: Duration::from_secs(3000), ..of(Use::SealedTable, 2) };
+    let second = ask(&mut side, &it, long, at(0)).unwrap();
+    assert_eq!((first.until, second.until), (at(60), at(60)), "cut to what is left");
+    assert_eq!(side.spent(&it.id).seconds, 120, "parallel leases share the budget");
+    let none = ask(&mut side, &it, of(Use::SealedTable, 3), at(1)).unwrap_err();
+    assert_eq!(none.code(), "policy.denied");
+    // Ten seconds and a bit: eleven.
+    close(&mut side, &first.lease, 1, 1, Time::from_ms(at(10).ms() + 1));
+    assert_eq!(side.spent(&it.id).seconds, 71);
+    // Said twice: given back once.
+    close(&mut side, &first.lease, 0, 0, at(11));
+    assert_eq!(side.spent(&it.id).seconds, 71);
+    // Nobody says what came of the second: all of it was used.
+    side.fire(&format!("lease-end {}", second.lease), second.until).unwrap();
+    assert_eq!(side.spent(&it.id).seconds, 71);
+    let rest = ask(&mut side, &it, of(Use::SealedTable, 4), at(100)).unwrap();
+    assert_eq!(rest.until, at(149));
+}
+
+#[test]
+fn amounts_are_charged_before_anything_leaves() {
+    let rows = |n: &str| constraint(Operand::RecordCount, Operator::Lteq, n);
+    let bytes = |n: &str| constraint(Operand::DataSize, Operator::Lteq, n);
+    // What opens under a key is charged whole.
+    let (mut side, it) = one(vec![rows("100"), bytes("2999")]);
+    for (nonce, granted) in [(1, true), (2, true), (3, false)] {
+        let got = ask(&mut side, &it, of(Use::SealedTable, nonce), at(0));
+        assert_eq!(got.is_ok(), granted, "{nonce}: {got:?}");
+        if let Ok(grant) = got {
+            close(&mut side, &grant.lease, 0, 0, at(1));
+        }
+    }
+    let spent = side.spent(&it.id);
+    assert_eq!((spent.rows, spent.bytes), (2 * ROWS, 2 * BYTES), "and nothing comes back");
+    // A query reserves what is left, or what a result may have; what did not leave comes back.
+    let query = ask(&mut side, &it, of(Use::Query, 4), at(2)).unwrap();
+    let reserved = side.leases[&query.lease].reserved;
+    assert_eq!((reserved.rows, reserved.bytes), (Some(20), Some(999)));
+    assert!(ask(&mut side, &it, of(Use::Query, 5), at(2)).is_err(), "all is reserved");
+    close(&mut side, &query.lease, 5, 99, at(3));
+    let spent = side.spent(&it.id);
+    assert_eq!((spent.rows, spent.bytes), (85, 2099));
+    let (mut side, it) =
+        one(vec![rows("100"), constraint(Operand::OutputRows, Operator::Lteq, "60")]);
+    for (nonce, reserved) in [(1, 60), (2, 40)] {
+        let it = ask(&mut side, &it, of(Use::Query, nonce), at(0)).unwrap();
+        assert_eq!(side.leases[&it.lease].reserved.rows, Some(reserved));
+    }
+    // Where nobody knows the size, nothing is granted; nor where no gate could count.
+    side.products.clear();
+    for (nonce, kind, code) in [
+        (6, Use::SealedTable, "policy.unknown"),
+        (7, Use::Plain, "policy.denied"),
+        (8, Use::Psi, "policy.denied"),
+        (9, Use::SealedFile, "policy.denied"),
+    ] {
+        let fault = ask(&mut side, &it, of(kind, nonce), at(0)).unwrap_err();
+        assert_eq!(fault.code(), code, "{kind:?}");
+    }
+}
+
+/// A22: a second account, or a second contract, is no second budget.
+#[test]
+fn a_legal_entity_has_one_count_for_all_its_accounts() {
+    let count = || terms(vec![constraint(Operand::GroupCount, Operator::Lteq, "3")]);
+    let mut side = provider();
+    let sample = contract(count());
+    let made = |n: u8, product: &str, policy: Policy| {
+        let mut policy = policy;
+        let peer = crate::wire::samples::did(&format!("did:web:account{n}.example"));
+        policy.assignee = Some(id(peer.as_str()));
+        let (id, product) = (id(&format!("urn:agreement:{n}")), id(product));
+        Contract { id, product, peer, policy, signed_at: at(0), ..sample.clone() }
+    };
+    // Two accounts of one entity, another version of the product, and terms that do not count so; a stranger.
+    let first = made(1, "urn:product:1", count());
+    let second = made(2, "urn:product:2", terms(vec![]));
+    let stranger = made(3, "urn:product:1", count());
+    let entity = Group::of_entity(&CreditCode::parse("91350100M000100Y43").unwrap());
+    for it in [&first, &second, &stranger] {
+        sign(&mut side, it);
+    }
+    for it in [&first, &second] {
+        side.groups.insert(it.peer.clone(), entity.clone());
+    }
+    for (nonce, (it, granted)) in (1..).zip([
+        (&first, true),
+        (&second, true),
+        (&first, true),
+        (&first, false),
+        (&second, true),
+        (&stranger, true),
+        (&stranger, true),
+        (&stranger, true),
+        (&stranger, false),
+    ]) {
+        let got = ask(&mut side, it, of(Use::Query, nonce), at(0));
+        assert_eq!(got.is_ok(), granted, "{nonce}: {got:?}");
+        // Whatever a list says later, what was charged to the entity stays with it.
+        if nonce == 2 {
+            side.groups.remove(&second.peer);
+        }
+    }
+    let charged: Vec<&Group> = side.debits.iter().map(|it| &it.group).collect();
+    assert_eq!(charged.iter().filter(|it| ***it == entity).count(), 4);
+    assert_eq!(charged[4], &Group::from(&stranger.peer));
+}
+
+#[test]
+fn contracts_without_such_terms_load_nothing_more() {
+    let plain = terms(vec![constraint(Operand::Count, Operator::Lteq, "3")]);
+    assert!(!crate::policy::counted::mentions(&plain));
+    assert!(!Wants::of(&compile(&plain).unwrap()).any());
+}
+
+proptest! {
+    /// Whatever is asked, returned and let expire in whatever order: at no moment is more charged than the budgets, nor
+    /// more used than charged.
+    #[test]
+    fn budgets_hold_under_every_order(
+        steps in proptest::collection::vec((0_u8..5, 0_i64..40, 0_u64..30), 1..40),
+        cap in 1_u64..200,
+        every in 1_usize..4,
+    ) {
+        let metered = format!("PT{cap}S");
+        let (mut side, it) = one(vec![
+            constraint(Operand::MeteredTime, Operator::Lteq, &metered),
+            constraint(Operand::RecordCount, Operator::Lteq, &cap.to_string()),
+            constraint(Operand::Frequency, Operator::Lteq, &format!("{every}/PT30S")),
+        ]);
+        let mut now = 0;
+        let mut starts: Vec<i64> = vec![];
+        let mut opened = 0_u64;
+        for (nonce, (what, pause, n)) in (1..).zip(steps) {
+            now += pause;
+            let open: Vec<Id> =
+                side.leases.values().filter(|it| it.state == State::Granted).map(|it| it.id.clone()).collect();
+            let due = |side: &Side| side.timers.values().any(|it| it.at <= at(now));
+            while due(&side) {
+                let key = side.timers.values().find(|it| it.at <= at(now)).unwrap().key.clone();
+                side.fire(&key, at(now)).unwrap();
+            }
+            match (what, open.first()) {
+                (0, Some(lease)) if side.leases[lease].state == State::Granted => {
+                    let most = side.leases[lease].reserved.rows.unwrap_or(0);
+                    close(&mut side, lease, n.min(most), 0, at(now));
+                }
+                (1, _) => {
+                    if ask(&mut side, &it, of(Use::SealedTable, nonce), at(now)).is_ok() {
+                        starts.push(now);
+                        opened += ROWS;
+                    }
+                }
+                _ => {
+                    let request = Request { span: Duration::from_secs(n), ..of(Use::Query, nonce) };
+                    if ask(&mut side, &it, request, at(now)).is_ok() {
+                        starts.push(now);
+                    }
+                }
+            }
+            let spent = side.spent(&it.id);
+            prop_assert!(spent.seconds <= cap && spent.rows <= cap, "{:?}", spent);
+            let mut lasted = 0;
+            let mut left = opened;
+            for lease in side.leases.values() {
+                let end = match &lease.state {
+                    State::Returned { at, outcome } => {
+                        left += if lease.request.kind == Use::Query { outcome.rows } else { 0 };
+                        *at
+                    }
+                    State::Expired { .. } | State::Revoked { .. } => lease.until,
+                    State::Granted => lease.until,
+                };
+                lasted += end.since(lease.granted).as_millis();
+            }
+            prop_assert!(lasted <= u128::from(cap) * 1000 && left <= cap);
+            for start in &starts {
+                let window = starts.iter().filter(|it| (*start..*start + 30).contains(*it));
+                prop_assert!(window.count() <= every);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a gate has to count for some terms: which facts it loads, and what a signature must not promise about them.
+//!
+//! Counters belong to the contract, not to a rule of it: a counted term is signed only where it binds always, so that
+//! no alternative and no second permission leads around the counter. Never counts by itself.
+
+use crate::policy::compile::{Refusal, refusal};
+use crate::policy::model::{Action, Constraint, Operand, Policy};
+use crate::policy::terms::{Clause, Terms, Test};
+
+/// What the gate loads and charges beside the number of uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// When so many of the newest uses began.
+    pub starts: u64,
+    pub metered: bool,
+    pub size: bool,
+    pub records: bool,
+    pub group: bool,
+    /// A lease ends with the hours of the week.
+    pub window: bool,
+}
+
+impl Wants {
+    pub fn of(terms: &Terms) -> Self {
+        let mut out = Self::default();
+        terms.grants.iter().chain(&terms.bans).for_each(|it| out.gather(&it.when));
+        out
+    }
+
+    /// Whether some term needs a lease for each use to be kept.
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+
+    fn gather(&mut self, it: &Test) {
+        match it {
+            Test::All(all) | Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
+                all.iter().for_each(|it| self.gather(it));
+            }
+            // One more than is allowed would be loaded in vain: so many that began lately deny.
+            Test::Frequency(most, _) => self.starts = self.starts.max(*most).max(1),
+            Test::Interval(_) => self.starts = self.starts.max(1),
+            Test::Metered(..) => self.metered = true,
+            Test::Size(..) => self.size = true,
+            Test::Records(..) => self.records = true,
+            Test::Group(..) => self.group = true,
+            Test::Window(_) => self.window = true,
+            Test::Clock(..)
+            | Test::Count(..)
+            | Test::Purpose(..)
+            | Test::Recipient(..)
+            | Test::Elapsed(..)
+            | Test::Delay(..)
+            | Test::Kind(_)
+            | Test::Enforcement(_)
+            | Test::Network(..)
+            | Test::Version(..)
+            | Test::Event(..)
+            | Test::Among(..) => {}
+        }
+    }
+}
+
+/// Whether a policy speaks of anything for which a gate loads more than the number of uses. Cheap, for every request.
+pub fn mentions(policy: &Policy) -> bool {
+    let rules = policy.permissions.iter().chain(&policy.prohibitions);
+    rules.flat_map(|it| &it.constraints).any(in_constraint)
+}
+
+fn in_constraint(it: &Constraint) -> bool {
+    match it {
+        Constraint::Atomic(it) => matches!(
+            it.left,
+            Operand::Frequency
+                | Operand::TimeInterval
+                | Operand::DataSize
+                | Operand::RecordCount
+                | Operand::GroupCount
+        ),
+        Constraint::And(all)
+        | Constraint::Or(all)
+        | Constraint::Xone(all)
+        | Constraint::AndSequence(all) => all.iter().any(in_constraint),
+    }
+}
+
+/// Counted terms that would not bind always.
+pub(super) fn unkept(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
+    let mut out = vec![];
+    let mut counted = vec![];
+    for it in bans {
+        let mut found = vec![];
+        walk(&it.when, false, &mut found);
+        out.extend(
+            found.iter().map(|(name, _)| refusal(*name, "is understood in permissions only")),
+        );
+    }
+    for it in grants {
+        walk(&it.when, false, &mut counted);
+    }
+    let inside = counted.iter().filter(|(_, inside)| *inside);
+    const ALWAYS: &str = "may not stand inside or/xone/andSequence: it is counted always";
+    out.extend(inside.map(|(name, _)| refusal(*name, ALWAYS)));
+    // The place of use has no counters: it could not tell which of two permissions the gate found to hold.
+    let mut used = grants.iter().filter(|it| it.action != Action::Distribute);
+    let same = used.next().is_none_or(|first| used.all(|it| it.limits == first.limits));
+    const SAME: &str = "is counted for the whole contract, so that all permissions need the same limits on results";
+    if let (false, Some((name, _))) = (same, counted.first()) {
+        out.push(refusal(*name, SAME));
+    }
+    out
+}
+
+/// Names of counted terms, and whether each stands among alternatives.
+fn walk(it: &Test, inside: bool, out: &mut Vec<(&'static str, bool)>) {
+    let name = match it {
+        Test::All(all) => return all.iter().for_each(|it| walk(it, inside, out)),
+        Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
+            return all.iter().for_each(|it| walk(it, true, out));
+        }
+        Test::Frequency(..) => "tidm:frequency",
+        Test::Interval(_) => "timeInterval",
+        Test::Metered(..) => "meteredTime",
+        Test::Size(..) => "tidm:dataSize",
+        Test::Records(..) => "tidm:recordCount",
+        Test::Group(..) => "tidm:groupCount",
+        Test::Clock(..)
+        | Test::Count(..)
+        | Test::Purpose(..)
+        | Test::Recipient(..)
+        | Test::Elapsed(..)
+        | Test::Delay(..)
+        | Test::Kind(_)
+        | Test::Enforcement(_)
+        | Test::Window(_)
+        | Test::Network(..)
+        | Test::Version(..)
+        | Test::Event(..)
+        | Test::Among(..) => return,
+    };
+    out.push((name, inside));
+}
