@@ -55,6 +55,15 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// Longest lease that a consumer may ask for.
 pub const LEASE_MAX: Duration = Duration::from_secs(3600);
 
+/// Renewals of one lease: each is a fact in two logs. Half-hourly renewals of the longest lease last three weeks.
+pub const LEASE_RENEWALS: u32 = 1_000;
+/// Least time between two renewals of one lease: a use that lasts for a second costs one fact at most.
+pub const LEASE_RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a receipt may take after a contract with a duty to delete ended: a node that runs signs it within seconds, one
+/// that is being restarted or moved within the hour.
+pub const DELETION_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// First retry of an undelivered message; doubled each time.
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.

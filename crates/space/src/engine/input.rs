@@ -84,6 +84,8 @@ pub enum Heard {
     Transfer(Box<TransferSpoken>),
     /// Our profile: a lease is asked for.
     Ask(Box<lease::message::Request>),
+    /// Our profile: a lease that is held is to go on.
+    Renew(lease::message::Renewal),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -100,6 +102,12 @@ pub enum Heard {
         why: End,
         reason: String,
     },
+    /// The provider suspended a contract, with its reason, or resumed it.
+    Standing {
+        contract: Id,
+        change: u32,
+        reason: Option<String>,
+    },
     /// The consumer's deletion receipt.
     Deleted {
         contract: Id,
@@ -115,8 +123,10 @@ impl Heard {
             Self::Deleted { deletion, .. } => &deletion.receipt,
             Self::Transfer(_)
             | Self::Ask(_)
+            | Self::Renew(_)
             | Self::Return { .. }
             | Self::LeaseEnded { .. }
+            | Self::Standing { .. }
             | Self::Ended { .. } => return None,
         };
         Some(&it.0)
@@ -218,6 +228,12 @@ pub enum Wish {
     },
     /// Consumer: the peer's gate granted this.
     Hold(Box<HoldWish>),
+    /// The peer's gate lets a use of ours go on until then.
+    Renewed {
+        lease: Id,
+        number: u32,
+        until: Time,
+    },
     /// Consumer: let the provider join a matching, under the lease `ours` that it granted.
     Join {
         ours: Box<lease::state::Lease>,
@@ -236,6 +252,19 @@ pub enum Wish {
     EndContract {
         contract: Id,
         why: End,
+        reason: String,
+    },
+    /// Provider: nothing may be used under it for a while.
+    Suspend {
+        contract: Id,
+        reason: String,
+    },
+    Resume {
+        contract: Id,
+    },
+    /// Provider: end it if it stands, and have every copy destroyed and accounted for.
+    Recall {
+        contract: Id,
         reason: String,
     },
     /// Provider's job: the contract's wrapping key is erased.
@@ -380,11 +409,16 @@ impl Wish {
                 lease_of: Some((request.contract.clone(), request.nonce)),
                 ..contract(&request.contract)
             },
-            Self::Close { lease, .. } | Self::Used { lease, .. } => {
+            Self::Close { lease, .. } | Self::Used { lease, .. } | Self::Renewed { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
-            Self::EndContract { contract: id, .. } => {
+            Self::EndContract { contract: id, .. }
+            | Self::Suspend { contract: id, .. }
+            | Self::Recall { contract: id, .. } => {
                 Needs { open_under: Some(id.clone()), ..contract(id) }
+            }
+            Self::Resume { contract: id } => {
+                Needs { open_under: Some(id.clone()), spent: Some(id.clone()), ..contract(id) }
             }
             Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),
             Self::Publish(product) => Needs {

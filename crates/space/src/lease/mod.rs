@@ -3,6 +3,7 @@
 //! ```text
 //!              ask (gate says yes, one debit)            return
 //!   · ─────────────────────────────────────► GRANTED ─────────────► RETURNED
+//!                    renew (gate says yes again) └┘
 //!                                               ├── expire ───────► EXPIRED
 //!                                               └── revoke ───────► REVOKED
 //! ```
@@ -17,6 +18,7 @@
 
 pub mod machine;
 pub mod message;
+pub mod renewal;
 pub mod state;
 
 #[cfg(test)]

@@ -240,6 +240,17 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
     }
 }
 
+/// What every lease does by itself.
+fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
+    if *it == Action::AcceptTracking {
+        Some(lang.pick("每次使用均留痕，双方可查。", "Each use is recorded by both parties."))
+    } else if *it == Action::Inform {
+        Some(lang.pick("每次使用前均告知提供方。", "The provider is told of each use, before it."))
+    } else {
+        None
+    }
+}
+
 fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     let compiled = if rule.action == Action::Delete {
         duty::delete(rule).map(|it| {
@@ -270,6 +281,10 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             // A bill is a claim; no software makes anybody pay.
             said(text, Level::E0)
         })
+    } else if let Some(text) = by_construction(&rule.action, lang)
+        && rule.constraints.is_empty()
+    {
+        Ok(said(text.to_owned(), kind.level()))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);

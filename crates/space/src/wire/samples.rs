@@ -213,7 +213,9 @@ pub(crate) fn contract(policy: Policy) -> Contract {
         signed_at: at(5),
         first_use: None,
         state: ContractState::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: Rules::default(),
     }
 }
@@ -272,6 +274,8 @@ pub(crate) fn leases() -> Vec<Lease> {
             request: request(1),
             granted: at(6),
             until: at(66),
+            renewals: 0,
+            renewed: None,
             uses_left: Some(2),
             state,
         });
