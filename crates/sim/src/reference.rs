@@ -18,6 +18,8 @@ pub struct Reference {
     pub released: BTreeMap<(usize, Id), BTreeSet<Id>>,
     /// Tombstones that became durable, by node and contract.
     pub ended: BTreeSet<(usize, Id)>,
+    /// Suspensions that became durable and were not undone, by node and contract.
+    pub suspended: BTreeSet<(usize, Id)>,
     /// Contracts whose key was erased.
     pub destroyed: BTreeSet<(usize, Id)>,
     /// Facts that became durable, in their order, by node.

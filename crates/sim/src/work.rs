@@ -101,8 +101,16 @@ impl World {
         }
         self.reference.facts.entry(at).or_default().extend(facts);
         self.check(&Moment::Committed { node: at, was: &was, commit });
-        for it in commit.contracts.iter().filter(|it| !it.is_active()) {
-            self.reference.ended.insert((at, it.id.clone()));
+        for it in &commit.contracts {
+            let key = (at, it.id.clone());
+            match &it.state {
+                ContractState::Active => drop(self.reference.suspended.remove(&key)),
+                ContractState::Suspended { .. } => drop(self.reference.suspended.insert(key)),
+                ContractState::Ended { .. } => {
+                    self.reference.suspended.remove(&key);
+                    self.reference.ended.insert(key);
+                }
+            }
         }
     }
 
@@ -177,10 +185,13 @@ impl World {
 }
 
 fn blind(bug: Option<Bug>, asks: bool, view: &mut View) {
-    if bug == Some(Bug::BlindGate)
-        && asks
-        && let Some(contract) = &mut view.contract
-    {
+    let Some(contract) = view.contract.as_mut().filter(|_| asks) else { return };
+    let shown = match &contract.state {
+        ContractState::Active => false,
+        ContractState::Suspended { .. } => bug == Some(Bug::DeafGate),
+        ContractState::Ended { .. } => bug == Some(Bug::BlindGate),
+    };
+    if shown {
         contract.state = ContractState::Active;
     }
 }

@@ -155,6 +155,8 @@ fn lease(state: LeaseState) -> Lease {
         request: request(&id("urn:agreement:1"), 1),
         granted: at(6),
         until: at(66),
+        renewals: 2,
+        renewed: Some(at(9)),
         uses_left: None,
         state,
     }

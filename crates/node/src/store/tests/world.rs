@@ -128,7 +128,9 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64) -> Contract {
         signed_at: at(5),
         first_use: None,
         state: ContractState::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: tidm_space::approval::Rules::default(),
     }
 }

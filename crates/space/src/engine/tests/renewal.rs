@@ -32,10 +32,9 @@ fn renew(
     now: Time,
 ) -> Result<Time, Fault> {
     let it = Renewal { lease: lease.clone(), number, span: Duration::from_secs(60) };
-    match gate.hear(holder, &format!("urn:renew:{number}"), Heard::Renew(it), now)? {
-        Reply::Lease(grant) => Ok(grant.until),
-        other => panic!("{other:?}"),
-    }
+    let reply = gate.hear(holder, &format!("urn:renew:{number}"), Heard::Renew(it), now)?;
+    let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
+    Ok(grant.until)
 }
 
 fn renewals(side: &Side) -> usize {
