@@ -71,7 +71,9 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
         signed_at: now,
         first_use: Some(now),
         state: State::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: tidm_space::approval::Rules::default(),
     })
 }

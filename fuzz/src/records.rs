@@ -55,6 +55,16 @@ fn heard(data: &[u8]) {
         let text = notice::lease_returned(&id, &lease, &outcome).body;
         assert!(notice::read_lease_returned(text.as_bytes()).is_ok(), "{text}");
     }
+    if let Ok((Some(id), Heard::Renew(it))) = asked::read_renewal(data) {
+        let text = asked::write_renewal(&id, &it).body;
+        assert!(asked::read_renewal(text.as_bytes()).is_ok(), "{text}");
+    }
+    if let Ok((Some(id), Heard::Standing { contract, change, reason })) =
+        notice::read_contract_standing(data)
+    {
+        let text = notice::contract_standing(&id, &contract, change, reason.as_deref()).body;
+        assert!(notice::read_contract_standing(text.as_bytes()).is_ok(), "{text}");
+    }
     if let Ok((Some(id), Heard::LeaseEnded { contract, lease, how })) =
         notice::read_lease_ended(data)
     {

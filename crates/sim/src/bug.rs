@@ -7,6 +7,8 @@
 pub enum Bug {
     /// The gate is shown an ended contract as if it were active.
     BlindGate,
+    /// The gate is shown a suspended contract as if it were active.
+    DeafGate,
     /// The debit of a lease is not saved.
     SkipDebit,
     /// The grant is answered before its commit is durable, and the commit is lost in a crash.
@@ -58,8 +60,9 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BlindGate,
+        Self::DeafGate,
         Self::SkipDebit,
         Self::AnswerBeforeDurable,
         Self::Resurrect,
@@ -89,6 +92,7 @@ impl Bug {
     pub fn name(self) -> &'static str {
         match self {
             Self::BlindGate => "blind-gate",
+            Self::DeafGate => "deaf-gate",
             Self::SkipDebit => "skip-debit",
             Self::AnswerBeforeDurable => "answer-before-durable",
             Self::Resurrect => "resurrect",

@@ -76,6 +76,12 @@ impl World {
             Happening::Query { node, lease } => self.send_query(node, &lease),
             Happening::Return { node, lease } => self.close(node, &lease),
             Happening::Revoke { node, contract } => self.end(node, contract, End::Revoked),
+            Happening::SuspendContract { node, contract } => {
+                self.wish(node, Wish::Suspend { contract, reason: "under review".to_owned() });
+            }
+            Happening::ResumeContract { node, contract } => {
+                self.wish(node, Wish::Resume { contract });
+            }
             Happening::End { node, contract } => self.end(node, contract, End::Agreed),
             Happening::Pass { ms } => {
                 let until = self.ms + ms;

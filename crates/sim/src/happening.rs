@@ -43,6 +43,10 @@ pub enum Happening {
     Return { node: usize, lease: Id },
     /// A provider revokes a contract.
     Revoke { node: usize, contract: Id },
+    /// A provider suspends a contract.
+    SuspendContract { node: usize, contract: Id },
+    /// A provider resumes a suspended contract.
+    ResumeContract { node: usize, contract: Id },
     /// Either side ends a contract as agreed.
     End { node: usize, contract: Id },
     /// Nothing happens for a while.
@@ -81,7 +85,7 @@ pub enum Happening {
 
 impl Happening {
     /// Every name, for the proof that each was reached.
-    pub const NAMES: [&'static str; 32] = [
+    pub const NAMES: [&'static str; 34] = [
         "publish",
         "request-listed",
         "request-other",
@@ -97,6 +101,8 @@ impl Happening {
         "query",
         "return",
         "revoke",
+        "suspend-contract",
+        "resume-contract",
         "end",
         "pass",
         "clock-jump",
@@ -133,6 +139,8 @@ impl Happening {
             Self::Query { .. } => "query",
             Self::Return { .. } => "return",
             Self::Revoke { .. } => "revoke",
+            Self::SuspendContract { .. } => "suspend-contract",
+            Self::ResumeContract { .. } => "resume-contract",
             Self::End { .. } => "end",
             Self::Pass { .. } => "pass",
             Self::ClockJump { .. } => "clock-jump",
@@ -174,6 +182,8 @@ impl Happening {
                 format!("n{node} transfer {contract} as {format}")
             }
             Self::Revoke { node, contract: it }
+            | Self::SuspendContract { node, contract: it }
+            | Self::ResumeContract { node, contract: it }
             | Self::End { node, contract: it }
             | Self::Suspend { node, transfer: it }
             | Self::Resume { node, transfer: it }

@@ -30,7 +30,8 @@ impl World {
             | Due::NegotiationRule(_)
             | Due::TransferRule(_)
             | Due::LeaseEnd { .. }
-            | Due::ContractEnd { .. } => {
+            | Due::ContractEnd { .. }
+            | Due::DeletionDue { .. } => {
                 let key = timer.key.clone();
                 if let Ran::Done(Err(fault)) = self.work(at, Input::Due(timer)) {
                     self.log.add(self.step, self.ms, || format!("n{at} timer {key}: {fault}"));
@@ -197,6 +198,7 @@ impl World {
         let seen = node.log.custodian.as_ref().and_then(|it| it.last).map_or(0, |(size, _)| size);
         self.reference.signed.retain(|(of, size), _| *of != at || *size <= seen);
         self.reference.ended.retain(|(of, _)| *of != at);
+        self.reference.suspended.retain(|(of, _)| *of != at);
     }
 
     fn resurrect(&mut self, at: usize) {

@@ -22,6 +22,8 @@ pub struct Reference {
     pub left: BTreeMap<(usize, Id), (u64, u64)>,
     /// Tombstones that became durable, by node and contract.
     pub ended: BTreeSet<(usize, Id)>,
+    /// Suspensions that became durable and were not undone, by node and contract.
+    pub suspended: BTreeSet<(usize, Id)>,
     /// Contracts whose key was erased.
     pub destroyed: BTreeSet<(usize, Id)>,
     /// Facts that became durable, in their order, by node.

@@ -75,6 +75,7 @@ fn door(path: &str) -> Option<Door> {
         ["tidm", "1", "leases", "ended"] => Door::Notice(notice::read_lease_ended),
         ["tidm", "1", "leases", it, "query"] => Door::Query(pid(it)?),
         ["tidm", "1", "contracts", "ended"] => Door::Notice(notice::read_contract_ended),
+        ["tidm", "1", "contracts", "standing"] => Door::Notice(notice::read_contract_standing),
         ["tidm", "1", "contracts", "deleted"] => Door::Notice(notice::read_deleted),
         _ => return None,
     })

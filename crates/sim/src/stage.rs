@@ -49,8 +49,8 @@ pub fn contract_row(it: &Contract) -> Row {
         of: None,
         nonce: None,
         role: Some(it.role),
-        state: if it.is_active() { "active" } else { "ended" },
-        open: it.is_active(),
+        state: it.word(),
+        open: !it.is_over(),
         record: record::contract::encode(it).into(),
     }
 }

@@ -46,8 +46,8 @@ pub fn next(world: &mut World, step: usize) -> Happening {
             0..=21 => request(world),
             22..=38 => talk(world),
             39..=51 => transfer(world),
-            52..=72 => use_it(world),
-            73..=76 => end(world),
+            52..=71 => use_it(world),
+            72..=76 => end(world),
             77..=79 => membership(world),
             80..=82 => sequence(world),
             _ => Some(trouble(world)),
@@ -321,7 +321,14 @@ fn end(world: &mut World) -> Option<Happening> {
     if world.dice.chance(60) {
         let granted = contracts(world, node, Some(Role::Provider));
         let contract = pick_id(world, &granted)?;
-        return Some(Happening::Revoke { node, contract });
+        let state = world.nodes[node].store.contracts.get(&contract).map(|it| it.state);
+        return Some(match state {
+            Some("suspended") => Happening::ResumeContract { node, contract },
+            Some("active") if world.dice.chance(50) => {
+                Happening::SuspendContract { node, contract }
+            }
+            _ => Happening::Revoke { node, contract },
+        });
     }
     let all = contracts(world, node, None);
     let contract = pick_id(world, &all)?;

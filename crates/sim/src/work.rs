@@ -117,8 +117,16 @@ impl World {
             grants.push((it.request.contract.clone(), it.id.clone()));
         }
         self.check(&Moment::Committed { node: at, was: &was, commit });
-        for it in commit.contracts.iter().filter(|it| !it.is_active()) {
-            self.reference.ended.insert((at, it.id.clone()));
+        for it in &commit.contracts {
+            let key = (at, it.id.clone());
+            match &it.state {
+                ContractState::Active => drop(self.reference.suspended.remove(&key)),
+                ContractState::Suspended { .. } => drop(self.reference.suspended.insert(key)),
+                ContractState::Ended { .. } => {
+                    self.reference.suspended.remove(&key);
+                    self.reference.ended.insert(key);
+                }
+            }
         }
     }
 
@@ -193,10 +201,13 @@ impl World {
 }
 
 fn blind(bug: Option<Bug>, asks: bool, view: &mut View) {
-    if bug == Some(Bug::BlindGate)
-        && asks
-        && let Some(contract) = &mut view.contract
-    {
+    let Some(contract) = view.contract.as_mut().filter(|_| asks) else { return };
+    let shown = match &contract.state {
+        ContractState::Active => false,
+        ContractState::Suspended { .. } => bug == Some(Bug::DeafGate),
+        ContractState::Ended { .. } => bug == Some(Bug::BlindGate),
+    };
+    if shown {
         contract.state = ContractState::Active;
     }
 }

@@ -35,6 +35,7 @@ fn each_planted_bug_is_caught_by_its_property() {
     let mut missed = Vec::new();
     for (bug, properties, within) in [
         (Bug::BlindGate, &["1 no lease without a contract"][..], 100),
+        (Bug::DeafGate, &["15 suspended contracts open nothing"], 100),
         (Bug::SkipDebit, &["2 releases within the count"], 50),
         (Bug::AnswerBeforeDurable, &["2 releases within the count"], 600),
         (Bug::Resurrect, &["3 terminal states are final"], 50),

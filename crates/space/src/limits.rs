@@ -60,6 +60,15 @@ pub const FREQUENCY_USES: u64 = 1000;
 /// Largest budget of bytes or rows: nine petabytes, a whole number in every reader's JSON, and sums stay far from overflow.
 pub const BUDGET: u64 = 1 << 53;
 
+/// Renewals of one lease: each is a fact in two logs. Half-hourly renewals of the longest lease last three weeks.
+pub const LEASE_RENEWALS: u32 = 1_000;
+/// Least time between two renewals of one lease: a use that lasts for a second costs one fact at most.
+pub const LEASE_RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a receipt may take after a contract with a duty to delete ended: a node that runs signs it within seconds, one
+/// that is being restarted or moved within the hour.
+pub const DELETION_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// First retry of an undelivered message; doubled each time.
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.

@@ -36,8 +36,10 @@ pub(super) struct Short {
     provider: String,
     consumer: String,
     product: String,
-    /// active or ended.
+    /// active, suspended or ended.
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended: Option<Suspended>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Ended>,
     /// `signed`, or `unsigned by` and the DID.
@@ -50,6 +52,12 @@ pub(super) struct Short {
     /// Most uses; absent: the contract does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     uses: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Suspended {
+    at: String,
+    reason: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,6 +88,9 @@ pub(super) struct Full {
     /// The deletion receipt; evidence of destruction, never proof that no copy exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion: Option<Deleted>,
+    /// Since when a deletion receipt is overdue that the contract obliges to; it may have come later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_missed: Option<String>,
     /// As it travels: ODRL.
     #[schema(value_type = Object)]
     policy: serde_json::Value,
@@ -105,13 +116,19 @@ fn short(app: &App, it: &Contract) -> Short {
         if there { "signed".to_owned() } else { format!("unsigned by {by}") }
     };
     let ended = match &it.state {
-        Standing::Active => None,
+        Standing::Active | Standing::Suspended { .. } => None,
         Standing::Ended { why, by, at, reason } => Some(Ended {
             why: why.word(),
             by: by.word(),
             at: at.to_string(),
             reason: reason.clone(),
         }),
+    };
+    let suspended = match &it.state {
+        Standing::Suspended { at, reason } => {
+            Some(Suspended { at: at.to_string(), reason: reason.clone() })
+        }
+        Standing::Active | Standing::Ended { .. } => None,
     };
     let summary = compile(&it.policy).map(|terms| terms.summary).unwrap_or_default();
     Short {
@@ -122,7 +139,8 @@ fn short(app: &App, it: &Contract) -> Short {
         provider,
         consumer,
         product: it.product.to_string(),
-        state: if it.is_active() { "active" } else { "ended" },
+        state: it.word(),
+        suspended,
         ended,
         signed_at: it.signed_at.to_string(),
         until: summary.until.map(|it| it.to_string()),
@@ -151,6 +169,7 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
             files: it.files.iter().map(ToString::to_string).collect(),
             receipt: it.receipt.0.clone(),
         }),
+        deletion_missed: it.missed.map(|it| it.to_string()),
         policy: tidm_space::wire::odrl::to_json(&it.policy),
         timeline: facts::timeline(app, About::Contract(it.id.clone()), speak).await?,
         messages: messages::of(app, &Subject::Negotiation(it.negotiation.clone())).await?,
@@ -170,7 +189,7 @@ pub(super) async fn list(
     Ok(Json(Page::of(found, |it| short(&app, &it))))
 }
 
-async fn find(app: &App, id: &Id) -> Answer<Contract> {
+pub(super) async fn find(app: &App, id: &Id) -> Answer<Contract> {
     app.store.contract(id).await?.ok_or_else(|| Fail::not_found("contract"))
 }
 
@@ -188,13 +207,16 @@ pub(super) async fn show(
     Ok(Json(full(&app, &it, speak).await?))
 }
 
-async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> Answer<Json<Full>> {
-    let reason = reason.text()?;
-    app.writer
-        .run(Input::Wish(Box::new(Wish::EndContract { contract: id.clone(), why, reason })))
-        .await?;
+async fn wished(app: &App, id: Id, wish: Wish, speak: Speak) -> Answer<Json<Full>> {
+    app.writer.run(Input::Wish(Box::new(wish))).await?;
     let it = find(app, &id).await?;
     Ok(Json(full(app, &it, speak).await?))
+}
+
+async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> Answer<Json<Full>> {
+    let reason = reason.text()?;
+    let wish = Wish::EndContract { contract: id.clone(), why, reason };
+    wished(app, id, wish, speak).await
 }
 
 /// Provider: revoke it. Its key is destroyed; nothing opens under it again.
@@ -225,4 +247,35 @@ pub(super) async fn end(
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
     finish(&app, id, End::Agreed, it, speak).await
+}
+
+/// Provider: suspend it. Open leases are revoked, deliveries stop, and nothing is used under it until it is resumed.
+#[utoipa::path(
+    post, path = "/contracts/{id}/suspend", tag = "contracts", params(("id" = String, Path)), request_body = Reason,
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn suspend(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+    Body(it): Body<Reason>,
+) -> Answer<Json<Full>> {
+    let wish = Wish::Suspend { contract: id.clone(), reason: it.text()? };
+    wished(&app, id, wish, speak).await
+}
+
+/// Provider: resume a suspended contract. Leases do not come back; deliveries that the suspension stopped go on.
+#[utoipa::path(
+    post, path = "/contracts/{id}/resume", tag = "contracts", params(("id" = String, Path)),
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
+    let wish = Wish::Resume { contract: id.clone() };
+    wished(&app, id, wish, speak).await
 }

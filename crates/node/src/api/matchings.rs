@@ -166,6 +166,7 @@ pub(super) async fn begin(
         protocol: protocol.transpose()?.unwrap_or_default(),
         purpose: it.purpose,
         workers: it.workers.unwrap_or(1),
+        span: tidm_space::limits::LEASE_MAX,
     };
     let begun = ask::start(&app, wanted).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))))

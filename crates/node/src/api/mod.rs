@@ -11,6 +11,7 @@ mod answer;
 pub mod auth;
 mod catalog;
 mod contracts;
+mod copies;
 mod docs;
 pub(crate) mod events;
 mod evidence;
@@ -162,6 +163,7 @@ fn reading() -> Api {
         .routes(routes!(negotiations::show))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::show))
+        .routes(routes!(copies::list))
         .routes(routes!(transfers::list))
         .routes(routes!(transfers::show))
         .routes(routes!(evidence::key))
@@ -195,6 +197,9 @@ fn contracting() -> Api {
         .routes(routes!(negotiations::terminate))
         .routes(routes!(negotiations::reject))
         .routes(routes!(messages::retry_negotiation))
+        .routes(routes!(contracts::suspend))
+        .routes(routes!(contracts::resume))
+        .routes(routes!(copies::recall))
         .routes(routes!(contracts::revoke))
         .routes(routes!(contracts::end))
 }

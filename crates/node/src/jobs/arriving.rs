@@ -210,7 +210,7 @@ pub async fn keep(
             Box::pin(async move { notes::save_copy(conn, &copy).await })
         })
         .await?;
-    if app.store.contract(&it.contract).await?.is_some_and(|it| it.is_active()) {
+    if app.store.contract(&it.contract).await?.is_some_and(|it| !it.is_over()) {
         return Ok(true);
     }
     // The job that erases the copies of an ended contract may have run before this one was there.

@@ -82,6 +82,12 @@ pub(super) async fn offer(
     it: &Transfer,
     contract: &Contract,
 ) -> anyhow::Result<()> {
+    if it.pending.is_none() && matches!(it.state, State::Suspended { .. }) {
+        // Resumed: the token that its holder has goes on.
+        let (transfer, body) = (it.id.clone(), Body::Start { address: None });
+        app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer, body }))).await?;
+        return Ok(());
+    }
     if it.pending.is_some() || !matches!(it.state, State::Requested) {
         // Said already, or over: a second token would lock out who holds the first.
         return Ok(());

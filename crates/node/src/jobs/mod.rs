@@ -26,6 +26,7 @@ pub mod publish;
 pub mod push;
 pub mod query;
 pub mod release;
+pub mod renewing;
 pub mod runs;
 pub mod secrets;
 pub mod sending;

@@ -43,9 +43,13 @@ async fn pushed(app: &Arc<App>, it: &Transfer, delivery: Delivery) -> anyhow::Re
         let why = "the request named no address to push to".to_owned();
         return Ok(Some(ended(it, "transfer.address", why)));
     };
-    let Some(contract) = app.store.contract(&it.contract).await?.filter(|it| it.is_active()) else {
+    let Some(contract) = app.store.contract(&it.contract).await?.filter(|it| !it.is_over()) else {
         return Ok(Some(ended(it, "contract.ended", "the contract ended".to_owned())));
     };
+    if !contract.is_active() {
+        // Suspended: what suspended it stops this transfer, too.
+        return Ok(None);
+    }
     let content = provide::content(app, &contract, delivery.kind).await?;
     let parcel = &content.parcel;
     loop {

@@ -32,7 +32,7 @@ pub const TABLE: &str = "data";
 const QUEUE: Duration = Duration::from_secs(10);
 /// How often a running use looks whether its lease still stands: a revocation bites within this.
 const LOOK: Duration = Duration::from_millis(250);
-/// The kernel's clock and ours differ by less; a worker is never started for less time than this.
+/// A worker is never started for less time than this.
 const LEAST: Duration = Duration::from_millis(50);
 
 /// How workers are started, and how many at a time.
@@ -106,12 +106,11 @@ pub fn rules(terms: &Terms) -> Rules {
     }
 }
 
-/// What one use may cost: the node's limits, the contract's, and the lease's end.
-pub fn bounds(app: &App, terms: &Terms, until: Option<Time>) -> Bounds {
-    let rest = until.map_or(Duration::MAX, |it| it.since(app.clock.now()));
+/// What one use may cost: the node's limits and the contract's. The lease's end is [`over`]'s.
+pub fn bounds(app: &App, terms: &Terms) -> Bounds {
     let usual = Bounds::default();
     Bounds {
-        deadline: app.config.limits.query_deadline.min(rest).max(LEAST),
+        deadline: app.config.limits.query_deadline.max(LEAST),
         memory_bytes: app.config.limits.worker_memory_bytes,
         max_rows: terms.output_rows.map_or(usual.max_rows, |it| it.min(usual.max_rows)),
         max_bytes: terms.output_bytes.map_or(usual.max_bytes, |it| it.min(usual.max_bytes)),

@@ -261,7 +261,8 @@ async fn fire(app: Arc<App>, timer: Timer) {
         | Due::NegotiationRule(_)
         | Due::TransferRule(_)
         | Due::LeaseEnd { .. }
-        | Due::ContractEnd { .. } => app.writer.run(Input::Due(timer)).await,
+        | Due::ContractEnd { .. }
+        | Due::DeletionDue { .. } => app.writer.run(Input::Due(timer)).await,
     };
     if let Err(error) = outcome {
         tracing::warn!(%error, "a timer could not be handled; it will fire again");

@@ -2,7 +2,9 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, flight, matchings, offers, people, watermarks};
+use super::{
+    Party, credentials, deliveries, flight, matchings, offers, people, standing, watermarks,
+};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         matchings::ENTRIES,
         people::ENTRIES,
         watermarks::ENTRIES,
+        standing::ENTRIES,
     ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }

@@ -14,6 +14,7 @@ mod flight;
 mod matchings;
 mod offers;
 mod people;
+mod standing;
 mod watermarks;
 
 use std::time::Duration;

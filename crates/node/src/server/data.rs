@@ -76,7 +76,12 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The grant of a transfer that delivers, if this token is its token, its time has not run out and its contract stands.
 async fn standing(app: &App, transfer: &Id, token: Digest) -> Result<Option<Grant>, StoreError> {
     let Some((grant, it)) = granted(app, transfer, token).await? else { return Ok(None) };
-    Ok((it.role == Role::Provider && it.delivers()).then_some(grant))
+    if it.role != Role::Provider || !it.delivers() {
+        return Ok(None);
+    }
+    // A suspended contract delivers nothing, also before its transfers have heard of it.
+    let contract = app.store.contract(&grant.contract).await?;
+    Ok(contract.is_some_and(|it| it.is_active()).then_some(grant))
 }
 
 /// The grant that this token is for, and its transfer.

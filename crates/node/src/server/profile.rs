@@ -31,6 +31,7 @@ type Shared = State<Arc<App>>;
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/tidm/1/leases/request", post(ask))
+        .route(lease::RENEW_PATH, post(renew))
         .route("/tidm/1/leases/{lease}/query", post(query))
         .route(
             "/tidm/1/leases/returned",
@@ -39,6 +40,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route(
             "/tidm/1/leases/ended",
             post(|s: Shared, h, b| noticed(s, notice::read_lease_ended, h, b)),
+        )
+        .route(
+            notice::STANDING_PATH,
+            post(|s: Shared, h, b| noticed(s, notice::read_contract_standing, h, b)),
         )
         .route(
             "/tidm/1/contracts/ended",
@@ -80,6 +85,27 @@ async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String,
     metrics::histogram!("tidm_lease_seconds").record(started.elapsed().as_secs_f64());
     let wrapped = jobs::release::wrap(app, &request, &grant).await?;
     Ok(lease::write_grant(&grant, wrapped.as_deref()))
+}
+
+/// The gate of whoever granted a lease: its holder goes on with the use. No key is released again.
+async fn renew(State(app): Shared, headers: Presented, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let (id, heard) = lease::read_renewal(&body)?;
+        // House D15, as for a lease.
+        if let Err(reason) = app.log.readiness() {
+            let retry_after = std::time::Duration::from_secs(2);
+            return Err(WorkError::from(Fault::Unavailable { reason, retry_after }));
+        }
+        let Reply::Lease(grant) = hear(&app, who, id, &body, heard).await? else {
+            return Err(Fault::ApiMisuse("a renewal without a grant").into());
+        };
+        Ok(lease::write_grant(&grant, None))
+    };
+    match done.await {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => refusal(error, lease::write_refusal),
+    }
 }
 
 /// Runs the query of a lease beside the data; only what passes the output gate leaves.

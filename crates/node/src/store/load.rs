@@ -11,6 +11,7 @@ use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::limits::OPEN_NEGOTIATIONS;
+use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
 use tidm_space::wire::record;
 
@@ -158,6 +159,12 @@ async fn load_lease(
         // Is it the last one? One other says no; a contract may have thousands.
         let sql = "SELECT record FROM leases WHERE contract = $1 AND open = 1 AND role = 'provider' AND id <> $2 LIMIT 1";
         open.extend(one(conn, sql, &[contract.as_str(), it.id.as_str()]).await?);
+        if it.request.kind == Use::Psi {
+            // The lease that we hold in the session of this one: matchings of one contract are few.
+            let sql =
+                "SELECT record FROM leases WHERE contract = $1 AND open = 1 AND role = 'consumer'";
+            open.extend(all(conn, sql, contract.as_str()).await?);
+        }
     }
     for record in open {
         view.open_leases.extend(read("leases", Some(&record), record::lease::decode)?);

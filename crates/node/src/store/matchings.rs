@@ -75,6 +75,8 @@ pub struct Record {
     /// The lease of the consumer's gate.
     pub join: Option<String>,
     pub workers: u32,
+    /// How long a lease is asked for at a time.
+    pub span_ms: Option<u64>,
     pub attempts: u32,
     /// The process's report, as it said it.
     pub report: Option<serde_json::Value>,

@@ -123,7 +123,7 @@ async fn save_contracts(conn: &mut AnyConnection, commit: &Commit) -> Result<(),
         .bind(it.role.word())
         .bind(it.product.as_str().to_owned())
         .bind(it.negotiation.as_str().to_owned())
-        .bind(i64::from(it.is_active()))
+        .bind(i64::from(!it.is_over()))
         .bind(it.signed_at.ms())
         .bind(it.group.as_ref().map_or(it.peer.as_str(), Group::as_str).to_owned())
         .bind(record::contract::encode(it))

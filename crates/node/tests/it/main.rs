@@ -23,6 +23,7 @@ mod pushes;
 mod query;
 mod renewal;
 mod signaling;
+mod standing;
 mod tables;
 mod transfers;
 mod world;

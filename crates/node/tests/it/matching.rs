@@ -1,7 +1,7 @@
 //! Matching of lists between two nodes: the right rows, two leases, what each side may know, and what stops it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
@@ -13,6 +13,7 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::lease::state::State as Lease;
+use tidm_space::limits::LEASE_MAX;
 use tidm_space::policy::matching::{Key, Matching as Terms, To};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
@@ -22,7 +23,7 @@ use tidm_space::wire::tidm::psi;
 use crate::world::{World, eventually, fault};
 
 /// Part numbers from `begin` on, each with something that the peer must not see.
-fn parts(begin: u32, count: u32) -> Vec<u8> {
+pub(crate) fn parts(begin: u32, count: u32) -> Vec<u8> {
     let mut out = "part_no,price\n".to_owned();
     for number in begin..begin + count {
         out += &format!("P-{number:07},{}\n", number * 3);
@@ -30,12 +31,12 @@ fn parts(begin: u32, count: u32) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn said(more: Terms) -> Sentences {
+pub(crate) fn said(more: Terms) -> Sentences {
     let key = Key::parse("part_no:text;first");
     Sentences { matching: Terms { key, ..more }, kinds: vec![Use::Psi], ..Sentences::default() }
 }
 
-async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
+pub(crate) async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
     let object = format!("uploads/{id}");
     app.objects.put_bytes(&ObjectKey::parse(&object).unwrap(), bytes).await.unwrap();
     let row = UploadRow {
@@ -59,7 +60,7 @@ fn list(id: &str, account: &str) -> Mine {
     Mine::Upload { id: id.to_owned(), account: account.to_owned() }
 }
 
-fn wanted(contract: &Contract, mine: Mine) -> Wanted {
+pub(crate) fn wanted(contract: &Contract, mine: Mine) -> Wanted {
     Wanted {
         contract: contract.id.clone(),
         mine,
@@ -68,10 +69,11 @@ fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         protocol: Protocol::Fast,
         purpose: Some("联合备件".to_owned()),
         workers: 1,
+        span: LEASE_MAX,
     }
 }
 
-async fn over(app: &Arc<App>, id: &str) -> Matching {
+pub(crate) async fn over(app: &Arc<App>, id: &str) -> Matching {
     let done = || async {
         let it = app.store.matching(id).await.unwrap()?;
         (it.state != State::Open).then_some(it)
@@ -249,10 +251,41 @@ async fn a_revocation_stops_it() {
     let running = || async { consumer.matchings.told(&begun.id).map(drop) };
     eventually("it runs", running).await;
     world.revoke(&contract).await;
+    let since = Instant::now();
     for app in [consumer, provider] {
         let it = over(app, &begun.id).await;
         assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
     }
+    let took = since.elapsed();
+    assert!(took <= Duration::from_secs(1), "both sides stopped after {took:?}");
+}
+
+/// One that lasts longer than a lease: both sides renew theirs, and it is one use.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_outlasts_its_leases() {
+    let world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 600_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", &parts(300_000, 600_000)).await;
+    let span = Duration::from_secs(4);
+    let begun = start(consumer, Wanted { span, ..wanted(&contract, mine) }).await.unwrap();
+    let it = over(consumer, &begun.id).await;
+    assert_eq!(
+        (it.state, &it.record.fault, it.record.matched),
+        (State::Done, &None, Some(300_000))
+    );
+    let ours = it.lease.unwrap();
+    let joined = Id::parse(&it.record.join.unwrap()).unwrap();
+    for app in [provider, consumer] {
+        let lease = app.store.lease(&ours).await.unwrap().unwrap();
+        assert!(lease.renewals > 0 && lease.until > lease.granted.after(span), "{lease:?}");
+        let lease = app.store.lease(&joined).await.unwrap().unwrap();
+        assert!(lease.until >= lease.granted, "{lease:?}");
+    }
+    let spent = provider.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (1, 600_000));
 }
 
 /// A consumer that was accepted and is not heard of again leaves nothing open behind.

@@ -1,4 +1,4 @@
-//! 1: a new lease stands under a contract that is active in the very commit that grants or holds it, and whose
+//! 1: a new lease stands under a contract that has not ended in the very commit that grants or holds it, and whose
 //! negotiation is finalized.
 
 use super::Moment;
@@ -13,7 +13,7 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
         let Some(contract) = contract else {
             return Err(format!("n{node}: lease {} without contract {id}", lease.id));
         };
-        if !contract.is_active() {
+        if contract.is_over() {
             return Err(format!("n{node}: lease {} under the ended contract {id}", lease.id));
         }
         if contract.role != lease.role || contract.peer != lease.peer {

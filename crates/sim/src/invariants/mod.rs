@@ -17,6 +17,7 @@
 //! | 12 both planes of a connector are in the same state once messages stop being lost | DPS §State Machine Definition; house §6, second | `planes_agree` |
 //! | 13 nobody is heard without a credential that stood within the status age | DCP §5.4.3; Bitstring Status List §3.2 | `members_proven` |
 //! | 14 a request is answered by one credential at most, and issuer and holder end alike | DCP §6.4, §6.8 | `issued_once` |
+//! | 15 under a suspended contract nothing is granted, let in or released | DSP §9 has no word for it; `docs/usage-during.md` | `suspended_contracts` |
 //!
 //! Not failure conditions: a message refused, a negotiation that ends by its deadline, a fact without a peer's
 //! counterpart, a node that was set back and knows less than its peers.
@@ -33,6 +34,7 @@ mod members_proven;
 mod planes_agree;
 mod releases_within_count;
 mod sides_agree;
+mod suspended_contracts;
 mod terminal_states_final;
 mod terms_signed;
 
@@ -109,7 +111,7 @@ pub struct Violation {
 
 type Check = fn(&World, &Moment<'_>) -> Result<(), String>;
 
-const ALL: [(&str, Check); 14] = [
+const ALL: [(&str, Check); 15] = [
     ("1 no lease without a contract", leases_need_contracts::check),
     ("2 releases within the count", releases_within_count::check),
     ("3 terminal states are final", terminal_states_final::check),
@@ -124,6 +126,7 @@ const ALL: [(&str, Check); 14] = [
     ("12 both planes end alike", planes_agree::check),
     ("13 only proven members are heard", members_proven::check),
     ("14 a request is answered once", issued_once::check),
+    ("15 suspended contracts open nothing", suspended_contracts::check),
 ];
 
 /// Every property, at this moment.

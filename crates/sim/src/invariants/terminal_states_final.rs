@@ -29,14 +29,7 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
                 &was.leases,
                 commit.leases.iter().map(|it| (&it.id, it.state.name().word())),
             )?;
-            final_(
-                *node,
-                &was.contracts,
-                commit
-                    .contracts
-                    .iter()
-                    .map(|it| (&it.id, if it.is_active() { "active" } else { "ended" })),
-            )
+            final_(*node, &was.contracts, commit.contracts.iter().map(|it| (&it.id, it.word())))
         }
         Moment::Started { node } => {
             let store = &world.nodes[*node].store;

@@ -1,7 +1,13 @@
 //! A contract: what both sides signed, and whether it still holds.
 //!
 //! Never counts uses: that is the gate's table of debits ([`crate::lease`]). An ended contract is a
-//! tombstone: it never opens anything again, whatever else a store may hold (house D13).
+//! tombstone: it never opens anything again, whatever else a store may hold (house D13). A suspended one opens nothing
+//! until its provider resumes it.
+//!
+//! ```text
+//!   ACTIVE ◄── resume ── suspend ──► SUSPENDED
+//!     └─────────── end ───────────────► ENDED
+//! ```
 
 use tidm_crypto::hash::Digest;
 
@@ -38,8 +44,12 @@ pub struct Contract {
     /// Provider: the consumer's legal entity, once a use was charged to it. It stays so, whatever a list says later.
     pub group: Option<Group>,
     pub state: State,
+    /// Suspensions and resumptions so far: what the provider says of them arrives in any order.
+    pub changes: u32,
     /// Provider: the consumer's deletion receipt arrived. Consumer: ours was signed.
     pub deletion: Option<Deletion>,
+    /// Provider: since when a receipt is overdue that the contract's duty to delete owes. It may still come.
+    pub missed: Option<Time>,
     /// What this node does by itself with transfers under it.
     pub rules: Rules,
 }
@@ -47,6 +57,11 @@ pub struct Contract {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Active,
+    /// By the provider, for a while.
+    Suspended {
+        at: Time,
+        reason: String,
+    },
     /// The tombstone.
     Ended {
         why: End,
@@ -111,10 +126,29 @@ impl Contract {
         self.state == State::Active
     }
 
+    /// Whether the tombstone stands. A suspended contract is neither active nor over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
+    /// How it stands.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            State::Active => "active",
+            State::Suspended { .. } => "suspended",
+            State::Ended { .. } => "ended",
+        }
+    }
+
     /// The tombstone check: the first thing that the gate asks.
     pub fn check_active(&self) -> Result<(), Fault> {
         match &self.state {
             State::Active => Ok(()),
+            State::Suspended { at, reason } => Err(Fault::denied(
+                "contract.suspended",
+                "suspended",
+                format!("the contract is suspended since {at}: {reason}"),
+            )),
             State::Ended { why, at, reason, .. } => Err(Fault::denied(
                 "contract.ended",
                 why.word(),

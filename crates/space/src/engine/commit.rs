@@ -142,6 +142,10 @@ pub enum Due {
     ContractEnd {
         contract: Id,
     },
+    /// Provider: a duty to delete was to be signed for by now.
+    DeletionDue {
+        contract: Id,
+    },
     /// Something for the shell to do; it reports by a [`super::input::Wish`].
     Job(Job),
 }
@@ -179,6 +183,7 @@ impl Due {
             Self::TransferRule(id) => format!("transfer-rule {id}"),
             Self::LeaseEnd { lease } => format!("lease-end {lease}"),
             Self::ContractEnd { contract } => format!("contract-end {contract}"),
+            Self::DeletionDue { contract } => format!("deletion-due {contract}"),
             Self::Job(Job::Provide { transfer }) => format!("provide {transfer}"),
             Self::Job(Job::Fetch { transfer }) => format!("fetch {transfer}"),
             Self::Job(Job::Push { transfer }) => format!("push {transfer}"),
@@ -209,6 +214,9 @@ impl Due {
                 open_under: Some(contract.clone()),
                 ..Needs::default()
             },
+            Self::DeletionDue { contract } => {
+                Needs { contract: Some(contract.clone()), ..Needs::default() }
+            }
             Self::Job(_) => Needs::default(),
         }
     }

@@ -12,11 +12,13 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::machine::Input as LeaseEvent;
+use crate::limits::DELETION_PATIENCE;
 use crate::negotiation::message::{Agreement, Role, Signature};
 use crate::negotiation::state::Negotiation;
 use crate::transfer::message::Body as TransferBody;
 
 use crate::policy::compile::compile;
+use crate::policy::model::Action;
 use crate::wire::terms::digest as terms_digest;
 
 use super::commit::{Answer, Due, Job, Reply, Work};
@@ -32,7 +34,7 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
     let Some(contract) = work.view.contract.clone().filter(|it| it.id == *id) else {
         return Err(Fault::NotFound { what: "contract" });
     };
-    if !contract.is_active() {
+    if contract.is_over() {
         return Ok(Reply::Contract(contract.id));
     }
     if why == End::Revoked && contract.role != Role::Provider {
@@ -86,6 +88,12 @@ pub(super) fn end_active(
         Role::Consumer => Job::Erase { contract: contract.id.clone() },
     };
     work.timer(work.now, Due::Job(job));
+    if contract.role == Role::Provider
+        && compile(&contract.policy).is_ok_and(|terms| terms.delete.is_some())
+    {
+        let due = Due::DeletionDue { contract: contract.id.clone() };
+        work.timer(work.now.after(DELETION_PATIENCE), due);
+    }
     if by == contract.role {
         notice::contract_ended(work, &contract, why, &reason);
     }
@@ -103,7 +111,13 @@ pub(super) fn heard_end(
     reason: String,
 ) -> Answer {
     let contract = of_peer(work, from, id)?;
-    if !contract.is_active() {
+    if contract.is_over() {
+        // Said again: it waits for a receipt that it never got.
+        if let Some(deletion) =
+            contract.deletion.clone().filter(|_| contract.role == Role::Consumer)
+        {
+            notice::deleted(work, &contract, &deletion);
+        }
         return Ok(Reply::Contract(contract.id));
     }
     if contract.role == Role::Provider && why != End::Agreed {
@@ -159,10 +173,46 @@ pub(super) fn heard_deletion(
         receipt: sha256(deletion.receipt.0.as_bytes()),
     };
     work.fact(links(&contract), what);
+    work.untimer(&Due::DeletionDue { contract: contract.id.clone() });
     contract.deletion = Some(deletion);
     let id = contract.id.clone();
     work.commit.contracts.push(contract);
     Ok(Reply::Contract(id))
+}
+
+/// Provider: the receipt of a deletion that is owed did not come in time. It may still come; that it was late stays.
+pub(super) fn deletion_due(work: &mut Work<'_>, id: &Id) -> Answer {
+    let found = work.view.contract.clone();
+    let owing = |it: &Contract| it.id == *id && it.deletion.is_none() && it.missed.is_none();
+    if let Some(mut contract) = found.filter(|it| it.is_over() && owing(it)) {
+        work.fact(links(&contract), What::DutyMissed { duty: Action::Delete.name().to_owned() });
+        contract.missed = Some(work.now);
+        work.commit.contracts.push(contract);
+    }
+    Ok(Reply::Nothing)
+}
+
+/// Provider: every copy is to be destroyed, and each is to be accounted for.
+///
+/// Ends what stands; of what ended already, a consumer that has not signed for its copies is told once more.
+pub(super) fn recall(work: &mut Work<'_>, id: &Id, reason: String) -> Answer {
+    let found = work.view.contract.clone().filter(|it| it.id == *id);
+    let contract = found.ok_or(Fault::NotFound { what: "contract" })?;
+    if contract.role != Role::Provider {
+        return Err(Fault::refused(
+            "contract.recall",
+            "only the provider recalls what it delivered",
+        ));
+    }
+    match &contract.state {
+        State::Active | State::Suspended { .. } => end(work, id, End::Revoked, reason),
+        State::Ended { why, reason, .. } => {
+            if contract.deletion.is_none() {
+                notice::contract_ended(work, &contract, *why, reason);
+            }
+            Ok(Reply::Contract(contract.id))
+        }
+    }
 }
 
 /// Provider's job: the wrapping key is erased.
@@ -170,7 +220,7 @@ pub(super) fn key_destroyed(work: &mut Work<'_>, id: &Id) -> Answer {
     let Some(contract) = work.view.contract.clone().filter(|it| it.id == *id) else {
         return Err(Fault::NotFound { what: "contract" });
     };
-    if contract.is_active() {
+    if !contract.is_over() {
         return Err(Fault::ApiMisuse("a key was destroyed without its tombstone"));
     }
     work.untimer(&Due::Job(Job::DestroyKey { contract: id.clone() }));
@@ -226,7 +276,9 @@ pub(super) fn conclude(
         first_use: None,
         group: None,
         state: State::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: it.rules.clone(),
     };
     if let Some(until) = terms.summary.until
@@ -280,7 +332,9 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
         first_use: None,
         group: None,
         state: State::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: it.rules,
     };
     if let Some(until) = terms.summary.until
@@ -321,7 +375,7 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
     Ok(Reply::Product(id))
 }
 
-fn links(it: &Contract) -> Links {
+pub(super) fn links(it: &Contract) -> Links {
     Links {
         peer: Some(it.peer.clone()),
         product: Some(it.product.clone()),

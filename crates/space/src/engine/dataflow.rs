@@ -276,9 +276,9 @@ fn react(work: &mut Work<'_>, flow: &Flow, moved: &[(Name, Name, Plane)]) -> Res
                 Said::Request { contract, format: it.format.clone(), address }
             }
             (Name::Started, Moved::Requested, false) => {
-                if transfer::contract_of(work, &it)?.check_active().is_err() {
-                    let reason = vec!["the contract ended".to_owned()];
-                    Said::Terminate { code: Some("contract.ended".to_owned()), reason }
+                if let Err(why) = transfer::contract_of(work, &it)?.check_active() {
+                    let reason = vec![why.to_string()];
+                    Said::Terminate { code: Some(why.code().to_owned()), reason }
                 } else {
                     let pull = flow.direction() == Some(Direction::Pull);
                     let address = flow.state.address().filter(|_| pull).cloned();

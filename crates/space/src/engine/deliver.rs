@@ -164,7 +164,7 @@ fn acknowledged_transfer(work: &mut Work<'_>, send: &Send, pid: Option<crate::id
             if moved {
                 super::transfer::react(work, &after)?;
             }
-            after
+            super::suspension::follow(work, after)?
         }
     };
     work.commit.transfers.push(after);

@@ -77,6 +77,10 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
             work.commit.untimers.push(timer.key.clone());
             super::contract::end(work, contract, End::Expired, "its time is over".to_owned())
         }
+        Due::DeletionDue { contract } => {
+            work.commit.untimers.push(timer.key.clone());
+            super::contract::deletion_due(work, contract)
+        }
         Due::Job(_) => Err(Fault::ApiMisuse("a job is for the shell")),
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn join(work: &mut Work<'_>, ours: Lease, request: &Request) -> Answe
     }
 }
 
-fn links(it: &Lease) -> Links {
+pub(super) fn links(it: &Lease) -> Links {
     Links {
         peer: Some(it.peer.clone()),
         contract: Some(it.request.contract.clone()),
@@ -179,6 +179,11 @@ pub(super) fn returned(work: &mut Work<'_>, from: &Did, id: &Id, outcome: Outcom
 /// The lease's time is over.
 pub(super) fn expired(work: &mut Work<'_>) -> Answer {
     let Some(lease) = work.view.lease.clone() else { return Ok(Reply::Nothing) };
+    if lease.state == State::Granted && lease.until > work.now {
+        // It was renewed after this timer was taken from the store.
+        work.timer(lease.until, Due::LeaseEnd { lease: lease.id });
+        return Ok(Reply::Nothing);
+    }
     end_lease(work, lease, Event::Expire)?;
     Ok(Reply::Nothing)
 }
@@ -214,6 +219,8 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         request,
         granted: work.now,
         until: grant.until,
+        renewals: 0,
+        renewed: None,
         uses_left: grant.uses_left,
         reserved: Reserved::default(),
         state: State::Granted,
@@ -334,7 +341,7 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
 }
 
 /// No use is left; the contract ends when the last open lease does.
-fn used_up(contract: &Contract, spent: Spent) -> bool {
+pub(super) fn used_up(contract: &Contract, spent: Spent) -> bool {
     contract.is_active()
         && compile(&contract.policy)
             .is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))

@@ -86,6 +86,8 @@ pub enum Heard {
     Ask(Box<lease::message::Request>),
     /// The same by a program that is none of this family, at the key access service: it gets the bare key.
     Rewrap(Box<lease::message::Request>),
+    /// Our profile: a lease that is held is to go on.
+    Renew(lease::message::Renewal),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -101,6 +103,12 @@ pub enum Heard {
         contract: Id,
         why: End,
         reason: String,
+    },
+    /// The provider suspended a contract, with its reason, or resumed it.
+    Standing {
+        contract: Id,
+        change: u32,
+        reason: Option<String>,
     },
     /// The consumer's deletion receipt.
     Deleted {
@@ -118,8 +126,10 @@ impl Heard {
             Self::Transfer(_)
             | Self::Ask(_)
             | Self::Rewrap(_)
+            | Self::Renew(_)
             | Self::Return { .. }
             | Self::LeaseEnded { .. }
+            | Self::Standing { .. }
             | Self::Ended { .. } => return None,
         };
         Some(&it.0)
@@ -221,6 +231,12 @@ pub enum Wish {
     },
     /// Consumer: the peer's gate granted this.
     Hold(Box<HoldWish>),
+    /// The peer's gate lets a use of ours go on until then.
+    Renewed {
+        lease: Id,
+        number: u32,
+        until: Time,
+    },
     /// Consumer: let the provider join a matching, under the lease `ours` that it granted.
     Join {
         ours: Box<lease::state::Lease>,
@@ -239,6 +255,19 @@ pub enum Wish {
     EndContract {
         contract: Id,
         why: End,
+        reason: String,
+    },
+    /// Provider: nothing may be used under it for a while.
+    Suspend {
+        contract: Id,
+        reason: String,
+    },
+    Resume {
+        contract: Id,
+    },
+    /// Provider: end it if it stands, and have every copy destroyed and accounted for.
+    Recall {
+        contract: Id,
         reason: String,
     },
     /// Provider's job: the contract's wrapping key is erased.
@@ -383,11 +412,16 @@ impl Wish {
                 lease_of: Some((request.contract.clone(), request.nonce)),
                 ..contract(&request.contract)
             },
-            Self::Close { lease, .. } | Self::Used { lease, .. } => {
+            Self::Close { lease, .. } | Self::Used { lease, .. } | Self::Renewed { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
-            Self::EndContract { contract: id, .. } => {
+            Self::EndContract { contract: id, .. }
+            | Self::Suspend { contract: id, .. }
+            | Self::Recall { contract: id, .. } => {
                 Needs { open_under: Some(id.clone()), ..contract(id) }
+            }
+            Self::Resume { contract: id } => {
+                Needs { open_under: Some(id.clone()), spent: Some(id.clone()), ..contract(id) }
             }
             Self::KeyDestroyed { contract: id } | Self::Erased { contract: id, .. } => contract(id),
             Self::Publish(product) => Needs {

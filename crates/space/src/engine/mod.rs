@@ -17,8 +17,10 @@ pub mod input;
 mod negotiation;
 pub mod node;
 mod notice;
+mod renewal;
 mod rule;
 mod signature;
+mod suspension;
 pub mod transfer;
 pub mod view;
 
@@ -37,6 +39,9 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs(request),
+            Heard::Renew(it) => {
+                Needs { lease: Some(it.lease.clone()), lease_contract: true, ..Needs::default() }
+            }
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
@@ -46,6 +51,11 @@ pub fn needs(input: &Input) -> Needs {
                 ..Needs::default()
             },
             Heard::Ended { contract, .. } => Needs {
+                contract: Some(contract.clone()),
+                open_under: Some(contract.clone()),
+                ..Needs::default()
+            },
+            Heard::Standing { contract, .. } => Needs {
                 contract: Some(contract.clone()),
                 open_under: Some(contract.clone()),
                 ..Needs::default()
@@ -105,8 +115,9 @@ pub fn decide(
 
 fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
     // A message id that was acknowledged before is acknowledged again; its effect stands already.
-    // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again.
-    if !matches!(it.what, Heard::Ask(_) | Heard::Rewrap(_))
+    // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again. Nor a renewal,
+    // for its number does.
+    if !matches!(it.what, Heard::Ask(_) | Heard::Rewrap(_) | Heard::Renew(_))
         && let Some(seen) = &work.view.seen
     {
         return notice::seen_again(work, seen, &it);
@@ -121,12 +132,16 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
         Heard::Ask(request) => gate::asked(work, &it.from, &request, false),
         Heard::Rewrap(request) => gate::asked(work, &it.from, &request, true),
+        Heard::Renew(renewal) => renewal::asked(work, &it.from, &renewal),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
         Heard::LeaseEnded { contract, lease, how } => {
             gate::heard_end(work, &it.from, &contract, &lease, how)
         }
         Heard::Ended { contract, why, reason } => {
             contract::heard_end(work, &it.from, &contract, why, reason)
+        }
+        Heard::Standing { contract, change, reason } => {
+            suspension::heard(work, &it.from, &contract, change, reason)
         }
         Heard::Deleted { contract, deletion } => {
             contract::heard_deletion(work, &it.from, it.key.as_ref(), &contract, deletion)
@@ -161,10 +176,14 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         }
         Wish::TransferRests { transfer, seen } => transfer::rests(work, &transfer, seen),
         Wish::Hold(it) => gate::hold(work, *it),
+        Wish::Renewed { lease, number, until } => renewal::heard(work, &lease, number, until),
         Wish::Join { ours, request } => gate::join(work, *ours, &request),
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
         Wish::Used { lease, outcome } => gate::used(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),
+        Wish::Suspend { contract, reason } => suspension::suspend(work, &contract, reason),
+        Wish::Resume { contract } => suspension::resume(work, &contract),
+        Wish::Recall { contract, reason } => contract::recall(work, &contract, reason),
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),
         Wish::Publish(product) => contract::publish(work, *product),

@@ -29,9 +29,10 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
             Some(known) => Reply::Transfer { it: Box::new(known.clone()), created: false },
             None => Reply::Nothing,
         },
-        Heard::Ask(_) | Heard::Rewrap(_) | Heard::Return { .. } => Reply::Nothing,
+        Heard::Ask(_) | Heard::Rewrap(_) | Heard::Renew(_) | Heard::Return { .. } => Reply::Nothing,
         Heard::LeaseEnded { contract, .. }
         | Heard::Ended { contract, .. }
+        | Heard::Standing { contract, .. }
         | Heard::Deleted { contract, .. } => Reply::Contract(contract.clone()),
     })
 }
@@ -39,6 +40,12 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
 pub(super) fn contract_ended(work: &mut Work<'_>, contract: &Contract, why: End, reason: &str) {
     let id = work.ids.fresh();
     let posting = tidm::notice::contract_ended(&id, &contract.id, why, reason);
+    post(work, id, contract, posting);
+}
+
+pub(super) fn contract_standing(work: &mut Work<'_>, contract: &Contract, reason: Option<&str>) {
+    let id = work.ids.fresh();
+    let posting = tidm::notice::contract_standing(&id, &contract.id, contract.changes, reason);
     post(work, id, contract, posting);
 }
 

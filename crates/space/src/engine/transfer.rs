@@ -261,7 +261,12 @@ pub(super) fn provided(
         // It ended meanwhile, or the job ran twice: nothing to say.
         return Ok(Reply::Transfer { it: Box::new(it), created: false });
     }
-    if contract_of(work, &it)?.check_active().is_err() {
+    let contract = contract_of(work, &it)?;
+    if !contract.is_active() && !contract.is_over() {
+        // Suspended: its resumption has this done again.
+        return Ok(Reply::Transfer { it: Box::new(it), created: false });
+    }
+    if contract.is_over() {
         let reason = vec!["the contract ended".to_owned()];
         let it =
             say_now(work, it, Body::Terminate { code: Some("contract.ended".to_owned()), reason })?;

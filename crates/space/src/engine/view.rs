@@ -38,7 +38,8 @@ pub struct Needs {
     /// The newest version of this line.
     pub line: Option<Id>,
     pub lease: Option<Id>,
-    /// Also the contract of the lease that is loaded, what was debited, and its open leases.
+    /// Also the contract of the lease that is loaded, what was debited, and its open leases; of a lease in a matching also
+    /// those that we hold.
     pub lease_contract: bool,
     pub lease_of: Option<(Id, Nonce)>,
     /// What was debited under this contract.

@@ -6,6 +6,7 @@
 //! What a report cannot show: something that both sides left out, and what happened outside of the nodes.
 
 mod check;
+mod standing;
 mod text;
 
 use std::collections::BTreeMap;
@@ -83,6 +84,10 @@ pub struct Account {
     pub joined: BTreeMap<Id, LeaseView>,
     pub refusals: Vec<Refusal>,
     pub ended: Option<Ending>,
+    /// Suspensions with their reasons, and resumptions, by the number of the change.
+    pub standing: BTreeMap<u32, (Time, Option<String>)>,
+    /// When a duty was found not to be signed for, and which.
+    pub missed: Vec<(Time, String)>,
     pub key_destroyed: Option<Time>,
     pub deletion: Option<Deletion>,
     /// Messages of the peer that were refused, and deliveries that were given up.
@@ -112,7 +117,17 @@ pub struct LeaseView {
     pub opened: Option<Opened>,
     /// Consumer only: when it learned of a grant that its node never got, and how that lease ended.
     pub missed: Option<(Time, Closed)>,
+    /// Number and new end of each renewal.
+    pub renewed: BTreeMap<u32, Time>,
     pub closed: Option<ClosedView>,
+}
+
+impl LeaseView {
+    /// When it ends by itself, as far as this side knows.
+    pub fn until(&self) -> Option<Time> {
+        let last = self.renewed.values().next_back().copied();
+        last.or_else(|| self.opened.as_ref().map(|it| it.until))
+    }
 }
 
 /// The grant (provider) or its arrival (consumer).
@@ -208,12 +223,17 @@ impl Account {
             }
             What::LeaseGranted { .. }
             | What::LeaseHeld { .. }
+            | What::LeaseRenewed { .. }
             | What::LeaseMissed { .. }
             | What::LeaseClosed { .. } => self.take_lease(fact, role),
             What::ContractEnded { why, by, reason } => {
                 let ending = Ending { at, why: *why, by: *by, reason: reason.clone() };
                 self.ended.get_or_insert(ending);
             }
+            What::ContractStanding { change, reason } => {
+                self.standing.insert(*change, (at, reason.clone()));
+            }
+            What::DutyMissed { duty } => self.missed.push((at, duty.clone())),
             What::KeyDestroyed => {
                 self.key_destroyed.get_or_insert(at);
             }
@@ -259,6 +279,7 @@ impl Account {
                 lease.opened =
                     Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
             }
+            What::LeaseRenewed { number, until } => drop(lease.renewed.insert(*number, *until)),
             What::LeaseMissed { how } => lease.missed = Some((at, *how)),
             What::LeaseClosed { how, rows, bytes, result } => {
                 lease.closed =
@@ -272,6 +293,8 @@ impl Account {
             | What::Delivered { .. }
             | What::LeaseRefused { .. }
             | What::ContractEnded { .. }
+            | What::ContractStanding { .. }
+            | What::DutyMissed { .. }
             | What::KeyDestroyed
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
@@ -338,6 +361,8 @@ pub enum Code {
     UsedByProgram,
     NotGranted,
     LeaseTermsDiffer,
+    RenewalNotGranted,
+    RenewalNotHeld,
     OutcomeDiffers,
     EndedDifferently,
     LeaseOpen,
@@ -345,6 +370,9 @@ pub enum Code {
     CountBroken,
     CountExceeded,
     UseAfterEnd,
+    UseWhileSuspended,
+    StandingDiffers,
+    DutyMissed,
     EndUnknown,
     EndDiffers,
     KeyNotDestroyed,
@@ -374,6 +402,8 @@ impl Code {
             Self::UsedByProgram => "lease.used-by-program",
             Self::NotGranted => "lease.not-granted",
             Self::LeaseTermsDiffer => "lease.terms-differ",
+            Self::RenewalNotGranted => "lease.renewal-not-granted",
+            Self::RenewalNotHeld => "lease.renewal-not-held",
             Self::OutcomeDiffers => "lease.outcome-differs",
             Self::EndedDifferently => "lease.ended-differently",
             Self::LeaseOpen => "lease.open",
@@ -381,6 +411,9 @@ impl Code {
             Self::CountBroken => "uses.count-broken",
             Self::CountExceeded => "uses.exceeded",
             Self::UseAfterEnd => "uses.after-end",
+            Self::UseWhileSuspended => "uses.while-suspended",
+            Self::StandingDiffers => "standing.differs",
+            Self::DutyMissed => "duty.missed",
             Self::EndUnknown => "end.unknown",
             Self::EndDiffers => "end.differs",
             Self::KeyNotDestroyed => "key.not-destroyed",

@@ -136,6 +136,9 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::LeaseHeld { kind, until } => {
             ("lease-held", vec![text(kind.name()), Value::Int(until.ms())])
         }
+        What::LeaseRenewed { number, until } => {
+            ("lease-renewed", vec![Value::from(u64::from(*number)), Value::Int(until.ms())])
+        }
         What::LeaseMissed { how } => ("lease-missed", vec![text(how.word())]),
         What::LeaseClosed { how, rows, bytes, result } => (
             "lease-closed",
@@ -144,6 +147,10 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::ContractEnded { why, by, reason } => {
             ("contract-ended", vec![text(why.word()), text(by.word()), text(reason)])
         }
+        What::ContractStanding { change, reason } => {
+            ("contract-standing", vec![Value::from(u64::from(*change)), text_opt(reason.as_ref())])
+        }
+        What::DutyMissed { duty } => ("duty-missed", vec![text(duty)]),
         What::KeyDestroyed => ("key-destroyed", vec![]),
         What::CopiesDeleted { files, receipt } => {
             let listed = files.iter().take(DELETED_FILES).map(|it| Value::from(*it)).collect();
@@ -251,6 +258,9 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             kind: it.word("kind of use", Use::from_name)?,
             until: it.time("until")?,
         },
+        "lease-renewed" => {
+            What::LeaseRenewed { number: it.small("number")?, until: it.time("until")? }
+        }
         "lease-missed" => What::LeaseMissed { how: it.word("how", Closed::from_word)? },
         "lease-closed" => What::LeaseClosed {
             how: it.word("how", Closed::from_word)?,
@@ -263,6 +273,11 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             by: it.word("by", Role::from_word)?,
             reason: it.owned("reason")?,
         },
+        "contract-standing" => What::ContractStanding {
+            change: it.small("change")?,
+            reason: it.optional(|it| it.owned("reason"))?,
+        },
+        "duty-missed" => What::DutyMissed { duty: it.owned("duty")? },
         "key-destroyed" => What::KeyDestroyed,
         "copies-deleted" => {
             What::CopiesDeleted { files: it.digests("files")?, receipt: it.digest("receipt")? }
@@ -336,6 +351,10 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self, name: &'static str) -> Result<u64, BadFact> {
         self.next(name)?.as_u64().ok_or(BadFact::Field(name))
+    }
+
+    fn small(&mut self, name: &'static str) -> Result<u32, BadFact> {
+        u32::try_from(self.number(name)?).map_err(|_| BadFact::Field(name))
     }
 
     fn truth(&mut self, name: &'static str) -> Result<bool, BadFact> {

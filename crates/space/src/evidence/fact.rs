@@ -96,6 +96,11 @@ pub enum What {
         kind: Use,
         until: Time,
     },
+    /// The gate let a use go on (on its side), and its holder knows (on the other).
+    LeaseRenewed {
+        number: u32,
+        until: Time,
+    },
     /// Consumer: the peer's gate granted a lease that this node never got. Ended as returned, a program of ours used
     /// it without this node; ended otherwise, the answer was lost and the lease opened nothing.
     LeaseMissed {
@@ -111,6 +116,15 @@ pub enum What {
         why: End,
         by: Role,
         reason: String,
+    },
+    /// The provider suspended the contract, with its reason, or resumed it: the number of this change.
+    ContractStanding {
+        change: u32,
+        reason: Option<String>,
+    },
+    /// Provider: what the contract obliges to was not signed for by its time.
+    DutyMissed {
+        duty: String,
     },
     /// The data key is gone: no later release by the protocol can follow.
     KeyDestroyed,

@@ -125,8 +125,11 @@ impl Work {
             | What::Transfer { .. }
             | What::Flow { .. }
             | What::Delivered { .. }
+            | What::LeaseRenewed { .. }
             | What::LeaseClosed { .. }
             | What::ContractEnded { .. }
+            | What::ContractStanding { .. }
+            | What::DutyMissed { .. }
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
@@ -228,6 +231,8 @@ impl Work {
                     self.activity_note(&activity, "kindOfUse", kind.name());
                 }
             }
+            // The use goes on: its span ends later.
+            What::LeaseRenewed { .. } => drop(self.use_of(fact)),
             What::LeaseMissed { how } => {
                 if let Some(activity) = self.use_of(fact) {
                     self.activity_note(&activity, "ended", how.word());
@@ -248,6 +253,8 @@ impl Work {
             What::Flow { .. } => {}
             // Nothing flowed.
             What::LeaseRefused { .. }
+            | What::ContractStanding { .. }
+            | What::DutyMissed { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
             | What::Membership { .. } => {}

@@ -4,6 +4,7 @@
 //! sides are reconciled by their [`fact::Links`].
 
 pub mod audit;
+pub mod copies;
 pub mod encode;
 pub mod fact;
 pub mod lineage;

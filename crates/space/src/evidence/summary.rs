@@ -97,6 +97,12 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             format!("持有使用凭证（{}），至 {until}", kind.name())
         }
         What::LeaseHeld { kind, until } => format!("Lease held ({}), until {until}", kind.name()),
+        What::LeaseRenewed { number, until } if zh => {
+            format!("使用凭证第 {number} 次续期，至 {until}")
+        }
+        What::LeaseRenewed { number, until } => {
+            format!("Lease renewed (time {number}), until {until}")
+        }
         What::LeaseMissed { how: Closed::Returned } => lang
             .pick(
                 "使用凭证由本方程序直接在提供方使用，提供方已告知",
@@ -120,6 +126,18 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             end(*why, lang),
             role(*by, lang),
             lang.pick("：", ": ")
+        ),
+        What::ContractStanding { reason: Some(reason), .. } => format!(
+            "{}{}{reason}",
+            lang.pick("合约中止", "Contract suspended"),
+            lang.pick("：", ": ")
+        ),
+        What::ContractStanding { reason: None, .. } => {
+            lang.pick("合约恢复", "Contract resumed").to_owned()
+        }
+        What::DutyMissed { duty } => format!(
+            "{} [{duty}]",
+            lang.pick("义务未按期履行，未收到签名回执", "Duty not signed for in time")
         ),
         What::KeyDestroyed => lang.pick("数据密钥已销毁", "Data key destroyed").to_owned(),
         What::CopiesDeleted { files, .. } if zh => {

@@ -186,6 +186,8 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
         request: request.clone(),
         granted: now,
         until,
+        renewals: 0,
+        renewed: None,
         uses_left,
         reserved: charge.reserved,
         state: State::Granted,
@@ -262,6 +264,8 @@ pub fn join(
         request: request.clone(),
         granted: now,
         until: ours.until,
+        renewals: 0,
+        renewed: None,
         uses_left: None,
         reserved: Reserved::default(),
         state: State::Granted,
@@ -270,7 +274,7 @@ pub fn join(
 }
 
 /// A lease never outlives the contract.
-fn end_of(now: Time, span: Duration, contract_until: Option<Time>) -> Time {
+pub(super) fn end_of(now: Time, span: Duration, contract_until: Option<Time>) -> Time {
     let until = now.after(span);
     contract_until.map_or(until, |end| end.min(until))
 }
@@ -279,24 +283,20 @@ fn again(earlier: &Lease, request: &Request, now: Time) -> Result<Granted, Fault
     if earlier.request != *request {
         return Err(Fault::misbehaved("lease.nonce", "this nonce was used for another request"));
     }
-    match &earlier.state {
-        State::Granted if now < earlier.until => Ok(Granted::Again(earlier.clone())),
-        State::Granted | State::Expired { .. } => Err(Fault::denied(
-            "lease.expired",
-            "lease",
-            format!("the lease of this nonce ended at {}", earlier.until),
-        )),
-        State::Returned { at, .. } => Err(Fault::denied(
-            "lease.returned",
-            "lease",
-            format!("the lease of this nonce was returned at {at}"),
-        )),
-        State::Revoked { at } => Err(Fault::denied(
-            "lease.revoked",
-            "lease",
-            format!("the lease of this nonce was revoked at {at}"),
-        )),
-    }
+    stands(earlier, now)?;
+    Ok(Granted::Again(earlier.clone()))
+}
+
+pub(super) fn stands(it: &Lease, now: Time) -> Result<(), Fault> {
+    let (code, why) = match &it.state {
+        State::Granted if now < it.until => return Ok(()),
+        State::Granted | State::Expired { .. } => {
+            ("lease.expired", format!("the lease ended at {}", it.until))
+        }
+        State::Returned { at, .. } => ("lease.returned", format!("the lease was returned at {at}")),
+        State::Revoked { at } => ("lease.revoked", format!("the lease was revoked at {at}")),
+    };
+    Err(Fault::denied(code, "lease", why))
 }
 
 impl Lease {

@@ -31,6 +31,16 @@ pub struct Request {
     pub span: Duration,
 }
 
+/// Whoever holds a lease goes on with its use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    pub lease: Id,
+    /// Which renewal of this lease it is, from 1 on: a retry carries the same number.
+    pub number: u32,
+    /// How long the use needs the lease from now on.
+    pub span: Duration,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub lease: Id,

@@ -3,6 +3,7 @@
 //! ```text
 //!              ask (gate says yes, one debit)            return
 //!   · ─────────────────────────────────────► GRANTED ─────────────► RETURNED
+//!                    renew (gate says yes again) └┘
 //!                                               ├── expire ───────► EXPIRED
 //!                                               └── revoke ───────► REVOKED
 //! ```
@@ -18,6 +19,7 @@
 pub mod charge;
 pub mod machine;
 pub mod message;
+pub mod renewal;
 pub mod rewrap;
 pub mod state;
 

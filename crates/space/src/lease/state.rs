@@ -19,6 +19,9 @@ pub struct Lease {
     pub request: Request,
     pub granted: Time,
     pub until: Time,
+    /// Renewals so far, and when the last one was.
+    pub renewals: u32,
+    pub renewed: Option<Time>,
     /// Uses that remained after this one, where the contract counts.
     pub uses_left: Option<u64>,
     /// What the gate charged ahead; nothing in the consumer's copy.

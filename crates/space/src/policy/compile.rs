@@ -4,7 +4,8 @@
 //! why). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
-//! mean by it; a node's duties are `delete`, `compensate` and `watermark` only.
+//! mean by it; a node's duties are `delete`, `compensate`, `watermark`, and
+//! `acceptTracking` and `inform`, which hold for every lease; whom `inform` tells is the provider.
 
 use crate::policy::counted;
 use crate::policy::duty::Duties;
@@ -168,7 +169,11 @@ impl Reader {
         if let Action::Unknown(name) = it {
             self.refuse(name, UNKNOWN);
         } else if self.reach == Reach::Node && !reach::exercised(it) {
-            let why = if matches!(it, Action::Delete | Action::Compensate) {
+            let duty = matches!(
+                it,
+                Action::Delete | Action::Compensate | Action::AcceptTracking | Action::Inform
+            );
+            let why = if duty {
                 "is a duty, not a use"
             } else {
                 "is understood, but no use here exercises it"

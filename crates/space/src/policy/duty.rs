@@ -1,8 +1,9 @@
 //! Duties: what is owed for a permission, besides it, or after a prohibition was infringed.
 //!
-//! A node accepts those that somebody here does or bills: deletion, payment, and watermarks of its own. Never accepts another one for
-//! signing: nobody here would do it.
+//! A node accepts those that somebody here does or bills: deletion, payment, watermarks of its own, and that uses are tracked and
+//! told, which every lease does by itself. Never accepts another one for signing: nobody here would do it.
 
+use crate::policy::action::Phase;
 use crate::policy::compile::{Part, Refusal, Side, UNKNOWN, part, refusal};
 use crate::policy::mark::Mark;
 use crate::policy::model::{Action, Constraint, Operand, Operator, Rule};
@@ -43,7 +44,9 @@ impl Duties {
             let place = format!("{place}.consequence[{i}]");
             consequences.extend(self.add(it, &place, condition, reach, refused));
         }
-        let phase = rule.action.phase(condition);
+        // Whoever asks the gate for a lease tells the provider of the use, before it.
+        let told = reach == Reach::Node && rule.action == Action::Inform;
+        let phase = if told { Phase::During } else { rule.action.phase(condition) };
         (refused.len() == before).then(|| Duty {
             place: place.to_owned(),
             action: rule.action.clone(),
@@ -81,6 +84,13 @@ impl Duties {
                 Ok(it) if self.mark.as_ref().is_none_or(|old| *old == it) => self.mark = Some(it),
                 Ok(_) => refused.push(twice("watermark")),
                 Err(why) => refused.push(why),
+            }
+        } else if matches!(rule.action, Action::AcceptTracking | Action::Inform) {
+            if !rule.constraints.is_empty() {
+                refused.push(refusal(
+                    rule.action.name(),
+                    "holds for every use: it takes no conditions",
+                ));
             }
         } else {
             refused.push(refusal(rule.action.name(), "is not a duty that can be kept here"));

@@ -244,6 +244,17 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
     }
 }
 
+/// What every lease does by itself.
+fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
+    if *it == Action::AcceptTracking {
+        Some(lang.pick("每次使用均留痕，双方可查。", "Each use is recorded by both parties."))
+    } else if *it == Action::Inform {
+        Some(lang.pick("每次使用前均告知提供方。", "The provider is told of each use, before it."))
+    } else {
+        None
+    }
+}
+
 fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     let compiled = if rule.action == Action::Delete {
         duty::delete(rule).map(|it| {
@@ -277,6 +288,10 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     } else if rule.action == Action::Watermark && matches!(kind, Use::SealedTable | Use::Plain) {
         // The provider's own node sets it before the copy leaves.
         duty::mark(rule).map(|it| said(mark_words(&it, lang), Level::E2))
+    } else if let Some(text) = by_construction(&rule.action, lang)
+        && rule.constraints.is_empty()
+    {
+        Ok(said(text.to_owned(), kind.level()))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);

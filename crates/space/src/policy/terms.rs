@@ -345,6 +345,10 @@ impl Terms {
         if limits.columns.is_some() && kind == Use::SealedFile {
             why.push("a file has no columns");
         }
+        let handed = kind == Use::Plain || (kind == Use::SealedFile && self.summary.export);
+        if handed && self.tracked() {
+            why.push("uses of what is handed over are seen by no gate: they can be neither tracked nor told");
+        }
         if kind == Use::Psi {
             self.unmatchable(any, &mut why);
         }
@@ -401,6 +405,12 @@ impl Terms {
         if kind == Use::SealedFile && wants.records {
             why.push("a file has no records that could be counted");
         }
+    }
+
+    /// Whether each use is to be tracked or told.
+    fn tracked(&self) -> bool {
+        let all = self.duties.iter().chain(self.grants.iter().flat_map(|it| &it.duties));
+        all.into_iter().any(|it| matches!(it.action, Action::AcceptTracking | Action::Inform))
     }
 
     /// A match says of each item whether the provider has it: that is a row, and no aggregate.

@@ -215,7 +215,9 @@ pub(crate) fn contract(policy: Policy) -> Contract {
         first_use: None,
         group: None,
         state: ContractState::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: Rules::default(),
     }
 }
@@ -274,6 +276,8 @@ pub(crate) fn leases() -> Vec<Lease> {
             request: request(1),
             granted: at(6),
             until: at(66),
+            renewals: 0,
+            renewed: None,
             uses_left: Some(2),
             reserved: Reserved::default(),
             state,

@@ -109,6 +109,34 @@ pub(crate) enum Contract {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Provider: suspend a contract; nothing is used under it until it is resumed.
+    #[command(
+        after_help = "Example:\n  tidm contract suspend urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason 安全核查"
+    )]
+    Suspend {
+        id: String,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Provider: resume a suspended contract.
+    #[command(
+        after_help = "Example:\n  tidm contract resume urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Resume { id: String },
+    /// Provider: the copies delivered under a contract, and what is known of each.
+    #[command(
+        after_help = "Example:\n  tidm contract copies urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Copies { id: String },
+    /// Provider: recall every copy; the contract is revoked, its key destroyed, and each copy is to be signed for.
+    #[command(
+        after_help = "Example:\n  tidm contract recall urn:uuid:0190b6a0-0000-7000-8000-000000000000 --reason 数据有误"
+    )]
+    Recall {
+        id: String,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// End a contract as agreed.
     #[command(
         after_help = "Example:\n  tidm contract end urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -170,21 +198,23 @@ impl Contract {
                 api.post(&format!("/negotiations/{}/retry", segment(negotiation)), &json!({}))
                     .await?
             }
-            Self::Revoke { id, reason } => {
-                api.post(
-                    &format!("/contracts/{}/revoke", segment(id)),
-                    &json!({ "reason": reason }),
-                )
-                .await?
+            Self::Revoke { id, reason } => decide(api, id, "revoke", reason).await?,
+            Self::Suspend { id, reason } => decide(api, id, "suspend", reason).await?,
+            Self::Resume { id } => {
+                api.post(&format!("/contracts/{}/resume", segment(id)), &json!({})).await?
             }
-            Self::End { id, reason } => {
-                api.post(&format!("/contracts/{}/end", segment(id)), &json!({ "reason": reason }))
-                    .await?
-            }
+            Self::Copies { id } => api.get(&format!("/contracts/{}/copies", segment(id))).await?,
+            Self::Recall { id, reason } => decide(api, id, "recall", reason).await?,
+            Self::End { id, reason } => decide(api, id, "end", reason).await?,
         };
         show::value(&answer, global);
         Ok(())
     }
+}
+
+/// What is decided about a contract, and why.
+async fn decide(api: &Api, id: &str, what: &str, reason: &str) -> Outcome<Value> {
+    api.post(&format!("/contracts/{}/{what}", segment(id)), &json!({ "reason": reason })).await
 }
 
 /// A contract, or else the negotiation of that id.

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
-use crate::jobs::{spool, workers};
+use crate::jobs::{renewing, spool, workers};
 use crate::net::auth;
 use crate::net::client::CallError;
 use crate::store::matchings::{Matching, Record, State};
@@ -52,6 +52,8 @@ pub struct Wanted {
     pub protocol: Protocol,
     pub purpose: Option<String>,
     pub workers: u32,
+    /// How long a lease it asks for at a time; renewed for as long as the matching runs.
+    pub span: Duration,
 }
 
 /// Our list.
@@ -119,6 +121,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             nonce: hex(&nonce),
             key: hex(&one_time),
             workers: it.workers,
+            span_ms: u64::try_from(it.span.min(LEASE_MAX).as_millis()).ok(),
             ..Record::default()
         },
     };
@@ -285,17 +288,33 @@ async fn post(app: &App, contract: &Contract, path: &str, body: String) -> Resul
     Err(no_answer(&contract.peer, "no answer"))
 }
 
-/// The processes, until there is a result; a lost peer is tried again.
+/// The processes, until there is a result, for as long as our lease stands.
 async fn computed(app: &Arc<App>, it: &mut Matching, contract: &Contract, turn: &Turn) -> Ended {
     let Some(lease) = it.lease.clone() else {
         return Ended::Refused(Fault::ApiMisuse("a matching without its lease"));
     };
+    // Looked at while a lost peer is waited for, too.
+    tokio::select! {
+        ended = attempts(app, it, contract, &lease, turn) => ended,
+        over = workers::over(app, &lease) => Ended::Refused(over),
+        refused = renewing::refused(app, contract, &lease) => Ended::Refused(refused),
+    }
+}
+
+/// A lost peer is tried again.
+async fn attempts(
+    app: &Arc<App>,
+    it: &mut Matching,
+    contract: &Contract,
+    lease: &Id,
+    turn: &Turn,
+) -> Ended {
     loop {
         it.record.attempts += 1;
         if let Err(why) = save(app, it).await {
             tracing::warn!(%why, "a matching's row cannot be saved");
         }
-        let why = match once(app, it, contract, &lease, turn).await {
+        let why = match once(app, it, contract, lease, turn).await {
             Err(Ended::Failed(why))
                 if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS =>
             {
@@ -328,6 +347,5 @@ async fn once(
     tokio::select! {
         done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),
         () = streams => Err(here("no streams".to_owned())),
-        ended = workers::over(app, lease) => Err(Ended::Refused(ended)),
     }
 }

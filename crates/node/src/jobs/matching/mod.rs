@@ -123,7 +123,7 @@ fn request(it: &Matching, query: Option<Digest>) -> Result<Request, Fault> {
         purpose: it.record.purpose.clone(),
         query,
         items: Some(it.record.items),
-        span: LEASE_MAX,
+        span: it.record.span_ms.map_or(LEASE_MAX, Duration::from_millis),
     })
 }
 

@@ -29,7 +29,7 @@ use super::{
     ATTEMPTS, WORKERS, folder, here, is_here, order, process, request, save, stopping, store, terms,
 };
 use crate::app::App;
-use crate::jobs::{spool, workers};
+use crate::jobs::{renewing, spool, workers};
 use crate::store::matchings::{Matching, Record, State};
 use crate::store::rows::hex;
 use crate::store::writer::WorkError;
@@ -275,11 +275,17 @@ async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
         Ok(order) => order,
         Err(fault) => return Ended::Refused(fault),
     };
+    let joined = it.record.join.as_deref().and_then(|it| Id::parse(it).ok());
+    let Some(joined) = joined else {
+        return Ended::Refused(Fault::ApiMisuse("a matching without the lease that it joins by"));
+    };
     let running = process::run(&app.compute, &order, &turn.live);
     tokio::pin!(running);
     let ended = tokio::select! {
         done = &mut running => return of(done),
         ended = workers::over(app, &lease) => ended,
+        ended = workers::over(app, &joined) => ended,
+        refused = renewing::refused(app, &contract, &joined) => refused,
     };
     // The consumer gives its lease back when it has its result: our process may still be saying its last word.
     let returned = matches!(

@@ -97,7 +97,7 @@ async fn once(
 }
 
 /// The provider knows no such contract, or no such member.
-const UNKNOWN: &str = "peer.unknown-here";
+pub(in crate::jobs) const UNKNOWN: &str = "peer.unknown-here";
 
 pub(in crate::jobs) fn no_answer(peer: &Did, why: &str) -> Fault {
     Fault::Unavailable {
@@ -133,6 +133,7 @@ const CODES: &[&str] = &[
     "policy.denied",
     "policy.unknown",
     "contract.ended",
+    "contract.suspended",
     "key.destroyed",
     "lease.expired",
     "lease.returned",
@@ -142,6 +143,8 @@ const CODES: &[&str] = &[
     "lease.kind",
     "lease.query",
     "lease.nonce",
+    "lease.renewal",
+    "lease.renewals",
     "lease.not-sealed",
     "lease.session",
     "psi.attempts",

@@ -41,7 +41,7 @@ use tidm_space::negotiation::message::Role;
 pub use file::{OpenFile, OpenRequest, Sealed, close_file, open_file, sealed_copy};
 pub use program::{ProgramFile, program, program_copy};
 
-use super::{provide, query, release, spool, workers};
+use super::{provide, query, release, renewing, spool, workers};
 use crate::app::App;
 use crate::net::auth;
 use crate::random::os;
@@ -147,13 +147,14 @@ impl Sealing {
             aad_prefix: Some(aad.as_bytes().to_vec()),
         };
         let job = Job { sql, tables: vec![table] };
-        let bounds = workers::bounds(app, &terms, None);
+        let bounds = workers::bounds(app, &terms);
         tokio::select! {
             done = app.workers.run(job, bounds, |hello| self.keys(hello)) => {
                 let done = done?;
                 Ok((done.rows, done.ipc))
             }
             ended = self.over() => Err(ended.into()),
+            refused = self.refused() => Err(refused.into()),
         }
     }
 
@@ -205,14 +206,26 @@ impl Sealing {
         })
     }
 
-    /// Ends when the lease that is held does; never before one is held.
-    async fn over(&self) -> Fault {
+    /// The lease, once one is held.
+    async fn lease_held(&self) -> Option<Id> {
         let mut held = self.held.subscribe();
-        let lease = match held.wait_for(Option::is_some).await {
+        match held.wait_for(Option::is_some).await {
             Ok(grant) => grant.as_ref().map(|it| it.lease.clone()),
             Err(_) => None,
-        };
-        match lease {
+        }
+    }
+
+    /// Keeps the lease that is held, and ends when the gate refuses that.
+    async fn refused(&self) -> Fault {
+        match self.lease_held().await {
+            Some(lease) => renewing::refused(&self.app, &self.contract, &lease).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends when the lease that is held does; never before one is held.
+    async fn over(&self) -> Fault {
+        match self.lease_held().await {
             Some(lease) => workers::over(&self.app, &lease).await,
             None => std::future::pending().await,
         }
@@ -246,7 +259,10 @@ pub async fn query_at_provider(
     let using = tokio::spawn(async move {
         let (grant, _) = ask::lease(&app, &contract, request).await?;
         // Not stopped when our lease ends meanwhile: the last use's own end may arrive before its answer.
-        let done = remote(&app, &contract, &grant.lease, &sql).await;
+        let done = tokio::select! {
+            done = remote(&app, &contract, &grant.lease, &sql) => done,
+            refused = renewing::refused(&app, &contract, &grant.lease) => Err(refused.into()),
+        };
         let outcome = match &done {
             Ok((rows, ipc)) => Outcome {
                 done: true,

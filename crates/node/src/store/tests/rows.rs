@@ -156,6 +156,8 @@ fn lease(state: LeaseState) -> Lease {
         request: request(&id("urn:agreement:1"), 1),
         granted: at(6),
         until: at(66),
+        renewals: 2,
+        renewed: Some(at(9)),
         uses_left: None,
         reserved: Reserved { seconds: Some(60), rows: None, bytes: Some(u64::from(u32::MAX) * 4) },
         state,

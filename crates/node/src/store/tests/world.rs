@@ -130,7 +130,9 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64) -> Contract {
         first_use: None,
         group: None,
         state: ContractState::Active,
+        changes: 0,
         deletion: None,
+        missed: None,
         rules: tidm_space::approval::Rules::default(),
     }
 }

@@ -349,6 +349,7 @@ pub(super) fn deliver(from: &Side, to: &mut Side, send: &Send, now: Time) -> Ans
     let (message, what) = match path {
         notice::ENDED_PATH => notice::read_contract_ended(body)?,
         notice::RETURNED_PATH => notice::read_lease_returned(body)?,
+        notice::STANDING_PATH => notice::read_contract_standing(body)?,
         notice::LEASE_ENDED_PATH => notice::read_lease_ended(body)?,
         notice::DELETED_PATH => notice::read_deleted(body)?,
         _ => {

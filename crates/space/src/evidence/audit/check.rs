@@ -45,6 +45,7 @@ pub fn check(
     work.deliveries();
     work.leases();
     work.counts();
+    work.standing();
     work.ending();
     work.destruction();
     work.notes();
@@ -54,18 +55,18 @@ pub fn check(
     Report { subject: subject.clone(), at, provider, consumer, absent, findings }
 }
 
-struct Work<'a> {
+pub(super) struct Work<'a> {
     subject: &'a Subject,
-    provider: &'a Account,
-    consumer: &'a Account,
+    pub(super) provider: &'a Account,
+    pub(super) consumer: &'a Account,
     /// Whether both sides' facts are there; without, nothing can be missing on the absent side.
-    both: bool,
+    pub(super) both: bool,
     at: Time,
     findings: Vec<Finding>,
 }
 
 impl Work<'_> {
-    fn found<const N: usize>(
+    pub(super) fn found<const N: usize>(
         &mut self,
         severity: Severity,
         code: Code,
@@ -232,8 +233,9 @@ impl Work<'_> {
 
     fn lease_alone(&mut self, id: &Id, role: Role, side: &LeaseView) {
         match (&side.opened, &side.closed) {
-            (Some(open), None) if self.at.since(open.until) > GRACE => {
-                let detail = [role.word().to_owned(), open.until.to_string()];
+            (Some(open), None) if self.at.since(side.until().unwrap_or(open.until)) > GRACE => {
+                let until = side.until().unwrap_or(open.until);
+                let detail = [role.word().to_owned(), until.to_string()];
                 self.found(Severity::Missing, Code::LeaseOpen, Some(id), detail);
             }
             (None, Some(_)) => {
@@ -293,6 +295,7 @@ impl Work<'_> {
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
+        self.renewals(id, granted, held);
         let (Some(gate), Some(user)) = (&granted.closed, &held.closed) else { return };
         let words = |it: &ClosedView| {
             let result = it.result.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -314,6 +317,24 @@ impl Work<'_> {
                 Some(id),
                 [words(gate), words(user)],
             );
+        }
+    }
+
+    /// What the holder says was renewed, the gate renewed; the other way round, an answer may have been lost.
+    fn renewals(&mut self, id: &Id, granted: &LeaseView, held: &LeaseView) {
+        for (number, until) in &held.renewed {
+            if granted.renewed.get(number) != Some(until) {
+                let detail = [number.to_string(), until.to_string()];
+                self.found(Severity::Contradiction, Code::RenewalNotGranted, Some(id), detail);
+            }
+        }
+        if held.opened.is_some() {
+            for (number, until) in &granted.renewed {
+                if !held.renewed.contains_key(number) {
+                    let detail = [number.to_string(), until.to_string()];
+                    self.found(Severity::Note, Code::RenewalNotHeld, Some(id), detail);
+                }
+            }
         }
     }
 

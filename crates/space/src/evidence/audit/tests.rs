@@ -208,6 +208,18 @@ fn lies_contradict() {
         ("fact.foreign", |p, _| p[2].by = Did::parse(CONSUMER).unwrap()),
         ("fact.foreign", |p, _| p[2].links.contract = Some(id("urn:other"))),
         ("lease.not-granted", |_, c| c.push(fact(C, 55, Some("urn:l:9"), None, missed()))),
+        ("lease.renewal-not-granted", |_, c| {
+            let what = What::LeaseRenewed { number: 1, until: at(400) };
+            let lease = c[2].links.lease.clone().map(|it| it.to_string());
+            c.push(fact(C, 56, lease.as_deref(), None, what));
+        }),
+        ("uses.while-suspended", |p, _| {
+            let what = What::ContractStanding { change: 1, reason: Some("audit".to_owned()) };
+            p.push(fact(P, 1, None, None, what));
+        }),
+        ("standing.differs", |_, c| {
+            c.push(fact(C, 1, None, None, What::ContractStanding { change: 1, reason: None }));
+        }),
         ("lease.close-without-open", |p, c| {
             p.remove(2);
             c.remove(2);

@@ -91,6 +91,14 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
             "双方对使用凭证条件的记录不同：{0} 与 {1}",
             "The sides recorded different terms of the lease: {0} and {1}",
         ),
+        Code::RenewalNotGranted => (
+            "使用凭证持有方记录的第 {0} 次续期（至 {1}）闸口没有记录",
+            "The holder recorded renewal {0} of the lease, until {1}, which the gate never made",
+        ),
+        Code::RenewalNotHeld => (
+            "闸口记录的第 {0} 次续期（至 {1}）持有方没有记录（答复可能丢失）",
+            "The gate recorded renewal {0} of the lease, until {1}, which its holder did not (its answer may be lost)",
+        ),
         Code::OutcomeDiffers => (
             "双方对使用结果的记录不同：{0} 与 {1}",
             "The sides recorded different outcomes of the use: {0} and {1}",
@@ -117,6 +125,18 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
         Code::UseAfterEnd => {
             ("合约于 {0} 终止后，{1} 仍有使用", "A use at {1}, after the contract ended at {0}")
         }
+        Code::UseWhileSuspended => (
+            "合约自 {0} 起中止，{1} 仍授予使用凭证",
+            "A lease was granted at {1}, while the contract was suspended since {0}",
+        ),
+        Code::StandingDiffers => (
+            "使用方记录的第 {0} 次中止或恢复（{1}）与提供方记录不符",
+            "The consumer recorded change {0} of the contract's standing ({1}) as the provider did not",
+        ),
+        Code::DutyMissed => (
+            "义务 {0} 未按期履行：{1} 前未收到签名回执",
+            "The duty {0} was not signed for: no receipt by {1}",
+        ),
         Code::EndUnknown => (
             "{side}没有合约终止的记录（{1}，{2}）",
             "{side} has no record that the contract ended ({1}, {2})",
@@ -158,7 +178,7 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
 }
 
 /// Text of others inside Markdown: one line, no structure of its own.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .flat_map(|c| if "|`<>[]*_#\\".contains(c) { vec!['\\', c] } else { vec![c] })
@@ -304,6 +324,7 @@ fn events(out: &mut String, it: &Report, lang: Lang) -> std::fmt::Result {
                 cell(&end.reason)
             )?;
         }
+        super::standing::lines(account, who, lang, out)?;
         if let Some(at) = account.key_destroyed {
             writeln!(out, "- {at}: {who} {}", p("销毁数据密钥", "destroyed the data key"))?;
         }

@@ -50,6 +50,7 @@ const ZH: &[(&str, &str)] = &[
     ("has no meaning outside a duty", "在义务之外没有意义"),
     ("has no meaning outside a prohibition", "在禁止之外没有意义"),
     ("has no payAmount", "没有金额（payAmount）"),
+    ("holds for every use: it takes no conditions", "对每次使用都成立，不带条件"),
     ("is a duty, not a use", "是义务，不是使用行为"),
     ("is a logical constraint without members", "是没有成员的逻辑条件"),
     ("is a number of percent, at most 100", "是百分数，至多 100"),
@@ -156,6 +157,10 @@ const ZH: &[(&str, &str)] = &[
     (
         "no term says by which key lists are matched (tidm:matchKey)",
         "没有条款说明名单按哪些字段匹配（tidm:matchKey）",
+    ),
+    (
+        "uses of what is handed over are seen by no gate: they can be neither tracked nor told",
+        "交出的数据其使用不经过使用控制，无法跟踪或通知",
     ),
     ("the policy does not permit this kind of use", "策略不允许此种使用方式"),
 ];

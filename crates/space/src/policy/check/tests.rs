@@ -171,7 +171,7 @@ fn what_nobody_signs_is_refused_with_place_and_reason() {
                 atom("spatial", "eq", "CN"),
                 {"or": [atom("purpose", "eq", "a"), atom("event", "gteq", "x"), atom("tidm:minGroup", "gteq", "5")]},
             ]},
-            {"action": "play", "duty": [{"action": "inform"}]},
+            {"action": "play", "duty": [{"action": "obtainConsent"}]},
         ],
         "obligation": [{"action": "compensate", "constraint": [atom("payAmount", "eq", "1")]}],
         "profile": "urn:other",

@@ -199,7 +199,7 @@ fn what_is_refused_never_reads_as_kept() {
         one(serde_json::json!({"action": "dance"})),
         one(serde_json::json!({"action": "use", "target": "urn:x"})),
         one(serde_json::json!({"action": "use", "assignee": "urn:x"})),
-        one(serde_json::json!({"action": "use", "duty": [{"action": "inform"}]})),
+        one(serde_json::json!({"action": "use", "duty": [{"action": "obtainConsent"}]})),
         one(serde_json::json!({"action": "use", "constraint": [atom("spatial", "eq", "CN")]})),
         one(serde_json::json!({"action": "use", "constraint": [atom("weather", "eq", "fine")]})),
         one(serde_json::json!({"action": "use", "duty": [

@@ -31,6 +31,9 @@ pub fn encode(it: &Contract) -> String {
     put(&mut doc, "signedAt", Some(it.signed_at.to_string()));
     put(&mut doc, "firstUse", it.first_use.map(|it| it.to_string()));
     put(&mut doc, "group", it.group.as_ref().map(Group::as_str));
+    put(&mut doc, "suspended", write_suspension(&it.state));
+    put(&mut doc, "changes", (it.changes > 0).then_some(it.changes));
+    put(&mut doc, "missed", it.missed.map(|it| it.to_string()));
     put(&mut doc, "ended", write_end(&it.state));
     put(
         &mut doc,
@@ -63,7 +66,9 @@ pub fn decode(text: &str) -> Result<Contract, BadRecord> {
         signed_at: top.time("signedAt")?,
         first_use: top.time_opt("firstUse")?,
         group: top.text_opt("group")?.map(|it| read_group(&top, it)).transpose()?,
-        state: top.object_opt("ended")?.map_or(Ok(State::Active), |it| read_end(&it))?,
+        state: read_state(&top)?,
+        changes: top.get("changes").map_or(Ok(0), |_| top.small_number("changes"))?,
+        missed: top.time_opt("missed")?,
         deletion: top.object_opt("deletion")?.map(|it| read_deletion(&it)).transpose()?,
         rules: read_rules(&top, role)?,
     })
@@ -71,6 +76,24 @@ pub fn decode(text: &str) -> Result<Contract, BadRecord> {
 
 fn read_group(of: &Fields<'_>, text: &str) -> Result<Group, Fault> {
     Group::parse(text).ok_or_else(|| of.wrong("group", "no legal entity"))
+}
+
+fn read_state(top: &Fields<'_>) -> Result<State, Fault> {
+    if let Some(it) = top.object_opt("ended")? {
+        return read_end(&it);
+    }
+    Ok(match top.object_opt("suspended")? {
+        Some(it) => State::Suspended { at: it.time("at")?, reason: it.text("reason")?.to_owned() },
+        None => State::Active,
+    })
+}
+
+fn write_suspension(it: &State) -> Option<Value> {
+    let State::Suspended { at, reason } = it else { return None };
+    let mut doc = Map::new();
+    put(&mut doc, "at", Some(at.to_string()));
+    put(&mut doc, "reason", Some(reason.as_str()));
+    Some(Value::Object(doc))
 }
 
 fn write_end(it: &State) -> Option<Value> {

@@ -26,6 +26,8 @@ pub fn encode(it: &Lease) -> String {
     doc.insert("request".to_owned(), write_request(&it.request));
     put(&mut doc, "granted", Some(it.granted.to_string()));
     put(&mut doc, "until", Some(it.until.to_string()));
+    put(&mut doc, "renewals", (it.renewals > 0).then_some(it.renewals));
+    put(&mut doc, "renewed", it.renewed.map(|it| it.to_string()));
     put(&mut doc, "usesLeft", it.uses_left);
     put(&mut doc, "reserved", write_reserved(it.reserved));
     doc.insert("state".to_owned(), write_state(&it.state));
@@ -42,6 +44,8 @@ pub fn decode(text: &str) -> Result<Lease, BadRecord> {
         request: read_request(&top.object("request")?)?,
         granted: top.time("granted")?,
         until: top.time("until")?,
+        renewals: top.get("renewals").map_or(Ok(0), |_| top.small_number("renewals"))?,
+        renewed: top.time_opt("renewed")?,
         uses_left: top.number_opt("usesLeft")?,
         reserved: match top.object_opt("reserved")? {
             Some(it) => read_reserved(&it)?,

@@ -76,8 +76,20 @@ fn flows() {
 
 #[test]
 fn contracts_and_leases() {
-    frozen("contract", &rows(samples::contracts(), contract::encode, contract::decode));
-    frozen("lease", &rows(samples::leases(), lease::encode, lease::decode));
+    let mut contracts = samples::contracts();
+    let mut suspended = contracts[0].clone();
+    suspended.state =
+        crate::contract::State::Suspended { at: samples::at(7), reason: "核查".to_owned() };
+    suspended.changes = 3;
+    let mut silent = contracts[1].clone();
+    (silent.deletion, silent.missed) = (None, Some(samples::at(9)));
+    contracts.extend([suspended, silent]);
+    frozen("contract", &rows(contracts, contract::encode, contract::decode));
+    let mut leases = samples::leases();
+    let mut renewed = leases[0].clone();
+    (renewed.renewals, renewed.renewed) = (2, Some(samples::at(8)));
+    leases.push(renewed);
+    frozen("lease", &rows(leases, lease::encode, lease::decode));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | who serves | method path | in | out |
 //! |---|---|---|---|
 //! | provider | POST `/tidm/1/leases/request` | `LeaseRequest` | 200 `LeaseGrant`, 4xx `LeaseRefusal` |
+//! | both | POST `/tidm/1/leases/renew` | `LeaseRenewal` | 200 `LeaseGrant`, 4xx `LeaseRefusal` |
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::catalog::delivery::Use;
 use crate::engine::input::Heard;
 use crate::fault::Fault;
 use crate::id::Id;
-use crate::lease::message::{Grant, Request};
+use crate::lease::message::{Grant, Renewal, Request};
 use crate::limits::LEASE_MAX;
 use crate::wire::Posting;
 use crate::wire::dsp::put;
@@ -24,6 +25,8 @@ use super::envelope;
 
 /// Where a lease is asked for, below the provider's DSP base.
 pub const REQUEST_PATH: &str = "/tidm/1/leases/request";
+/// Where a lease is renewed, at whoever granted it.
+pub const RENEW_PATH: &str = "/tidm/1/leases/renew";
 
 /// An HPKE encapsulation with a wrapped 32-byte key takes below 200 bytes; post-quantum ones below 2 kB.
 const WRAPPED_KEY_BYTES: usize = 4096;
@@ -79,6 +82,32 @@ pub(super) fn request(top: &Fields<'_>) -> Result<Request, Fault> {
         items: top.number_opt("items")?,
         span,
     })
+}
+
+/// `LeaseRenewal`.
+pub fn write_renewal(id: &Id, it: &Renewal) -> Posting {
+    let mut doc = envelope("LeaseRenewal", Some(id));
+    put(&mut doc, "lease", Some(it.lease.as_str()));
+    put(&mut doc, "number", Some(it.number));
+    let span = u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX);
+    put(&mut doc, "milliseconds", Some(span));
+    Posting { path: RENEW_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `LeaseRenewal`.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed` with the field.
+pub fn read_renewal(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseRenewal")?;
+    let renewal = Renewal {
+        lease: top.id("lease")?,
+        number: top.small_number("number")?,
+        span: Duration::from_millis(top.number_opt("milliseconds")?.unwrap_or(0)).min(LEASE_MAX),
+    };
+    Ok((top.id_opt("@id")?, Heard::Renew(renewal)))
 }
 
 /// `LeaseGrant`. `wrapped_key` is added by the node once the grant is durable; a query at the provider has none.

@@ -1,4 +1,4 @@
-//! Notices: a contract ended, a lease ended or was returned, copies were deleted.
+//! Notices: a contract ended, was suspended or resumed, a lease ended or was returned, copies were deleted.
 //!
 //! Never the only carrier of a right: what a notice says holds at its sender whether or not it arrives.
 //!
@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | both | POST `/tidm/1/contracts/ended` | `ContractEnded` |
 //! | provider | POST `/tidm/1/leases/returned` | `LeaseReturned` |
+//! | consumer | POST `/tidm/1/contracts/standing` | `ContractStanding` |
 //! | consumer | POST `/tidm/1/leases/ended` | `LeaseEnded` |
 //! | provider | POST `/tidm/1/contracts/deleted` | `CopiesDeleted` |
 
@@ -27,6 +28,7 @@ use crate::wire::json::{Fields, bounded, parse};
 use super::envelope;
 
 pub const ENDED_PATH: &str = "/tidm/1/contracts/ended";
+pub const STANDING_PATH: &str = "/tidm/1/contracts/standing";
 pub const RETURNED_PATH: &str = "/tidm/1/leases/returned";
 pub const LEASE_ENDED_PATH: &str = "/tidm/1/leases/ended";
 pub const DELETED_PATH: &str = "/tidm/1/contracts/deleted";
@@ -49,6 +51,31 @@ pub fn read_contract_ended(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
         contract: top.id("contract")?,
         why: top.word("why", End::from_word)?,
         reason: bounded(top.text("reason")?),
+    };
+    Ok((top.id_opt("@id")?, heard))
+}
+
+/// `ContractStanding`: with a reason the sender suspended the contract, without one it resumed it. Notices come in any
+/// order: `change` counts them.
+pub fn contract_standing(id: &Id, contract: &Id, change: u32, reason: Option<&str>) -> Posting {
+    let mut doc = envelope("ContractStanding", Some(id));
+    put(&mut doc, "contract", Some(contract.as_str()));
+    put(&mut doc, "change", Some(change));
+    put(&mut doc, "suspended", Some(reason.is_some()));
+    put(&mut doc, "reason", reason.map(bounded));
+    Posting { path: STANDING_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `ContractStanding`.
+pub fn read_contract_standing(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("ContractStanding")?;
+    let suspended = top.truth("suspended")?;
+    let heard = Heard::Standing {
+        contract: top.id("contract")?,
+        change: top.small_number("change")?,
+        reason: suspended.then(|| top.text("reason").map(bounded)).transpose()?,
     };
     Ok((top.id_opt("@id")?, heard))
 }

@@ -6,7 +6,7 @@ use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
 use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
-use crate::lease::message::{Grant, Request};
+use crate::lease::message::{Grant, Renewal, Request};
 use crate::policy::usage::Use;
 use crate::psi::{Acceptance, Invitation, Protocol, Session};
 use crate::wire::samples::{self, id};
@@ -29,6 +29,10 @@ fn grant() -> Grant {
         until: samples::at(60),
         uses_left: Some(2),
     }
+}
+
+fn renewal() -> Renewal {
+    Renewal { lease: id("urn:lease:1"), number: 2, span: std::time::Duration::from_millis(90_500) }
 }
 
 fn changed() -> Vec<(u64, changes::Said)> {
@@ -97,6 +101,11 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             lease::write_grant(&grant(), Some(&[1, 2, 3])),
         ),
         (
+            "lease-renewal",
+            include_str!("schema/lease-renewal.json"),
+            lease::write_renewal(&m, &renewal()).body,
+        ),
+        (
             "psi-invitation",
             include_str!("schema/psi-invitation.json"),
             psi::write_invitation(&m, &invitation()).body,
@@ -120,6 +129,11 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             "contract-ended",
             include_str!("schema/contract-ended.json"),
             notice::contract_ended(&m, &id("urn:agreement:1"), End::Revoked, "违约").body,
+        ),
+        (
+            "contract-standing",
+            include_str!("schema/contract-standing.json"),
+            notice::contract_standing(&m, &id("urn:agreement:1"), 3, Some("核查")).body,
         ),
         (
             "lease-returned",
@@ -177,6 +191,8 @@ fn fixtures_are_read_as_they_were_meant() {
     let message = Some(id("urn:message:1"));
     let (got, heard) = lease::read_request(&fixture("lease-request")).unwrap();
     assert!(matches!(heard, Heard::Ask(it) if *it == samples::request(1)) && got == message);
+    let (got, heard) = lease::read_renewal(&fixture("lease-renewal")).unwrap();
+    assert!(matches!(heard, Heard::Renew(it) if it == renewal()) && got == message);
     assert_eq!(lease::read_grant(&fixture("lease-grant")).unwrap(), (grant(), Some(vec![1, 2, 3])));
     assert_eq!(
         lease::read_refusal(&fixture("lease-refusal")).unwrap().rule.as_deref(),
@@ -187,6 +203,11 @@ fn fixtures_are_read_as_they_were_meant() {
         matches!(heard, Heard::Ended { why: End::Revoked, reason, .. } if reason == "违约")
             && got == message
     );
+    let (_, heard) = notice::read_contract_standing(&fixture("contract-standing")).unwrap();
+    assert!(matches!(heard, Heard::Standing { change: 3, reason: Some(why), .. } if why == "核查"));
+    let resumed = notice::contract_standing(&id("urn:m:1"), &id("urn:agreement:1"), 4, None).body;
+    let (_, heard) = notice::read_contract_standing(resumed.as_bytes()).unwrap();
+    assert!(matches!(heard, Heard::Standing { change: 4, reason: None, .. }));
     let (_, heard) = notice::read_lease_returned(&fixture("lease-returned")).unwrap();
     assert!(matches!(heard, Heard::Return { outcome, .. } if outcome == samples::outcome()));
     let (_, heard) = notice::read_lease_ended(&fixture("lease-ended")).unwrap();
@@ -212,6 +233,7 @@ fn nasty_inputs() {
         let body = body.as_bytes();
         assert!(
             lease::read_request(body).is_err()
+                && lease::read_renewal(body).is_err()
                 && lease::read_grant(body).is_err()
                 && lease::read_refusal(body).is_err()
         );
@@ -220,6 +242,7 @@ fn nasty_inputs() {
                 && notice::read_lease_returned(body).is_err()
         );
         assert!(notice::read_lease_ended(body).is_err());
+        assert!(notice::read_contract_standing(body).is_err());
         assert!(notice::read_deleted(body).is_err() && facts::read_page(body).is_err());
     }
 }

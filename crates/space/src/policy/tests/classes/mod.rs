@@ -247,7 +247,10 @@ fn every_class_is_kept_or_refused_by_name() {
     }
     let kept = |rules: &Json| compile(&policy(rules)).is_ok();
     let numbers: Vec<u8> = all.iter().filter(|(.., it)| kept(it)).map(|(it, ..)| *it).collect();
-    assert_eq!(numbers, [1, 6, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 17, 19, 20, 25]);
+    assert_eq!(
+        numbers,
+        [1, 6, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 19, 20, 25]
+    );
     for (number, _, en, rules) in &all {
         if let Err(why) = compile(&policy(rules)) {
             assert!(!why.is_empty(), "{number} {en}");

@@ -1,0 +1,160 @@
+//! What a provider can still do while data is in use: suspend, resume, let leases go on, recall.
+
+use std::time::{Duration, Instant};
+
+use tidm_node::jobs::matching::ask::start;
+use tidm_node::jobs::renewing;
+use tidm_node::jobs::use_data::{
+    OpenRequest, close_file, open_file, query_at_provider, query_sealed,
+};
+use tidm_node::store::matchings::State;
+use tidm_space::contract::Contract;
+use tidm_space::engine::input::Wish;
+use tidm_space::evidence::copies::{Fate, copies};
+use tidm_space::evidence::fact::What;
+use tidm_space::lease::state::State as Lease;
+use tidm_space::policy::matching::Matching as Terms;
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::usage::Use;
+
+use crate::matching::{over, parts, said, uploaded, wanted};
+use crate::world::{Node, World, csv, eventually, fault};
+
+const SECOND: Duration = Duration::from_secs(1);
+const COUNT: &str = "SELECT line, COUNT(*) AS n FROM data GROUP BY line";
+
+fn suspended(contract: &Contract) -> Wish {
+    Wish::Suspend { contract: contract.id.clone(), reason: "数据核查".to_owned() }
+}
+
+async fn stands_as(node: &Node, contract: &Contract, word: &str) {
+    let found = || async {
+        let it = node.app.store.contract(&contract.id).await.unwrap()?;
+        (it.word() == word).then_some(())
+    };
+    eventually(word, found).await;
+}
+
+/// Both sides' computing processes are over within a second, the consumer knows why, and nothing begins again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_stops_what_runs_within_a_second() {
+    let world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 400_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let mine = uploaded(&consumer.app, "a", &parts(0, 400_000)).await;
+    let begun = start(&consumer.app, wanted(&contract, mine.clone())).await.unwrap();
+    let running = || async { consumer.app.matchings.told(&begun.id).map(drop) };
+    eventually("it runs", running).await;
+    provider.wish(suspended(&contract)).await;
+    let since = Instant::now();
+    for node in [provider, consumer] {
+        let it = over(&node.app, &begun.id).await;
+        assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
+    }
+    let took = since.elapsed();
+    assert!(took <= SECOND, "both sides stopped after {took:?}");
+    stands_as(consumer, &contract, "suspended").await;
+    assert!(since.elapsed() <= SECOND, "the consumer was told after {:?}", since.elapsed());
+    let mine = uploaded(&consumer.app, "b", &parts(0, 10)).await;
+    let no = fault(start(&consumer.app, wanted(&contract, mine.clone())).await);
+    assert_eq!(no.code(), "contract.suspended");
+    provider.wish(Wish::Resume { contract: contract.id.clone() }).await;
+    stands_as(consumer, &contract, "active").await;
+    let begun = start(&consumer.app, wanted(&contract, mine)).await.unwrap();
+    let it = over(&consumer.app, &begun.id).await;
+    assert_eq!((it.state, it.record.matched), (State::Done, Some(10)), "{:?}", it.record);
+}
+
+/// A consumer that was not told asks all the same, and is refused with the provider's reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_contract_opens_nothing() {
+    let world = World::two().await;
+    let kinds = [Use::SealedTable, Use::Query];
+    let product = world.published("m.csv", &csv(), Sentences::default(), &kinds).await;
+    let contract = world.agreed(&product).await;
+    world.delivered(&contract, Use::SealedTable).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    query_sealed(&consumer.app, &contract.id, COUNT, None).await.unwrap();
+    provider.wish(suspended(&contract)).await;
+    for _ in 0..2 {
+        let no = fault(query_at_provider(&consumer.app, &contract.id, COUNT, None).await);
+        assert_eq!(no.code(), "contract.suspended");
+        assert!(no.to_string().contains("数据核查"), "{no}");
+        let no = fault(query_sealed(&consumer.app, &contract.id, COUNT, None).await);
+        assert_eq!(no.code(), "contract.suspended");
+        stands_as(consumer, &contract, "suspended").await;
+    }
+    provider.wish(Wish::Resume { contract: contract.id.clone() }).await;
+    stands_as(consumer, &contract, "active").await;
+    query_sealed(&consumer.app, &contract.id, COUNT, None).await.unwrap();
+    query_at_provider(&consumer.app, &contract.id, COUNT, None).await.unwrap();
+}
+
+/// One use that lasts longer than one lease: renewed at the gate, known on both sides, counted once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_goes_on_for_as_long_as_the_gate_says_so() {
+    let world = World::two().await;
+    let contract = world.ready("note.txt", b"a note", Sentences::default(), Use::SealedFile).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let request = OpenRequest {
+        contract: contract.id.clone(),
+        purpose: None,
+        key: tidm_crypto::kem::KemSecret::generate(&mut tidm_node::random::os())
+            .public()
+            .to_bytes(),
+        span: Duration::from_secs(4),
+        export: false,
+    };
+    let opened = open_file(&consumer.app, request).await.unwrap();
+    let (app, of, lease) = (consumer.app.clone(), contract.clone(), opened.lease.clone());
+    let keeping = tokio::spawn(async move { renewing::refused(&app, &of, &lease).await });
+    let renewed = || async {
+        let mut it = Vec::new();
+        for node in [provider, consumer] {
+            it.push(node.app.store.lease(&opened.lease).await.unwrap()?);
+        }
+        let now = consumer.app.clock.now();
+        (now > opened.until).then_some(it)
+    };
+    for it in eventually("its first end is over", renewed).await {
+        assert!(it.state == Lease::Granted && it.renewals > 0, "{it:?}");
+    }
+    assert_eq!(provider.app.store.spent(&contract.id).await.unwrap().uses, 1);
+    for node in [provider, consumer] {
+        let facts = node.app.store.contract_facts(&contract.id).await.unwrap();
+        let renewals = facts.iter().filter(|it| matches!(it.what, What::LeaseRenewed { .. }));
+        assert!(renewals.count() > 0, "{}", node.did);
+    }
+    close_file(&consumer.app, &opened.lease, true, 6).await.unwrap();
+    assert!(!keeping.is_finished(), "no gate refused anything");
+    keeping.abort();
+}
+
+/// Each delivered copy has its own result.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_recalled_one_by_one() {
+    let world = World::two().await;
+    let contract = world.ready("m.csv", &csv(), Sentences::default(), Use::SealedTable).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let fates = || async {
+        let it = provider.app.store.contract(&contract.id).await.unwrap().unwrap();
+        let facts = provider.app.store.contract_facts(&contract.id).await.unwrap();
+        copies(&it, &facts).into_iter().map(|it| it.fate).collect::<Vec<_>>()
+    };
+    assert_eq!(fates().await, [Fate::InUse]);
+    let reason = "数据有误".to_owned();
+    provider.wish(Wish::Recall { contract: contract.id.clone(), reason }).await;
+    let destroyed = || async {
+        let all = fates().await;
+        matches!(all.as_slice(), [Fate::Destroyed { .. }]).then_some(())
+    };
+    eventually("the copy is destroyed", destroyed).await;
+    let left = || async {
+        consumer.app.store.copies(&contract.id).await.unwrap().is_empty().then_some(())
+    };
+    eventually("nothing is left", left).await;
+    let no = fault(query_sealed(&consumer.app, &contract.id, COUNT, None).await);
+    assert_eq!(no.code(), "contract.ended");
+}
