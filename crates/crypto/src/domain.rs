@@ -59,8 +59,12 @@ pub const FLIGHT_TOKEN: &str = "tidm/flight/token/v1";
 /// Ticket or prepared statement of such a transfer.
 pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 
+/// What attestation evidence carries: a nonce and the one-time key it answers for.
+pub const REPORT_DATA: &str = "tidm/attest/report-data/v1";
+
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
+    REPORT_DATA,
     WRAP_KEY,
     SM4_KEY,
     ADDRESS_SECRET,
