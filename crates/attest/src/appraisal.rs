@@ -36,6 +36,23 @@ impl Claim {
     ];
 }
 
+impl Claim {
+    /// In Chinese and in English.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Endorsed => ("签名密钥属于真实芯片", "the signing key is a genuine chip's"),
+            Self::Signed => ("该密钥签署了此证据", "that key signed this evidence"),
+            Self::Bound => {
+                ("证据绑定挑战值与一次性密钥", "bound to the challenge and the one-time key")
+            }
+            Self::Measured => ("软件度量值在许可之列", "the measured software is accepted"),
+            Self::NoDebug => ("不可调试、不可窥视", "nobody can look inside by design"),
+            Self::Current => ("固件足够新", "the firmware is new enough"),
+            Self::Chip => ("芯片在许可之列", "the chip is accepted"),
+        }
+    }
+}
+
 /// Declares reasons with their codes and claims in one table, so that none lacks either.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal of $claim:ident,)*) => {
@@ -87,7 +104,15 @@ reasons! {
     OtherFirmware = "other-firmware" of Endorsed,
     /// The collateral cannot be read.
     BadCollateral = "bad-collateral" of Endorsed,
-    /// Quote and collateral do not prove a genuine platform: signature, chain, revocation, age or TCB level.
+    /// Collateral or a revocation list is not valid yet or no longer.
+    CollateralOutOfDate = "collateral-out-of-date" of Endorsed,
+    /// The vendor revoked the platform, its key or somebody above.
+    Revoked = "revoked" of Endorsed,
+    /// The collateral is about other platforms, or another quoting enclave or module answered.
+    OtherPlatform = "other-platform" of Endorsed,
+    /// The platform reaches none of the levels that the collateral lists.
+    NoTcbLevel = "no-tcb-level" of Endorsed,
+    /// A signature within quote or collateral does not hold.
     NotProven = "not-proven" of Endorsed,
     /// No root vouches for this key and the policy does not name it.
     UnknownKey = "unknown-key" of Endorsed,
@@ -105,12 +130,28 @@ reasons! {
     Debug = "debug" of NoDebug,
     /// Another environment may take over the state: it could be one that is open.
     Migratable = "migratable" of NoDebug,
+    /// A service environment is bound that may see or move the state.
+    Served = "served" of NoDebug,
     /// The policy names no oldest firmware for this vendor.
     NoTcbFloor = "no-tcb-floor" of Current,
     /// The firmware is older than the policy wants, or the vendor's verdict on it is not accepted.
     TcbBelowFloor = "tcb-below-floor" of Current,
     /// The policy does not name this chip.
     UnknownChip = "unknown-chip" of Chip,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Endorsed => "endorsed",
+            Self::Signed => "signed",
+            Self::Bound => "bound",
+            Self::Measured => "measured",
+            Self::NoDebug => "no-debug",
+            Self::Current => "current",
+            Self::Chip => "chip",
+        })
+    }
 }
 
 impl fmt::Display for Reason {
@@ -187,17 +228,48 @@ pub enum IntelStatus {
     Revoked,
 }
 
+impl IntelStatus {
+    /// Those that a policy may accept; a revoked platform is refused always.
+    pub const ALL: [Self; 8] = [
+        Self::UpToDate,
+        Self::SwHardeningNeeded,
+        Self::ConfigurationNeeded,
+        Self::ConfigurationAndSwHardeningNeeded,
+        Self::OutOfDate,
+        Self::OutOfDateConfigurationNeeded,
+        Self::TdRelaunchAdvised,
+        Self::TdRelaunchAdvisedConfigurationNeeded,
+    ];
+
+    /// As Intel writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UpToDate => "UpToDate",
+            Self::SwHardeningNeeded => "SWHardeningNeeded",
+            Self::ConfigurationNeeded => "ConfigurationNeeded",
+            Self::ConfigurationAndSwHardeningNeeded => "ConfigurationAndSWHardeningNeeded",
+            Self::OutOfDate => "OutOfDate",
+            Self::OutOfDateConfigurationNeeded => "OutOfDateConfigurationNeeded",
+            Self::TdRelaunchAdvised => "TDRelaunchAdvised",
+            Self::TdRelaunchAdvisedConfigurationNeeded => "TDRelaunchAdvisedConfigurationNeeded",
+            Self::Revoked => "Revoked",
+        }
+    }
+}
+
 /// State of the firmware.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tcb {
     /// The version AMD's key in the report is derived from.
     Snp(SnpTcb),
-    /// Intel's verdict, with the advisories open on the platform.
-    Intel { status: IntelStatus, advisories: Vec<String> },
+    /// Intel's verdict, the date of the level it is about, and the advisories open on the platform.
+    Intel { status: IntelStatus, since: u64, advisories: Vec<String> },
     /// Major and minor version of Hygon's firmware.
     Csv { firmware: (u8, u8) },
     /// A TPM's firmware. A TPM is no trusted execution environment.
     Tpm { firmware: u64 },
+    /// Of a simulated environment, in tests.
+    Simulated { firmware: u64 },
 }
 
 impl Tcb {

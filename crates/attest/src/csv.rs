@@ -35,7 +35,9 @@ pub const SIGNED: usize = 180;
 pub const ROOT_CERTIFICATE: usize = 832;
 pub const CHIP_CERTIFICATE: usize = 2084;
 
-const PLATFORM_KEY: usize = 336;
+pub(crate) const PLATFORM_KEY: usize = 336;
+/// Where the part of the platform key's certificate ends that the chip's key signed, with that signature.
+pub(crate) const PLATFORM_KEY_SIGNED: usize = PLATFORM_KEY + CHIP_SIGNED + 8 + 144;
 const ROOT_SIGNED: usize = 576;
 const CHIP_SIGNED: usize = 1044;
 /// SHA-256 of the root certificate (HRK) as Hygon publishes it.

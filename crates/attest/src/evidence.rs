@@ -23,4 +23,6 @@ pub enum Kind<'a> {
     /// TPM 2.0 `TPMS_ATTEST`, the attestation key as `SubjectPublicKeyInfo`, a `TPMT_SIGNATURE`, and the values of the
     /// quoted PCRs of the SHA-256 bank in rising order.
     Tpm { key: &'a [u8], signature: &'a [u8], pcrs: &'a [[u8; 32]] },
+    /// No hardware at all: counts in tests alone.
+    Simulated,
 }

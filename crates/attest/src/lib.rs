@@ -15,12 +15,19 @@
 
 pub mod appraisal;
 pub mod csv;
+mod der;
 pub mod evidence;
+pub mod handshake;
 pub mod intel;
 pub mod limits;
+mod pem;
 pub mod policy;
+pub mod ranges;
 mod reader;
+pub mod simulated;
 pub mod snp;
+pub mod text;
+mod time;
 pub mod tpm;
 mod x509;
 
@@ -47,6 +54,7 @@ pub fn appraise(evidence: &Evidence<'_>, policy: &Policy, now: u64) -> Appraisal
         Kind::Tpm { key, signature, pcrs } => {
             tpm::authenticate(evidence.bytes, key, signature, pcrs, policy)
         }
+        Kind::Simulated => simulated::authenticate(evidence.bytes, policy),
     };
     match authentic {
         Ok(authentic) => judge(authentic, policy),
@@ -125,10 +133,12 @@ fn current(tcb: &Tcb, policy: &Policy) -> Result<(), Reason> {
         Tcb::Snp(tcb) => at_least(floor.snp.map(|least| tcb.is_at_least(&least))),
         Tcb::Csv { firmware } => at_least(floor.csv.map(|least| *firmware >= least)),
         Tcb::Tpm { firmware } => at_least(floor.tpm.map(|least| *firmware >= least)),
-        Tcb::Intel { status, advisories } => {
+        Tcb::Simulated { firmware } => at_least(floor.simulated.map(|least| *firmware >= least)),
+        Tcb::Intel { status, since, advisories } => {
             let known = !floor.intel.is_empty();
             let tolerated = advisories.iter().all(|it| !floor.refused_advisories.contains(it));
-            at_least(known.then(|| floor.intel.contains(status) && tolerated))
+            let new = *since >= floor.intel_since;
+            at_least(known.then(|| floor.intel.contains(status) && new && tolerated))
         }
     }
 }

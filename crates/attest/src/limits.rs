@@ -13,3 +13,13 @@ pub const PCRS: usize = 24;
 pub const TPM_SIGNATURE: usize = 6 + 512;
 /// Longest bytes a report binds: the field in all formats of processors.
 pub const REPORT_DATA: usize = 64;
+/// How long a challenge may be answered: a quote takes below a second, its way around the world a few more.
+pub const CHALLENGE_SECONDS: u64 = 60;
+/// Most open challenges: each takes below 200 bytes.
+pub const CHALLENGES: usize = 4096;
+/// Most of one asker: so many uses begin within a minute.
+pub const CHALLENGES_OF_ONE: usize = 64;
+/// Longest evidence or policy as text. Evidence with collateral in it is the longest.
+pub const TEXT: usize = 2 * COLLATERAL;
+/// Most values of one list in a policy.
+pub const VALUES: usize = 10_000;

@@ -9,6 +9,7 @@ use tidm_crypto::domain;
 use tidm_crypto::hash::sha256;
 
 use crate::appraisal::{IntelStatus, SnpTcb};
+use crate::simulated::SimulatedRoot;
 
 /// Demands on evidence.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Policy {
     /// The PCRs a TPM's quote must be about: three bytes, PCR 0 is the lowest bit of the first. A prover who chose could
     /// quote PCRs that software can reset.
     pub tpm_pcrs: [u8; 3],
+    /// Whose simulated evidence counts; only tests can name anybody.
+    pub simulated: Option<SimulatedRoot>,
 }
 
 /// The chips that may answer.
@@ -53,16 +56,21 @@ pub struct LeastTcb {
     pub snp: Option<SnpTcb>,
     /// Intel's own verdicts that are accepted.
     pub intel: BTreeSet<IntelStatus>,
+    /// Oldest date of the level that Intel's verdict is about, in seconds since 1970.
+    pub intel_since: u64,
     /// Advisories (`INTEL-SA-…`) that must not be open on the platform.
     pub refused_advisories: BTreeSet<String>,
     /// Major and minor version of Hygon's firmware.
     pub csv: Option<(u8, u8)>,
     /// Version of a TPM's firmware as its maker counts.
     pub tpm: Option<u64>,
+    /// Of a simulated environment.
+    pub simulated: Option<u64>,
 }
 
-/// The bytes a prover must put into its report: they bind the verifier's fresh nonce to the prover's one-time key.
-pub fn report_data(nonce: &[u8], one_time_key: &[u8]) -> [u8; 32] {
-    let items = vec![Value::Bytes(nonce.to_vec()), Value::Bytes(one_time_key.to_vec())];
-    sha256(&tuple(domain::REPORT_DATA, items)).0
+/// The bytes a prover must put into its report: they bind the verifier's fresh nonce to the prover's one-time key and to
+/// what is asked for with it.
+pub fn report_data(nonce: &[u8], one_time_key: &[u8], request: &[u8]) -> [u8; 32] {
+    let items = [nonce, one_time_key, request].map(|it| Value::Bytes(it.to_vec()));
+    sha256(&tuple(domain::REPORT_DATA, items.to_vec())).0
 }

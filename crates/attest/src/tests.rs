@@ -100,6 +100,7 @@ fn garbage_of_any_length_is_refused_with_one_reason() {
                 Kind::Intel { collateral: it },
                 Kind::Csv { hrk: it, hsk: it, cek: it },
                 Kind::Tpm { key: it, signature: it, pcrs: &[] },
+                Kind::Simulated,
             ];
             for kind in kinds {
                 let appraisal = appraise(&Evidence { bytes: it, kind }, &policy, 1_750_400_000);
@@ -118,10 +119,11 @@ fn garbage_of_any_length_is_refused_with_one_reason() {
 #[test]
 fn bound_bytes_depend_on_where_the_nonce_ends() {
     let all = [
-        report_data(b"ab", b"c"),
-        report_data(b"a", b"bc"),
-        report_data(b"", b"abc"),
-        report_data(b"abc", b""),
+        report_data(b"ab", b"c", b""),
+        report_data(b"a", b"bc", b""),
+        report_data(b"", b"abc", b""),
+        report_data(b"abc", b"", b""),
+        report_data(b"ab", b"", b"c"),
     ];
     for (index, one) in all.iter().enumerate() {
         assert!(all.iter().skip(index + 1).all(|other| one != other));

@@ -17,15 +17,13 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 use tidm_crypto::hash::sha256;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::Authentic;
 use crate::appraisal::{Facts, Reason, Tcb};
 use crate::limits;
 use crate::policy::{Chips, Policy};
 use crate::reader::Reader;
+use crate::x509::PublicKey;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +34,9 @@ const QUOTE: [u8; 2] = [0x80, 0x18];
 const SHA256: [u8; 2] = [0, 0x0B];
 const RSASSA: [u8; 2] = [0, 0x14];
 const ECDSA: [u8; 2] = [0, 0x18];
+/// `1.2.840.113549.1.1.1` and `1.2.840.10045.2.1`: what a key is for.
+const RSA_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01];
+const EC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 
 pub(crate) fn authenticate(
     quote: &[u8],
@@ -115,20 +116,21 @@ fn sized<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Reason> {
 fn verify(key: &[u8], quote: &[u8], signature: &[u8]) -> Result<(), Reason> {
     let mut reader = Reader(signature);
     let (scheme, hash): ([u8; 2], [u8; 2]) = (reader.array()?, reader.array()?);
-    let (rest, info) = SubjectPublicKeyInfo::from_der(key).map_err(|_| Reason::BadCertificate)?;
-    let parsed = info.parsed().map_err(|_| Reason::BadCertificate)?;
-    let (algorithm, signature): (&'static dyn VerificationAlgorithm, _) = match (&parsed, scheme) {
-        (PublicKey::RSA(_), RSASSA) => (&RSA_PKCS1_2048_8192_SHA256, sized(&mut reader)?.to_vec()),
-        (PublicKey::EC(_), ECDSA) => {
+    let info = PublicKey::parse(key)?;
+    let (algorithm, signature): (&'static dyn VerificationAlgorithm, _) = match scheme {
+        RSASSA if info.algorithm == RSA_KEY => {
+            (&RSA_PKCS1_2048_8192_SHA256, sized(&mut reader)?.to_vec())
+        }
+        ECDSA if info.algorithm == EC_KEY => {
             (&ECDSA_P256_SHA256_FIXED, [padded(&mut reader)?, padded(&mut reader)?].concat())
         }
         _ => return Err(Reason::Unsupported),
     };
     reader.end()?;
-    if hash != SHA256 || !rest.is_empty() {
+    if hash != SHA256 {
         return Err(Reason::Unsupported);
     }
-    let key = UnparsedPublicKey::new(algorithm, &info.subject_public_key.data);
+    let key = UnparsedPublicKey::new(algorithm, info.bits);
     key.verify(quote, &signature).map_err(|_| Reason::BadSignature)
 }
 

@@ -59,12 +59,15 @@ pub const FLIGHT_TOKEN: &str = "tidm/flight/token/v1";
 /// Ticket or prepared statement of such a transfer.
 pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 
-/// What attestation evidence carries: a nonce and the one-time key it answers for.
+/// A lease request, as attestation evidence binds it.
+pub const ATTESTED_REQUEST: &str = "tidm/attest/request/v1";
+/// What attestation evidence carries: a nonce, the one-time key it answers for, and what is asked for.
 pub const REPORT_DATA: &str = "tidm/attest/report-data/v1";
 
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
     REPORT_DATA,
+    ATTESTED_REQUEST,
     WRAP_KEY,
     SM4_KEY,
     ADDRESS_SECRET,

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use dcap_qvl::quote::Quote;
-
+use super::quote::{Body, Quote};
+use super::{describe, needs, objections};
 use crate::appraisal::{Appraisal, IntelStatus, Level, Reason, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
 use crate::policy::{Chips, LeastTcb, Policy};
+use crate::ranges::ranges;
 use crate::tests::{flip_every_byte, folder, time};
 
 struct Case {
@@ -111,9 +112,14 @@ fn each_demand_refuses_by_itself() {
 #[test]
 fn an_outdated_platform_is_refused() {
     let Some(case) = case("tdx_quote_outdated") else { return };
+    let mut seen = BTreeSet::new();
     for at in (1_700_000_000..1_800_000_000).step_by(1_000_000) {
-        assert_eq!(case.refusals_at(&case.quote, &case.collateral, at), [Reason::NotProven]);
+        seen.extend(case.refusals_at(&case.quote, &case.collateral, at));
     }
+    // Within the collateral's time it is the platform's level, else the time.
+    assert!(seen.remove(&Reason::NoTcbLevel), "{seen:?}");
+    let late = [Reason::CollateralOutOfDate, Reason::CertificateOutOfDate];
+    assert!(seen.iter().all(|it| late.contains(it)), "{seen:?}");
 }
 
 #[test]
@@ -121,20 +127,65 @@ fn collateral_has_its_time_and_its_platform() {
     let cases: Vec<_> = GOOD.into_iter().filter_map(case).collect();
     for case in &cases {
         for at in [0, 1_500_000_000, 1_900_000_000, u64::MAX] {
-            assert_eq!(case.refusals_at(&case.quote, &case.collateral, at), [Reason::NotProven]);
+            let refusals = case.refusals_at(&case.quote, &case.collateral, at);
+            let late = [Reason::CollateralOutOfDate, Reason::CertificateOutOfDate];
+            assert!(refusals.len() == 1 && late.contains(&refusals[0]), "{refusals:?}");
+            assert!(describe(&case.collateral, at).is_err());
         }
         for other in cases.iter().filter(|it| it.quote != case.quote) {
             let refusals = case.refusals_at(&case.quote, &other.collateral, case.now);
-            assert_eq!(refusals, [Reason::NotProven]);
+            let wrong = [Reason::CollateralOutOfDate, Reason::OtherPlatform];
+            assert!(refusals.len() == 1 && wrong.contains(&refusals[0]), "{refusals:?}");
         }
         for bad in [&b""[..], b"{}", b"[]", b"{\"tcb_info\": 1}", &[b'['; 1 << 16]] {
             assert_eq!(case.refusals_at(&case.quote, bad, case.now), [Reason::BadCollateral]);
+            assert_eq!(describe(bad, case.now), Err(Reason::BadCollateral));
         }
         let text = String::from_utf8(case.collateral.clone()).unwrap();
         let raised = text
             .replace("\\\"tcbStatus\\\":\\\"OutOfDate\\\"", "\\\"tcbStatus\\\":\\\"UpToDate\\\"");
         assert_ne!(raised, text);
         assert_eq!(case.refusals_at(&case.quote, raised.as_bytes(), case.now), [Reason::NotProven]);
+        assert_eq!(describe(raised.as_bytes(), case.now), Err(Reason::NotProven));
+    }
+}
+
+/// Whatever changes in a set: it is refused, or nothing that counts has changed.
+#[test]
+fn flipped_bytes_of_collateral() {
+    for case in GOOD.into_iter().filter_map(case) {
+        let genuine = case.appraise(&case.policy());
+        let mut tampered = case.collateral.clone();
+        let (mut refused, mut unchanged) = (0, 0);
+        for at in (0..tampered.len()).step_by(7) {
+            tampered[at] ^= 1;
+            let appraisal = case.appraise_at(&case.quote, &tampered, &case.policy(), case.now);
+            tampered[at] ^= 1;
+            if appraisal.is_accepted() {
+                assert_eq!(appraisal, genuine, "byte {at}");
+                unchanged += 1;
+            } else {
+                refused += 1;
+            }
+        }
+        println!("{refused} bytes refused, {unchanged} change nothing");
+        assert!(refused > unchanged);
+    }
+}
+
+#[test]
+fn a_set_says_what_it_is_about() {
+    for (name, environment, family, from, until) in [
+        ("sgx_quote", "SGX", "00a067110000", 1_750_330_571, 1_752_919_278),
+        ("tdx_quote", "TDX", "b0c06f000000", 1_750_329_147, 1_752_919_235),
+    ] {
+        let Some(case) = case(name) else { return };
+        let it = describe(&case.collateral, case.now).unwrap();
+        assert_eq!((it.environment.as_str(), it.family.as_str()), (environment, family));
+        assert_eq!((it.from, it.until), (from, until), "{name}");
+        assert_eq!(needs(&case.quote), Some((environment, family.to_owned())));
+        assert!(describe(&case.collateral, it.until).is_ok());
+        assert!(describe(&case.collateral, it.until + 1).is_err());
     }
 }
 
@@ -171,34 +222,46 @@ fn debuggable_environments_are_refused() {
 }
 
 #[test]
-fn migration_is_read_from_the_attributes() {
-    for (name, at) in [("tdx_quote", 48 + 123), ("tdx_quote_td15ex", 54 + 123)] {
-        let Some(mut case) = case(name) else { return };
-        let read = |quote: &[u8]| super::migratable(&Quote::parse(quote).unwrap().report);
-        assert!(!read(&case.quote));
-        case.quote[at] |= 0x20;
-        assert!(read(&case.quote));
+fn a_domains_attributes_are_judged() {
+    let cases: [(usize, u8, &[Reason]); 5] = [
+        (123, 0, &[]),
+        (123, 0x20, &[Reason::Migratable]),
+        (123, 0x10, &[Reason::WeakGuestPolicy]),
+        (122, 0x02, &[Reason::Served]),
+        (124, 0x01, &[Reason::WeakGuestPolicy]),
+    ];
+    for (name, body) in [("tdx_quote", 48), ("tdx_quote_td15ex", 54)] {
+        let Some(case) = case(name) else { return };
+        for (at, mask, expected) in cases {
+            let mut quote = case.quote.clone();
+            quote[body + at] ^= mask;
+            let quote = Quote::parse(&quote).unwrap_or_else(|_| panic!("{name}"));
+            let Body::Domain(domain) = &quote.body else { panic!("a domain") };
+            assert_eq!(objections(domain).unwrap(), expected, "{name} {at}");
+        }
     }
+    let Some(case) = case("tdx_quote_td15ex") else { return };
+    let mut quote = case.quote.clone();
+    quote[54 + 600] = 1;
+    let Body::Domain(domain) = Quote::parse(&quote).unwrap_or_else(|_| panic!()).body else {
+        panic!("a domain")
+    };
+    assert_eq!(objections(&domain).unwrap(), [Reason::Served]);
 }
 
 fn flips(name: &str) {
     let Some(case) = case(name) else { return };
     let policy = case.policy();
-    let signed = Quote::parse(&case.quote).unwrap().signed_length();
-    // Behind the signed part: a length, the signature and its key, then the quoting enclave's report with its
-    // signature and what it hashes. From version 4 on another header stands before that report.
-    let signature = signed + 4;
-    let enclave = signature + 128 + if name == "sgx_quote" { 0 } else { 6 };
-    let ranges = [
-        0..signed,
-        signature..signature + 128,
-        enclave..enclave + 384 + 64,
-        enclave + 450..enclave + 482,
-    ];
+    let kind = Kind::Intel { collateral: &case.collateral };
+    let ranges: Vec<_> = ranges(&Evidence { bytes: &case.quote, kind })
+        .into_iter()
+        .map(|(range, _)| range)
+        .collect();
+    assert_eq!(ranges.len(), 5);
     let (refused, unchanged) = flip_every_byte(&case.quote, &ranges, |bytes| {
         case.appraise_at(bytes, &case.collateral, &policy, case.now)
     });
-    println!("{name}: {refused} bytes refused, {unchanged} change nothing, {signed} signed");
+    println!("{name}: {refused} bytes refused, {unchanged} change nothing, {ranges:?}");
     assert_eq!(refused + unchanged, case.quote.len());
 }
 

@@ -108,7 +108,7 @@ fn trustee() -> Option<Case> {
 fn ours() -> Case {
     let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
     let pcrs = vec![[1; 32], [2; 32]];
-    let nonce = crate::policy::report_data(b"fresh", b"one-time key").to_vec();
+    let nonce = crate::policy::report_data(b"fresh", b"one-time key", b"request").to_vec();
     let quote = [
         &hex("ff5443478018000461626364")[..],
         &hex("0020"),
@@ -204,7 +204,7 @@ fn what_stands_beside_the_quote_must_fit() {
     assert_eq!(refused(&|it| it.pcrs.truncate(23)), Reason::OtherPcrs);
     assert_eq!(refused(&|it| it.pcrs.push([0; 32])), Reason::TooLong);
     assert_eq!(refused(&|it| it.key.clone_from(&other.key)), Reason::BadSignature);
-    assert_eq!(refused(&|it| it.key.push(0)), Reason::Unsupported);
+    assert_eq!(refused(&|it| it.key.push(0)), Reason::BadCertificate);
     assert_eq!(refused(&|it| it.key.clear()), Reason::BadCertificate);
     assert_eq!(refused(&|it| it.key = ours().key), Reason::Unsupported);
     assert_eq!(refused(&|it| it.signature.clone_from(&other.signature)), Reason::BadSignature);
