@@ -1,4 +1,4 @@
-//! Targets in `tidm-attest`: evidence of four formats with the certificates, collateral and values beside it.
+//! Targets in `tidm-attest`: evidence of each format with the certificates, collateral and values beside it; texts.
 //!
 //! An input is a row of parts, each behind its length in two bytes. Nothing a fuzzer finds may be accepted, but for the
 //! one seed that is signed with a key of ours.
@@ -16,7 +16,7 @@ const NOW: u64 = 1_750_400_000;
 
 /// Evidence, and what lies beside it.
 pub(crate) fn evidence(data: &[u8]) {
-    const PARSERS: [Parser; 4] = [snp, intel, csv, tpm];
+    const PARSERS: [Parser; 8] = [snp, intel, csv, tpm, simulated, collateral, text, demands];
     choose(&PARSERS, data);
 }
 
@@ -58,6 +58,34 @@ fn intel(data: &[u8]) {
 fn csv(data: &[u8]) {
     let [report, hrk, hsk, cek] = parts(data);
     judge(report, Kind::Csv { hrk, hsk, cek }, &any_chip());
+}
+
+/// Without a root, which only tests can make, nothing of it is believed.
+fn simulated(data: &[u8]) {
+    assert!(!judge(data, Kind::Simulated, &any_chip()));
+}
+
+/// A set on its own: nobody but Intel signs one.
+fn collateral(data: &[u8]) {
+    assert!(tidm_attest::intel::describe(data, NOW).is_err());
+}
+
+/// Evidence as text, with what lies beside it.
+fn text(data: &[u8]) {
+    if let Ok(it) = tidm_attest::text::Text::read(data) {
+        let evidence = it.evidence(None);
+        judge(evidence.bytes, evidence.kind, &any_chip());
+        for (range, _) in tidm_attest::ranges::ranges(&evidence) {
+            assert!(range.start <= range.end && range.end <= evidence.bytes.len());
+        }
+    }
+}
+
+/// A policy as text: whatever it says, it does not say what evidence must carry, nor whose simulated evidence counts.
+fn demands(data: &[u8]) {
+    if let Ok(it) = tidm_attest::text::policy(data) {
+        assert!(it.report_data.is_empty() && it.simulated.is_none());
+    }
 }
 
 /// The policy names the key, so that what lies behind that check is reached; without it nothing is proven.

@@ -191,6 +191,17 @@ pub enum Level {
     E4,
 }
 
+impl Level {
+    /// As people write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AtMostE2 => "≤ E2",
+            Self::E3 => "E3",
+            Self::E4 => "E4",
+        }
+    }
+}
+
 /// Components of AMD's firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnpTcb {

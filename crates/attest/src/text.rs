@@ -143,7 +143,11 @@ fn exactly<const N: usize>(name: &str, text: &str) -> Result<[u8; N], BadText> {
     bytes.try_into().or_else(|_| bad(format!("{name} is not {N} bytes in hexadecimal")))
 }
 
-fn hex(name: &str, text: &str) -> Result<Vec<u8>, BadText> {
+/// Bytes in hexadecimal; `name` is for the writer of a wrong one.
+///
+/// # Errors
+/// What is wrong.
+pub fn hex(name: &str, text: &str) -> Result<Vec<u8>, BadText> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();

@@ -35,7 +35,8 @@ fn instant(year: u64, parts: [[u8; 2]; 5]) -> Option<u64> {
         *value = number(&part)?;
     }
     let [month, day, hour, minute, second] = values;
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let divides = |n: u64| year.is_multiple_of(n);
+    let leap = (divides(4) && !divides(100)) || divides(400);
     let february = if leap { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let index = usize::try_from(month.checked_sub(1)?).ok()?;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
+use crate::attest::Attest;
 use crate::clock::Clock;
 use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::Tiles;
@@ -110,11 +111,13 @@ pub async fn build_with(
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
+    let attest = Attest::open(&config.node.data)?;
     let myself = Arc::new(Self_ {
         me: config.node.did.clone(),
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         demands_signatures: config.space.signatures,
+        attests: attest.is_configured(),
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,
             endpoint: identity.dsp_base(),
@@ -153,6 +156,7 @@ pub async fn build_with(
         runs: Arc::default(),
         hold,
         gate,
+        attest,
         tls,
         crawler: Default::default(),
         search,

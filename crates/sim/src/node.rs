@@ -215,6 +215,7 @@ impl SimNode {
             address: &self.address,
             signer: &self.signer,
             demands_signatures: self.demands_signatures,
+            attests: false,
         }
     }
 

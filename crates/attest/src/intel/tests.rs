@@ -241,7 +241,7 @@ fn a_domains_attributes_are_judged() {
         }
     }
     let Some(case) = case("tdx_quote_td15ex") else { return };
-    let mut quote = case.quote.clone();
+    let mut quote = case.quote;
     quote[54 + 600] = 1;
     let Body::Domain(domain) = Quote::parse(&quote).unwrap_or_else(|_| panic!()).body else {
         panic!("a domain")

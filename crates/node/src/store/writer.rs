@@ -36,6 +36,8 @@ pub struct Self_ {
     pub address: String,
     pub signer: Arc<dyn Signer + Send + Sync>,
     pub demands_signatures: bool,
+    /// Whether we have demands on evidence.
+    pub attests: bool,
     /// How our catalogue names our DSP endpoint.
     pub service: DataService,
 }
@@ -296,6 +298,7 @@ async fn one(
                 address: &myself.address,
                 signer: myself.signer.as_ref(),
                 demands_signatures: myself.demands_signatures,
+                attests: myself.attests,
             };
             let Decision { commit, reply } =
                 decide(&node, &view, (**input).clone(), now, &mut FreshIds);

@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "any other outcome fails the test")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod attest;
 mod bucket;
 mod dcp;
 mod delivery;

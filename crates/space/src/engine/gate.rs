@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
-use crate::lease::message::{Grant, Outcome, Request};
+use crate::lease::message::{Grant, Outcome, Proven, Request};
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
@@ -33,13 +33,18 @@ pub(super) fn needs(request: &Request) -> Needs {
 }
 
 /// Provider: may this use happen?
-pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answer {
+pub(super) fn asked(
+    work: &mut Work<'_>,
+    from: &Did,
+    request: &Request,
+    proven: Option<&Proven>,
+) -> Answer {
     let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider) else {
         return Err(Fault::NotFound { what: "contract" });
     };
     let gate = Gate { contract, spent: work.view.spent, earlier: work.view.lease.as_ref(), from };
     let id = work.ids.fresh();
-    match machine::grant(gate, request, id, work.now) {
+    match machine::grant_proven(gate, request, proven, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
         Ok(Granted::New { lease, debits }) => {
             let mut contract = contract.clone();
@@ -49,6 +54,7 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
             }
             let uses = work.view.spent.uses.saturating_add(1);
             work.commit.debits.extend(debits);
+            appraised(work, links(&lease), proven);
             Ok(Reply::Lease(granted(work, lease, uses)))
         }
         Err(fault) => {
@@ -58,6 +64,7 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
                     contract: Some(request.contract.clone()),
                     ..Links::default()
                 };
+                appraised(work, links.clone(), proven);
                 let what = What::LeaseRefused {
                     kind: request.kind,
                     code: (*code).to_owned(),
@@ -67,6 +74,14 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request) -> Answe
             }
             Err(fault)
         }
+    }
+}
+
+/// Why a key was released or not: the appraisal, beside the gate's answer.
+fn appraised(work: &mut Work<'_>, links: Links, proven: Option<&Proven>) {
+    if let Some(Proven { evidence, level, refused }) = proven {
+        let what = What::Appraised { evidence: *evidence, level: *level, refused: refused.clone() };
+        work.fact(links, what);
     }
 }
 

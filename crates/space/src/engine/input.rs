@@ -84,6 +84,8 @@ pub enum Heard {
     Transfer(Box<TransferSpoken>),
     /// Our profile: a lease is asked for.
     Ask(Box<lease::message::Request>),
+    /// The same with evidence that this node has appraised.
+    Attested(Box<(lease::message::Request, lease::message::Proven)>),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -115,6 +117,7 @@ impl Heard {
             Self::Deleted { deletion, .. } => &deletion.receipt,
             Self::Transfer(_)
             | Self::Ask(_)
+            | Self::Attested(_)
             | Self::Return { .. }
             | Self::LeaseEnded { .. }
             | Self::Ended { .. } => return None,

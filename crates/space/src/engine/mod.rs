@@ -37,6 +37,7 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) => gate::needs(request),
+            Heard::Attested(it) => gate::needs(&it.0),
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
@@ -86,7 +87,7 @@ pub fn decide(
 fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
     // A message id that was acknowledged before is acknowledged again; its effect stands already.
     // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again.
-    if !matches!(it.what, Heard::Ask(_))
+    if !matches!(it.what, Heard::Ask(_) | Heard::Attested(_))
         && let Some(seen) = &work.view.seen
     {
         return notice::seen_again(work, seen, &it);
@@ -99,7 +100,8 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
             negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken)
         }
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
-        Heard::Ask(request) => gate::asked(work, &it.from, &request),
+        Heard::Ask(request) => gate::asked(work, &it.from, &request, None),
+        Heard::Attested(both) => gate::asked(work, &it.from, &both.0, Some(&both.1)),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
         Heard::LeaseEnded { contract, lease, how } => {
             gate::heard_end(work, &it.from, &contract, &lease, how)

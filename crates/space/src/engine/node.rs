@@ -18,4 +18,6 @@ pub struct Node<'a> {
     pub signer: &'a dyn Signer,
     /// House D14: a missing signature ends the negotiation.
     pub demands_signatures: bool,
+    /// Whether we have demands on evidence, so that terms about a trusted environment can be kept here.
+    pub attests: bool,
 }

@@ -1,4 +1,5 @@
 mod approval;
+mod attest;
 mod dataflow;
 mod delivery;
 mod ending;

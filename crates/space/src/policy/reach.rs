@@ -25,11 +25,9 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const UNCUT: &str = "is understood, but a lease is not cut short by it";
     const UNFILTERED: &str = "is understood, but no worker filters rows by it";
     Some(match it {
-        Operand::Spatial
-        | Operand::SystemDevice
-        | Operand::VirtualLocation
-        | Operand::Network
-        | Operand::Environment => FOREIGN,
+        Operand::Spatial | Operand::SystemDevice | Operand::VirtualLocation | Operand::Network => {
+            FOREIGN
+        }
         Operand::MeteredTime
         | Operand::TimeInterval
         | Operand::Frequency
@@ -74,6 +72,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MatchResult
         | Operand::KindOfUse
         | Operand::Enforcement
+        | Operand::Environment
         | Operand::Unknown(_) => return None,
     })
 }

@@ -191,6 +191,7 @@ impl Node {
             address: address.clone(),
             signer: Arc::new(Key { did: did.clone(), key: signing }),
             demands_signatures: true,
+            attests: false,
             service: service(),
         };
         let (tell, after) = mpsc::unbounded_channel();

@@ -39,6 +39,7 @@ pub(super) struct Side {
     pub(super) address: String,
     pub(super) key: SigningKey,
     pub(super) demands: bool,
+    pub(super) attests: bool,
     pub(super) negotiations: BTreeMap<Id, Negotiation>,
     pub(super) transfers: BTreeMap<Id, Transfer>,
     pub(super) flows: BTreeMap<Id, Flow>,
@@ -79,6 +80,7 @@ impl Side {
             address: format!("https://{name}.example/dsp"),
             key: SigningKey::from_secret_bytes(KeyKind::Ed25519, &[secret; 32]).unwrap(),
             demands: true,
+            attests: false,
             negotiations: BTreeMap::new(),
             transfers: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -103,6 +105,7 @@ impl Side {
             address: &self.address,
             signer: &Key(&self.key),
             demands_signatures: self.demands,
+            attests: self.attests,
         };
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);
         self.save(commit);

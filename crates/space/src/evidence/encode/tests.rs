@@ -22,6 +22,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::Delivered { bytes: number, content: hash("c") },
         What::LeaseClosed { how: Closed::Expired, rows: number, bytes: number, result: opt },
         What::KeyDestroyed,
+        What::Appraised { evidence: hash("e"), level: some.then_some(Level::E3), refused: text() },
         What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
