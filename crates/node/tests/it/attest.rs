@@ -76,7 +76,7 @@ impl Guest<'_> {
             purpose: None,
             query: None,
             items: None,
-            span: Duration::from_secs(30),
+            span: Duration::from_secs(600),
         }
     }
 

@@ -336,6 +336,12 @@ impl Terms {
         if !self.summary.allows(kind) {
             why.push("the policy does not permit this kind of use");
         }
+        let (first, all) = (self.grants.first(), self.grants.iter().all(|it| attested(&it.when)));
+        if first.is_some() && all && !kind.reaches(Level::E3) {
+            why.push(
+                "a trusted environment is proven where a key is released: sealed tables and files",
+            );
+        }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
             why.push(
                 "limits on results need a place that sees the result: a query or a sealed table",

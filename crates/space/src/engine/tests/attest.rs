@@ -9,6 +9,7 @@ use crate::engine::input::{Heard, SayWish, Wish};
 use crate::evidence::fact::What;
 use crate::fault::Fault;
 use crate::lease::message::{Proven, Request};
+use crate::policy::compile::compile;
 use crate::policy::model::{Operand, Operator, Policy};
 use crate::policy::usage::{Level, Use};
 use crate::wire::samples::{at, constraint};
@@ -90,6 +91,8 @@ fn a_key_follows_evidence_that_holds() {
         assert_eq!(said.is_ok(), independent, "{proven:?}");
         // A statement runs at the provider: where the asker is does not matter.
         assert!(heard(&mut tee, &consumer, (100 + nonce, Use::Query), proven).is_err());
+        let terms = compile(&tee.contract().policy).unwrap();
+        assert!(!terms.unkeepable(Use::Plain).is_empty(), "no bytes in the clear");
         let last = tee.facts.iter().rev().find_map(|it| {
             let What::Appraised { level, refused, .. } = &it.what else { return None };
             Some((*level, refused.as_str()))

@@ -14,6 +14,10 @@ const ZH: &[(&str, &str)] = &[
     (TOO_WEAK, "许可要求更高的控制强度"),
     (VOID, "同时被允许和禁止，策略因此无效（ODRL 冲突）"),
     ("a file has no columns", "文件没有字段"),
+    (
+        "a trusted environment is proven where a key is released: sealed tables and files",
+        "只有释放密钥的使用（密封表、密封文件）才能证明可信执行环境",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("cannot say when to delete", "不能说明何时删除"),
     ("does not know this operator", "不支持此运算符"),
