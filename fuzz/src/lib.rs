@@ -6,6 +6,7 @@
 //! function here and in [`TARGETS`], and a few valid inputs as seeds. What a run finds becomes a seed in the commit that mends
 //! it.
 
+mod attest;
 mod claims;
 mod compute;
 mod crypto;
@@ -48,6 +49,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
 pub const TARGETS: &[Target] = &[
+    ("attest_evidence", attest::evidence),
     ("compute_lists", compute::lists),
     ("compute_messages", compute::messages),
     ("crypto_cbor", crypto::canonical_cbor),

@@ -69,9 +69,15 @@ pub const PEOPLE_FACTOR: &str = "tidm/people/factor/v1";
 pub const MARK_KEY: &str = "tidm/mark/key/v1";
 /// Choice of a marked cell.
 pub const MARK_CELL: &str = "tidm/mark/cell/v1";
+/// A lease request, as attestation evidence binds it.
+pub const ATTESTED_REQUEST: &str = "tidm/attest/request/v1";
+/// What attestation evidence carries: a nonce, the one-time key it answers for, and what is asked for.
+pub const REPORT_DATA: &str = "tidm/attest/report-data/v1";
 
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
+    REPORT_DATA,
+    ATTESTED_REQUEST,
     WRAP_KEY,
     SM4_KEY,
     ADDRESS_SECRET,

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tidm_crypto::secret::Secret;
 use tidm_space::identity::did::Did;
 
+use crate::attest::Attest;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::hold::Hold;
@@ -68,6 +69,8 @@ pub struct App {
     pub(crate) hold: Hold,
     /// How peers prove who they are.
     pub gate: Gate,
+    /// What we demand of evidence, and open challenges.
+    pub attest: Attest,
     /// How we speak TLS, where we do.
     pub tls: Option<Tls>,
     /// What is known of the identity provider of our people.

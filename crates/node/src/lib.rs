@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod api;
 pub mod app;
+pub mod attest;
 pub mod clock;
 pub mod config;
 mod credentials;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
+use crate::attest::Attest;
 use crate::clock::Clock;
 use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::Tiles;
@@ -111,12 +112,14 @@ pub async fn build_with(
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
+    let attest = Attest::open(&config.node.data)?;
     let myself = Arc::new(Self_ {
         me: config.node.did.clone(),
         address: identity.dsp_base(),
         signer: Arc::new(identity.clone()),
         groups: directory.clone(),
         demands_signatures: config.space.signatures,
+        attests: attest.is_configured(),
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,
             endpoint: identity.dsp_base(),
@@ -155,6 +158,7 @@ pub async fn build_with(
         runs: Arc::default(),
         hold,
         gate,
+        attest,
         tls,
         oidc: Default::default(),
         crawler: Default::default(),

@@ -233,6 +233,7 @@ impl SimNode {
             signer: &self.signer,
             groups: &Entities,
             demands_signatures: self.demands_signatures,
+            attests: false,
         }
     }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage, people,
-    policy, product, psi, publish, serve, setup, space, transfer, r#use, watermark,
+    attest, audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage,
+    people, policy, product, psi, publish, serve, setup, space, transfer, r#use, watermark,
 };
 
 const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// Matching of lists without showing them (private set intersection).
     #[command(subcommand)]
     Psi(psi::Psi),
+    /// Evidence of trusted execution environments.
+    #[command(subcommand)]
+    Attest(attest::Attest),
     /// Receipts and keys for outsiders.
     #[command(subcommand)]
     Evidence(evidence::Evidence),

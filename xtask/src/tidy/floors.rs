@@ -8,6 +8,7 @@ use super::files::{Entry, Tree};
 const FLOORS: &[(&str, u8)] = &[
     ("crypto", 1),
     ("space", 2),
+    ("attest", 2),
     ("mpc", 2),
     ("mark", 2),
     ("ledger", 2),

@@ -33,4 +33,31 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["订阅数量已达上限", "There are as many subscriptions as there may be"],
         ["请删除不再需要的订阅后重试", "Delete one that is not needed any more, then try again"],
     ),
+    entry(
+        "attest.not-configured",
+        422,
+        Party::Node,
+        ["本节点未配置环境证明要求", "This node has no demands on evidence"],
+        [
+            "请运营者写好 attest/policy.json(见 tidm attest policy)并重启,或改用其他条款",
+            "Let the operator write attest/policy.json (see tidm attest policy) and restart, or use other terms",
+        ],
+    ),
+    entry(
+        "attest.refused",
+        403,
+        Party::Rule,
+        ["环境证明被拒绝", "The evidence of the environment is refused"],
+        [
+            "请按所列代码检查环境;重试时须索取新的挑战",
+            "Look at the codes listed; ask for a new challenge before you try again",
+        ],
+    ),
+    entry(
+        "attest.malformed",
+        400,
+        Party::Caller,
+        ["环境证明无法读取", "The evidence of the environment cannot be read"],
+        ["请检查证据的格式", "Check the form of the evidence"],
+    ),
 ];

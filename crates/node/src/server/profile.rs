@@ -16,6 +16,7 @@ use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::Heard;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
 use tidm_space::wire::dsp::error;
 use tidm_space::wire::tidm::{facts, lease, notice};
 
@@ -23,6 +24,7 @@ use super::answer::{Presented, caller, json, refusal};
 use super::dsp::{hear, not_found};
 use crate::app::App;
 use crate::jobs;
+use crate::net::auth::Caller;
 use crate::store::writer::WorkError;
 
 type Shared = State<Arc<App>>;
@@ -30,6 +32,7 @@ type Shared = State<Arc<App>>;
 /// Routes below the DSP base.
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/tidm/1/leases/challenge", post(challenge))
         .route("/tidm/1/leases/request", post(ask))
         .route(lease::RENEW_PATH, post(renew))
         .route("/tidm/1/leases/{lease}/query", post(query))
@@ -64,6 +67,30 @@ async fn ask(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     }
 }
 
+/// A challenge that evidence must answer, for a use of a contract with us.
+async fn challenge(State(app): Shared, headers: Presented, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let contract = lease::read_challenge_request(&body)?;
+        of_this_peer(&app, &who, &contract).await?;
+        app.writer.remember(who.token.clone()).await?;
+        let (nonce, until) = app.attest.challenge(who.did.as_str(), app.clock.now())?;
+        Ok::<_, WorkError>(lease::write_challenge(&nonce, until))
+    };
+    match done.await {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => refusal(error, lease::write_refusal),
+    }
+}
+
+/// Strangers get no appraisal: it costs more than they may cost.
+async fn of_this_peer(app: &App, who: &Caller, contract: &Id) -> Result<(), WorkError> {
+    let found = app.store.contract(contract).await;
+    let found = found.map_err(|why| WorkError::Store(why.to_string()))?;
+    let theirs = found.is_some_and(|it| it.role == Role::Provider && it.peer == who.did);
+    if theirs { Ok(()) } else { Err(not_found("contract")) }
+}
+
 async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String, WorkError> {
     let who = caller(app, headers).await?;
     let (id, heard) = lease::read_request(body)?;
@@ -78,6 +105,15 @@ async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String,
     };
     let request = (**request).clone();
     jobs::release::prepare(&request)?;
+    let heard = match lease::read_evidence(body)? {
+        None => heard,
+        Some(evidence) => {
+            of_this_peer(app, &who, &request.contract).await?;
+            let (who, now) = (who.did.as_str(), app.clock.now());
+            let proven = app.attest.appraise(who, &request, &evidence, now)?;
+            Heard::Attested(Box::new((request.clone(), proven)))
+        }
+    };
     let started = std::time::Instant::now();
     let Reply::Lease(grant) = hear(app, who, id, body, heard).await? else {
         return Err(Fault::ApiMisuse("a lease request without a grant").into());

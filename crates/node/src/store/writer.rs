@@ -37,6 +37,8 @@ pub struct Self_ {
     pub signer: Arc<dyn Signer + Send + Sync>,
     pub groups: Arc<dyn Groups + Send + Sync>,
     pub demands_signatures: bool,
+    /// Whether we have demands on evidence.
+    pub attests: bool,
     /// How our catalogue names our DSP endpoint.
     pub service: DataService,
 }
@@ -298,6 +300,7 @@ async fn one(
                 signer: myself.signer.as_ref(),
                 groups: myself.groups.as_ref(),
                 demands_signatures: myself.demands_signatures,
+                attests: myself.attests,
             };
             let more = needs_more(&node, &view, input);
             if !more.is_empty() {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod attacks;
+mod attest;
 mod bucket;
 mod counted;
 mod dcp;

@@ -18,7 +18,7 @@ use crate::negotiation::state::Negotiation;
 use crate::transfer::message::Body as TransferBody;
 
 use crate::policy::compile::compile;
-use crate::policy::model::Action;
+use crate::policy::model::{Action, Policy};
 use crate::wire::terms::digest as terms_digest;
 
 use super::commit::{Answer, Due, Job, Reply, Work};
@@ -349,6 +349,19 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
     Ok(Reply::Contract(id))
 }
 
+/// Provider: what only evidence can meet is signed where somebody here judges evidence.
+pub(super) fn provable(work: &Work<'_>, policy: &Policy) -> Result<(), Fault> {
+    let unmet = !work.node.attests && compile(policy).is_ok_and(|it| it.need_attestation());
+    if !unmet {
+        return Ok(());
+    }
+    Err(Fault::refused(
+        "attest.not-configured",
+        "the terms demand a trusted execution environment, and this node has no demands on evidence by which it could \
+         be proven",
+    ))
+}
+
 /// A product version enters the catalogue.
 ///
 /// Its number and its time are given here: of two publications that race, each is a version of its own.
@@ -358,6 +371,9 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
             "product.exists",
             "a product version is immutable: publish a new version",
         ));
+    }
+    for offer in &product.offers {
+        provable(work, offer.policy())?;
     }
     let links = Links { product: Some(product.id.clone()), ..Links::default() };
     let (Some(content), Some(origin), Some(bytes)) =

@@ -12,7 +12,7 @@ use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::lease::charge::{self, Known, Reserved};
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
-use crate::lease::message::{Grant, Outcome, Request};
+use crate::lease::message::{Grant, Outcome, Proven, Request};
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
@@ -66,7 +66,13 @@ fn charged_to(group: &Option<Group>, contract: &Contract) -> Group {
 }
 
 /// Provider: may this use happen?
-pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside: bool) -> Answer {
+pub(super) fn asked(
+    work: &mut Work<'_>,
+    from: &Did,
+    request: &Request,
+    proven: Option<&Proven>,
+    outside: bool,
+) -> Answer {
     let Some(contract) = work.view.contract.as_ref().filter(|it| it.role == Role::Provider) else {
         return Err(Fault::NotFound { what: "contract" });
     };
@@ -86,7 +92,7 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside:
         outside,
     };
     let id = work.ids.fresh();
-    match machine::grant(gate, request, id, work.now) {
+    match machine::grant_proven(gate, request, proven, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
         Ok(Granted::New { lease, debits }) => {
             let mut contract = contract.clone();
@@ -97,6 +103,7 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside:
             }
             let uses = work.view.spent.uses.saturating_add(1);
             work.commit.debits.extend(debits);
+            appraised(work, links(&lease), proven);
             Ok(Reply::Lease(granted(work, lease, uses)))
         }
         Err(fault) => {
@@ -106,6 +113,7 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside:
                     contract: Some(request.contract.clone()),
                     ..Links::default()
                 };
+                appraised(work, links.clone(), proven);
                 let what = What::LeaseRefused {
                     kind: request.kind,
                     code: (*code).to_owned(),
@@ -115,6 +123,14 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, request: &Request, outside:
             }
             Err(fault)
         }
+    }
+}
+
+/// Why a key was released or not: the appraisal, beside the gate's answer.
+fn appraised(work: &mut Work<'_>, links: Links, proven: Option<&Proven>) {
+    if let Some(Proven { evidence, level, refused }) = proven {
+        let what = What::Appraised { evidence: *evidence, level: *level, refused: refused.clone() };
+        work.fact(links, what);
     }
 }
 

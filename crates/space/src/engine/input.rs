@@ -88,6 +88,8 @@ pub enum Heard {
     Rewrap(Box<lease::message::Request>),
     /// Our profile: a lease that is held is to go on.
     Renew(lease::message::Renewal),
+    /// The same with evidence that this node has appraised.
+    Attested(Box<(lease::message::Request, lease::message::Proven)>),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -127,6 +129,7 @@ impl Heard {
             | Self::Ask(_)
             | Self::Rewrap(_)
             | Self::Renew(_)
+            | Self::Attested(_)
             | Self::Return { .. }
             | Self::LeaseEnded { .. }
             | Self::Standing { .. }

@@ -42,6 +42,7 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Renew(it) => {
                 Needs { lease: Some(it.lease.clone()), lease_contract: true, ..Needs::default() }
             }
+            Heard::Attested(it) => gate::needs(&it.0),
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
@@ -117,7 +118,7 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
     // A message id that was acknowledged before is acknowledged again; its effect stands already.
     // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again. Nor a renewal,
     // for its number does.
-    if !matches!(it.what, Heard::Ask(_) | Heard::Rewrap(_) | Heard::Renew(_))
+    if !matches!(it.what, Heard::Ask(_) | Heard::Attested(_) | Heard::Rewrap(_) | Heard::Renew(_))
         && let Some(seen) = &work.view.seen
     {
         return notice::seen_again(work, seen, &it);
@@ -130,8 +131,9 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
             negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken)
         }
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
-        Heard::Ask(request) => gate::asked(work, &it.from, &request, false),
-        Heard::Rewrap(request) => gate::asked(work, &it.from, &request, true),
+        Heard::Ask(request) => gate::asked(work, &it.from, &request, None, false),
+        Heard::Attested(both) => gate::asked(work, &it.from, &both.0, Some(&both.1), false),
+        Heard::Rewrap(request) => gate::asked(work, &it.from, &request, None, true),
         Heard::Renew(renewal) => renewal::asked(work, &it.from, &renewal),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
         Heard::LeaseEnded { contract, lease, how } => {

@@ -276,6 +276,9 @@ pub(super) fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation,
     let Some(offer) = it.state.offer().cloned() else {
         return Err(Fault::ApiMisuse("agreeing to nothing"));
     };
+    if let Err(fault) = contract::provable(work, &offer) {
+        return end(work, it, "offer.refused", fault.to_string());
+    }
     let mut policy = offer;
     policy.kind = PolicyKind::Agreement;
     policy.id = work.ids.fresh();
@@ -366,6 +369,9 @@ pub(super) fn propose(
             "policy.unknown-terms",
             format!("this node cannot honour: {}", terms.join("; ")),
         ));
+    }
+    if it.role == Role::Provider {
+        contract::provable(work, &offer)?;
     }
     offer.target = Some(it.product.clone());
     // A counter-offer speaks of the offer it answers: the id stays, so that the peer finds what it listed.

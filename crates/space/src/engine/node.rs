@@ -26,6 +26,8 @@ pub struct Node<'a> {
     pub groups: &'a dyn Groups,
     /// House D14: a missing signature ends the negotiation.
     pub demands_signatures: bool,
+    /// Whether we have demands on evidence, so that terms about a trusted environment can be kept here.
+    pub attests: bool,
 }
 
 #[cfg(test)]

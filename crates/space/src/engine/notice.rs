@@ -29,7 +29,11 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
             Some(known) => Reply::Transfer { it: Box::new(known.clone()), created: false },
             None => Reply::Nothing,
         },
-        Heard::Ask(_) | Heard::Rewrap(_) | Heard::Renew(_) | Heard::Return { .. } => Reply::Nothing,
+        Heard::Ask(_)
+        | Heard::Attested(_)
+        | Heard::Rewrap(_)
+        | Heard::Renew(_)
+        | Heard::Return { .. } => Reply::Nothing,
         Heard::LeaseEnded { contract, .. }
         | Heard::Ended { contract, .. }
         | Heard::Standing { contract, .. }

@@ -1,4 +1,5 @@
 mod approval;
+mod attest;
 mod counted;
 mod dataflow;
 mod delivery;

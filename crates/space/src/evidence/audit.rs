@@ -241,6 +241,7 @@ impl Account {
                 let deletion = Deletion { at, files: files.clone(), receipt: *receipt };
                 self.deletion.get_or_insert(deletion);
             }
+            What::Appraised { .. } => {}
             What::MessageRefused { code } | What::GaveUp { code } => {
                 self.troubles.push((at, code.clone()));
             }
@@ -291,6 +292,7 @@ impl Account {
             | What::Transfer { .. }
             | What::Flow { .. }
             | What::Delivered { .. }
+            | What::Appraised { .. }
             | What::LeaseRefused { .. }
             | What::ContractEnded { .. }
             | What::ContractStanding { .. }

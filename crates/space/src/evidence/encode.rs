@@ -17,6 +17,7 @@ use crate::identity::did::Did;
 use crate::limits::{DELETED_FILES, FACT_BYTES, REASON_CHARS};
 use crate::negotiation;
 use crate::negotiation::message::Role;
+use crate::policy::usage::Level;
 use crate::time::Time;
 use crate::transfer;
 
@@ -130,6 +131,10 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
                 Value::Int(until.ms()),
             ],
         ),
+        What::Appraised { evidence, level, refused } => {
+            let level = level.map(|it| it.name().to_owned());
+            ("appraised", vec![Value::from(*evidence), text_opt(level.as_ref()), text(refused)])
+        }
         What::LeaseRefused { kind, code, rule } => {
             ("lease-refused", vec![text(kind.name()), text(code), text(rule)])
         }
@@ -248,6 +253,11 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             key: it.digest("key")?,
             uses: it.number("uses")?,
             until: it.time("until")?,
+        },
+        "appraised" => What::Appraised {
+            evidence: it.digest("evidence")?,
+            level: it.optional(|it| it.word("level", Level::from_name))?,
+            refused: it.owned("refused")?,
         },
         "lease-refused" => What::LeaseRefused {
             kind: it.word("kind of use", Use::from_name)?,

@@ -12,6 +12,7 @@ use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation;
 use crate::negotiation::message::Role;
+use crate::policy::usage::Level;
 use crate::time::Time;
 use crate::transfer;
 
@@ -85,6 +86,12 @@ pub enum What {
         key: Digest,
         uses: u64,
         until: Time,
+    },
+    /// Evidence of the asker's environment was judged: the level it proves, or codes of what was refused.
+    Appraised {
+        evidence: Digest,
+        level: Option<Level>,
+        refused: String,
     },
     LeaseRefused {
         kind: Use,

@@ -112,7 +112,10 @@ impl Work {
         match &fact.what {
             // Both parties of a matching grant the other one and hold.
             What::LeaseGranted { kind: Use::Psi, .. } | What::LeaseHeld { kind: Use::Psi, .. } => {}
-            What::LeaseGranted { .. } | What::LeaseRefused { .. } | What::KeyDestroyed => {
+            What::LeaseGranted { .. }
+            | What::Appraised { .. }
+            | What::LeaseRefused { .. }
+            | What::KeyDestroyed => {
                 self.roles.insert(contract.clone(), Role::Provider);
             }
             What::LeaseHeld { .. } | What::LeaseMissed { .. } => {
@@ -252,7 +255,8 @@ impl Work {
             // What flowed is a fact of its own, the states between are not lineage.
             What::Flow { .. } => {}
             // Nothing flowed.
-            What::LeaseRefused { .. }
+            What::Appraised { .. }
+            | What::LeaseRefused { .. }
             | What::ContractStanding { .. }
             | What::DutyMissed { .. }
             | What::MessageRefused { .. }

@@ -6,6 +6,7 @@ use crate::contract::End;
 use crate::dataflow::message::Plane;
 use crate::lang::Lang;
 use crate::negotiation::message::Role;
+use crate::policy::usage::Level;
 
 use super::fact::{Change, Closed, Fact, What};
 
@@ -85,6 +86,15 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         }
         What::LeaseGranted { kind, uses, until, .. } => {
             format!("Lease granted ({}), use {uses}, until {until}", kind.name())
+        }
+        What::Appraised { level, refused, .. } => {
+            let found = level.map_or("–", Level::name);
+            let said = lang.pick("环境证明已评估", "Evidence of the environment appraised");
+            if refused.is_empty() {
+                format!("{said}: {found}")
+            } else {
+                format!("{said}: {refused}")
+            }
         }
         What::LeaseRefused { kind, code, rule } => {
             format!(

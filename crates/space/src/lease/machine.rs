@@ -15,13 +15,15 @@ use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
+use crate::policy::facts::Facts;
 use crate::policy::matching::Matching;
 use crate::policy::steady::until as steady_until;
-use crate::policy::usage::Use;
+use crate::policy::terms::Topic;
+use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
 use super::charge::{self, Known, Reserved};
-use super::message::{Grant, Outcome, Request};
+use super::message::{Grant, Outcome, Proven, Request};
 use super::state::{Lease, Name, State};
 
 /// One row of the one ledger of debits.
@@ -126,8 +128,22 @@ pub enum Granted {
     Again(Lease),
 }
 
-/// Contract holds → asker is its consumer → nonce → terms (time, count, purpose, kind of use) → debit.
+/// How policies name a trusted execution environment.
+const TEE: &[(Topic, &[&str])] = &[(Topic::Environment, &["tee", "env/tee", "05"])];
+
+/// [`grant_proven`] for who showed no evidence.
 pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Granted, Fault> {
+    grant_proven(gate, request, None, id, now)
+}
+
+/// Contract holds → asker is its consumer → nonce → evidence → terms (time, count, purpose, kind of use) → debit.
+pub fn grant_proven(
+    gate: Gate<'_>,
+    request: &Request,
+    proven: Option<&Proven>,
+    id: Id,
+    now: Time,
+) -> Result<Granted, Fault> {
     let Gate { contract, spent, earlier, from, group, known, outside } = gate;
     if contract.role != Role::Provider || contract.id != request.contract {
         return Err(Fault::ApiMisuse("the gate was asked with a contract that is not its own"));
@@ -149,12 +165,17 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     {
         return Err(Fault::denied("policy.denied", "tidm:kindOfUse", *why));
     }
+    let level = proven_level(request.kind, proven)?;
     let asked = Asked {
+        level: level.unwrap_or_else(|| request.kind.level()),
+        more: Facts {
+            topics: if level.is_some() { TEE } else { &[] },
+            ..charge::facts(wants, spent, known, request.kind)
+        },
         purpose: request.purpose.as_deref(),
         uses_so_far: spent.uses,
         first_use_at: contract.first_use,
         agreed_at: Some(contract.signed_at),
-        more: charge::facts(wants, spent, known, request.kind),
         ..Asked::new(now, request.kind, from.as_str())
     };
     if outside && !terms.summary.export {
@@ -206,6 +227,20 @@ pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Gra
     debits.extend(items.map(|items| debit(DebitKind::Items, items)));
     debits.extend(charge.debits.into_iter().map(|(kind, amount)| debit(kind, amount)));
     Ok(Granted::New { lease, debits })
+}
+
+/// The level that evidence proves for a use. Only where a key is released does the asker's environment matter; refused
+/// evidence refuses the use, whether or not its terms ask for any.
+fn proven_level(kind: Use, proven: Option<&Proven>) -> Result<Option<Level>, Fault> {
+    match (proven, kind) {
+        (Some(it), _) if !it.refused.is_empty() => {
+            Err(Fault::denied("attest.refused", "attestation", it.refused.clone()))
+        }
+        (Some(it), Use::SealedTable | Use::SealedFile) => {
+            Ok(it.level.filter(|level| *level >= Level::E3))
+        }
+        (Some(_), Use::Query | Use::Plain | Use::Psi) | (None, _) => Ok(None),
+    }
 }
 
 /// The terms of a matching that are known before it: what is put in, at a time and altogether.

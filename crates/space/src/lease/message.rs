@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
-use tidm_crypto::hash::Digest;
+use tidm_crypto::cbor::{Value, tuple};
+use tidm_crypto::domain;
+use tidm_crypto::hash::{Digest, sha256};
 
 use crate::catalog::delivery::Use;
 use crate::id::Id;
+use crate::policy::usage::Level;
 use crate::time::Time;
 
 /// A single-use value of the asker: a retry carries the same one.
@@ -39,6 +42,33 @@ pub struct Renewal {
     pub number: u32,
     /// How long the use needs the lease from now on.
     pub span: Duration,
+}
+
+impl Request {
+    /// What attestation evidence binds: all of the request but the one-time key, which it binds by itself.
+    pub fn attested(&self) -> Digest {
+        let items = vec![
+            Value::Text(self.contract.to_string()),
+            Value::Text(self.kind.name().to_owned()),
+            Value::Bytes(self.nonce.to_vec()),
+            self.purpose.clone().map_or(Value::Null, Value::Text),
+            Value::from(self.query),
+            Value::from(self.items),
+            Value::from(u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX)),
+        ];
+        sha256(&tuple(domain::ATTESTED_REQUEST, items))
+    }
+}
+
+/// What this node's own appraisal of the asker's evidence came to. Never read from a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// SHA-256 of the evidence as received.
+    pub evidence: Digest,
+    /// The level proven: E3 or E4; none where no trusted environment was.
+    pub level: Option<Level>,
+    /// Codes of what was refused, with a comma between; empty where the evidence was accepted.
+    pub refused: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

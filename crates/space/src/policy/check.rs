@@ -267,7 +267,12 @@ fn usable(terms: Option<&Terms>, kinds: &[Use], out: &mut Vec<Remark>) -> Vec<Us
         let action = kind.action();
         if !terms.grants.iter().any(|it| it.action.covers(&action)) {
             reasons.push(reason::UNGRANTED);
-        } else if terms.grants.iter().all(|it| room::level(it) > Some(kind.level())) {
+        } else if reasons.is_empty()
+            && terms
+                .grants
+                .iter()
+                .all(|it| room::level(it).is_some_and(|least| !kind.reaches(least)))
+        {
             reasons.push(reason::TOO_WEAK);
         }
         if reasons.is_empty() && !usable.contains(kind) {

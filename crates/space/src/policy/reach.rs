@@ -22,11 +22,9 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const UNPROVEN: &str = "is understood, but no proof of it reaches the gate";
     const UNTOLD: &str = "is understood, but no node is told of it";
     Some(match it {
-        Operand::Spatial
-        | Operand::SystemDevice
-        | Operand::VirtualLocation
-        | Operand::Network
-        | Operand::Environment => FOREIGN,
+        Operand::Spatial | Operand::SystemDevice | Operand::VirtualLocation | Operand::Network => {
+            FOREIGN
+        }
         Operand::Role
         | Operand::Application
         | Operand::Algorithm
@@ -73,6 +71,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::Watermark
         | Operand::KindOfUse
         | Operand::Enforcement
+        | Operand::Environment
         | Operand::Unknown(_) => return None,
     })
 }

@@ -329,6 +329,11 @@ impl Summary {
 }
 
 impl Terms {
+    /// Whether only evidence of a trusted environment can meet some of these terms.
+    pub fn need_attestation(&self) -> bool {
+        self.grants.iter().chain(&self.bans).any(|it| attested(&it.when))
+    }
+
     /// Reasons why nobody could keep these terms in such a use; empty when they can be kept or honestly promised.
     pub fn unkeepable(&self, kind: Use) -> Vec<&'static str> {
         let limits = &self.summary.limits;
@@ -336,6 +341,12 @@ impl Terms {
         let mut why = vec![];
         if !self.summary.allows(kind) {
             why.push("the policy does not permit this kind of use");
+        }
+        let (first, all) = (self.grants.first(), self.grants.iter().all(|it| attested(&it.when)));
+        if first.is_some() && all && !kind.reaches(Level::E3) {
+            why.push(
+                "a trusted environment is proven where a key is released: sealed tables and files",
+            );
         }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
             why.push(
@@ -432,5 +443,17 @@ impl Terms {
         if self.filtered() {
             why.push("lists are matched whole: a condition on rows cannot be kept");
         }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are proven otherwise")]
+fn attested(it: &Test) -> bool {
+    match it {
+        Test::Among(Topic::Environment, ..) => true,
+        Test::Enforcement(level) => *level >= Level::E3,
+        Test::All(all) | Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
+            all.iter().any(attested)
+        }
+        _ => false,
     }
 }

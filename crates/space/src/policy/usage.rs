@@ -58,6 +58,13 @@ impl Use {
         }
     }
 
+    /// Whether such a use can meet a demand for this level: where a key is released, the place of use may be an
+    /// attested one.
+    pub fn reaches(self, level: Level) -> bool {
+        let sealed = matches!(self, Self::SealedTable | Self::SealedFile);
+        level <= self.level() || (sealed && level >= Level::E3)
+    }
+
     pub fn words(self, lang: Lang) -> &'static str {
         match self {
             Self::Query => lang.pick("在提供方沙箱内查询", "queries in the provider's sandbox"),

@@ -2,6 +2,7 @@
 //!
 //! Never logic: what a command means is decided by the node.
 
+pub(crate) mod attest;
 pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod completion;
@@ -48,6 +49,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::DataPlane(it) => it.run(global, &api()?).await?,
         // Files in, words out: no node.
         Command::Policy(it) => return it.run(global),
+        Command::Attest(it) => return it.run(global),
         Command::Psi(psi::Psi::Spu(it)) => it.run(global).await?,
         Command::Psi(it) => it.run(global, &api()?).await?,
         Command::Use(it) => return it.run(global, &api()?).await,

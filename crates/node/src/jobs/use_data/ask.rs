@@ -130,6 +130,7 @@ pub(in crate::jobs) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
 
 /// Codes that peers of our own kind say. Another peer's own words stay in the reason.
 const CODES: &[&str] = &[
+    "attest.refused",
     "policy.denied",
     "policy.unknown",
     "contract.ended",

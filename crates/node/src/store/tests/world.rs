@@ -205,6 +205,7 @@ impl Node {
             groups: Arc::new(Nobody),
             signer: Arc::new(Key { did: did.clone(), key: signing }),
             demands_signatures: true,
+            attests: false,
             service: service(),
         };
         let (tell, after) = mpsc::unbounded_channel();

@@ -41,6 +41,7 @@ pub(super) struct Side {
     pub(super) key: SigningKey,
     pub(super) demands: bool,
     pub(super) groups: BTreeMap<Did, Group>,
+    pub(super) attests: bool,
     pub(super) negotiations: BTreeMap<Id, Negotiation>,
     pub(super) transfers: BTreeMap<Id, Transfer>,
     pub(super) flows: BTreeMap<Id, Flow>,
@@ -82,6 +83,7 @@ impl Side {
             key: SigningKey::from_secret_bytes(KeyKind::Ed25519, &[secret; 32]).unwrap(),
             demands: true,
             groups: BTreeMap::new(),
+            attests: false,
             negotiations: BTreeMap::new(),
             transfers: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -107,6 +109,7 @@ impl Side {
             signer: &Key(&self.key),
             groups: &self.groups,
             demands_signatures: self.demands,
+            attests: self.attests,
         };
         self.load_more(&needs_more(&node, &view, &input), &mut view);
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);

@@ -25,6 +25,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::DutyMissed { duty: text() },
         What::LeaseRenewed { number: u32::MAX, until: Time::from_ms(7) },
         What::KeyDestroyed,
+        What::Appraised { evidence: hash("e"), level: some.then_some(Level::E3), refused: text() },
         What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },

@@ -35,6 +35,10 @@ const ZH: &[(&str, &str)] = &[
         "plain bytes are used without a lease, so that no gate counts or ends their uses",
         "明文的使用没有使用凭证，没有使用控制为其计数或终止",
     ),
+    (
+        "a trusted environment is proven where a key is released: sealed tables and files",
+        "只有释放密钥的使用（密封表、密封文件）才能证明可信执行环境",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),

@@ -4,6 +4,7 @@
 //!
 //! | who serves | method path | in | out |
 //! |---|---|---|---|
+//! | provider | POST `/tidm/1/leases/challenge` | `LeaseChallengeRequest` | 200 `LeaseChallenge`, 4xx `LeaseRefusal` |
 //! | provider | POST `/tidm/1/leases/request` | `LeaseRequest` | 200 `LeaseGrant`, 4xx `LeaseRefusal` |
 //! | both | POST `/tidm/1/leases/renew` | `LeaseRenewal` | 200 `LeaseGrant`, 4xx `LeaseRefusal` |
 
@@ -17,6 +18,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
 use crate::limits::LEASE_MAX;
+use crate::time::Time;
 use crate::wire::Posting;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url, bounded, parse};
@@ -28,6 +30,11 @@ pub const REQUEST_PATH: &str = "/tidm/1/leases/request";
 /// Where a lease is renewed, at whoever granted it.
 pub const RENEW_PATH: &str = "/tidm/1/leases/renew";
 
+/// Where a challenge for evidence is asked for.
+pub const CHALLENGE_PATH: &str = "/tidm/1/leases/challenge";
+
+/// Longest evidence of an environment: quotes with their chains take 5 to 20 kB, with collateral 50 kB.
+pub const EVIDENCE_BYTES: usize = 256 << 10;
 /// An HPKE encapsulation with a wrapped 32-byte key takes below 200 bytes; post-quantum ones below 2 kB.
 const WRAPPED_KEY_BYTES: usize = 4096;
 
@@ -36,6 +43,65 @@ pub fn write_request(id: &Id, it: &Request) -> Posting {
     let mut doc = envelope("LeaseRequest", Some(id));
     put_request(&mut doc, it);
     Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// The same with evidence of where the use will take place, which is opaque here.
+pub fn write_attested(id: &Id, it: &Request, evidence: &[u8]) -> Posting {
+    let mut doc = envelope("LeaseRequest", Some(id));
+    put_request(&mut doc, it);
+    put(&mut doc, "evidence", Some(base64url(evidence)));
+    Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// The evidence in a `LeaseRequest`, if it has any.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed`.
+pub fn read_evidence(body: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    let evidence = top.get("evidence").map(|_| top.bytes("evidence")).transpose()?;
+    if evidence.as_ref().is_some_and(|it| it.len() > EVIDENCE_BYTES) {
+        return Err(top.wrong("evidence", format!("longer than {EVIDENCE_BYTES} bytes")));
+    }
+    Ok(evidence)
+}
+
+/// `LeaseChallengeRequest`: for a use of this contract.
+pub fn write_challenge_request(id: &Id, contract: &Id) -> Posting {
+    let mut doc = envelope("LeaseChallengeRequest", Some(id));
+    put(&mut doc, "contract", Some(contract.as_str()));
+    Posting { path: CHALLENGE_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// Reads a `LeaseChallengeRequest`.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed`.
+pub fn read_challenge_request(body: &[u8]) -> Result<Id, Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseChallengeRequest")?;
+    top.id("contract")
+}
+
+/// `LeaseChallenge`: what evidence must answer, and until when.
+pub fn write_challenge(nonce: &[u8; 32], until: Time) -> String {
+    let mut doc = envelope("LeaseChallenge", None);
+    put(&mut doc, "nonce", Some(base64url(nonce)));
+    put(&mut doc, "until", Some(until.to_string()));
+    Value::Object(doc).to_string()
+}
+
+/// Reads a `LeaseChallenge`.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed`.
+pub fn read_challenge(body: &[u8]) -> Result<([u8; 32], Time), Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseChallenge")?;
+    Ok((top.exact_bytes("nonce")?, top.time("until")?))
 }
 
 /// What is asked for, also inside another message.

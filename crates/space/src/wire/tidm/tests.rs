@@ -96,6 +96,21 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             lease::write_request(&m, &samples::request(1)).body,
         ),
         (
+            "lease-request-attested",
+            include_str!("schema/lease-request.json"),
+            lease::write_attested(&m, &samples::request(1), b"{}").body,
+        ),
+        (
+            "lease-challenge-request",
+            include_str!("schema/lease-challenge-request.json"),
+            lease::write_challenge_request(&m, &id("urn:agreement:1")).body,
+        ),
+        (
+            "lease-challenge",
+            include_str!("schema/lease-challenge.json"),
+            lease::write_challenge(&[1; 32], samples::at(60)),
+        ),
+        (
             "lease-grant",
             include_str!("schema/lease-grant.json"),
             lease::write_grant(&grant(), Some(&[1, 2, 3])),
@@ -189,6 +204,16 @@ fn fixtures_are_read_as_they_were_meant() {
             .unwrap()
     };
     let message = Some(id("urn:message:1"));
+    let attested = fixture("lease-request-attested");
+    assert_eq!(lease::read_evidence(&attested).unwrap(), Some(b"{}".to_vec()));
+    assert_eq!(lease::read_evidence(&fixture("lease-request")).unwrap(), None);
+    assert!(matches!(lease::read_request(&attested).unwrap().1, Heard::Ask(_)));
+    assert_eq!(
+        lease::read_challenge_request(&fixture("lease-challenge-request")).unwrap(),
+        id("urn:agreement:1")
+    );
+    let challenge = lease::read_challenge(&fixture("lease-challenge")).unwrap();
+    assert_eq!(challenge, ([1; 32], samples::at(60)));
     let (got, heard) = lease::read_request(&fixture("lease-request")).unwrap();
     assert!(matches!(heard, Heard::Ask(it) if *it == samples::request(1)) && got == message);
     let (got, heard) = lease::read_renewal(&fixture("lease-renewal")).unwrap();

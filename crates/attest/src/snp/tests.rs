@@ -1,0 +1,248 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use tidm_crypto::hash::Digest;
+
+use super::{Product, REPORT, ROOTS, Report, SIGNED, small};
+use crate::appraisal::{Appraisal, Level, Outcome, Reason, SnpTcb, Tcb};
+use crate::appraise;
+use crate::evidence::{Evidence, Kind};
+use crate::policy::{Chips, LeastTcb, Policy};
+use crate::tests::{flip_every_bit, flip_every_byte, folder, time};
+
+/// 2025-06-20, when all certificates of the kit are valid.
+const NOW: u64 = 1_750_400_000;
+
+struct Case {
+    report: Vec<u8>,
+    vcek: Vec<u8>,
+    ask: Vec<u8>,
+    ark: Vec<u8>,
+    now: u64,
+}
+
+impl Case {
+    fn appraise(&self, policy: &Policy) -> Appraisal {
+        let kind = Kind::Snp { vcek: &self.vcek, ask: &self.ask, ark: &self.ark };
+        appraise(&Evidence { bytes: &self.report, kind }, policy, self.now)
+    }
+
+    fn refused(&self, policy: &Policy) -> Vec<Reason> {
+        let appraisal = self.appraise(policy);
+        assert!(!appraisal.is_accepted());
+        assert_eq!(appraisal.level, Level::AtMostE2);
+        appraisal.refusals().collect()
+    }
+}
+
+/// The intermediate and the root of a family.
+fn chain(kit: &Path, family: &str) -> [Vec<u8>; 2] {
+    let text = std::fs::read_to_string(kit.join(format!("cert_chain_{family}"))).unwrap();
+    let der = text.split("-----BEGIN CERTIFICATE-----").skip(1).map(|part| {
+        let (body, _) = part.split_once("-----END").unwrap();
+        STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap()
+    });
+    der.collect::<Vec<_>>().try_into().unwrap()
+}
+
+fn milan(kit: &Path) -> Case {
+    let text = std::fs::read(kit.join("report_milan.hex")).unwrap();
+    let digits = text.trim_ascii().chunks(2).map(|it| str::from_utf8(it).unwrap());
+    let report: Vec<u8> = digits.map(|it| u8::from_str_radix(it, 16).unwrap()).collect();
+    let [ask, ark] = chain(kit, "milan");
+    Case { report, vcek: std::fs::read(kit.join("vcek_milan.der")).unwrap(), ask, ark, now: NOW }
+}
+
+fn other(kit: &Path) -> Case {
+    let report = std::fs::read(kit.join("test-report.bin")).unwrap();
+    Case { report, vcek: std::fs::read(kit.join("test-vcek.der")).unwrap(), ..milan(kit) }
+}
+
+/// Exactly what a report says.
+fn policy(report: &[u8]) -> Policy {
+    let tcb = SnpTcb { boot_loader: 3, tee: 0, snp: 8, microcode: 0x73 };
+    Policy {
+        measurements: BTreeSet::from([report[0x90..0xC0].to_vec()]),
+        report_data: report[0x50..0x90].to_vec(),
+        chips: Chips::Only(BTreeSet::from([report[0x1A0..0x1E0].to_vec()])),
+        least_tcb: LeastTcb { snp: Some(tcb), ..LeastTcb::default() },
+        ..Policy::default()
+    }
+}
+
+#[test]
+fn published_reports_are_accepted() {
+    let Some(kit) = folder("snp") else { return };
+    for case in [milan(&kit), other(&kit)] {
+        let policy = policy(&case.report);
+        let appraisal = case.appraise(&policy);
+        assert!(appraisal.is_accepted(), "{appraisal:?}");
+        assert_eq!(appraisal.level, Level::E3);
+        let facts = appraisal.facts.unwrap();
+        assert_eq!(facts.tcb, Tcb::Snp(policy.least_tcb.snp.unwrap()));
+        assert_eq!(facts.chip.len(), 64);
+    }
+}
+
+#[test]
+fn an_independent_operator_is_a_matter_of_the_policy() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let mut policy = policy(&case.report);
+    policy.independent_chips.insert(case.report[0x1A0..0x1E0].to_vec());
+    assert_eq!(case.appraise(&policy).level, Level::E4);
+    policy.report_data[0] ^= 1;
+    assert_eq!(case.refused(&policy), [Reason::OtherReportData]);
+}
+
+#[test]
+fn each_demand_refuses_by_itself() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let check = |change: fn(&mut Policy), reason| {
+        let mut policy = policy(&case.report);
+        change(&mut policy);
+        assert_eq!(case.refused(&policy), [reason]);
+        let met =
+            case.appraise(&policy).findings.iter().filter(|it| it.outcome == Outcome::Met).count();
+        assert_eq!(met, 6);
+    };
+    check(|it| it.report_data.clear(), Reason::OtherReportData);
+    check(|it| it.report_data.push(0), Reason::OtherReportData);
+    check(|it| it.report_data.truncate(63), Reason::OtherReportData);
+    check(|it| it.measurements.clear(), Reason::UnknownMeasurement);
+    check(|it| it.chips = Chips::default(), Reason::UnknownChip);
+    check(|it| it.least_tcb.snp = None, Reason::NoTcbFloor);
+    check(|it| it.least_tcb.snp.as_mut().unwrap().microcode += 1, Reason::TcbBelowFloor);
+    check(|it| it.least_tcb.snp.as_mut().unwrap().tee += 1, Reason::TcbBelowFloor);
+    let all = case.refused(&Policy::default());
+    assert_eq!(all.len(), 4, "{all:?}");
+}
+
+#[test]
+fn chains_and_reports_are_not_mixed() {
+    let Some(kit) = folder("snp") else { return };
+    let (good, strange) = (milan(&kit), other(&kit));
+    let policy = policy(&good.report);
+    let [turin_ask, turin_ark] = chain(&kit, "turin");
+    let read = |name: &str| std::fs::read(kit.join(name)).unwrap();
+    let check = |case: Case, reason| assert_eq!(case.refused(&policy), [reason]);
+    check(Case { ark: turin_ark, ask: turin_ask.clone(), ..milan(&kit) }, Reason::UnknownRoot);
+    check(Case { ask: turin_ask, ..milan(&kit) }, Reason::BrokenChain);
+    check(Case { ark: good.ask.clone(), ..milan(&kit) }, Reason::UnknownRoot);
+    check(Case { ask: good.ark.clone(), ..milan(&kit) }, Reason::BrokenChain);
+    check(Case { vcek: read("vcek_turin.der"), ..milan(&kit) }, Reason::BrokenChain);
+    check(Case { vcek: strange.vcek, ..milan(&kit) }, Reason::OtherChip);
+    check(Case { vcek: good.ask, ..milan(&kit) }, Reason::BrokenChain);
+    for forged in ["test-vcek-invalid-new.der", "test-vcek-invalid-legacy.der"] {
+        check(Case { vcek: read(forged), ..milan(&kit) }, Reason::BrokenChain);
+    }
+    let leased =
+        Case { report: read("test-vlek-report.bin"), vcek: read("test-vlek.der"), ..milan(&kit) };
+    check(leased, Reason::OtherKeyKind);
+    check(Case { now: 2_000_000_000, ..milan(&kit) }, Reason::CertificateOutOfDate);
+    check(Case { now: 1_500_000_000, ..milan(&kit) }, Reason::CertificateOutOfDate);
+    check(Case { now: u64::MAX, ..milan(&kit) }, Reason::CertificateOutOfDate);
+}
+
+#[test]
+fn any_flipped_bit_of_a_report_is_refused() {
+    let Some(kit) = folder("snp") else { return };
+    let mut case = milan(&kit);
+    let policy = policy(&case.report);
+    let report = case.report.clone();
+    let judge =
+        |bytes: &[u8]| Case { report: bytes.to_vec(), ..milan_like(&case) }.appraise(&policy);
+    let (refused, unchanged) = flip_every_bit(&report, &[0..SIGNED, SIGNED..REPORT], judge);
+    assert_eq!((refused, unchanged), (8 * REPORT, 0));
+    case.report.push(0);
+    assert_eq!(case.refused(&policy), [Reason::Malformed]);
+    for length in 0..REPORT {
+        case.report.truncate(length);
+        assert!(!case.appraise(&policy).is_accepted());
+        case.report.clone_from(&report);
+    }
+}
+
+fn milan_like(case: &Case) -> Case {
+    let Case { report, vcek, ask, ark, now } = case;
+    Case {
+        report: report.clone(),
+        vcek: vcek.clone(),
+        ask: ask.clone(),
+        ark: ark.clone(),
+        now: *now,
+    }
+}
+
+#[test]
+fn any_flipped_byte_of_a_certificate_is_refused() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let policy = policy(&case.report);
+    let whole = |bytes: &[u8]| std::iter::once(0..bytes.len()).collect::<Vec<_>>();
+    let vcek = |bytes: &[u8]| Case { vcek: bytes.to_vec(), ..milan_like(&case) }.appraise(&policy);
+    let ask = |bytes: &[u8]| Case { ask: bytes.to_vec(), ..milan_like(&case) }.appraise(&policy);
+    let ark = |bytes: &[u8]| Case { ark: bytes.to_vec(), ..milan_like(&case) }.appraise(&policy);
+    assert_eq!(flip_every_byte(&case.vcek, &whole(&case.vcek), vcek).1, 0);
+    assert_eq!(flip_every_byte(&case.ask, &whole(&case.ask), ask).1, 0);
+    assert_eq!(flip_every_bit(&case.ark, &whole(&case.ark), ark).1, 0);
+}
+
+#[test]
+fn a_report_is_read_before_it_is_believed() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let read = |at: usize, value: u8| {
+        let mut bytes: [u8; REPORT] = case.report.clone().try_into().unwrap();
+        bytes[at] = value;
+        Report::parse(&bytes).map(|it| it.objections())
+    };
+    assert_eq!(read(0, 2), Ok(vec![]));
+    assert_eq!(read(0x08 + 2, 0x0B), Ok(vec![Reason::Debug]));
+    assert_eq!(read(0x08 + 2, 0x07), Ok(vec![Reason::Migratable]));
+    assert_eq!(read(0x30, 1), Ok(vec![Reason::LowPrivilege]));
+    assert_eq!(read(0, 1), Err(Reason::Unsupported));
+    assert_eq!(read(0, 6), Err(Reason::Unsupported));
+    assert_eq!(read(0x34, 2), Err(Reason::Unsupported));
+    assert_eq!(read(0x48, 4), Err(Reason::OtherKeyKind));
+    assert_eq!(read(0x48, 0x1C), Err(Reason::OtherKeyKind));
+}
+
+#[test]
+fn roots_and_processors_are_of_one_family() {
+    use Product::{Genoa, Milan};
+    for (family, model, product) in [
+        (0x19, 0x01, Some(Milan)),
+        (0x19, 0x11, Some(Genoa)),
+        (0x19, 0xA0, Some(Genoa)),
+        (0x19, 0x20, None),
+        (0x1A, 0x02, None),
+        (0x17, 0x31, None),
+    ] {
+        assert_eq!(Product::of_cpu(family, model), product);
+    }
+    assert!(ROOTS.iter().all(|(digest, _)| Digest::parse(digest).is_ok()));
+}
+
+#[test]
+fn small_numbers_have_one_encoding() {
+    assert_eq!(small(&[2, 1, 0x7F]), Ok(0x7F));
+    assert_eq!(small(&[2, 2, 0, 0xCE]), Ok(0xCE));
+    for bad in [&[2, 1, 0x80][..], &[2, 2, 0, 0x7F], &[2, 2, 1, 0], &[4, 1, 0], &[2, 1], &[]] {
+        assert_eq!(small(bad), Err(Reason::BadCertificate));
+    }
+}
+
+#[test]
+fn a_report_is_judged_quickly() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let policy = policy(&case.report);
+    let took = time(|| case.appraise(&policy));
+    println!("SEV-SNP report: {took:?}");
+    assert!(took.as_millis() < 10, "{took:?}");
+}

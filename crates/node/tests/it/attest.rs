@@ -1,0 +1,224 @@
+//! Keys that only an attested environment gets. The environment is simulated, and its root made by this test: it asks
+//! the provider's gate in the consumer's name, as a guest of the consumer's would.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use tidm_attest::handshake::Ask;
+use tidm_attest::simulated::{Machine, SimulatedRoot};
+use tidm_crypto::domain;
+use tidm_crypto::kem::{KemSecret, Wrapped};
+use tidm_node::attest;
+use tidm_node::jobs::release::associated_data;
+use tidm_node::jobs::use_data::query_sealed;
+use tidm_node::net::auth;
+use tidm_space::contract::Contract;
+use tidm_space::evidence::fact::What;
+use tidm_space::id::Id;
+use tidm_space::lease::message::Request;
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::usage::{Level, Use};
+use tidm_space::wire::tidm::lease;
+
+use crate::world::{World, csv, fault, limited};
+
+const ROOT: u8 = 3;
+const CHIP: [u8; 32] = [7; 32];
+
+fn machine() -> Machine {
+    Machine::new(ROOT, CHIP)
+}
+
+/// Demands of the provider: this measurement, this chip.
+fn demands() -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let chips = [hex(&CHIP)];
+    json!({ "measurements": [hex(&[0x5A; 48])], "chips": chips, "least": {} }).to_string()
+}
+
+fn in_a_tee() -> Sentences {
+    Sentences { level: Some(Level::E3), ..limited(2) }
+}
+
+/// A consumer's environment that asks the provider's gate.
+struct Guest<'a> {
+    world: &'a World,
+    contract: &'a Contract,
+}
+
+impl Guest<'_> {
+    async fn post(&self, path: &str, body: String) -> (u16, Vec<u8>) {
+        let (provider, consumer) = (self.world.provider(), self.world.consumer());
+        let bearer = auth::mint(&consumer.app.identity, &provider.did, &consumer.app.clock);
+        let url = format!("{}{path}", provider.base());
+        let method = reqwest::Method::POST;
+        let answer = consumer.app.client.call(method, &url, Some(&bearer), Some(body)).await;
+        let answer = answer.unwrap();
+        (answer.status.as_u16(), answer.body.to_vec())
+    }
+
+    async fn challenge(&self) -> [u8; 32] {
+        let posting = lease::write_challenge_request(&fresh(), &self.contract.id);
+        let (status, body) = self.post(&posting.path, posting.body).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        lease::read_challenge(&body).unwrap().0
+    }
+
+    fn request(&self, nonce: u8, key: &KemSecret) -> Request {
+        Request {
+            contract: self.contract.id.clone(),
+            kind: Use::SealedTable,
+            nonce: [nonce; 16],
+            key: key.public().to_bytes(),
+            purpose: None,
+            query: None,
+            items: None,
+            span: Duration::from_secs(600),
+        }
+    }
+
+    /// What the environment must bind for this request.
+    fn bound(&self, challenge: [u8; 32], it: &Request) -> [u8; 32] {
+        let who = self.world.consumer().did.to_string();
+        let request = it.attested().0;
+        Ask { who: &who, nonce: challenge, key: it.key, request }.bound()
+    }
+
+    /// Asks with this evidence: the wrapped key, or the refusal's code and reason.
+    async fn ask(
+        &self,
+        request: &Request,
+        challenge: [u8; 32],
+        report: &[u8],
+    ) -> Result<(Id, Wrapped), (String, String)> {
+        let nonce: String = challenge.iter().map(|byte| format!("{byte:02x}")).collect();
+        let evidence =
+            json!({ "format": "simulated", "report": STANDARD.encode(report), "nonce": nonce });
+        let posting = lease::write_attested(&fresh(), request, evidence.to_string().as_bytes());
+        let (status, body) = self.post(&posting.path, posting.body).await;
+        if status == 200 {
+            let (grant, wrapped) = lease::read_grant(&body).unwrap();
+            return Ok((grant.lease, Wrapped::from_bytes(&wrapped.unwrap()).unwrap()));
+        }
+        let said = lease::read_refusal(&body).unwrap();
+        Err((said.code, said.reason))
+    }
+}
+
+fn fresh() -> Id {
+    Id::from(uuid::Uuid::now_v7())
+}
+
+fn secret(number: u8) -> KemSecret {
+    KemSecret::from_secret_bytes(&[number; 32]).unwrap()
+}
+
+/// A world whose provider judges evidence, simulated one with this test's root included.
+async fn world() -> World {
+    let mut world = World::two().await;
+    let path = attest::policy_file(&world.provider().app.config.node.data);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, demands()).unwrap();
+    world.restart(0).await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_nobody_can_prove_are_not_offered() {
+    let world = World::two().await;
+    let file = world.path().join("t.csv");
+    std::fs::write(&file, csv()).unwrap();
+    let mut request = tidm_node::jobs::publish::PublishRequest::new(file, "t.csv");
+    request.offers = vec![tidm_node::jobs::publish::OfferRequest {
+        sentences: in_a_tee(),
+        approval: tidm_space::catalog::product::Approval::Auto,
+        deliveries: vec![Use::SealedTable],
+        rules: tidm_space::approval::Rules::default(),
+    }];
+    let no = fault(crate::world::publishing(world.provider(), request).await);
+    assert_eq!(no.code(), "attest.not-configured", "{no:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_goes_to_an_attested_environment_only() {
+    let world = world().await;
+    let contract = world.ready("t.csv", &csv(), in_a_tee(), Use::SealedTable).await;
+    let guest = Guest { world: &world, contract: &contract };
+    let provider = &world.provider().app;
+
+    // The consumer's own node is none, and without evidence the gate says no.
+    assert!(query_sealed(&world.consumer().app, &contract.id, "SELECT 1", None).await.is_err());
+    let key = secret(1);
+    let plain = lease::write_request(&fresh(), &guest.request(1, &key));
+    assert_eq!(guest.post(&plain.path, plain.body).await.0, 403);
+
+    // Until this test names its root, simulated evidence is nobody's.
+    let challenge = guest.challenge().await;
+    let request = guest.request(2, &key);
+    let report = machine().evidence(guest.bound(challenge, &request));
+    let no = guest.ask(&request, challenge, &report).await.unwrap_err();
+    assert_eq!(no, ("attest.refused".to_owned(), "unknown-root".to_owned()));
+    provider.attest.simulate(SimulatedRoot::new(ROOT), 7);
+
+    let machines = [
+        (Machine { debug: true, ..machine() }, "debug"),
+        (Machine { firmware: 6, ..machine() }, "tcb-below-floor"),
+        (Machine { measurement: [1; 48], ..machine() }, "unknown-measurement"),
+        (Machine::new(ROOT, [8; 32]), "unknown-chip"),
+        (Machine::new(ROOT + 1, CHIP), "broken-chain"),
+    ];
+    for (number, (machine, code)) in (10..).zip(machines) {
+        let (challenge, request) = (guest.challenge().await, guest.request(number, &key));
+        let report = machine.evidence(guest.bound(challenge, &request));
+        let no = guest.ask(&request, challenge, &report).await.unwrap_err();
+        assert_eq!(no, ("attest.refused".to_owned(), code.to_owned()));
+    }
+
+    // A nonce that the gate did not draw; evidence of another request; evidence relayed with another key.
+    let request = guest.request(20, &key);
+    let report = machine().evidence(guest.bound([9; 32], &request));
+    let no = guest.ask(&request, [9; 32], &report).await.unwrap_err();
+    assert_eq!(no.1, "stale-nonce");
+    let challenge = guest.challenge().await;
+    let report = machine().evidence(guest.bound(challenge, &guest.request(21, &key)));
+    let no = guest.ask(&request, challenge, &report).await.unwrap_err();
+    assert_eq!(no.1, "other-report-data");
+    let challenge = guest.challenge().await;
+    let relayed = guest.request(22, &secret(2));
+    let report = machine().evidence(guest.bound(challenge, &guest.request(22, &key)));
+    let no = guest.ask(&relayed, challenge, &report).await.unwrap_err();
+    assert_eq!(no.1, "other-report-data");
+    assert_eq!(provider.store.spent(&contract.id).await.unwrap().uses, 0);
+
+    // The right evidence: the key, wrapped to the one-time key inside.
+    let (challenge, request) = (guest.challenge().await, guest.request(30, &key));
+    let report = machine().evidence(guest.bound(challenge, &request));
+    let (id, wrapped) = guest.ask(&request, challenge, &report).await.unwrap();
+    let aad = associated_data(&id, &contract.id);
+    let opened = key.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).unwrap();
+    assert_eq!(opened.expose().len(), 32);
+    assert!(secret(2).open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).is_err());
+
+    // The answer was lost: the same again. The same evidence for another use: no.
+    let (again, _) = guest.ask(&request, challenge, &report).await.unwrap();
+    assert_eq!(again, id);
+    let replayed = guest.request(31, &key);
+    let no = guest.ask(&replayed, challenge, &report).await.unwrap_err();
+    assert_eq!(no.1, "used-nonce");
+    assert_eq!(provider.store.spent(&contract.id).await.unwrap().uses, 1);
+
+    // Why a key was released stands in the log.
+    let facts = provider.store.contract_facts(&contract.id).await.unwrap();
+    let levels: Vec<_> = facts
+        .iter()
+        .filter_map(|it| match &it.what {
+            What::Appraised { level, refused, .. } => Some((*level, refused.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert!(levels.contains(&(Some(Level::E3), "")), "{levels:?}");
+    assert!(levels.contains(&(None, "debug")) && levels.contains(&(None, "used-nonce")));
+}

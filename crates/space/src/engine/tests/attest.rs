@@ -1,0 +1,102 @@
+//! Terms about a trusted environment: signed where evidence is judged, kept by what the evidence proves.
+
+use tidm_crypto::hash::sha256;
+
+use super::side::{Side, ask, pair, request, settle, terms};
+use crate::catalog::product::Approval;
+use crate::engine::commit::Reply;
+use crate::engine::input::{Heard, SayWish, Wish};
+use crate::evidence::fact::What;
+use crate::fault::Fault;
+use crate::lease::message::{Proven, Request};
+use crate::policy::compile::compile;
+use crate::policy::model::{Operand, Operator, Policy};
+use crate::policy::usage::{Level, Use};
+use crate::wire::samples::{at, constraint};
+
+fn demanding(operand: Operand, operator: Operator, value: &str) -> Policy {
+    let mut offer = terms(None);
+    offer.permissions[0].constraints.push(constraint(operand, operator, value));
+    offer
+}
+
+/// Both sides after a person at the provider approved these terms.
+fn approved(offer: Policy, attests: bool) -> (Side, Side) {
+    let (mut provider, mut consumer) = pair(Approval::Manual, None);
+    provider.attests = attests;
+    request(&provider, &mut consumer, offer);
+    settle(&mut provider, &mut consumer, at(2));
+    let negotiation = provider.only_negotiation().id.clone();
+    provider.wish(Wish::Say { negotiation, body: SayWish::Approve }, at(3)).unwrap();
+    settle(&mut provider, &mut consumer, at(4));
+    (provider, consumer)
+}
+
+fn heard(
+    provider: &mut Side,
+    consumer: &Side,
+    (nonce, kind): (u8, Use),
+    proven: Option<(Option<Level>, &str)>,
+) -> Result<(), String> {
+    let request = Request { kind, ..ask(&provider.contract().id, nonce) };
+    let what = match proven {
+        None => Heard::Ask(Box::new(request)),
+        Some((level, refused)) => {
+            let evidence = sha256(b"evidence");
+            let proven = Proven { evidence, level, refused: refused.to_owned() };
+            Heard::Attested(Box::new((request, proven)))
+        }
+    };
+    match provider.hear(consumer, &format!("urn:ask:{nonce}"), what, at(5)) {
+        Ok(Reply::Lease(_)) => Ok(()),
+        Ok(other) => panic!("{other:?}"),
+        Err(Fault::Denied { code, .. }) => Err(code.to_owned()),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_only_evidence_meets_is_signed_where_evidence_is_judged() {
+    for (offer, plain) in [
+        (demanding(Operand::Environment, Operator::Eq, "tee"), false),
+        (demanding(Operand::Enforcement, Operator::Gteq, "E3"), false),
+        (demanding(Operand::Enforcement, Operator::Gteq, "E1"), true),
+    ] {
+        for attests in [false, true] {
+            let (provider, consumer) = approved(offer.clone(), attests);
+            let state = if attests || plain { "FINALIZED" } else { "TERMINATED" };
+            assert_eq!((provider.state(), consumer.state()), (state, state), "{attests}");
+        }
+    }
+}
+
+/// (level, what was refused) as appraised → the gate's answer, for terms about the environment and for E4.
+#[test]
+fn a_key_follows_evidence_that_holds() {
+    type Case = (Option<(Option<Level>, &'static str)>, Result<(), &'static str>, bool);
+    let cases: [Case; 5] = [
+        (None, Err("policy.unknown"), false),
+        (Some((None, "debug,unknown-chip")), Err("attest.refused"), false),
+        // A TPM proves no trusted environment.
+        (Some((None, "")), Err("policy.unknown"), false),
+        (Some((Some(Level::E3), "")), Ok(()), false),
+        (Some((Some(Level::E4), "")), Ok(()), true),
+    ];
+    let (mut tee, consumer) = approved(demanding(Operand::Environment, Operator::Eq, "tee"), true);
+    let (mut fourth, peer) = approved(demanding(Operand::Enforcement, Operator::Gteq, "E4"), true);
+    for (nonce, (proven, expected, independent)) in (0..).zip(cases) {
+        let said = heard(&mut tee, &consumer, (nonce, Use::SealedTable), proven);
+        assert_eq!(said, expected.map_err(str::to_owned), "{proven:?}");
+        let said = heard(&mut fourth, &peer, (nonce, Use::SealedTable), proven);
+        assert_eq!(said.is_ok(), independent, "{proven:?}");
+        // A statement runs at the provider: where the asker is does not matter.
+        assert!(heard(&mut tee, &consumer, (100 + nonce, Use::Query), proven).is_err());
+        let terms = compile(&tee.contract().policy).unwrap();
+        assert!(!terms.unkeepable(Use::Plain).is_empty(), "no bytes in the clear");
+        let last = tee.facts.iter().rev().find_map(|it| {
+            let What::Appraised { level, refused, .. } = &it.what else { return None };
+            Some((*level, refused.as_str()))
+        });
+        assert_eq!(last, proven, "{proven:?}");
+    }
+}
