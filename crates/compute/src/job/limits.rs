@@ -65,6 +65,9 @@ pub const MAX_DECIMALS: u32 = 9;
 /// Columns that come with a match.
 pub const MAX_LABEL_COLUMNS: usize = 64;
 
+/// What a label takes in memory besides its bytes: its row, and what allocators and trees add.
+pub const LABEL_ROW_BYTES: u64 = 64;
+
 /// Labels of one part, at most: half of an entry of the journal, which also holds the part's rows.
 pub const MAX_LABEL_ENTRY_BYTES: u64 = 64 << 20;
 

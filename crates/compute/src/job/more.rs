@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::journal::Entry;
 use super::kept::Kept;
+use super::limits::LABEL_ROW_BYTES;
 use super::order::{Order, Role};
 use super::what::What;
 use super::work::Work;
@@ -40,7 +41,7 @@ impl Extra {
                 extra.values = keys::values(list, column, *decimals, bound, most)?.into();
             }
             What::Labels { columns, bytes } if order.role == Role::Sender => {
-                let most = order.memory / 2 / (u64::from(*bytes) + 16);
+                let most = order.memory / 2 / (u64::from(*bytes) + LABEL_ROW_BYTES);
                 let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
                 extra.labels = keys::labels(list, columns, bytes, most)?.into();
             }

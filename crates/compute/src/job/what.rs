@@ -12,7 +12,7 @@ use tidm_mpc::session::Party;
 use super::failure::Failure;
 use super::journal::State;
 use super::limits::{
-    AHEAD_BYTES_PER_ITEM, MAX_DECIMALS, MAX_LABEL_COLUMNS, MAX_LABEL_ENTRY_BYTES,
+    AHEAD_BYTES_PER_ITEM, LABEL_ROW_BYTES, MAX_DECIMALS, MAX_LABEL_COLUMNS, MAX_LABEL_ENTRY_BYTES,
     SHARED_BYTES_PER_ITEM,
 };
 use super::order::{Learns, Order, Role, Security};
@@ -144,7 +144,7 @@ impl What {
                     Role::Sender => order.own_items(),
                     Role::Receiver => common,
                 };
-                count.saturating_mul(u64::from(*bytes) + 16)
+                count.saturating_mul(u64::from(*bytes) + LABEL_ROW_BYTES)
             }
             Self::Rows | Self::Size { .. } | Self::Sum { .. } | Self::AtLeast { .. } => 0,
         }
@@ -164,7 +164,8 @@ impl What {
         let (receiver, sender) = plan.part_items();
         match self {
             Self::Labels { bytes, .. } => {
-                receiver.min(sender).saturating_mul(u64::from(*bytes) + 16) <= MAX_LABEL_ENTRY_BYTES
+                receiver.min(sender).saturating_mul(u64::from(*bytes) + LABEL_ROW_BYTES)
+                    <= MAX_LABEL_ENTRY_BYTES
             }
             Self::Rows => true,
             Self::Size { .. } | Self::Sum { .. } | Self::AtLeast { .. } => {

@@ -58,6 +58,9 @@ pub fn labels(
     Ok(labels)
 }
 
+/// Gets a row's number and its fields.
+type Take<'t> = dyn FnMut(u64, &[&[u8]]) -> Result<(), Fault> + 't;
+
 /// Calls `take` for every row with its number from 1 and its fields; those of a row that has not as many fields as the header
 /// are empty.
 fn each(
@@ -66,7 +69,7 @@ fn each(
     columns: &[String],
     purpose: &str,
     most: u64,
-    take: &mut dyn FnMut(u64, &[&[u8]]) -> Result<(), Fault>,
+    take: &mut Take<'_>,
 ) -> Result<(), Fault> {
     let input = File::open(path).map_err(Fault::io("open", path))?;
     let name = path.display().to_string();

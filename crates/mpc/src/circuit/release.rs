@@ -95,7 +95,7 @@ impl Circuit {
 
     /// A shared bit, for a party that is entitled to it; nothing for another.
     pub(super) fn open_bit(
-        &mut self,
+        &self,
         session: &mut Session<'_>,
         share: u128,
         learns: Learns,

@@ -85,7 +85,8 @@ fn send<P: Labels + ?Sized>(
             Some(function) => function,
             None => function.insert(Sender::set_up(session, &terms.function())?),
         };
-        tell(session, function, terms, &loaded.distinct.set, parts.labels())?;
+        let mut own = session.stream(b"labels");
+        tell(session, function, terms, (&loaded.distinct.set, parts.labels()), &mut own)?;
         Ok(None)
     })?;
     session.send(Step::Kept, &[])

@@ -10,7 +10,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::lang::Lang;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::diff;
-use tidm_space::policy::matching::{Key, Matching, To};
+use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::{Export, Sentences};
@@ -56,6 +56,8 @@ pub(super) struct Choices {
     match_share: Option<u64>,
     /// consumer or both.
     match_result: Option<String>,
+    /// What of a match is revealed: rows, size, sum, atLeast, labels; rows alone when empty.
+    match_reveal: Vec<String>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
@@ -121,6 +123,11 @@ impl Choices {
         let to = |text: &String| {
             To::from_name(text).ok_or_else(|| Fail::field("matchResult", "consumer or both"))
         };
+        let reveal = |name: &String| {
+            Reveal::from_name(name).ok_or_else(|| {
+                Fail::field("matchReveal", "some of rows, size, sum, atLeast, labels")
+            })
+        };
         if self.match_share.is_some_and(|it| it > 100) {
             return Err(Fail::field("matchShare", "a number of percent, at most 100"));
         }
@@ -131,6 +138,10 @@ impl Choices {
             least: self.min_matches,
             share: self.match_share,
             to: self.match_result.as_ref().map(to).transpose()?,
+            reveal: match self.match_reveal.as_slice() {
+                [] => None,
+                all => Some(all.iter().map(reveal).collect::<Result<_, _>>()?),
+            },
         })
     }
 }

@@ -12,6 +12,7 @@ mod flight;
 mod foreign;
 mod infrastructure;
 mod matching;
+mod matching_kinds;
 mod modes;
 mod mtls;
 mod publish;

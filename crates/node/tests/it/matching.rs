@@ -15,12 +15,12 @@ use tidm_space::lease::state::State as Lease;
 use tidm_space::policy::matching::{Key, Matching as Terms, To};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::Protocol;
+use tidm_space::psi::{Asked, Protocol};
 
 use crate::world::{World, eventually, fault};
 
 /// Part numbers from `begin` on, each with something that the peer must not see.
-fn parts(begin: u32, count: u32) -> Vec<u8> {
+pub(crate) fn parts(begin: u32, count: u32) -> Vec<u8> {
     let mut out = "part_no,price\n".to_owned();
     for number in begin..begin + count {
         out += &format!("P-{number:07},{}\n", number * 3);
@@ -28,12 +28,12 @@ fn parts(begin: u32, count: u32) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn said(more: Terms) -> Sentences {
+pub(crate) fn said(more: Terms) -> Sentences {
     let key = Key::parse("part_no:text;first");
     Sentences { matching: Terms { key, ..more }, kinds: vec![Use::Psi], ..Sentences::default() }
 }
 
-async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
+pub(crate) async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
     let object = format!("uploads/{id}");
     app.objects.put_bytes(&ObjectKey::parse(&object).unwrap(), bytes).await.unwrap();
     let row = UploadRow {
@@ -57,7 +57,7 @@ fn list(id: &str, account: &str) -> Mine {
     Mine::Upload { id: id.to_owned(), account: account.to_owned() }
 }
 
-fn wanted(contract: &Contract, mine: Mine) -> Wanted {
+pub(crate) fn wanted(contract: &Contract, mine: Mine) -> Wanted {
     Wanted {
         contract: contract.id.clone(),
         mine,
@@ -65,10 +65,11 @@ fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         protocol: Protocol::Fast,
         purpose: Some("联合备件".to_owned()),
         workers: 1,
+        asked: Asked::Rows,
     }
 }
 
-async fn over(app: &Arc<App>, id: &str) -> Matching {
+pub(crate) async fn over(app: &Arc<App>, id: &str) -> Matching {
     let done = || async {
         let it = app.store.matching(id).await.unwrap()?;
         (it.state != State::Open).then_some(it)
@@ -76,7 +77,7 @@ async fn over(app: &Arc<App>, id: &str) -> Matching {
     eventually("the matching ends", done).await
 }
 
-async fn rows(app: &App, it: &Matching) -> String {
+pub(crate) async fn rows(app: &App, it: &Matching) -> String {
     let key = ObjectKey::parse(it.record.rows.as_deref().unwrap()).unwrap();
     let bytes = app.objects.head(&key).await.unwrap().bytes;
     String::from_utf8(app.objects.get_range(&key, 0..bytes).await.unwrap().to_vec()).unwrap()

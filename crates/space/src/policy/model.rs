@@ -331,6 +331,8 @@ terms! {
         MatchShare = "tidm:matchShare",
         /// Who gets the matches: `consumer` or `both`.
         MatchResult = "tidm:matchResult",
+        /// What may be worked out of a match, see [`super::matching::Reveal`].
+        MatchReveal = "tidm:matchReveal",
         /// Kinds of use, see [`super::usage::Use`].
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].

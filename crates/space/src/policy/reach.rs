@@ -72,6 +72,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MinMatches
         | Operand::MatchShare
         | Operand::MatchResult
+        | Operand::MatchReveal
         | Operand::KindOfUse
         | Operand::Enforcement
         | Operand::Unknown(_) => return None,

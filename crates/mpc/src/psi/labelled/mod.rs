@@ -127,8 +127,9 @@ pub(crate) fn open(
 pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set, labels: &[u8]) -> Result<(), Fault> {
     check_labels(terms, set, labels)?;
     let mut session = Session::open(setting, &terms.bytes())?;
+    let mut own = session.stream(b"labels");
     let mut function = Sender::set_up(&mut session, &terms.function())?;
-    tell(&mut session, &mut function, terms, set, labels)
+    tell(&mut session, &mut function, terms, (set, labels), &mut own)
 }
 
 /// Where the label of an item stands.
@@ -146,17 +147,16 @@ fn check_labels(terms: &Terms, set: &Set, labels: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What follows the sender's set-up; any number of times.
+/// What follows the sender's set-up; any number of times. `own` is random, for the fillers.
 pub(crate) fn tell(
     session: &mut Session<'_>,
     function: &mut Sender,
     terms: &Terms,
-    set: &Set,
-    labels: &[u8],
+    (set, labels): (&Set, &[u8]),
+    own: &mut Stream,
 ) -> Result<(), Fault> {
     check_labels(terms, set, labels)?;
     let length = terms.label_bytes()?;
-    let mut own = session.stream(b"labels");
     let evaluated = function.prf(session, set.items())?;
     let origin = evaluated.binned.origin().to_vec();
     let keep = evaluated.output.keep;
@@ -179,7 +179,7 @@ pub(crate) fn tell(
                     text.copy_from_slice(label);
                     pad(&mut Stream::keyed(*key), text);
                 }
-                None => pad(&mut own, text),
+                None => pad(own, text),
             }
         }
         if length > 0 {

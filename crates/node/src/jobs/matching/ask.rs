@@ -23,12 +23,14 @@ use tidm_space::lease::message::{Grant, Request};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::{Acceptance, Invitation, Protocol, Session};
+use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
-use super::{ATTEMPTS, WORKERS, here, order, process, save, stopping, store, streams, terms};
+use super::{
+    ATTEMPTS, WORKERS, asked, here, order, process, save, stopping, store, streams, terms,
+};
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
 use crate::jobs::{spool, workers};
@@ -48,6 +50,8 @@ pub struct Wanted {
     pub protocol: Protocol,
     pub purpose: Option<String>,
     pub workers: u32,
+    /// What of the match is to be known.
+    pub asked: Asked,
 }
 
 /// Our list.
@@ -87,6 +91,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let (object, name, temporary) = list(app, &it.mine).await?;
     let local = spool::local(app, &object).await.map_err(here)?;
     let items = size(local.path(), super::kind(&name)).await?;
+    asked::check(&contract, &it.asked, (it.protocol, it.workers, items))?;
     let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
     let mut os = crate::random::os();
     os.fill_bytes(&mut session);
@@ -112,6 +117,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             nonce: hex(&nonce),
             key: hex(&one_time),
             workers: it.workers,
+            asked: asked::record(&it.asked),
             ..Record::default()
         },
     };
@@ -234,7 +240,8 @@ fn session(it: &Matching) -> Result<Session, Fault> {
     let (Some(id), Some(protocol)) = (unhex(&it.id), protocol) else {
         return Err(Fault::ApiMisuse("a matching without its session"));
     };
-    Ok(Session { id, contract: it.contract.clone(), protocol, items: it.record.items })
+    let (items, asked) = (it.record.items, asked::of(&it.record)?);
+    Ok(Session { id, contract: it.contract.clone(), protocol, items, asked })
 }
 
 fn request(it: &Matching) -> Result<Request, Fault> {

@@ -120,6 +120,10 @@ const ZH: &[(&str, &str)] = &[
         "no term says by which key lists are matched (tidm:matchKey)",
         "没有条款说明名单按哪些字段匹配（tidm:matchKey）",
     ),
+    (
+        "is one or some of rows, size, sum, atLeast and labels",
+        "为 rows、size、sum、atLeast、labels 中的一个或几个",
+    ),
     ("the policy does not permit this kind of use", "策略不允许此种使用方式"),
 ];
 

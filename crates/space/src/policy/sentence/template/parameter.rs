@@ -2,10 +2,12 @@
 //!
 //! Never takes a value outside its bounds, and never a list longer than a person reads.
 
+use std::collections::BTreeSet;
+
 use crate::identity::did::Did;
 use crate::lang::Lang;
 use crate::limits::{TEMPLATE_LIST, TEMPLATE_WORD_BYTES};
-use crate::policy::matching::{Key, To};
+use crate::policy::matching::{Key, Reveal, To};
 use crate::policy::sentence::Sentences;
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
@@ -45,6 +47,7 @@ pub enum Shape {
     Price(fn(&mut Sentences, Price)),
     Key(fn(&mut Sentences, Key)),
     Receiver(fn(&mut Sentences, To)),
+    Reveals(fn(&mut Sentences, BTreeSet<Reveal>)),
     Flag(fn(&mut Sentences, bool)),
 }
 
@@ -62,6 +65,7 @@ impl Shape {
             Self::Price(_) => "price",
             Self::Key(_) => "match-key",
             Self::Receiver(_) => "receiver",
+            Self::Reveals(_) => "reveals",
             Self::Flag(_) => "flag",
         }
     }
@@ -142,6 +146,10 @@ impl Parameter {
                 "columns with their normal forms, such as part_no:text,maker:credit-code;first",
             ),
             Shape::Receiver(_) => pair("consumer 或 both", "consumer or both"),
+            Shape::Reveals(_) => {
+                let all = named(&Reveal::ALL.map(Reveal::name));
+                (format!("以逗号分隔：{all}"), format!("some of {all}, with commas between them"))
+            }
             Shape::Flag(_) => pair("yes 或 no", "yes or no"),
         }
     }
@@ -172,6 +180,9 @@ impl Parameter {
             }
             Shape::Key(set) => set(out, Key::parse(text)?),
             Shape::Receiver(set) => set(out, To::from_name(text)?),
+            Shape::Reveals(set) => {
+                set(out, entries(text)?.map(Reveal::from_name).collect::<Option<_>>()?);
+            }
             Shape::Flag(set) => set(out, flag(text)?),
         }
         Some(())
@@ -195,6 +206,6 @@ fn entries(text: &str) -> Option<impl Iterator<Item = &str>> {
     if cut().nth(TEMPLATE_LIST).is_some() || !cut().all(fits) {
         return None;
     }
-    let seen: std::collections::BTreeSet<&str> = cut().collect();
+    let seen: BTreeSet<&str> = cut().collect();
     (seen.len() == cut().count()).then(cut)
 }
