@@ -64,6 +64,4 @@ impl Job {
 }
 
 #[cfg(test)]
-mod more_tests;
-#[cfg(test)]
 mod tests;

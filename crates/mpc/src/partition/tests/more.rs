@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use super::cut::{Cut, key};
-use super::labels::{self, Labels};
-use super::memory::Memory;
-use super::part::Equals;
-use super::plan::Plan;
-use super::run::{Done, Loaded, Parts};
-use super::shares::{Share, Shares, Terms, closing, run};
 use crate::channel::memory::pair;
 use crate::circuit::{Learns, Opened, Opens, Totals, ideal};
 use crate::fault::Fault;
+use crate::partition::cut::{Cut, key};
+use crate::partition::labels::{self, Labels};
+use crate::partition::memory::Memory;
+use crate::partition::part::Equals;
+use crate::partition::plan::Plan;
+use crate::partition::run::{Done, Loaded, Parts};
+use crate::partition::shares::{Share, Shares, Terms, closing, run};
 use crate::psi::labelled::Found;
 use crate::psi::{self, Item, Security};
 use crate::random::Seed;
