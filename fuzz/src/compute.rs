@@ -54,9 +54,9 @@ fn list(kind: Kind, data: &[u8]) {
     }
 }
 
-/// Orders; frames and batches of spu's link.
+/// Orders; frames and batches of spu's link; what a peer gives with a match.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 3] = [orders, pushes, batches];
+    const PARSERS: [Parser; 4] = [orders, pushes, batches, labels];
     choose(&PARSERS, data);
 }
 
@@ -79,4 +79,11 @@ fn batches(data: &[u8]) {
     let again = wire::Batch::of("enc", 0, items.len(), items.concat());
     let again = wire::Batch::items::<{ wire::POINT_BYTES }>(again.into(), "enc", 0);
     assert_eq!(again, Ok(items));
+}
+
+fn labels(data: &[u8]) {
+    let Some((columns, label)) = data.split_first() else { return };
+    let Some(texts) = keys::split_label(label, usize::from(*columns)) else { return };
+    let said: usize = texts.iter().map(|text| 2 + text.len()).sum();
+    assert!(texts.len() == usize::from(*columns) && said <= label.len());
 }

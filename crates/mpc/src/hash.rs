@@ -36,6 +36,7 @@ pub(crate) mod domain {
     pub(crate) const TABLE_SEGMENT: &str = "tidm mpc 1 table segment";
     pub(crate) const TABLE_INDEX: &str = "tidm mpc 1 table index";
     pub(crate) const TABLE_MASK: &str = "tidm mpc 1 table mask";
+    pub(crate) const RUNS: &str = "tidm mpc 1 runs of shared parts";
 }
 
 /// 32 bytes from a domain and parts, each part behind its length.

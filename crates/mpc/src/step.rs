@@ -82,6 +82,8 @@ steps! {
     Part = 203, "part";
     /// The result of a part is safe.
     Kept = 204, "kept";
+    /// Which runs its shares of the parts come from.
+    Runs = 210, "runs";
 }
 
 impl Step {

@@ -99,6 +99,10 @@ pub const POLICY_EXPRESSION_PARTS: usize = 32;
 pub const MATCH_PARTS: usize = 16;
 /// Bytes of the name of such a column.
 pub const MATCH_COLUMN_BYTES: usize = 256;
+/// Columns that come with a match, bytes of them for each row, and decimals of a sum: what the computing process takes as well.
+pub const MATCH_LABEL_COLUMNS: usize = 64;
+pub const MATCH_LABEL_BYTES: u32 = 4096;
+pub const MATCH_DECIMALS: u32 = 9;
 /// Bytes of a product's title or of a member's name.
 pub const TITLE_BYTES: usize = 512;
 /// Bytes of a product's description: a few pages.

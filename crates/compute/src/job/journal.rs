@@ -15,6 +15,7 @@ use tidm_mpc::partition::run::Done;
 use tidm_mpc::partition::talk::Agreed;
 
 use super::failure::Failure;
+use super::kept::{Kept, More};
 use super::limits::{MAX_ENTRY_BYTES, MAX_RUNS};
 
 const MAGIC: &[u8; 8] = b"tidmjob1";
@@ -36,6 +37,8 @@ pub enum Entry {
     List(Listed),
     /// A part with its result. Durable before the peer hears that it is.
     Done(Done),
+    /// Of a job that is not about rows alone.
+    More(Kept),
     /// Both have everything.
     Closed,
 }
@@ -62,6 +65,7 @@ pub struct State {
     pub connections: u64,
     pub closed: bool,
     pub parts: BTreeMap<u32, Counts>,
+    pub more: More,
 }
 
 /// Of one finished part.
@@ -173,6 +177,7 @@ impl State {
                 let matched = places.map(|places| places.len() as u64);
                 self.parts.insert(part, Counts { items, left_out, matched });
             }
+            Entry::More(kept) => self.more.take(kept),
             Entry::Closed => self.closed = true,
         }
     }
@@ -264,6 +269,7 @@ fn write(entry: &Entry) -> Vec<u8> {
             }
             bytes
         }
+        Entry::More(kept) => [vec![20], kept.write()].concat(),
         Entry::Closed => vec![6],
     }
 }
@@ -296,6 +302,7 @@ fn parse(payload: &[u8]) -> Option<Entry> {
             Entry::Done(Done { part, items, left_out, places: (told == 1).then_some(places) })
         }
         6 => Entry::Closed,
+        20 => Entry::More(Kept::parse(std::mem::take(rest))?),
         _ => return None,
     };
     rest.is_empty().then_some(entry)

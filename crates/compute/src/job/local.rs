@@ -128,15 +128,18 @@ impl Local {
         let pairs = self.columns.iter().zip(columns);
         let mapping = Mapping::of(pairs.map(|(role, column)| (role.as_str(), column.as_str())));
         let results = match role {
-            Role::Receiver => {
-                Results { rows: self.out.clone(), bitmap: self.bitmap.clone(), columns: None }
-            }
+            Role::Receiver => Results {
+                rows: self.out.clone(),
+                bitmap: self.bitmap.clone(),
+                ..Results::default()
+            },
             Role::Sender => Results::default(),
         };
         Ok(Order {
             role,
             job: job.to_owned(),
             terms,
+            what: Default::default(),
             rule,
             mapping,
             source: List { path: path.clone(), format: kind(path) },

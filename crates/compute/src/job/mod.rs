@@ -13,7 +13,8 @@
 //! |---|---|
 //! | [`order`], [`failure`], [`progress`] | what goes in and what comes out |
 //! | [`link`], [`connect`] | connections with a heartbeat, and where they come from |
-//! | [`journal`] | what a party remembers |
+//! | [`journal`], [`kept`] | what a party remembers |
+//! | [`what`], [`more`] | what is worked out, and its way through the parts |
 //! | [`store`], [`work`] | parts, and one process's way through them |
 //! | [`visit`], [`party`], [`workers`] | one connection, one party, its processes |
 //! | [`main`], [`local`] | the program; both parties on one machine |
@@ -23,15 +24,18 @@
 pub mod connect;
 pub mod failure;
 pub mod journal;
+pub mod kept;
 pub mod limits;
 pub mod link;
 pub mod local;
 pub mod main;
+pub mod more;
 pub mod order;
 pub mod party;
 pub mod progress;
 pub mod store;
 pub mod visit;
+pub mod what;
 pub mod work;
 pub mod workers;
 

@@ -15,10 +15,11 @@ use tidm_mpc::session::Party;
 use super::connect::Way;
 use super::failure::Failure;
 use super::limits::{
-    AHEAD_BYTES_PER_ITEM, BASE_BYTES, BUFFERED_BYTES, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES,
-    PARTS_PER_WORKER, PATIENCE, SILENCE,
+    BASE_BYTES, BUFFERED_BYTES, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES, PARTS_PER_WORKER,
+    PATIENCE, SILENCE,
 };
 use super::progress::Traffic;
+use super::what::{Answer, What};
 use crate::keys::{Delimiter, Equals, Format, Mapping, Rule};
 
 /// One party's part in a job.
@@ -29,6 +30,8 @@ pub struct Order {
     /// 64 hexadecimal digits that both parties have from whoever arranged the job; never used again.
     pub job: String,
     pub terms: Sizes,
+    #[serde(default, skip_serializing_if = "What::is_rows")]
+    pub what: What,
     pub rule: Rule,
     pub mapping: Mapping,
     pub source: List,
@@ -130,6 +133,9 @@ pub struct Results {
     /// One bit per row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitmap: Option<PathBuf>,
+    /// What the sender gave with them: CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
 }
 
 /// What came of a job.
@@ -145,6 +151,9 @@ pub struct Report {
     /// Rows in the result; absent where this party is not to learn it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched: Option<u64>,
+    /// What was opened, of a job whose result is no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     pub parts: u32,
     /// Connections over which parts ran, those of earlier starts included.
     pub connections: u64,
@@ -203,7 +212,7 @@ impl Order {
                 return wrong("silence and patience are seconds above 0");
             }
         }
-        let asked = self.results.rows.is_some() || self.results.bitmap.is_some();
+        let asked = self.results != Results::default();
         if asked && self.party() == Party::Sender && self.terms.learns == Learns::Receiver {
             return wrong("a sender has no results where only the receiver learns");
         }
@@ -213,6 +222,7 @@ impl Order {
             let what = "items of the sender in the low-communication variant";
             return Err(Failure::Mpc(Fault::TooMany { what, count, most: MAX_LOW_ITEMS }));
         }
+        self.what.check(self)?;
         self.wanted_parts()?;
         Ok(())
     }
@@ -251,7 +261,9 @@ impl Order {
             Equals::First => part::Equals::First,
             Equals::Multiply => part::Equals::Multiply,
         };
-        let rule = tidm_mpc::hash::derive("tidm compute 1 rule", &[&self.rule.description()]);
+        let (rule, what) = (self.rule.description(), self.what.description());
+        let parts: &[&[u8]] = if what.is_empty() { &[&rule] } else { &[&rule, &what] };
+        let rule = tidm_mpc::hash::derive("tidm compute 1 rule", parts);
         Ok(Job { id: self.id()?, whole: self.whole(), equals, rule })
     }
 
@@ -278,7 +290,7 @@ impl Order {
     /// Whether all parts fit into the order's memory, for a number of parts.
     pub fn in_memory(&self, plan: &Plan) -> bool {
         let records = self.own_items() * part::RECORD_BYTES as u64;
-        self.workers == 1 && BASE_BYTES + records + run_bytes(plan) <= self.memory
+        self.workers == 1 && BASE_BYTES + records + self.run_bytes(plan) <= self.room()
     }
 
     /// What is gathered of parts before it is written.
@@ -300,9 +312,10 @@ impl Order {
         let plans: Vec<Plan> =
             std::iter::once(least).chain(powers).map(|parts| Plan { whole, parts }).collect();
         let buffers = BASE_BYTES + self.buffered() as u64;
-        let each = self.memory.saturating_sub(buffers) / u64::from(self.workers);
-        let on_disk = |plan: &Plan| run_bytes(plan) <= each;
-        let mut runnable = plans.iter().filter(|plan| plan.part_terms().is_ok());
+        let each = self.room().saturating_sub(buffers) / u64::from(self.workers);
+        let on_disk = |plan: &Plan| self.run_bytes(plan) <= each;
+        let runs = |plan: &&Plan| plan.part_terms().is_ok() && self.what.runs(self, plan);
+        let mut runnable = plans.iter().filter(runs);
         let mut again = runnable.clone();
         let found = runnable
             .find(|plan| plan.parts <= 128 && self.in_memory(plan))
@@ -311,12 +324,17 @@ impl Order {
             Failure::Order(format!("{} bytes of memory are too few for these sizes", self.memory))
         })
     }
-}
 
-/// Memory of a run over one part, and of the part that is made ready meanwhile.
-fn run_bytes(plan: &Plan) -> u64 {
-    let (receiver, sender) = plan.part_items();
-    receiver.max(sender) * (tidm_mpc::limits::RUN_BYTES_PER_ITEM + AHEAD_BYTES_PER_ITEM)
+    /// Memory for parts.
+    fn room(&self) -> u64 {
+        self.memory.saturating_sub(self.what.resident(self))
+    }
+
+    /// Memory of a run over one part, and of the part that is made ready meanwhile.
+    fn run_bytes(&self, plan: &Plan) -> u64 {
+        let (receiver, sender) = plan.part_items();
+        receiver.max(sender) * self.what.bytes_per_item()
+    }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

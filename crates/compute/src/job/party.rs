@@ -19,11 +19,14 @@ use tidm_mpc::session::{Party, Watch as _};
 use super::connect::{Connect, Connector};
 use super::failure::Failure;
 use super::journal::{Entry, Journal, Listed, State};
+use super::kept::Kept;
 use super::limits::FAREWELL;
-use super::order::{Order, Report};
+use super::more::Extra;
+use super::order::{Order, Report, Results};
 use super::progress::{Progress, Tell, peak_bytes};
 use super::store::{Spill, Store, clear};
 use super::visit::{Ended, Prepare, Visitor, lost, random};
+use super::what::What;
 use super::workers::{Crew, Host};
 use crate::keys::{self, Bitmap};
 
@@ -46,7 +49,8 @@ pub fn run(
     let mut connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
     let mut visitor = Visitor { order, job, journal, progress: &progress, number: 0 };
     let mut clock = Clock::default();
-    let mut own = Own { clock: &mut clock, shared: order.workers > 1, store: None, key: None };
+    let shared = order.workers > 1;
+    let mut own = Own { clock: &mut clock, shared, store: None, key: None, extra: Arc::default() };
     progress.phase("connecting", 0, None);
     let mut crew = None;
     let confirmed = if own.shared {
@@ -121,7 +125,7 @@ pub(super) fn serve(
         if state.closed {
             return Ok(true);
         }
-        let complete = state.complete();
+        let complete = order.what.complete(&state);
         // A receiver that has everything needs nobody; a sender may be asked again for what it has kept first.
         let whole = match (complete, order.party()) {
             (true, Party::Receiver) => FAREWELL.min(order.patience()),
@@ -189,6 +193,7 @@ struct Own<'a> {
     store: Option<Arc<Store>>,
     /// The key of the parts on the disk, for workers.
     key: Option<[u8; 32]>,
+    extra: Arc<Extra>,
 }
 
 impl Prepare for Own<'_> {
@@ -214,6 +219,10 @@ impl Prepare for Own<'_> {
         }
         Ok(self.store.clone().filter(|_| !self.shared))
     }
+
+    fn extra(&self) -> Arc<Extra> {
+        Arc::clone(&self.extra)
+    }
 }
 
 impl Own<'_> {
@@ -231,6 +240,7 @@ impl Own<'_> {
             self.key = Some(random()?);
             return Ok(Store::Memory(Default::default()));
         }
+        self.extra = Arc::new(Extra::read(order)?);
         let job = &visitor.job;
         let cut =
             Cut::new(&key(&job.id, &agreed.receiver_nonce, &agreed.sender_nonce), agreed.parts);
@@ -329,7 +339,7 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
     let began = Instant::now();
     let Visitor { order, journal, progress, .. } = visitor;
     progress.phase("writing", 0, None);
-    let State { agreed, list, connections, parts, .. } = journal.state()?;
+    let State { agreed, list, connections, parts, more, .. } = journal.state()?;
     let listed = list.unwrap_or_default();
     let mut report = Report {
         rows: listed.rows,
@@ -339,10 +349,10 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
         matched: parts.values().map(|part| part.matched).sum(),
         parts: agreed.map_or(0, |agreed| agreed.parts),
         connections,
+        answer: more.opened.map(|opened| order.what.answer(&opened)),
         ..Report::default()
     };
-    if report.matched.is_some() && (order.results.rows.is_some() || order.results.bitmap.is_some())
-    {
+    if report.matched.is_some() && order.results != Results::default() {
         let now = stamp(&order.source.path)?;
         same(&listed, &Listed { bytes: now.0, modified: now.1, ..listed })?;
         let mut bitmap = Bitmap::new(listed.rows)?;
@@ -363,9 +373,24 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
             let columns = order.results.columns.as_deref();
             keys::write_rows((&order.source.path, format), &bitmap, (path, format), columns)?;
         }
+        if let (Some(path), What::Labels { columns, .. }) = (&order.results.labels, &order.what) {
+            write_labels(journal, path, columns)?;
+        }
     }
     clock.add("writing", began);
     Ok(report)
+}
+
+/// Labels of all parts, by rows. A part that ran twice has the same ones twice.
+fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<(), Failure> {
+    let mut all = BTreeMap::new();
+    journal.read(|entry| {
+        if let Entry::More(Kept::Labels { found, .. }) = entry {
+            all.extend(found.into_iter().map(|it| (u64::from(it.place) + 1, it.label)));
+        }
+    })?;
+    keys::write_labels(path, columns, all.iter().map(|(row, label)| (*row, label.as_slice())))?;
+    Ok(())
 }
 
 /// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.

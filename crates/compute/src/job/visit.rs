@@ -7,7 +7,6 @@ use tidm_mpc::channel::stream::Framed;
 use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::Job;
 use tidm_mpc::partition::plan::Plan;
-use tidm_mpc::partition::run::{receive, send};
 use tidm_mpc::partition::talk::{Agreed, Greeting, compare, greet, ready};
 use tidm_mpc::psi::Learns;
 use tidm_mpc::random::Seed;
@@ -18,6 +17,7 @@ use super::failure::Failure;
 use super::journal::{Entry, Journal};
 use super::limits::MAX_CONNECTIONS;
 use super::link::{Link, Socket};
+use super::more::{self, Extra};
 use super::order::Order;
 use super::progress::Progress;
 use super::store::Store;
@@ -42,6 +42,11 @@ pub trait Prepare {
         agreed: &Agreed,
         finished: &[bool],
     ) -> Result<Option<Arc<Store>>, Failure>;
+
+    /// What goes with the parts that were prepared.
+    fn extra(&self) -> Arc<Extra> {
+        Arc::default()
+    }
 }
 
 /// How a connection ended where nothing went wrong.
@@ -122,10 +127,7 @@ impl Visitor<'_> {
         let sets = Sets { equals: self.job.equals, most, counted };
         let waiting = waiting(&finished, self.number, self.order.workers);
         let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);
-        match party {
-            Party::Receiver => receive(&mut session, &plan, &mut work)?,
-            Party::Sender => send(&mut session, &plan, &mut work)?,
-        }
+        more::run(&mut session, self.order, &plan, &mut work, &prepare.extra())?;
         Ok(Ended::Complete)
     }
 }

@@ -62,6 +62,10 @@ impl<'a> Work<'a> {
         if self.sets.counted { self.journal.begin(part) } else { Ok(()) }
     }
 
+    pub(super) fn journal(&mut self) -> &mut Journal {
+        self.journal
+    }
+
     /// Takes the next free part; none if all are gone or taken.
     fn take(&mut self) -> Result<Option<(u32, Option<File>)>, Fault> {
         for _ in 0..self.waiting.len() {

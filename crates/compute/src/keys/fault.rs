@@ -55,6 +55,14 @@ pub enum Fault {
     Conversion { from: &'static str, to: &'static str, advice: &'static str },
     #[error("the result would overwrite the list {file} itself: choose another path")]
     Overwrite { file: String },
+    #[error("column {column:?} of {file} cannot be summed up: in row {row} it {why}")]
+    Value { file: String, column: String, row: u64, why: &'static str },
+    #[error(
+        "row {row} of {file} has {found} bytes in the columns that are given, and {most} were agreed on: agree on more, or on fewer columns"
+    )]
+    LabelTooLong { file: String, row: u64, found: usize, most: usize },
+    #[error("what the peer gave with row {row} is not of the agreed form")]
+    Label { row: u64 },
     #[error("these bytes are not a bitmap of rows: {what}")]
     Bitmap { what: &'static str },
 }
@@ -79,6 +87,9 @@ impl Fault {
             Self::Changed { .. } => "keys.changed",
             Self::Conversion { .. } => "keys.conversion",
             Self::Overwrite { .. } => "keys.overwrite",
+            Self::Value { .. } => "keys.value",
+            Self::LabelTooLong { .. } => "keys.label-too-long",
+            Self::Label { .. } => "keys.label",
             Self::Bitmap { .. } => "keys.bitmap",
         }
     }

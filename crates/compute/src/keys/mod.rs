@@ -18,10 +18,13 @@
 
 mod batch;
 mod bitmap;
+mod columns;
 mod csv;
 mod equals;
 mod fault;
+mod fixed;
 mod form;
+mod labels;
 pub mod limits;
 mod mapping;
 mod rows;
@@ -31,9 +34,12 @@ mod source;
 mod table;
 
 pub use bitmap::Bitmap;
+pub use columns::{labels, values};
 pub use equals::Groups;
 pub use fault::Fault;
+pub use fixed::{decimal, fixed};
 pub use form::{Form, Why};
+pub use labels::{split_label, write_labels};
 pub use mapping::Mapping;
 pub use rows::{Written, check_columns, write_rows};
 pub use rule::{Equals, Part, Rule};

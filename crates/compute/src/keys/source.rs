@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use arrow::datatypes::Schema;
 use tidm_mpc::psi::Item;
 
 use super::batch::Batch;
@@ -14,7 +15,7 @@ use super::form::Why;
 use super::limits::{BATCH_ROWS, MAX_ROWS};
 use super::mapping::Mapping;
 use super::rule::Rule;
-use super::table::Table;
+use super::table::{Table, places};
 
 /// Kind of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,15 +146,14 @@ pub fn open(
 ) -> Result<Source, Fault> {
     let file = File::open(path).map_err(Fault::io("open", path))?;
     let name = path.display().to_string();
+    let wanted = |schema: &Schema| places(schema, &name, rule, mapping);
     match format {
         Format::Csv(_) | Format::ArrowStream => {
             read(Box::new(file), &name, format, rule, mapping, caller)
         }
-        Format::Parquet => {
-            source(rule, caller, &name, || Table::parquet(file, &name, rule, mapping))
-        }
+        Format::Parquet => source(rule, caller, &name, || Table::parquet(file, &name, &wanted)),
         Format::ArrowFile => {
-            source(rule, caller, &name, || Table::arrow_file(file, &name, rule, mapping))
+            source(rule, caller, &name, || Table::arrow_file(file, &name, &wanted))
         }
     }
 }
@@ -168,6 +168,7 @@ pub fn read(
     caller: &[u8],
 ) -> Result<Source, Fault> {
     rule.check()?;
+    let wanted = |schema: &Schema| places(schema, name, rule, mapping);
     match format {
         Format::Csv(delimiter) => {
             let delimiter = delimiter.byte();
@@ -180,7 +181,7 @@ pub fn read(
             Ok(Source { rows, batch: Batch::new(rule, caller), file: name.into() })
         }
         Format::ArrowStream => {
-            source(rule, caller, name, || Table::arrow_stream(input, name, rule, mapping))
+            source(rule, caller, name, || Table::arrow_stream(input, name, &wanted))
         }
         Format::Parquet | Format::ArrowFile => Err(Fault::Io {
             action: "read",

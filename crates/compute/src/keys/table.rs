@@ -43,13 +43,12 @@ impl Table {
     pub(super) fn parquet(
         input: File,
         file: &str,
-        rule: &Rule,
-        mapping: &Mapping,
+        wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
         let format = Format::Parquet;
         let builder = ParquetRecordBatchReaderBuilder::try_new(input)
             .map_err(|error| Fault::table(file, format.name(), &error))?;
-        let (columns, read) = columns(builder.schema(), file, rule, mapping)?;
+        let (columns, read) = columns(&wanted(builder.schema())?);
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let batches = builder
             .with_projection(mask)
@@ -62,14 +61,13 @@ impl Table {
     pub(super) fn arrow_file(
         mut input: File,
         file: &str,
-        rule: &Rule,
-        mapping: &Mapping,
+        wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
         let format = Format::ArrowFile;
         let fault = |error| Fault::table(file, format.name(), &error);
         let copy = input.try_clone().map_err(|error| fault(error.into()))?;
         let schema = FileReader::try_new(BufReader::new(copy), None).map_err(fault)?.schema();
-        let (columns, read) = columns(&schema, file, rule, mapping)?;
+        let (columns, read) = columns(&wanted(&schema)?);
         input.rewind().map_err(|error| fault(error.into()))?;
         let input = BufReader::with_capacity(READ_BYTES, input);
         let batches = FileReader::try_new(input, Some(read)).map_err(fault)?;
@@ -79,14 +77,13 @@ impl Table {
     pub(super) fn arrow_stream(
         input: Box<dyn Read + Send>,
         file: &str,
-        rule: &Rule,
-        mapping: &Mapping,
+        wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
         let format = Format::ArrowStream;
         let batches = StreamReader::try_new(BufReader::with_capacity(READ_BYTES, input), None)
             .map_err(|error| Fault::table(file, format.name(), &error))?;
         let schema = batches.schema();
-        let places = places(&schema, file, rule, mapping)?;
+        let places = wanted(&schema)?;
         Ok(Self::of(file, format, Box::new(batches), places))
     }
 
@@ -100,12 +97,26 @@ impl Table {
         batch: &mut Batch,
         out: &mut Vec<Option<Item>>,
     ) -> Result<(), Fault> {
+        let Some((count, parts)) = self.texts()? else { return Ok(()) };
+        match parts.as_slice() {
+            [single] => (0..count).for_each(|row| batch.one(single.at(row), out)),
+            parts => {
+                for row in 0..count {
+                    batch.row(parts.iter().map(|part| part.at(row)), out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows come next, and the texts of their columns; none at the end.
+    pub(super) fn texts(&mut self) -> Result<Option<(usize, Vec<Texts>)>, Fault> {
         let rows = loop {
             match self.current.take().filter(|rows| rows.num_rows() > 0) {
                 Some(rows) => break rows,
                 None => match self.batches.next() {
                     Some(read) => self.current = Some(read.map_err(|error| self.broken(&error))?),
-                    None => return Ok(()),
+                    None => return Ok(None),
                 },
             }
         };
@@ -116,16 +127,8 @@ impl Table {
             column.map_or(Ok(Texts::None), |column| texts(&column.slice(0, count)))
         });
         let parts = parts.collect::<Result<Vec<_>, _>>().map_err(|error| self.broken(&error))?;
-        match parts.as_slice() {
-            [single] => (0..count).for_each(|row| batch.one(single.at(row), out)),
-            parts => {
-                for row in 0..count {
-                    batch.row(parts.iter().map(|part| part.at(row)), out);
-                }
-            }
-        }
         self.rows += count as u64;
-        Ok(())
+        Ok(Some((count, parts)))
     }
 
     fn broken(&self, error: &ArrowError) -> Fault {
@@ -143,23 +146,17 @@ pub(super) fn broken(file: &str, format: Format, row: u64, error: &ArrowError) -
     Fault::Table { file: file.into(), format: format.name(), row, reason }
 }
 
-/// Places of the columns in a batch that has only those of the key, and which those are.
-fn columns(
-    schema: &Schema,
-    file: &str,
-    rule: &Rule,
-    mapping: &Mapping,
-) -> Result<(Vec<usize>, Vec<usize>), Fault> {
-    let places = places(schema, file, rule, mapping)?;
-    let mut read = places.clone();
+/// Places of the columns in a batch that has only those that are read, and which those are.
+fn columns(places: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let mut read = places.to_vec();
     read.sort_unstable();
     read.dedup();
     let columns = places.iter().filter_map(|place| read.binary_search(place).ok()).collect();
-    Ok((columns, read))
+    (columns, read)
 }
 
 /// Where the columns of the key stand; their types can be keys.
-fn places(
+pub(super) fn places(
     schema: &Schema,
     file: &str,
     rule: &Rule,
@@ -214,7 +211,7 @@ fn check_type(form: Form, found: &DataType) -> Result<(), &'static str> {
 }
 
 /// Texts of one column of a batch.
-enum Texts {
+pub(super) enum Texts {
     None,
     Small(BinaryArray),
     Large(LargeBinaryArray),
@@ -224,7 +221,7 @@ enum Texts {
 impl Texts {
     /// A null is an empty text, as in CSV.
     #[inline]
-    fn at(&self, row: usize) -> &[u8] {
+    pub(super) fn at(&self, row: usize) -> &[u8] {
         match self {
             Self::None => b"",
             Self::Small(texts) if texts.is_valid(row) => texts.value(row),

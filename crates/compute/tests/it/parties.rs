@@ -10,6 +10,7 @@ use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::failure::ErrorReport;
 use tidm_compute::job::order::{Kind, Learns, List, Order, Report, Results, Role, Security, Sizes};
 use tidm_compute::job::progress::Event;
+use tidm_compute::job::what::What;
 use tidm_compute::keys::{Equals, Form, Mapping, Rule};
 
 /// Two lists of `count` keys, of which the second half of one is the first half of the other.
@@ -64,6 +65,7 @@ impl Pair {
                 receiver_items: self.count,
                 sender_items: self.count,
             },
+            what: What::Rows,
             rule: Rule::single("key", Form::Text, Equals::First).unwrap(),
             mapping: Mapping::of([("key", column)]),
             source: List { path: self.path(&format!("{name}.csv")), format: Kind::Csv },

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Outcome, Reveal, Terms};
+use super::{Closing, Opened, Opens, Outcome, Reveal, Terms};
 use crate::psi::Set;
 use crate::session::Party;
 
@@ -46,4 +46,18 @@ pub fn outcome(
         }
     }
     outcome
+}
+
+/// What `party` learns of totals: those of all intersections together.
+pub fn opened(closing: &Closing, party: Party, size: u64, sum: i64) -> Opened {
+    let mut opened = Opened { within: true, ..Opened::default() };
+    let entitled = closing.learns.entitles(party);
+    let within = (closing.least..=closing.most).contains(&size);
+    match closing.opens {
+        Opens::AtLeast(least) => opened.at_least = entitled.then_some(size >= least),
+        Opens::Size | Opens::Sum { .. } if !within => opened.within = false,
+        Opens::Size => opened.size = entitled.then_some(size),
+        Opens::Sum { .. } => opened.sum = entitled.then_some(sum),
+    }
+    opened
 }

@@ -22,8 +22,10 @@ mod cuckoo;
 pub mod ideal;
 mod join;
 mod release;
+mod total;
 
 pub use join::Shared;
+pub use total::{Closing, Opened, Opens, Totals, all};
 
 use crate::bits::{Gates, Transfers};
 use crate::fault::Fault;

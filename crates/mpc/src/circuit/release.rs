@@ -2,7 +2,7 @@
 //!
 //! Never opens a bit of a bin, nor anything before the size was found large enough where that is asked for.
 
-use super::{Circuit, Outcome, Reveal, Shared};
+use super::{Circuit, Learns, Outcome, Reveal, Shared};
 use crate::fault::Fault;
 use crate::session::{Party, Session};
 use crate::step::Step;
@@ -17,9 +17,7 @@ impl Circuit {
         if matches!(self.terms.reveal, Reveal::Shares { .. }) {
             return Err(Fault::ApiMisuse("these terms open nothing"));
         }
-        let matches = &shared.matches;
-        let size =
-            total(&self.gates.transfers().products(session, matches, &vec![1; shared.bins])?);
+        let size = self.size(session, shared)?;
         let enough = self.terms.least == 0 || self.enough(session, size)?;
         let mut outcome = Outcome { enough, ..Outcome::default() };
         let Reveal::Sums { of_sender, of_receiver, bound } = self.terms.reveal else {
@@ -32,19 +30,12 @@ impl Circuit {
         if !enough {
             return Ok(outcome);
         }
-        let (mut shares, nothing) = (vec![size], vec![0; shared.bins]);
-        let back = self.back.as_mut().ok_or(Fault::ApiMisuse("sums are set up"))?;
+        let mut shares = vec![size];
         if of_sender {
-            // Both parties' shares of each value, each under a bit of both: one direction of transfers each.
-            let payload = shared.payload.as_ref().ok_or(Fault::ApiMisuse("values are shared"))?;
-            let forth = self.gates.transfers().products(session, matches, payload)?;
-            shares.push(
-                total(&forth).wrapping_add(total(&back.products(session, matches, payload)?)),
-            );
+            shares.push(self.sender_sum(session, shared)?);
         }
         if of_receiver {
-            let own = shared.own.as_ref().unwrap_or(&nothing);
-            shares.push(total(&back.products(session, matches, own)?));
+            shares.push(self.receiver_sum(session, shared)?);
         }
         let opened = self.open(session, &shares)?;
         let Some((size, sums)) = opened.split_first() else { return Ok(outcome) };
@@ -60,25 +51,79 @@ impl Circuit {
         Ok(outcome)
     }
 
+    /// A share of the number of common items.
+    pub(super) fn size(
+        &mut self,
+        session: &mut Session<'_>,
+        shared: &Shared,
+    ) -> Result<u64, Fault> {
+        let ones = vec![1; shared.bins];
+        Ok(total(&self.gates.transfers().products(session, &shared.matches, &ones)?))
+    }
+
+    /// A share of the sum of the sender's values: both have a share of each, each under a bit of both, so one direction of
+    /// transfers each.
+    pub(super) fn sender_sum(
+        &mut self,
+        session: &mut Session<'_>,
+        shared: &Shared,
+    ) -> Result<u64, Fault> {
+        let back = self.back.as_mut().ok_or(Fault::ApiMisuse("sums are set up"))?;
+        let payload = shared.payload.as_ref().ok_or(Fault::ApiMisuse("values are shared"))?;
+        let matches = &shared.matches;
+        let forth = self.gates.transfers().products(session, matches, payload)?;
+        Ok(total(&forth).wrapping_add(total(&back.products(session, matches, payload)?)))
+    }
+
+    /// A share of the sum of the receiver's values.
+    pub(super) fn receiver_sum(
+        &mut self,
+        session: &mut Session<'_>,
+        shared: &Shared,
+    ) -> Result<u64, Fault> {
+        let back = self.back.as_mut().ok_or(Fault::ApiMisuse("sums are set up"))?;
+        let nothing = vec![0; shared.bins];
+        let own = shared.own.as_ref().unwrap_or(&nothing);
+        Ok(total(&back.products(session, &shared.matches, own)?))
+    }
+
     /// Whether the shared size is at least what the terms ask for. Both learn it, as both act on it.
     fn enough(&mut self, session: &mut Session<'_>, size: u64) -> Result<bool, Fault> {
         let ours = self.gates.at_least(session, size, self.terms.least)?;
-        let ours = u8::from(ours == 1);
-        if session.party() == Party::Receiver {
+        Ok(self.open_bit(session, ours, Learns::Both)? == Some(true))
+    }
+
+    /// A shared bit, for a party that is entitled to it; nothing for another.
+    pub(super) fn open_bit(
+        &self,
+        session: &mut Session<'_>,
+        share: u128,
+        learns: Learns,
+    ) -> Result<Option<bool>, Fault> {
+        let (us, ours) = (session.party(), u8::from(share & 1 == 1));
+        let tells = learns.entitles(us.peer());
+        if us == Party::Receiver && tells {
             session.send(Step::Opening, &[ours])?;
         }
-        let theirs = session.receive(Step::Opening, 1)?;
-        if session.party() == Party::Sender {
+        let opened = match learns.entitles(us) {
+            false => None,
+            true => match session.receive(Step::Opening, 1)?.first() {
+                Some(theirs) if *theirs < 2 => Some(ours ^ theirs == 1),
+                _ => return Err(Fault::misbehaved(Step::Opening, "a share of a bit is no bit")),
+            },
+        };
+        if us == Party::Sender && tells {
             session.send(Step::Opening, &[ours])?;
         }
-        match theirs.first() {
-            Some(theirs) if *theirs < 2 => Ok(ours ^ theirs == 1),
-            _ => Err(Fault::misbehaved(Step::Opening, "a share of a bit is no bit")),
-        }
+        Ok(opened)
     }
 
     /// The sums of both parties' shares, for a party that is entitled to them; nothing for another.
-    fn open(&self, session: &mut Session<'_>, shares: &[u64]) -> Result<Vec<u64>, Fault> {
+    pub(super) fn open(
+        &self,
+        session: &mut Session<'_>,
+        shares: &[u64],
+    ) -> Result<Vec<u64>, Fault> {
         let (us, length) = (session.party(), 8 * shares.len());
         let message: Vec<u8> = shares.iter().flat_map(|share| share.to_le_bytes()).collect();
         let tells = self.terms.learns.entitles(us.peer());

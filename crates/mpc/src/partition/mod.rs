@@ -23,11 +23,13 @@
 //! journals and processes are the caller's ([`run::Parts`]); the twin in memory is [`memory`].
 
 pub mod cut;
+pub mod labels;
 pub mod memory;
 pub mod part;
 pub mod plan;
 pub mod run;
 pub mod sealed;
+pub mod shares;
 pub mod talk;
 
 use crate::psi::Terms;

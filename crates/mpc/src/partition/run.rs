@@ -55,7 +55,7 @@ const NONE: u32 = u32::MAX;
 
 /// A session on which parts run. In the malicious variant everything said from here on is compared in the end, the numbers
 /// of the parts included.
-fn begin(session: &mut Session<'_>, plan: &Plan) {
+pub(super) fn begin(session: &mut Session<'_>, plan: &Plan) {
     if plan.whole.security == Security::Malicious {
         session.bind_all();
     }
@@ -66,20 +66,13 @@ pub fn receive(session: &mut Session<'_>, plan: &Plan, parts: &mut dyn Parts) ->
     let terms = plan.part_terms()?;
     begin(session, plan);
     let mut receiver: Option<Receiver> = None;
-    while let Some((loaded, next)) = parts.claim()? {
-        session.send(Step::Part, &name(loaded.part, next))?;
+    name_all(session, parts, |session, _, loaded| {
         let receiver = match &mut receiver {
             Some(receiver) => receiver,
             None => receiver.insert(Receiver::set_up(session, &terms)?),
         };
-        let done = loaded.done(Some(receiver.run(session, &loaded.distinct.set)?));
-        // The sender first: what the receiver has kept is never asked for again.
-        session.receive(Step::Kept, 0)?;
-        parts.keep(&done)?;
-        parts.finished(done.part)?;
-        session.send(Step::Kept, &[])?;
-    }
-    session.send(Step::Part, &name(NONE, None))?;
+        Ok(Some(receiver.run(session, &loaded.distinct.set)?))
+    })?;
     session.receive(Step::Kept, 0)?;
     Ok(())
 }
@@ -89,19 +82,51 @@ pub fn send(session: &mut Session<'_>, plan: &Plan, parts: &mut dyn Parts) -> Re
     let terms = plan.part_terms()?;
     begin(session, plan);
     let mut sender: Option<Sender> = None;
-    while let Some((part, next)) = hear(session, plan.parts)? {
-        let loaded = parts.named(part, next)?;
+    hear_all(session, plan, parts, |session, _, loaded| {
         let sender = match &mut sender {
             Some(sender) => sender,
             None => sender.insert(Sender::set_up(session, &terms)?),
         };
-        let places = sender.run(session, &loaded.distinct.set)?;
+        sender.run(session, &loaded.distinct.set)
+    })?;
+    session.send(Step::Kept, &[])
+}
+
+/// The receiver's way through the parts: names each, lets `one` run it, keeps what came of it. It has said that none is left
+/// when this returns.
+pub(super) fn name_all<P: Parts + ?Sized>(
+    session: &mut Session<'_>,
+    parts: &mut P,
+    mut one: impl FnMut(&mut Session<'_>, &mut P, &Loaded) -> Result<Option<Vec<u32>>, Fault>,
+) -> Result<(), Fault> {
+    while let Some((loaded, next)) = parts.claim()? {
+        session.send(Step::Part, &name(loaded.part, next))?;
+        let done = loaded.done(one(session, parts, &loaded)?);
+        // The sender first: what the receiver has kept is never asked for again.
+        session.receive(Step::Kept, 0)?;
+        parts.keep(&done)?;
+        parts.finished(done.part)?;
+        session.send(Step::Kept, &[])?;
+    }
+    session.send(Step::Part, &name(NONE, None))
+}
+
+/// The sender's way, until the receiver has said that none is left.
+pub(super) fn hear_all<P: Parts + ?Sized>(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    parts: &mut P,
+    mut one: impl FnMut(&mut Session<'_>, &mut P, &Loaded) -> Result<Option<Vec<u32>>, Fault>,
+) -> Result<(), Fault> {
+    while let Some((part, next)) = hear(session, plan.parts)? {
+        let loaded = parts.named(part, next)?;
+        let places = one(session, parts, &loaded)?;
         parts.keep(&loaded.done(places))?;
         session.send(Step::Kept, &[])?;
         session.receive(Step::Kept, 0)?;
         parts.finished(part)?;
     }
-    session.send(Step::Kept, &[])
+    Ok(())
 }
 
 fn name(part: u32, next: Option<u32>) -> Vec<u8> {

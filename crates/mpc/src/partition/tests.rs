@@ -1,3 +1,5 @@
+mod more;
+
 use std::thread;
 
 use super::cut::{Cut, key};

@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::psi::Protocol;
+use tidm_space::policy::matching::Reveal as Kind;
+use tidm_space::psi::{Asked, Protocol};
 
 use super::answer::{Answer, Fail};
 use super::auth::Caller;
@@ -51,6 +52,47 @@ pub(super) struct Begin {
     /// Processes of each side, 1 to 16; 1 when absent.
     #[serde(default)]
     workers: Option<u32>,
+    /// What of the match is to be known; the rows that match when absent.
+    #[serde(default)]
+    reveal: Option<Reveal>,
+}
+
+/// One kind, with what belongs to it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Reveal {
+    /// rows, size, sum, atLeast or labels.
+    kind: String,
+    /// sum: a column of the provider, and how many decimals count (2 when absent).
+    column: Option<String>,
+    decimals: Option<u32>,
+    /// atLeast: how many.
+    least: Option<u64>,
+    /// labels: columns of the provider, and bytes for each row (256 when absent).
+    columns: Option<Vec<String>>,
+    bytes: Option<u32>,
+}
+
+impl Reveal {
+    fn asked(self) -> Answer<Asked> {
+        let kind = Kind::from_name(&self.kind);
+        let missing = |name: &str| Fail::field(name, "it belongs to this kind of answer");
+        let asked = match kind {
+            None => return Err(Fail::field("kind", "rows, size, sum, atLeast or labels")),
+            Some(Kind::Rows) => Asked::Rows,
+            Some(Kind::Size) => Asked::Size,
+            Some(Kind::Sum) => Asked::Sum {
+                column: self.column.ok_or_else(|| missing("column"))?,
+                decimals: self.decimals.unwrap_or(2),
+            },
+            Some(Kind::AtLeast) => Asked::AtLeast(self.least.ok_or_else(|| missing("least"))?),
+            Some(Kind::Labels) => Asked::Labels {
+                columns: self.columns.ok_or_else(|| missing("columns"))?,
+                bytes: self.bytes.unwrap_or(256),
+            },
+        };
+        Ok(asked)
+    }
 }
 
 /// Our list: one of the two.
@@ -88,6 +130,14 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     report: Option<Value>,
+    /// What is asked for; absent: the rows that match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    reveal: Option<Value>,
+    /// `size`, `sum` (a decimal number as text) or `atLeast`, where we are to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    answer: Option<Value>,
     /// Rows of ours that matched, where we are to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     matched: Option<u64>,
@@ -115,6 +165,8 @@ fn shown(app: &App, it: Matching) -> Shown {
         moved: it.moved.to_string(),
         progress: progress.filter(|_| it.state == Stage::Open),
         report: record.report,
+        reveal: record.asked,
+        answer: record.answer,
         matched: record.matched,
         withheld: record.withheld,
         fault: record.fault.and_then(|it| serde_json::to_value(it).ok()),
@@ -167,6 +219,7 @@ pub(super) async fn begin(
         purpose: it.purpose,
         workers: it.workers.unwrap_or(1),
         span: tidm_space::limits::LEASE_MAX,
+        asked: it.reveal.map_or(Ok(Asked::Rows), Reveal::asked)?,
     };
     let begun = ask::start(&app, wanted).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))))
@@ -249,13 +302,39 @@ pub(super) async fn rows(
 ) -> Answer<impl IntoResponse> {
     let it = one(&app, &id).await?;
     may_use(&app, &who, &it.contract).await?;
-    let Some(object) = it.record.rows else {
+    let object = it.record.rows.clone();
+    given(&app, it, object).await
+}
+
+/// What the provider gave with them: CSV, with the number of our row before it.
+#[utoipa::path(
+    get, path = "/matchings/{id}/labels", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, description = "Rows", content_type = "text/csv", body = Vec<u8>),
+        (status = 409, description = "Not done, withheld, or not asked for", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn labels(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+) -> Answer<impl IntoResponse> {
+    let it = one(&app, &id).await?;
+    may_use(&app, &who, &it.contract).await?;
+    let object = it.record.labels.clone();
+    given(&app, it, object).await
+}
+
+async fn given(
+    app: &App,
+    it: Matching,
+    object: Option<String>,
+) -> Answer<impl IntoResponse + use<>> {
+    let Some(object) = object else {
         let why = match (it.state, it.record.withheld) {
             (Stage::Open, _) => "it is not done yet".to_owned(),
             (Stage::Failed, _) => "it failed".to_owned(),
             (Stage::Done, Some(term)) => format!("the result is withheld by {term}"),
             (Stage::Done, None) => {
-                "the contract gives the matches to the other side alone".to_owned()
+                "it was not asked for, or the contract gives it to the other side alone".to_owned()
             }
         };
         return Err(Fault::conflict("psi.no-rows", why).into());

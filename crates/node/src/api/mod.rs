@@ -225,6 +225,7 @@ fn using() -> Api {
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))
         .routes(routes!(matchings::rows))
+        .routes(routes!(matchings::labels))
 }
 
 fn auditing() -> Api {

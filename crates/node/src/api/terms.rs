@@ -12,7 +12,7 @@ use tidm_space::policy::compile::compile;
 use tidm_space::policy::diff;
 use tidm_space::policy::filter::Filter;
 use tidm_space::policy::mark::Mark;
-use tidm_space::policy::matching::{Key, Matching, To};
+use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::{Counted, Export, Sentences};
@@ -75,6 +75,8 @@ pub(super) struct Choices {
     total_rows: Option<u64>,
     /// Most uses by the consumer's legal entity, under all its contracts.
     entity_uses: Option<u64>,
+    /// What of a match is revealed: rows, size, sum, atLeast, labels; rows alone when empty.
+    match_reveal: Vec<String>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
@@ -168,6 +170,11 @@ impl Choices {
         let to = |text: &String| {
             To::from_name(text).ok_or_else(|| Fail::field("matchResult", "consumer or both"))
         };
+        let reveal = |name: &String| {
+            Reveal::from_name(name).ok_or_else(|| {
+                Fail::field("matchReveal", "some of rows, size, sum, atLeast, labels")
+            })
+        };
         if self.match_share.is_some_and(|it| it > 100) {
             return Err(Fail::field("matchShare", "a number of percent, at most 100"));
         }
@@ -178,6 +185,10 @@ impl Choices {
             least: self.min_matches,
             share: self.match_share,
             to: self.match_result.as_ref().map(to).transpose()?,
+            reveal: match self.match_reveal.as_slice() {
+                [] => None,
+                all => Some(all.iter().map(reveal).collect::<Result<_, _>>()?),
+            },
         })
     }
 }

@@ -27,6 +27,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
+        "psi.reveal",
+        403,
+        Party::Rule,
+        ["合约不允许给出此内容", "The contract does not reveal this of a match"],
+        [
+            "请按合约允许的内容提问,或与提供方商定 tidm:matchReveal、tidm:columns",
+            "Ask for what the contract reveals, or agree on tidm:matchReveal and tidm:columns with the provider",
+        ],
+    ),
+    entry(
+        "psi.protocol",
+        422,
+        Party::Caller,
+        ["所选协议不支持此内容", "This protocol has no such answer"],
+        ["请使用 rr22", "Use rr22"],
+    ),
+    entry(
         "psi.workers",
         422,
         Party::Caller,

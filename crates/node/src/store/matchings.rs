@@ -83,6 +83,12 @@ pub struct Record {
     /// Rows of ours that matched: an object, where we are to know them.
     pub rows: Option<String>,
     pub matched: Option<u64>,
+    /// What is asked for, as it travels; absent: rows.
+    pub asked: Option<serde_json::Value>,
+    /// A size, a sum or a bit, where we are to know it.
+    pub answer: Option<serde_json::Value>,
+    /// What the provider gave with our rows: an object.
+    pub labels: Option<String>,
     /// The term that withholds the result.
     pub withheld: Option<String>,
     pub fault: Option<Trouble>,

@@ -17,6 +17,7 @@ mod foreign;
 mod infrastructure;
 mod kas;
 mod matching;
+mod matching_kinds;
 mod modes;
 mod mtls;
 mod publish;

@@ -17,7 +17,7 @@ use tidm_space::limits::LEASE_MAX;
 use tidm_space::policy::matching::{Key, Matching as Terms, To};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::{Invitation, Protocol, Session};
+use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
 
 use crate::world::{World, eventually, fault};
@@ -70,6 +70,7 @@ pub(crate) fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         purpose: Some("联合备件".to_owned()),
         workers: 1,
         span: LEASE_MAX,
+        asked: Asked::Rows,
     }
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn over(app: &Arc<App>, id: &str) -> Matching {
     eventually("the matching ends", done).await
 }
 
-async fn rows(app: &App, it: &Matching) -> String {
+pub(crate) async fn rows(app: &App, it: &Matching) -> String {
     let key = ObjectKey::parse(it.record.rows.as_deref().unwrap()).unwrap();
     let bytes = app.objects.head(&key).await.unwrap().bytes;
     String::from_utf8(app.objects.get_range(&key, 0..bytes).await.unwrap().to_vec()).unwrap()
@@ -294,8 +295,13 @@ async fn what_nobody_follows_up_ends_with_its_lease() {
     let mut world = World::two().await;
     let contract = agreed(&world, Terms::default()).await;
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
-    let session =
-        Session { id: [7; 32], contract: contract.id.clone(), protocol: Protocol::Fast, items: 10 };
+    let session = Session {
+        id: [7; 32],
+        contract: contract.id.clone(),
+        protocol: Protocol::Fast,
+        items: 10,
+        asked: Asked::Rows,
+    };
     let lease = Request {
         contract: contract.id.clone(),
         kind: Use::Psi,

@@ -10,7 +10,9 @@ use crate::identity::did::Did;
 use crate::limits::{LEASE, LEASE_MAX, LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
+use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
+use crate::policy::steady::until as steady_until;
 use crate::time::Time;
 
 use super::machine::{Spent, end_of, stands};
@@ -85,6 +87,10 @@ fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Time, Fault> {
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
+    if Wants::of(&terms).any() {
+        let why = "what these terms count is charged with each lease: this one ends, and a new one may be asked for";
+        return Err(Fault::denied("lease.renewal", "lease", why));
+    }
     let request = &lease.request;
     let facts = Asked {
         purpose: request.purpose.as_deref(),
@@ -96,5 +102,7 @@ fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Time, Fault> {
     };
     evaluate(&terms, &facts).permitted()?;
     let span = if asked.span.is_zero() { LEASE } else { asked.span.min(LEASE_MAX) };
-    Ok(end_of(now, span, terms.summary.until))
+    let until = end_of(now, span, terms.summary.until);
+    // A lease ends before anything that only time changes is answered otherwise.
+    Ok(steady_until(&terms, &facts).map_or(until, |end| end.min(until)))
 }

@@ -23,6 +23,36 @@ pub struct Matching {
     /// Most of the consumer's items that may match, in percent; a result above is not shown.
     pub share: Option<u64>,
     pub to: Option<To>,
+    /// What may be worked out; rows alone where nothing is said.
+    pub reveal: Option<BTreeSet<Reveal>>,
+}
+
+/// What of a match may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reveal {
+    Rows,
+    Size,
+    Sum,
+    AtLeast,
+    Labels,
+}
+
+impl Reveal {
+    pub const ALL: [Self; 5] = [Self::Rows, Self::Size, Self::Sum, Self::AtLeast, Self::Labels];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Size => "size",
+            Self::Sum => "sum",
+            Self::AtLeast => "atLeast",
+            Self::Labels => "labels",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
 }
 
 /// Who gets the result.
@@ -172,10 +202,11 @@ pub enum MatchLimit {
     Least(u64),
     Share(u64),
     To(To),
+    Reveal(BTreeSet<Reveal>),
 }
 
 impl Matching {
-    /// Both hold. Two different keys cannot: `false`.
+    /// Both hold. Two different keys cannot, nor answers of which none is in both: `false`.
     #[must_use]
     pub(super) fn narrow(&mut self, limit: MatchLimit) -> bool {
         let least = |slot: &mut Option<u64>, n: u64| *slot = Some(slot.map_or(n, |old| old.min(n)));
@@ -189,6 +220,15 @@ impl Matching {
             MatchLimit::Budget(n) => least(&mut self.budget, n),
             MatchLimit::Share(n) => least(&mut self.share, n),
             MatchLimit::Least(n) => self.least = Some(self.least.map_or(n, |old| old.max(n))),
+            MatchLimit::Reveal(new) => {
+                let both: BTreeSet<Reveal> = match &self.reveal {
+                    Some(old) => old.intersection(&new).copied().collect(),
+                    None => new,
+                };
+                let some = !both.is_empty();
+                self.reveal = Some(both);
+                return some;
+            }
             MatchLimit::To(to) => self.to = Some(self.to.map_or(to, |old| old.min(to))),
         }
         true
@@ -196,6 +236,15 @@ impl Matching {
 
     pub fn result_to(&self) -> To {
         self.to.unwrap_or(To::Consumer)
+    }
+
+    /// What may be asked for.
+    pub fn revealed(&self) -> Vec<Reveal> {
+        self.reveal.as_ref().map_or_else(|| vec![Reveal::Rows], |all| all.iter().copied().collect())
+    }
+
+    pub fn reveals(&self, it: Reveal) -> bool {
+        self.revealed().contains(&it)
     }
 
     /// Why a result of `matches` among `items` of the consumer may not be shown, if it may not.
@@ -273,5 +322,14 @@ mod tests {
         let key = |text| MatchLimit::Key(Key::parse(text).unwrap());
         assert!(it.narrow(key("a")) && it.narrow(key("a:exact")));
         assert!(!it.narrow(key("b")), "one key only");
+        let reveal = |all: &[Reveal]| MatchLimit::Reveal(all.iter().copied().collect());
+        assert_eq!(it.revealed(), [Reveal::Rows], "nothing is said");
+        assert!(it.narrow(reveal(&[Reveal::Size, Reveal::Sum])));
+        assert!(it.narrow(reveal(&[Reveal::Sum, Reveal::Rows])));
+        assert!(it.reveals(Reveal::Sum) && !it.reveals(Reveal::Rows) && !it.reveals(Reveal::Size));
+        assert!(!it.narrow(reveal(&[Reveal::Rows])), "nothing is left");
+        for it in Reveal::ALL {
+            assert_eq!(Reveal::from_name(it.name()), Some(it));
+        }
     }
 }

@@ -333,6 +333,8 @@ terms! {
         MatchResult = "tidm:matchResult",
         /// How a copy is marked, in a duty to `watermark`, see [`super::mark::Mark`].
         Watermark = "tidm:watermark",
+        /// What may be worked out of a match, see [`super::matching::Reveal`].
+        MatchReveal = "tidm:matchReveal",
         /// Kinds of use, see [`super::usage::Use`].
         KindOfUse = "tidm:kindOfUse",
         /// `gteq "E2"`: least enforcement level, see [`super::usage::Level`].

@@ -67,6 +67,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MinMatches
         | Operand::MatchShare
         | Operand::MatchResult
+        | Operand::MatchReveal
         | Operand::ValueExpression
         | Operand::Watermark
         | Operand::KindOfUse

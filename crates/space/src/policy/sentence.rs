@@ -258,6 +258,8 @@ fn matching(it: &Matching) -> Vec<Constraint> {
     out.extend(cap(Operand::MatchShare, it.share));
     out.extend(it.least.map(|n| atomic(Operand::MinMatches, Operator::Gteq, &n.to_string())));
     out.extend(it.to.map(|to| atomic(Operand::MatchResult, Operator::Eq, to.name())));
+    let reveal = it.reveal.iter().flatten().map(|it| it.name().to_owned());
+    out.extend(list(Operand::MatchReveal, &reveal.collect::<Vec<_>>()));
     out
 }
 

@@ -195,6 +195,7 @@ fn said(it: &Limits, lang: Lang) -> Vec<String> {
         m.least.map(|it| Limit::Matching(MatchLimit::Least(it))),
         m.share.map(|it| Limit::Matching(MatchLimit::Share(it))),
         m.to.map(|it| Limit::Matching(MatchLimit::To(it))),
+        m.reveal.clone().map(|it| Limit::Matching(MatchLimit::Reveal(it))),
     ];
     all.into_iter().flatten().map(|it| limit_words(&it, lang)).collect()
 }

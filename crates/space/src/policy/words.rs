@@ -4,7 +4,7 @@
 
 use crate::lang::Lang;
 use crate::policy::mark::Mark;
-use crate::policy::matching::{Equals, MatchLimit, To};
+use crate::policy::matching::{Equals, MatchLimit, Reveal, To};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
 use crate::time::Time;
@@ -284,6 +284,27 @@ fn match_words(it: &MatchLimit, lang: Lang) -> String {
         }
         MatchLimit::To(To::Both) => {
             lang.pick("匹配结果双方都得到", "both parties get the matches").to_owned()
+        }
+        MatchLimit::Reveal(all) => {
+            let words: Vec<&str> = all.iter().map(|it| reveal_words(*it, lang)).collect();
+            let before = lang.pick("匹配只给出：", "of a match is revealed: ");
+            format!("{before}{}", words.join(lang.pick("、", ", ")))
+        }
+    }
+}
+
+fn reveal_words(it: Reveal, lang: Lang) -> &'static str {
+    match it {
+        Reveal::Rows => lang.pick("匹配的行", "the rows that match"),
+        Reveal::Size => lang.pick("匹配数量", "how many match"),
+        Reveal::Sum => {
+            lang.pick("提供方字段在匹配行上的和", "sums of the provider's columns over them")
+        }
+        Reveal::AtLeast => {
+            lang.pick("匹配数是否达到给定值", "whether at least a given number match")
+        }
+        Reveal::Labels => {
+            lang.pick("匹配行及提供方的字段", "the rows that match with columns of the provider")
         }
     }
 }

@@ -10,12 +10,15 @@
 //! Both leases name the session's digest, so that neither is good for another session, other sizes or another protocol. Never
 //! knows items, keys or results: those are the computing processes'.
 
+pub mod asked;
+
 use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::domain;
 use tidm_crypto::hash::{Digest, sha256};
 
 use crate::id::Id;
 use crate::lease::message::{Grant, Request};
+pub use asked::Asked;
 
 /// How matches are computed. Names are part of the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,17 +57,19 @@ pub struct Session {
     pub protocol: Protocol,
     /// Items that the consumer puts in, as an upper bound.
     pub items: u64,
+    pub asked: Asked,
 }
 
 impl Session {
     /// What both leases of the session name.
     pub fn digest(&self) -> Digest {
-        let parts = vec![
+        let mut parts = vec![
             Value::Bytes(self.id.to_vec()),
             Value::Text(self.contract.to_string()),
             Value::Text(self.protocol.name().to_owned()),
             Value::Int(i64::try_from(self.items).unwrap_or(i64::MAX)),
         ];
+        parts.extend(self.asked.digested());
         sha256(&tuple(domain::JOB, parts))
     }
 }
@@ -112,14 +117,27 @@ mod tests {
             contract: samples::id("urn:agreement:1"),
             protocol: Protocol::Fast,
             items: 7,
+            asked: Asked::Rows,
         };
+        let column = || "a".to_owned();
+        let columns = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
+        let asked = |asked| Session { asked, ..it.clone() };
+        let mut digests = std::collections::BTreeSet::from([it.digest().to_string()]);
         for other in [
             Session { id: [2; 32], ..it.clone() },
             Session { contract: samples::id("urn:agreement:2"), ..it.clone() },
             Session { protocol: Protocol::Malicious, ..it.clone() },
             Session { items: 8, ..it.clone() },
+            asked(Asked::Size),
+            asked(Asked::Sum { column: column(), decimals: 2 }),
+            asked(Asked::Sum { column: column(), decimals: 3 }),
+            asked(Asked::AtLeast(2)),
+            asked(Asked::AtLeast(3)),
+            asked(Asked::Labels { columns: columns(&["a"]), bytes: 2 }),
+            asked(Asked::Labels { columns: columns(&["a", "b"]), bytes: 2 }),
+            asked(Asked::Labels { columns: columns(&["ab"]), bytes: 2 }),
         ] {
-            assert_ne!(it.digest(), other.digest(), "{other:?}");
+            assert!(digests.insert(other.digest().to_string()), "{other:?}");
         }
         for protocol in Protocol::ALL {
             assert_eq!(Protocol::from_name(protocol.name()), Some(protocol));

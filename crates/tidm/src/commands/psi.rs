@@ -53,6 +53,18 @@ pub(crate) enum Psi {
         /// Where to write the rows of ours that matched.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// What of the match is to be known: rows, size, sum:COLUMN, at-least:K or labels:A,B (columns of the provider).
+        #[arg(long, default_value = "rows", value_name = "KIND")]
+        reveal: String,
+        /// Decimals of a sum that count; values with more are refused.
+        #[arg(long, default_value_t = 2)]
+        decimals: u32,
+        /// Bytes of labels for each row.
+        #[arg(long, default_value_t = 256)]
+        label_bytes: u32,
+        /// Where to write what the provider gave with each row.
+        #[arg(long, value_name = "FILE", conflicts_with = "detach")]
+        labels_out: Option<PathBuf>,
         /// Begin it and come back at once.
         #[arg(long, conflicts_with = "out")]
         detach: bool,
@@ -71,6 +83,13 @@ pub(crate) enum Psi {
     /// Write the rows of ours that matched.
     #[command(after_help = "Example:\n  tidm psi rows 5f0c… --out common.csv")]
     Rows {
+        id: String,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Write what the provider gave with each row that matched.
+    #[command(after_help = "Example:\n  tidm psi labels 5f0c… --out theirs.csv")]
+    Labels {
         id: String,
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -97,7 +116,8 @@ impl Psi {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
             Self::Run { .. } => return self.matched(global, api).await,
-            Self::Rows { id, out } => return rows(api, id, out).await,
+            Self::Rows { id, out } => return fetch(api, id, "rows", out).await,
+            Self::Labels { id, out } => return fetch(api, id, "labels", out).await,
             Self::List(page) => {
                 api.json(api.request(Method::GET, "/matchings").query(&page.query())).await?
             }
@@ -118,17 +138,22 @@ impl Psi {
         let Self::Run { contract, mine, sql, theirs, key, columns, .. } = self else {
             return Ok(());
         };
-        let Self::Run { protocol, purpose, workers, out, detach, .. } = self else {
+        let Self::Run { protocol, purpose, workers, out, labels_out, detach, .. } = self else {
             return Ok(());
         };
+        let Self::Run { reveal: kind, decimals, label_bytes, .. } = self else { return Ok(()) };
         if let Some(theirs) = theirs {
             same_product(api, contract, theirs).await?;
         }
         let list = list(api, mine, sql.as_deref()).await?;
-        let body = json!({
+        let reveal = reveal(kind, *decimals, *label_bytes)?;
+        let mut body = json!({
             "contract": contract, "mine": list, "columns": key, "shown": columns, "protocol": protocol,
             "purpose": purpose, "workers": workers,
         });
+        if let (Some(reveal), Some(body)) = (reveal, body.as_object_mut()) {
+            body.insert("reveal".to_owned(), reveal);
+        }
         let mut it = api.post("/matchings", &body).await?;
         let id =
             it.get("id").and_then(Value::as_str).context("a matching without an id")?.to_owned();
@@ -146,10 +171,12 @@ impl Psi {
             let text = fault.get("text").and_then(Value::as_str).unwrap_or("it failed");
             return Err(Trouble::Here(anyhow::anyhow!("{text}")));
         }
-        match out {
-            Some(out) if it.get("withheld").is_none() => rows(api, &id, out).await,
-            Some(_) | None => Ok(()),
+        for (out, what) in [(out, "rows"), (labels_out, "labels")] {
+            if let Some(out) = out.as_ref().filter(|_| it.get("withheld").is_none()) {
+                fetch(api, &id, what, out).await?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -192,8 +219,32 @@ async fn same_product(api: &Api, contract: &str, theirs: &str) -> Outcome<()> {
     Err(Trouble::Here(anyhow::anyhow!("the contract is about the product {product}, not {theirs}")))
 }
 
-async fn rows(api: &Api, id: &str, out: &Path) -> Outcome<()> {
-    let request = api.request(Method::GET, &format!("/matchings/{}/rows", segment(id)));
+/// As the API takes it; nothing for rows.
+fn reveal(text: &str, decimals: u32, bytes: u32) -> Outcome<Option<Value>> {
+    let wrong = || {
+        Trouble::Here(anyhow::anyhow!(
+            "{text} is none of rows, size, sum:COLUMN, at-least:K, labels:A,B"
+        ))
+    };
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    Ok(match (kind, rest.is_empty()) {
+        ("rows", true) => None,
+        ("size", true) => Some(json!({ "kind": "size" })),
+        ("sum", false) => Some(json!({ "kind": "sum", "column": rest, "decimals": decimals })),
+        ("at-least", false) => {
+            let least: u64 = rest.parse().map_err(|_| wrong())?;
+            Some(json!({ "kind": "atLeast", "least": least }))
+        }
+        ("labels", false) => {
+            let columns: Vec<&str> = rest.split(',').collect();
+            Some(json!({ "kind": "labels", "columns": columns, "bytes": bytes }))
+        }
+        (_, _) => return Err(wrong()),
+    })
+}
+
+async fn fetch(api: &Api, id: &str, what: &str, out: &Path) -> Outcome<()> {
+    let request = api.request(Method::GET, &format!("/matchings/{}/{what}", segment(id)));
     let mut answer = api.send(request).await?;
     let mut file = tokio::fs::File::create(out).await.with_context(|| out.display().to_string())?;
     while let Some(piece) =
@@ -225,6 +276,25 @@ fn progress(it: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_a_kind_and_what_belongs_to_it() {
+        for (text, expected) in [
+            ("rows", Some(Value::Null)),
+            ("size", Some(json!({ "kind": "size" }))),
+            ("sum:a:b", Some(json!({ "kind": "sum", "column": "a:b", "decimals": 3 }))),
+            ("at-least:10", Some(json!({ "kind": "atLeast", "least": 10 }))),
+            ("labels:a,b", Some(json!({ "kind": "labels", "columns": ["a", "b"], "bytes": 9 }))),
+            ("size:1", None),
+            ("sum", None),
+            ("at-least:few", None),
+            ("labels:", None),
+            ("all", None),
+        ] {
+            let found = reveal(text, 3, 9).ok().map(|it| it.unwrap_or(Value::Null));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 
     #[test]
     fn progress_is_one_line() {

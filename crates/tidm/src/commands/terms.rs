@@ -62,6 +62,9 @@ pub(crate) struct Terms {
     /// Who gets the matches: consumer or both.
     #[arg(long, value_name = "WHO")]
     pub(crate) match_result: Option<String>,
+    /// What of a match is revealed: rows, size, sum, atLeast, labels. Rows alone when absent.
+    #[arg(long, value_delimiter = ',', value_name = "KINDS")]
+    pub(crate) match_reveal: Vec<String>,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -110,6 +113,7 @@ impl Terms {
         put("minMatches", json!(self.min_matches), self.min_matches.is_some());
         put("matchShare", json!(self.match_share), self.match_share.is_some());
         put("matchResult", json!(self.match_result), self.match_result.is_some());
+        put("matchReveal", json!(self.match_reveal), !self.match_reveal.is_empty());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
         put("deleteAfterUse", json!(true), self.delete_after_use);
         put("price", json!(self.price), self.price.is_some());

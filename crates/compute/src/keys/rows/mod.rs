@@ -112,13 +112,13 @@ impl Job<'_> {
 }
 
 /// A file in the making; goes away unless it is published.
-struct Output {
+pub(super) struct Output {
     file: NamedTempFile,
     target: PathBuf,
 }
 
 impl Output {
-    fn beside(target: &Path) -> Result<Self, Fault> {
+    pub(super) fn beside(target: &Path) -> Result<Self, Fault> {
         let file = tempfile::Builder::new()
             .prefix(".tidm-rows-")
             .tempfile_in(folder(target))
@@ -126,7 +126,7 @@ impl Output {
         Ok(Self { file, target: target.into() })
     }
 
-    fn writer(&self) -> Result<File, Fault> {
+    pub(super) fn writer(&self) -> Result<File, Fault> {
         self.file.as_file().try_clone().map_err(self.fault())
     }
 
@@ -135,7 +135,7 @@ impl Output {
     }
 
     /// Syncs, renames into place, syncs the folder; gives the length.
-    fn publish(self) -> Result<u64, Fault> {
+    pub(super) fn publish(self) -> Result<u64, Fault> {
         let Self { file, target } = self;
         file.as_file().sync_all().map_err(Fault::io("write", &target))?;
         let bytes = file.as_file().metadata().map_err(Fault::io("write", &target))?.len();

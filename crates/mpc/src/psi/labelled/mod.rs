@@ -56,7 +56,7 @@ impl Terms {
         bytes
     }
 
-    fn function(&self) -> super::Terms {
+    pub(crate) fn function(&self) -> super::Terms {
         let Self { security, receiver_items, sender_items, .. } = *self;
         super::Terms { security, learns: Learns::Receiver, receiver_items, sender_items }
     }
@@ -79,8 +79,8 @@ pub fn receive(setting: Setting<'_>, terms: &Terms, set: &Set) -> Result<Vec<Fou
     open(&mut session, &mut function, terms, set)
 }
 
-/// What follows the receiver's set-up.
-fn open(
+/// What follows the receiver's set-up; any number of times.
+pub(crate) fn open(
     session: &mut Session<'_>,
     function: &mut Receiver,
     terms: &Terms,
@@ -125,19 +125,39 @@ fn open(
 
 /// The sender's whole session. `labels` holds one label per place of the caller's list, one after the other.
 pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set, labels: &[u8]) -> Result<(), Fault> {
-    set.fits(terms.sender_items)?;
-    let length = terms.label_bytes()?;
-    let label = |index: usize| {
-        let begin = set.place(index) as usize * length;
-        labels.get(begin..begin + length)
-    };
-    if (0..set.len()).any(|index| label(index).is_none()) {
-        return Err(Fault::ApiMisuse("there are fewer labels than items"));
-    }
+    check_labels(terms, set, labels)?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let mut own = session.stream(b"labels");
     let mut function = Sender::set_up(&mut session, &terms.function())?;
-    let evaluated = function.prf(&mut session, set.items())?;
+    tell(&mut session, &mut function, terms, (set, labels), &mut own)
+}
+
+/// Where the label of an item stands.
+fn label<'l>(set: &Set, labels: &'l [u8], length: usize, index: usize) -> Option<&'l [u8]> {
+    let begin = (set.place(index) as usize).checked_mul(length)?;
+    labels.get(begin..begin.checked_add(length)?)
+}
+
+fn check_labels(terms: &Terms, set: &Set, labels: &[u8]) -> Result<(), Fault> {
+    set.fits(terms.sender_items)?;
+    let length = terms.label_bytes()?;
+    if (0..set.len()).any(|index| label(set, labels, length, index).is_none()) {
+        return Err(Fault::ApiMisuse("there are fewer labels than items"));
+    }
+    Ok(())
+}
+
+/// What follows the sender's set-up; any number of times. `own` is random, for the fillers.
+pub(crate) fn tell(
+    session: &mut Session<'_>,
+    function: &mut Sender,
+    terms: &Terms,
+    (set, labels): (&Set, &[u8]),
+    own: &mut Stream,
+) -> Result<(), Fault> {
+    check_labels(terms, set, labels)?;
+    let length = terms.label_bytes()?;
+    let evaluated = function.prf(session, set.items())?;
     let origin = evaluated.binned.origin().to_vec();
     let keep = evaluated.output.keep;
     let (mut masks, keys) = halves(evaluated);
@@ -152,12 +172,14 @@ pub fn send(setting: Setting<'_>, terms: &Terms, set: &Set, labels: &[u8]) -> Re
         for ((_, index), text) in entries.iter().zip(message.chunks_exact_mut(length.max(1))) {
             // Fillers are random: nobody has a key to them.
             let real = keys.get(*index as usize).zip(origin.get(*index as usize));
-            match real.and_then(|(key, origin)| Some((key, label(*origin as usize)?))) {
+            match real.and_then(|(key, origin)| {
+                Some((key, label(set, labels, length, *origin as usize)?))
+            }) {
                 Some((key, label)) => {
                     text.copy_from_slice(label);
                     pad(&mut Stream::keyed(*key), text);
                 }
-                None => pad(&mut own, text),
+                None => pad(own, text),
             }
         }
         if length > 0 {

@@ -22,14 +22,14 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Request};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::{Acceptance, Invitation, Protocol, Session};
+use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, folder, here, order, process, request, save, stopping, store, streams,
-    terms, unhex,
+    ATTEMPTS, WORKERS, asked, folder, here, order, process, request, save, stopping, store,
+    streams, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -54,6 +54,8 @@ pub struct Wanted {
     pub workers: u32,
     /// How long a lease it asks for at a time; renewed for as long as the matching runs.
     pub span: Duration,
+    /// What of the match is to be known.
+    pub asked: Asked,
 }
 
 /// Our list.
@@ -95,6 +97,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let kind = super::kind(&name);
     let items = size(local.path(), kind).await?;
     has_columns(local.path(), kind, &it.shown).await?;
+    asked::check(&contract, &it.asked, (it.protocol, it.workers, items))?;
     let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
     let mut os = crate::random::os();
     os.fill_bytes(&mut session);
@@ -122,6 +125,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             key: hex(&one_time),
             workers: it.workers,
             span_ms: u64::try_from(it.span.min(LEASE_MAX).as_millis()).ok(),
+            asked: asked::record(&it.asked),
             ..Record::default()
         },
     };
@@ -258,7 +262,8 @@ fn session(it: &Matching) -> Result<Session, Fault> {
     let (Some(id), Some(protocol)) = (unhex(&it.id), protocol) else {
         return Err(Fault::ApiMisuse("a matching without its session"));
     };
-    Ok(Session { id, contract: it.contract.clone(), protocol, items: it.record.items })
+    let (items, asked) = (it.record.items, asked::of(&it.record)?);
+    Ok(Session { id, contract: it.contract.clone(), protocol, items, asked })
 }
 
 /// One message to the provider, said again while it does not answer.

@@ -18,6 +18,7 @@
 //! is listed by kind and bytes in the report of each side.
 
 pub mod ask;
+mod asked;
 pub mod process;
 pub mod registry;
 pub mod serve;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
+use tidm_compute::job::what::What;
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
@@ -156,12 +158,21 @@ fn order(
         Role::Consumer => (Part::Receiver, Way::Dial(Address::Unix(socket)), ours, theirs),
         Role::Provider => (Part::Sender, Way::Listen(Address::Unix(socket)), theirs, ours),
     };
+    let consumers = if it.role == Role::Consumer { ours } else { theirs };
+    let asked = asked::of(&it.record)?;
+    asked::check(contract, &asked, (protocol, it.record.workers, consumers))?;
+    let what = asked::what(asked, &terms, consumers);
     let both = terms.result_to() == To::Both;
     let learns = if both { Learns::Both } else { Learns::Receiver };
     let dir = folder(app, &it.id);
-    let shown = it.role == Role::Consumer || both;
-    let columns = Some(it.record.shown.clone()).filter(|all| !all.is_empty());
-    let results = Results { rows: shown.then(|| dir.join(ROWS)), columns, bitmap: None };
+    let shown = (it.role == Role::Consumer || both) && !what.opens();
+    let labels = matches!(what, What::Labels { .. }) && it.role == Role::Consumer;
+    let results = Results {
+        rows: shown.then(|| dir.join(ROWS)),
+        columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
+        labels: labels.then(|| dir.join(LABELS)),
+        ..Results::default()
+    };
     let security = match protocol {
         Protocol::Fast => Security::SemiHonest,
         Protocol::LowCommunication => Security::SemiHonestLow,
@@ -171,6 +182,7 @@ fn order(
         role,
         job: it.id.clone(),
         terms: Sizes { security, learns, receiver_items, sender_items },
+        what,
         rule,
         mapping,
         source: List { path: list, format: kind(&it.record.name) },
@@ -187,6 +199,8 @@ fn order(
 
 /// The matched rows, in a matching's folder.
 const ROWS: &str = "rows";
+/// What the provider gave with them.
+const LABELS: &str = "labels.csv";
 
 /// By a file's ending, as people name files.
 fn kind(name: &str) -> Kind {

@@ -26,7 +26,8 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, folder, here, is_here, order, process, request, save, stopping, store, terms,
+    ATTEMPTS, WORKERS, asked, folder, here, is_here, order, process, request, save, stopping,
+    store, terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
@@ -50,6 +51,12 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     if let Some(part) = key.parts.iter().find(|part| !has(&part.column)) {
         let why = format!("the product has no column {}", part.column);
         return Err(Fault::refused("psi.columns", why).into());
+    }
+    let asked = &it.session.asked;
+    asked::check(&contract, asked, (it.session.protocol, it.workers, it.session.items))?;
+    if let Some(column) = asked.columns().iter().find(|it| !has(it)) {
+        let why = format!("the product has no column {column}");
+        return Err(Fault::refused("psi.reveal", why).into());
     }
     if let Some(known) = app.store.matching(&hex(&it.session.id)).await.map_err(store)?
         && (known.contract != contract.id || known.role != Role::Provider)
@@ -116,6 +123,7 @@ async fn opened(
             nonce: hex(&nonce),
             key: hex(&one_time),
             workers: it.workers.clamp(1, WORKERS),
+            asked: asked::record(&it.session.asked),
             ..Record::default()
         },
     };

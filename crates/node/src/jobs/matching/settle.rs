@@ -11,8 +11,9 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Outcome;
 use tidm_space::negotiation::message::Role;
+use tidm_space::psi::Asked;
 
-use super::{ROWS, folder, save, terms};
+use super::{LABELS, ROWS, asked, folder, save, terms};
 use crate::app::App;
 use crate::objects::Key;
 use crate::store::accounts;
@@ -63,20 +64,31 @@ async fn keep(app: &App, it: &mut Matching, mut report: Report) -> Result<(), Tr
     let contract = contract.ok_or_else(|| ours("the contract is gone".to_owned()))?;
     let (terms, _) = terms(&contract).map_err(|why| ours(why.to_string()))?;
     let consumers = if it.role == Role::Consumer { it.record.items } else { it.record.their_items };
+    asked::keep(&mut it.record, &mut report, &terms);
     if let Some(matched) = report.matched.take() {
         it.record.withheld = terms.withheld(matched, consumers).map(str::to_owned);
         if it.record.withheld.is_none() {
             it.record.matched = Some(matched);
-            let object = format!("matchings/{}", it.id);
-            let file = tokio::fs::File::open(folder(app, &it.id).join(ROWS)).await;
-            let file = file.map_err(|why| ours(why.to_string()))?;
-            let key = Key::parse(&object).map_err(|why| ours(why.to_string()))?;
-            app.objects.put(&key, file, u64::MAX).await.map_err(|why| ours(why.to_string()))?;
-            it.record.rows = Some(object);
+            it.record.rows = Some(moved(app, it, ROWS, "").await.map_err(ours)?);
+            if let Asked::Labels { .. } = asked::of(&it.record).unwrap_or_default()
+                && it.role == Role::Consumer
+            {
+                it.record.labels = Some(moved(app, it, LABELS, "-labels").await.map_err(ours)?);
+            }
         }
     }
     it.record.report = serde_json::to_value(&report).ok();
     Ok(())
+}
+
+/// A file of the matching's folder into the object store: the name it has there.
+async fn moved(app: &App, it: &Matching, name: &str, ending: &str) -> Result<String, String> {
+    let object = format!("matchings/{}{ending}", it.id);
+    let file = tokio::fs::File::open(folder(app, &it.id).join(name)).await;
+    let file = file.map_err(|why| why.to_string())?;
+    let key = Key::parse(&object).map_err(|why| why.to_string())?;
+    app.objects.put(&key, file, u64::MAX).await.map_err(|why| why.to_string())?;
+    Ok(object)
 }
 
 /// The lease that we hold: the provider's gate's as the consumer, the consumer's as the provider.

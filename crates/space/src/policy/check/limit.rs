@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::policy::check::{Remark, Ruled, Severity};
 use crate::policy::compile::{Part, Side, part};
-use crate::policy::matching::{MatchLimit, Matching};
+use crate::policy::matching::{MatchLimit, Matching, Reveal};
 use crate::policy::model::{Constraint, Operand};
 use crate::policy::reach::Reach;
 use crate::policy::terms::Limit;
@@ -64,7 +64,7 @@ fn width(it: &Limit) -> Option<i128> {
         Limit::Columns(_)
         | Limit::AggregatesOnly
         | Limit::Rows(_)
-        | Limit::Matching(MatchLimit::Key(_) | MatchLimit::To(_)) => None,
+        | Limit::Matching(MatchLimit::Key(_) | MatchLimit::To(_) | MatchLimit::Reveal(_)) => None,
     }
 }
 
@@ -182,10 +182,15 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
             format!("{budget} items altogether are fewer than the {items} at a time"),
         ));
     }
+    telling(it, at, out);
     let said = it.items.is_some() || it.budget.is_some() || it.least.is_some();
-    if it.key.is_none() && (said || it.share.is_some() || it.to.is_some()) {
+    if it.key.is_none() && (said || it.share.is_some() || it.to.is_some() || it.reveal.is_some()) {
         let first = [Operand::MatchItems, Operand::MatchBudget, Operand::MinMatches];
-        let first = first.into_iter().chain([Operand::MatchShare, Operand::MatchResult]);
+        let first = first.into_iter().chain([
+            Operand::MatchShare,
+            Operand::MatchResult,
+            Operand::MatchReveal,
+        ]);
         let mut places = first.map(at).filter(|it| it.contains("constraint"));
         out.push(Remark::new(
             Severity::Warning,
@@ -193,6 +198,20 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
             "match.no-key",
             "没有说明匹配字段（tidm:matchKey），名单无法匹配",
             "no key is said (tidm:matchKey), so that no lists can be matched",
+        ));
+    }
+}
+
+/// Answers that small results would make say too much.
+fn telling<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<Remark>) {
+    let tells = it.reveals(Reveal::Sum) || it.reveals(Reveal::Size);
+    if tells && it.least.is_none_or(|least| least < 2) {
+        out.push(Remark::new(
+            Severity::Warning,
+            at(Operand::MatchReveal),
+            "match.reveal",
+            "未要求最少匹配数（tidm:minMatches）：单个匹配的和就是其数值，大小可用于逐条猜测",
+            "no fewest matches are asked for (tidm:minMatches): a sum over one match is its value, and sizes answer guesses one by one",
         ));
     }
 }

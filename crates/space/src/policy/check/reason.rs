@@ -166,6 +166,10 @@ const ZH: &[(&str, &str)] = &[
         "uses of what is handed over are seen by no gate: they can be neither tracked nor told",
         "交出的数据其使用不经过使用控制，无法跟踪或通知",
     ),
+    (
+        "is one or some of rows, size, sum, atLeast and labels",
+        "为 rows、size、sum、atLeast、labels 中的一个或几个",
+    ),
     ("the policy does not permit this kind of use", "策略不允许此种使用方式"),
 ];
 

@@ -2,10 +2,12 @@
 //!
 //! Never guesses a unit, a zone or a spelling; which operators an operand takes is a table of its meaning.
 
+use std::collections::BTreeSet;
+
 use crate::limits::{BUDGET, FREQUENCY_USES, POLICY_LIST};
 use crate::policy::compile::{Refusal, Side, UNKNOWN, refusal};
 use crate::policy::filter::Filter;
-use crate::policy::matching::{Key, MatchLimit, To};
+use crate::policy::matching::{Key, MatchLimit, Reveal, To};
 use crate::policy::model::{Atomic, Operand, Operator};
 use crate::policy::network::Network;
 use crate::policy::reach::{self, Reach};
@@ -39,6 +41,7 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::MinMatches
             | Operand::MatchShare
             | Operand::MatchResult
+            | Operand::MatchReveal
     )
 }
 
@@ -103,7 +106,8 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
         | Operand::MatchBudget
         | Operand::MinMatches
         | Operand::MatchShare
-        | Operand::MatchResult => Limit::Matching(match_limit(it)?),
+        | Operand::MatchResult
+        | Operand::MatchReveal => Limit::Matching(match_limit(it)?),
         _ => return Err(op),
     })
 }
@@ -122,6 +126,15 @@ fn match_limit(it: &Atomic) -> Result<MatchLimit, Refusal> {
         Operand::MatchResult if is => MatchLimit::To(
             To::from_name(scalar()?).ok_or_else(|| no("is consumer or both"))?,
         ),
+        Operand::MatchReveal
+            if matches!(it.op, Operator::Eq | Operator::IsAnyOf | Operator::IsPartOf) =>
+        {
+            let all: Option<BTreeSet<Reveal>> =
+                list(it).and_then(|all| all.iter().map(|it| Reveal::from_name(it)).collect());
+            MatchLimit::Reveal(
+                all.ok_or_else(|| no("is one or some of rows, size, sum, atLeast and labels"))?,
+            )
+        }
         Operand::MatchItems => MatchLimit::Items(cap(&it.op, number()?).ok_or(op)?),
         Operand::MatchBudget => MatchLimit::Budget(cap(&it.op, number()?).ok_or(op)?),
         Operand::MatchShare => {

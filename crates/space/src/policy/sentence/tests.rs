@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::lang::Lang;
 use crate::policy::compile::compile;
-use crate::policy::matching::{Key, To};
+use crate::policy::matching::{Key, Reveal, To};
 use crate::policy::render::render;
 use crate::wire::odrl::{OdrlPolicy, to_json};
 
@@ -38,9 +38,10 @@ prop_compose! {
             proptest::option::of(1_u32..900),
             proptest::option::of(0_i64..4_000_000_000_000),
         ),
-        (keyed, items, budget, least, share, both) in (
+        (keyed, items, budget, least, share, both, reveal) in (
             any::<bool>(), proptest::option::of(1..1000_u64), proptest::option::of(1..1000_u64),
             proptest::option::of(1..1000_u64), proptest::option::of(0..=100_u64), proptest::option::of(any::<bool>()),
+            proptest::option::of(proptest::collection::btree_set(proptest::sample::select(&Reveal::ALL[..]), 1..=5)),
         ),
         (rows, mark) in (
             proptest::option::of(Just("site = 'A''7' and 温度 >= -1.5")), proptest::option::of(Just("temp:0.01,功率:1;sensor")),
@@ -68,6 +69,7 @@ prop_compose! {
                 least,
                 share,
                 to: both.map(|both| if both { To::Both } else { To::Consumer }),
+                reveal,
             },
             export,
             delete_after_use,

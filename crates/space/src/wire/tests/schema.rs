@@ -111,6 +111,7 @@ impl Schemas {
                     .as_str()
                     .is_none_or(|it| it.chars().count() as u64 <= rule.as_u64().unwrap()),
                 "minimum" => value.as_i64().is_none_or(|it| it >= rule.as_i64().unwrap()),
+                "maximum" => value.as_i64().is_none_or(|it| it <= rule.as_i64().unwrap()),
                 "allOf" => {
                     all(rule).iter().for_each(|it| self.walk(base, it, value, path, out));
                     true

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::Grant;
-use crate::psi::{Acceptance, Invitation, Protocol, Session};
+use crate::policy::matching::Reveal;
+use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use crate::wire::Posting;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url, parse};
@@ -36,6 +37,7 @@ pub fn write_invitation(id: &Id, it: &Invitation) -> Posting {
     put(&mut doc, "session", Some(base64url(&it.session.id)));
     put(&mut doc, "protocol", Some(it.session.protocol.name()));
     put(&mut doc, "workers", Some(it.workers));
+    doc.extend(asked_doc(&it.session.asked).map(|it| ("reveal".to_owned(), it)));
     let mut asked = Map::new();
     lease::put_request(&mut asked, &it.lease);
     doc.insert("lease".to_owned(), Value::Object(asked));
@@ -56,6 +58,7 @@ pub fn read_invitation(body: &[u8]) -> Result<(Option<Id>, Invitation), Fault> {
         contract: lease.contract.clone(),
         protocol: top.word("protocol", Protocol::from_name)?,
         items: lease.items.ok_or_else(|| top.wrong("lease", "says nothing of items"))?,
+        asked: top.object_opt("reveal")?.map_or(Ok(Asked::Rows), |it| asked(&it))?,
     };
     let it = Invitation { session, workers: top.small_number("workers")?, lease };
     if !it.fits() {
@@ -65,6 +68,50 @@ pub fn read_invitation(body: &[u8]) -> Result<(Option<Id>, Invitation), Fault> {
         ));
     }
     Ok((top.id_opt("@id")?, it))
+}
+
+/// What is asked for; nothing where it is rows.
+pub fn asked_doc(it: &Asked) -> Option<Value> {
+    let mut doc = Map::new();
+    match it {
+        Asked::Rows => return None,
+        Asked::Size => {}
+        Asked::Sum { column, decimals } => {
+            put(&mut doc, "column", Some(column.as_str()));
+            put(&mut doc, "decimals", Some(*decimals));
+        }
+        Asked::AtLeast(least) => put(&mut doc, "least", Some(*least)),
+        Asked::Labels { columns, bytes } => {
+            put(&mut doc, "columns", Some(columns.clone()));
+            put(&mut doc, "bytes", Some(*bytes));
+        }
+    }
+    put(&mut doc, "kind", Some(it.kind().name()));
+    Some(Value::Object(doc))
+}
+
+/// Reads what [`asked_doc`] wrote.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed` with the field.
+pub fn read_asked(it: &Value) -> Result<Asked, Fault> {
+    asked(&Fields::top(it)?)
+}
+
+fn asked(it: &Fields<'_>) -> Result<Asked, Fault> {
+    let found = match it.word("kind", Reveal::from_name)? {
+        Reveal::Rows => Asked::Rows,
+        Reveal::Size => Asked::Size,
+        Reveal::Sum => Asked::Sum {
+            column: it.short_text("column")?.to_owned(),
+            decimals: it.small_number("decimals")?,
+        },
+        Reveal::AtLeast => Asked::AtLeast(it.number("least")?),
+        Reveal::Labels => {
+            Asked::Labels { columns: it.texts("columns")?, bytes: it.small_number("bytes")? }
+        }
+    };
+    if found.within_bounds() { Ok(found) } else { Err(it.wrong("kind", "is out of bounds")) }
 }
 
 /// `PsiAcceptance`.

@@ -6,9 +6,10 @@ use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
 use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
+use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
 use crate::policy::usage::Use;
-use crate::psi::{Acceptance, Invitation, Protocol, Session};
+use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use crate::wire::samples::{self, id};
 use crate::wire::schema::Schemas;
 
@@ -47,10 +48,17 @@ fn changed() -> Vec<(u64, changes::Said)> {
     ]
 }
 
+fn session(contract: Id, asked: Asked) -> Session {
+    Session { id: [9; 32], contract, protocol: Protocol::Fast, items: 1000, asked }
+}
+
 fn invitation() -> Invitation {
+    invited(Asked::Rows)
+}
+
+fn invited(asked: Asked) -> Invitation {
     let contract = id("urn:agreement:1");
-    let session =
-        Session { id: [9; 32], contract: contract.clone(), protocol: Protocol::Fast, items: 1000 };
+    let session = session(contract.clone(), asked);
     let query = Some(session.digest());
     let request = samples::request(1);
     let lease = Request { contract, kind: Use::Psi, query, items: Some(1000), ..request };
@@ -62,11 +70,36 @@ fn acceptance() -> Acceptance {
     Acceptance { lease: grant(), join, items: 5000, workers: 1 }
 }
 
+fn sum() -> Asked {
+    Asked::Sum { column: "price".to_owned(), decimals: 2 }
+}
+
 #[test]
 fn matchings_are_proposed_and_joined() {
     let m = id("urn:message:1");
     let text = psi::write_invitation(&m, &invitation()).body;
     assert_eq!(psi::read_invitation(text.as_bytes()).unwrap(), (Some(m.clone()), invitation()));
+    let columns = vec!["name".to_owned(), "备注".to_owned()];
+    for asked in
+        [Asked::Size, sum(), Asked::AtLeast(u64::MAX >> 1), Asked::Labels { columns, bytes: 4096 }]
+    {
+        let text = psi::write_invitation(&m, &invited(asked.clone())).body;
+        let (_, read) = psi::read_invitation(text.as_bytes()).unwrap();
+        assert_eq!(read.session.asked, asked);
+        // Another question than the one that the lease is for.
+        for other in [
+            "{\"kind\":\"size\"}",
+            "{\"kind\":\"atLeast\",\"least\":0}",
+            "{\"kind\":\"labels\",\"columns\":[],\"bytes\":9}",
+            "{\"kind\":\"sum\",\"column\":\"a\"}",
+            "7",
+        ] {
+            let mut doc: Value = serde_json::from_str(&text).unwrap();
+            doc["reveal"] = serde_json::from_str(other).unwrap();
+            let read = psi::read_invitation(doc.to_string().as_bytes());
+            assert!(read.is_err() || asked == Asked::Size, "{other}");
+        }
+    }
     let text = psi::write_acceptance(&acceptance());
     assert_eq!(psi::read_acceptance(text.as_bytes()).unwrap(), acceptance());
     let text = psi::write_joining(&m, &id("urn:lease:1"), &grant()).body;
@@ -124,6 +157,11 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             "psi-invitation",
             include_str!("schema/psi-invitation.json"),
             psi::write_invitation(&m, &invitation()).body,
+        ),
+        (
+            "psi-invitation-sum",
+            include_str!("schema/psi-invitation.json"),
+            psi::write_invitation(&m, &invited(sum())).body,
         ),
         (
             "psi-acceptance",

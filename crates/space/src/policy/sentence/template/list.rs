@@ -190,6 +190,12 @@ const MATCHING: &[Parameter] = &[
         Shape::Receiver(|s, to| s.matching.to = Some(to)),
         Need::Default(To::Consumer.name()),
     ),
+    Parameter::new(
+        "match_reveal",
+        ("给出的内容", "what of a match is revealed"),
+        Shape::Reveals(|s, all| s.matching.reveal = Some(all)),
+        Need::Open("size,sum"),
+    ),
 ];
 
 const fn template(

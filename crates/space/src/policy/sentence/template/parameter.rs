@@ -2,10 +2,12 @@
 //!
 //! Never takes a value outside its bounds, and never a list longer than a person reads.
 
+use std::collections::BTreeSet;
+
 use crate::identity::did::Did;
 use crate::lang::Lang;
 use crate::limits::{TEMPLATE_LIST, TEMPLATE_WORD_BYTES};
-use crate::policy::matching::{Key, To};
+use crate::policy::matching::{Key, Reveal, To};
 use crate::policy::sentence::Sentences;
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
@@ -46,6 +48,7 @@ pub enum Shape {
     Price(fn(&mut Sentences, Price)),
     Key(fn(&mut Sentences, Key)),
     Receiver(fn(&mut Sentences, To)),
+    Reveals(fn(&mut Sentences, BTreeSet<Reveal>)),
     Flag(fn(&mut Sentences, bool)),
     Hours(fn(&mut Sentences, Window)),
 }
@@ -64,6 +67,7 @@ impl Shape {
             Self::Price(_) => "price",
             Self::Key(_) => "match-key",
             Self::Receiver(_) => "receiver",
+            Self::Reveals(_) => "reveals",
             Self::Flag(_) => "flag",
             Self::Hours(_) => "hours",
         }
@@ -145,6 +149,10 @@ impl Parameter {
                 "columns with their normal forms, such as part_no:text,maker:credit-code;first",
             ),
             Shape::Receiver(_) => pair("consumer 或 both", "consumer or both"),
+            Shape::Reveals(_) => {
+                let all = named(&Reveal::ALL.map(Reveal::name));
+                (format!("以逗号分隔：{all}"), format!("some of {all}, with commas between them"))
+            }
             Shape::Flag(_) => pair("yes 或 no", "yes or no"),
             Shape::Hours(_) => pair(
                 "带时区的每周时段，如 Mon-Fri 08:00/18:00+08:00",
@@ -179,6 +187,9 @@ impl Parameter {
             }
             Shape::Key(set) => set(out, Key::parse(text)?),
             Shape::Receiver(set) => set(out, To::from_name(text)?),
+            Shape::Reveals(set) => {
+                set(out, entries(text)?.map(Reveal::from_name).collect::<Option<_>>()?);
+            }
             Shape::Flag(set) => set(out, flag(text)?),
             Shape::Hours(set) => set(out, Window::parse(text).ok()?),
         }
@@ -203,6 +214,6 @@ fn entries(text: &str) -> Option<impl Iterator<Item = &str>> {
     if cut().nth(TEMPLATE_LIST).is_some() || !cut().all(fits) {
         return None;
     }
-    let seen: std::collections::BTreeSet<&str> = cut().collect();
+    let seen: BTreeSet<&str> = cut().collect();
     (seen.len() == cut().count()).then(cut)
 }

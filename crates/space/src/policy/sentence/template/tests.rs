@@ -148,6 +148,7 @@ fn bad_values_are_refused_with_what_is_allowed() {
         ("matching", "match_key", "a:words", "normal forms"),
         ("matching", "match_share", "101", "1 to 100"),
         ("matching", "match_result", "all", "consumer or both"),
+        ("matching", "match_reveal", "size,all", "some of rows"),
         ("rate", "per_day", "1001", "1 to 1000"),
         ("hours", "hours", "08:00-18:00", "with a zone"),
     ] {
