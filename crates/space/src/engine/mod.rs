@@ -78,11 +78,14 @@ pub fn needs(input: &Input) -> Needs {
 pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
     match input {
         Input::Heard(heard) => match &heard.what {
-            Heard::Ask(request) => gate::needs_more(node, view, request),
+            Heard::Ask(request) | Heard::Rewrap(request) => gate::needs_more(node, view, request),
+            Heard::Attested(both) => gate::needs_more(node, view, &both.0),
             Heard::Negotiation(_)
             | Heard::Transfer(_)
+            | Heard::Renew(_)
             | Heard::Return { .. }
             | Heard::LeaseEnded { .. }
+            | Heard::Standing { .. }
             | Heard::Ended { .. }
             | Heard::Deleted { .. } => More::default(),
         },

@@ -120,6 +120,7 @@ pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Flow { .. }
+            | What::Appraised { .. }
             | What::LeaseGranted { .. }
             | What::LeaseRefused { .. }
             | What::LeaseHeld { .. }
