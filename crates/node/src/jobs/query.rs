@@ -224,15 +224,12 @@ async fn finish(
 /// What is on record is this outcome: whoever returned the lease in front of us got its charge back, and gets nothing else.
 async fn recorded(app: &App, lease: &Id, said: &Outcome) -> Result<(), WorkError> {
     let found = app.store.lease(lease).await.map_err(failed)?;
-    match found.map(|it| it.state) {
-        Some(State::Returned { outcome, .. }) if outcome == *said => Ok(()),
-        _ => Err(Fault::denied(
-            "lease.ended",
-            "lease",
-            "the lease ended before its result was there",
-        )
-        .into()),
+    let stands =
+        |it: &Lease| matches!(&it.state, State::Returned { outcome, .. } if outcome == said);
+    if found.as_ref().is_some_and(stands) {
+        return Ok(());
     }
+    Err(Fault::denied("lease.ended", "lease", "the lease ended before its result was there").into())
 }
 
 fn failed(why: crate::store::StoreError) -> WorkError {

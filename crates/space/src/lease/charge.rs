@@ -130,7 +130,6 @@ fn spent_up(what: DebitKind) -> Fault {
 }
 
 /// The largest total with which a test of amounts still holds.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other tests are of other amounts")]
 fn cap(it: &Test, what: DebitKind) -> Option<u64> {
     match (it, what) {
         (Test::Size(cmp, n), DebitKind::Bytes) | (Test::Records(cmp, n), DebitKind::Rows) => {

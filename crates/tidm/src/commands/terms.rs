@@ -65,6 +65,27 @@ pub(crate) struct Terms {
     /// What of a match is revealed: rows, size, sum, atLeast, labels. Rows alone when absent.
     #[arg(long, value_delimiter = ',', value_name = "KINDS")]
     pub(crate) match_reveal: Vec<String>,
+    /// Most uses in any such period: 5/P1D.
+    #[arg(long, value_name = "N/PERIOD")]
+    pub(crate) frequency: Option<String>,
+    /// At most one use in each such period: PT1H.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) interval: Option<String>,
+    /// Hours of the week: "Mon-Fri 08:00/18:00+08:00".
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) window: Option<String>,
+    /// Time of use altogether: PT10H.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) metered: Option<String>,
+    /// Most bytes of all uses together.
+    #[arg(long, value_name = "N")]
+    pub(crate) total_bytes: Option<u64>,
+    /// Most rows of all uses together.
+    #[arg(long, value_name = "N")]
+    pub(crate) total_rows: Option<u64>,
+    /// Most uses by the consumer's legal entity, under all its contracts.
+    #[arg(long, value_name = "N")]
+    pub(crate) entity_uses: Option<u64>,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -114,6 +135,13 @@ impl Terms {
         put("matchShare", json!(self.match_share), self.match_share.is_some());
         put("matchResult", json!(self.match_result), self.match_result.is_some());
         put("matchReveal", json!(self.match_reveal), !self.match_reveal.is_empty());
+        put("frequency", json!(self.frequency), self.frequency.is_some());
+        put("interval", json!(self.interval), self.interval.is_some());
+        put("window", json!(self.window), self.window.is_some());
+        put("metered", json!(self.metered), self.metered.is_some());
+        put("totalBytes", json!(self.total_bytes), self.total_bytes.is_some());
+        put("totalRows", json!(self.total_rows), self.total_rows.is_some());
+        put("entityUses", json!(self.entity_uses), self.entity_uses.is_some());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
         put("deleteAfterUse", json!(true), self.delete_after_use);
         put("price", json!(self.price), self.price.is_some());

@@ -6,6 +6,7 @@ use tidm_space::engine::commit::{About, Commit, Due, Job, Seen, Send, Timer};
 use tidm_space::engine::view::Needs;
 use tidm_space::evidence;
 use tidm_space::evidence::fact::{Fact, Links, What};
+use tidm_space::identity::member::Group;
 use tidm_space::lease::charge::Reserved;
 use tidm_space::lease::machine::{Debit, DebitKind, Spent};
 use tidm_space::lease::state::{Lease, State as LeaseState};

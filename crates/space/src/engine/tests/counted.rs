@@ -58,10 +58,9 @@ fn ask(side: &mut Side, of: &Contract, request: Request, now: Time) -> Result<Gr
     let mut from = Side::new("consumer", 2);
     from.me = of.peer.clone();
     let request = Request { contract: of.id.clone(), ..request };
-    match side.run(received(&from, None, b"ask", Heard::Ask(Box::new(request))), now)? {
-        Reply::Lease(grant) => Ok(grant),
-        other => panic!("{other:?}"),
-    }
+    let reply = side.run(received(&from, None, b"ask", Heard::Ask(Box::new(request))), now)?;
+    let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
+    Ok(grant)
 }
 
 fn close(side: &mut Side, lease: &Id, rows: u64, bytes: u64, now: Time) {

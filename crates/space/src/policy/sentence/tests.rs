@@ -78,6 +78,15 @@ prop_compose! {
             level,
             within: within.map(Span::days),
             delay: delay.map(Span::days),
+            counted: Counted {
+                frequency: items.zip(within).map(|(n, days)| (n, Span::days(days))),
+                interval: delay.map(Span::days),
+                window: keyed.then(|| Window::parse("Mon-Fri 08:00/18:00+08:00").unwrap()),
+                metered: within.map(Span::days),
+                bytes: output_bytes,
+                rows: output_rows,
+                entity_uses: uses,
+            },
             delete_by: delete_by.filter(|_| !delete_after_use).map(Time::from_ms),
         }
     }
