@@ -1,7 +1,7 @@
 //! The holder's side of a long use: its lease is renewed at about half of its remaining life.
 //!
-//! Threat model: the gate decides anew each time, and its no ends the use at once. A gate that does not answer, or that
-//! knows no renewals, ends it too, when the lease does ([`super::workers::over`]). Never asks under another lease, and
+//! Threat model: the gate decides anew each time, and its no ends the use at once. A gate that does not answer, that
+//! knows no renewals or that does not renew this kind of lease ends it too, when the lease does ([`super::workers::over`]). Never asks under another lease, and
 //! never twice for one renewal with different numbers: a lost answer renews nothing twice.
 
 use std::time::Duration;
@@ -43,8 +43,11 @@ pub async fn refused(app: &App, contract: &Contract, lease: &Id) -> Fault {
             Ok(()) => {}
             Err(WorkError::Fault(fault)) => match fault.code() {
                 "unavailable" => tracing::info!(%fault, %lease, "a lease is not renewed yet"),
-                // The use came to its end meanwhile, or the gate is an older one without renewals.
-                "lease.returned" | "lease.over" | UNKNOWN => return std::future::pending().await,
+                // The use came to its end meanwhile; or its terms, its number of renewals or an older gate let it go on
+                // no longer than it may already.
+                "lease.returned" | "lease.over" | "lease.renewal" | "lease.renewals" | UNKNOWN => {
+                    return std::future::pending().await;
+                }
                 _ => {
                     tracing::info!(%fault, %lease, "a lease is not renewed");
                     return fault;
