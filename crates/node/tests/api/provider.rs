@@ -98,7 +98,11 @@ type Shared = Arc<Mutex<Issuer>>;
 
 async fn discovery(State(it): State<Shared>) -> String {
     let it = it.lock().unwrap();
-    let issuer = if it.trick == Trick::Renamed { "https://evil.example".to_owned() } else { it.base.clone() };
+    let issuer = if it.trick == Trick::Renamed {
+        "https://evil.example".to_owned()
+    } else {
+        it.base.clone()
+    };
     json!({
         "issuer": issuer, "authorization_endpoint": format!("{}/auth", it.base),
         "token_endpoint": format!("{}/token", it.base), "jwks_uri": format!("{}/keys", it.base),
@@ -144,13 +148,16 @@ async fn token(State(it): State<Shared>, form: String) -> Response {
         Trick::Empty => return "{}".into_response(),
         Trick::Endless => return "x".repeat(3 << 20).into_response(),
         Trick::Elsewhere => {
-            return (StatusCode::FOUND, [("location", format!("{}/keys", it.base))]).into_response();
+            return (StatusCode::FOUND, [("location", format!("{}/keys", it.base))])
+                .into_response();
         }
         Trick::Refuses => {
             return (StatusCode::BAD_REQUEST, "{\"error\":\"invalid_grant\"}").into_response();
         }
     };
-    json!({ "access_token": "x", "token_type": "Bearer", "id_token": token }).to_string().into_response()
+    json!({ "access_token": "x", "token_type": "Bearer", "id_token": token })
+        .to_string()
+        .into_response()
 }
 
 async fn hostile() -> Shared {
@@ -169,7 +176,12 @@ async fn hostile() -> Shared {
 }
 
 /// One sign-in in which the provider lies so, and says so of the person; `change` is put over the claims.
-async fn try_in(node: &Node, issuer: &Shared, trick: Trick, change: Value) -> (u16, String, String, String) {
+async fn try_in(
+    node: &Node,
+    issuer: &Shared,
+    trick: Trick,
+    change: Value,
+) -> (u16, String, String, String) {
     let (status, went) = node.go().await;
     let went = went.unwrap_or_else(|| panic!("{status}"));
     let base = issuer.lock().unwrap().base.clone();
@@ -187,7 +199,8 @@ async fn try_in(node: &Node, issuer: &Shared, trick: Trick, change: Value) -> (u
         it.challenge = went.query["code_challenge"].clone();
     }
     assert_eq!(went.query["code_challenge_method"], "S256");
-    let body = json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": base });
+    let body =
+        json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": base });
     node.back(body).await
 }
 
@@ -303,7 +316,8 @@ async fn browse(start: Url, user: &str) -> Url {
                 .body(form),
             None => http.get(url.clone()),
         };
-        let answer = request.header("cookie", sent.collect::<Vec<_>>().join("; ")).send().await.unwrap();
+        let answer =
+            request.header("cookie", sent.collect::<Vec<_>>().join("; ")).send().await.unwrap();
         for it in answer.headers().get_all("set-cookie") {
             let pair = it.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();
@@ -325,7 +339,9 @@ async fn browse(start: Url, user: &str) -> Url {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_provider_lets_its_people_in() {
     let Ok(home) = std::env::var("TIDM_TEST_OIDC") else {
-        println!("SKIPPED: a real identity provider: TIDM_TEST_OIDC names no folder of oidc-provider");
+        println!(
+            "SKIPPED: a real identity provider: TIDM_TEST_OIDC names no folder of oidc-provider"
+        );
         return;
     };
     let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -361,7 +377,10 @@ async fn a_real_provider_lets_its_people_in() {
     let (status, code, cause, token) = node.back(body).await;
     assert_eq!(status, 201, "{code} {cause}");
     let me = node.get("/me", &token).await.body;
-    assert_eq!((me["name"].as_str(), &me["roles"]), (Some("wang@example.com"), &json!(["analyst"])));
+    assert_eq!(
+        (me["name"].as_str(), &me["roles"]),
+        (Some("wang@example.com"), &json!(["analyst"]))
+    );
     // The code of this sign-in, brought under another one's handle, is not taken.
     let other = node.go().await.1.unwrap();
     let stolen = json!({ "handle": other.handle, "code": said["code"], "state": other.query["state"], "iss": issuer });
