@@ -217,7 +217,7 @@ async fn done(
             rows::drop_factor(conn, name).await?;
         }
         Deed::SetRule { subject, rule } => {
-            rows::set_rule(conn, subject, rule.as_ref(), now).await?
+            rows::set_rule(conn, subject, rule.as_ref(), now).await?;
         }
         Deed::MakeKey(row) => accounts_rows::save_key(conn, row).await?,
         Deed::RevokeKey(id) => {

@@ -238,7 +238,14 @@ proptest! {
                     if effect.drops_roles { all[whom].roles.clear(); }
                     prop_assert!(all[whom].roles.is_empty());
                 }
-                _ => {}
+                Act::Add
+                | Act::Unlock(_)
+                | Act::SetKnown(_)
+                | Act::ResetSecondFactor(_)
+                | Act::SetRule
+                | Act::MakeKey(_)
+                | Act::RevokeKeyOf(_)
+                | Act::NodeKeys => {}
             }
             prop_assert!(granted(&all[who], &ON).is_subset(&before), "{} gained", actor.name);
             for it in &all {
