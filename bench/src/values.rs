@@ -70,6 +70,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
         consumer_signature: None,
         signed_at: now,
         first_use: Some(now),
+        group: None,
         state: State::Active,
         changes: 0,
         deletion: None,

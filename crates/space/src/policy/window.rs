@@ -202,7 +202,7 @@ mod tests {
             let holds = it.holds(now);
             let end = it.changes_after(now);
             // A week and a day are looked at whole where it never changes.
-            let last = end.map_or(now.ms() + 8 * 86_400_000, Time::ms);
+            let last = end.map_or_else(|| now.ms() + 8 * 86_400_000, Time::ms);
             prop_assert!(last > now.ms());
             #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a week")]
             let inside = now.ms() + ((last - 1 - now.ms()) as f64 * within) as i64;

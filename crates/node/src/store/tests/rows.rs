@@ -172,7 +172,7 @@ async fn aggregates_come_back_as_they_were_saved() {
         let store = place.store().await;
         let peer = did("did:web:peer.example");
         let mut agreed = contract("urn:agreement:1", &peer, 3);
-        let steps = [
+        let steps = Vec::from([
             (
                 negotiation(State::Initial, false),
                 transfer(TransferState::Initial, false),
@@ -183,7 +183,7 @@ async fn aggregates_come_back_as_they_were_saved() {
                 transfer(TransferState::Started { address: None }, true),
                 lease(LeaseState::Expired { at: at(66) }),
             ),
-        ];
+        ]);
         let it = product("urn:product:1", 3);
         put(&store, &Commit { products: vec![it.clone()], ..Commit::default() }).await;
         for (negotiation, transfer, lease) in steps {

@@ -66,7 +66,7 @@ proptest! {
             it
         };
         let permits = |ms: i64| matches!(evaluate(&terms, &at(ms)).verdict, Verdict::Permit(_));
-        let end = until(&terms, &at(now)).map_or(now + 9 * 86_400_000, Time::ms);
+        let end = until(&terms, &at(now)).map_or_else(|| now + 9 * 86_400_000, Time::ms);
         prop_assert!(end > now);
         prop_assert_eq!(permits(now + (end - 1 - now) * within / 1000), permits(now));
         prop_assert_eq!(permits(end - 1), permits(now));
