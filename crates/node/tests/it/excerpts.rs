@@ -19,9 +19,12 @@ const HIDDEN: &str = "hidden-line";
 /// Readings of two lines; some without a temperature, one of them not to be divided by.
 fn readings() -> Vec<(String, &'static str, String)> {
     let one = |i: u32| {
-        let line = if i % 3 == 0 { HIDDEN } else { "A" };
-        let temp =
-            if i % 7 == 0 { String::new() } else { format!("{}", 15.0 + f64::from(i % 20) / 2.0) };
+        let line = if i.is_multiple_of(3) { HIDDEN } else { "A" };
+        let temp = if i.is_multiple_of(7) {
+            String::new()
+        } else {
+            format!("{}", 15.0 + f64::from(i % 20) / 2.0)
+        };
         (format!("s{i}"), line, temp)
     };
     (0..300).map(one).collect()

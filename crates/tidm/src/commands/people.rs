@@ -185,7 +185,27 @@ impl People {
                 let body = json!({ "old": old, "new": new });
                 self.call(&api, Method::PUT, "/me/password", Some(body)).await?
             }
-            act => {
+            act @ (Act::List(_)
+            | Act::Show { .. }
+            | Act::Add { .. }
+            | Act::Invite { .. }
+            | Act::Role { .. }
+            | Act::Group { .. }
+            | Act::Disable { .. }
+            | Act::Enable { .. }
+            | Act::Unlock { .. }
+            | Act::ResetFactor { .. }
+            | Act::Rules(_)
+            | Act::Rule { .. }
+            | Act::SignOut
+            | Act::Me
+            | Act::DropFactor
+            | Act::Sessions
+            | Act::EndSession { .. }
+            | Act::Keys(_)
+            | Act::Key { .. }
+            | Act::RevokeKey { .. }
+            | Act::Log(_)) => {
                 let (method, path, body) = plain(act, self.code.as_deref());
                 self.call(&api, method, &path, body).await?
             }

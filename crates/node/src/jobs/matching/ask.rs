@@ -20,6 +20,7 @@ use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Request};
+use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
