@@ -196,11 +196,11 @@ fn secret(uri: &str) -> Vec<u8> {
     let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
     for letter in text.bytes() {
         let five = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|it| *it == letter).unwrap();
-        bits = (bits << 5 | u32::try_from(five).unwrap()) & 0xffff;
+        bits = ((bits << 5) | u32::try_from(five).unwrap()) & 0xffff;
         held += 5;
         if held >= 8 {
             held -= 8;
-            out.push(u8::try_from(bits >> held & 0xff).unwrap());
+            out.push(u8::try_from((bits >> held) & 0xff).unwrap());
         }
     }
     out
