@@ -361,6 +361,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::arrivals::routes())
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
+        .merge(server::tc609::routes(app))
         .merge(server::flight::routes(app))
         .nest("/api", api::routes(app))
         .with_state(app.clone())

@@ -2,7 +2,7 @@
 //!
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
-use super::{Party, credentials, deliveries, flight, matchings, offers};
+use super::{Party, credentials, deliveries, flight, matchings, offers, tc609};
 
 /// One code.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         deliveries::ENTRIES,
         flight::ENTRIES,
         matchings::ENTRIES,
+        tc609::ENTRIES,
     ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }

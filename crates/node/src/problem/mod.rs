@@ -13,6 +13,7 @@ mod deliveries;
 mod flight;
 mod matchings;
 mod offers;
+mod tc609;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V12];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -203,4 +203,16 @@ CREATE TABLE matchings (
 CREATE INDEX matchings_created ON matchings (created, id);
 CREATE INDEX matchings_lease ON matchings (lease);
 CREATE INDEX matchings_state ON matchings (state)
+";
+
+/// Number 12: codes of digital contracts (TC609), and what was said about them at its interfaces.
+const V12: &str = "
+CREATE TABLE tc609_contracts (code TEXT PRIMARY KEY, negotiation TEXT, made BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE UNIQUE INDEX tc609_contracts_negotiation ON tc609_contracts (negotiation);
+CREATE TABLE tc609_messages (
+  path TEXT NOT NULL, id TEXT NOT NULL, code TEXT NOT NULL, at BIGINT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL,
+  answer TEXT NOT NULL, PRIMARY KEY (path, id));
+CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
+CREATE TABLE offered_terms (
+  negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
 ";
