@@ -20,5 +20,6 @@ mod query;
 mod renewal;
 mod signaling;
 mod tables;
+mod tc609;
 mod transfers;
 mod world;
