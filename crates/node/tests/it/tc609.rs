@@ -275,10 +275,9 @@ async fn agreed(world: &World, provider: &Desk, consumer: &Desk) -> (String, Str
     let signed = consumer.confirmed(&same, now());
     let done = consumer.call(Interface::Negotiate, &signed).await;
     assert!(done.done, "{done:?}");
-    let stands = |desk: &'static str| desk;
     for (desk, code) in [(consumer, &code), (provider, &theirs)] {
         let signed = || async { (desk.status(code).await == "0301").then_some(()) };
-        eventually(stands("a signed contract"), signed).await;
+        eventually("a signed contract", signed).await;
     }
     // Once more is the same again.
     assert!(consumer.call(Interface::Negotiate, &signed).await.done);
