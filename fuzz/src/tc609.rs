@@ -1,4 +1,4 @@
-//! Targets in `tidm-space`: TC609's codes, its contracts, and their translation from and into our policies.
+//! Targets in `tidm-space`: TC609's codes, its contracts, their translation from and into our policies, its messages.
 
 use tidm_space::lang::Lang;
 use tidm_space::policy::compile::understand;
@@ -6,8 +6,10 @@ use tidm_space::policy::model::Policy;
 use tidm_space::tc609::code::{ContractCode, NodeCode, ProductCode, product_of, urn};
 use tidm_space::tc609::document::{Document, Frame};
 use tidm_space::tc609::loss::Kind;
+use tidm_space::tc609::message::{Interface, Message};
+use tidm_space::time::Time;
 use tidm_space::wire::odrl;
-use tidm_space::wire::tc609::{from_tc609, parse, to_json, to_tc609};
+use tidm_space::wire::tc609::{answer, from_tc609, message, offered, parse, to_json, to_tc609};
 
 use crate::{Parser, choose};
 
@@ -15,7 +17,7 @@ use crate::{Parser, choose};
 const FRAME: &[u8] = include_bytes!("../seeds/space_tc609/frame");
 
 pub(crate) fn contracts(data: &[u8]) {
-    const PARSERS: [Parser; 3] = [documents, policies, codes];
+    const PARSERS: [Parser; 5] = [documents, policies, codes, requests, answers];
     choose(&PARSERS, data);
 }
 
@@ -71,5 +73,38 @@ fn codes(data: &[u8]) {
     }
     if let Ok(code) = ProductCode::parse(text) {
         assert!(urn(code.as_str()).is_some_and(|id| product_of(&id) == Some(code)));
+    }
+}
+
+/// The first byte says to which interface the rest was posted.
+fn posted(data: &[u8]) -> Option<(Interface, &[u8])> {
+    let (which, body) = data.split_first()?;
+    let which = usize::from(which.wrapping_sub(b'a')) % Interface::ALL.len();
+    Some((*Interface::ALL.get(which)?, body))
+}
+
+/// Whatever terms say, the policy ends no later than the contract, or cannot be signed.
+fn requests(data: &[u8]) {
+    let Some((interface, body)) = posted(data) else { return };
+    let Ok(said) = message::read(interface, body) else { return };
+    let covered = message::covered(body, "signature");
+    assert!(covered.is_ok_and(|it| !it.is_empty()), "nothing is signed of what was read");
+    let (Message::Negotiate { terms, .. } | Message::Registrate { terms, .. }) = said else {
+        return;
+    };
+    let until = Time::from_ms(1_767_196_799_000);
+    let listed = terms.document(until);
+    let Ok((listed, _)) = from_tc609(&listed) else { return };
+    let Ok(policy) = offered(&terms.document(until), &listed) else { return };
+    if let Ok(whole) = understand(&policy) {
+        assert!(whole.summary.until.is_none_or(|it| it <= until), "outlives its contract");
+    }
+}
+
+fn answers(data: &[u8]) {
+    let Some((interface, body)) = posted(data) else { return };
+    if let Ok(said) = answer::read(interface, body) {
+        let again = answer::write(interface, said.done, said.body.clone());
+        assert!(answer::read(interface, again.as_bytes()).is_ok_and(|it| it == said));
     }
 }

@@ -368,6 +368,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(server::arrivals::routes())
         .merge(server::log::routes())
         .merge(server::signaling::routes(app))
+        .merge(server::tc609::routes(app))
         .merge(server::flight::routes(app))
         .merge(server::kas::routes())
         .nest("/api", api::routes(app))

@@ -63,7 +63,12 @@ pub(super) struct Full {
 }
 
 /// The dataset as its provider offers it now.
-pub(super) async fn fetch(app: &App, peer: &Did, base: &str, product: &Id) -> Answer<Dataset> {
+pub(crate) async fn fetch(
+    app: &App,
+    peer: &Did,
+    base: &str,
+    product: &Id,
+) -> Result<Dataset, Fault> {
     let url = format!("{base}/catalog/datasets/{}", utf8_percent_encode(product.as_str(), SEGMENT));
     let authorization = auth::speak(app, peer);
     let unavailable =
@@ -76,10 +81,10 @@ pub(super) async fn fetch(app: &App, peer: &Did, base: &str, product: &Id) -> An
     match answer.status.as_u16() {
         200..=299 => Ok(parse_dataset(&answer.body)?),
         404 => match certificates::refused_by(peer, &answer.body) {
-            Some(refused) => Err(refused.into()),
-            None => Err(Fail::not_found("product of this provider")),
+            Some(refused) => Err(refused),
+            None => Err(Fault::NotFound { what: "product of this provider" }),
         },
-        status => Err(unavailable(format!("HTTP {status}")).into()),
+        status => Err(unavailable(format!("HTTP {status}"))),
     }
 }
 

@@ -8,8 +8,9 @@
 //! Never a rule of the data space: handlers parse, ask for one unit of work and show what came of it.
 
 mod answer;
+mod archive;
 pub mod auth;
-mod catalog;
+pub(crate) mod catalog;
 mod contracts;
 mod copies;
 mod docs;
@@ -34,6 +35,7 @@ mod session;
 mod setup;
 mod spaces;
 mod subscriptions;
+mod tc609;
 mod terms;
 mod transfers;
 mod uploads;
@@ -164,6 +166,7 @@ fn reading() -> Api {
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::show))
         .routes(routes!(copies::list))
+        .routes(routes!(tc609::show))
         .routes(routes!(transfers::list))
         .routes(routes!(transfers::show))
         .routes(routes!(evidence::key))
@@ -234,6 +237,7 @@ fn auditing() -> Api {
         .routes(routes!(evidence::receipt))
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence::audit))
+        .routes(routes!(archive::show))
         .routes(routes!(evidence::lineage))
         .routes(routes!(watermarks::trace))
 }

@@ -20,10 +20,10 @@ use super::error::{ConfigError, From, Text, text};
 use super::layers::Origins;
 use super::objects::objects;
 use super::raw::{self, Raw};
-use super::signaling;
 use super::{
     Config, Custodian, Evidence, Http, Limits, Members, Node, Peers, Role, Security, Space, Store,
 };
+use super::{signaling, tc609};
 use crate::lang::Lang;
 use crate::server::budget::Bounds;
 
@@ -115,6 +115,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
         flight: trust::flight(&cx, &raw.flight, &http)?,
         sealed: trust::sealed(&cx, &raw.sealed)?,
         signaling: signaling::signaling(&cx, raw.signaling)?,
+        tc609: tc609::tc609(&cx, raw.tc609, node.credit_code.as_deref())?,
         dcp: trust::dcp(&cx, raw.dcp)?,
         node,
         http,

@@ -2,6 +2,8 @@
 //!
 //! Never a setting outside of this table: the template, the names of variables and the checks come from it.
 
+pub use super::section::SECTIONS;
+
 mod people;
 
 /// How a value is written in a variable or a flag, where everything is text.
@@ -54,29 +56,6 @@ const fn key(
 ) -> Key {
     Key { section: path.0, name: path.1, kind, example, zh, en }
 }
-
-/// Sections with their headings, in the order of the template.
-pub const SECTIONS: &[(&str, &str, &str)] = &[
-    ("node", "本节点及其所属组织", "This node and its organisation"),
-    ("http", "网络接入", "Network access"),
-    ("store", "状态数据库", "State database"),
-    ("objects", "大对象存储", "Object storage"),
-    ("space", "数据空间", "The data space"),
-    ("evidence", "存证日志与存证方", "Evidence log and custodians"),
-    ("limits", "资源上限", "Bounds"),
-    ("peers", "与其他节点的连接", "Connections to other nodes"),
-    ("flight", "分析工具接口(Arrow Flight SQL)", "Analysts' tools (Arrow Flight SQL)"),
-    ("sealed", "密封文件", "Sealed files"),
-    ("signaling", "外部控制面与数据面", "Control planes and data planes of other programs"),
-    ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
-    ("identity", "对等方如何证明身份", "How peers prove who they are"),
-    ("people", "本节点的人员", "People of this node"),
-    (
-        "test_profile",
-        "测试配置;仅与 serve --allow-test-profile 同用",
-        "Test profile; only with serve --allow-test-profile",
-    ),
-];
 
 /// Every setting.
 pub const KEYS: &[Key] = &[
@@ -378,6 +357,41 @@ pub const KEYS: &[Key] = &[
         "false",
         "允许登记不出示凭证的控制面与数据面;仅限隔离网络",
         "Planes may be registered without secrets; only where the network keeps everybody else out",
+    ),
+    key(
+        ("tc609", "enabled"),
+        Kind::Switch,
+        "false",
+        "在 /tc609 提供合约与使用控制接口;仅限 tc609.callers 所列调用方",
+        "Serve the interfaces for contracts and usage control at /tc609, to tc609.callers only",
+    ),
+    key(
+        ("tc609", "connector"),
+        Kind::Text,
+        "\"591310000MA0DEMQ19R31011BH95JZY4\"",
+        "本节点的接入连接器标识(32 位)",
+        "Code of this node as a connector, 32 characters",
+    ),
+    key(
+        ("tc609", "platform"),
+        Kind::Text,
+        "\"491310000MA0DEMQ19R3101K3T8W5RDE\"",
+        "以其名义分配合约标识码的业务节点标识(32 位)",
+        "Code of the service node in whose name contracts get their codes, 32 characters",
+    ),
+    key(
+        ("tc609", "partners"),
+        Kind::List,
+        "[\"591310000MA0DEMQ19R31011BH95JZY4=did:web:node.example.com\"]",
+        "其他参与方的连接器标识及其 DID",
+        "Codes of other participants' connectors, and their DIDs",
+    ),
+    key(
+        ("tc609", "callers"),
+        Kind::List,
+        "[\"491310000MA0DEMQ19R3101K3T8W5RDE=did:web:desk.example.com\"]",
+        "可代表本组织调用的系统标识及其签名所用 DID",
+        "Codes of the systems that may call for this organisation, and the DIDs whose keys sign for them",
     ),
     key(
         ("dcp", "issuers"),

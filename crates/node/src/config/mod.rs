@@ -18,7 +18,9 @@ mod layers;
 mod nearest;
 mod objects;
 pub mod raw;
+mod section;
 mod signaling;
+mod tc609;
 pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,7 @@ use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::people::decide::Settings;
 use tidm_space::people::oidc::Mapping;
+use tidm_space::tc609::code::NodeCode;
 
 pub use error::ConfigError;
 
@@ -57,6 +60,7 @@ pub struct Config {
     pub flight: Flight,
     pub sealed: Sealed,
     pub signaling: Signaling,
+    pub tc609: Tc609,
     pub dcp: Dcp,
     pub identity: Mode,
     /// What we show to servers that ask for it: chain and key. Only with a space of the mode `mtls`.
@@ -263,6 +267,20 @@ pub struct Signaling {
     pub sources: BTreeMap<Id, String>,
     /// Planes may be registered without secrets.
     pub trust_network: bool,
+}
+
+/// Digital contracts and usage control in the words of TC609.
+#[derive(Clone, Debug)]
+pub struct Tc609 {
+    pub enabled: bool,
+    /// Ours.
+    pub connector: Option<NodeCode>,
+    /// Under whose code contracts get theirs.
+    pub platform: Option<NodeCode>,
+    /// Connectors of other participants.
+    pub partners: Vec<(NodeCode, Did)>,
+    /// Who may call, for this node's own organisation, and whose keys sign for them.
+    pub callers: Vec<(NodeCode, Did)>,
 }
 
 /// Credentials and wallets.

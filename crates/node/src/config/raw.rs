@@ -22,6 +22,7 @@ pub struct Raw {
     pub(super) flight: Flight,
     pub(super) sealed: Sealed,
     pub(super) signaling: Signaling,
+    pub(super) tc609: Tc609,
     pub(super) dcp: Dcp,
     pub(super) identity: Identity,
     pub(super) people: People,
@@ -147,6 +148,16 @@ pub(super) struct Signaling {
     pub(super) background: Vec<String>,
     pub(super) sources: Vec<String>,
     pub(super) trust_network: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tc609 {
+    pub(super) enabled: Option<bool>,
+    pub(super) connector: Option<String>,
+    pub(super) platform: Option<String>,
+    pub(super) partners: Vec<String>,
+    pub(super) callers: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,6 +3,7 @@
 //! Never decides: a job does its IO and reports by a [`tidm_space::engine::input::Wish`]. Jobs run at least
 //! once, so each must be harmless when repeated.
 
+pub mod archive;
 pub mod arriving;
 pub mod audit;
 pub mod bucket;
@@ -31,6 +32,7 @@ pub mod runs;
 pub mod secrets;
 pub mod sending;
 pub mod spool;
+pub mod tc609;
 pub mod trace;
 pub mod use_data;
 pub mod workers;

@@ -3,7 +3,7 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, flight, matchings, offers, people, standing, watermarks,
+    Party, credentials, deliveries, flight, matchings, offers, people, standing, tc609, watermarks,
 };
 
 /// One code.
@@ -38,6 +38,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         people::ENTRIES,
         watermarks::ENTRIES,
         standing::ENTRIES,
+        tc609::ENTRIES,
     ];
     ENTRIES.iter().chain(parts.into_iter().flatten())
 }

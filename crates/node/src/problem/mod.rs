@@ -15,6 +15,7 @@ mod matchings;
 mod offers;
 mod people;
 mod standing;
+mod tc609;
 mod watermarks;
 
 use std::time::Duration;

@@ -23,4 +23,5 @@ pub mod psi;
 pub mod public;
 pub mod range;
 pub mod signaling;
+pub mod tc609;
 pub mod watch;

@@ -10,7 +10,8 @@ use tidm_space::evidence::fact::Fact;
 use tidm_space::identity::member::Group;
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::{DataService, dataset_to_json};
-use tidm_space::wire::record;
+use tidm_space::wire::terms::digest;
+use tidm_space::wire::{odrl, record};
 
 use super::StoreError;
 use super::rows::{hex, product_kind};
@@ -55,6 +56,17 @@ async fn save_negotiations(conn: &mut AnyConnection, commit: &Commit) -> Result<
         .bind(it.created.ms())
         .bind(it.moved.ms())
         .bind(record::negotiation::encode(it))
+        .execute(&mut *conn)
+        .await?;
+        // Each terms that were on the table, for the archive: facts name them by this digest.
+        let Some(terms) = it.state.offer() else { continue };
+        sqlx::query(
+            "INSERT INTO offered_terms (negotiation, digest, at, policy) VALUES ($1,$2,$3,$4) ON CONFLICT (negotiation, digest) DO NOTHING",
+        )
+        .bind(it.id.as_str().to_owned())
+        .bind(digest(terms).to_string())
+        .bind(it.moved.ms())
+        .bind(odrl::to_json(terms).to_string())
         .execute(&mut *conn)
         .await?;
     }

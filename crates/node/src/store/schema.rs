@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V16, V11];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -205,7 +205,7 @@ CREATE INDEX matchings_lease ON matchings (lease);
 CREATE INDEX matchings_state ON matchings (state)
 ";
 
-/// 10: people: roles, second factors, links to set a password, rules, logins of identity providers, and the log of what
+/// People: roles, second factors, links to set a password, rules, logins of identity providers, and the log of what
 /// they did. Whoever administered before holds all roles.
 const V10: &str = "
 ALTER TABLE accounts ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
@@ -232,20 +232,32 @@ CREATE TABLE people_log (
   allowed BIGINT NOT NULL, reason TEXT NOT NULL, digest TEXT NOT NULL)
 ";
 
-/// 16: what of a product one contract lets out, where that is less than the whole, or marked. The row outlives the
+/// What of a product one contract lets out, where that is less than the whole, or marked. The row outlives the
 /// object (then `object` is empty): it says that a copy was marked, when a leak of it is found.
-const V16: &str = "
+const V11: &str = "
 CREATE TABLE excerpts (
   contract TEXT PRIMARY KEY, object TEXT NOT NULL, bytes BIGINT NOT NULL, digest TEXT NOT NULL, rows BIGINT NOT NULL,
   marked BIGINT);
 CREATE INDEX contracts_product ON contracts (product, role)
 ";
 
-/// Migration 11. When uses began, newest first; and whose budget a contract's uses are charged to.
-const V11: &str = "
+/// When uses began, newest first; and whose budget a contract's uses are charged to.
+const V12: &str = "
 DROP INDEX debits_contract;
 CREATE INDEX debits_contract ON debits (contract, kind, at);
 ALTER TABLE contracts ADD COLUMN grp TEXT NOT NULL DEFAULT '';
 UPDATE contracts SET grp = peer;
 CREATE INDEX contracts_grp ON contracts (grp, product)
+";
+
+/// Codes of digital contracts (TC609), and what was said about them at its interfaces.
+const V13: &str = "
+CREATE TABLE tc609_contracts (code TEXT PRIMARY KEY, negotiation TEXT, made BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE UNIQUE INDEX tc609_contracts_negotiation ON tc609_contracts (negotiation);
+CREATE TABLE tc609_messages (
+  path TEXT NOT NULL, id TEXT NOT NULL, code TEXT NOT NULL, at BIGINT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL,
+  answer TEXT NOT NULL, PRIMARY KEY (path, id));
+CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
+CREATE TABLE offered_terms (
+  negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
 ";

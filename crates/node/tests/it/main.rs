@@ -27,5 +27,6 @@ mod renewal;
 mod signaling;
 mod standing;
 mod tables;
+mod tc609;
 mod transfers;
 mod world;

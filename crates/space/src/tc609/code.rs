@@ -7,6 +7,8 @@
 use std::fmt;
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime};
+use tidm_crypto::hash::sha256;
+use uuid::Uuid;
 
 use crate::id::Id;
 use crate::time::Time;
@@ -230,6 +232,50 @@ macro_rules! code {
             }
         }
     };
+}
+
+impl NodeCode {
+    fn part(&self, from: usize, to: usize) -> &str {
+        // Parsed: all ASCII and 32 long.
+        self.0.get(from..to).unwrap_or_default()
+    }
+
+    /// Who runs it.
+    pub fn subject(&self) -> Option<SubjectCode> {
+        SubjectCode::parse(self.part(1, 19)).ok()
+    }
+
+    /// Its region or industry, four digits.
+    pub fn region(&self) -> &str {
+        self.part(19, 23)
+    }
+
+    /// Not a connector, but a platform: who gives contracts their codes.
+    pub fn is_service_node(&self) -> bool {
+        self.part(0, 1).starts_with(SERVICE_NODE)
+    }
+}
+
+impl ProductCode {
+    /// The code under which the connector `owner` speaks of a product that is known by this UUID: its 32 hexadecimal
+    /// digits are the extension (which keeps an older identifier, NDI-TR-2025-04 4.3), and the random part follows from
+    /// them, so that one product has one code. Until a function node gives another.
+    pub fn of_uuid(owner: &NodeCode, id: Uuid) -> Option<Self> {
+        let extension = id.simple().to_string();
+        let digest = sha256(extension.as_bytes());
+        let letter = |byte: &u8| ALPHABET.get(usize::from(*byte) % 36).copied().map(char::from);
+        let random: Option<String> = digest.as_bytes().iter().take(8).map(letter).collect();
+        let body = format!("6{}{}{}", owner.subject()?.as_str(), owner.region(), random?);
+        let check = check_character(&body)?;
+        Self::parse(&format!("{body}{check}{BULLET}{extension}")).ok()
+    }
+
+    /// The UUID that the extension holds.
+    pub fn uuid(&self) -> Option<Uuid> {
+        let (_, extension) = self.0.split_once(BULLET)?;
+        let id = Uuid::try_parse(extension).ok()?;
+        (id.simple().to_string() == extension).then_some(id)
+    }
 }
 
 code! {

@@ -37,6 +37,15 @@ impl Loss {
         Self { place: place.to_owned(), term: term.into(), kind, zh, en }
     }
 
+    /// A contract whose terms name no end: the document has to.
+    pub fn without_end() -> Self {
+        let why = (
+            "合约未规定期限，文档以可书写的最后时刻代替",
+            "the contract has no end; the document says the last moment that can be written",
+        );
+        Self::new("", "indate", Kind::Near, why)
+    }
+
     pub fn why(&self, lang: Lang) -> &'static str {
         lang.pick(self.zh, self.en)
     }

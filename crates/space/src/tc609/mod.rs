@@ -7,4 +7,5 @@
 pub mod code;
 pub mod document;
 pub mod loss;
+pub mod message;
 pub mod words;

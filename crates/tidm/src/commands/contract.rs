@@ -2,14 +2,20 @@
 //!
 //! Never signs here: the node does, after a person said so.
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use tidm_node::jobs::archive::check;
+
 use super::Paging;
 use super::rules::Rules;
 use super::terms::Terms;
-use crate::cli::Global;
+use crate::cli::{Global, Output};
 use crate::client::{Api, Outcome, segment};
 use crate::show;
 
@@ -137,6 +143,29 @@ pub(crate) enum Contract {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// A signed contract as a TC609 document, and what that cannot say.
+    #[command(
+        name = "tc609",
+        after_help = "Example:\n  tidm contract tc609 urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Tc609 {
+        /// The contract's id, or its 47-character code.
+        id: String,
+    },
+    /// The whole negotiation of a contract in one signed file; or check such a file, without any node.
+    #[command(
+        after_help = "Examples:\n  tidm contract archive urn:uuid:0190b6a0-0000-7000-8000-000000000000 --out contract.json\n  tidm contract archive --check contract.json"
+    )]
+    Archive {
+        #[arg(required_unless_present = "check")]
+        id: Option<String>,
+        /// Where the file goes; it must not exist.
+        #[arg(long, required_unless_present = "check")]
+        out: Option<PathBuf>,
+        /// Check this file.
+        #[arg(long, conflicts_with_all = ["id", "out"])]
+        check: Option<PathBuf>,
+    },
     /// End a contract as agreed.
     #[command(
         after_help = "Example:\n  tidm contract end urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -149,6 +178,12 @@ pub(crate) enum Contract {
 }
 
 impl Contract {
+    /// What needs no node, done; `None` for the rest.
+    pub(crate) fn offline(&self) -> Option<anyhow::Result<()>> {
+        let Self::Archive { check: Some(file), .. } = self else { return None };
+        Some(checked(file))
+    }
+
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
             Self::Request { peer, product, offer, address, wait, terms, rules } => {
@@ -198,6 +233,12 @@ impl Contract {
                 api.post(&format!("/negotiations/{}/retry", segment(negotiation)), &json!({}))
                     .await?
             }
+            Self::Tc609 { id } => return written(global, api, id).await,
+            Self::Archive { id: Some(id), out: Some(out), .. } => {
+                return archive(api, id, out).await;
+            }
+            // Done before, or refused by the command line.
+            Self::Archive { .. } => return Ok(()),
             Self::Revoke { id, reason } => decide(api, id, "revoke", reason).await?,
             Self::Suspend { id, reason } => decide(api, id, "suspend", reason).await?,
             Self::Resume { id } => {
@@ -215,6 +256,63 @@ impl Contract {
 /// What is decided about a contract, and why.
 async fn decide(api: &Api, id: &str, what: &str, reason: &str) -> Outcome<Value> {
     api.post(&format!("/contracts/{}/{what}", segment(id)), &json!({ "reason": reason })).await
+}
+
+async fn written(global: &Global, api: &Api, id: &str) -> Outcome<()> {
+    let answer = api.get(&format!("/contracts/{}/tc609", segment(id))).await?;
+    match global.output {
+        Output::Json => show::value(&answer, global),
+        Output::Table => document(&answer),
+    }
+    Ok(())
+}
+
+async fn archive(api: &Api, id: &str, out: &Path) -> Outcome<()> {
+    let path = format!("/contracts/{}/archive", segment(id));
+    let text = api.text(api.request(Method::GET, &path)).await?;
+    write(out, text.as_bytes())?;
+    Ok(())
+}
+
+/// The document itself on standard output, what is lost on standard error.
+fn document(answer: &Value) {
+    show::line(&format!("{:#}", answer["document"]));
+    for it in answer["losses"].as_array().into_iter().flatten() {
+        let said = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+        let place = Some(said("place")).filter(|it| !it.is_empty());
+        let place = place.unwrap_or_else(|| "contract".to_owned());
+        show::note(&format!("{}: {place}: {}: {}", said("kind"), said("term"), said("why")));
+    }
+}
+
+/// A file that was there before is not touched.
+fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = std::fs::File::create_new(out).with_context(|| out.display().to_string())?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| out.display().to_string())
+}
+
+fn checked(file: &Path) -> anyhow::Result<()> {
+    let found = std::fs::metadata(file).with_context(|| file.display().to_string())?;
+    anyhow::ensure!(found.len() <= check::FILE_BYTES as u64, "{}: too large", file.display());
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let it = check::check(&bytes)?;
+    show::line(&format!("OK {}", it.contract));
+    show::line(&format!("by {}", it.by));
+    for (did, thumbprint) in &it.keys {
+        show::line(&format!("key {did} {thumbprint}"));
+    }
+    show::line(&format!("log {}", it.log));
+    for did in &it.unsigned {
+        show::line(&format!("unsigned by {did}"));
+    }
+    if let Some(code) = &it.tc609 {
+        show::line(&format!("tc609 {code}"));
+    }
+    if it.missing > 0 {
+        show::line(&format!("terms not kept {}", it.missing));
+    }
+    show::line(&format!("terms {} facts {} messages {}", it.terms, it.facts, it.messages));
+    Ok(())
 }
 
 /// A contract, or else the negotiation of that id.

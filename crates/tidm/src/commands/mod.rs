@@ -44,7 +44,10 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         Command::Publish(it) => it.run(global, &api()?).await?,
         Command::Product(it) => it.run(global, &api()?).await?,
         Command::Catalog(it) => it.run(global, &api()?).await?,
-        Command::Contract(it) => it.run(global, &api()?).await?,
+        Command::Contract(it) => match it.offline() {
+            Some(done) => done?,
+            None => it.run(global, &api()?).await?,
+        },
         Command::Transfer(it) => it.run(global, &api()?).await?,
         Command::DataPlane(it) => it.run(global, &api()?).await?,
         // Files in, words out: no node.

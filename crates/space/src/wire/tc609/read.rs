@@ -21,10 +21,13 @@ const SUMMARY: usize = 1024;
 /// # Errors
 /// [`Fault::PeerMisbehaved`] `message.malformed`, with the field.
 pub fn parse(bytes: &[u8]) -> Result<Document, Fault> {
-    let value = json::parse(bytes)?;
+    document(&json::parse(bytes)?)
+}
+
+pub(super) fn document(value: &Json) -> Result<Document, Fault> {
     let top = known(
-        Fields::top(&value)?,
-        &value,
+        Fields::top(value)?,
+        value,
         &[
             "contractId",
             "contractName",
@@ -74,7 +77,7 @@ pub(super) fn known<'a>(
 }
 
 /// A text of 1 to `most` characters without control characters.
-fn text(fields: &Fields<'_>, name: &str, most: usize) -> Result<String, Fault> {
+pub(super) fn text(fields: &Fields<'_>, name: &str, most: usize) -> Result<String, Fault> {
     let text = fields.get(name).ok_or_else(|| fields.wrong(name, "missing"))?;
     let text = text.as_str().ok_or_else(|| fields.wrong(name, "not a text"))?;
     if text.trim().is_empty() || text.chars().any(char::is_control) {
@@ -86,11 +89,15 @@ fn text(fields: &Fields<'_>, name: &str, most: usize) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-fn text_opt(fields: &Fields<'_>, name: &str, most: usize) -> Result<Option<String>, Fault> {
+pub(super) fn text_opt(
+    fields: &Fields<'_>,
+    name: &str,
+    most: usize,
+) -> Result<Option<String>, Fault> {
     fields.get(name).map(|_| text(fields, name, most)).transpose()
 }
 
-fn code<T, E: std::fmt::Display>(
+pub(super) fn code<T, E: std::fmt::Display>(
     fields: &Fields<'_>,
     name: &str,
     read: impl Fn(&str) -> Result<T, E>,
@@ -98,7 +105,7 @@ fn code<T, E: std::fmt::Display>(
     read(&text(fields, name, NAME)?).map_err(|why| fields.wrong(name, why))
 }
 
-fn code_opt<T, E: std::fmt::Display>(
+pub(super) fn code_opt<T, E: std::fmt::Display>(
     fields: &Fields<'_>,
     name: &str,
     read: impl Fn(&str) -> Result<T, E>,
@@ -199,7 +206,7 @@ fn item(it: &Json, path: String, class: Class, subjects: &mut Vec<Subject>) -> R
     Ok(Item { product, clause: clause(&fields, class)? })
 }
 
-fn subject(fields: &Fields<'_>, it: &Json) -> Result<Subject, Fault> {
+pub(super) fn subject(fields: &Fields<'_>, it: &Json) -> Result<Subject, Fault> {
     let null = Json::Null;
     let info = known(
         fields.object("subjectInfo")?,

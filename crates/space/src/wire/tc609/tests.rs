@@ -22,6 +22,7 @@ use crate::time::Time;
 use crate::wire::odrl;
 
 mod hostile;
+mod messages;
 mod round_trip;
 
 const FIXTURES: [(&str, &str, &str); 3] = [

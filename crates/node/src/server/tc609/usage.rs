@@ -1,0 +1,235 @@
+//! The control of uses: policy instances, verdicts, abnormal ends, proofs of fulfilment.
+//!
+//! Threat: a second gate that says yes where the first says no. So a decision is the gate's own function over the same
+//! rows, asked without keeping its answer: it opens nothing, and the use itself asks again. What is reported is kept
+//! with its signature, and never changes what is counted.
+
+use serde_json::{Map, Value as Json, json};
+
+use tidm_space::contract::{Contract, End, State as Standing};
+use tidm_space::fault::Fault;
+use tidm_space::id::Ids as _;
+use tidm_space::lease::machine::{self, Gate};
+use tidm_space::lease::message::Request;
+use tidm_space::negotiation::message::Role;
+use tidm_space::policy::compile::compile;
+use tidm_space::policy::eval::{Request as Asked, evaluate};
+use tidm_space::policy::usage::Use;
+use tidm_space::tc609::code::ContractCode;
+use tidm_space::tc609::document::{Act, Document, Status};
+use tidm_space::tc609::message::{Abnormal, Details, Execution, Instance, Verdict};
+
+use super::contract::{end, same_terms};
+use super::{Done, nothing, store};
+use crate::app::App;
+use crate::clock::FreshIds;
+use crate::jobs::tc609::{self as job, Whole};
+use crate::store::writer::WorkError;
+
+/// The contract of an instance that was sent here before; the agreement's own UUID names the whole of it.
+async fn instance(app: &App, of: &Instance) -> Result<Whole, WorkError> {
+    let it = job::by_code(app, &of.contract).await?;
+    let contract = it.signed()?;
+    let own = contract.id.as_str().trim_start_matches("urn:uuid:") == of.strategy;
+    let code = of.contract.as_str();
+    if own || app.store.tc609_instance(code, &of.strategy).await.map_err(store)? {
+        return Ok(it);
+    }
+    Err(Fault::NotFound { what: "policy instance of this contract" }.into())
+}
+
+/// A policy instance: nothing is executed but what was signed, so it must say that and no more.
+pub(super) async fn strategy(app: &App, of: &Instance, said: &Document) -> Result<Done, WorkError> {
+    let it = job::by_code(app, &of.contract).await?;
+    it.signed()?.check_active()?;
+    let (mut own, _) = job::document(app, &it).await?;
+    // How it stands may have moved on since it was sent.
+    if !said.frame.status.binds() {
+        let why = "contractStatus: not signed by everybody";
+        return Err(Fault::refused("tc609.unsigned", why).into());
+    }
+    own.frame.status = Status::Signed;
+    let mut said = said.clone();
+    said.frame.status = Status::Signed;
+    for (name, same) in [
+        ("permissionPolicies", said.permissions == own.permissions),
+        ("prohibitionPolicies", said.prohibitions == own.prohibitions),
+        ("obligationPolicies", said.obligations == own.obligations),
+        ("signatoryEntities", said.frame.signatories == own.frame.signatories),
+        ("contract information", said == own),
+    ] {
+        if !same {
+            let why = format!("transactionExecutionStrategy: {name} is not as it was signed");
+            return Err(Fault::refused("tc609.differs", why).into());
+        }
+    }
+    Ok((true, nothing()))
+}
+
+/// What the gate says, and where it was asked.
+struct Judged {
+    verdict: Verdict,
+    why: Option<Fault>,
+    /// gate: by this node's gate; terms: by the terms alone, the gate being the provider's.
+    basis: &'static str,
+}
+
+async fn judge(app: &App, it: &Contract, asked: &Details, kind: Use) -> Result<Judged, WorkError> {
+    let (basis, said) = match it.role {
+        Role::Provider => ("gate", gate(app, it, asked, kind).await?),
+        Role::Consumer => ("terms", terms(app, it, asked, kind).await?),
+    };
+    match said {
+        Ok(()) => Ok(Judged { verdict: Verdict::Allowed, why: None, basis }),
+        Err(why @ Fault::Denied { .. }) => {
+            Ok(Judged { verdict: Verdict::Denied, why: Some(why), basis })
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The gate's own decision for the contract's consumer; what it would grant is dropped, so that nothing is counted.
+async fn gate(
+    app: &App,
+    it: &Contract,
+    asked: &Details,
+    kind: Use,
+) -> Result<Result<(), Fault>, WorkError> {
+    let request = Request {
+        contract: it.id.clone(),
+        kind,
+        nonce: [0; 16],
+        key: [0; 32],
+        purpose: asked.purpose.clone(),
+        query: None,
+        items: None,
+        span: std::time::Duration::ZERO,
+    };
+    let spent = app.store.spent(&it.id).await.map_err(store)?;
+    let gate = Gate { contract: it, spent, earlier: None, from: &it.peer };
+    if let Err(reason) = app.log.readiness() {
+        let retry_after = std::time::Duration::from_secs(2);
+        return Err(Fault::Unavailable { reason, retry_after }.into());
+    }
+    Ok(machine::grant(gate, &request, FreshIds.fresh(), app.clock.now()).map(drop))
+}
+
+async fn terms(
+    app: &App,
+    it: &Contract,
+    asked: &Details,
+    kind: Use,
+) -> Result<Result<(), Fault>, WorkError> {
+    if let Err(over) = it.check_active() {
+        return Ok(Err(over));
+    }
+    let Ok(terms) = compile(&it.policy) else {
+        return Err(Fault::ApiMisuse(
+            "a contract with terms that nobody here can enforce was signed",
+        )
+        .into());
+    };
+    let left = app.store.uses_left(&it.id).await.map_err(store)?;
+    let spent = match (terms.summary.uses, left) {
+        (Some(most), Some(left)) => most.saturating_sub(left),
+        (_, _) => 0,
+    };
+    let me = app.identity.did.as_str();
+    let asked = Asked {
+        purpose: asked.purpose.as_deref(),
+        uses_so_far: spent,
+        agreed_at: Some(it.signed_at),
+        ..Asked::new(app.clock.now(), kind, me)
+    };
+    Ok(evaluate(&terms, &asked).permitted().map(drop))
+}
+
+fn told(it: &Judged) -> Map<String, Json> {
+    let mut details = json!({ "basis": it.basis });
+    if let Some(why) = &it.why {
+        details["code"] = why.code().into();
+        details["reason"] = why.to_string().into();
+    }
+    let mut more = nothing();
+    more.insert("result".into(), it.verdict.word().into());
+    more.insert("details".into(), details);
+    more
+}
+
+/// Ours: may this use happen now?
+pub(super) async fn decision(
+    app: &App,
+    code: &ContractCode,
+    asked: &Details,
+) -> Result<Done, WorkError> {
+    let it = job::by_code(app, code).await?;
+    let contract = it.signed()?;
+    let kind = asked.kind.ok_or(Fault::ApiMisuse("a decision about no use"))?;
+    Ok((true, told(&judge(app, contract, asked, kind).await?)))
+}
+
+/// A verdict of the place of use. Where it names the operation, ours is asked too, and they have to agree.
+pub(super) async fn feedback(
+    app: &App,
+    of: &Instance,
+    said: Verdict,
+    details: &Details,
+) -> Result<Done, WorkError> {
+    let it = instance(app, of).await?;
+    let contract = it.signed()?;
+    let Some(kind) = details.kind else { return Ok((true, nothing())) };
+    let ours = judge(app, contract, details, kind).await?;
+    // Who was stricter than we are did no harm.
+    let agreed = ours.verdict == said || said != Verdict::Allowed;
+    Ok((agreed, told(&ours)))
+}
+
+/// The provider stops a contract at once; a consumer's system ends it.
+pub(super) async fn abnormal(app: &App, it: &Abnormal) -> Result<Done, WorkError> {
+    let whole = instance(app, &it.of).await?;
+    let contract = whole.signed()?;
+    if matches!(contract.state, Standing::Ended { .. }) {
+        return Ok((true, nothing()));
+    }
+    let why = match (contract.role, it.by_provider) {
+        (Role::Provider, _) => End::Revoked,
+        (Role::Consumer, false) => End::Agreed,
+        (Role::Consumer, true) => {
+            let why = "triggeredBy: this is the consumer's node; the provider's tells it itself";
+            return Err(Fault::refused("tc609.role", why).into());
+        }
+    };
+    end(app, &contract.id, why, format!("{}: {}", it.termination, it.reason)).await?;
+    Ok((true, nothing()))
+}
+
+/// Kept with its signature; nothing here is proven by it but that it was said.
+pub(super) async fn proof(app: &App, of: &Instance) -> Result<Done, WorkError> {
+    instance(app, of).await?;
+    Ok((true, nothing()))
+}
+
+/// A report of performance: kept, and answered by `1` where it tells of an action that the contract does not permit.
+pub(super) async fn executed(app: &App, it: &Execution) -> Result<Done, WorkError> {
+    let of = Instance { contract: it.terms.contract.clone(), strategy: it.strategy.clone() };
+    let whole = instance(app, &of).await?;
+    let (document, _) = job::document(app, &whole).await?;
+    same_terms(&it.terms, &document)?;
+    let name = |it: &Act| match it {
+        Act::Listed(word) => word.code.to_owned(),
+        Act::Own(text) | Act::Unlisted(text) | Act::Foreign(text) => text.clone(),
+    };
+    let may: Vec<String> =
+        document.permissions.iter().flat_map(|it| &it.clause.actions).map(name).collect();
+    let owed: Vec<String> =
+        document.obligations.iter().flat_map(|it| &it.clause.actions).map(name).collect();
+    let beyond: Vec<&String> =
+        it.actions.iter().filter(|it| !may.contains(it) && !owed.contains(it)).collect();
+    let mut more = nothing();
+    if let Some(first) = beyond.first() {
+        more.insert("code".into(), "tc609.excess".into());
+        let why = format!("executedActions: {first} is neither permitted nor owed by the contract");
+        more.insert("message".into(), why.into());
+    }
+    Ok((beyond.is_empty(), more))
+}
