@@ -166,8 +166,9 @@ impl Whole {
         if let Some(contract) = &self.contract {
             return match (&contract.state, self.used) {
                 (Standing::Ended { .. }, _) => Status::Terminated,
-                (Standing::Active, true) => Status::Performing,
-                (Standing::Active, false) => Status::Signed,
+                // The standard knows no pause: what is suspended stands, and each use is refused with that reason.
+                (Standing::Active | Standing::Suspended { .. }, true) => Status::Performing,
+                (Standing::Active | Standing::Suspended { .. }, false) => Status::Signed,
             };
         }
         let Some(it) = &self.negotiation else {

@@ -9,6 +9,8 @@ use serde_json::{Map, Value as Json, json};
 use tidm_space::contract::{Contract, End, State as Standing};
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
+use tidm_space::identity::member::Group;
+use tidm_space::lease::charge::Known;
 use tidm_space::lease::machine::{self, Gate};
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::Role;
@@ -106,7 +108,18 @@ async fn gate(
         span: std::time::Duration::ZERO,
     };
     let spent = app.store.spent(&it.id).await.map_err(store)?;
-    let gate = Gate { contract: it, spent, earlier: None, from: &it.peer };
+    let group = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
+    // What only a transaction of the gate counts (frequency, sizes, a legal entity's uses) is not known here, and so denies.
+    let known = Known::default();
+    let gate = Gate {
+        contract: it,
+        spent,
+        earlier: None,
+        from: &it.peer,
+        group: &group,
+        known,
+        outside: false,
+    };
     if let Err(reason) = app.log.readiness() {
         let retry_after = std::time::Duration::from_secs(2);
         return Err(Fault::Unavailable { reason, retry_after }.into());
