@@ -18,7 +18,7 @@ use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::Facts;
 use crate::policy::matching::Matching;
 use crate::policy::steady::until as steady_until;
-use crate::policy::terms::Topic;
+use crate::policy::terms::{Terms, Topic};
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
@@ -186,12 +186,7 @@ pub fn grant_proven(
     if request.kind == Use::Psi {
         matched(&limits.matching, request, spent)?;
     }
-    let span = if request.span.is_zero() { LEASE } else { request.span.min(LEASE_MAX) };
-    let until = end_of(now, span, terms.summary.until);
-    // A lease ends before anything that only time changes is answered otherwise.
-    let until = steady_until(&terms, &asked).map_or(until, |end| end.min(until));
-    let left = charge::seconds_left(&terms, &asked, spent);
-    let until = left.map_or(until, |it| now.after(Duration::from_secs(it)).min(until));
+    let until = end_of(&terms, &asked, request.span, spent);
     let mut charge = charge::amounts((wants, &terms, &limits), spent, known, request.kind)?;
     if wants.metered {
         let length = charge::seconds(now, until);
@@ -308,10 +303,13 @@ pub fn join(
     Ok(Granted::New { lease, debits: vec![] })
 }
 
-/// A lease never outlives the contract.
-pub(super) fn end_of(now: Time, span: Duration, contract_until: Option<Time>) -> Time {
-    let until = now.after(span);
-    contract_until.map_or(until, |end| end.min(until))
+/// A lease never outlives the contract, nor what only time changes in its terms, nor the time that is left.
+pub(super) fn end_of(terms: &Terms, asked: &Asked<'_>, span: Duration, spent: Spent) -> Time {
+    let span = if span.is_zero() { LEASE } else { span.min(LEASE_MAX) };
+    let left = charge::seconds_left(terms, asked, spent).map(Duration::from_secs);
+    let ends =
+        [terms.summary.until, steady_until(terms, asked), left.map(|it| asked.now.after(it))];
+    ends.into_iter().flatten().fold(asked.now.after(span), Time::min)
 }
 
 fn again(earlier: &Lease, request: &Request, now: Time) -> Result<Granted, Fault> {

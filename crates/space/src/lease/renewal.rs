@@ -7,12 +7,11 @@
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::identity::did::Did;
-use crate::limits::{LEASE, LEASE_MAX, LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
+use crate::limits::{LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
-use crate::policy::steady::until as steady_until;
 use crate::time::Time;
 
 use super::machine::{Spent, end_of, stands};
@@ -101,8 +100,5 @@ fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Time, Fault> {
         ..Asked::new(now, request.kind, from.as_str())
     };
     evaluate(&terms, &facts).permitted()?;
-    let span = if asked.span.is_zero() { LEASE } else { asked.span.min(LEASE_MAX) };
-    let until = end_of(now, span, terms.summary.until);
-    // A lease ends before anything that only time changes is answered otherwise.
-    Ok(steady_until(&terms, &facts).map_or(until, |end| end.min(until)))
+    Ok(end_of(&terms, &facts, asked.span, spent))
 }
