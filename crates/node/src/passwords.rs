@@ -227,7 +227,8 @@ mod tests {
             ("admin", "elevenchars", false),
             ("admin", "qazwsxedcrfv", false),
             ("admin", "correct horse battery", true),
-            ("管理员", "春眠不觉晓,处处闻啼鸟", true),
+            ("管理员", "春眠不觉晓,处处闻啼鸟。", true),
+            ("管理员", "春眠不觉晓,处处闻啼鸟", false),
             ("a", "gear-Box-77-teeth", true),
         ] {
             assert_eq!(check(name, password).is_ok(), ok, "{password}");

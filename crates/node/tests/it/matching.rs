@@ -265,17 +265,18 @@ async fn a_revocation_stops_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_outlasts_its_leases() {
     let world = World::two().await;
-    let product =
-        world.published("parts.csv", &parts(0, 600_000), said(Terms::default()), &[Use::Psi]).await;
+    let product = world
+        .published("parts.csv", &parts(0, 2_000_000), said(Terms::default()), &[Use::Psi])
+        .await;
     let contract = world.agreed(&product).await;
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
-    let mine = uploaded(consumer, "a", &parts(300_000, 600_000)).await;
-    let span = Duration::from_secs(4);
+    let mine = uploaded(consumer, "a", &parts(1_000_000, 2_000_000)).await;
+    let span = Duration::from_millis(2_200);
     let begun = start(consumer, Wanted { span, ..wanted(&contract, mine) }).await.unwrap();
     let it = over(consumer, &begun.id).await;
     assert_eq!(
         (it.state, &it.record.fault, it.record.matched),
-        (State::Done, &None, Some(300_000))
+        (State::Done, &None, Some(1_000_000))
     );
     let ours = it.lease.unwrap();
     let joined = Id::parse(&it.record.join.unwrap()).unwrap();
@@ -296,7 +297,7 @@ async fn it_outlasts_its_leases() {
         assert!(*at <= lease.until, "{lease:?}");
     }
     let spent = provider.store.spent(&contract.id).await.unwrap();
-    assert_eq!((spent.uses, spent.items), (1, 600_000));
+    assert_eq!((spent.uses, spent.items), (1, 2_000_000));
 }
 
 /// A consumer that was accepted and is not heard of again leaves nothing open behind.

@@ -52,6 +52,7 @@ pub(crate) async fn walk(
             .await?;
         book.deletions.push(format!("{}: {line}", lang.pick(zh, en)));
     }
+    recalled(tell, world, &contracts.table).await?;
     tell.step(
         "使用方与基础设施节点的磁盘上不再有密文",
         "no sealed bytes on the disks of consumer and infrastructure",
@@ -73,6 +74,41 @@ pub(crate) async fn walk(
                 tokio::time::sleep(LOOK).await;
             }
             Ok(((), lang.pick("两处均为 0 个文件", "0 files in both places").to_owned()))
+        },
+    )
+    .await
+}
+
+/// The provider recalls: each copy that was delivered has a result of its own.
+async fn recalled(tell: &mut Teller, world: &World, id: &str) -> Result<(), Trouble> {
+    let lang = world.lang;
+    let provider = world.api(Part::Provider)?;
+    tell.step(
+        "提供方召回数据表：逐份给出结果",
+        "the provider recalls the table: a result for each copy",
+        async {
+            let path = format!("/contracts/{}/recall", segment(id));
+            let reason = json!({"reason": lang.pick("演示召回", "a recall in the demo")});
+            let begun = Instant::now();
+            loop {
+                let it = provider.post(&path, &reason).await?;
+                let copies =
+                    it.get("copies").and_then(Value::as_array).cloned().unwrap_or_default();
+                let mut lines = Vec::new();
+                for copy in &copies {
+                    let digest = super::publish::short(text(copy, "sha256")?);
+                    lines.push(format!("SHA-256 {digest}: {}", text(copy, "says")?));
+                }
+                let destroyed =
+                    |it: &Value| it.get("result").and_then(Value::as_str) == Some("destroyed");
+                if !copies.is_empty() && copies.iter().all(destroyed) {
+                    return Ok(((), lines.join("\n")));
+                }
+                if begun.elapsed() > PATIENCE {
+                    return Err(Trouble::unexpected(format!("copies were not destroyed: {it}")));
+                }
+                tokio::time::sleep(LOOK).await;
+            }
         },
     )
     .await
