@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::limits::{RETRY_FIRST, RETRY_GIVE_UP, RETRY_LONGEST, RETRY_NOT_FOUND};
 use crate::negotiation;
 use crate::transfer;
+use crate::transfer::message::{Kind, Message};
 
 use super::commit::{About, Answer, Reply, Send, Work};
 use super::dataflow;
@@ -188,11 +189,14 @@ fn refused(work: &mut Work<'_>, send: &Send, code: Option<String>, reason: Vec<S
             if it.pending.as_ref().is_none_or(|said| said.id.as_ref() != Some(&send.id)) {
                 return Ok(Reply::Nothing);
             }
+            let halts = |said: &Message| said.body.kind() == Kind::Suspend;
+            let halted = it.pending.as_ref().is_some_and(halts);
             let event = transfer::machine::Input::Refused { code, reason };
             let (after, step) = transfer::machine::next(&it, event, work.now)?;
             let after = super::transfer::settle(work, after, step)?;
-            if after.delivers() {
-                // A suspension that was refused: what it stopped goes on.
+            if halted && after.delivers() {
+                // A suspension that was refused: what it stopped goes on. Not so a refused completion: what is here is
+                // here, and would be fetched and refused again without end.
                 super::transfer::react(work, &after)?;
             }
             work.commit.transfers.push(after);
