@@ -5,6 +5,7 @@
 pub use super::section::SECTIONS;
 
 mod people;
+mod test_profile;
 
 /// How a value is written in a variable or a flag, where everything is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -492,18 +493,6 @@ pub const KEYS: &[Key] = &[
     people::OIDC_CLIENT,
     people::OIDC_SECRET_FILE,
     people::OIDC_ROLES,
-    key(
-        ("test_profile", "file"),
-        Kind::Text,
-        "\"test-profile.toml\"",
-        "测试套件所需的数据集、合约与规则",
-        "Datasets, contracts and rules that a test kit needs",
-    ),
-    key(
-        ("test_profile", "pids_by_path"),
-        Kind::Switch,
-        "false",
-        "传输消息以路径中的标识为准,不核对消息内的标识",
-        "Messages about transfers are about the one in their path, whatever ids they name",
-    ),
+    test_profile::FILE,
+    test_profile::PIDS_BY_PATH,
 ];

@@ -18,6 +18,7 @@ use tidm_space::catalog::delivery::{FLIGHT_SQL_PULL, HTTP_ADDRESS, Use, Way};
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
+use tidm_space::lease::delivery::deliverable;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::{kas, odrl};
@@ -56,10 +57,15 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         let reason = vec![format!("the format {} is not offered here", it.format)];
         return refuse(app, transfer, "transfer.format", reason).await;
     };
-    let terms = tidm_space::policy::compile::compile(&contract.policy)
-        .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
-    if !terms.summary.allows(delivery.kind) || !terms.unkeepable(delivery.kind).is_empty() {
-        let reason = vec![format!("the contract does not grant {}", delivery.kind.name())];
+    let terms = match deliverable(&contract, delivery.kind, app.clock.now()) {
+        Ok(terms) => terms,
+        Err(why) => return refuse(app, transfer, "transfer.kind", vec![why.to_string()]).await,
+    };
+    // Terms that name no kinds mean those that the product is offered in, and no others.
+    let product = app.store.product(&contract.product).await?;
+    let offered = product.is_some_and(|it| it.deliveries().contains(&delivery.kind));
+    if terms.summary.kinds.is_none() && !offered {
+        let reason = vec![format!("the product is not offered as {}", delivery.kind.name())];
         return refuse(app, transfer, "transfer.kind", reason).await;
     }
     if !excerpt::markable(app, &contract, &terms).await? {
@@ -73,8 +79,9 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
     let Parcel { bytes, sha256, .. } = content.parcel;
     let address = match delivery.way {
         Way::Pull => {
-            let limits = &terms.summary.limits;
-            let bounded = limits.delivery_rate.is_some() || limits.delivery_connections.is_some();
+            let bounded = terms.grants.iter().any(|it| {
+                it.limits.delivery_rate.is_some() || it.limits.delivery_connections.is_some()
+            });
             Some(pull_address(app, &it, &content, bounded).await?)
         }
         Way::Push | Way::Bucket => None,

@@ -63,10 +63,11 @@ pub fn bounds(app: &App, contract: &Contract) -> Bounds {
     let usual = app.config.limits.delivery;
     // A contract that does not compile delivers nothing anyway.
     let Ok(terms) = compile(&contract.policy) else { return usual };
-    let said = &terms.summary.limits;
-    let rate = said.delivery_rate.and_then(NonZeroU64::new);
-    let most =
-        said.delivery_connections.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
+    // The narrowest of all permissions: a delivery does not say which it goes by.
+    let rate = terms.grants.iter().filter_map(|it| it.limits.delivery_rate).min();
+    let rate = rate.map(|it| NonZeroU64::new(it).unwrap_or(NonZeroU64::MIN));
+    let most = terms.grants.iter().filter_map(|it| it.limits.delivery_connections).min();
+    let most = most.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
     Bounds {
         connections: usual.connections.min(most),
         rate: match (usual.rate, rate) {

@@ -3,7 +3,8 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, flight, matchings, offers, people, standing, tc609, watermarks,
+    Party, credentials, deliveries, flight, matchings, offers, people, queries, standing, tc609,
+    watermarks,
 };
 
 /// One code.
@@ -36,6 +37,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         flight::ENTRIES,
         matchings::ENTRIES,
         people::ENTRIES,
+        queries::ENTRIES,
         watermarks::ENTRIES,
         standing::ENTRIES,
         tc609::ENTRIES,
@@ -439,55 +441,6 @@ pub const ENTRIES: &[Entry] = &[
         Party::Rule,
         ["合约已终止", "The contract has ended"],
         ["如仍需使用,请重新签订合约", "Agree a new contract if you still need the data"],
-    ),
-    entry(
-        "query.raw-rows",
-        403,
-        Party::Rule,
-        ["只允许输出聚合结果", "Only aggregates may leave"],
-        ["请使用 avg、sum、count 等聚合", "Aggregate with avg, sum, count and the like"],
-    ),
-    entry(
-        "query.small-group",
-        403,
-        Party::Rule,
-        ["分组过小", "A group is too small"],
-        ["请使用更粗的分组", "Group more coarsely"],
-    ),
-    entry(
-        "query.too-many-rows",
-        403,
-        Party::Rule,
-        ["结果行数超出合约", "More result rows than the contract allows"],
-        ["请聚合或使用 LIMIT", "Aggregate, or use LIMIT"],
-    ),
-    entry(
-        "query.column",
-        403,
-        Party::Rule,
-        ["该列不存在或未开放", "No such column, or the contract does not open it"],
-        ["请查看产品的列和合约条款", "See the product's columns and the contract's terms"],
-    ),
-    entry(
-        "query.malformed",
-        422,
-        Party::Caller,
-        ["语句无法理解", "The statement cannot be understood"],
-        ["请检查语法;表名为 data", "Check the syntax; the table's name is data"],
-    ),
-    entry(
-        "query.not-allowed",
-        422,
-        Party::Caller,
-        ["语句中有不可用的内容", "The statement uses what is not available"],
-        ["请只使用一条 SELECT 及常用函数", "Use one SELECT and ordinary functions"],
-    ),
-    entry(
-        "query.deadline",
-        422,
-        Party::Caller,
-        ["语句运行超时", "The statement took too long"],
-        ["请缩小查询范围", "Ask for less"],
     ),
     entry(
         "peer.unknown-here",

@@ -14,6 +14,7 @@ mod flight;
 mod matchings;
 mod offers;
 mod people;
+mod queries;
 mod standing;
 mod tc609;
 mod watermarks;

@@ -12,8 +12,8 @@ use crate::dataflow::state::{Flow, Name, State};
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
+use crate::lease::delivery::deliverable;
 use crate::negotiation::message::Role;
-use crate::policy::compile::compile;
 use crate::policy::usage::Use;
 use crate::transfer::message::Body as Said;
 use crate::transfer::state::{Name as Moved, State as TransferState, Transfer};
@@ -53,11 +53,12 @@ pub(super) fn begin(work: &mut Work<'_>, it: &Transfer) -> Result<bool, Fault> {
     let contract = transfer::contract_of(work, it)?;
     if it.role == Role::Provider {
         // What another program sends is plain bytes: the contract must grant just that.
-        let granted = compile(&contract.policy).is_ok_and(|terms| {
-            // It sends the product as it is: rows and columns that must stay, and marks, are beyond it.
-            terms.summary.allows(Use::Plain)
-                && terms.unkeepable(Use::Plain).is_empty()
-                && !terms.cut()
+        let granted = deliverable(contract, Use::Plain, work.now).is_ok_and(|terms| {
+            // It sends the product as it is: rows and columns that must stay, marks, and bounds on its speed are beyond it.
+            let bounded = terms.grants.iter().any(|it| {
+                it.limits.delivery_rate.is_some() || it.limits.delivery_connections.is_some()
+            });
+            !terms.cut() && !bounded
         });
         if !granted {
             return Err(Fault::denied(

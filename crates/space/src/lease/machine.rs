@@ -17,6 +17,7 @@ use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::Facts;
 use crate::policy::matching::Matching;
+use crate::policy::model::Action;
 use crate::policy::steady::until as steady_until;
 use crate::policy::terms::{Terms, Topic};
 use crate::policy::usage::{Level, Use};
@@ -153,21 +154,15 @@ pub fn grant_proven(
         return Err(Fault::NotFound { what: "contract" });
     }
     contract.check_active()?;
-    if let Some(earlier) = earlier {
-        return again(earlier, request, now);
-    }
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
     let wants = Wants::of(&terms);
-    if wants.any()
-        && let Some(why) = terms.unkeepable(request.kind).first()
-    {
-        return Err(Fault::denied("policy.denied", "tidm:kindOfUse", *why));
-    }
-    let level = proven_level(request.kind, proven)?;
+    // Evidence was judged when the lease was granted.
+    let level = if earlier.is_some() { None } else { proven_level(request.kind, proven)? };
     let asked = Asked {
-        level: level.unwrap_or_else(|| request.kind.level()),
+        // What a program outside of the node does with a bare key is a promise.
+        level: if outside { Level::E0 } else { level.unwrap_or_else(|| request.kind.level()) },
         more: Facts {
             topics: if level.is_some() { TEE } else { &[] },
             ..charge::facts(wants, spent, known, request.kind)
@@ -178,9 +173,17 @@ pub fn grant_proven(
         agreed_at: Some(contract.signed_at),
         ..Asked::new(now, request.kind, from.as_str())
     };
-    if outside && !terms.summary.export {
-        let why = "a program outside of the node may get the key only where the contract permits to hand the content on";
-        return Err(Fault::denied("policy.export", "odrl:distribute", why));
+    if outside {
+        exported(&terms, &asked)?;
+    }
+    // Behind the check above: a nonce of a use inside brings no key outside.
+    if let Some(earlier) = earlier {
+        return again(earlier, request, now);
+    }
+    if request.kind != Use::Plain
+        && let Some(why) = terms.unkeepable(request.kind).first()
+    {
+        return Err(Fault::denied("policy.denied", "tidm:kindOfUse", *why));
     }
     let limits = evaluate(&terms, &asked).permitted()?;
     if request.kind == Use::Psi {
@@ -191,7 +194,8 @@ pub fn grant_proven(
     if wants.metered {
         let length = charge::seconds(now, until);
         charge.debits.push((DebitKind::Seconds, length));
-        charge.reserved.seconds = Some(length);
+        // Who has the bare key has it also after giving the lease back.
+        charge.reserved.seconds = (!outside).then_some(length);
     }
     let uses_left =
         terms.summary.uses.map(|limit| limit.saturating_sub(spent.uses).saturating_sub(1));
@@ -222,6 +226,16 @@ pub fn grant_proven(
     debits.extend(items.map(|items| debit(DebitKind::Items, items)));
     debits.extend(charge.debits.into_iter().map(|(kind, amount)| debit(kind, amount)));
     Ok(Granted::New { lease, debits })
+}
+
+/// Handing on is permitted by a rule of its own, with its own conditions.
+fn exported(terms: &Terms, asked: &Asked<'_>) -> Result<(), Fault> {
+    let distribute = Asked { action: Action::Distribute, ..asked.clone() };
+    if terms.summary.export && evaluate(terms, &distribute).permitted().is_ok() {
+        return Ok(());
+    }
+    let why = "a program outside of the node may get the key only where the contract permits to hand the content on";
+    Err(Fault::denied("policy.export", "odrl:distribute", why))
 }
 
 /// The level that evidence proves for a use. Only where a key is released does the asker's environment matter; refused

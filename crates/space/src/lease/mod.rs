@@ -17,6 +17,7 @@
 //! inside the lease (level E1 says so).
 
 pub mod charge;
+pub mod delivery;
 pub mod machine;
 pub mod message;
 pub mod renewal;

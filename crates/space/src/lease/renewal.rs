@@ -90,6 +90,11 @@ fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Time, Fault> {
         let why = "what these terms count is charged with each lease: this one ends, and a new one may be asked for";
         return Err(Fault::denied("lease.renewal", "lease", why));
     }
+    if terms.need_attestation() {
+        let why =
+            "evidence is judged with each lease: this one ends, and a new one may be asked for";
+        return Err(Fault::denied("lease.renewal", "lease", why));
+    }
     let request = &lease.request;
     let facts = Asked {
         purpose: request.purpose.as_deref(),

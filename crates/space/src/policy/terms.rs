@@ -336,7 +336,6 @@ impl Terms {
 
     /// Reasons why nobody could keep these terms in such a use; empty when they can be kept or honestly promised.
     pub fn unkeepable(&self, kind: Use) -> Vec<&'static str> {
-        let limits = &self.summary.limits;
         let any = self.grants.iter().any(|g| g.limits.on_results());
         let mut why = vec![];
         if !self.summary.allows(kind) {
@@ -353,7 +352,7 @@ impl Terms {
                 "limits on results need a place that sees the result: a query or a sealed table",
             );
         }
-        if limits.columns.is_some() && kind == Use::SealedFile {
+        if kind == Use::SealedFile && self.grants.iter().any(|g| g.limits.columns.is_some()) {
             why.push("a file has no columns");
         }
         let handed = kind == Use::Plain || (kind == Use::SealedFile && self.summary.export);
@@ -389,7 +388,9 @@ impl Terms {
         if read().any(|g| g.limits.filter != limits.filter) {
             why.push("permissions for different rows cannot be kept in one copy");
         }
-        if kind == Use::Plain && read().any(|g| g.limits.columns != limits.columns) {
+        if matches!(kind, Use::Plain | Use::SealedTable)
+            && read().any(|g| g.limits.columns != limits.columns)
+        {
             why.push("permissions for different columns cannot be kept in one copy");
         }
         let Some(mark) = &self.mark else { return };

@@ -7,7 +7,8 @@ use tidm_crypto::hash::Digest;
 use tidm_space::dataflow::message::{Plane, Terms};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::policy::compile::compile;
+use tidm_space::lease::delivery::deliverable;
+use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
 
 use super::store;
@@ -42,12 +43,13 @@ pub async fn of(app: &App, partner: &Id, terms: &Terms) -> Result<Content, WorkE
         .into());
     }
     if let Some(contract) = app.store.contract(&terms.agreement).await.map_err(store)? {
-        if contract.product != terms.dataset {
+        if contract.role != Role::Provider || contract.product != terms.dataset {
             return Err(missing.into());
         }
         contract.check_active()?;
+        let granted = deliverable(&contract, Use::Plain, app.clock.now())?;
         let damaged = |why: anyhow::Error| WorkError::Store(why.to_string());
-        if compile(&contract.policy).is_ok_and(|it| it.cut())
+        if granted.cut()
             && let Some(it) = excerpt::of(app, &contract, Use::Plain).await.map_err(damaged)?
         {
             let key = Key::parse(&it.object).map_err(|why| damaged(why.into()))?;
