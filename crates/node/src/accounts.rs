@@ -7,6 +7,8 @@
 //!
 //! Never a default password: before the one-time link was used, nobody can sign in.
 
+mod tries;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +17,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use sqlx::AnyConnection;
+
 use tidm_crypto::hash::sha256;
 use tidm_crypto::secret::ct_eq;
 pub use tidm_space::people::scope::Scope;
+pub use tries::FREE_FAILURES;
+pub(crate) use tries::{forget_tries, take_try, tried};
 
+use tidm_space::limits::SESSIONS_OF_ONE;
 use tidm_space::people::decide::{self, Denied, Door, Person, Settings, State};
 use tidm_space::people::role::{self, Role};
 use tidm_space::time::Time;
@@ -37,12 +44,6 @@ use crate::store::writer::WorkError;
 pub const SETUP_LIFE: Duration = Duration::from_secs(30 * 60);
 /// The time of last use is written at most this often: reading must not cost a write each.
 const TOUCH: Duration = Duration::from_secs(60);
-/// Failed sign-ins before the first lock-out.
-pub const FREE_FAILURES: u32 = 5;
-/// First lock-out; each further failure doubles it.
-const LOCK_FIRST: Duration = Duration::from_secs(30);
-/// Longest lock-out: a joker must not lock the administrator out for days.
-const LOCK_LONGEST: Duration = Duration::from_secs(3600);
 const NAME_BYTES: usize = tidm_space::limits::PEOPLE_WORD_BYTES;
 const TITLE_BYTES: usize = 128;
 const SETTING: &str = "setup";
@@ -53,6 +54,8 @@ pub struct Who {
     pub account: String,
     /// Of a session; a key has none.
     pub session: Option<String>,
+    /// Of a key: its id, and when it ends.
+    pub(crate) key: Option<(String, Option<Time>)>,
     pub(crate) door: Door,
     pub(crate) person: Person,
     settings: Settings,
@@ -65,6 +68,16 @@ impl Who {
 
     pub(crate) fn check(&self, scope: Scope) -> Result<(), Denied> {
         decide::may(&self.person, &self.door, scope, &self.settings)
+    }
+
+    /// Whether the session or key that opened the door is still there, inside a transaction.
+    pub(crate) async fn stands(
+        &self,
+        conn: &mut AnyConnection,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let key = self.key.as_ref().map(|(id, _)| id.as_str());
+        rows::stands(conn, self.session.as_deref(), key, now).await
     }
 
     /// A code of the second factor was given just now.
@@ -221,18 +234,18 @@ pub async fn sign_in(
         Some(it) => it.name.clone(),
         None => format!(" {}", digest(name).get(..3).unwrap_or_default()),
     };
-    let failures = unlocked(app, &slot).await?;
+    take_try(app, &slot).await?;
     // An unknown name costs the same time as a known one, and so does one that is not active.
     let stored = app.store.password(name).await.map_err(failed)?;
     let fits = verify(password, stored.as_deref().unwrap_or(NOBODY)).await?;
     let active = person.filter(|it| it.state == State::Active);
     let Some(person) = active.filter(|_| fits) else {
-        lock(app, &slot, failures.saturating_add(1)).await?;
         if stored.is_some() {
             people::refused(app, name, "sign-in", name, "wrong password or not active").await?;
         }
         return Err(wrong());
     };
+    forget_tries(app, &slot).await?;
     let proven = match (person.second_factor, code) {
         (false, _) => None,
         (true, None) => return Err(Problem::of("auth.code")),
@@ -263,46 +276,13 @@ pub(crate) async fn begin_session(
                 rows::sweep(conn, born, idle, now).await?;
                 let (who, subject) = (row.account.clone(), row.account.clone());
                 say(conn, &Said { at: now, who, act, subject, refused: None }).await?;
-                rows::save_session(conn, &row).await
+                rows::save_session(conn, &row).await?;
+                rows::bound_sessions(conn, &row.account, SESSIONS_OF_ONE).await
             })
         })
         .await
         .map_err(|why| broken(&why))?;
     Ok(token)
-}
-
-/// How often this slot failed; a problem while it is locked.
-pub(crate) async fn unlocked(app: &App, slot: &str) -> Result<u32, Problem> {
-    let now = app.clock.now();
-    match app.store.lockout(slot).await.map_err(|why| broken(&store_failed(why)))? {
-        Some((_, until)) if until > now => {
-            let mut it = Problem::of("auth.throttled");
-            it.retry_after = Some(until.since(now));
-            Err(it)
-        }
-        Some((failures, _)) => Ok(failures),
-        None => Ok(0),
-    }
-}
-
-/// Notes a failure; beyond some, the slot is locked for a while.
-pub(crate) async fn lock(app: &App, name: &str, failures: u32) -> Result<(), Problem> {
-    let now = app.clock.now();
-    let until = failures.checked_sub(FREE_FAILURES).map_or(now, |beyond| {
-        let doubled = LOCK_FIRST.saturating_mul(1 << beyond.min(16));
-        now.after(doubled.min(LOCK_LONGEST))
-    });
-    if until > now {
-        tracing::warn!(account = name, failures, "sign-in is locked for a while");
-    }
-    let name = name.to_owned();
-    app.writer
-        .note(move |conn| {
-            let name = name.clone();
-            Box::pin(async move { rows::save_lockout(conn, &name, failures, until).await })
-        })
-        .await
-        .map_err(|why| broken(&why))
 }
 
 pub async fn sign_out(app: &App, session: &str) -> Result<(), Problem> {
@@ -379,7 +359,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
     }
     let presented = digest(token);
     let now = app.clock.now();
-    let (account, session, door) = if kind == Kind::Session.word() {
+    let (account, session, key, door) = if kind == Kind::Session.word() {
         let Some(row) = app.store.session(id).await? else { return Ok(None) };
         if !ct_eq(row.digest.as_bytes(), presented.as_bytes()) || is_over(app, &row, now) {
             return Ok(None);
@@ -387,7 +367,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
         if now.since(row.used) >= TOUCH {
             touch(app, id, now).await;
         }
-        (row.account, Some(row.id), Door::Session { proven: row.proven })
+        (row.account, Some(row.id), None, Door::Session { proven: row.proven })
     } else if kind == Kind::Key.word() {
         let Some(row) = app.store.api_key(id).await? else { return Ok(None) };
         if !ct_eq(row.digest.as_bytes(), presented.as_bytes())
@@ -396,14 +376,15 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
             return Ok(None);
         }
         let scopes = row.scopes.split(' ').filter_map(Scope::from_word).collect();
-        (row.account, None, Door::Key { scopes, proven: None })
+        (row.account, None, Some((row.id, row.until)), Door::Key { scopes, proven: None })
     } else {
         return Ok(None);
     };
     // Rights are those of now, not those of when the token was made.
     let found = app.store.person(&account).await?;
     let Some(person) = found.filter(|it| it.state == State::Active) else { return Ok(None) };
-    Ok(Some(Who { account, session, door, person, settings: app.config.people.settings }))
+    let settings = app.config.people.settings;
+    Ok(Some(Who { account, session, key, door, person, settings }))
 }
 
 /// Too old, or unused for too long.

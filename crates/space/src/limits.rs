@@ -223,6 +223,10 @@ pub const TC609_ACTION_BYTES: usize = 1024;
 
 /// People of one node: a large company's staff who ever touch its data.
 pub const PEOPLE: usize = 10_000;
+/// API keys of one account: a program has one, and nobody keeps track of more programs of their own.
+pub const KEYS_OF_ONE: u64 = 100;
+/// Sessions of one account: a person's browsers and command lines; the oldest ends when another begins.
+pub const SESSIONS_OF_ONE: u64 = 100;
 /// Name of an account, of a group, of an attribute, and of its value.
 pub const PEOPLE_WORD_BYTES: usize = 64;
 /// Groups and attributes of one person.

@@ -31,7 +31,7 @@ pub(super) struct NewKey {
     /// Of read, publish, contract, use, audit, admin (all that the owner may), accounts, rights, people-log, own. A key
     /// never opens more than its owner may at the time.
     scopes: Vec<String>,
-    /// RFC 3339 with a zone; without it the key lives until it is revoked.
+    /// RFC 3339 with a zone; without it the key lives until it is revoked. A key made with a key ends with that one at the latest.
     #[serde(default)]
     until: Option<String>,
 }
@@ -92,6 +92,9 @@ pub(super) async fn create(
         .map(Time::parse)
         .transpose()
         .map_err(|why| Fail::field("until", why))?;
+    // A key's key ends with it at the latest.
+    let end = who.key.as_ref().and_then(|(_, end)| *end);
+    let until = until.into_iter().chain(end).min();
     let now = app.clock.now();
     let (row, token) = accounts::draft_key(now, &who.account, &it.title, &scopes, until)?;
     perform(&app, &who, Deed::MakeKey(row.clone())).await?;

@@ -25,13 +25,15 @@ use super::docs::ProblemDocument;
 use super::extract::{Body, Params};
 use super::page::{Page, Wanted as Which};
 use super::uploads::{self, Named, Upload};
+use crate::accounts::Who;
 use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::objects::Key;
-use crate::people::may_use;
+use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
 use crate::store::StoreError;
 use crate::store::matchings::{Matching, State as Stage};
+use crate::store::read::Page as Found;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +175,15 @@ fn shown(app: &App, it: Matching) -> Shown {
     }
 }
 
+/// As the caller may see it: what matched is for those whom the rules let use the contract.
+async fn shown_to(app: &App, who: &Who, mut it: Matching) -> Answer<Shown> {
+    let told = it.record.answer.is_some() || it.record.matched.is_some();
+    if told && !sees(app, who, &it.contract).await? {
+        (it.record.answer, it.record.matched) = (None, None);
+    }
+    Ok(shown(app, it))
+}
+
 /// Send a list ahead, as it is.
 #[utoipa::path(
     put, path = "/matchings/list", tag = "uses", params(Named), security(("bearer" = ["use"])),
@@ -203,7 +214,11 @@ pub(super) async fn begin(
     may_use(&app, &who, &contract).await?;
     let mine = match (it.mine.upload, it.mine.product) {
         (Some(id), None) => Mine::Upload { id, account: who.account },
-        (None, Some(product)) => Mine::Product(Id::parse(&product)?),
+        (None, Some(product)) => {
+            let product = Id::parse(&product)?;
+            may_use_of(&app, &who, std::slice::from_ref(&product)).await?;
+            Mine::Product(product)
+        }
         (_, _) => return Err(Fail::field("mine", "either an upload or a product")),
     };
     let protocol = it.protocol.as_deref().map(|name| {
@@ -232,10 +247,16 @@ pub(super) async fn begin(
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Params(which): Params<Which>,
 ) -> Answer<Json<Page<Shown>>> {
     let found = app.store.matchings(which.after()?.as_ref(), which.most()?).await;
-    Ok(Json(Page::of(found.map_err(failed)?, |it| shown(&app, it))))
+    let found = found.map_err(failed)?;
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for it in found.rows {
+        rows.push(shown_to(&app, &who, it).await?);
+    }
+    Ok(Json(Page::of(Found { rows, next: found.next }, |it| it)))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -253,6 +274,7 @@ pub(super) struct Patience {
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Path(id): Path<String>,
     Params(patience): Params<Patience>,
 ) -> Answer<Json<Shown>> {
@@ -263,7 +285,7 @@ pub(super) async fn show(
     loop {
         let it = one(&app, &id).await?;
         if it.state != Stage::Open || tokio::time::Instant::now() >= until {
-            return Ok(Json(shown(&app, it)));
+            return Ok(Json(shown_to(&app, &who, it).await?));
         }
         tokio::time::sleep(STEP).await;
     }

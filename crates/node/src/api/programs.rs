@@ -15,10 +15,12 @@ use utoipa::ToSchema;
 use tidm_space::id::Id;
 
 use super::answer::Answer;
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
 use crate::app::App;
 use crate::jobs::use_data;
+use crate::people::may_use;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,9 +50,11 @@ pub(super) struct ProgramToken {
 )]
 pub(super) async fn token(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Body(it): Body<ProgramRequest>,
 ) -> Answer<impl IntoResponse> {
     let contract = Id::parse(&it.contract)?;
+    may_use(&app, &who, &contract).await?;
     let done = use_data::program(&app, &contract, it.purpose, it.signer).await?;
     let token =
         ProgramToken { service: done.service, token: done.token, expires: done.until.to_string() };
@@ -66,8 +70,10 @@ pub(super) async fn token(
 )]
 pub(super) async fn copy(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     OneId(contract): OneId,
 ) -> Answer<impl IntoResponse> {
+    may_use(&app, &who, &contract).await?;
     let sealed = use_data::program_copy(&app, &contract).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

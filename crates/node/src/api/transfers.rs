@@ -251,9 +251,12 @@ pub(super) async fn suspend(
 )]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
 ) -> Answer<Json<Full>> {
+    let it = app.store.transfer(&id).await?.ok_or_else(|| Fail::not_found("transfer"))?;
+    may_use(&app, &who, &it.contract).await?;
     let wish = Wish::ResumeTransfer { transfer: id };
     let it = moved(app.writer.run(Input::Wish(Box::new(wish))).await?)?;
     Ok(Json(full(&app, &it, speak).await?))

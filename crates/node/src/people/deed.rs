@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sqlx::AnyConnection;
 
-use tidm_space::limits::PEOPLE;
+use tidm_space::limits::{KEYS_OF_ONE, PEOPLE};
 use tidm_space::people::decide::{Act, Denied, Effect, Person, Settings, State, decide};
 use tidm_space::people::role::{self, Role};
 use tidm_space::people::rule::{Known, Rule};
@@ -46,6 +46,10 @@ enum No {
     Unknown(&'static str),
     Taken,
     Full,
+    /// An identity provider opens the account: a password would be a second way in that nobody there knows of.
+    Provider,
+    /// As many keys as one account may have.
+    Keys,
 }
 
 impl Deed {
@@ -113,6 +117,8 @@ impl No {
             Self::Unknown(what) => format!("no such {what}"),
             Self::Taken => "the name is taken".to_owned(),
             Self::Full => "too many accounts".to_owned(),
+            Self::Provider => "an identity provider opens the account".to_owned(),
+            Self::Keys => "too many keys".to_owned(),
         }
     }
 
@@ -122,6 +128,8 @@ impl No {
             Self::Unknown(what) => Fault::NotFound { what }.into(),
             Self::Taken => Problem::of("people.name"),
             Self::Full => Problem::of("people.full"),
+            Self::Provider => Problem::of("people.provider"),
+            Self::Keys => Problem::of("people.keys"),
         }
     }
 }
@@ -133,8 +141,11 @@ async fn execute(
     settings: &Settings,
     now: Time,
 ) -> Result<Result<(), No>, StoreError> {
+    // The call may have waited long for its body: the session or key must stand now, and rights are those of now.
+    if !who.stands(conn, now).await? {
+        return Ok(Err(No::Denied(Denied::Inactive)));
+    }
     let everyone = rows::everyone(conn).await?;
-    // Rights are those of this moment, inside the transaction.
     let Some(actor) = everyone.iter().find(|it| it.name == who.account) else {
         return Ok(Err(No::Denied(Denied::Inactive)));
     };
@@ -143,7 +154,10 @@ async fn execute(
     let of = |name: &str| everyone.iter().find(|it| it.name == name).ok_or(No::Unknown("person"));
     let decided = match deed {
         Deed::Add { .. } => may(&Act::Add),
-        Deed::Link { name, .. } => of(name).and_then(|it| may(&Act::Link(it))),
+        Deed::Link { name, .. } => match of(name).and_then(|it| may(&Act::Link(it))) {
+            Ok(_) if rows::has_login(conn, name).await? => Err(No::Provider),
+            other => other,
+        },
         Deed::Disable(name) => of(name).and_then(|it| may(&Act::Disable(it))),
         Deed::Enable(name) => of(name).and_then(|it| may(&Act::Enable(it))),
         Deed::Unlock(name) => of(name).and_then(|it| may(&Act::Unlock(it))),
@@ -202,13 +216,22 @@ async fn done(
         Deed::Disable(name) => {
             rows::set_state(conn, name, State::Disabled).await?;
             rows::drop_sessions(conn, name, "").await?;
+            if effect.drops_link {
+                rows::drop_link(conn, name).await?;
+            }
         }
-        Deed::Enable(name) => rows::set_state(conn, name, State::Active).await?,
+        Deed::Enable(name) => rows::enable(conn, name, NOBODY).await?,
         Deed::Unlock(name) => {
             accounts_rows::drop_lockout(conn, name).await?;
             accounts_rows::drop_lockout(conn, &super::factor::slot(name)).await?;
         }
-        Deed::SetRoles { name, roles } => rows::set_roles(conn, name, roles).await?,
+        Deed::SetRoles { name, roles } => {
+            // Whoever holds a link of before is not known to be who is granted this.
+            if effect.drops_link {
+                rows::drop_link(conn, name).await?;
+            }
+            rows::set_roles(conn, name, roles).await?;
+        }
         Deed::SetKnown { name, known } => rows::set_known(conn, name, known).await?,
         Deed::ResetSecondFactor(name) => {
             if of(name).is_some_and(|it| it.second_factor) {
@@ -219,7 +242,12 @@ async fn done(
         Deed::SetRule { subject, rule } => {
             rows::set_rule(conn, subject, rule.as_ref(), now).await?;
         }
-        Deed::MakeKey(row) => accounts_rows::save_key(conn, row).await?,
+        Deed::MakeKey(row) => {
+            if accounts_rows::keys_of(conn, &row.account, now).await? >= KEYS_OF_ONE {
+                return Ok(Err(No::Keys));
+            }
+            accounts_rows::save_key(conn, row).await?;
+        }
         Deed::RevokeKey(id) => {
             accounts_rows::drop_key(conn, id).await?;
         }

@@ -14,9 +14,9 @@ use tidm_crypto::totp;
 use tidm_space::time::Time;
 
 use super::{Slot, refused};
-use crate::accounts::{Who, broken, digest, lock, store_failed, unlocked};
+use crate::accounts::{Who, broken, digest, store_failed, take_try, tried};
 use crate::app::App;
-use crate::passwords::{NOBODY, PASSWORD_BYTES, verify};
+use crate::passwords::NOBODY;
 use crate::problem::Problem;
 use crate::random;
 use crate::store::accounts::drop_lockout;
@@ -90,12 +90,9 @@ pub async fn confirm(app: &App, who: &Who, code: &str) -> Result<Vec<String>, Pr
     let failed = |why| broken(&store_failed(why));
     let kept = app.store.factor(&who.account).await.map_err(failed)?;
     let kept = kept.filter(|it| !it.on).ok_or_else(|| Problem::of("people.factor"))?;
-    let failures = unlocked(app, &slot(&who.account)).await?;
+    take_try(app, &slot(&who.account)).await?;
     let step = step_of(app, &who.account, &kept.secret, kept.step, code);
-    let Some(step) = step else {
-        lock(app, &slot(&who.account), failures.saturating_add(1)).await?;
-        return Err(Problem::of("auth.code"));
-    };
+    let step = step.ok_or_else(|| Problem::of("auth.code"))?;
     let codes: Vec<String> = (0..RECOVERY)
         .map(|_| totp::base32(random::key().expose()).chars().take(RECOVERY_CHARS).collect())
         .collect();
@@ -109,6 +106,7 @@ pub async fn confirm(app: &App, who: &Who, code: &str) -> Result<Vec<String>, Pr
             let used = rows::use_step(conn, &name, &kept, step).await?;
             if used {
                 rows::confirm_factor(conn, &name, &digests).await?;
+                drop_lockout(conn, &slot(&name)).await?;
                 rows::prove_session(conn, &session, now).await?;
                 // Sessions begun without it must not outlive it.
                 rows::drop_sessions(conn, &name, &session).await?;
@@ -153,10 +151,10 @@ pub async fn prove(app: &App, who: &mut Who, code: &str) -> Result<(), Problem> 
 
 /// Uses a code up, of the app or for recovery: when that was. Wrong ones are counted and lock as passwords do.
 pub(crate) async fn spend(app: &App, name: &str, code: &str) -> Result<Time, Problem> {
-    let failures = unlocked(app, &slot(name)).await?;
     let failed = |why| broken(&store_failed(why));
     let kept = app.store.factor(name).await.map_err(failed)?.filter(|it| it.on);
     let Some(kept) = kept else { return Err(Problem::of("people.factor")) };
+    take_try(app, &slot(name)).await?;
     let code = code.trim().to_uppercase();
     let step = step_of(app, name, &kept.secret, kept.step, &code);
     let recovery = (code.len() == RECOVERY_CHARS).then(|| digest(&code));
@@ -187,7 +185,6 @@ pub(crate) async fn spend(app: &App, name: &str, code: &str) -> Result<Time, Pro
     if done.take()? {
         return Ok(now);
     }
-    lock(app, &slot(name), failures.saturating_add(1)).await?;
     refused(app, name, "factor.code", name, "wrong or used").await?;
     Err(Problem::of("auth.code"))
 }
@@ -209,16 +206,15 @@ fn session(who: &Who) -> Result<String, Problem> {
 /// A session that somebody left open is not enough to put another factor in its owner's place. Who signs in at an
 /// identity provider has no password here, and is asked for none.
 async fn its_owner(app: &App, who: &Who, password: &str) -> Result<(), Problem> {
-    let failures = unlocked(app, &who.account).await?;
     let failed = |why| broken(&store_failed(why));
     let stored = app.store.password(&who.account).await.map_err(failed)?;
     let stored = stored.unwrap_or_default();
     if stored == NOBODY {
         return Ok(());
     }
-    if password.len() > PASSWORD_BYTES || !verify(password, &stored).await? {
-        lock(app, &who.account, failures.saturating_add(1)).await?;
-        return Err(Problem::of("auth.wrong"));
+    if tried(app, &who.account, password, &stored).await? {
+        Ok(())
+    } else {
+        Err(Problem::of("auth.wrong"))
     }
-    Ok(())
 }

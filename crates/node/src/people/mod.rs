@@ -24,10 +24,10 @@ use tidm_space::time::Time;
 
 pub use deed::{Deed, perform};
 
-use crate::accounts::{Who, broken, digest, lock, secret, store_failed, unlocked};
+use crate::accounts::{Who, broken, digest, secret, store_failed, tried};
 use crate::app::App;
 use crate::config::Config;
-use crate::passwords::{self, NOBODY, PASSWORD_BYTES, REMEMBERED, hash, verify};
+use crate::passwords::{self, NOBODY, REMEMBERED, hash, verify};
 use crate::problem::Problem;
 use crate::store::accounts as accounts_rows;
 use crate::store::people::{self as rows, Said, say};
@@ -178,7 +178,7 @@ pub async fn join(app: &App, token: &str, password: &str) -> Result<String, Prob
             let open = everyone.iter().any(|it| it.name == name && it.state != State::Disabled);
             let done = open && rows::use_link(conn, &name, &presented, now).await?;
             if done {
-                rows::set_password(conn, &name, &secret, REMEMBERED, now).await?;
+                rows::set_password(conn, &name, (None, &secret), REMEMBERED, now).await?;
                 rows::activate(conn, &name).await?;
                 // Whoever came in before may have been somebody else.
                 rows::drop_sessions(conn, &name, "").await?;
@@ -212,42 +212,72 @@ async fn fresh_password(app: &App, name: &str, password: &str) -> Result<String,
 /// One's own password; all other sessions end.
 pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Result<(), Problem> {
     let session = who.session.clone().ok_or_else(|| Problem::of("auth.required"))?;
-    let failures = unlocked(app, &who.account).await?;
     let failed = |why| broken(&store_failed(why));
     let stored = app.store.password(&who.account).await.map_err(failed)?;
     let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
-    if old.len() > PASSWORD_BYTES || !verify(old, &stored).await? {
-        lock(app, &who.account, failures.saturating_add(1)).await?;
+    if !tried(app, &who.account, old, &stored).await? {
         refused(app, &who.account, "password", &who.account, "wrong password").await?;
         return Err(Problem::of("auth.wrong"));
     }
     let secret = fresh_password(app, &who.account, new).await?;
-    let (name, now) = (who.account.clone(), app.clock.now());
+    let (who, now, done) = (who.clone(), app.clock.now(), Slot::new());
+    let told = done.clone();
     let noted = app.writer.note(move |conn| {
-        let (name, secret, session) = (name.clone(), secret.clone(), session.clone());
+        let (who, stored, secret) = (who.clone(), stored.clone(), secret.clone());
+        let (session, told) = (session.clone(), told.clone());
         Box::pin(async move {
-            rows::set_password(conn, &name, &secret, REMEMBERED, now).await?;
-            rows::drop_sessions(conn, &name, &session).await?;
-            accounts_rows::drop_lockout(conn, &name).await?;
-            let (who, subject) = (name.clone(), name);
-            say(conn, &Said { at: now, who, act: "password", subject, refused: None }).await
+            let name = who.account.clone();
+            let secrets = (Some(stored.as_str()), secret.as_str());
+            // While the password was checked, a link or another session may have put another one.
+            let set = who.stands(conn, now).await?
+                && rows::set_password(conn, &name, secrets, REMEMBERED, now).await?;
+            if set {
+                rows::drop_sessions(conn, &name, &session).await?;
+                let (who, subject) = (name.clone(), name);
+                say(conn, &Said { at: now, who, act: "password", subject, refused: None }).await?;
+            }
+            told.put(set);
+            Ok(())
         })
     });
-    noted.await.map_err(|why| broken(&why))
+    noted.await.map_err(|why| broken(&why))?;
+    if done.take()? { Ok(()) } else { Err(Problem::of("auth.wrong")) }
 }
 
-/// Whether the rules on a contract and on its product let this person use them.
+/// Whether the rules on a contract and on its product let this person use them; a refusal is logged.
 pub async fn may_use(app: &App, who: &Who, contract: &Id) -> Result<(), Problem> {
-    let failed = |why| broken(&store_failed(why));
-    let product = app.store.contract(contract).await.map_err(failed)?.map(|it| it.product);
-    for subject in std::iter::once(contract).chain(product.as_ref()) {
-        let rule = app.store.rule(subject.as_str()).await.map_err(failed)?;
-        let Some(rule) = rule else { continue };
-        if let Some(need) = rule.unmet(&who.person.known) {
-            let why = format!("needs {need}");
-            refused(app, &who.account, "use", subject.as_str(), &why).await?;
-            return Err(Problem::of("people.rule").cause(need.to_string()));
+    may_use_of(app, who, &subjects(app, contract).await?).await
+}
+
+/// As [`may_use`], of these alone.
+pub async fn may_use_of(app: &App, who: &Who, subjects: &[Id]) -> Result<(), Problem> {
+    let Some((subject, need)) = unmet(app, who, subjects).await? else { return Ok(()) };
+    refused(app, &who.account, "use", subject.as_str(), &format!("needs {need}")).await?;
+    Err(Problem::of("people.rule").cause(need))
+}
+
+/// As [`may_use`], for what is shown beside other things: leaving it out is no entry in the log.
+pub async fn sees(app: &App, who: &Who, contract: &Id) -> Result<bool, Problem> {
+    Ok(unmet(app, who, &subjects(app, contract).await?).await?.is_none())
+}
+
+async fn subjects(app: &App, contract: &Id) -> Result<Vec<Id>, Problem> {
+    let found = app.store.contract(contract).await.map_err(|why| broken(&store_failed(why)))?;
+    Ok(std::iter::once(contract.clone()).chain(found.map(|it| it.product)).collect())
+}
+
+/// The first need of a rule on one of these that this person does not meet.
+async fn unmet<'a>(
+    app: &App,
+    who: &Who,
+    subjects: &'a [Id],
+) -> Result<Option<(&'a Id, String)>, Problem> {
+    for subject in subjects {
+        let rule = app.store.rule(subject.as_str()).await;
+        let rule = rule.map_err(|why| broken(&store_failed(why)))?;
+        if let Some(need) = rule.as_ref().and_then(|it| it.unmet(&who.person.known)) {
+            return Ok(Some((subject, need.to_string())));
         }
     }
-    Ok(())
+    Ok(None)
 }

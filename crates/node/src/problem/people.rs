@@ -44,6 +44,29 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
+        "people.keys",
+        409,
+        Party::Caller,
+        ["API 密钥数量已达上限", "The account has as many API keys as it may have"],
+        [
+            "请先撤销不再使用的密钥(上限 100)",
+            "Revoke those that are not used any more: the bound is 100",
+        ],
+    ),
+    entry(
+        "people.provider",
+        409,
+        Party::Caller,
+        [
+            "该账户通过身份提供方登录,不使用密码",
+            "An identity provider opens this account; it has no password here",
+        ],
+        [
+            "请让其本人在身份提供方登录;如需密码登录,请另建账户",
+            "Let the person sign in at the provider, or make another account for a password",
+        ],
+    ),
+    entry(
         "people.separation",
         403,
         Party::Rule,

@@ -114,6 +114,41 @@ pub async fn save_session(conn: &mut AnyConnection, it: &SessionRow) -> Result<(
     Ok(())
 }
 
+/// Ends the oldest sessions of an account beyond so many.
+pub async fn bound_sessions(
+    conn: &mut AnyConnection,
+    account: &str,
+    most: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM sessions WHERE account = $1 AND id NOT IN
+         (SELECT id FROM sessions WHERE account = $1 ORDER BY created DESC, id DESC LIMIT $2)",
+    )
+    .bind(account.to_owned())
+    .bind(number(most))
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a session or key is still there.
+pub async fn stands(
+    conn: &mut AnyConnection,
+    session: Option<&str>,
+    key: Option<&str>,
+    now: Time,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT (SELECT COUNT(*) FROM sessions WHERE id = $1)
+               + (SELECT COUNT(*) FROM api_keys WHERE id = $2 AND (until IS NULL OR until > $3))";
+    let count: i64 = sqlx::query_scalar(sql)
+        .bind(session.unwrap_or_default().to_owned())
+        .bind(key.unwrap_or_default().to_owned())
+        .bind(now.ms())
+        .fetch_one(&mut *conn)
+        .await?;
+    Ok(count > 0)
+}
+
 pub async fn touch_session(
     conn: &mut AnyConnection,
     id: &str,
@@ -151,7 +186,19 @@ pub async fn sweep(
     Ok(())
 }
 
-/// One more failed sign-in; `until` is when the next one is heard.
+/// (tries, until) of a name.
+pub async fn lockout(
+    conn: &mut AnyConnection,
+    name: &str,
+) -> Result<Option<(u32, Time)>, StoreError> {
+    let sql = "SELECT failures, until FROM lockouts WHERE name = $1";
+    let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(&mut *conn).await?;
+    Ok(row.map(|row| {
+        (u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX), Time::from_ms(row.get(1)))
+    }))
+}
+
+/// One more try; `until` is when the next one is heard.
 pub async fn save_lockout(
     conn: &mut AnyConnection,
     name: &str,
@@ -190,6 +237,22 @@ pub async fn save_key(conn: &mut AnyConnection, it: &KeyRow) -> Result<(), Store
         .execute(&mut *conn)
         .await?;
     Ok(())
+}
+
+/// How many keys an account has; those whose time is over go.
+pub async fn keys_of(
+    conn: &mut AnyConnection,
+    account: &str,
+    now: Time,
+) -> Result<u64, StoreError> {
+    sqlx::query("DELETE FROM api_keys WHERE account = $1 AND until <= $2")
+        .bind(account.to_owned())
+        .bind(now.ms())
+        .execute(&mut *conn)
+        .await?;
+    let sql = "SELECT COUNT(*) FROM api_keys WHERE account = $1";
+    let count: i64 = sqlx::query_scalar(sql).bind(account.to_owned()).fetch_one(&mut *conn).await?;
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 pub async fn owner_of_key(
@@ -302,15 +365,6 @@ impl Store {
         let sql = "SELECT id, account, digest, created, used, proven FROM sessions WHERE id = $1";
         let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?;
         Ok(row.as_ref().map(session))
-    }
-
-    /// (failures, until) of a name.
-    pub async fn lockout(&self, name: &str) -> Result<Option<(u32, Time)>, StoreError> {
-        let sql = "SELECT failures, until FROM lockouts WHERE name = $1";
-        let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(self.pool()).await?;
-        Ok(row.map(|row| {
-            (u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX), Time::from_ms(row.get(1)))
-        }))
     }
 
     pub async fn api_key(&self, id: &str) -> Result<Option<KeyRow>, StoreError> {

@@ -4,6 +4,7 @@
 //! Never decides: [`tidm_space::people`] does, inside the transaction that these rows are read and written in.
 
 mod log;
+mod login;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use tidm_space::people::rule::{Known, Rule};
 use tidm_space::time::Time;
 
 pub use log::{Said, say};
+pub use login::{StateRow, begin_login, has_login, login, save_login, take_login};
 
 use super::load::bad;
 use super::read::{Cursor, Page};
@@ -30,14 +32,6 @@ pub struct FactorRow {
     pub on: bool,
     /// The last step that was used.
     pub step: Option<u64>,
-}
-
-/// A sign-in at an identity provider that has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateRow {
-    pub state: String,
-    pub nonce: String,
-    pub verifier: String,
 }
 
 const PERSON: &str = "SELECT name, state, roles, known, factor_on, (SELECT MAX(l.roles) FROM logins l WHERE l.account = accounts.name) FROM accounts";
@@ -92,6 +86,13 @@ pub async fn set_state(
     set(conn, "UPDATE accounts SET state = $2 WHERE name = $1", name, state.word().to_owned()).await
 }
 
+/// Open again: as somebody who is in, or, where nobody ever was, as somebody invited.
+pub async fn enable(conn: &mut AnyConnection, name: &str, nobody: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE accounts SET state = CASE WHEN secret = $2 AND NOT EXISTS (SELECT 1 FROM logins WHERE account = $1)
+               THEN 'invited' ELSE 'active' END WHERE name = $1";
+    set(conn, sql, name, nobody.to_owned()).await
+}
+
 /// Whoever was invited is in.
 pub async fn activate(conn: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
     let sql = "UPDATE accounts SET state = $2 WHERE name = $1 AND state = 'invited'";
@@ -128,17 +129,26 @@ async fn set(
     Ok(())
 }
 
-/// Puts another password, and keeps the one before so that it is not taken again.
+/// Puts another password, and keeps the one before so that it is not taken again. `false`: there is no such account, or
+/// its password is another than `old` by now.
 pub async fn set_password(
     conn: &mut AnyConnection,
     name: &str,
-    secret: &str,
+    (old, secret): (Option<&str>, &str),
     keep: i64,
     now: Time,
-) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO old_passwords (account, at, secret) SELECT name, $2, secret FROM accounts WHERE name = $1")
+) -> Result<bool, StoreError> {
+    let before: Option<String> = sqlx::query_scalar("SELECT secret FROM accounts WHERE name = $1")
+        .bind(name.to_owned())
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(before) = before.filter(|it| old.is_none_or(|old| old == it)) else {
+        return Ok(false);
+    };
+    sqlx::query("INSERT INTO old_passwords (account, at, secret) VALUES ($1,$2,$3)")
         .bind(name.to_owned())
         .bind(now.ms())
+        .bind(before.clone())
         .execute(&mut *conn)
         .await?;
     sqlx::query(
@@ -149,12 +159,13 @@ pub async fn set_password(
     .bind(keep)
     .execute(&mut *conn)
     .await?;
-    sqlx::query("UPDATE accounts SET secret = $2 WHERE name = $1")
+    let done = sqlx::query("UPDATE accounts SET secret = $2 WHERE name = $1 AND secret = $3")
         .bind(name.to_owned())
         .bind(secret.to_owned())
+        .bind(before)
         .execute(&mut *conn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Replaces an earlier link of the account.
@@ -170,6 +181,14 @@ pub async fn save_link(
         .bind(name.to_owned())
         .bind(digest.to_owned())
         .bind(until.ms())
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn drop_link(conn: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM account_links WHERE account = $1")
+        .bind(name.to_owned())
         .execute(&mut *conn)
         .await?;
     Ok(())
@@ -312,76 +331,6 @@ pub async fn set_rule(
             .await?;
     }
     Ok(())
-}
-
-/// The login at a provider, if this subject was here before.
-pub async fn login(
-    conn: &mut AnyConnection,
-    issuer: &str,
-    subject: &str,
-) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT account FROM logins WHERE issuer = $1 AND subject = $2";
-    let query = sqlx::query_scalar(sql).bind(issuer.to_owned()).bind(subject.to_owned());
-    Ok(query.fetch_optional(&mut *conn).await?)
-}
-
-pub async fn save_login(
-    conn: &mut AnyConnection,
-    (issuer, subject): (&str, &str),
-    account: &str,
-    roles: &BTreeSet<Role>,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO logins (issuer, subject, account, roles) VALUES ($1,$2,$3,$4)
-               ON CONFLICT (issuer, subject) DO UPDATE SET roles = excluded.roles";
-    sqlx::query(sql)
-        .bind(issuer.to_owned())
-        .bind(subject.to_owned())
-        .bind(account.to_owned())
-        .bind(role::write(roles))
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
-}
-
-/// Keeps what a sign-in that begins will be held against. `false`: too many are under way.
-pub async fn begin_login(
-    conn: &mut AnyConnection,
-    handle: &str,
-    it: &StateRow,
-    (now, until, most): (Time, Time, i64),
-) -> Result<bool, StoreError> {
-    sqlx::query("DELETE FROM login_states WHERE until <= $1")
-        .bind(now.ms())
-        .execute(&mut *conn)
-        .await?;
-    let open: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM login_states").fetch_one(&mut *conn).await?;
-    if open >= most {
-        return Ok(false);
-    }
-    sqlx::query(
-        "INSERT INTO login_states (handle, state, nonce, verifier, until) VALUES ($1,$2,$3,$4,$5)",
-    )
-    .bind(handle.to_owned())
-    .bind(it.state.clone())
-    .bind(it.nonce.clone())
-    .bind(it.verifier.clone())
-    .bind(until.ms())
-    .execute(&mut *conn)
-    .await?;
-    Ok(true)
-}
-
-/// Takes it, so that it is used once.
-pub async fn take_login(
-    conn: &mut AnyConnection,
-    handle: &str,
-    now: Time,
-) -> Result<Option<StateRow>, StoreError> {
-    let sql = "DELETE FROM login_states WHERE handle = $1 AND until > $2 RETURNING state, nonce, verifier";
-    let row =
-        sqlx::query(sql).bind(handle.to_owned()).bind(now.ms()).fetch_optional(&mut *conn).await?;
-    Ok(row.map(|row| StateRow { state: row.get(0), nonce: row.get(1), verifier: row.get(2) }))
 }
 
 impl Store {

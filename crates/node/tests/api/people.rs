@@ -1,18 +1,31 @@
 //! People: invitations, roles kept apart, second factors, keys that follow their owner, rules, and the log of it all.
 
 use axum::http::Method;
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use tidm_crypto::totp;
+use tidm_space::id::Id;
+use tidm_space::limits::{KEYS_OF_ONE, SESSIONS_OF_ONE};
+use tidm_space::negotiation::message::Role;
 use tidm_space::people::log::broken;
 
 use super::{Node, PASSWORD, node, node_with};
 use tidm_node::accounts;
+use tidm_node::people::{Deed, change_password, perform};
+use tidm_node::store::accounts::{SessionRow, save_session};
+use tidm_node::store::matchings::{self, Matching, Record};
 
-const OTHER: &str = "a much longer sentence";
+pub(super) const OTHER: &str = "a much longer sentence";
 
 impl Node {
-    async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Value,
+    ) -> (u16, Value) {
         let body = (!body.is_null()).then_some(body);
         let it = self.call(method, path, Some(token), &[], body).await;
         (it.status.as_u16(), it.body)
@@ -30,12 +43,12 @@ impl Node {
         (it.status.as_u16(), it.body)
     }
 
-    async fn sign_in_as(&self, name: &str, password: &str) -> (u16, String) {
+    pub(super) async fn sign_in_as(&self, name: &str, password: &str) -> (u16, String) {
         let it = self.post("/session", None, json!({ "name": name, "password": password })).await;
         (it.status.as_u16(), it.body["token"].as_str().unwrap_or_default().to_owned())
     }
 
-    async fn join(&self, token: &str, password: &str) -> (u16, Value) {
+    pub(super) async fn join(&self, token: &str, password: &str) -> (u16, Value) {
         let it = self.post("/join", None, json!({ "token": token, "password": password })).await;
         (it.status.as_u16(), it.body)
     }
@@ -49,9 +62,33 @@ impl Node {
         self.sign_in_as(name, OTHER).await.1
     }
 
-    async fn grant(&self, security: &str, name: &str, roles: &[&str]) -> (u16, Value) {
+    pub(super) async fn grant(&self, security: &str, name: &str, roles: &[&str]) -> (u16, Value) {
         let path = format!("/people/{name}/roles");
         self.send(Method::PUT, &path, security, json!({ "roles": roles })).await
+    }
+
+    /// A matching that is done: seven rows.
+    async fn matched(&self, contract: &str) {
+        let now = self.app.clock.now();
+        let it = Matching {
+            id: "00ff".to_owned(),
+            contract: Id::parse(contract).unwrap(),
+            role: Role::Consumer,
+            state: matchings::State::Done,
+            lease: None,
+            created: now,
+            moved: now,
+            record: Record {
+                matched: Some(7),
+                answer: Some(json!({ "size": 7 })),
+                ..Record::default()
+            },
+        };
+        let saved = self.app.writer.note(move |conn| {
+            let it = it.clone();
+            Box::pin(async move { matchings::save(conn, &it).await })
+        });
+        saved.await.unwrap();
     }
 
     /// The whole log, oldest first, its chain checked.
@@ -333,6 +370,33 @@ async fn passwords_change_sessions_end_and_rules_narrow() {
         (status, body["code"].as_str(), body["cause"].as_str()),
         (403, Some("people.rule"), Some("department=quality|design"))
     );
+    for (method, path, body) in [
+        (Method::POST, "/uses/programs".to_owned(), json!({ "contract": contract })),
+        (Method::GET, format!("/uses/programs/{contract}/copy"), Value::Null),
+        (
+            Method::POST,
+            "/matchings".to_owned(),
+            json!({ "contract": contract.replace('0', "1"), "mine": { "product": contract } }),
+        ),
+    ] {
+        let (status, body) = node.send(method, &path, &li, body).await;
+        assert_eq!((status, body["code"].as_str()), (403, Some("people.rule")), "{path}");
+    }
+    node.matched(contract).await;
+    for path in ["/matchings/00ff", "/matchings"] {
+        let told = async |who: &str| {
+            let body = node.get(path, who).await.body;
+            let it = if body["items"].is_null() { &body } else { &body["items"][0] };
+            assert_eq!(it["id"], "00ff", "{path} {body}");
+            (it["matched"].clone(), it["answer"].clone())
+        };
+        assert_eq!(told(&li).await, (Value::Null, Value::Null), "{path}");
+        let groups = json!({ "groups": "department=design;clearance=2" });
+        let set = |groups| node.send(Method::PUT, "/people/li/groups", &admin, groups);
+        assert_eq!(set(groups).await.0, 204);
+        assert_eq!(told(&li).await, (json!(7), json!({ "size": 7 })), "{path}");
+        assert_eq!(set(json!({ "groups": "" })).await.0, 204);
+    }
     let groups = json!({ "groups": "group=line-3;department=quality;clearance=2" });
     assert_eq!(node.send(Method::PUT, "/people/li/groups", &admin, groups).await.0, 204);
     let (status, body) = node.send(Method::POST, "/uses/query", &li, query).await;
@@ -344,4 +408,80 @@ async fn passwords_change_sessions_end_and_rules_narrow() {
     assert_eq!(node.send(Method::DELETE, &path, &admin, Value::Null).await.0, 204);
     assert_eq!(node.get("/access-rules", &admin).await.body["items"], json!([]));
     assert!(node.log().await.contains(&("li".to_owned(), "use".to_owned(), false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_of_before_open_nothing_and_keys_and_sessions_are_bounded() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let li = node.person(&admin, "li").await;
+    let link = async || {
+        let (status, made) = node.send(Method::POST, "/people/li/link", &admin, Value::Null).await;
+        assert_eq!(status, 201, "{made}");
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let before = link().await;
+    assert_eq!(node.grant(&admin, "li", &["analyst"]).await.0, 204);
+    assert_eq!(node.join(&before, PASSWORD).await.0, 403, "made before the grant");
+    let open = link().await;
+    let (_, made) = node.send(Method::POST, "/people", &admin, json!({ "name": "new" })).await;
+    for (name, token, state) in
+        [("li", open.as_str(), "active"), ("new", made["token"].as_str().unwrap(), "invited")]
+    {
+        for act in ["disable", "enable"] {
+            let path = format!("/people/{name}/{act}");
+            assert_eq!(node.send(Method::POST, &path, &admin, Value::Null).await.0, 204);
+        }
+        assert_eq!(node.join(token, PASSWORD).await.0, 403, "made before it was disabled");
+        assert_eq!(node.get(&format!("/people/{name}"), &admin).await.body["state"], state);
+    }
+    assert_eq!(node.get("/me", &li).await.status, 401, "disabling ended it");
+    let li = node.sign_in_as("li", OTHER).await.1;
+    // A key's key ends with it; there are so many and no more.
+    let end = node.app.clock.now().after(std::time::Duration::from_secs(3600)).to_string();
+    let body = |until: Value| json!({ "title": "k", "scopes": ["own"], "until": until });
+    let (_, first) = node.send(Method::POST, "/keys", &li, body(json!(end))).await;
+    let token = first["token"].as_str().unwrap();
+    let (status, second) = node.send(Method::POST, "/keys", token, body(Value::Null)).await;
+    assert_eq!((status, &second["until"]), (201, &first["until"]));
+    for _ in 2..KEYS_OF_ONE {
+        assert_eq!(node.send(Method::POST, "/keys", &li, body(Value::Null)).await.0, 201);
+    }
+    let (status, body) = node.send(Method::POST, "/keys", &li, body(Value::Null)).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("people.keys")));
+    let now = node.app.clock.now();
+    let saved = node.app.writer.note(move |conn| {
+        Box::pin(async move {
+            for place in 0..SESSIONS_OF_ONE {
+                let (id, account) = (format!("{place:032}"), "li".to_owned());
+                let (digest, created, used) = (String::new(), now, now);
+                let row = SessionRow { id, account, digest, created, used, proven: None };
+                save_session(conn, &row).await?;
+            }
+            Ok(())
+        })
+    });
+    saved.await.unwrap();
+    assert_eq!(node.get("/me", &li).await.status, 200);
+    assert_eq!(node.sign_in_as("li", OTHER).await.0, 201);
+    assert_eq!(node.get("/me", &li).await.status, 401, "the oldest ended");
+    assert_eq!(node.app.store.sessions_of("li").await.unwrap().len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_at_the_same_time_share_none_and_a_door_that_closed_opens_nothing() {
+    let node = node().await;
+    let admin = node.admin().await;
+    drop(node.person(&admin, "li").await);
+    let wrong = join_all((0..20).map(|_| node.sign_in_as("li", "not the password"))).await;
+    let heard = wrong.iter().filter(|it| it.0 == 401).count();
+    assert_eq!(heard, usize::try_from(accounts::FREE_FAILURES).unwrap(), "{wrong:?}");
+    // Found to be somebody before the body came; signed out while it came.
+    let who = accounts::authenticate(&node.app, &admin).await.unwrap().unwrap();
+    assert_eq!(node.send(Method::DELETE, "/session", &admin, Value::Null).await.0, 204);
+    let late = perform(&node.app, &who, Deed::Unlock("li".to_owned())).await;
+    assert_eq!(late.unwrap_err().code, "auth.required");
+    let late = change_password(&node.app, &who, PASSWORD, OTHER).await;
+    assert_eq!(late.unwrap_err().code, "auth.wrong");
+    assert_eq!(node.sign_in_as("admin", PASSWORD).await.0, 201);
 }

@@ -23,7 +23,9 @@ use tidm_crypto::jws::sign;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tokio::net::TcpListener;
 
-use super::{Node, node_with};
+use super::people::OTHER;
+use super::{Node, PASSWORD, node_with};
+use tidm_node::accounts;
 
 const REDIRECT: &str = "http://localhost:9000/api/oidc";
 
@@ -259,6 +261,8 @@ async fn an_account_is_of_issuer_and_subject_and_its_roles_of_the_last_sign_in()
     let issuer = hostile().await;
     let base = issuer.lock().unwrap().base.clone();
     let node = relying(&base, &[]).await;
+    let early = try_in(&node, &issuer, Trick::None, json!({})).await;
+    assert_eq!((early.0, early.1.as_str()), (503, "setup.needed"), "nobody is here yet");
     let admin = node.admin().await;
     let (status, _, _, li) = try_in(&node, &issuer, Trick::None, json!({})).await;
     assert_eq!(status, 201);
@@ -281,9 +285,29 @@ async fn an_account_is_of_issuer_and_subject_and_its_roles_of_the_last_sign_in()
     assert_eq!(node.get("/products", &li).await.status, 403, "the session of before, too");
     let body = json!({ "name": "li.na", "password": "" });
     assert_eq!(node.post("/session", None, body).await.status, 401, "no password opens it");
+    let link = node.post("/people/li.na/link", Some(&admin), json!({})).await;
+    assert_eq!((link.status.as_u16(), link.body["code"].as_str()), (409, Some("people.provider")));
     let off = node.post("/people/li.na/disable", Some(&admin), json!({})).await;
     assert_eq!(off.status, 204);
     assert_eq!(try_in(&node, &issuer, Trick::None, json!({})).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_changes_nothing_of_a_separated_administrator() {
+    let issuer = hostile().await;
+    let base = issuer.lock().unwrap().base.clone();
+    let node = relying(&base, &[("people.separation", "on")]).await;
+    let token = accounts::setup_token(&node.app).await.unwrap().unwrap();
+    let body = json!({ "token": token, "name": "admin", "password": PASSWORD });
+    let made = node.post("/setup", None, body).await.body;
+    let link = made["invitations"][0]["token"].as_str().unwrap();
+    assert_eq!(node.join(link, OTHER).await.0, 201);
+    let security = node.sign_in_as("security", OTHER).await.1;
+    assert_eq!(try_in(&node, &issuer, Trick::None, json!({})).await.0, 201);
+    assert_eq!(node.grant(&security, "li.na", &["audit-administrator"]).await.0, 204);
+    let li = try_in(&node, &issuer, Trick::None, json!({})).await.3;
+    assert_eq!(node.get("/me", &li).await.body["roles"], json!(["audit-administrator"]));
+    assert_eq!(node.get("/people-log", &li).await.status, 200);
 }
 
 struct Process(Child);

@@ -149,8 +149,8 @@ pub fn scopes(person: &Person, door: &Door, settings: &Settings) -> BTreeSet<Sco
     let granted = granted(person, settings);
     let asked = settings.wants_second_factor(&person.roles);
     match door {
-        // Enough to enrol, or to give the code.
-        Door::Session { proven: None } if asked => {
+        // Enough to enrol, or to give the code. A code of a factor that is gone stands for nobody.
+        Door::Session { proven } if asked && (proven.is_none() || !person.second_factor) => {
             granted.into_iter().filter(|it| *it == Scope::Own).collect()
         }
         Door::Session { .. } => granted,
@@ -169,7 +169,7 @@ pub fn may(person: &Person, door: &Door, scope: Scope, settings: &Settings) -> R
     }
     if granted(person, settings).contains(&scope)
         && settings.wants_second_factor(&person.roles)
-        && door.proven().is_none()
+        && (door.proven().is_none() || !person.second_factor)
     {
         return Err(Denied::StepUp);
     }
@@ -208,6 +208,8 @@ pub enum Act<'a> {
 pub struct Effect {
     /// The account loses its roles: whoever holds the new link is not known to be who was granted them.
     pub drops_roles: bool,
+    /// An open link ends, for the same reason.
+    pub drops_link: bool,
 }
 
 impl Act<'_> {
@@ -255,7 +257,8 @@ pub fn decide(
     now: Time,
 ) -> Result<Effect, Denied> {
     may(actor, door, act.scope(actor), settings)?;
-    let fresh = door.proven().is_some_and(|it| now.since(it) < FRESH && it <= now);
+    let fresh =
+        actor.second_factor && door.proven().is_some_and(|it| now.since(it) < FRESH && it <= now);
     if act.wants_fresh_code() && settings.wants_second_factor(&actor.roles) && !fresh {
         return Err(Denied::StepUp);
     }
@@ -265,9 +268,16 @@ pub fn decide(
         Act::Disable(of) => {
             not_oneself(actor, of)?;
             in_state(of, &[State::Active, State::Invited])?;
-            somebody_left(everyone, of, &none)
+            somebody_left(everyone, of, &none, settings)?;
+            Ok(Effect { drops_link: true, ..Effect::default() })
         }
-        Act::Enable(of) => in_state(of, &[State::Disabled]),
+        Act::Enable(of) => {
+            in_state(of, &[State::Disabled])?;
+            match conflict(&of.roles) {
+                Some((a, b)) if settings.separation => Err(Denied::Separation(a, b)),
+                Some(_) | None => Ok(Effect::default()),
+            }
+        }
         Act::Unlock(of) => in_state(of, &[State::Active]),
         Act::Link(of) => {
             not_oneself(actor, of)?;
@@ -278,8 +288,8 @@ pub fn decide(
             if !settings.separation || of.roles.is_empty() || beginning {
                 return Ok(Effect::default());
             }
-            somebody_left(everyone, of, &none)?;
-            Ok(Effect { drops_roles: true })
+            somebody_left(everyone, of, &none, settings)?;
+            Ok(Effect { drops_roles: true, ..Effect::default() })
         }
         Act::SetRoles { of, to } => set_roles(actor, of, to, everyone, settings),
         Act::SetKnown(of) if settings.separation => not_oneself(actor, of),
@@ -319,7 +329,10 @@ fn set_roles(
             return Err(Denied::Separation(a, b));
         }
     }
-    somebody_left(everyone, of, to)
+    somebody_left(everyone, of, to, settings)?;
+    // Whoever is invited comes in by the link; whoever is in does not, so an open one may be another's.
+    let drops_link = !to.is_empty() && of.state != State::Invited;
+    Ok(Effect { drops_link, ..Effect::default() })
 }
 
 fn not_oneself(actor: &Person, of: &Person) -> Result<Effect, Denied> {
@@ -330,17 +343,22 @@ fn in_state(of: &Person, fine: &[State]) -> Result<Effect, Denied> {
     if fine.contains(&of.state) { Ok(Effect::default()) } else { Err(Denied::State(of.state)) }
 }
 
-/// Whether somebody active remains for what `of` gives up: without these two, nobody could be let in any more.
+/// Whether somebody active, whose roles count, remains for what `of` gives up: without these two, nobody could be let in any
+/// more.
 fn somebody_left(
     everyone: &[Person],
     of: &Person,
     keeps: &BTreeSet<Role>,
+    settings: &Settings,
 ) -> Result<Effect, Denied> {
     let active = of.state == State::Active;
     for role in [Role::System, Role::Security] {
         let gives_up = active && of.roles.contains(&role) && !keeps.contains(&role);
         let other = |it: &Person| {
-            it.name != of.name && it.state == State::Active && it.roles.contains(&role)
+            it.name != of.name
+                && it.state == State::Active
+                && it.roles.contains(&role)
+                && !(settings.separation && conflict(&it.roles).is_some())
         };
         if gives_up && !everyone.iter().any(other) {
             return Err(Denied::Last(role));

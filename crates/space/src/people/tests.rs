@@ -76,6 +76,7 @@ fn acts_and_why_not() {
         let found = decide(who, &session(), &act, &everyone, &ON, NOW);
         let said = match found {
             Ok(it) if it.drops_roles => "ok, roles dropped".to_owned(),
+            Ok(it) if it.drops_link => "ok, link dropped".to_owned(),
             Ok(_) => "ok".to_owned(),
             Err(why) => why.reason(),
         };
@@ -85,7 +86,7 @@ fn acts_and_why_not() {
     check(&sec, Act::Add, "no role grants accounts");
     check(&aud, Act::Add, "no role grants accounts");
     check(&sys, Act::SetRoles { of: &bob, to: &analyst }, "no role grants rights");
-    check(&sec, Act::SetRoles { of: &bob, to: &analyst }, "ok");
+    check(&sec, Act::SetRoles { of: &bob, to: &analyst }, "ok, link dropped");
     check(&sec, Act::SetRoles { of: &new, to: &analyst }, "the account is invited");
     check(
         &sec,
@@ -96,9 +97,12 @@ fn acts_and_why_not() {
     check(&sec, Act::SetRoles { of: &sys, to: &to_audit }, "nobody else is system-administrator");
     check(&sys, Act::Disable(&sys), "not to oneself");
     check(&sys, Act::Disable(&sec), "nobody else is security-administrator");
-    check(&sys, Act::Disable(&bob), "ok");
+    check(&sys, Act::Disable(&bob), "ok, link dropped");
     check(&sys, Act::Disable(&off), "the account is disabled");
     check(&sys, Act::Enable(&bob), "the account is active");
+    check(&sys, Act::Enable(&off), "ok");
+    let mixed = Person { roles: both, ..off };
+    check(&sys, Act::Enable(&mixed), "system-administrator and audit-administrator must not meet");
     check(&sys, Act::Link(&bob), "ok, roles dropped");
     check(&sys, Act::Link(&sec), "nobody else is security-administrator");
     check(&sys, Act::Link(&new), "ok");
@@ -111,6 +115,12 @@ fn acts_and_why_not() {
     let more: Vec<Person> = [&sec, &sec2].map(Clone::clone).into();
     let act = Act::SetRoles { of: &sec, to: &none };
     assert!(decide(&sec2, &session(), &act, &more, &ON, NOW).is_ok());
+    // Not so where the second one's roles count for nothing.
+    let void = person("void", &[Role::Security, Role::Audit]);
+    let act = Act::Disable(&sec);
+    let left = [sys.clone(), sec.clone(), void];
+    let found = decide(&sys, &session(), &act, &left, &ON, NOW);
+    assert_eq!(found, Err(Denied::Last(Role::Security)));
 }
 
 #[test]
@@ -122,20 +132,26 @@ fn the_second_factor_is_asked_of_whom_the_settings_say() {
     assert_eq!(scopes(&admin, &session(), &ask), own);
     assert_eq!(scopes(&bob, &session(), &ask), granted(&bob, &ask));
     let at = |ms: i64| Door::Session { proven: Some(Time::from_ms(ms)) };
-    assert_eq!(scopes(&admin, &at(0), &ask), Scope::ALL.into());
+    let enrolled = Person { second_factor: true, ..admin.clone() };
+    assert_eq!(scopes(&enrolled, &at(0), &ask), Scope::ALL.into());
+    // A session that was proven by a factor which is gone by now.
+    assert_eq!(scopes(&admin, &at(0), &ask), own);
+    assert_eq!(may(&admin, &at(0), Scope::Rights, &ask), Err(Denied::StepUp));
+    let key = BTreeSet::from([Scope::Own]);
+    let made = decide(&admin, &at(0), &Act::MakeKey(&key), &[], &ask, NOW);
+    assert_eq!(made, Err(Denied::StepUp));
     assert_eq!(may(&admin, &session(), Scope::Rights, &ask), Err(Denied::StepUp));
     let to = BTreeSet::new();
     let act = Act::SetRoles { of: &bob, to: &to };
     for (proven, now, fine) in
         [(1000, 1000, true), (1000, 300_999, true), (1000, 301_000, false), (2000, 1000, false)]
     {
-        let found = decide(&admin, &at(proven), &act, &[], &ask, Time::from_ms(now));
+        let found = decide(&enrolled, &at(proven), &act, &[], &ask, Time::from_ms(now));
         assert_eq!(found, if fine { Ok(Effect::default()) } else { Err(Denied::StepUp) }, "{now}");
     }
     // A key stands for nobody who had to enrol and did not.
     let key = Door::Key { scopes: [Scope::Admin].into(), proven: None };
     assert!(scopes(&admin, &key, &ask).is_empty());
-    let enrolled = Person { second_factor: true, ..admin };
     assert_eq!(scopes(&enrolled, &key, &ask), Scope::ALL.into());
     assert_eq!(decide(&enrolled, &key, &act, &[], &ask, NOW), Err(Denied::StepUp));
     assert_eq!(decide(&enrolled, &key, &Act::NodeKeys, &[], &ask, NOW), Err(Denied::StepUp));
@@ -213,6 +229,9 @@ proptest! {
             person("sec2", &[Role::Security]), person("bob", &[Role::Analyst]),
             Person { state: State::Invited, ..person("new", &[]) },
         ];
+        // Who made an account may hold its link, and whoever uses one is in.
+        let (mut link, mut joined) = ([false, false, false, false, false, true], [true; 6]);
+        joined[5] = false;
         for (who, whom, what, to) in steps {
             let (actor, of) = (all[who].clone(), all[whom].clone());
             let act = match what {
@@ -223,20 +242,27 @@ proptest! {
                 4 => Act::SetKnown(&of),
                 5 => Act::ResetSecondFactor(&of),
                 _ => {
-                    // The holder of a link uses it: no decision, the account becomes active.
-                    if of.state == State::Invited { all[whom].state = State::Active; }
+                    // The holder of an open link uses it: no decision, the account becomes active.
+                    if link[whom] && of.state != State::Disabled {
+                        prop_assert!(of.roles.is_empty(), "{:?} is taken over", of);
+                        all[whom].state = State::Active;
+                        (link[whom], joined[whom]) = (false, true);
+                    }
                     continue;
                 }
             };
             let before = granted(&actor, &ON);
             let Ok(effect) = decide(&actor, &session(), &act, &all, &ON, NOW) else { continue };
+            link[whom] &= !effect.drops_link;
             match act {
                 Act::SetRoles { .. } => all[whom].roles = to.clone(),
                 Act::Disable(_) => all[whom].state = State::Disabled,
-                Act::Enable(_) => all[whom].state = State::Active,
+                Act::Enable(_) if joined[whom] => all[whom].state = State::Active,
+                Act::Enable(_) => all[whom].state = State::Invited,
                 Act::Link(_) => {
                     if effect.drops_roles { all[whom].roles.clear(); }
                     prop_assert!(all[whom].roles.is_empty());
+                    link[whom] = true;
                 }
                 Act::Add
                 | Act::Unlock(_)

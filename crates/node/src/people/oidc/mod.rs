@@ -283,6 +283,7 @@ async fn account(app: &App, config: &Oidc, claims: &Claims) -> Result<String, Pr
             let outcome = match known.as_deref().and_then(taken) {
                 Some(it) if it.state == State::Active => Ok(it.name.clone()),
                 Some(_) => Err("auth.required"),
+                None if everyone.is_empty() => Err("setup.needed"),
                 None if roles.is_empty() => Err("oidc.role"),
                 None if everyone.len() >= tidm_space::limits::PEOPLE => Err("people.full"),
                 None => {
@@ -310,7 +311,14 @@ async fn account(app: &App, config: &Oidc, claims: &Claims) -> Result<String, Pr
                 subject: format!("{issuer} {subject}").chars().take(super::SUBJECT_CHARS).collect(),
                 refused: outcome.as_ref().err().map(|it| (*it).to_owned()),
             };
-            if let Ok(name) = &outcome {
+            // Where administrators are separated, what a provider says of one of them changes nothing.
+            let kept = |name: &str| {
+                let roles = taken(name).map(|it| &it.roles).into_iter().flatten();
+                settings.separation && roles.copied().any(Role::is_administrator)
+            };
+            if let Ok(name) = &outcome
+                && !kept(name)
+            {
                 rows::save_login(conn, (&issuer, &subject), name, &roles).await?;
             }
             say(conn, &said).await?;
