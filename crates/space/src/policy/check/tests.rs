@@ -150,7 +150,7 @@ fn bounds_on_results_need_keys_that_count_once() {
     ] {
         let mut all = vec![atom("tidm:matchKey", "eq", &format!("id;{equals}"))];
         all.extend(more);
-        let terms = crate::policy::compile::compile(&policy(&permits(&all))).unwrap();
+        let terms = compile(&policy(&permits(&all))).unwrap();
         assert_eq!(terms.unkeepable(Use::Psi).is_empty(), kept, "{all:?}");
     }
 }
