@@ -19,8 +19,8 @@ use super::kept::{Kept, More};
 use super::limits::{MAX_ENTRY_BYTES, MAX_RUNS};
 
 const MAGIC: &[u8; 8] = b"tidmjob1";
-/// What there were too many of, where a part is not begun again.
-pub const RUNS: &str = "runs of one part";
+/// What there were too many of, where a part is not begun again and an answer not opened again.
+pub const RUNS: &str = "runs of one part, or openings of one answer";
 const HEADER_BYTES: usize = 8 + 32;
 const SUM_BYTES: usize = 16;
 

@@ -15,6 +15,8 @@ pub enum Kept {
     /// Counts when the part it belongs to is done behind it.
     Share(Share),
     Opened(Opened),
+    /// The digest of the runs whose totals are opened. Durable before anything of them is.
+    Closing([u8; 32]),
     /// Labels of one length each, by rows.
     Labels {
         part: u32,
@@ -27,6 +29,8 @@ pub enum Kept {
 #[derive(Clone, Debug, Default)]
 pub struct More {
     pub shares: BTreeMap<u32, Share>,
+    /// Of the first opening: others are none of this job.
+    pub closing: Option<[u8; 32]>,
     pub opened: Option<Opened>,
 }
 
@@ -36,7 +40,12 @@ impl More {
             Kept::Share(share) => {
                 self.shares.insert(share.part, share);
             }
-            Kept::Opened(opened) => self.opened = Some(opened),
+            Kept::Opened(opened) => {
+                self.opened.get_or_insert(opened);
+            }
+            Kept::Closing(runs) => {
+                self.closing.get_or_insert(runs);
+            }
             Kept::Labels { .. } => {}
         }
     }
@@ -59,6 +68,7 @@ impl Kept {
                 let size = it.size.unwrap_or(0).to_le_bytes();
                 [&[2, flags][..], &size, &it.sum.unwrap_or(0).to_le_bytes()].concat()
             }
+            Self::Closing(runs) => [&[4][..], runs].concat(),
             Self::Labels { part, bytes, found } => {
                 let mut out = [&[3][..], &part.to_le_bytes(), &bytes.to_le_bytes()].concat();
                 for Found { place, label } in found {
@@ -111,6 +121,7 @@ impl Kept {
                 let found = found.filter(|_| records.remainder().is_empty())?;
                 Some(Self::Labels { part: u32::from_le_bytes(*part), bytes, found })
             }
+            4 => Some(Self::Closing(rest.try_into().ok()?)),
             _ => None,
         }
     }
@@ -135,6 +146,7 @@ mod tests {
             Kept::Opened(opened(None, Some(-4), None)),
             Kept::Opened(opened(None, None, Some(false))),
             Kept::Opened(opened(None, None, Some(true))),
+            Kept::Closing([8; 32]),
             Kept::Labels { part: 1, bytes: 2, found },
             Kept::Labels { part: 1, bytes: 0, found: vec![] },
         ] {

@@ -38,6 +38,7 @@ pub const MAX_CONNECTIONS: u64 = 1 << 10;
 
 /// Runs of one part, restarts and all workers together. A peer that breaks off may put other items into a part that runs again,
 /// so this is by how much what it learns may exceed the agreed size; and how often one part may meet a crash.
+/// Also how often one answer is opened, as a peer that was changed may shift its share of it each time.
 pub const MAX_RUNS: u32 = 4;
 
 /// Most items of a sender in the low-communication variant: its values have 64 bits, and 2^24 of them keep a false match of

@@ -11,7 +11,7 @@ use tidm_mpc::session::{Party, Session};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::journal::Entry;
+use super::journal::{Entry, Journal};
 use super::kept::Kept;
 use super::limits::LABEL_ROW_BYTES;
 use super::order::{Order, Role};
@@ -91,6 +91,24 @@ impl More<'_, '_> {
     }
 }
 
+/// No part has this number: there are 4,096 at most.
+const CLOSING: u32 = u32::MAX;
+
+/// The first runs that are opened stand, and they are opened at most as often as a part runs: a peer that was changed may shift its
+/// share each time, and hears an answer for it.
+fn begin_closing(journal: &mut Journal, runs: &[u8; 32]) -> Result<(), Fault> {
+    match journal.state().map_err(spill)?.more.closing {
+        None => journal.keep(&Entry::More(Kept::Closing(*runs))).map_err(spill)?,
+        Some(first) if first == *runs => {}
+        Some(_) => {
+            let what =
+                "it ran parts again after their totals were opened: begin a new job on both sides";
+            return Err(Fault::PeerIncompatible { what });
+        }
+    }
+    journal.begin(CLOSING)
+}
+
 fn spill(why: Failure) -> Fault {
     Fault::Spill { reason: why.to_string() }
 }
@@ -128,6 +146,10 @@ impl Shares for More<'_, '_> {
         Ok(state.more.shares.values().filter(done).copied().collect())
     }
 
+    fn begin_closing(&mut self, runs: &[u8; 32]) -> Result<(), Fault> {
+        begin_closing(self.work.journal(), runs)
+    }
+
     fn keep_opened(&mut self, opened: &Opened) -> Result<(), Fault> {
         self.work.journal().keep(&Entry::More(Kept::Opened(*opened))).map_err(spill)
     }
@@ -140,5 +162,31 @@ impl Labels for More<'_, '_> {
 
     fn keep_labels(&mut self, part: u32, found: &[Found]) -> Result<(), Fault> {
         self.note(Kept::Labels { part, bytes: self.bytes, found: found.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::MAX_RUNS;
+    use super::*;
+
+    #[test]
+    fn only_the_runs_opened_first_are_opened_again_and_not_often() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Journal::open(dir.path(), [1; 32]).unwrap();
+        for _ in 0..MAX_RUNS {
+            // Every time another process.
+            begin_closing(&mut open(), &[7; 32]).unwrap();
+            let other = begin_closing(&mut open(), &[8; 32]).unwrap_err();
+            assert_eq!(other.code(), "mpc.peer-incompatible");
+        }
+        let often = begin_closing(&mut open(), &[7; 32]).unwrap_err();
+        assert_eq!(often.code(), "mpc.too-many");
+        let mut journal = open();
+        for size in [Some(5), Some(6)] {
+            let opened = Opened { size, ..Opened::default() };
+            journal.note(&Entry::More(Kept::Opened(opened))).unwrap();
+        }
+        assert_eq!(journal.state().unwrap().more.opened.unwrap().size, Some(5));
     }
 }

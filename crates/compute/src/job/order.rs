@@ -154,6 +154,9 @@ pub struct Report {
     /// What was opened, of a job whose result is no rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// Labels that the peer gave and that were none, written as empty texts. Only this party knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_labels: Option<u64>,
     pub parts: u32,
     /// Connections over which parts ran, those of earlier starts included.
     pub connections: u64,

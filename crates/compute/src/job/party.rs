@@ -374,7 +374,7 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
             keys::write_rows((&order.source.path, format), &bitmap, (path, format), columns)?;
         }
         if let (Some(path), What::Labels { columns, .. }) = (&order.results.labels, &order.what) {
-            write_labels(journal, path, columns)?;
+            report.bad_labels = Some(write_labels(journal, path, columns)?).filter(|it| *it > 0);
         }
     }
     clock.add("writing", began);
@@ -382,15 +382,15 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
 }
 
 /// Labels of all parts, by rows. A part that ran twice has the same ones twice.
-fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<(), Failure> {
+fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<u64, Failure> {
     let mut all = BTreeMap::new();
     journal.read(|entry| {
         if let Entry::More(Kept::Labels { found, .. }) = entry {
             all.extend(found.into_iter().map(|it| (u64::from(it.place) + 1, it.label)));
         }
     })?;
-    keys::write_labels(path, columns, all.iter().map(|(row, label)| (*row, label.as_slice())))?;
-    Ok(())
+    let all = all.iter().map(|(row, label)| (*row, label.as_slice()));
+    Ok(keys::write_labels(path, columns, all)?)
 }
 
 /// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.

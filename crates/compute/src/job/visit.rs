@@ -123,7 +123,10 @@ impl Visitor<'_> {
             Party::Receiver => terms.receiver_items,
             Party::Sender => terms.sender_items,
         };
-        let counted = party == Party::Sender || self.job.whole.learns == Learns::Both;
+        // Of an answer both learn something: at least whether it was opened.
+        let counted = party == Party::Sender
+            || self.job.whole.learns == Learns::Both
+            || self.order.what.opens();
         let sets = Sets { equals: self.job.equals, most, counted };
         let waiting = waiting(&finished, self.number, self.order.workers);
         let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);

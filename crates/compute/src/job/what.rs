@@ -16,7 +16,7 @@ use super::limits::{
     SHARED_BYTES_PER_ITEM,
 };
 use super::order::{Learns, Order, Role, Security};
-use crate::keys::decimal;
+use crate::keys::{Equals, decimal};
 
 /// Both parties agree on it, names of columns included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,11 @@ impl What {
                 if *bytes > tidm_mpc::limits::MAX_LABEL_BYTES {
                     let most = tidm_mpc::limits::MAX_LABEL_BYTES;
                     return Err(Failure::Order(format!("with a match come at most {most} bytes")));
+                }
+                if order.rule.equals == Equals::Multiply {
+                    return wrong(
+                        "what comes with a match is held for each key once: refuse equal keys, or let the first count",
+                    );
                 }
                 if order.terms.learns == Learns::Both {
                     return wrong("what a sender gives with a match, only the receiver gets");

@@ -61,8 +61,6 @@ pub enum Fault {
         "row {row} of {file} has {found} bytes in the columns that are given, and {most} were agreed on: agree on more, or on fewer columns"
     )]
     LabelTooLong { file: String, row: u64, found: usize, most: usize },
-    #[error("what the peer gave with row {row} is not of the agreed form")]
-    Label { row: u64 },
     #[error("these bytes are not a bitmap of rows: {what}")]
     Bitmap { what: &'static str },
 }
@@ -89,7 +87,6 @@ impl Fault {
             Self::Overwrite { .. } => "keys.overwrite",
             Self::Value { .. } => "keys.value",
             Self::LabelTooLong { .. } => "keys.label-too-long",
-            Self::Label { .. } => "keys.label",
             Self::Bitmap { .. } => "keys.bitmap",
         }
     }

@@ -1,7 +1,8 @@
 //! A label: the texts of some columns in a record of agreed length, and the file that records become.
 //!
 //! Each text behind its length (16 bits, little-endian), zeros behind the last. What a peer sent is hostile: every length in it is
-//! checked, and what is no UTF-8 is refused.
+//! checked, and what is none is written as empty
+//! texts: a failure would tell the peer that the row matched to which it gave such a label.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -37,7 +38,8 @@ pub fn split_label(label: &[u8], columns: usize) -> Option<Vec<&str>> {
     rest.iter().all(|byte| *byte == 0).then_some(texts)
 }
 
-/// Writes a CSV file: the number of the row of one's own list, from 1, and the texts that the peer gave with it.
+/// Writes a CSV file: the number of the row of one's own list, from 1, and the texts that the peer gave with it. Returns how many
+/// records were none, which nobody else may learn.
 pub fn write_labels<'l>(
     target: &Path,
     columns: &[String],
@@ -51,24 +53,26 @@ pub fn write_labels<'l>(
         line.push(',');
         quoted(column, &mut line);
     }
-    let mut count = 0;
+    let mut bad = 0;
     for (row, label) in all {
         line.push('\n');
         out.write_all(line.as_bytes()).map_err(failed)?;
         line.clear();
-        let texts = split_label(label, columns.len()).ok_or(Fault::Label { row })?;
+        let texts = split_label(label, columns.len()).unwrap_or_else(|| {
+            bad += 1;
+            vec![""; columns.len()]
+        });
         line.push_str(&row.to_string());
         for text in texts {
             line.push(',');
             quoted(text, &mut line);
         }
-        count += 1;
     }
     line.push('\n');
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
     drop(out);
     output.publish()?;
-    Ok(count)
+    Ok(bad)
 }
 
 fn quoted(text: &str, out: &mut String) {
@@ -108,12 +112,13 @@ mod tests {
         put_label(&["a \"b\"".as_bytes(), b"x,y"], 20, &mut label).unwrap();
         let columns = ["name".to_owned(), "no,te".to_owned()];
         let all = [(3, label.as_slice())];
-        assert_eq!(write_labels(&path, &columns, all.into_iter()).unwrap(), 1);
+        assert_eq!(write_labels(&path, &columns, all.into_iter()).unwrap(), 0);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "row,name,\"no,te\"\n3,\"a \"\"b\"\"\",\"x,y\"\n");
-        let bad = [(1, &[1u8][..])];
-        let refused = write_labels(&path, &columns, bad.into_iter()).unwrap_err();
-        assert_eq!(refused.code(), "keys.label");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        // What is none ends nothing.
+        let all = [(1, &[1u8][..]), (2, &[0xff; 20]), all[0]];
+        assert_eq!(write_labels(&path, &columns, all.into_iter()).unwrap(), 2);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "row,name,\"no,te\"\n1,,\n2,,\n3,\"a \"\"b\"\"\",\"x,y\"\n");
     }
 }

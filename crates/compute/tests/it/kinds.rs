@@ -87,6 +87,10 @@ fn one_answer_is_opened_over_all_parts_to_whom_it_may_be() {
         }
         let (received, sent) = run(&orders);
         let (received, sent) = (received.unwrap(), sent.unwrap());
+        // Both have counted their runs, and the opening.
+        for order in &orders {
+            assert_eq!(files(&order.dir, "run-"), parts as usize + 1, "{what:?}");
+        }
         assert_eq!(received.answer.as_ref(), Some(&expected), "{what:?}");
         let entitled = learns == Learns::Both;
         let nothing = Answer { within: expected.within, ..Answer::default() };
@@ -223,7 +227,7 @@ fn orders_that_cannot_be_are_refused() {
     let size = What::Size { within: Within::default() };
     let labels = |columns: usize, bytes| What::Labels { columns: vec!["a".into(); columns], bytes };
     type Change = fn(&mut Order);
-    let cases: [(What, Change); 8] = [
+    let cases: [(What, Change); 9] = [
         (size.clone(), |order| order.workers = 2),
         (size.clone(), |order| order.terms.security = Security::Malicious),
         (size, |order| order.results.bitmap = Some("bits".into())),
@@ -231,6 +235,7 @@ fn orders_that_cannot_be_are_refused() {
         (labels(65, 8), |_| {}),
         (labels(1, 5000), |_| {}),
         (labels(1, 8), |order| order.terms.learns = Learns::Both),
+        (labels(1, 8), |order| order.rule.equals = Equals::Multiply),
         (labels(1, 4096), |order| order.terms.receiver_items = 1 << 20),
     ];
     for (what, change) in cases {

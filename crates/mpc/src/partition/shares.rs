@@ -7,7 +7,8 @@
 //!
 //! Nothing of a part is ever opened: a party that kept its shares of every part knows random numbers. A part that is run again
 //! gives other shares, which only fit the peer's of the same run: both compare a digest of all runs before they open. What is
-//! opened may be opened again after a crash, and is the same.
+//! opened may be opened again after a crash, and is the same: the runs of the first opening stand, and openings are counted, or a
+//! peer that was changed would run a part again with other items and hear one answer after the other.
 //!
 //! Threats: semi-honest, as [`crate::circuit`]. Sizes of parts are filled up as in [`super`]. Values that are too large for a sum
 //! end the job before their part runs.
@@ -50,6 +51,9 @@ pub trait Shares: Parts {
 
     /// The share of every part that was kept, rising.
     fn shares(&mut self) -> Result<Vec<Share>, Fault>;
+
+    /// Before the totals of these runs are opened, durably: refuses other runs than those of the first opening, and too many.
+    fn begin_closing(&mut self, runs: &[u8; 32]) -> Result<(), Fault>;
 
     /// Returns when a crash no longer takes the answer away.
     fn keep_opened(&mut self, opened: &Opened) -> Result<(), Fault>;
@@ -120,7 +124,8 @@ pub fn run<P: Shares + ?Sized>(
     if shares.len() != plan.parts as usize {
         return Err(Fault::ApiMisuse("a part was not kept"));
     }
-    same_runs(session, &shares)?;
+    let runs = same_runs(session, &shares)?;
+    parts.begin_closing(&runs)?;
     let totals = all(shares.iter().map(|share| share.totals));
     let opened = work.circuit(session)?.close(session, &totals, &terms.closing)?;
     // The sender first, as with parts: who learns last keeps last.
@@ -207,8 +212,8 @@ fn valued(distinct: &Distinct, values: &[i64]) -> Result<(Set, Vec<i64>), Fault>
     Ok((Set::of_parts(distinct.set.items().to_vec(), places), found))
 }
 
-/// Both have the shares of the same runs.
-fn same_runs(session: &mut Session<'_>, shares: &[Share]) -> Result<(), Fault> {
+/// Both have the shares of the same runs: their digest.
+fn same_runs(session: &mut Session<'_>, shares: &[Share]) -> Result<[u8; 32], Fault> {
     let runs: Vec<u8> = shares
         .iter()
         .flat_map(|share| share.part.to_le_bytes().into_iter().chain(share.run))
@@ -216,7 +221,7 @@ fn same_runs(session: &mut Session<'_>, shares: &[Share]) -> Result<(), Fault> {
     let ours = derive(domain::RUNS, &[&runs]);
     session.send(Step::Runs, &ours)?;
     if session.receive(Step::Runs, ours.len())? == ours {
-        return Ok(());
+        return Ok(ours);
     }
     Err(Fault::PeerIncompatible {
         what: "it has shares of other runs: begin a new job on both sides",

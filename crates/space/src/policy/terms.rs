@@ -11,7 +11,7 @@ use crate::policy::action::Phase;
 use crate::policy::counted::Wants;
 use crate::policy::filter::Filter;
 use crate::policy::mark::Mark;
-use crate::policy::matching::{MatchLimit, Matching};
+use crate::policy::matching::{Equals, MatchLimit, Matching, Reveal};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
 use crate::policy::span::Span;
@@ -437,6 +437,12 @@ impl Terms {
                     why.push("lists would be matched by a column that the terms do not permit");
                 }
             }
+        }
+        let it = &limits.matching;
+        let multiplied = it.key.as_ref().is_some_and(|key| key.equals == Equals::Multiply);
+        let bounded = it.least.is_some() || it.share.is_some();
+        if multiplied && bounded && (it.reveals(Reveal::Rows) || it.reveals(Reveal::Labels)) {
+            why.push("a smallest or largest result counts keys: equal keys must be refused or the first count");
         }
         if on_results {
             why.push("limits on results cannot be kept where single rows are matched");

@@ -9,7 +9,7 @@ use tidm_crypto::cbor::Value;
 
 use crate::fault::Fault;
 use crate::limits::{MATCH_COLUMN_BYTES, MATCH_DECIMALS, MATCH_LABEL_BYTES, MATCH_LABEL_COLUMNS};
-use crate::policy::matching::{Matching, Reveal, To};
+use crate::policy::matching::{Equals, Matching, Reveal, To};
 use crate::psi::Protocol;
 
 /// One answer of one session.
@@ -121,7 +121,12 @@ impl Asked {
             let why = "what is no rows alone is worked out by one process on each side";
             return Err(Fault::refused("psi.workers", why));
         }
+        let multiplied = terms.key.as_ref().is_some_and(|it| it.equals == Equals::Multiply);
         match self {
+            Self::Labels { .. } if multiplied => {
+                no("labels come with different keys: the contract lets all rows with equal keys count (tidm:matchKey)"
+                    .to_owned())
+            }
             Self::Labels { .. } if terms.result_to() == To::Both => {
                 no("labels are the consumer's alone, and the contract gives results to both"
                     .to_owned())
@@ -196,6 +201,13 @@ mod tests {
             (
                 labels(64),
                 &Matching { to: Some(To::Both), ..all.clone() },
+                None,
+                fast,
+                Some("psi.reveal"),
+            ),
+            (
+                labels(64),
+                &Matching { key: Key::parse("id;multiply"), ..all.clone() },
                 None,
                 fast,
                 Some("psi.reveal"),

@@ -25,6 +25,7 @@ struct One {
     labels: Vec<u8>,
     shares: BTreeMap<u32, Share>,
     found: Vec<Found>,
+    closing: Option<[u8; 32]>,
     opened: Option<Opened>,
 }
 
@@ -58,6 +59,13 @@ impl Shares for One {
 
     fn shares(&mut self) -> Result<Vec<Share>, Fault> {
         Ok(self.shares.values().copied().collect())
+    }
+
+    fn begin_closing(&mut self, runs: &[u8; 32]) -> Result<(), Fault> {
+        match *self.closing.get_or_insert(*runs) == *runs {
+            true => Ok(()),
+            false => Err(Fault::PeerIncompatible { what: "other runs" }),
+        }
     }
 
     fn keep_opened(&mut self, opened: &Opened) -> Result<(), Fault> {
@@ -98,7 +106,7 @@ fn party(plan: &Plan, party: Party, all: &[Item], equals: Equals) -> One {
     let cut = Cut::new(&key(&[4; 32], &[1; 32], &[2; 32]), plan.parts);
     let parts = Memory::cut(&cut, all.iter().copied(), whole, equals, most).unwrap();
     let (values, labels, found) = (Vec::new(), Vec::new(), Vec::new());
-    One { parts, values, labels, shares: BTreeMap::new(), found, opened: None }
+    One { parts, values, labels, shares: BTreeMap::new(), found, closing: None, opened: None }
 }
 
 /// Both over one connection.
@@ -238,6 +246,11 @@ fn shares_of_another_run_are_not_opened() {
     ones[0].shares.insert(1, share);
     for fault in both(&mut ones, |session, it| run(session, &plan, &terms, it)) {
         assert_eq!(fault.unwrap_err().code(), "mpc.peer-incompatible");
+    }
+    // Nor those of a run that both have, once others were opened.
+    ones[1].shares.insert(1, share);
+    for fault in both(&mut ones, |session, it| run(session, &plan, &terms, it)) {
+        assert!(matches!(fault, Err(Fault::PeerIncompatible { what: "other runs" })));
     }
 }
 

@@ -20,6 +20,7 @@ use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Request};
+use tidm_space::lease::state::{Lease, State as Standing};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::usage::Use;
@@ -299,12 +300,27 @@ async fn computed(app: &Arc<App>, it: &mut Matching, contract: &Contract, turn: 
     let Some(lease) = it.lease.clone() else {
         return Ended::Refused(Fault::ApiMisuse("a matching without its lease"));
     };
+    let Some(join) = it.record.join.as_deref().and_then(|it| Id::parse(it).ok()) else {
+        return Ended::Refused(Fault::ApiMisuse("a matching without the lease that it granted"));
+    };
     // Looked at while a lost peer is waited for, too.
     tokio::select! {
         ended = attempts(app, it, contract, &lease, turn) => ended,
         over = workers::over(app, &lease) => Ended::Refused(over),
+        over = withdrawn(app, &join) => Ended::Refused(over),
         refused = renewing::refused(app, contract, &lease) => Ended::Refused(refused),
     }
+}
+
+/// Ends when the lease that our gate gave the provider was revoked or has run out; never once the provider gave it back, as it does
+/// when its process has ended, which ours hears of itself.
+async fn withdrawn(app: &App, join: &Id) -> Fault {
+    let over = workers::over(app, join).await;
+    let lease = app.store.lease(join).await;
+    if matches!(lease, Ok(Some(Lease { state: Standing::Returned { .. }, .. }))) {
+        std::future::pending::<()>().await;
+    }
+    over
 }
 
 /// A lost peer is tried again.

@@ -85,6 +85,10 @@ const ZH: &[(&str, &str)] = &[
     ),
     ("limits a use and says nothing of a duty", "限制的是使用，与义务无关"),
     (
+        "a smallest or largest result counts keys: equal keys must be refused or the first count",
+        "结果的最小或最大数量按键值计：重复的键值必须拒绝或只计第一个",
+    ),
+    (
         "limits on results cannot be kept where single rows are matched",
         "逐行匹配时无法保证对结果的限制",
     ),

@@ -133,6 +133,28 @@ fn limits_on_matching_are_held_against_each_other() {
     }
 }
 
+/// Rows with equal keys would be counted one by one where a bound is held against rows.
+#[test]
+fn bounds_on_results_need_keys_that_count_once() {
+    let least = || atom("tidm:minMatches", "gteq", "5");
+    let share = || atom("tidm:matchShare", "lteq", "50");
+    let reveal = |all: &str| json!({"leftOperand": "tidm:matchReveal", "operator": "isAnyOf", "rightOperand": all.split(',').collect::<Vec<_>>()});
+    for (equals, more, kept) in [
+        ("multiply", vec![], true),
+        ("multiply", vec![least()], false),
+        ("multiply", vec![share()], false),
+        ("multiply", vec![least(), reveal("size,labels")], false),
+        ("multiply", vec![least(), reveal("size,sum")], true),
+        ("first", vec![least(), share()], true),
+        ("refuse", vec![least(), share()], true),
+    ] {
+        let mut all = vec![atom("tidm:matchKey", "eq", &format!("id;{equals}"))];
+        all.extend(more);
+        let terms = compile(&policy(&permits(&all))).unwrap();
+        assert_eq!(terms.unkeepable(Use::Psi).is_empty(), kept, "{all:?}");
+    }
+}
+
 #[test]
 fn permissions_and_prohibitions_that_meet() {
     let rules = |conflict: Option<&str>, ban: &str, constraint: &[Json]| {
