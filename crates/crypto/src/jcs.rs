@@ -15,8 +15,8 @@ use crate::limits::{JSON_MAX_BYTES, JSON_MAX_DEPTH};
 /// Why JSON cannot be read or canonicalized.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadJson {
-    #[error("JSON is larger than {JSON_MAX_BYTES} bytes")]
-    TooLarge,
+    #[error("JSON is larger than {0} bytes")]
+    TooLarge(usize),
     #[error("JSON is nested deeper than {JSON_MAX_DEPTH}")]
     TooDeep,
     #[error("a JSON number does not fit a double exactly: write it as a string")]
@@ -34,8 +34,13 @@ pub fn canonical(value: &Value) -> Result<Vec<u8>, BadJson> {
 
 /// Reads JSON and refuses duplicate names (RFC 7493 §2.3), which parsers resolve differently.
 pub fn parse(bytes: &[u8]) -> Result<Value, BadJson> {
-    if bytes.len() > JSON_MAX_BYTES {
-        return Err(BadJson::TooLarge);
+    parse_within(bytes, JSON_MAX_BYTES)
+}
+
+/// The same of at most `limit` bytes.
+pub fn parse_within(bytes: &[u8], limit: usize) -> Result<Value, BadJson> {
+    if bytes.len() > limit {
+        return Err(BadJson::TooLarge(limit));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict::deserialize(&mut reader).map_err(syntax)?.0;

@@ -99,7 +99,11 @@ fn parse_refuses_what_readers_would_disagree_on() {
         assert!(matches!(parse(bad), Err(BadJson::Syntax(_))), "{bad:?}");
     }
     assert!(parse("[".repeat(100_000).as_bytes()).is_err());
-    assert_eq!(parse(&vec![b' '; JSON_MAX_BYTES + 1]), Err(BadJson::TooLarge));
+    assert_eq!(parse(&vec![b' '; JSON_MAX_BYTES + 1]), Err(BadJson::TooLarge(JSON_MAX_BYTES)));
+    assert_eq!(parse_within(b"[1]", 2), Err(BadJson::TooLarge(2)));
+    assert!(
+        parse_within(&[&vec![b' '; JSON_MAX_BYTES][..], b"1"].concat(), 2 * JSON_MAX_BYTES).is_ok()
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use tidm_crypto::hash::sha256;
+use tidm_crypto::secret::Secret;
 use tidm_ingest::cells::{Cell, Row};
 use tidm_ingest::excerpt::{Cut, excerpt};
 use tidm_mark::decimal::Decimal;
@@ -98,11 +99,17 @@ async fn make(app: &App, contract: &Contract, terms: Terms) -> anyhow::Result<Ex
     let source = source.context("a product without its source")?;
     let plain = spool::local(app, &source.object).await?;
     let out = spool::fresh(app, "excerpt")?;
-    let marker = marker(app, &contract.product, &contract.id)?;
     let is_marked = terms.mark.is_some();
+    let marker = if is_marked {
+        let root = mark_root(app).await?.context("the key of the marks is lost")?;
+        Some(marker(&root, &contract.product, &contract.id))
+    } else {
+        None
+    };
     let (plain_path, out_path) = (plain.path().to_owned(), out.path().to_owned());
-    let done = tokio::task::spawn_blocking(move || write(&plain_path, &out_path, &terms, &marker))
-        .await??;
+    let done =
+        tokio::task::spawn_blocking(move || write(&plain_path, &out_path, &terms, marker.as_ref()))
+            .await??;
     // A name per run, as with seals: the first row stands.
     let object = format!(
         "excerpts/{}/{}",
@@ -134,8 +141,16 @@ async fn make(app: &App, contract: &Contract, terms: Terms) -> anyhow::Result<Ex
     Ok(stands)
 }
 
-/// The contract ended: its copy is deleted, and what is known of it kept.
+/// The contract ended: its copy is deleted, and what is known of it kept. One that is being made is deleted by its maker,
+/// who finds this row before its own.
 pub async fn erase(app: &App, contract: &Id) -> anyhow::Result<()> {
+    let id = contract.clone();
+    app.writer
+        .note(move |conn| {
+            let id = id.clone();
+            Box::pin(async move { excerpts::bury(conn, &id).await })
+        })
+        .await?;
     let Some(it) = app.store.excerpt(contract).await? else { return Ok(()) };
     if it.object.is_empty() {
         return Ok(());
@@ -151,16 +166,28 @@ pub async fn erase(app: &App, contract: &Id) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What all marks are made from; `None`: it is lost, since there are marks and it is not there. Never another one then:
+/// it would clear whoever leaked, and might blame others.
+pub async fn mark_root(app: &App) -> anyhow::Result<Option<Secret<[u8; 32]>>> {
+    if let Some(it) = app.keys.kept_mark_root()? {
+        return Ok(Some(it));
+    }
+    if app.store.any_marked().await? {
+        return Ok(None);
+    }
+    Ok(Some(app.keys.mark_root()?))
+}
+
 /// The marks of one contract over one product.
-pub fn marker(app: &App, product: &Id, contract: &Id) -> anyhow::Result<Marker> {
-    Ok(Marker::new(&app.keys.mark_root()?, product.as_str(), contract.as_str()))
+pub fn marker(root: &Secret<[u8; 32]>, product: &Id, contract: &Id) -> Marker {
+    Marker::new(root, product.as_str(), contract.as_str())
 }
 
 fn write(
     plain: &Path,
     out: &Path,
     terms: &Terms,
-    marker: &Marker,
+    marker: Option<&Marker>,
 ) -> anyhow::Result<tidm_ingest::excerpt::Excerpt> {
     let limits = &terms.summary.limits;
     let mut reads: Vec<String> = vec![];
@@ -172,7 +199,7 @@ fn write(
     let change = |column: &str, row: Row<'_>, value: Decimal| {
         let mark = terms.mark.as_ref()?;
         let step = mark.columns.iter().find(|it| it.column == column)?.step;
-        marker.marked(column, &row_key(mark, row), step.exponent(), value)
+        marker?.marked(column, &row_key(mark, row), step.exponent(), value)
     };
     let columns = limits.columns.as_ref();
     let cut = Cut { columns, reads: &reads, keep: &keep, changes: &changes, change: &change };

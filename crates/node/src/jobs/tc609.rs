@@ -31,6 +31,10 @@ const NEVER: i64 = 253_402_271_999_000;
 /// Names have at most 128 characters.
 const NAME: usize = 128;
 
+/// Held while a negotiation and its code are joined: a negotiation that begins under a code must not be given another
+/// one before the two are joined. Within one process; replicas are not kept apart by it.
+pub static JOINING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A deal with all that this node has of it.
 #[derive(Clone, Debug)]
 pub struct Whole {
@@ -109,6 +113,10 @@ pub async fn deal_of(app: &App, negotiation: &Id) -> Result<Deal, WorkError> {
     if let Some(known) = app.store.deal_of(negotiation).await.map_err(store)? {
         return Ok(known);
     }
+    let _joining = JOINING.lock().await;
+    if let Some(known) = app.store.deal_of(negotiation).await.map_err(store)? {
+        return Ok(known);
+    }
     let made = Deal {
         code: fresh(app)?,
         negotiation: Some(negotiation.clone()),
@@ -184,7 +192,7 @@ impl Whole {
         }
     }
 
-    /// The end that its own data or its terms name.
+    /// The end that its own data or its terms name; of what is signed, the earlier one.
     pub fn until(&self) -> Option<Time> {
         let policy = match (&self.contract, &self.negotiation) {
             (Some(it), _) => Some(&it.policy),
@@ -192,7 +200,9 @@ impl Whole {
             (None, None) => None,
         };
         let said = policy.and_then(|it| compile(it).ok()).and_then(|it| it.summary.until);
-        self.deal.record.until.map(Time::from_ms).or(said).map(floor)
+        let own = self.deal.record.until.map(Time::from_ms);
+        let signed = said.filter(|_| self.contract.is_some());
+        own.map(|own| signed.map_or(own, |it| it.min(own))).or(said).map(floor)
     }
 
     pub fn signed(&self) -> Result<&Contract, Fault> {

@@ -22,12 +22,12 @@ use tidm_space::id::Id;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::mark::Mark;
 
-use super::excerpt::{marker, row_key};
+use super::excerpt::{mark_root, marker, row_key};
 use super::{publish, spool};
 use crate::app::App;
 use crate::store::writer::WorkError;
 
-/// Contracts that one trace asks; more of one product version are asked by nobody yet.
+/// Contracts that one trace asks; a product version with more is refused.
 const CONTRACTS: i64 = 4_096;
 /// Contracts in one reading of the file: each tally takes up to 64 MB.
 const AT_A_TIME: usize = 8;
@@ -55,7 +55,8 @@ pub struct Trace {
 ///
 /// # Errors
 /// [`Fault::NotFound`] for the product, [`Fault::Refused`] `watermark.none` where no contract has marks,
-/// `watermark.columns` where the file lacks what the marks need, `publish.*` for what is no table.
+/// `watermark.columns` where the file lacks what the marks need, `watermark.key-lost` where nothing can be judged,
+/// `watermark.contracts` where there are too many, `publish.*` for what is no table.
 pub async fn trace(
     app: &Arc<App>,
     product: &Id,
@@ -65,18 +66,26 @@ pub async fn trace(
     let failed = |why: crate::store::StoreError| WorkError::Store(why.to_string());
     let here = |why: anyhow::Error| WorkError::Store(why.to_string());
     app.store.product(product).await.map_err(failed)?.ok_or(Fault::NotFound { what: "product" })?;
-    let mut asked = Vec::new();
-    for contract in app.store.provided(product, CONTRACTS).await.map_err(failed)? {
-        let terms = compile(&contract.policy).ok();
-        if let Some(mark) = terms.and_then(|it| it.mark) {
-            let marker = marker(app, product, &contract.id).map_err(here)?;
-            asked.push((contract, mark, Tally::new(marker)));
-        }
+    let contracts = app.store.provided(product, CONTRACTS + 1).await.map_err(failed)?;
+    // Whoever is left out could not be named, and the chances would be told for too few.
+    if i64::try_from(contracts.len()).is_ok_and(|it| it > CONTRACTS) {
+        let why = format!("more than {CONTRACTS} contracts over this product");
+        return Err(Fault::refused("watermark.contracts", why).into());
     }
-    if asked.is_empty() {
+    let marked = |it: Contract| Some((compile(&it.policy).ok()?.mark?, it));
+    let marked: Vec<(Mark, Contract)> = contracts.into_iter().filter_map(marked).collect();
+    if marked.is_empty() {
         let why = "no contract over this product has a watermark";
         return Err(Fault::refused("watermark.none", why).into());
     }
+    let root = mark_root(app).await.map_err(here)?.ok_or_else(|| {
+        Fault::refused("watermark.key-lost", "marks were released, and marks.key is not there")
+    })?;
+    let tallied = |(mark, it): (Mark, Contract)| {
+        let tally = Tally::new(marker(&root, product, &it.id));
+        (it, mark, tally)
+    };
+    let asked: Vec<Asked> = marked.into_iter().map(tallied).collect();
     let read = spool::fresh(app, "trace").map_err(here)?;
     let (path, name, out) = (path.to_owned(), name.to_owned(), read.path().to_owned());
     let now = u64::try_from(app.clock.now().ms()).unwrap_or(0);

@@ -189,14 +189,17 @@ impl Keys for Directory {
     }
 
     fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
-        let path = self.dir.join("marks.key");
-        let read = || file::read(&path, MARKS, self.master.as_ref());
-        if let Some(key) = read()? {
+        if let Some(key) = self.kept_mark_root()? {
             return Ok(key);
         }
+        let path = self.dir.join("marks.key");
         let text = file::encode(MARKS, &random()?, self.master.as_ref())?;
         file::create(&path, text.expose())?;
-        read()?.ok_or_else(|| KeyError::Missing(path.clone()))
+        self.kept_mark_root()?.ok_or(KeyError::Missing(path))
+    }
+
+    fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
+        file::read(&self.dir.join("marks.key"), MARKS, self.master.as_ref())
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

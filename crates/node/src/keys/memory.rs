@@ -89,6 +89,10 @@ impl Keys for Memory {
         Ok(self.marks.clone())
     }
 
+    fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
+        Ok(Some(self.marks.clone()))
+    }
+
     fn list(&self) -> Result<Vec<Id>, KeyError> {
         Ok(self.lock().keys.keys().cloned().collect())
     }

@@ -50,6 +50,9 @@ pub trait Keys: Send + Sync {
     /// outlives them all: a leak is found after its end.
     fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;
 
+    /// The same, but never made.
+    fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError>;
+
     /// Contracts whose key exists, sorted.
     fn list(&self) -> Result<Vec<Id>, KeyError>;
 }

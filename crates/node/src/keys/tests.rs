@@ -12,6 +12,8 @@ fn id(text: &str) -> Id {
 /// What every implementation promises.
 fn behaves(keys: &dyn Keys) {
     assert_eq!(keys.people().unwrap().expose(), keys.people().unwrap().expose());
+    let marks = keys.mark_root().unwrap();
+    assert_eq!(keys.kept_mark_root().unwrap().unwrap().expose(), marks.expose());
     let (a, b) = (id("urn:uuid:a"), id("../../etc/passwd"));
     assert!(keys.get(&a).unwrap().is_none());
     let first = keys.contract_key(&a).unwrap();
@@ -37,7 +39,11 @@ fn both_implementations_behave() {
     let dir = dir.path().join("keys");
     assert_eq!(Directory::create(&dir, None).unwrap().files.len(), 3);
     assert!(Directory::create(&dir, None).unwrap().files.is_empty());
-    behaves(&Directory::open(&dir, None).unwrap());
+    let keys = Directory::open(&dir, None).unwrap();
+    assert!(keys.kept_mark_root().unwrap().is_none());
+    behaves(&keys);
+    fs::remove_file(dir.join("marks.key")).unwrap();
+    assert!(keys.kept_mark_root().unwrap().is_none());
 }
 
 #[test]

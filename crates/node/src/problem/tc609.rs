@@ -57,4 +57,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["合约标识码冲突", "The contract's code is taken"],
         ["请重试", "Try again"],
     ),
+    entry(
+        "archive.size",
+        422,
+        Party::Node,
+        ["合约存档过大", "The contract's archive would be too large"],
+        [
+            "消息或文件超出存档上限,详情中有原因;请单独导出凭证",
+            "More messages or bytes than an archive may have, as the detail says: export its receipts one by one",
+        ],
+    ),
 ];

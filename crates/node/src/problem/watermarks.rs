@@ -26,4 +26,21 @@ pub(super) const ENTRIES: &[Entry] = &[
             "Keep all columns that tell rows apart and one of the marked ones, under their own names",
         ],
     ),
+    entry(
+        "watermark.key-lost",
+        422,
+        Party::Node,
+        ["水印密钥已丢失,无法判断", "The key of the watermarks is lost, so nothing can be judged"],
+        [
+            "请从备份恢复密钥目录中的 marks.key;新密钥无法识别旧水印",
+            "Restore marks.key of the keys directory from a backup: a new key does not know the old marks",
+        ],
+    ),
+    entry(
+        "watermark.contracts",
+        422,
+        Party::Node,
+        ["该产品的合约过多,无法一次追溯", "The product has more contracts than one trace asks"],
+        ["请将产品分版本发布", "Publish the product in versions, each with fewer contracts"],
+    ),
 ];

@@ -5,7 +5,7 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use tidm_crypto::hash::Digest;
+use tidm_crypto::hash::{Digest, sha256};
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
 use tidm_space::wire::record;
@@ -44,6 +44,19 @@ pub async fn save(conn: &mut AnyConnection, it: &Excerpt) -> Result<(), StoreErr
     Ok(())
 }
 
+/// No copy may stand any more, not even one that is being made: where there is no row yet, one without object comes first.
+pub async fn bury(conn: &mut AnyConnection, contract: &Id) -> Result<(), StoreError> {
+    let none = Excerpt {
+        contract: contract.clone(),
+        object: String::new(),
+        bytes: 0,
+        digest: sha256(b""),
+        rows: 0,
+        marked: None,
+    };
+    save(conn, &none).await
+}
+
 /// The object is gone; that there was one stays known.
 pub async fn forget_object(conn: &mut AnyConnection, contract: &Id) -> Result<(), StoreError> {
     sqlx::query("UPDATE excerpts SET object = '' WHERE contract = $1")
@@ -74,6 +87,12 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// Whether anything was ever released with a mark.
+    pub async fn any_marked(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM excerpts WHERE marked IS NOT NULL LIMIT 1";
+        Ok(sqlx::query(sql).fetch_optional(self.pool()).await?.is_some())
     }
 
     /// Contracts of ours over a product, ended ones too, at most `most` of them.

@@ -8,6 +8,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_space::id::Id;
 use tidm_space::tc609::code::ContractCode;
+use tidm_space::tc609::message::{Instance, Interface};
 use tidm_space::time::Time;
 
 use super::load::bad;
@@ -124,11 +125,13 @@ impl Store {
         Ok(query.fetch_all(self.pool()).await?.iter().map(said).collect())
     }
 
-    /// Whether a policy instance of this id was sent for the contract.
-    pub async fn tc609_instance(&self, code: &str, strategy: &str) -> Result<bool, StoreError> {
-        let known = self.tc609_messages(code, i64::from(u16::MAX)).await?;
-        let prefix = format!("{code} {strategy} ");
-        Ok(known.iter().any(|it| it.path == "strategySend" && it.id.starts_with(&prefix)))
+    /// Whether this policy instance was sent for its contract.
+    pub async fn tc609_instance(&self, of: &Instance) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM tc609_messages
+            WHERE code = $1 AND path = $2 AND substr(id, 1, length($3)) = $3 LIMIT 1";
+        let query = sqlx::query(sql).bind(of.contract.to_string());
+        let query = query.bind(Interface::Strategy.path().to_owned()).bind(of.prefix());
+        Ok(query.fetch_optional(self.pool()).await?.is_some())
     }
 
     /// Whether a lease was ever granted or held under a contract.

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use futures::StreamExt as _;
+
+use tidm_node::jobs::excerpt;
 use tidm_node::jobs::trace::{Trace, trace};
 use tidm_node::jobs::use_data::{query_at_provider, query_sealed};
 use tidm_node::objects::Key;
@@ -136,6 +139,23 @@ async fn queries_see_exactly_what_a_filtered_table_would_show() {
     };
     crate::world::eventually("the copy is erased", gone).await;
     assert!(provider.objects.head(&Key::parse(&copy.object).unwrap()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_outlives_a_contract_that_ends_while_it_is_made() {
+    let world = World::two().await;
+    let product =
+        world.published("e.csv", &csv(&readings()), some_rows("line = 'A'"), &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let app = &world.provider().app;
+    let (made, erased) =
+        tokio::join!(excerpt::of(app, &contract, Use::Query), excerpt::erase(app, &contract.id));
+    erased.unwrap();
+    // Whoever came first, nothing is left, and nothing is made again.
+    drop(made);
+    assert_eq!(app.store.excerpt(&contract.id).await.unwrap().unwrap().object, "");
+    assert_eq!(app.objects.list(&Key::parse("excerpts").unwrap()).count().await, 0);
+    assert!(excerpt::of(app, &contract, Use::Query).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,19 +6,23 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use tidm_crypto::hash::sha256;
-use tidm_crypto::jws;
 use tidm_crypto::sign::{KeyKind, SigningKey};
+use tidm_crypto::{jcs, jws};
+use tidm_node::app::App;
 use tidm_node::jobs::archive::{self, check::check};
 use tidm_node::jobs::tc609 as job;
 use tidm_node::jobs::use_data::query_at_provider;
 use tidm_space::catalog::product::Product;
+use tidm_space::engine::node::Signer as _;
 use tidm_space::id::Id;
 use tidm_space::policy::usage::Use;
 use tidm_space::tc609::code::{ContractCode, NodeCode, SubjectCode, check_character};
 use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
 use tidm_space::time::Time;
+use tidm_space::wire::odrl;
 use tidm_space::wire::tc609::message::{confirmed, covered};
 use tidm_space::wire::tc609::{answer, from_tc609, parse, to_json};
+use tidm_space::wire::terms::digest;
 
 use crate::world::{World, csv, eventually, limited};
 
@@ -405,6 +409,66 @@ async fn a_whole_deal_and_its_use_in_the_words_of_tc609() {
     );
 }
 
+type Forgery = (&'static str, fn(&mut Value));
+
+/// What nobody signed does not pass because the archiver signs the file again.
+const FORGERIES: &[Forgery] = &[
+    ("no party", |it| it["by"] = "did:web:nobody.example".into()),
+    ("no custodian", |it| it["log"]["quorum"] = 1.into()),
+    ("digest does not cover", |it| it["contract"]["policy"]["timestamp"] = "2020".into()),
+    ("digest does not cover", |it| it["contract"]["policy"]["more"] = "x".into()),
+    ("digest does not cover", |it| it["contract"]["policy"]["permission"][0]["title"] = "x".into()),
+    ("digest does not cover", |it| {
+        it["contract"]["policy"]["permission"][0]["constraint"][0]["title"] = "x".into();
+    }),
+    ("digest does not cover", |it| it["terms"][0]["policy"]["note"] = "x".into()),
+    ("same twice", |it| {
+        let one = it["terms"][0].clone();
+        it["terms"].as_array_mut().unwrap().push(one);
+    }),
+    ("no fact names", |it| {
+        let mut one = it["terms"][0].clone();
+        one["policy"]["@id"] = "urn:uuid:another".into();
+        let said = odrl::parse(one["policy"].to_string().as_bytes()).unwrap().model;
+        one["sha256"] = digest(&said).to_string().into();
+        it["terms"].as_array_mut().unwrap().push(one);
+    }),
+    ("not what was signed", |it| it["tc609"]["document"]["signTime"] = "20200101000000".into()),
+    ("not what was signed", |it| it["tc609"]["document"]["indate"] = "99981231235959".into()),
+    ("not what was signed", |it| {
+        it["tc609"]["document"]["expansionItem"]["agreement"] = "urn:uuid:another".into();
+    }),
+    ("not what was signed", |it| {
+        let all = &mut it["tc609"]["document"]["signatoryEntities"];
+        all[0]["signatoryEntityId"] = all[1]["signatoryEntityId"].clone();
+    }),
+    ("not what was signed", |it| {
+        let policies = &mut it["tc609"]["document"]["contractPolicies"];
+        for it in policies.as_object_mut().unwrap().values_mut() {
+            for it in it.as_array_mut().unwrap() {
+                it["subjectInfo"]["dataProductId"] = "691310000MA0DEMQ19R0026A7K2M9QXQ".into();
+            }
+        }
+    }),
+];
+
+fn forged(app: &App, file: &[u8]) {
+    let resigned = |change: fn(&mut Value)| {
+        let mut it: Value = serde_json::from_slice(file).unwrap();
+        change(&mut it["archive"]);
+        let archive = sha256(&jcs::canonical(&it["archive"]).unwrap()).to_string();
+        let said = json!({ "@type": it["@type"], "archiveSha256": archive });
+        let payload = jcs::canonical(&said).unwrap();
+        it["signature"] = app.identity.sign("tidm-archive+jws", &payload).into();
+        check(&jcs::canonical(&it).unwrap())
+    };
+    resigned(|_| {}).unwrap();
+    for (why, change) in FORGERIES {
+        let said = resigned(*change).map(|_| why).unwrap_err().to_string();
+        assert!(said.contains(why), "{why}: {said}");
+    }
+}
+
 /// The archive holds, and does not once any byte of it is another.
 async fn archived(world: &World, contract: &Id, code: &str) {
     let app = &world.consumer().app;
@@ -425,6 +489,8 @@ async fn archived(world: &World, contract: &Id, code: &str) {
         other[at] ^= 1;
         assert!(check(&other).is_err(), "byte {at} of {}", file.len());
     }
+    assert_eq!((said.quorum, said.nodes.len()), (0, 2));
+    forged(app, &file);
     assert!(check(&file[..file.len() - 1]).is_err());
     assert!(check(&[&file[..], b"\n"].concat()).is_err());
 }
@@ -564,6 +630,7 @@ async fn strangers_and_repetitions() {
         (unsigned, 401),
         (spoiled(4, "a.b.c"), 401),
         (spoiled(3, "n-y"), 401),
+        (spoiled(2, "yesterday"), 401),
         (good(&another), 401),
         (signature(SIGNATURE_TYPE, &consumer, &consumer.node), 401),
         (signature(Envelope::TYPE, &consumer, &provider.node), 401),

@@ -278,6 +278,18 @@ pub struct Abnormal {
     pub at: Time,
 }
 
+/// Parts cannot run into each other: all codes are of one length, and the strategy's is told.
+fn prefix(contract: &ContractCode, strategy: &str) -> String {
+    format!("{contract} {}:{strategy} ", strategy.len())
+}
+
+impl Instance {
+    /// What the ids of all messages about this instance begin with ([`Message::own_id`]).
+    pub fn prefix(&self) -> String {
+        prefix(&self.contract, &self.strategy)
+    }
+}
+
 impl Terms {
     /// As the document of a contract that is still negotiated.
     pub fn document(&self, until: Time) -> Document {
@@ -359,18 +371,16 @@ impl Message {
     /// What the standard knows it by, so that the same again is told from another: `None` where that is the call's
     /// own number.
     pub fn own_id(&self) -> Option<String> {
-        let id = |of: &Instance, own: &str| {
-            // Parts cannot run into each other: a code has no blank.
-            Some(format!("{} {} {own}", of.contract, of.strategy))
-        };
+        let id = |of: &Instance, own: &str| Some(format!("{}{own}", of.prefix()));
         match self {
             Self::Execution(it) => {
-                Some(format!("{} {} {}", it.terms.contract, it.strategy, it.at.ms()))
+                let prefix = prefix(&it.terms.contract, &it.strategy);
+                Some(format!("{prefix}{}", it.at.ms()))
             }
             Self::Strategy { of, version, .. } => id(of, version),
             Self::Feedback { of, at, .. } => id(of, &at.ms().to_string()),
-            Self::Abnormal(it) => Some(it.termination.clone()),
-            Self::Proof { proof, .. } => Some(proof.clone()),
+            Self::Abnormal(it) => Some(format!("{} {}", it.of.contract, it.termination)),
+            Self::Proof { of, proof, .. } => Some(format!("{} {proof}", of.contract)),
             Self::Template { .. }
             | Self::Create(_)
             | Self::Negotiate { .. }

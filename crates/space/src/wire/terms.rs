@@ -10,9 +10,13 @@ use crate::policy::model::Policy;
 
 use super::odrl;
 
+/// What of a policy its digest covers.
+pub fn bare(policy: &Policy) -> Policy {
+    Policy { timestamp: None, extra: vec![], verbatim: None, ..policy.clone() }
+}
+
 /// SHA-256 over RFC 8785 of the policy's terms, parties and target.
 pub fn digest(policy: &Policy) -> Digest {
-    let bare = Policy { timestamp: None, extra: vec![], verbatim: None, ..policy.clone() };
     // A policy's JSON holds strings, arrays and objects only, so that its canonical form always exists.
-    sha256(&jcs::canonical(&odrl::to_json(&bare)).unwrap_or_default())
+    sha256(&jcs::canonical(&odrl::to_json(&bare(policy))).unwrap_or_default())
 }

@@ -296,22 +296,34 @@ fn checked(file: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(found.len() <= check::FILE_BYTES as u64, "{}: too large", file.display());
     let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     let it = check::check(&bytes)?;
-    show::line(&format!("OK {}", it.contract));
+    let word = if it.unsigned.len() < 2 { "OK" } else { "SIGNED BY NO PARTY" };
+    show::line(&format!("{word} {}", it.contract));
     show::line(&format!("by {}", it.by));
     for (did, thumbprint) in &it.keys {
         show::line(&format!("key {did} {thumbprint}"));
     }
     show::line(&format!("log {}", it.log));
+    match it.quorum {
+        0 => show::line("unwitnessed"),
+        quorum => show::line(&format!("witnessed by {quorum} of {}", it.custodians.len())),
+    }
+    for vkey in &it.custodians {
+        show::line(&format!("custodian {vkey}"));
+    }
     for did in &it.unsigned {
         show::line(&format!("unsigned by {did}"));
     }
     if let Some(code) = &it.tc609 {
         show::line(&format!("tc609 {code}"));
     }
+    for code in &it.nodes {
+        show::line(&format!("node {code} (as the archiver says)"));
+    }
     if it.missing > 0 {
         show::line(&format!("terms not kept {}", it.missing));
     }
     show::line(&format!("terms {} facts {} messages {}", it.terms, it.facts, it.messages));
+    anyhow::ensure!(it.unsigned.len() < 2, "{}: signed by no party", file.display());
     Ok(())
 }
 

@@ -9,6 +9,8 @@
 
 pub mod check;
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
@@ -18,11 +20,14 @@ use tidm_crypto::{jcs, jws};
 use tidm_space::contract::Contract;
 use tidm_space::engine::commit::About;
 use tidm_space::engine::node::Signer as _;
+use tidm_space::evidence::encode::decode;
+use tidm_space::evidence::fact::What;
 use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
 use tidm_space::negotiation::message::Signature;
 use tidm_space::wire::odrl;
 use tidm_space::wire::tc609::to_json;
+use tidm_space::wire::terms::bare;
 
 use super::{evidence, tc609};
 use crate::app::App;
@@ -34,7 +39,7 @@ use crate::store::writer::WorkError;
 const KIND: &str = "tidm-contract-archive/1";
 /// The JWS type of its signature.
 const TYP: &str = "tidm-archive+jws";
-/// Lines of the journal, and messages of TC609: more than a negotiation can have.
+/// Lines of the journal, and messages of TC609; a contract with more has no archive.
 const MOST: i64 = 2000;
 
 fn store(why: StoreError) -> WorkError {
@@ -56,6 +61,7 @@ pub async fn make(app: &App, contract: &Contract) -> Result<Vec<u8>, WorkError> 
             keys.push(json!({ "did": did.as_str(), "jwk": key(app, did, signature).await? }));
         }
     }
+    let (facts, named) = facts(app, contract).await?;
     let signature = |it: Option<&Signature>| it.map(|it| it.0.clone());
     let archive = json!({
         "by": me.as_str(),
@@ -71,18 +77,34 @@ pub async fn make(app: &App, contract: &Contract) -> Result<Vec<u8>, WorkError> 
             "signedSha256": contract.digest.to_string(),
             "providerSignature": signature(contract.provider_signature.as_ref()),
             "consumerSignature": signature(contract.consumer_signature.as_ref()),
-            "policy": odrl::to_json(&contract.policy),
+            "policy": odrl::to_json(&bare(&contract.policy)),
         },
-        "terms": terms(app, contract).await?,
+        "terms": terms(app, contract, &named).await?,
         "messages": messages(app, contract).await?,
-        "facts": facts(app, contract).await?,
+        "facts": facts,
         "log": log(app)?,
         "tc609": face(app, contract).await?,
     });
     let payload = statement(&archive)?;
     let file =
         json!({ "@type": KIND, "archive": archive, "signature": app.identity.sign(TYP, &payload) });
-    canonical(&file)
+    let bytes = canonical(&file)?;
+    if bytes.len() > check::FILE_BYTES {
+        return Err(too_large(format!("more than {} bytes", check::FILE_BYTES)));
+    }
+    Ok(bytes)
+}
+
+fn too_large(why: String) -> WorkError {
+    Fault::refused("archive.size", why).into()
+}
+
+/// Refuses rows of which there are more than were to come: an archive without the rest would pass for the whole.
+fn all<T>(rows: Vec<T>, what: &str) -> Result<Vec<T>, WorkError> {
+    if i64::try_from(rows.len()).is_ok_and(|it| it <= MOST) {
+        return Ok(rows);
+    }
+    Err(too_large(format!("more than {MOST} {what}")))
 }
 
 fn canonical(it: &Json) -> Result<Vec<u8>, WorkError> {
@@ -102,13 +124,22 @@ async fn key(app: &App, did: &Did, signature: &Signature) -> Result<Json, WorkEr
     Ok(app.directory.key(did, parsed.header.kid.as_deref()).await?.to_jwk())
 }
 
-async fn terms(app: &App, contract: &Contract) -> Result<Vec<Json>, WorkError> {
+/// Terms that facts name, in the form that their digests cover: what else a document held was signed by nobody.
+async fn terms(
+    app: &App,
+    contract: &Contract,
+    named: &BTreeSet<String>,
+) -> Result<Vec<Json>, WorkError> {
     let mut all = vec![];
     for (at, digest, policy) in
         app.store.offered_terms(&contract.negotiation).await.map_err(store)?
     {
-        let policy: Json =
-            serde_json::from_str(&policy).map_err(|why| WorkError::Store(why.to_string()))?;
+        if !named.contains(&digest) {
+            continue;
+        }
+        let policy =
+            odrl::parse(policy.as_bytes()).map_err(|why| WorkError::Store(why.to_string()))?;
+        let policy = odrl::to_json(&bare(&policy.model));
         all.push(json!({ "at": at.to_string(), "sha256": digest, "policy": policy }));
     }
     Ok(all)
@@ -116,18 +147,19 @@ async fn terms(app: &App, contract: &Contract) -> Result<Vec<Json>, WorkError> {
 
 async fn messages(app: &App, contract: &Contract) -> Result<Vec<Json>, WorkError> {
     let about = About::Negotiation(contract.negotiation.clone());
-    let all = app.store.messages(&about, MOST).await.map_err(store)?;
+    let lines = all(app.store.messages(&about, MOST + 1).await.map_err(store)?, "messages")?;
     let line = |it: &crate::store::messages::Line| {
         json!({
             "at": it.at.to_string(), "direction": if it.out { "out" } else { "in" }, "message": it.path,
             "status": it.status, "attempt": it.attempt, "reason": it.reason,
         })
     };
-    Ok(all.iter().map(line).collect())
+    Ok(lines.iter().map(line).collect())
 }
 
-async fn facts(app: &App, contract: &Contract) -> Result<Vec<Json>, WorkError> {
-    let mut all = vec![];
+/// Each with its proof; and the digests of all terms that they name.
+async fn facts(app: &App, contract: &Contract) -> Result<(Vec<Json>, BTreeSet<String>), WorkError> {
+    let (mut all, mut named) = (vec![], BTreeSet::new());
     for fact in app.store.facts_about(&contract.negotiation).await.map_err(store)? {
         let proven = evidence::receipt(app, &fact.id).await;
         let (proof, bytes) = proven.map_err(|why| match why {
@@ -140,9 +172,13 @@ async fn facts(app: &App, contract: &Contract) -> Result<Vec<Json>, WorkError> {
             | evidence::ReceiptError::Log(_)
             | evidence::ReceiptError::Store(_) => WorkError::Store(why.to_string()),
         })?;
+        let said = decode(&bytes).map_err(|why| WorkError::Store(why.to_string()))?;
+        if let What::Negotiation { terms: Some(it), .. } = &said.what {
+            named.insert(it.to_string());
+        }
         all.push(json!({ "entry": STANDARD.encode(bytes), "proof": proof }));
     }
-    Ok(all)
+    Ok((all, named))
 }
 
 fn log(app: &App) -> Result<Json, WorkError> {
@@ -167,7 +203,8 @@ async fn face(app: &App, contract: &Contract) -> Result<Json, WorkError> {
         Err(WorkError::Fault(Fault::Refused { .. })) => Json::Null,
         Err(other) => return Err(other),
     };
-    let said = app.store.tc609_messages(it.deal.code.as_str(), MOST).await.map_err(store)?;
+    let said = app.store.tc609_messages(it.deal.code.as_str(), MOST + 1).await.map_err(store)?;
+    let said = all(said, "TC609 messages")?;
     let line = |it: &crate::store::tc609::Said| {
         json!({
             "at": it.at.to_string(), "direction": "in", "interface": it.path, "id": it.id, "sha256": it.digest,

@@ -49,18 +49,13 @@ pub(super) async fn enter(
         Err(_) => return Err(stranger("its key is not known")),
     };
     let names = ["msgcode", "msgversion", "timestamp", "sequenceNum"];
-    // An envelope that cannot be read was not signed by anybody: the reason is for those who can sign.
-    let envelope = Envelope::read(interface, names.map(header));
-    let said = envelope.as_ref().map(|it| {
-        let expected = connector(app).map(|me| it.signed_bytes(me, sha256(body)));
-        expected.is_ok_and(|it| signs(&parsed, Envelope::TYPE, &key, &it))
-    });
-    match said {
-        Ok(true) => {}
-        Ok(false) => return Err(stranger("signValue is not over this call")),
-        Err(why) => return Err(why.clone()),
+    // An envelope that cannot be read was not signed by anybody.
+    let envelope =
+        Envelope::read(interface, names.map(header)).map_err(|why| stranger(&why.to_string()))?;
+    let expected = connector(app).map(|me| envelope.signed_bytes(me, sha256(body)));
+    if !expected.is_ok_and(|it| signs(&parsed, Envelope::TYPE, &key, &it)) {
+        return Err(stranger("signValue is not over this call"));
     }
-    let envelope = envelope?;
     if (app.clock.now().ms() - envelope.at.ms()).abs() > WINDOW_MS {
         let why = "header timestamp: more than five minutes from this node's clock";
         return Err(Fault::misbehaved("tc609.envelope", why));

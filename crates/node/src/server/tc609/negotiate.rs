@@ -147,10 +147,12 @@ async fn begin(
     let rules = Rules::new(Role::Consumer, vec![hold])
         .map_err(|_| Fault::ApiMisuse("a consumer may hold at an agreement"))?;
     let wish = Wish::Request(Box::new(ContractWish { peer, address, product, offer, rules }));
+    let joining = job::JOINING.lock().await;
     let made = run(app, wish).await?;
     let mut deal = it.deal.clone();
     deal.negotiation = Some(made.id.clone());
     save(app, deal).await?;
+    drop(joining);
     let rested = rest(app, &made.id).await?;
     let agreed = agrees(&rested);
     Ok((rested, agreed))

@@ -33,8 +33,7 @@ async fn instance(app: &App, of: &Instance) -> Result<Whole, WorkError> {
     let it = job::by_code(app, &of.contract).await?;
     let contract = it.signed()?;
     let own = contract.id.as_str().trim_start_matches("urn:uuid:") == of.strategy;
-    let code = of.contract.as_str();
-    if own || app.store.tc609_instance(code, &of.strategy).await.map_err(store)? {
+    if own || app.store.tc609_instance(of).await.map_err(store)? {
         return Ok(it);
     }
     Err(Fault::NotFound { what: "policy instance of this contract" }.into())

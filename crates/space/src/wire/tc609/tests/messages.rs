@@ -116,6 +116,32 @@ fn a_request_of_each_is_read_and_each_member_matters() {
     }
 }
 
+/// Ids of one contract, or instance, are none of another's.
+#[test]
+fn ids_do_not_run_into_each_other() {
+    let body = "8491310000MA0DEMQ19R3101202509010930007QX4M2ZA";
+    let other = format!("{body}{}", crate::tc609::code::check_character(body).unwrap());
+    let id = |interface, changes: &[(&str, &str)]| {
+        let mut it = of(interface);
+        for (name, value) in changes {
+            it[*name] = (*value).into();
+        }
+        tried(interface, &it).unwrap().own_id().unwrap()
+    };
+    for interface in [Interface::Abnormal, Interface::Proof, Interface::Strategy] {
+        assert_ne!(id(interface, &[]), id(interface, &[("contractId", &other)]), "{interface:?}");
+    }
+    let instance = |strategy: &str, version: &str| {
+        id(Interface::Strategy, &[("strategyId", strategy), ("strategyVersion", version)])
+    };
+    assert_ne!(instance("a b", "c"), instance("a", "b c"));
+    let Message::Proof { of, .. } = tried(Interface::Proof, &of(Interface::Proof)).unwrap() else {
+        panic!("a proof")
+    };
+    assert!(instance(&of.strategy, "1").starts_with(&of.prefix()));
+    assert!(!instance(&format!("{} 1", of.strategy), "1").starts_with(&of.prefix()));
+}
+
 #[test]
 fn wrong_values_are_named() {
     let other = json!({ "dataProductId": "691310000MA0DEMQ19R0026A7K2M9QXQ" });
