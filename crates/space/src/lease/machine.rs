@@ -168,7 +168,8 @@ pub fn grant_proven(
             ..charge::facts(wants, spent, known, request.kind)
         },
         purpose: request.purpose.as_deref(),
-        uses_so_far: spent.uses,
+        // A use that is asked for again is among those that were counted.
+        uses_so_far: spent.uses.saturating_sub(u64::from(earlier.is_some())),
         first_use_at: contract.first_use,
         agreed_at: Some(contract.signed_at),
         ..Asked::new(now, request.kind, from.as_str())
@@ -180,7 +181,7 @@ pub fn grant_proven(
     if let Some(earlier) = earlier {
         return again(earlier, request, now);
     }
-    if request.kind != Use::Plain
+    if (request.kind != Use::Plain || wants.any())
         && let Some(why) = terms.unkeepable(request.kind).first()
     {
         return Err(Fault::denied("policy.denied", "tidm:kindOfUse", *why));
@@ -230,6 +231,7 @@ pub fn grant_proven(
 
 /// Handing on is permitted by a rule of its own, with its own conditions.
 fn exported(terms: &Terms, asked: &Asked<'_>) -> Result<(), Fault> {
+    evaluate(terms, asked).permitted()?;
     let distribute = Asked { action: Action::Distribute, ..asked.clone() };
     if terms.summary.export && evaluate(terms, &distribute).permitted().is_ok() {
         return Ok(());

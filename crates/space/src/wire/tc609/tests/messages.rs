@@ -128,7 +128,7 @@ fn ids_do_not_run_into_each_other() {
         }
         tried(interface, &it).unwrap().own_id().unwrap()
     };
-    for interface in [Interface::Abnormal, Interface::Proof, Interface::Strategy] {
+    for interface in [Interface::Abnormal, Interface::Proof] {
         assert_ne!(id(interface, &[]), id(interface, &[("contractId", &other)]), "{interface:?}");
     }
     let instance = |strategy: &str, version: &str| {
