@@ -61,9 +61,11 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
         Ok(terms) => terms,
         Err(why) => return refuse(app, transfer, "transfer.kind", vec![why.to_string()]).await,
     };
-    // Terms that name no kinds mean those that the product is offered in, and no others.
+    // Terms that name no kinds mean those that the product is offered in, and no others. Nobody can agree over one without any
+    // offer: such a contract was made elsewhere and adopted by an operator's own hand.
     let product = app.store.product(&contract.product).await?;
-    let offered = product.is_some_and(|it| it.deliveries().contains(&delivery.kind));
+    let offered =
+        product.is_some_and(|it| it.offers.is_empty() || it.deliveries().contains(&delivery.kind));
     if terms.summary.kinds.is_none() && !offered {
         let reason = vec![format!("the product is not offered as {}", delivery.kind.name())];
         return refuse(app, transfer, "transfer.kind", reason).await;
