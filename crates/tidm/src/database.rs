@@ -56,7 +56,8 @@ pub(crate) async fn rows(
 async fn connect(address: &str) -> anyhow::Result<Connection> {
     if address.starts_with("sqlite:") {
         let options = SqliteConnectOptions::from_str(address).context("the database's address")?;
-        return Ok(Connection::Sqlite(options.read_only(true).connect().await?));
+        let connected = options.read_only(true).connect().await;
+        return Ok(Connection::Sqlite(connected.with_context(|| address.to_owned())?));
     }
     let (_, rest) = address.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
