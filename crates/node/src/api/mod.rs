@@ -18,6 +18,7 @@ pub(crate) mod events;
 mod evidence;
 mod extract;
 mod facts;
+mod html;
 mod idempotency;
 mod info;
 mod keys;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::answer::Answer;
 use super::docs::ProblemDocument;
 use super::extract::Body;
+use super::html;
 use super::session::{self, Session};
 use crate::app::App;
 use crate::people::oidc::{self, Returned};
@@ -70,25 +71,9 @@ pub(super) async fn finish(
 
 /// The page that begins, and that the provider sends back to. It holds nothing but a script of ours.
 pub(super) async fn page() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, include_str!("oidc.html"))
+    html::page(include_str!("oidc.html"))
 }
 
 pub(super) async fn script() -> impl IntoResponse {
-    (
-        [
-            (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ],
-        include_str!("oidc.js"),
-    )
+    html::script(include_str!("oidc.js"))
 }

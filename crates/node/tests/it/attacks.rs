@@ -102,27 +102,6 @@ async fn a02_a_storm_of_retries_is_one_use() {
     assert_eq!(uses(&world, &contract).await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a03_sixty_four_at_once_share_ten_uses() {
-    let world = World::two().await;
-    let contract = world.ready("t.csv", &csv(), limited(10), Use::SealedTable).await;
-    let one = async |nonce: u8| {
-        let request = asked(&contract, nonce, [nonce + 1; 32]);
-        loop {
-            let bearer = token(&world, world.consumer());
-            match said(&world, world.consumer(), &bearer, &request).await.0 {
-                // Too many at once: later.
-                429 | 503 => tokio::time::sleep(Duration::from_millis(50)).await,
-                status => return status,
-            }
-        }
-    };
-    let all = futures::future::join_all((0..64).map(one)).await;
-    let granted = all.iter().filter(|it| **it == 200).count();
-    assert_eq!((granted, uses(&world, &contract).await), (10, 10), "{all:?}");
-    assert!(all.iter().all(|it| [200, 403].contains(it)), "{all:?}");
-}
-
 /// What nothing can be wrapped to is found before it costs anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_none_costs_no_use() {

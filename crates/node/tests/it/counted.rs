@@ -48,9 +48,9 @@ async fn ask(world: &World, contract: &Contract, nonce: u8, seconds: u64) -> Opt
     (!answer.status.is_success()).then(|| lease::read_refusal(&answer.body).unwrap().code)
 }
 
-/// usage-control A3: 64 requests race for ten uses, by the count and by the period.
+/// 64 requests race for ten uses, by the count and by the period.
 #[tokio::test(flavor = "multi_thread")]
-async fn a3_of_64_parallel_requests_exactly_ten_are_granted() {
+async fn a03_sixty_four_at_once_share_ten_uses() {
     let world = World::two().await;
     let period = Counted { frequency: Some((10, span("P1D"))), ..Counted::default() };
     let count = Sentences { uses: Some(10), ..Sentences::default() };
