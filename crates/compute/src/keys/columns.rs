@@ -11,6 +11,7 @@ use arrow::datatypes::Schema;
 use super::csv::{Fields, Records, names};
 use super::fault::Fault;
 use super::fixed::fixed;
+use super::ipc;
 use super::labels::put_label;
 use super::limits::MAX_ROWS;
 use super::source::Format;
@@ -92,7 +93,10 @@ fn each(
     let mut table = match format {
         Format::Parquet => Table::parquet(input, &name, &wanted)?,
         Format::ArrowFile => Table::arrow_file(input, &name, &wanted)?,
-        Format::ArrowStream => Table::arrow_stream(Box::new(input), &name, &wanted)?,
+        Format::ArrowStream => {
+            let length = ipc::length(&input);
+            Table::arrow_stream(Box::new(input), length, &name, &wanted)?
+        }
         Format::Csv(delimiter) => {
             let delimiter = delimiter.byte();
             let (mut records, header) = Records::new(input, &name, delimiter)?;

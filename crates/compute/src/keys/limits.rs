@@ -36,3 +36,9 @@ pub const TABLE_ROWS: usize = 8192;
 
 /// Rows of one list: a bitmap of them takes 1 GiB.
 pub const MAX_ROWS: u64 = 1 << 33;
+
+/// Metadata of one message of an Arrow stream: 100 bytes for each of 2^16 columns are 6 MB.
+pub const MAX_METADATA_BYTES: u64 = 64 << 20;
+
+/// A batch of an Arrow stream whose own length is not known, such as a pipe: it is held whole.
+pub const MAX_BATCH_BYTES: u64 = 4 << 30;

@@ -24,6 +24,7 @@ mod equals;
 mod fault;
 mod fixed;
 mod form;
+mod ipc;
 mod labels;
 pub mod limits;
 mod mapping;

@@ -3,13 +3,13 @@
 //! Never less than there are: a line of a CSV file may be a part of a quoted field, a row is never more than one line.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
-use arrow::ipc::reader::{FileReader, StreamReader};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::fault::Fault;
+use super::ipc;
 use super::source::Format;
 
 /// Bytes that are looked at together.
@@ -31,14 +31,15 @@ pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
             Ok(u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0))
         }
         Format::ArrowFile => {
-            let reader = FileReader::try_new(BufReader::new(file), Some(vec![]));
+            let reader = ipc::file(file, Some(vec![]));
             let mut reader = reader.map_err(|why| broken(why.to_string()))?;
             reader
                 .try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64))
                 .map_err(|why| broken(why.to_string()))
         }
         Format::ArrowStream => {
-            let reader = StreamReader::try_new(BufReader::new(file), Some(vec![]));
+            let length = ipc::length(&file);
+            let reader = ipc::stream(file, length, Some(vec![]));
             let mut reader = reader.map_err(|why| broken(why.to_string()))?;
             reader
                 .try_fold(0, |sum, batch| batch.map(|it| sum + it.num_rows() as u64))

@@ -12,6 +12,7 @@ use super::batch::Batch;
 use super::csv::{Fields, Records, names};
 use super::fault::Fault;
 use super::form::Why;
+use super::ipc;
 use super::limits::{BATCH_ROWS, MAX_ROWS};
 use super::mapping::Mapping;
 use super::rule::Rule;
@@ -148,8 +149,12 @@ pub fn open(
     let name = path.display().to_string();
     let wanted = |schema: &Schema| places(schema, &name, rule, mapping);
     match format {
-        Format::Csv(_) | Format::ArrowStream => {
-            read(Box::new(file), &name, format, rule, mapping, caller)
+        Format::Csv(_) => read(Box::new(file), &name, format, rule, mapping, caller),
+        Format::ArrowStream => {
+            let length = ipc::length(&file);
+            source(rule, caller, &name, || {
+                Table::arrow_stream(Box::new(file), length, &name, &wanted)
+            })
         }
         Format::Parquet => source(rule, caller, &name, || Table::parquet(file, &name, &wanted)),
         Format::ArrowFile => {
@@ -181,7 +186,7 @@ pub fn read(
             Ok(Source { rows, batch: Batch::new(rule, caller), file: name.into() })
         }
         Format::ArrowStream => {
-            source(rule, caller, name, || Table::arrow_stream(input, name, &wanted))
+            source(rule, caller, name, || Table::arrow_stream(input, None, name, &wanted))
         }
         Format::Parquet | Format::ArrowFile => Err(Fault::Io {
             action: "read",

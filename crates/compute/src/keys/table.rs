@@ -4,7 +4,7 @@
 //! same item whatever file it stands in. Floating-point numbers are no keys.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _};
+use std::io::Read;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BinaryViewArray, Date32Array, LargeBinaryArray,
@@ -13,7 +13,6 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::temporal_conversions::date32_to_datetime;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -22,7 +21,8 @@ use tidm_mpc::psi::Item;
 use super::batch::Batch;
 use super::fault::Fault;
 use super::form::Form;
-use super::limits::{BATCH_ROWS, READ_BYTES, TABLE_ROWS};
+use super::ipc;
+use super::limits::{BATCH_ROWS, TABLE_ROWS};
 use super::mapping::Mapping;
 use super::rule::Rule;
 use super::source::Format;
@@ -59,28 +59,27 @@ impl Table {
     }
 
     pub(super) fn arrow_file(
-        mut input: File,
+        input: File,
         file: &str,
         wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
         let format = Format::ArrowFile;
         let fault = |error| Fault::table(file, format.name(), &error);
         let copy = input.try_clone().map_err(|error| fault(error.into()))?;
-        let schema = FileReader::try_new(BufReader::new(copy), None).map_err(fault)?.schema();
+        let schema = ipc::file(copy, None).map_err(fault)?.schema();
         let (columns, read) = columns(&wanted(&schema)?);
-        input.rewind().map_err(|error| fault(error.into()))?;
-        let input = BufReader::with_capacity(READ_BYTES, input);
-        let batches = FileReader::try_new(input, Some(read)).map_err(fault)?;
+        let batches = ipc::file(input, Some(read)).map_err(fault)?;
         Ok(Self::of(file, format, Box::new(batches), columns))
     }
 
     pub(super) fn arrow_stream(
         input: Box<dyn Read + Send>,
+        length: Option<u64>,
         file: &str,
         wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
         let format = Format::ArrowStream;
-        let batches = StreamReader::try_new(BufReader::with_capacity(READ_BYTES, input), None)
+        let batches = ipc::stream(input, length, None)
             .map_err(|error| Fault::table(file, format.name(), &error))?;
         let schema = batches.schema();
         let places = wanted(&schema)?;

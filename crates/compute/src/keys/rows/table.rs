@@ -1,14 +1,13 @@
 //! Parquet and Arrow to CSV, Parquet and Arrow.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
@@ -18,6 +17,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::{Job, Output};
 use crate::keys::fault::Fault;
+use crate::keys::ipc;
 use crate::keys::limits::{READ_BYTES, TABLE_ROWS};
 use crate::keys::source::Format;
 use crate::keys::table::broken;
@@ -26,11 +26,10 @@ use crate::keys::table::broken;
 pub(super) fn columns(input: File, name: &str, format: Format) -> Result<Vec<String>, Fault> {
     let broken = |error: ArrowError| Fault::table(name, format.name(), &error);
     let schema = match format {
-        Format::ArrowFile => {
-            FileReader::try_new(BufReader::new(input), None).map_err(broken)?.schema()
-        }
+        Format::ArrowFile => ipc::file(input, None).map_err(broken)?.schema(),
         Format::ArrowStream => {
-            StreamReader::try_new(BufReader::new(input), None).map_err(broken)?.schema()
+            let length = ipc::length(&input);
+            ipc::stream(input, length, None).map_err(broken)?.schema()
         }
         Format::Parquet | Format::Csv(_) => {
             let meta = ArrowReaderMetadata::load(&input, Default::default());
@@ -66,7 +65,7 @@ pub(super) fn of_parquet(job: Job<'_>, to: Format) -> Result<(), Fault> {
 
 pub(super) fn of_arrow_file(job: Job<'_>, to: Format) -> Result<(), Fault> {
     let input = job.input.try_clone().map_err(Fault::io("read", job.name.as_ref()))?;
-    let batches = FileReader::try_new(BufReader::with_capacity(READ_BYTES, input), None)
+    let batches = ipc::file(input, None)
         .map_err(|error| Fault::table(job.name, Format::ArrowFile.name(), &error))?;
     let schema = batches.schema();
     of_arrow(job, Format::ArrowFile, to, &schema, batches)
@@ -74,7 +73,8 @@ pub(super) fn of_arrow_file(job: Job<'_>, to: Format) -> Result<(), Fault> {
 
 pub(super) fn of_arrow_stream(job: Job<'_>, to: Format) -> Result<(), Fault> {
     let input = job.input.try_clone().map_err(Fault::io("read", job.name.as_ref()))?;
-    let batches = StreamReader::try_new(BufReader::with_capacity(READ_BYTES, input), None)
+    let length = ipc::length(&input);
+    let batches = ipc::stream(input, length, None)
         .map_err(|error| Fault::table(job.name, Format::ArrowStream.name(), &error))?;
     let schema = batches.schema();
     of_arrow(job, Format::ArrowStream, to, &schema, batches)
