@@ -44,6 +44,18 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     report.add("a lease through the writer, p50", times.at(0.5), "ms", Goal::None);
     report.add("a lease through the writer, p99", times.at(0.99), "ms", goal);
 
+    let full = values::counted("urn:agreement:full", &peer, uses, gate.clock.now())?;
+    let full_id = full.id.clone();
+    values::put(&gate, full).await?;
+    let started = Instant::now();
+    let askers =
+        (0..ASKERS).map(|_| tokio::spawn(direct(gate.clone(), peer.clone(), full_id.clone())));
+    let times = collect(askers).await?;
+    let rate = total as f64 / started.elapsed().as_secs_f64();
+    report.add("leases under twenty terms", rate, "/s", Goal::AtLeast(2000.0));
+    report.note("uses, uses in a period, time of use, hours of the week, purpose and times: counted and debited");
+    report.add("a lease under twenty terms, p99", times.at(0.99), "ms", Goal::None);
+
     let started = Instant::now();
     let askers = (0..ASKERS)
         .map(|_| tokio::spawn(over_http(pair.consumer.clone(), gate.clone(), id.clone())));
@@ -70,6 +82,8 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
         spent == u64::try_from(3 * total)?,
         "{spent} uses were debited for {total} leases three times"
     );
+    let spent = gate.store.spent(&full_id).await?.uses;
+    ensure!(spent == u64::try_from(total)?, "{spent} uses were debited under twenty terms");
     drop(gate);
     pair.stop().await
 }

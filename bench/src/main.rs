@@ -16,9 +16,12 @@ mod members;
 mod negotiation;
 mod offers;
 mod pair;
+mod policy;
 mod program;
 mod proof;
 mod psi;
+mod quotes;
+mod revocation;
 mod scan;
 mod search;
 mod size;
@@ -64,6 +67,24 @@ const BENCHES: &[Bench] = &[
         what: "sealed files, sealed and opened by one core",
         durable: false,
         run: |report, _| Box::pin(tdf::run(report)),
+    },
+    Bench {
+        name: "policy",
+        what: "one decision about a use, with its reasons",
+        durable: false,
+        run: |report, _| Box::pin(policy::run(report)),
+    },
+    Bench {
+        name: "quotes",
+        what: "evidence of trusted hardware, appraised",
+        durable: false,
+        run: |report, _| Box::pin(quotes::run(report)),
+    },
+    Bench {
+        name: "revocation",
+        what: "a contract revoked, until both sides hold to it",
+        durable: true,
+        run: |report, _| Box::pin(revocation::run(report)),
     },
     Bench {
         name: "lease",

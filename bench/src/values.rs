@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
 
 use tidm_crypto::hash::{Digest, sha256};
@@ -79,6 +79,26 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
     })
 }
 
+/// The same with twenty terms, among them all that are counted use by use without a result.
+pub(crate) fn counted(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
+    let mut it = contract(name, peer, uses, now)?;
+    let term =
+        |left, op, right: &str| Constraint::Atomic(Atomic::new(left, op, Value::text(right)));
+    let rule = it.policy.permissions.first_mut().context("a permission")?;
+    rule.constraints.extend([
+        term(Operand::Frequency, Operator::Lteq, "1000/PT0.1S"),
+        term(Operand::MeteredTime, Operator::Lteq, "P100000D"),
+        term(Operand::TimeWindow, Operator::Eq, "Mon-Sun 00:00/24:00+00:00"),
+        term(Operand::Purpose, Operator::Eq, PURPOSE),
+    ]);
+    let days = (1..=15).map(|day| format!("2024-02-{day:02}T09:00:00Z"));
+    rule.constraints.extend(days.map(|day| term(Operand::DateTime, Operator::Gteq, &day)));
+    Ok(it)
+}
+
+/// What all requests here say they are for.
+const PURPOSE: &str = "bench";
+
 /// A query lease: no key travels with it.
 pub(crate) fn request(contract: &Id) -> Request {
     Request {
@@ -86,7 +106,7 @@ pub(crate) fn request(contract: &Id) -> Request {
         kind: Use::Query,
         nonce: uuid::Uuid::now_v7().into_bytes(),
         key: [7; 32],
-        purpose: None,
+        purpose: Some(PURPOSE.to_owned()),
         query: Some(query()),
         items: None,
         span: Duration::from_secs(60),
