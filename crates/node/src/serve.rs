@@ -314,6 +314,7 @@ impl Node {
         tasks.spawn(async move { store.write_back().await });
         tasks.spawn(renewal::run(app.clone()));
         tasks.spawn(jobs::issue::run(app.clone()));
+        tasks.spawn(jobs::uploads::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));

@@ -2,7 +2,8 @@
 //!
 //! Threat: a password on a command line is read by every user of the machine, and a connection without encryption by
 //! everybody on its way. Never takes the first; takes the second only to this machine, or where the address says so
-//! (`sslmode=disable`). Never changes the database: the session is read-only. Never a row on a disk.
+//! (`sslmode=disable`). Never changes the database: the session is read-only. Never a row on a disk of its own: the node
+//! that gets them keeps them until they are used, or for a day.
 
 use std::str::FromStr as _;
 

@@ -28,11 +28,12 @@ use super::uploads::{self, Named, Upload};
 use crate::accounts::Who;
 use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
+use crate::jobs::matching::{self, settle};
 use crate::objects::Key;
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::matchings::{Matching, State as Stage};
+use crate::store::matchings::{Bytes, Matching, State as Stage};
 use crate::store::read::Page as Found;
 
 #[derive(Deserialize, ToSchema)]
@@ -149,12 +150,23 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     fault: Option<Value>,
+    /// Bytes that left and came in attempts that ended without a report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken_off: Option<Moved>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Moved {
+    sent: u64,
+    received: u64,
 }
 
 fn shown(app: &App, it: Matching) -> Shown {
     let progress = app.matchings.told(&it.id).and_then(|it| serde_json::to_value(it).ok());
     let record = it.record;
+    let Bytes { sent, received } = record.broken_off;
     Shown {
+        broken_off: (sent + received > 0).then_some(Moved { sent, received }),
         id: it.id,
         role: it.role.word(),
         contract: it.contract.to_string(),
@@ -295,19 +307,40 @@ pub(super) async fn show(
 const WAIT: u64 = 60;
 const STEP: Duration = Duration::from_millis(50);
 
-/// Stop one that runs.
+/// Stop one that is open.
 #[utoipa::path(
     delete, path = "/matchings/{id}", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
-    responses((status = 204, description = "It stops; the peer notices"), (status = 409, description = "It does not run on this node now", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 204, description = "It stops, and the peer notices"), (status = 409, description = "It is over, or another replica of this node runs it", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn stop(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    one(&app, &id).await?;
-    if !app.matchings.cancel(&id) {
+    let it = one(&app, &id).await?;
+    may_use(&app, &who, &it.contract).await?;
+    if it.state != Stage::Open || !matching::stop(&app, &it).await? {
         return Err(Fault::conflict("psi.not-running", "it does not run on this node now").into());
     }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete what this node keeps of a result: rows and labels. That the matching was stays on record.
+#[utoipa::path(
+    delete, path = "/matchings/{id}/rows", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 204, description = "Nothing of it is kept"), (status = 409, description = "It is not over", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    let it = one(&app, &id).await?;
+    may_use(&app, &who, &it.contract).await?;
+    if it.state == Stage::Open {
+        return Err(Fault::conflict("psi.no-rows", "it is not done yet").into());
+    }
+    settle::forget(&app, it).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

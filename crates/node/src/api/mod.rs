@@ -229,6 +229,7 @@ fn using() -> Api {
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))
         .routes(routes!(matchings::rows))
+        .routes(routes!(matchings::forget))
         .routes(routes!(matchings::labels))
 }
 

@@ -29,7 +29,6 @@ use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
 use super::page::{Page, Wanted};
 use super::terms::{self, Choices, OfferShown};
-use super::uploads;
 use crate::app::App;
 use crate::jobs::publish::{OfferRequest, PublishRequest, publish as run};
 use crate::jobs::spool;
@@ -307,7 +306,7 @@ pub(super) async fn publish(
     let done = run(&app, asked, |_| ControlFlow::Continue(())).await?;
     if let Bytes::Sent { spooled, row } = bytes {
         drop(spooled);
-        uploads::used_up(&app, &row).await;
+        crate::jobs::uploads::used_up(&app, &row).await;
     }
     let product = full(&app, &done.product, speak).await?;
     Ok((StatusCode::CREATED, Json(Published { product, skipped: done.skipped.rows })))

@@ -103,23 +103,3 @@ pub(super) async fn spooled(
     let row = app.store.upload(&it.id).await?.ok_or_else(|| Fail::not_found("upload"))?;
     Ok((spool::local(app, &row.object).await?, row))
 }
-
-/// An upload serves once; what cannot be deleted now costs room, not rights.
-pub(super) async fn used_up(app: &App, row: &UploadRow) {
-    let id = row.id.clone();
-    let forgotten = app
-        .writer
-        .note(move |conn| {
-            let id = id.clone();
-            Box::pin(async move { rows::drop_upload(conn, &id).await })
-        })
-        .await;
-    if let Err(error) = forgotten {
-        tracing::warn!(%error, "a used upload could not be forgotten");
-    }
-    if let Ok(key) = Key::parse(&row.object)
-        && let Err(error) = app.objects.delete(&key).await
-    {
-        tracing::warn!(%error, "a used upload could not be deleted");
-    }
-}

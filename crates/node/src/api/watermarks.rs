@@ -81,7 +81,7 @@ pub(super) async fn trace(
     let (spooled, row) = uploads::spooled(&app, who.account, named, body).await?;
     let done = run(&app, &id, spooled.path(), &row.name).await;
     drop(spooled);
-    uploads::used_up(&app, &row).await;
+    crate::jobs::uploads::used_up(&app, &row).await;
     let it = done?;
     let contracts = it.suspects.len();
     let all: Vec<Suspected> =

@@ -34,6 +34,7 @@ pub mod sending;
 pub mod spool;
 pub mod tc609;
 pub mod trace;
+pub mod uploads;
 pub mod use_data;
 pub mod workers;
 

@@ -57,13 +57,15 @@ pub fn fresh(app: &App, ending: &str) -> anyhow::Result<Local> {
     Ok(Local { path, temporary: true })
 }
 
-/// The object as a file: itself where objects are local files, else a spooled copy.
+/// The object as a file: itself where objects are local files, else a spooled copy that is as old as the object, so that who
+/// comes again knows it for the same.
 pub async fn local(app: &App, object: &str) -> anyhow::Result<Local> {
     let key = Key::parse(object)?;
     if let Some(path) = app.objects.local_path(&key) {
         anyhow::ensure!(path.is_file(), "the object {object} is missing");
         return Ok(Local { path, temporary: false });
     }
+    let written = app.objects.head(&key).await?.written;
     let file = fresh(app, "spool")?;
     let mut out = tokio::fs::File::create(file.path()).await?;
     let mut stream = app.objects.get(&key).await?;
@@ -71,5 +73,6 @@ pub async fn local(app: &App, object: &str) -> anyhow::Result<Local> {
         out.write_all(&piece?).await?;
     }
     out.flush().await?;
+    out.into_std().await.set_modified(written)?;
     Ok(file)
 }

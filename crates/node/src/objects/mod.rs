@@ -104,6 +104,8 @@ pub struct Put {
 pub struct Head {
     pub key: Key,
     pub bytes: u64,
+    /// When it was last written, as its store says.
+    pub written: std::time::SystemTime,
 }
 
 /// A stream of an object's bytes.
@@ -223,7 +225,7 @@ impl Objects {
 
     pub async fn head(&self, key: &Key) -> Result<Head, ObjectError> {
         let found = self.store.head(&key.path()).await?;
-        Ok(Head { key: key.clone(), bytes: found.size })
+        Ok(Head { key: key.clone(), bytes: found.size, written: found.last_modified.into() })
     }
 
     /// Deletes; a missing object is deleted already.
@@ -241,9 +243,9 @@ impl Objects {
             .list(Some(&prefix.path()))
             .filter_map(|it| async {
                 match it {
-                    Ok(it) => Key::parse(it.location.as_ref())
-                        .ok()
-                        .map(|key| Ok(Head { key, bytes: it.size })),
+                    Ok(it) => Key::parse(it.location.as_ref()).ok().map(|key| {
+                        Ok(Head { key, bytes: it.size, written: it.last_modified.into() })
+                    }),
                     Err(e) => Some(Err(e.into())),
                 }
             })

@@ -405,6 +405,23 @@ impl Store {
         Ok(Page { rows, next })
     }
 
+    /// Oldest first.
+    pub async fn oldest_uploads(&self, most: i64) -> Result<Vec<UploadRow>, StoreError> {
+        let sql = "SELECT id, account, object, name, bytes, digest, created FROM uploads ORDER BY created LIMIT $1";
+        let query = sqlx::query(sql).bind(most);
+        let rows = query.fetch_all(self.pool()).await?;
+        let one = |row: &sqlx::any::AnyRow| UploadRow {
+            id: row.get(0),
+            account: row.get(1),
+            object: row.get(2),
+            name: row.get(3),
+            bytes: u64::try_from(row.get::<i64, _>(4)).unwrap_or(0),
+            digest: row.get(5),
+            created: Time::from_ms(row.get(6)),
+        };
+        Ok(rows.iter().map(one).collect())
+    }
+
     pub async fn upload(&self, id: &str) -> Result<Option<UploadRow>, StoreError> {
         let sql = "SELECT account, object, name, bytes, digest, created FROM uploads WHERE id = $1";
         let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(self.pool()).await?;

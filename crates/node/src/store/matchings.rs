@@ -78,6 +78,8 @@ pub struct Record {
     /// How long a lease is asked for at a time.
     pub span_ms: Option<u64>,
     pub attempts: u32,
+    /// Of attempts that ended without a report.
+    pub broken_off: Bytes,
     /// The process's report, as it said it.
     pub report: Option<serde_json::Value>,
     /// Rows of ours that matched: an object, where we are to know them.
@@ -92,6 +94,13 @@ pub struct Record {
     /// The term that withholds the result.
     pub withheld: Option<String>,
     pub fault: Option<Trouble>,
+}
+
+/// Bytes that left and came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    pub sent: u64,
+    pub received: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,12 +172,14 @@ impl Store {
     }
 }
 
+/// Writes a row that is open, or is not there yet; one that is over stays as it is.
 pub async fn save(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreError> {
     let record =
         serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
     sqlx::query(
         "INSERT INTO matchings (id, contract, role, state, lease, created, moved, record) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, lease = excluded.lease, moved = excluded.moved, record = excluded.record",
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, lease = excluded.lease, moved = excluded.moved, record = excluded.record
+         WHERE matchings.state = 'open'",
     )
     .bind(it.id.clone())
     .bind(it.contract.to_string())
@@ -180,5 +191,17 @@ pub async fn save(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreEr
     .bind(record)
     .execute(&mut *conn)
     .await?;
+    Ok(())
+}
+
+/// The record of one that is over, without its result.
+pub async fn strip(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreError> {
+    let record =
+        serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
+    sqlx::query("UPDATE matchings SET record = $1 WHERE id = $2 AND state <> 'open'")
+        .bind(record)
+        .bind(it.id.clone())
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }

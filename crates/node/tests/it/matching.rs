@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
+use tidm_node::jobs::matching::serve;
 use tidm_node::objects::Key as ObjectKey;
-use tidm_node::store::accounts::{UploadRow, save_upload};
-use tidm_node::store::matchings::{Matching, State};
+use tidm_node::store::accounts::{UploadRow, drop_upload, save_upload};
+use tidm_node::store::matchings::{self, Matching, State};
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::lease::message::Request;
+use tidm_space::lease::message::{Grant, Request};
 use tidm_space::lease::state::State as Lease;
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::policy::matching::{Key, Matching as Terms, To};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Asked, Invitation, Protocol, Session};
+use tidm_space::time::Time;
 use tidm_space::wire::tidm::psi;
 
 use crate::world::{World, eventually, fault};
@@ -225,18 +227,79 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");
     let no = fault(start(consumer, wanted(&contract, list("a", "somebody else"))).await);
     assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");
+    let no = fault(start(consumer, wanted(&contract, mine)).await);
+    assert!(no.code() == "psi.columns" && no.to_string().contains("part_no"), "{no}");
     assert_eq!(provider.store.spent(&contract.id).await.unwrap().items, 0);
-    // A column that is not there is found by the process, which says which ones are.
-    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
-    let it = over(consumer, &begun.id).await;
-    let why = it.record.fault.unwrap();
-    assert!(why.code.starts_with("keys.") && why.text.contains("part_no"), "{why:?}");
 
     let product =
         world.published("q.csv", &parts(0, 10), Sentences::default(), &[Use::Query]).await;
     let other = world.agreed(&product).await;
     let mine = uploaded(consumer, "b", &parts(0, 10)).await;
     assert_eq!(fault(start(consumer, wanted(&other, mine)).await).code(), "psi.terms");
+}
+
+/// A session is begun once: who joins it again by another lease, or repeats what was said of it before its end, opens nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_joined_once_and_over_once() {
+    let world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 400_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let from = &world.consumer().did;
+    let mine = uploaded(consumer, "a", &parts(0, 400_000)).await;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let running = || async { provider.matchings.told(&begun.id).map(drop) };
+    eventually("it runs", running).await;
+    let open = app_matching(provider, &begun.id).await;
+    let lease = open.lease.clone().unwrap();
+    let mut grant = Grant {
+        lease: Id::parse("urn:lease:another").unwrap(),
+        contract: contract.id.clone(),
+        until: provider.clock.now().after(LEASE_MAX),
+        uses_left: None,
+    };
+    let no = fault(serve::joined(provider, from, &lease, grant.clone()).await);
+    assert_eq!(no.code(), "psi.session");
+    // The same message again changes nothing.
+    grant.lease = Id::parse(open.record.join.as_deref().unwrap()).unwrap();
+    serve::joined(provider, from, &lease, grant.clone()).await.unwrap();
+    let done = over(provider, &begun.id).await;
+    assert_eq!((done.state, done.record.attempts), (State::Done, 1));
+    let no = fault(serve::joined(provider, from, &lease, grant).await);
+    assert_eq!(no.code(), "psi.over");
+    let stale = provider.writer.note(move |conn| {
+        let open = open.clone();
+        Box::pin(async move { matchings::save(conn, &open).await })
+    });
+    stale.await.unwrap();
+    assert_eq!(app_matching(provider, &begun.id).await, done);
+}
+
+/// A list that nobody used is gone after a day; what an open matching reads stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_nobody_used_go_after_a_day() {
+    let world = World::two().await;
+    let app = &world.consumer().app;
+    let day = tidm_node::jobs::uploads::KEPT;
+    for (id, age, kept) in [("new", Duration::ZERO, true), ("old", day.saturating_mul(2), false)] {
+        uploaded(app, id, b"part_no\n1\n").await;
+        let row = app.store.upload(id).await.unwrap().unwrap();
+        let created = Time::from_ms(row.created.ms() - i64::try_from(age.as_millis()).unwrap());
+        let aged = UploadRow { created, ..row };
+        let save = app.writer.note(move |conn| {
+            let aged = aged.clone();
+            Box::pin(async move {
+                drop_upload(conn, &aged.id).await?;
+                save_upload(conn, &aged).await
+            })
+        });
+        save.await.unwrap();
+        assert_eq!(tidm_node::jobs::uploads::sweep(app).await.unwrap(), usize::from(!kept));
+        assert_eq!(app.store.upload(id).await.unwrap().is_some(), kept, "{id}");
+        let key = ObjectKey::parse(&format!("uploads/{id}")).unwrap();
+        assert_eq!(app.objects.head(&key).await.is_ok(), kept, "{id}");
+    }
 }
 
 /// While a long one runs: a revocation ends it on both sides.

@@ -97,6 +97,9 @@ pub(crate) enum Psi {
     /// Stop one that runs.
     #[command(after_help = "Example:\n  tidm psi stop 5f0c…")]
     Stop { id: String },
+    /// Delete what the node keeps of a result, rows and labels; that the matching was stays on record.
+    #[command(after_help = "Example:\n  tidm psi forget 5f0c…")]
+    Forget { id: String },
     /// Match with a party that runs SecretFlow's spu 0.9.5 (ECDH over its own link, without TLS): only on explicit wish.
     #[command(
         after_help = "Example:\n  tidm psi spu --role receiver --listen 127.0.0.1:9401 --peer 127.0.0.1:9402 --file a.csv --key id --out common.csv"
@@ -122,6 +125,11 @@ impl Psi {
                 api.json(api.request(Method::GET, "/matchings").query(&page.query())).await?
             }
             Self::Show { id, wait } => look(api, id, *wait).await?,
+            Self::Forget { id } => {
+                let path = format!("/matchings/{}/rows", segment(id));
+                api.send(api.request(Method::DELETE, &path)).await?;
+                return Ok(());
+            }
             Self::Stop { id } => {
                 api.send(api.request(Method::DELETE, &format!("/matchings/{}", segment(id))))
                     .await?;

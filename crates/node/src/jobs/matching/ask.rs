@@ -72,6 +72,9 @@ pub enum Mine {
 /// After a lost connection, the first pause before the next try.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long our process may go on when the provider's side is over: its last words may be under way.
+const LAST_WORD: Duration = Duration::from_secs(10);
+
 /// Begins one; it runs on by itself.
 ///
 /// # Errors
@@ -98,6 +101,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let local = spool::local(app, &object).await.map_err(here)?;
     let kind = super::kind(&name);
     let items = size(local.path(), kind).await?;
+    has_columns(local.path(), kind, &columns).await?;
     has_columns(local.path(), kind, &it.shown).await?;
     asked::check(&contract, &it.asked, (it.protocol, it.workers, items))?;
     let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
@@ -203,10 +207,15 @@ pub async fn run(app: Arc<App>, id: String) {
         // It stays open, and is gone on with after the next start.
         () = stopping(&app) => return,
     };
+    if !matches!(done, Ended::Done(_)) {
+        settle::broken_off(&app, &mut it);
+    }
     settle::settle(&app, it, done).await;
 }
 
 async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
+    // Before anything is asked for: what is granted has a time.
+    let _place = app.matchings.asking().await;
     match agreed(app, it).await {
         Ok(contract) => computed(app, it, &contract, turn).await,
         Err(WorkError::Fault(fault)) => Ended::Refused(fault),
@@ -312,15 +321,26 @@ async fn computed(app: &Arc<App>, it: &mut Matching, contract: &Contract, turn: 
     }
 }
 
-/// Ends when the lease that our gate gave the provider was revoked or has run out; never once the provider gave it back, as it does
-/// when its process has ended, which ours hears of itself.
+/// Ends when the lease that our gate gave the provider was revoked or has run out, and some time after the provider gave it back
+/// without a result; never once it gave it back with one, for ours may still be at work on its own.
 async fn withdrawn(app: &App, join: &Id) -> Fault {
     let over = workers::over(app, join).await;
     let lease = app.store.lease(join).await;
-    if matches!(lease, Ok(Some(Lease { state: Standing::Returned { .. }, .. }))) {
-        std::future::pending::<()>().await;
+    match lease {
+        Ok(Some(Lease { state: Standing::Returned { outcome, .. }, .. })) if outcome.done => {
+            std::future::pending().await
+        }
+        Ok(Some(Lease { state: Standing::Returned { .. }, .. })) => {
+            // Ours may know better why.
+            tokio::time::sleep(LAST_WORD).await;
+            Fault::denied(
+                "psi.over",
+                "matching",
+                "the provider's side of it ended without a result",
+            )
+        }
+        Ok(_) | Err(_) => over,
     }
-    over
 }
 
 /// A lost peer is tried again.
@@ -345,6 +365,7 @@ async fn attempts(
             Ok(report) => return Ended::Done(Box::new(report)),
             Err(ended) => return ended,
         };
+        settle::broken_off(app, it);
         tracing::info!(id = it.id, text = why.text, "a matching lost its peer and is begun again");
         tokio::time::sleep(PAUSE.saturating_mul(it.record.attempts)).await;
     }
@@ -368,6 +389,6 @@ async fn once(
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {
         done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),
-        () = streams => Err(here("no streams".to_owned())),
+        fault = streams => Err(Ended::Refused(fault)),
     }
 }

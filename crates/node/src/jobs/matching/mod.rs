@@ -239,6 +239,27 @@ async fn stopping(app: &App) {
     drop(stopping.wait_for(|it| *it).await);
 }
 
+/// Stops one that is open; `false` where another replica of this node runs it.
+pub async fn stop(app: &Arc<App>, it: &Matching) -> Result<bool, WorkError> {
+    if app.matchings.cancel(&it.id) {
+        return Ok(true);
+    }
+    if it.record.join.is_some() && !is_here(app, &it.id) {
+        return Ok(false);
+    }
+    // It waits for its peer.
+    let Some(_turn) = app.matchings.begin(&it.id).map_err(here)? else {
+        return Ok(app.matchings.cancel(&it.id));
+    };
+    if let Some(it) = app.store.matching(&it.id).await.map_err(store)?
+        && it.state == rows::State::Open
+    {
+        let why = Fault::refused("psi.cancelled", "somebody here stopped it");
+        settle::settle(app, it, settle::Ended::Refused(why)).await;
+    }
+    Ok(true)
+}
+
 /// Goes on with what was open on this replica when the node stopped: as the consumer. A provider's process starts when the
 /// peer's comes.
 pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {

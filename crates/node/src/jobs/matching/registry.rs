@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use tidm_compute::job::progress::Told;
 
@@ -16,8 +15,29 @@ use super::WORKERS;
 /// Connections of one matching at a time: the workers', and some that are being replaced.
 const STREAMS: usize = 2 * WORKERS as usize;
 
-#[derive(Default)]
-pub struct Matchings(Mutex<HashMap<String, Arc<Live>>>);
+/// Matchings that compute at a time for each role: each has up to [`WORKERS`] processes and one more, and up to
+/// `limits.worker_mib` of memory. Two counts, so that two nodes that ask each other never wait for one another.
+const PLACES: usize = 8;
+
+pub struct Matchings {
+    entries: Mutex<HashMap<String, Arc<Live>>>,
+    asking: Arc<Semaphore>,
+    serving: Arc<Semaphore>,
+    /// Held while a session's row is looked at and written: a message that is repeated meanwhile finds the row.
+    door: tokio::sync::Mutex<()>,
+}
+
+impl Default for Matchings {
+    fn default() -> Self {
+        let places = || Arc::new(Semaphore::new(PLACES));
+        Self {
+            entries: Mutex::default(),
+            asking: places(),
+            serving: places(),
+            door: tokio::sync::Mutex::default(),
+        }
+    }
+}
 
 /// One that runs.
 pub struct Live {
@@ -48,7 +68,7 @@ impl Drop for Turn {
 
 impl Matchings {
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None`: it runs already.
@@ -74,6 +94,21 @@ impl Matchings {
         Ok(Some(Turn { all: self.clone(), id: id.to_owned(), live }))
     }
 
+    /// A place to compute as the consumer, once there is one; `None` never comes, the places are not closed.
+    pub async fn asking(&self) -> Option<OwnedSemaphorePermit> {
+        self.asking.clone().acquire_owned().await.ok()
+    }
+
+    /// A place to compute as the provider; `None` where all are taken.
+    pub fn serving(&self) -> Option<OwnedSemaphorePermit> {
+        self.serving.clone().try_acquire_owned().ok()
+    }
+
+    /// One at a time writes rows of sessions that a peer's message is about.
+    pub async fn door(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.door.lock().await
+    }
+
     pub fn live(&self, id: &str) -> Option<Arc<Live>> {
         self.entries().get(id).cloned()
     }
@@ -81,6 +116,11 @@ impl Matchings {
     /// How far it is.
     pub fn told(&self, id: &str) -> Option<Told> {
         self.live(id)?.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What its process said last, which is forgotten.
+    pub fn take_told(&self, id: &str) -> Option<Told> {
+        self.live(id)?.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Stops it; `false` where it does not run here.
@@ -119,5 +159,10 @@ mod tests {
         drop(turn);
         assert!(!folder.exists());
         assert!(all.begin("a").unwrap().is_some());
+        let places: Vec<_> = (0..PLACES).map(|_| all.serving().unwrap()).collect();
+        assert!(all.serving().is_none());
+        assert!(all.asking().await.is_some(), "who serves as much as it may can still ask");
+        drop(places);
+        assert!(all.serving().is_some());
     }
 }

@@ -58,12 +58,18 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
         let why = format!("the product has no column {column}");
         return Err(Fault::refused("psi.reveal", why).into());
     }
-    if let Some(known) = app.store.matching(&hex(&it.session.id)).await.map_err(store)?
-        && (known.contract != contract.id || known.role != Role::Provider)
-    {
-        return Err(Fault::refused("psi.session", "this session is another one's").into());
+    match app.store.matching(&hex(&it.session.id)).await.map_err(store)? {
+        Some(known) if known.contract != contract.id || known.role != Role::Provider => {
+            Err(Fault::refused("psi.session", "this session is another one's").into())
+        }
+        Some(_) => Ok(()),
+        None => app.matchings.serving().map(drop).ok_or_else(|| busy().into()),
     }
-    Ok(())
+}
+
+fn busy() -> Fault {
+    let reason = "as many matchings as this node takes at a time are being computed".to_owned();
+    Fault::Unavailable { reason, retry_after: Duration::from_secs(5) }
 }
 
 /// The gate granted `lease`: the same answer, however often it is asked for.
@@ -127,6 +133,11 @@ async fn opened(
             ..Record::default()
         },
     };
+    let _one = app.matchings.door().await;
+    if let Some(known) = app.store.matching(&matching.id).await.map_err(store)? {
+        // The same invitation was answered meanwhile.
+        return Ok(known);
+    }
     save(app, &matching).await?;
     tokio::spawn(forsaken(app.clone(), matching.id.clone(), lease.lease.clone()));
     Ok(matching)
@@ -140,21 +151,17 @@ pub(super) async fn forsaken(app: Arc<App>, id: String, lease: Id) {
         () = stopping(&app) => return,
     };
     loop {
-        let it = match app.store.matching(&id).await {
-            Ok(Some(it)) if it.state == State::Open => it,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(%error, id, "a matching cannot be looked at");
-                tokio::time::sleep(LAST_WORD).await;
-                continue;
-            }
-        };
-        if it.record.join.is_some() && !is_here(&app, &id) {
-            // Another replica runs it, and watches it.
-            return;
-        }
+        // Looked at with the turn in hand: what ran until now has written its row.
         if let Ok(Some(_turn)) = app.matchings.begin(&id) {
-            return settle::settle(&app, it, Ended::Refused(ended)).await;
+            match app.store.matching(&id).await {
+                // Another replica runs it, and watches it.
+                Ok(Some(it)) if it.record.join.is_some() && !is_here(&app, &id) => return,
+                Ok(Some(it)) if it.state == State::Open => {
+                    return settle::settle(&app, it, Ended::Refused(ended)).await;
+                }
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%error, id, "a matching cannot be looked at"),
+            }
         }
         // Its process sees the same end.
         tokio::time::sleep(LAST_WORD).await;
@@ -163,7 +170,18 @@ pub(super) async fn forsaken(app: Arc<App>, id: String, lease: Id) {
 
 /// The consumer's gate lets us join: both leases stand, our process starts.
 pub async fn joined(app: &Arc<App>, from: &Did, lease: &Id, grant: Grant) -> Result<(), WorkError> {
+    let _one = app.matchings.door().await;
     let mut it = ours(app, from, lease).await?;
+    if let Some(known) = &it.record.join {
+        // Another lease would begin the session anew, with other items at no cost.
+        if *known != grant.lease.to_string() {
+            return Err(Fault::conflict("psi.session", "this session was joined already").into());
+        }
+        if is_here(app, &it.id) {
+            tokio::spawn(run(app.clone(), it.id));
+        }
+        return Ok(());
+    }
     let held = app.store.lease(lease).await.map_err(store)?;
     let held = held.ok_or(Fault::NotFound { what: "lease" })?;
     if grant.contract != it.contract {
@@ -238,8 +256,10 @@ async fn run(app: Arc<App>, id: String) {
             return;
         }
     };
+    // The consumer's process comes again, for as long as it is patient.
+    let Some(_place) = app.matchings.serving() else { return };
     let Ok(Some(mut it)) = app.store.matching(&id).await else { return };
-    if it.state != State::Open {
+    if it.state != State::Open || it.record.attempts >= ATTEMPTS {
         return;
     }
     it.record.attempts += 1;
@@ -255,8 +275,14 @@ async fn run(app: Arc<App>, id: String) {
         () = stopping(&app) => return,
     };
     let lost = matches!(&ended, Ended::Failed(why) if why.blame == Blame::Connection);
+    if !matches!(ended, Ended::Done(_)) {
+        settle::broken_off(&app, &mut it);
+    }
     if lost && it.record.attempts < ATTEMPTS {
         // It stays open: the consumer comes back, or its lease ends.
+        if let Err(why) = save(&app, &it).await {
+            tracing::warn!(%why, "a matching's row cannot be saved");
+        }
         tracing::info!(id, "a matching lost its peer");
         return;
     }

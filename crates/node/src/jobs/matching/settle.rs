@@ -13,11 +13,12 @@ use tidm_space::lease::message::Outcome;
 use tidm_space::negotiation::message::Role;
 use tidm_space::psi::Asked;
 
-use super::{LABELS, ROWS, asked, folder, save, terms};
+use super::{LABELS, ROWS, asked, folder, here, save, terms};
 use crate::app::App;
+use crate::jobs::uploads;
 use crate::objects::Key;
-use crate::store::accounts;
-use crate::store::matchings::{Matching, State, Trouble};
+use crate::store::matchings::{self as rows, Matching, State, Trouble};
+use crate::store::writer::WorkError;
 
 /// How a run ended.
 pub enum Ended {
@@ -118,17 +119,32 @@ async fn clear(app: &App, it: &Matching) {
     if !it.record.temporary {
         return;
     }
-    let Some(upload) = it.record.object.strip_prefix("uploads/").map(str::to_owned) else { return };
-    if let Ok(key) = Key::parse(&it.record.object)
-        && let Err(error) = app.objects.delete(&key).await
-    {
-        tracing::warn!(%error, id = it.id, "the list of a matching stays behind");
+    if let Some(upload) = it.record.object.strip_prefix("uploads/") {
+        uploads::forget(app, upload, &it.record.object).await;
     }
-    let dropped = app.writer.note(move |conn| {
-        let upload = upload.clone();
-        Box::pin(async move { accounts::drop_upload(conn, &upload).await })
-    });
-    if let Err(error) = dropped.await {
-        tracing::warn!(%error, "an upload's row stays behind");
+}
+
+/// What left and came in an attempt that ended without a report, so that the list of what left this node is whole.
+pub(super) fn broken_off(app: &App, it: &mut Matching) {
+    if let Some(told) = app.matchings.take_told(&it.id) {
+        it.record.broken_off.sent += told.sent;
+        it.record.broken_off.received += told.received;
     }
+}
+
+/// Deletes the result of one that is over; that it was stays on record.
+///
+/// # Errors
+/// Where the store does not take it.
+pub async fn forget(app: &App, mut it: Matching) -> Result<(), WorkError> {
+    for object in [it.record.rows.take(), it.record.labels.take()].into_iter().flatten() {
+        let key = Key::parse(&object).map_err(here)?;
+        app.objects.delete(&key).await.map_err(here)?;
+    }
+    app.writer
+        .note(move |conn| {
+            let it = it.clone();
+            Box::pin(async move { rows::strip(conn, &it).await })
+        })
+        .await
 }
