@@ -70,6 +70,7 @@ async fn agreed(pair: &Pair) -> Result<Id> {
     table::write(&path, ROWS, Compression::ZSTD(ZstdLevel::try_new(1)?), false)?;
     let mut request = PublishRequest::new(path, "Readings");
     request.offers = vec![OfferRequest {
+        policy: None,
         sentences: Sentences::default(),
         approval: Approval::Auto,
         deliveries: vec![Use::Query],

@@ -125,6 +125,7 @@ pub(crate) fn node(dir: &Path, port: &str) -> Result<()> {
         std::fs::write(&file, "a,b\n1,2\n3,4\n")?;
         let mut request = PublishRequest::new(file, "rows");
         request.offers = vec![OfferRequest {
+            policy: None,
             sentences: Sentences::default(),
             approval: Approval::Auto,
             deliveries: vec![Use::Plain],

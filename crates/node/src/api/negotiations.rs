@@ -209,8 +209,11 @@ pub(super) async fn request(
 
 /// Terms of our own choice in answer to an offer: the offer's id stays, so that its owner finds it.
 fn own(listed: &Policy, choices: &Choices) -> Answer<Policy> {
-    sentence::build(listed.id.clone(), listed.assigner.clone(), &choices.read()?)
-        .map_err(|why| Fail::field("terms", why))
+    let (id, assigner) = (listed.id.clone(), listed.assigner.clone());
+    if let Some(whole) = choices.whole()? {
+        return Ok(whole.offered(id, assigner));
+    }
+    sentence::build(id, assigner, &choices.read()?).map_err(|why| Fail::field("terms", why))
 }
 
 fn said(reply: Reply) -> Answer<Negotiation> {

@@ -21,6 +21,7 @@ use tidm_ingest::options::{ColumnType, Options};
 use tidm_space::catalog::product::{Approval, Grade, Product};
 use tidm_space::id::Id;
 use tidm_space::negotiation::message::Role;
+use tidm_space::policy::sentence::Sentences;
 
 use super::answer::{Answer, Fail};
 use super::auth::{Caller, Local};
@@ -262,7 +263,12 @@ fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer
         let deliveries = terms::kinds("deliveries", &offer.deliveries)?;
         let rules = approval_rules::read(Role::Provider, &offer.rules)
             .map_err(|why| Fail::field("rules", why))?;
-        offers.push(OfferRequest { sentences: offer.terms.read()?, approval, deliveries, rules });
+        let policy = offer.terms.whole()?;
+        let sentences = match policy {
+            None => offer.terms.read()?,
+            Some(_) => Sentences::default(),
+        };
+        offers.push(OfferRequest { sentences, policy, approval, deliveries, rules });
     }
     let options = Options {
         by: by.to_owned(),

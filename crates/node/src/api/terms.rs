@@ -2,6 +2,8 @@
 //!
 //! Never shows a term without its enforcement level.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +17,7 @@ use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::render::{self, render};
+use tidm_space::policy::sentence::template::{Template, templates};
 use tidm_space::policy::sentence::{Counted, Export, Sentences};
 use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Price;
@@ -28,9 +31,15 @@ use super::extract::Speak;
 use crate::rules::{self, RuleText};
 
 /// Choices; what is left out is not said.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Choices {
+    /// A template by name (`tidm policy template` lists them), filled in with `values`; beside it `kinds` alone.
+    template: Option<String>,
+    values: BTreeMap<String, String>,
+    /// A whole policy in ODRL 2.2, for what no choice says; nothing beside it. Its id and parties are this node's to write.
+    #[schema(value_type = Option<Object>)]
+    policy: Option<serde_json::Value>,
     /// DIDs of recipients; empty: whoever signs.
     to: Vec<String>,
     /// Most uses.
@@ -38,6 +47,10 @@ pub(super) struct Choices {
     /// RFC 3339 with a zone.
     from: Option<String>,
     until: Option<String>,
+    /// So long from the first use, for example `P90D`.
+    within: Option<String>,
+    /// Not before so long after the agreement.
+    delay: Option<String>,
     purposes: Vec<String>,
     columns: Vec<String>,
     /// Only rows for which this holds: `site = 'A7' and temperature >= 20`.
@@ -80,6 +93,8 @@ pub(super) struct Choices {
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
+    /// All copies are deleted by then (RFC 3339); not together with `deleteAfterUse`.
+    delete_by: Option<String>,
     /// For example `100 CNY`.
     price: Option<String>,
     /// Mark copies before they leave: columns with the step by which a value may change, then the key of rows,
@@ -92,7 +107,50 @@ pub(super) struct Choices {
 }
 
 impl Choices {
+    /// A whole policy, where one was given instead of choices.
+    pub(super) fn whole(&self) -> Answer<Option<Policy>> {
+        let Some(policy) = &self.policy else { return Ok(None) };
+        let alone = Self { policy: self.policy.clone(), ..Self::default() };
+        if *self != alone {
+            return Err(Fail::field("policy", "a whole policy stands alone, without other terms"));
+        }
+        let read = odrl::parse(policy.to_string().as_bytes());
+        Ok(Some(read.map_err(|why| Fail::field("policy", why))?.model))
+    }
+
+    fn filled(&self, name: &str) -> Answer<Sentences> {
+        let template = Template::by_name(name).ok_or_else(|| {
+            let names: Vec<&str> = templates().iter().map(|it| it.name).collect();
+            Fail::field("template", format!("one of {}", names.join(", ")))
+        })?;
+        let alone = Self {
+            template: self.template.clone(),
+            values: self.values.clone(),
+            kinds: self.kinds.clone(),
+            ..Self::default()
+        };
+        if *self != alone {
+            let why = "a template says all terms by itself: fill in its values, and name kinds of use at most";
+            return Err(Fail::field("template", why));
+        }
+        let mut said =
+            template.sentences(&self.values).map_err(|why| Fail::field("values", why))?;
+        if !self.kinds.is_empty() {
+            said.kinds = kinds("kinds", &self.kinds)?;
+        }
+        Ok(said)
+    }
+
     pub(super) fn read(&self) -> Answer<Sentences> {
+        if let Some(name) = &self.template {
+            return self.filled(name);
+        }
+        if !self.values.is_empty() {
+            return Err(Fail::field("values", "go with a template"));
+        }
+        let span = |name: &str, it: &Option<String>| {
+            it.as_deref().map(Span::parse).transpose().map_err(|why| Fail::field(name, why))
+        };
         let time = |name: &str, it: &Option<String>| {
             it.as_deref().map(Time::parse).transpose().map_err(|why| Fail::field(name, why))
         };
@@ -109,6 +167,9 @@ impl Choices {
             uses: self.uses,
             from: time("from", &self.from)?,
             until: time("until", &self.until)?,
+            within: span("within", &self.within)?,
+            delay: span("delay", &self.delay)?,
+            delete_by: time("deleteBy", &self.delete_by)?,
             purposes: self.purposes.clone(),
             columns: self.columns.clone(),
             rows: self.rows.as_deref().map(rows).transpose()?,

@@ -22,6 +22,7 @@ use tidm_space::catalog::product::{
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::policy::model::Policy;
 use tidm_space::policy::sentence::{self, Sentences};
 use tidm_space::policy::usage::Use;
 
@@ -73,6 +74,8 @@ impl PublishRequest {
 #[derive(Clone, Debug)]
 pub struct OfferRequest {
     pub sentences: Sentences,
+    /// A whole policy in their place.
+    pub policy: Option<Policy>,
     pub approval: Approval,
     /// Empty: [`Sentences::kinds`], and where those are empty, every way that fits the file and the terms.
     pub deliveries: Vec<Use>,
@@ -192,8 +195,11 @@ fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, W
     let mut all = Vec::with_capacity(asked.len());
     for it in asked {
         let id = Id::from(uuid::Uuid::now_v7());
-        let policy = sentence::build(id, Some(me.clone()), &it.sentences)
-            .map_err(|why| Fault::refused("publish.terms", why.to_string()))?;
+        let policy = match &it.policy {
+            Some(whole) => whole.clone().offered(id, Some(me.clone())),
+            None => sentence::build(id, Some(me.clone()), &it.sentences)
+                .map_err(|why| Fault::refused("publish.terms", why.to_string()))?,
+        };
         let deliveries = deliveries(kind, it, &policy);
         let offer = Offer::new(policy, it.approval, deliveries).map_err(|why| bad_product(&why))?;
         all.push(offer.with_rules(it.rules.clone()));
@@ -201,11 +207,7 @@ fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, W
     Ok(all)
 }
 
-fn deliveries(
-    kind: Kind,
-    it: &OfferRequest,
-    policy: &tidm_space::policy::model::Policy,
-) -> Vec<Use> {
+fn deliveries(kind: Kind, it: &OfferRequest, policy: &Policy) -> Vec<Use> {
     if !it.deliveries.is_empty() {
         return it.deliveries.clone();
     }

@@ -23,6 +23,7 @@ use tidm_node::init;
 use tidm_node::keys::directory::Directory;
 use tidm_node::serve;
 use tidm_node::telemetry::Metrics;
+use tidm_space::policy::sentence::template::templates;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -315,6 +316,53 @@ async fn upload(node: &Node, key: &str) -> String {
     let body: Value =
         serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()).unwrap();
     body["id"].as_str().unwrap().to_owned()
+}
+
+/// Every template can be offered, filled in with what its form begins with; a policy that no choice says can be offered whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_come_as_choices_as_a_template_or_whole() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let key = node.key(&admin, &["read", "publish"]).await;
+    let publish = async |terms: Value| {
+        let upload = upload(&node, &key).await;
+        let body = json!({ "upload": upload, "title": "温度", "offers": [{ "terms": terms }] });
+        node.post("/products", Some(&key), body).await
+    };
+    for template in templates() {
+        let mut values = template.example();
+        for (name, value) in [("columns", "machine, temp"), ("match_key", "machine:text")] {
+            if let Some(said) = values.get_mut(name) {
+                value.clone_into(said);
+            }
+        }
+        let answer = publish(json!({ "template": template.name, "values": values })).await;
+        assert_eq!(answer.status, 201, "{}: {}", template.name, answer.body);
+    }
+    let before =
+        |at: &str| json!({ "leftOperand": "dateTime", "operator": "lt", "rightOperand": at });
+    let either = json!({ "or": [before("2030-01-01T00:00:00Z"), before("2031-01-01T00:00:00Z")] });
+    let whole = json!({
+        "@type": "Offer", "@id": "urn:policy:theirs",
+        "permission": [{ "action": "use", "constraint": [either] }],
+    });
+    let answer = publish(json!({ "policy": whole })).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let policy = &answer.body["offers"][0]["policy"];
+    assert!(policy.to_string().contains("\"or\""), "{policy}");
+    assert_ne!(policy["@id"], "urn:policy:theirs");
+    for (terms, field) in [
+        (json!({ "template": "nothing" }), "template"),
+        (json!({ "template": "duration", "values": { "within": "long" } }), "values"),
+        (json!({ "template": "duration", "uses": 3 }), "template"),
+        (json!({ "values": { "uses": "3" } }), "values"),
+        (json!({ "policy": whole, "uses": 3 }), "policy"),
+        (json!({ "policy": { "permission": 7 } }), "policy"),
+    ] {
+        let answer = publish(terms.clone()).await;
+        assert!(answer.status.is_client_error(), "{terms}: {}", answer.status);
+        assert!(answer.body.to_string().contains(field), "{terms}: {}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

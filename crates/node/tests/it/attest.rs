@@ -133,6 +133,7 @@ async fn terms_that_nobody_can_prove_are_not_offered() {
     std::fs::write(&file, csv()).unwrap();
     let mut request = tidm_node::jobs::publish::PublishRequest::new(file, "t.csv");
     request.offers = vec![tidm_node::jobs::publish::OfferRequest {
+        policy: None,
         sentences: in_a_tee(),
         approval: tidm_space::catalog::product::Approval::Auto,
         deliveries: vec![Use::SealedTable],

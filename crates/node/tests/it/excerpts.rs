@@ -192,6 +192,7 @@ async fn conditions_that_fit_no_column_are_not_offered() {
         std::fs::write(&file, &bytes).unwrap();
         let mut request = tidm_node::jobs::publish::PublishRequest::new(file, "c");
         request.offers = vec![tidm_node::jobs::publish::OfferRequest {
+            policy: None,
             sentences: terms.clone(),
             approval: tidm_space::catalog::product::Approval::Auto,
             deliveries: vec![kind],

@@ -24,6 +24,7 @@ fn left_over(node: &Node) -> usize {
 
 fn offer(sentences: Sentences, deliveries: &[Use]) -> OfferRequest {
     OfferRequest {
+        policy: None,
         sentences,
         approval: Approval::Auto,
         deliveries: deliveries.to_vec(),

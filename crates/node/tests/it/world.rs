@@ -163,6 +163,7 @@ impl World {
         std::fs::write(&file, bytes).unwrap();
         let mut request = PublishRequest::new(file, name);
         let offer = OfferRequest {
+            policy: None,
             sentences,
             approval: Approval::Auto,
             deliveries: kinds.to_vec(),

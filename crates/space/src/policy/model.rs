@@ -40,6 +40,13 @@ pub struct Policy {
 pub struct Verbatim(pub(crate) Box<str>);
 
 impl Policy {
+    /// As an offer under a name of its own, for whoever signs, without a target: what it says of use stays as it is.
+    #[must_use]
+    pub fn offered(self, id: Id, assigner: Option<Id>) -> Self {
+        let (kind, target, assignee) = (Kind::Offer, None, None);
+        Self { id, kind, assigner, assignee, target, ..self }
+    }
+
     /// An empty policy: permits nothing.
     pub fn new(id: Id, kind: Kind) -> Self {
         Self {

@@ -8,6 +8,15 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Terms")]
 pub(crate) struct Terms {
+    /// A template that says all terms (`tidm policy template` lists them), filled in with --set; beside it --as alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) template: Option<String>,
+    /// A value of the template: uses=5; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", requires = "template", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// A whole policy in ODRL 2.2 as JSON, for what no flag says; no other terms beside it.
+    #[arg(long, value_name = "FILE", value_parser = whole, conflicts_with = "template")]
+    pub(crate) policy: Option<Value>,
     /// DID of who may use it; may be repeated. Whoever signs when absent.
     #[arg(long, value_name = "DID")]
     pub(crate) to: Vec<String>,
@@ -20,6 +29,12 @@ pub(crate) struct Terms {
     /// Last instant of use (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// So long from the first use: P90D.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) within: Option<String>,
+    /// Not before so long after the agreement: P30D.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) delay: Option<String>,
     /// What for; may be repeated.
     #[arg(long)]
     pub(crate) purpose: Vec<String>,
@@ -95,6 +110,12 @@ pub(crate) struct Terms {
     /// All copies are deleted after use.
     #[arg(long)]
     pub(crate) delete_after_use: bool,
+    /// All copies are deleted by then (RFC 3339).
+    #[arg(long, value_name = "TIME", conflicts_with = "delete_after_use")]
+    pub(crate) delete_by: Option<String>,
+    /// Least enforcement level, E0 to E4.
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<String>,
     /// For example "100 CNY".
     #[arg(long)]
     pub(crate) price: Option<String>,
@@ -116,10 +137,19 @@ impl Terms {
                 all.insert(name.to_owned(), value);
             }
         };
+        let values: Map<String, Value> =
+            self.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        put("template", json!(self.template), self.template.is_some());
+        put("values", json!(values), !values.is_empty());
+        put("policy", json!(self.policy), self.policy.is_some());
         put("to", json!(self.to), !self.to.is_empty());
         put("uses", json!(self.uses), self.uses.is_some());
         put("from", json!(self.from), self.from.is_some());
         put("until", json!(self.until), self.until.is_some());
+        put("within", json!(self.within), self.within.is_some());
+        put("delay", json!(self.delay), self.delay.is_some());
+        put("deleteBy", json!(self.delete_by), self.delete_by.is_some());
+        put("level", json!(self.level), self.level.is_some());
         put("purposes", json!(self.purpose), !self.purpose.is_empty());
         put("columns", json!(self.columns), !self.columns.is_empty());
         put("rows", json!(self.rows), self.rows.is_some());
@@ -148,6 +178,17 @@ impl Terms {
         put("kinds", json!(self.kinds), !self.kinds.is_empty());
         Value::Object(all)
     }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE, such as uses=5")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// A policy out of a file: JSON, of which the node says whether it is one.
+fn whole(path: &str) -> Result<Value, String> {
+    let bytes = std::fs::read(path).map_err(|why| format!("{path}: {why}"))?;
+    serde_json::from_slice(&bytes).map_err(|why| format!("{path} is no JSON: {why}"))
 }
 
 /// Bytes with a unit: decimal (kB, MB, GB) or binary (KiB, MiB, GiB), with or without `/s`.
