@@ -83,6 +83,7 @@ impl Pair {
             memory: 512 << 20,
             workers: 1,
             parts: None,
+            jail: Vec::new(),
             silence: 20.0,
             patience: 60.0,
         }
@@ -154,7 +155,7 @@ impl Process {
             match serde_json::from_str(&line.unwrap()).unwrap() {
                 Event::Report(report) => last = Some(Ok(*report)),
                 Event::Error(error) => last = Some(Err(error)),
-                Event::Progress(_) | Event::Moved { .. } | Event::Ended => {}
+                Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
             }
         }
         let status = self.child.wait().unwrap();
