@@ -58,6 +58,7 @@ const RR22: Terms = Terms {
     learns: Learns::Both,
     receiver_items: 2,
     sender_items: 2,
+    parts: 1,
 };
 
 fn ecdh_receiver(data: &[u8]) {

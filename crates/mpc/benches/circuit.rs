@@ -76,6 +76,7 @@ fn main() {
         reveal,
         learns: Learns::Receiver,
         least,
+        parts: 1,
     };
     let (mut left, mut right) = pair();
     let (begin, before) = (Instant::now(), spent());

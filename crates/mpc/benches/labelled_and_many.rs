@@ -56,7 +56,7 @@ fn one<'a>(channel: &'a mut Memory, watch: &'a Bytes, number: usize) -> Setting<
 
 /// Queries of half of the programmed points and as many others, 64-bit values.
 fn programmed(count: u64, watch: &Bytes) -> usize {
-    let terms = opprf::Terms { queries: count, programmed: count, value_bytes: 8 };
+    let terms = opprf::Terms { queries: count, programmed: count, value_bytes: 8, parts: 1 };
     let (queries, points) = (set(0..count), set(count / 2..count / 2 + count));
     let (mut left, mut right) = pair();
     thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn programmed(count: u64, watch: &Bytes) -> usize {
 /// Labels of 16 bytes.
 fn with_labels(count: u64, security: Security, watch: &Bytes) -> usize {
     let (receiver_items, sender_items, label_bytes) = (count, count, 16);
-    let terms = labelled::Terms { security, receiver_items, sender_items, label_bytes };
+    let terms = labelled::Terms { security, receiver_items, sender_items, label_bytes, parts: 1 };
     let (ours, theirs) = (set(0..count), set(count / 2..count / 2 + count));
     let (mut left, mut right) = pair();
     thread::scope(|scope| {

@@ -41,7 +41,7 @@ fn main() {
         }
         println!("  e = {:.3}: {left_over:?}", expansion as f64 / 1000.0);
     }
-    let shape = Shape::of(keys as u64);
+    let shape = Shape::of(keys as u64, 1);
     println!(
         "in use for {keys} keys: {} sparse and {} dense places",
         shape.sparse(),

@@ -123,7 +123,13 @@ fn main() {
                 let ecdh::Learnt::Items(found) = learnt else { return (0, Meter::default()) };
                 return (found.len(), Meter::default());
             }
-            let terms = Terms { security, learns: Learns::Receiver, receiver_items, sender_items };
+            let terms = Terms {
+                security,
+                learns: Learns::Receiver,
+                receiver_items,
+                sender_items,
+                parts: 1,
+            };
             if let Some(parts) = parts {
                 let job = Job { id: id.0, whole: terms, equals: Equals::Refuse, rule: [0; 32] };
                 let items = |set: &Set| set.items().iter().copied().map(Item).collect::<Vec<_>>();

@@ -48,7 +48,7 @@
 //! };
 //! let (ours, theirs) = (set(&["ann", "bob", "eve"])?, set(&["eve", "bob", "joe", "sue"])?);
 //! let (security, learns) = (Security::Malicious, Learns::Receiver);
-//! let terms = Terms { security, learns, receiver_items: 3, sender_items: 4 };
+//! let terms = Terms { security, learns, receiver_items: 3, sender_items: 4, parts: 1 };
 //! let id = SessionId([7; 32]);
 //! let (mut left, mut right) = pair();
 //! let peer = std::thread::spawn(move || {

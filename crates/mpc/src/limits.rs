@@ -3,8 +3,15 @@
 /// Computational security: elements of GF(2^128), AES-128, a group of order about 2^252.
 pub const COMPUTATIONAL_BITS: usize = 128;
 
-/// Statistical security: how improbable a wrong answer, a failed encoding or an overfull bin is (2^-40), as in RR22.
+/// Statistical security: how improbable a wrong answer, a failed encoding or an overfull bin is (2^-40), as in RR22. Over all
+/// parts of a job together, see [`part_bits`].
 pub const STATISTICAL_BITS: u32 = 40;
+
+/// Bits of one of so many parts, so that 2^-40 is for all of them together.
+pub const fn part_bits(parts: u32) -> u32 {
+    let parts = if parts > MAX_PARTITIONS { MAX_PARTITIONS } else { parts };
+    STATISTICAL_BITS + parts.next_power_of_two().ilog2()
+}
 
 /// Most items of one party in one protocol run. Larger sets are partitioned first. At 2^24 a receiver holds about 2 GiB.
 pub const MAX_ITEMS: u64 = 1 << 24;
@@ -50,7 +57,8 @@ pub const TABLE_BUFFER_BYTES: usize = 16 * 1024;
 pub const OKVS_BIN_ITEMS: u64 = 1 << 15;
 
 /// Bits of a value in the band store, and so of what a store place costs in the low-communication variant. An item outside
-/// the receiver's set decodes to its own hash with probability 2^-64: below 2^-40 for any of [`MAX_ITEMS`] of a sender.
+/// the receiver's set decodes to its own hash with probability 2^-64: at most 2^-40 for all of [`MAX_ITEMS`] of a sender, which
+/// is the most that a sender has in all parts of a job together.
 pub const BAND_VALUE_BITS: u32 = 64;
 const _: () = assert!(BAND_VALUE_BITS >= STATISTICAL_BITS + MAX_ITEMS.ilog2());
 
@@ -59,8 +67,14 @@ const _: () = assert!(BAND_VALUE_BITS >= STATISTICAL_BITS + MAX_ITEMS.ilog2());
 pub const BAND_WIDTH: usize = 192;
 
 /// Where bands may begin, per key, in thousandths. With the width above the formula of `okvs::band` gives 2^-45 for 2^20
-/// keys and 2^-41 for [`MAX_ITEMS`].
+/// keys and 2^-40.1 for [`BAND_KEYS`].
 pub const BAND_EXPANSION_THOUSANDTHS: u64 = 1120;
+
+/// Keys of all parts of a job together up to which that expansion is enough.
+pub const BAND_KEYS: u64 = 1 << 25;
+
+/// The same beyond: the formula gives 2^-42 for the most keys that a job has, [`MAX_ITEMS`] in each of [`MAX_PARTITIONS`] parts.
+pub const BAND_LARGE_EXPANSION_THOUSANDTHS: u64 = 1150;
 
 /// Keys that are put into the band store at a time, in the order of their bands: a few cache pages of rows.
 pub const BAND_BATCH_KEYS: u64 = 256;
@@ -122,9 +136,12 @@ pub const ZERO_SHARE_BYTES: u32 = 8;
 /// Most parties of one session of many. The leader talks to them one after the other, so this is also its patience.
 pub const MAX_PARTIES: usize = 64;
 
-/// Most items of one party of an intersection in shares: three programmed points per item stay within [`MAX_ITEMS`], and strings
-/// of 63 bits leave 64 for a payload in one value.
+/// Most items of one party of an intersection in shares: three programmed points per item stay within [`MAX_ITEMS`].
 pub const MAX_SHARED_ITEMS: u64 = 1 << 22;
+
+/// Most bins of all parts of a job that sums up the sender's values: strings of 64 bits, 40 more than these, leave the other 64 of
+/// a programmed value for a share of what is summed up.
+pub const MAX_PAYLOAD_BINS: u64 = 1 << 24;
 
 /// Bins of a cuckoo table: 1.3 per item and 512 more. The probability that some set of s items names fewer than s bins is then
 /// below 2^-50 for any number of items (a bound, not an extrapolation; `circuit::cuckoo` works it out in a test).

@@ -7,6 +7,7 @@ use super::files::{Entry, Tree};
 /// `docs/ARCHITECTURE.md`.
 const FLOORS: &[(&str, u8)] = &[
     ("crypto", 1),
+    ("jail", 1),
     ("space", 2),
     ("attest", 2),
     ("mpc", 2),

@@ -13,7 +13,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
 
+use super::call::Caller;
+use super::failure::Failure;
 use super::link::Socket;
+use super::workers::Host;
 
 /// Gives connections to the peer, one at a time.
 pub trait Connect {
@@ -80,6 +83,8 @@ impl fmt::Display for Address {
 #[derive(Debug)]
 pub enum Connector {
     Dial(Address),
+    /// The same from within a jail.
+    Call(Caller),
     Listen(Listener),
     Given(Option<Socket>),
 }
@@ -118,8 +123,16 @@ impl Connector {
     pub fn listener(&self) -> Option<&Listener> {
         match self {
             Self::Listen(listener) => Some(listener),
-            Self::Dial(_) | Self::Given(_) => None,
+            Self::Dial(_) | Self::Call(_) | Self::Given(_) => None,
         }
+    }
+
+    /// From here on a process of its own dials, if anybody does.
+    pub(super) fn hire(&mut self, host: &Host) -> Result<(), Failure> {
+        if let Self::Dial(address) = self {
+            *self = Self::Call(Caller::hire(host, address)?);
+        }
+        Ok(())
     }
 }
 
@@ -207,23 +220,33 @@ impl Connect for Connector {
             Self::Given(socket) => socket.take().ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotConnected, "the one connection is used up")
             }),
-            Self::Dial(address) => {
-                let end = Instant::now() + patience;
-                let mut pause = Duration::from_millis(2);
-                loop {
-                    let dialled = match &*address {
-                        Address::Tcp(at) => TcpStream::connect(at).map(Socket::Tcp),
-                        Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
-                    };
-                    match dialled {
-                        Ok(socket) => return Ok(socket),
-                        Err(why) if Instant::now() + pause >= end => return Err(why),
-                        // The peer may not be there yet.
-                        Err(_) => std::thread::sleep(pause),
-                    }
-                    pause = (pause * 2).min(Duration::from_millis(500));
-                }
-            }
+            Self::Dial(address) => again(patience, || address.dial()),
+            Self::Call(caller) => again(patience, || caller.dial()),
         }
+    }
+}
+
+impl Address {
+    /// One try.
+    pub(super) fn dial(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(at) => TcpStream::connect(at).map(Socket::Tcp),
+            Self::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
+        }
+    }
+}
+
+/// Dials until somebody answers.
+fn again(patience: Duration, dial: impl Fn() -> io::Result<Socket>) -> io::Result<Socket> {
+    let end = Instant::now() + patience;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match dial() {
+            Ok(socket) => return Ok(socket),
+            Err(why) if Instant::now() + pause >= end => return Err(why),
+            // The peer may not be there yet.
+            Err(_) => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(500));
     }
 }

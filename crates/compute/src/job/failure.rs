@@ -26,6 +26,8 @@ pub enum Failure {
     TooManyConnections(u64),
     #[error("workers ended {0} times without a word")]
     WorkersKilled(u32),
+    #[error("the jail of the computing process lacks {layer:?}: {reason}")]
+    Jail { layer: tidm_jail::Layer, reason: String },
     /// What a worker said.
     #[error("{}", .0.text)]
     Told(ErrorReport),
@@ -65,6 +67,7 @@ impl Failure {
             Self::SourceChanged { .. } => "job.source-changed",
             Self::TooManyConnections(_) => "job.too-many-connections",
             Self::WorkersKilled(_) => "job.workers-killed",
+            Self::Jail { .. } => "job.jail",
             Self::Told(report) => &report.code,
         }
     }
@@ -140,6 +143,10 @@ impl Failure {
             Self::WorkersKilled(_) => {
                 (Blame::Ours, "give the job more memory or fewer workers, then start again")
             }
+            Self::Jail { .. } => (
+                Blame::Ours,
+                "run the node where the kernel allows it: see the threats of jobs in the documentation",
+            ),
             Self::Told(report) => (report.blame, ""),
         }
     }

@@ -76,6 +76,12 @@ pub const LABEL_ROW_BYTES: u64 = 64;
 /// Labels of one part, at most: half of an entry of the journal, which also holds the part's rows.
 pub const MAX_LABEL_ENTRY_BYTES: u64 = 64 << 20;
 
+/// Longest message between a process and its caller: an address, or why nobody answers there.
+pub const MAX_CALL_BYTES: usize = 4096;
+
+/// Longest line that a worker is listened to: what moved, by step.
+pub const MAX_LINE_BYTES: u64 = 1 << 20;
+
 /// How often progress is told at most.
 pub const TELL_EVERY: Duration = Duration::from_millis(200);
 

@@ -149,6 +149,7 @@ impl Local {
             memory: self.memory,
             workers: self.workers,
             parts: self.parts,
+            jail: Vec::new(),
             silence: super::limits::SILENCE.as_secs_f64(),
             patience: 60.0,
         })
@@ -184,7 +185,8 @@ fn finish(mut child: Child) -> Result<Report, Failure> {
             match serde_json::from_str(&line) {
                 Ok(Event::Report(report)) => last = Ok(*report),
                 Ok(Event::Error(error)) => last = Err(Failure::Told(error)),
-                Ok(Event::Progress(_) | Event::Moved { .. } | Event::Ended) | Err(_) => {}
+                Ok(Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended)
+                | Err(_) => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 //! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
 //! | `job attached` | the same; stays open, and its end is the job's | the same |
 //! | `part` | what a coordinator tells its worker | events |
+//! | `call` | a socket to a process in its jail | |
 //! | `local …` | | both parties on this machine: one JSON object |
 //!
 //! Exit codes: 0 done, 1 failed (the last event says why), 2 called wrongly.
@@ -14,13 +15,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::call;
 use super::failure::Failure;
+use super::jail;
 use super::limits::MAX_ORDER_BYTES;
 use super::local;
 use super::order::Order;
-use super::party::run;
+use super::party::Opened;
 use super::progress::{Event, Tell, to_stdout};
-use super::workers::{Host, work};
+use super::workers::{Host, Worker};
 
 /// Runs the program. `arguments` are those behind `host`'s.
 pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
@@ -28,7 +31,8 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
     let done = match arguments {
         [word] if word == "job" => job(host, &tell, false),
         [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
-        [word] if word == "part" => part(&tell),
+        [word] if word == "part" => part(host, &tell),
+        [word] if word == "call" => call::main(),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
             tell(&Event::Error(
@@ -56,18 +60,27 @@ fn line() -> Result<String, Failure> {
 
 fn job(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     let order = Order::of_json(&line()?)?;
+    let mut opened = Opened::new(&order)?;
+    // With several processes, this one never hears the peer: it starts those that do.
+    let jail = match order.workers {
+        1 => Some(jail::enter(&order, host, &mut opened.connector)?),
+        _ => None,
+    };
+    // A thread: not before the jail.
     if attached {
         end_with_input();
     }
-    let report = run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    let mut report =
+        opened.run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    report.jail = jail.or(report.jail);
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }
 
-fn part(tell: &Tell) -> Result<(), Failure> {
-    let line = line()?;
+fn part(host: &Host, tell: &Tell) -> Result<(), Failure> {
+    let worker = Worker::new(&line()?, host)?;
     end_with_input();
-    work(&line, tell)
+    worker.work(tell)
 }
 
 /// A process whose starter was killed ends with it.

@@ -12,7 +12,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`order`], [`failure`], [`progress`] | what goes in and what comes out |
-//! | [`link`], [`connect`] | connections with a heartbeat, and where they come from |
+//! | [`link`], [`connect`], `call` | connections with a heartbeat, and where they come from |
+//! | `jail` | what a process gives up before it hears the peer |
 //! | [`journal`], [`kept`] | what a party remembers |
 //! | [`what`], [`more`] | what is worked out, and its way through the parts |
 //! | [`store`], [`work`] | parts, and one process's way through them |
@@ -21,8 +22,10 @@
 //!
 //! Never on a disk: an item, a key of a list, the key of the parts. Never on a command line or in the environment: any secret.
 
+mod call;
 pub mod connect;
 pub mod failure;
+mod jail;
 pub mod journal;
 pub mod kept;
 pub mod limits;

@@ -47,6 +47,9 @@ pub struct Order {
     /// Least number of parts; else as many as the memory of both asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
+    /// Layers of the jail without which nothing begins; what else is missing stands in the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jail: Vec<tidm_jail::Layer>,
     /// Seconds without a byte of the peer after which a connection is lost.
     #[serde(default = "silence")]
     pub silence: f64,
@@ -173,6 +176,9 @@ pub struct Report {
     pub peak_bytes: u64,
     /// Processor time of this start, workers included.
     pub cpu_seconds: f64,
+    /// The jail of every process that heard the peer; absent where none was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jail: Option<tidm_jail::Report>,
 }
 
 fn memory() -> u64 {
@@ -255,6 +261,7 @@ impl Order {
             },
             receiver_items: self.terms.receiver_items,
             sender_items: self.terms.sender_items,
+            parts: 1,
         }
     }
 

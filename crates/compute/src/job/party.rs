@@ -22,8 +22,8 @@ use super::journal::{Entry, Journal, Listed, State};
 use super::kept::Kept;
 use super::limits::FAREWELL;
 use super::more::Extra;
-use super::order::{Order, Report, Results};
-use super::progress::{Progress, Tell, peak_bytes};
+use super::order::{Order, Report, Results, hex};
+use super::progress::{Greeted, Progress, Tell, peak_bytes};
 use super::store::{Spill, Store, clear};
 use super::visit::{Ended, Prepare, Visitor, lost, random};
 use super::what::What;
@@ -37,38 +37,73 @@ pub fn run(
     tell: Tell,
     cancelled: Arc<AtomicBool>,
 ) -> Result<Report, Failure> {
-    order.check()?;
-    let progress = Progress::new(tell, cancelled);
-    let failed = |why| Failure::directory("opening")(why);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(&order.dir).map_err(failed)?;
-    let lock = std::fs::File::create(order.dir.join("lock")).map_err(failed)?;
-    lock.try_lock().map_err(|_| Failure::Busy)?;
+    Opened::new(order)?.run(order, host, tell, cancelled)
+}
+
+/// What a job opens before anything is said: behind it comes the jail, where there is one.
+pub(super) struct Opened {
+    /// Held until the end: one process at a time works in the job's directory.
+    _lock: std::fs::File,
+    pub(super) connector: Connector,
+}
+
+impl Opened {
+    pub(super) fn new(order: &Order) -> Result<Self, Failure> {
+        order.check()?;
+        let failed = |why| Failure::directory("opening")(why);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&order.dir).map_err(failed)?;
+        let lock = std::fs::File::create(order.dir.join("lock")).map_err(failed)?;
+        lock.try_lock().map_err(|_| Failure::Busy)?;
+        let connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
+        Ok(Self { _lock: lock, connector })
+    }
+
+    /// The rest of the order.
+    pub(super) fn run(
+        mut self,
+        order: &Order,
+        host: &Host,
+        tell: Tell,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Report, Failure> {
+        run_opened(order, host, &mut self.connector, &Progress::new(tell, cancelled))
+    }
+}
+
+fn run_opened(
+    order: &Order,
+    host: &Host,
+    connector: &mut Connector,
+    progress: &Progress,
+) -> Result<Report, Failure> {
     let job = order.job()?;
     let journal = Journal::open(&order.dir, digest(&job))?;
-    let mut connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
-    let mut visitor = Visitor { order, job, journal, progress: &progress, number: 0 };
+    let mut visitor = Visitor { order, job, journal, progress, number: 0 };
     let mut clock = Clock::default();
-    let shared = order.workers > 1;
-    let mut own = Own { clock: &mut clock, shared, store: None, key: None, extra: Arc::default() };
     progress.phase("connecting", 0, None);
     let mut crew = None;
-    let confirmed = if own.shared {
-        let greeted = greeted(&mut visitor, &mut connector, &mut own)?;
-        match (greeted, own.key) {
-            (false, Some(spill)) => {
-                let mut workers = Crew::new(order, host, spill, &progress, &connector)?;
-                let began = Instant::now();
-                let confirmed = workers.run(&visitor.journal)?;
-                clock.add("running", began);
-                crew = Some(workers);
-                confirmed
+    let mut jail = None;
+    let confirmed = if order.workers > 1 {
+        let mut workers = Crew::new(order, host, progress, connector)?;
+        let mut began = Instant::now();
+        let greeted = workers.greet()?;
+        clock.seconds.insert("reading".to_owned(), greeted.seconds);
+        jail = Some(greeted.jail);
+        let confirmed = match (greeted.confirmed, greeted.key) {
+            (false, Some(key)) => {
+                began = Instant::now();
+                workers.run(&visitor.journal, key)?
             }
             (confirmed, _) => confirmed,
-        }
+        };
+        clock.add("running", began);
+        crew = Some(workers);
+        confirmed
     } else {
         let began = Instant::now();
-        let confirmed = serve(&mut visitor, &mut connector, &mut own)?;
+        let mut own = Own::new(&mut clock, false);
+        let confirmed = serve(&mut visitor, connector, &mut own)?;
         let whole = began.elapsed().as_secs_f64();
         let reading = clock.seconds.get("reading").copied().unwrap_or(0.0);
         clock.seconds.insert("connecting and running".to_owned(), whole - reading);
@@ -78,7 +113,7 @@ pub fn run(
         visitor.journal.note(&Entry::Closed)?;
     }
     let mut report = conclude(&visitor, &mut clock)?;
-    report.confirmed = confirmed;
+    (report.confirmed, report.jail) = (confirmed, jail);
     report.traffic = progress.traffic();
     (report.peak_bytes, report.cpu_seconds) = (peak_bytes(), cpu_seconds());
     if let Some(crew) = crew {
@@ -154,7 +189,21 @@ pub(super) fn serve(
     }
 }
 
-/// The first connection of a party with workers: greets and cuts the list. True if both have everything already.
+/// What the first worker of a party does: greets and cuts the list, and says so.
+pub(super) fn greet(
+    visitor: &mut Visitor<'_>,
+    connector: &mut Connector,
+    jail: tidm_jail::Report,
+) -> Result<Greeted, Failure> {
+    let mut clock = Clock::default();
+    let mut own = Own::new(&mut clock, true);
+    let confirmed = greeted(visitor, connector, &mut own)?;
+    let key = own.key.map(|key| hex(&key));
+    let seconds = clock.seconds.get("reading").copied().unwrap_or(0.0);
+    Ok(Greeted { confirmed, key, jail, seconds })
+}
+
+/// The first connection of a party with workers. True if both have everything already.
 fn greeted(
     visitor: &mut Visitor<'_>,
     connector: &mut Connector,
@@ -225,7 +274,11 @@ impl Prepare for Own<'_> {
     }
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    fn new(clock: &'a mut Clock, shared: bool) -> Self {
+        Self { clock, shared, store: None, key: None, extra: Arc::default() }
+    }
+
     fn cut(
         &mut self,
         visitor: &mut Visitor<'_>,

@@ -33,10 +33,30 @@ pub enum Event {
         traffic: Traffic,
         peak_bytes: u64,
     },
+    /// A worker has greeted the peer and cut the list.
+    Cut(Greeted),
     /// A worker's end: all parts are kept by both.
     Ended,
     Report(Box<Report>),
     Error(ErrorReport),
+}
+
+/// What the first worker tells its starter.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Greeted {
+    /// Both have everything already.
+    pub confirmed: bool,
+    /// Of the parts on the disk, in hexadecimal; absent where none was cut.
+    pub key: Option<String>,
+    pub jail: tidm_jail::Report,
+    /// What the reading took.
+    pub seconds: f64,
+}
+
+impl std::fmt::Debug for Greeted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Greeted").field("confirmed", &self.confirmed).finish_non_exhaustive()
+    }
 }
 
 /// How far a job is.

@@ -123,6 +123,7 @@ impl What {
             Self::Rows | Self::Size { .. } | Self::Sum { .. } | Self::AtLeast { .. } => {
                 if let Some(terms) = self.shares(order) {
                     terms.closing.check()?;
+                    terms.check_whole(&order.whole())?;
                 }
                 self.check_room(order)
             }

@@ -1,13 +1,14 @@
-//! Several processes of one party: the first one greets and cuts the list, these run parts.
+//! Several processes of one party: one greets and cuts the list, the others run parts, all started by one that never hears the peer.
 //!
-//! A worker gets the order and the key of the parts through its stdin, which stays open: a worker whose coordinator died reads its
+//! Who hears the peer is in a jail in which nothing can be started ([`super::jail`]). Who starts them reads their lines, within
+//! bounds, and their journals. A worker gets the order and the key of the parts through its stdin, which stays open: a worker whose coordinator died reads its
 //! end and dies too. One that is killed is replaced; the part it held is free again, as locks die with processes.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
@@ -15,15 +16,15 @@ use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::talk::Agreed;
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::Watch as _;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::connect::{Connector, Way};
 use super::failure::{ErrorReport, Failure};
 use super::journal::Journal;
-use super::limits::{LOOK_AGAIN, REPLACED_PER_WORKER};
-use super::order::{Order, Report, hex, unhex};
-use super::party::{digest, serve};
-use super::progress::{Event, Progress, Tell, Told, Traffic, add, peak_bytes};
+use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, REPLACED_PER_WORKER};
+use super::order::{Order, Report, unhex};
+use super::party::{digest, greet, serve};
+use super::progress::{Event, Greeted, Progress, Tell, Told, Traffic, add, peak_bytes};
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
 
@@ -56,7 +57,8 @@ impl Host {
 #[derive(Serialize, Deserialize)]
 struct Start {
     order: Order,
-    key: String,
+    /// Absent for the first, who cuts them.
+    key: Option<String>,
     number: u32,
 }
 
@@ -64,12 +66,12 @@ struct Start {
 pub struct Crew<'a> {
     order: &'a Order,
     host: &'a Host,
-    key: [u8; 32],
+    key: Option<Zeroizing<String>>,
     way: Way,
     progress: &'a Progress,
     tell: Sender<Heard>,
     heard: Receiver<Heard>,
-    workers: Vec<Worker>,
+    workers: Vec<Started>,
 }
 
 /// What the worker of this index said.
@@ -80,7 +82,7 @@ enum Line {
     End,
 }
 
-struct Worker {
+struct Started {
     child: Child,
     number: u32,
     told: Told,
@@ -94,7 +96,6 @@ impl<'a> Crew<'a> {
     pub fn new(
         order: &'a Order,
         host: &'a Host,
-        key: [u8; 32],
         progress: &'a Progress,
         connector: &Connector,
     ) -> Result<Self, Failure> {
@@ -108,11 +109,62 @@ impl<'a> Crew<'a> {
             }
         };
         let (tell, heard) = channel();
-        Ok(Self { order, host, key, way, progress, tell, heard, workers: Vec::new() })
+        Ok(Self { order, host, key: None, way, progress, tell, heard, workers: Vec::new() })
+    }
+
+    /// One worker greets the peer and cuts the list.
+    pub fn greet(&mut self) -> Result<Greeted, Failure> {
+        self.start(0)?;
+        let (mut replaced, mut greeted) = (0, None);
+        loop {
+            let Some((index, line)) = self.next()? else { continue };
+            match line {
+                Line::Event(event) => match *event {
+                    Event::Cut(it) => greeted = Some(it),
+                    Event::Progress(_) => self.progress.event(&event),
+                    Event::Error(error) => return Err(Failure::Told(error)),
+                    Event::Moved { traffic, peak_bytes } => {
+                        if let Some(worker) = self.workers.get_mut(index) {
+                            (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
+                        }
+                    }
+                    Event::Ended | Event::Report(_) => {}
+                },
+                Line::End => {
+                    self.end();
+                    if let Some(greeted) = greeted {
+                        return Ok(greeted);
+                    }
+                    replaced += 1;
+                    if replaced > REPLACED_PER_WORKER {
+                        return Err(Failure::WorkersKilled(replaced));
+                    }
+                    self.start(0)?;
+                }
+            }
+        }
+    }
+
+    /// What was heard, if anything was for a while.
+    fn next(&self) -> Result<Option<Heard>, Failure> {
+        let heard = self.heard.recv_timeout(LOOK_AGAIN);
+        if self.progress.cancelled() {
+            return Err(Fault::Cancelled.into());
+        }
+        Ok(heard.ok())
+    }
+
+    fn end(&mut self) {
+        for worker in &mut self.workers {
+            // One that is gone already is what we want.
+            drop(worker.child.kill());
+            drop(worker.child.wait());
+        }
     }
 
     /// Until one worker says that both have everything. False if only this party is sure to have it.
-    pub fn run(&mut self, journal: &Journal) -> Result<bool, Failure> {
+    pub fn run(&mut self, journal: &Journal, key: String) -> Result<bool, Failure> {
+        self.key = Some(Zeroizing::new(key));
         let state = journal.state()?;
         let of = state.agreed.map_or(0, |agreed| agreed.parts.into());
         let before = state.parts.len() as u64;
@@ -121,11 +173,7 @@ impl<'a> Crew<'a> {
             self.start(number)?;
         }
         let result = self.watch(before);
-        for worker in &mut self.workers {
-            // One that is gone already is what we want.
-            drop(worker.child.kill());
-            drop(worker.child.wait());
-        }
+        self.end();
         result
     }
 
@@ -135,7 +183,7 @@ impl<'a> Crew<'a> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let order = Order { connect: self.way.clone(), ..self.order.clone() };
-        let mut start = Start { order, key: hex(&self.key), number };
+        let mut start = Start { order, key: self.key.as_ref().map(|key| key.to_string()), number };
         let mut line = serde_json::to_vec(&start).map_err(|why| Failure::Order(why.to_string()))?;
         line.push(b'\n');
         if let Some(stdin) = &mut child.stdin {
@@ -147,15 +195,18 @@ impl<'a> Crew<'a> {
         if let Some(stdout) = child.stdout.take() {
             let heard = self.tell.clone();
             std::thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let mut stdout = BufReader::new(stdout);
+                let mut line = String::new();
+                while matches!((&mut stdout).take(MAX_LINE_BYTES).read_line(&mut line), Ok(1..)) {
                     if let Ok(event) = serde_json::from_str(&line) {
                         drop(heard.send((index, Line::Event(Box::new(event)))));
                     }
+                    line.clear();
                 }
                 drop(heard.send((index, Line::End)));
             });
         }
-        self.workers.push(Worker {
+        self.workers.push(Started {
             child,
             number,
             told: Told::default(),
@@ -170,14 +221,7 @@ impl<'a> Crew<'a> {
     fn watch(&mut self, before: u64) -> Result<bool, Failure> {
         let mut replaced = 0;
         loop {
-            let heard = self.heard.recv_timeout(LOOK_AGAIN);
-            if self.progress.cancelled() {
-                return Err(Fault::Cancelled.into());
-            }
-            let (index, line) = match heard {
-                Ok(heard) => heard,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => continue,
-            };
+            let Some((index, line)) = self.next()? else { continue };
             let Some(worker) = self.workers.get_mut(index) else { continue };
             match line {
                 Line::Event(event) => match *event {
@@ -191,7 +235,7 @@ impl<'a> Crew<'a> {
                     }
                     Event::Ended => worker.ended = true,
                     Event::Error(error) => worker.error = Some(error),
-                    Event::Report(_) => {}
+                    Event::Report(_) | Event::Cut(_) => {}
                 },
                 Line::End if worker.ended => return Ok(true),
                 Line::End => {
@@ -219,7 +263,13 @@ impl<'a> Crew<'a> {
     }
 }
 
-/// The parts that the coordinator cut.
+impl Drop for Crew<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The parts that the first worker cut.
 struct Shared(Arc<Store>);
 
 impl Prepare for Shared {
@@ -233,23 +283,58 @@ impl Prepare for Shared {
     }
 }
 
-/// A worker's whole life: `line` is what came first on its stdin.
-pub fn work(line: &str, tell: &Tell) -> Result<(), Failure> {
-    let mut start: Start =
-        serde_json::from_str(line).map_err(|why| Failure::Order(why.to_string()))?;
-    let key = unhex(&start.key).and_then(|key| key.try_into().ok());
-    let key = key.ok_or_else(|| Failure::Order("the key is 64 hexadecimal digits".to_owned()))?;
-    start.key.zeroize();
-    let order = &start.order;
-    order.check()?;
+/// A worker, in its jail.
+pub struct Worker {
+    order: Order,
+    key: Option<Seed>,
+    number: u32,
+    connector: Connector,
+    jail: tidm_jail::Report,
+}
+
+impl Worker {
+    /// From what came first on its stdin. With one thread only.
+    pub fn new(line: &str, host: &Host) -> Result<Self, Failure> {
+        let start: Start =
+            serde_json::from_str(line).map_err(|why| Failure::Order(why.to_string()))?;
+        let Start { order, key, number } = start;
+        let wrong = || Failure::Order("the key is 64 hexadecimal digits".to_owned());
+        let key = key.map(Zeroizing::new).map(|key| {
+            unhex(&key).and_then(|key| key.try_into().ok()).map(Seed::new).ok_or_else(wrong)
+        });
+        let key = key.transpose()?;
+        order.check()?;
+        let mut connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
+        let jail = super::jail::enter(&order, host, &mut connector)?;
+        Ok(Self { order, key, number, connector, jail })
+    }
+
+    /// Its whole life.
+    pub fn work(self, tell: &Tell) -> Result<(), Failure> {
+        let Self { order, key, number, mut connector, jail } = self;
+        work(&order, (key, number), &mut connector, (tell, jail))
+    }
+}
+
+fn work(
+    order: &Order,
+    (key, number): (Option<Seed>, u32),
+    connector: &mut Connector,
+    (tell, jail): (&Tell, tidm_jail::Report),
+) -> Result<(), Failure> {
     // What moved is told with every step of progress, so that a worker's death takes little of it away.
     let progress = Progress::with_moved(Arc::clone(tell), Arc::new(AtomicBool::new(false)));
     let job = order.job()?;
     let journal = Journal::open(&order.dir, digest(&job))?;
-    let mut connector = Connector::open(&order.connect).map_err(|why| lost(&why))?;
-    let store = Store::Disk { dir: order.dir.clone(), key: Seed::new(key) };
-    let mut visitor = Visitor { order, job, journal, progress: &progress, number: start.number };
-    let confirmed = serve(&mut visitor, &mut connector, &mut Shared(Arc::new(store)))?;
+    let mut visitor = Visitor { order, job, journal, progress: &progress, number };
+    let Some(key) = key else {
+        let greeted = greet(&mut visitor, connector, jail)?;
+        progress.event(&Event::Moved { traffic: progress.traffic(), peak_bytes: peak_bytes() });
+        tell(&Event::Cut(greeted));
+        return Ok(());
+    };
+    let store = Store::Disk { dir: order.dir.clone(), key };
+    let confirmed = serve(&mut visitor, connector, &mut Shared(Arc::new(store)))?;
     progress.event(&Event::Moved { traffic: progress.traffic(), peak_bytes: peak_bytes() });
     if !confirmed {
         return Err(lost(&std::io::Error::other("the peer did not say that it has everything")));

@@ -12,6 +12,7 @@ use tidm_compute::job::order::{Kind, Learns, List, Order, Report, Results, Role,
 use tidm_compute::job::progress::Event;
 use tidm_compute::job::what::What;
 use tidm_compute::keys::{Equals, Form, Mapping, Rule};
+use tidm_jail::Layer;
 
 /// Two lists of `count` keys, of which the second half of one is the first half of the other.
 pub(crate) struct Pair {
@@ -83,6 +84,7 @@ impl Pair {
             memory: 512 << 20,
             workers: 1,
             parts: None,
+            jail: vec![Layer::NoNewPrivs, Layer::Undumpable],
             silence: 20.0,
             patience: 60.0,
         }
@@ -97,6 +99,9 @@ impl Pair {
     /// The receiver's result file is what it should be.
     pub(crate) fn check(&self, told: &Told) {
         let report = told.as_ref().unwrap();
+        // Whoever heard the peer was shut in, as far as this machine goes.
+        let jail = report.jail.as_ref().unwrap();
+        assert!(jail.lacks().len() < jail.layers.len(), "{jail:?}");
         assert_eq!(report.matched, Some(self.count - self.count / 2));
         assert_eq!(std::fs::read_to_string(self.path("out.csv")).unwrap(), self.expected());
     }
@@ -154,7 +159,7 @@ impl Process {
             match serde_json::from_str(&line.unwrap()).unwrap() {
                 Event::Report(report) => last = Some(Ok(*report)),
                 Event::Error(error) => last = Some(Err(error)),
-                Event::Progress(_) | Event::Moved { .. } | Event::Ended => {}
+                Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
             }
         }
         let status = self.child.wait().unwrap();

@@ -1,9 +1,10 @@
 //! Jobs that nothing happens to.
 
-use tidm_compute::job::order::{Learns, Security};
+use tidm_compute::job::order::{Learns, Role, Security};
 use tidm_compute::keys::{Bitmap, Equals};
+use tidm_jail::Layer;
 
-use crate::parties::{Pair, Process, eventually, files, run};
+use crate::parties::{Pair, Process, children, eventually, files, run};
 
 #[test]
 fn every_kind_of_job_gives_the_rows_of_both_lists() {
@@ -82,4 +83,28 @@ fn a_list_that_does_not_fit_its_memory_goes_over_the_disk() {
     pair.check(&received);
     assert_eq!(received.unwrap().parts, 16);
     assert!(other.join().unwrap().unwrap().peak_bytes < 40 << 20);
+}
+
+#[test]
+fn whoever_hears_the_peer_is_shut_in_before_it_does() {
+    let shut_in = |id: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2")
+    };
+    for (role, workers) in [(Role::Receiver, 1), (Role::Sender, 1), (Role::Sender, 2)] {
+        let pair = Pair::new(10);
+        let mut order = pair.order(role);
+        (order.workers, order.jail) = (workers, vec![Layer::Seccomp]);
+        // Nobody ever calls or answers.
+        let process = Process::start(&order);
+        let first = process.id();
+        match workers {
+            1 => assert!(eventually(|| shut_in(first)), "{role:?}"),
+            _ => {
+                let worker = || children(first).first().and_then(|id| u32::try_from(*id).ok());
+                assert!(eventually(|| worker().is_some_and(shut_in)));
+                assert!(!shut_in(first));
+            }
+        }
+    }
 }

@@ -118,11 +118,12 @@ fn send(
 ) -> Result<(Vec<u128>, Shared), Fault> {
     let bins = terms.bins();
     let hasher = cuckoo::Hasher::new(session.binding());
-    // The lower half of a bin's block is its string, the upper one its share of a value.
+    // The lower bytes of a bin's block are its string, the upper half its share of a value where there is one.
     let strings = session.stream(b"circuit sender").blocks(bins);
     let choices = hasher.choices(set.items(), bins);
     let mut keys: Vec<u128> = set.items().iter().flat_map(|item| [*item; 3]).collect();
     hasher.keys(&mut keys, |index| choices[index / 3][index % 3]);
+    let low = u128::MAX >> (128 - 8 * terms.string_bytes());
     let programmed: Vec<(u128, u128)> = keys
         .into_iter()
         .enumerate()
@@ -130,7 +131,7 @@ fn send(
             let string = strings[choices[index / 3][index % 3] as usize];
             let share = value(set, values, index / 3).wrapping_sub(upper(string));
             let payload = if terms.payload() { u128::from(share) << 64 } else { 0 };
-            (key, payload | string & u128::from(u64::MAX))
+            (key, payload | string & low)
         })
         .collect();
     function.run(session, &programmed)?;

@@ -29,9 +29,9 @@ pub use total::{Closing, Opened, Opens, Totals, all};
 
 use crate::bits::{Gates, Transfers};
 use crate::fault::Fault;
-use crate::limits::{MAX_SHARED_ITEMS, STATISTICAL_BITS};
+use crate::limits::{MAX_PAYLOAD_BINS, MAX_SHARED_ITEMS, part_bits};
 use crate::opprf;
-use crate::psi::Set;
+use crate::psi::{self, Set};
 use crate::session::{Party, Session, Setting};
 
 /// To whom results are opened.
@@ -40,6 +40,11 @@ pub enum Learns {
     Receiver,
     Sender,
     Both,
+}
+
+/// Bins of a table for so many items, in however many parts they come: at least.
+pub(crate) fn least_bins(items: u64) -> u64 {
+    cuckoo::bins(items) as u64
 }
 
 impl Learns {
@@ -75,6 +80,8 @@ pub struct Terms {
     pub learns: Learns,
     /// Nothing is opened where fewer items are common; both then learn that. Zero: no such test.
     pub least: u64,
+    /// As in [`psi::Terms`].
+    pub parts: u32,
 }
 
 /// What a party learnt. What it is not to learn is absent.
@@ -105,16 +112,23 @@ impl Terms {
         for number in [bound, self.receiver_items, self.sender_items, self.least] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend(psi::parts_bytes(self.parts));
         bytes
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         let most = MAX_SHARED_ITEMS;
         for count in [self.receiver_items, self.sender_items] {
             if count > most {
                 let what = "items of one party of an intersection in shares";
                 return Err(Fault::TooMany { what, count, most });
             }
+        }
+        psi::check_parts(self.parts)?;
+        let (count, most) = (self.all_bins(), MAX_PAYLOAD_BINS);
+        if self.payload() && count > most {
+            let what = "bins of all parts of a job that sums up the sender's values";
+            return Err(Fault::TooMany { what, count, most });
         }
         let most = u64::MAX >> 1;
         if self.least > most {
@@ -139,9 +153,23 @@ impl Terms {
         cuckoo::bins(self.receiver_items)
     }
 
-    /// Length of the strings that are compared: one is equal by chance in some bin with probability 2^-40 at most.
+    /// Bins of all parts.
+    fn all_bins(&self) -> u64 {
+        (self.bins() as u64).saturating_mul(self.parts.into())
+    }
+
+    /// Length of the strings that are compared: one is equal by chance in some bin of some part with probability 2^-40 at most.
     fn string_bits(&self) -> usize {
-        (STATISTICAL_BITS + self.bins().next_power_of_two().ilog2()) as usize
+        (part_bits(1) + psi::log2_up(self.all_bins())) as usize
+    }
+
+    /// What of a block is a string: the lower half where the upper one is a share of a value.
+    fn string_bytes(&self) -> u32 {
+        if self.payload() {
+            8
+        } else {
+            u32::try_from(self.string_bits().div_ceil(8)).unwrap_or(16).clamp(8, 16)
+        }
     }
 
     /// Whether values of the sender are shared.
@@ -169,7 +197,8 @@ impl Terms {
         opprf::Terms {
             queries: self.receiver_items,
             programmed: 3 * self.sender_items,
-            value_bytes: if self.payload() { 16 } else { 8 },
+            value_bytes: if self.payload() { 16 } else { self.string_bytes() },
+            parts: self.parts,
         }
     }
 }

@@ -24,7 +24,7 @@ fn plain(numbers: impl IntoIterator<Item = u128>) -> Input {
 
 fn terms(reveal: Reveal, learns: Learns, least: u64, one: &Input, other: &Input) -> Terms {
     let (receiver_items, sender_items) = (one.0.len() as u64, other.0.len() as u64);
-    Terms { receiver_items, sender_items, reveal, learns, least }
+    Terms { receiver_items, sender_items, reveal, learns, least, parts: 1 }
 }
 
 const SUMS: Reveal = Reveal::Sums { of_sender: true, of_receiver: true, bound: 1 << 30 };
@@ -239,6 +239,7 @@ fn traffic_depends_on_the_agreed_terms_only() {
             reveal,
             learns: Learns::Both,
             least: 0,
+            parts: 1,
         };
         let cases = [
             (plain(0..0), plain(0..0)),
@@ -262,6 +263,7 @@ fn several_intersections_follow_one_set_up() {
         reveal: SUMS,
         learns: Learns::Both,
         least: 5,
+        parts: 1,
     };
     let found = parties(pair(), 1, |setting| {
         let party = setting.party;
@@ -411,5 +413,52 @@ fn other_terms_are_noticed_before_anything_else_is_said() {
             })
         };
         assert!(found.iter().all(incompatible), "{found:?}");
+    }
+}
+
+#[test]
+fn strings_are_long_enough_for_all_parts_of_a_job_together() {
+    use crate::limits::MAX_PARTITIONS;
+    let terms = |receiver_items, parts, reveal| Terms {
+        receiver_items,
+        sender_items: 10,
+        reveal,
+        learns: Learns::Receiver,
+        least: 0,
+        parts,
+    };
+    for items in [1, 5000, MAX_SHARED_ITEMS] {
+        for parts in [1, 3, 64, MAX_PARTITIONS] {
+            let size = terms(items, parts, Reveal::Size);
+            assert_eq!(size.check(), Ok(()));
+            let log = (size.bins() as f64 * f64::from(parts)).log2() - size.string_bits() as f64;
+            assert!((-41.0..=-40.0).contains(&log), "{items} in {parts}: 2^{log}");
+            assert!(size.string_bits() <= 8 * size.programmed().value_bytes as usize);
+            // A share of a value takes 64 bits of the same block.
+            let sums = terms(items, parts, SUMS);
+            let fits = size.string_bits() <= 64;
+            assert_eq!(
+                sums.check().map_err(|fault| fault.code()),
+                if fits { Ok(()) } else { Err("mpc.too-many") }
+            );
+        }
+    }
+    assert_eq!(terms(MAX_SHARED_ITEMS, 3, SUMS).check(), Ok(()));
+    assert_eq!(terms(MAX_SHARED_ITEMS, 4, SUMS).check().unwrap_err().code(), "mpc.too-many");
+}
+
+#[test]
+fn strings_of_more_than_64_bits_say_the_same() {
+    // Sizes of one part of many: what changes is the length of everything that is compared.
+    let (one, other) = (plain(0..300), plain(200..450));
+    let mut agreed = terms(Reveal::Size, Learns::Both, 0, &one, &other);
+    agreed.parts = crate::limits::MAX_PARTITIONS;
+    agreed.receiver_items = 1 << 13;
+    assert!(agreed.string_bits() > 64);
+    for found in parties(pair(), 3, |setting| {
+        let (set, values) = own(setting.party, &agreed, &one, &other);
+        Circuit::once(setting, &agreed, set, values)
+    }) {
+        assert_eq!(found.unwrap().size, Some(100));
     }
 }

@@ -107,7 +107,7 @@ impl Terms {
     /// The function between the leader and one member.
     fn function(&self, member: &Member) -> opprf::Terms {
         let (queries, programmed) = (self.leader_items, member.items);
-        opprf::Terms { queries, programmed, value_bytes: ZERO_SHARE_BYTES }
+        opprf::Terms { queries, programmed, value_bytes: ZERO_SHARE_BYTES, parts: 1 }
     }
 }
 

@@ -8,7 +8,7 @@
 //! **Failure.** A row finds no place when the queue has grown over its band. With `1 + ε` places per key the queue's length
 //! has a tail `e^(−θ·w)`, where `e^θ − 1 = (1 + ε)·θ` (arrivals at random, one served per place), times how many keys
 //! there are: `log2 of the failure rate = log2 n − c − w·θ/ln 2`. For ε = 0.1 that slope is 0.271 bits per place of the band; the
-//! paper's own fit has 0.2691. [`Band::of`] takes ε = 0.12 (0.321 bits) and w = 192; c = 3.5
+//! paper's own fit has 0.2691. [`Band::of`] takes ε = 0.12 (0.321 bits), for very large jobs 0.15 (0.394), and w = 192; c = 3.5 (2.5 for 0.15)
 //! comes from `benches/okvs_gaps.rs`, and a test here compares the slope.
 //!
 //! As with the clustered store, places that nobody needs are zero: an encoding must travel under a one-time mask. The owner's
@@ -17,7 +17,10 @@
 use super::rows::{Binned, Hasher};
 use crate::field::{Gf, narrowed, word};
 use crate::kernel::band::{self as kernel, Row, WORDS};
-use crate::limits::{BAND_BATCH_KEYS, BAND_EXPANSION_THOUSANDTHS, BAND_WIDTH};
+use crate::limits::{
+    BAND_BATCH_KEYS, BAND_EXPANSION_THOUSANDTHS, BAND_KEYS, BAND_LARGE_EXPANSION_THOUSANDTHS,
+    BAND_WIDTH,
+};
 
 /// Sizes of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +41,14 @@ pub struct Rows {
 }
 
 impl Band {
-    /// For at most `keys` keys, so that encoding fails with probability below 2^-40.
-    pub fn of(keys: u64) -> Self {
-        let starts = (keys * BAND_EXPANSION_THOUSANDTHS).div_ceil(1000).max(1);
+    /// For at most `keys` keys in each of `parts` stores, so that encoding any of them fails with probability below 2^-40.
+    pub fn of(keys: u64, parts: u32) -> Self {
+        // The rate grows with the keys of all stores together, whichever of them they are in.
+        let thousandths = match keys.saturating_mul(parts.into()) {
+            0..=BAND_KEYS => BAND_EXPANSION_THOUSANDTHS,
+            _ => BAND_LARGE_EXPANSION_THOUSANDTHS,
+        };
+        let starts = keys.saturating_mul(thousandths).div_ceil(1000).max(1);
         Self { starts: u32::try_from(starts).unwrap_or(u32::MAX), width: BAND_WIDTH }
     }
 

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn sorting_keeps_every_key_and_where_it_came_from() {
-        let shape = Shape::of(100_000);
+        let shape = Shape::of(100_000, 1);
         let items = Stream::new(&[3; 32]).blocks(100_000);
         let binned = Hasher::new(&[1; 32]).sort(&shape, &items);
         for (item, origin) in binned.items().iter().zip(binned.origin()) {

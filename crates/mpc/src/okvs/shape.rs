@@ -1,7 +1,7 @@
 //! Sizes of a store. Both parties work them out from the agreed number of keys, so only arithmetic that is the same on
 //! every machine is used: integers, and floating-point square roots, which IEEE 754 rounds exactly.
 
-use crate::limits::{OKVS_BIN_ITEMS, STATISTICAL_BITS};
+use crate::limits::{OKVS_BIN_ITEMS, part_bits};
 
 /// Sizes of a store for a number of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ const THRESHOLD_THOUSANDTHS: u64 = 1223;
 const OFFSET_TENTHS: u64 = 92;
 
 impl Shape {
-    /// For at most `keys` keys, so that encoding fails with probability below 2^-40.
-    pub fn of(keys: u64) -> Self {
+    /// For at most `keys` keys in each of `parts` stores, so that encoding any of them fails with probability below 2^-40.
+    pub fn of(keys: u64, parts: u32) -> Self {
         // Up to a quarter over, one bin is cheaper than two padded ones.
         let bins = if keys <= OKVS_BIN_ITEMS + OKVS_BIN_ITEMS / 4 {
             1
@@ -29,7 +29,7 @@ impl Shape {
             keys.div_ceil(OKVS_BIN_ITEMS)
         };
         // Each bin may take its share of the failure: once for being overfull, once for not encoding.
-        let bits = STATISTICAL_BITS + 1 + log2_up(bins);
+        let bits = part_bits(parts) + 1 + log2_up(bins);
         let capacity = if bins == 1 { keys } else { fullest(keys, bins, bits) };
         Self::with_capacity(u32::try_from(bins).unwrap_or(u32::MAX), capacity, bits)
     }

@@ -26,7 +26,7 @@ fn items(seed: u8, count: usize) -> Vec<u128> {
 #[test]
 fn every_key_decodes_to_its_value_at_every_size() {
     for count in [0, 1, 2, 15, 16, 17, 255, 256, 1000, 32_768, 40_960, 40_961, 200_000] {
-        let shape = Shape::of(count as u64);
+        let shape = Shape::of(count as u64, 1);
         encode(&shape, &Hasher::new(&[7; 32]), &items(1, count)).unwrap();
     }
 }
@@ -34,14 +34,14 @@ fn every_key_decodes_to_its_value_at_every_size() {
 proptest! {
     #[test]
     fn random_keys_encode_into_a_store_for_as_many(seed: u8, binding: u8, count in 0usize..600) {
-        let shape = Shape::of(count as u64);
+        let shape = Shape::of(count as u64, 1);
         prop_assert!(encode(&shape, &Hasher::new(&[binding; 32]), &items(seed, count)).is_ok());
     }
 }
 
 #[test]
 fn other_keys_decode_to_nothing_in_particular() {
-    let shape = Shape::of(1000);
+    let shape = Shape::of(1000, 1);
     let hasher = Hasher::new(&[7; 32]);
     let (store, _) = encode(&shape, &hasher, &items(1, 1000)).unwrap();
     let mut rows = Rows::default();
@@ -98,7 +98,7 @@ fn failures_at_reduced_sizes_fall_as_the_fit_says() {
 #[test]
 fn no_encoding_fails_at_the_sizes_in_use() {
     for (keys, runs) in [(16, 20_000), (200, 4000), (3000, 300)] {
-        let shape = Shape::of(keys);
+        let shape = Shape::of(keys, 1);
         let found = gaps(runs, usize::try_from(keys).unwrap(), shape.sparse());
         assert_eq!(found[shape.dense().min(4)], 0, "{keys}: {found:?}");
     }
@@ -108,22 +108,30 @@ fn no_encoding_fails_at_the_sizes_in_use() {
 fn equal_keys_do_not_encode_to_something_wrong() {
     // Their values are equal too, so nothing is wrong; the singular equation is found, not divided by.
     let twice: Vec<u128> = vec![5, 6, 7, 5];
-    assert_eq!(encode(&Shape::of(4), &Hasher::new(&[1; 32]), &twice).map(|_| ()), Err(GapTooLarge));
+    assert_eq!(
+        encode(&Shape::of(4, 1), &Hasher::new(&[1; 32]), &twice).map(|_| ()),
+        Err(GapTooLarge)
+    );
 }
 
 #[test]
 fn sizes_stay_within_bounds() {
     for log in 0..24 {
         for keys in [(1u64 << log) - 1, 1 << log, (1 << log) + 1] {
-            let shape = Shape::of(keys);
+            let shape = Shape::of(keys, 1);
             assert!(shape.places() as u64 > keys);
             assert!(shape.bins() as u64 <= keys.max(1));
             assert!(shape.dense() >= 2 && shape.dense() <= 8);
         }
     }
     // What 2^20 keys cost: below 1.32 places per key.
-    assert!(Shape::of(1 << 20).places() as f64 / (1 << 20) as f64 <= 1.32);
-    assert!(Shape::of(crate::limits::MAX_ITEMS).places() <= crate::limits::MAX_EXPANSION);
+    assert!(Shape::of(1 << 20, 1).places() as f64 / (1 << 20) as f64 <= 1.32);
+    assert!(Shape::of(crate::limits::MAX_ITEMS, 1).places() <= crate::limits::MAX_EXPANSION);
+    // One bin in each of 4,096 parts fails as seldom as one of 4,096 bins.
+    let (parts, bits) = (crate::limits::MAX_PARTITIONS, crate::limits::STATISTICAL_BITS);
+    assert_eq!(Shape::of(5000, parts), Shape::with_capacity(1, 5000, bits + 1 + 12));
+    let largest = Shape::of(crate::limits::MAX_ITEMS, parts);
+    assert!(largest.places() <= crate::limits::MAX_EXPANSION);
 }
 
 #[test]

@@ -21,9 +21,10 @@ pub(super) struct Hint {
 }
 
 impl Hint {
-    pub(super) fn new(run: &[u8; 32], programmed: u64, value_bytes: u32) -> Self {
+    pub(super) fn new(run: &[u8; 32], (programmed, parts): (u64, u32), value_bytes: u32) -> Self {
         let hasher = Hasher::new(&derive(domain::HINT, &[run]));
-        Self { shape: Shape::of(programmed), hasher, value_bytes: value_bytes as usize }
+        let shape = Shape::of(programmed, parts);
+        Self { shape, hasher, value_bytes: value_bytes as usize }
     }
 
     pub(super) fn bins(&self) -> u32 {
@@ -94,7 +95,7 @@ mod tests {
         let mut stream = Stream::new(&[1; 32]);
         for value_bytes in [1, 3, 8, 15, 16] {
             for count in [0, 1, 16, 500] {
-                let hint = Hint::new(&[7; 32], count as u64, value_bytes);
+                let hint = Hint::new(&[7; 32], (count as u64, 1), value_bytes);
                 let (keys, values) = (stream.blocks(count), stream.blocks(count));
                 let message = message(&hint, &keys, &values, 2);
                 assert_eq!(message.len(), hint.bin_bytes());
@@ -111,7 +112,7 @@ mod tests {
     /// How often each bit of the messages is set, over many encodings: the largest distance from half, in standard deviations.
     fn worst(keys: usize, values: impl Fn(&mut Stream) -> u128) -> f64 {
         let (runs, mut stream) = (400u32, Stream::new(&[9; 32]));
-        let hint = Hint::new(&[7; 32], 40, 2);
+        let hint = Hint::new(&[7; 32], (40, 1), 2);
         let fixed = Stream::new(&[3; 32]).blocks(keys);
         let mut counts = vec![0u32; hint.bin_bytes() * 8];
         let (mut rows, mut solver) = (Rows::default(), Solver::default());
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn equal_keys_are_refused() {
-        let hint = Hint::new(&[7; 32], 16, 16);
+        let hint = Hint::new(&[7; 32], (16, 1), 16);
         let (mut rows, mut solver) = (Rows::default(), Solver::default());
         let mut own = Stream::new(&[1; 32]);
         let encoded = hint.encode(&[5, 6, 5], &[1, 2, 3], &mut own, &mut rows, &mut solver);

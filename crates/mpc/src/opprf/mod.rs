@@ -41,6 +41,8 @@ pub struct Terms {
     pub programmed: u64,
     /// Bytes of a value, 1 to 16: values are numbers below 2^(8·`value_bytes`).
     pub value_bytes: u32,
+    /// As in [`psi::Terms`].
+    pub parts: u32,
 }
 
 impl Terms {
@@ -49,6 +51,7 @@ impl Terms {
         bytes.extend_from_slice(&self.queries.to_le_bytes());
         bytes.extend_from_slice(&self.programmed.to_le_bytes());
         bytes.extend_from_slice(&self.value_bytes.to_le_bytes());
+        bytes.extend(psi::parts_bytes(self.parts));
         bytes
     }
 
@@ -66,7 +69,13 @@ impl Terms {
     /// As the function underneath sees it: the receiver's queries are its items, and no masks travel.
     fn function(&self) -> psi::Terms {
         let (security, learns) = (Security::SemiHonest, Learns::Receiver);
-        psi::Terms { security, learns, receiver_items: self.queries, sender_items: 0 }
+        let (receiver_items, parts) = (self.queries, self.parts);
+        psi::Terms { security, learns, receiver_items, sender_items: 0, parts }
+    }
+
+    /// Points of one hint, and how many parts have one.
+    fn hint(&self) -> (u64, u32) {
+        (self.programmed, self.parts)
     }
 
     fn keep(&self) -> u128 {
@@ -101,7 +110,7 @@ impl Receiver {
         let Evaluated { run, binned, values, .. } =
             evaluated.map_err(|fault| blame(fault, queries))?;
         let outputs = outputs(&run, values, binned.items());
-        let hint = Hint::new(&run, self.terms.programmed, self.terms.value_bytes);
+        let hint = Hint::new(&run, self.terms.hint(), self.terms.value_bytes);
         // The hint has bins of its own.
         let places = hint.sort(binned.items());
         let (mut rows, mut decoded) = (Rows::default(), Vec::new());
@@ -147,7 +156,7 @@ impl Sender {
             let above = self.own.block() & !keep;
             *output = (*output & keep) ^ programmed[*origin as usize].1 ^ above;
         }
-        let hint = Hint::new(&run, self.terms.programmed, self.terms.value_bytes);
+        let hint = Hint::new(&run, self.terms.hint(), self.terms.value_bytes);
         let places = hint.sort(binned.items());
         let (mut solver, mut rows, mut wanted) = (Solver::default(), Rows::default(), Vec::new());
         for bin in 0..hint.bins() {

@@ -37,8 +37,12 @@ fn programmed(range: std::ops::Range<u128>, value_bytes: u32) -> Vec<(u128, u128
 }
 
 fn check(queries: Vec<u128>, programmed: Vec<(u128, u128)>, value_bytes: u32) {
-    let terms =
-        Terms { queries: queries.len() as u64, programmed: programmed.len() as u64, value_bytes };
+    let terms = Terms {
+        queries: queries.len() as u64,
+        programmed: programmed.len() as u64,
+        value_bytes,
+        parts: 1,
+    };
     let expected = ideal::answers(&queries, &programmed);
     let (found, _) = run(&terms, &[(queries, programmed)]).unwrap();
     assert_eq!(found[0].len(), expected.len());
@@ -84,7 +88,7 @@ fn programmed_points_give_their_values_at_every_size_and_width() {
 fn what_is_not_programmed_is_even_also_where_all_values_are_the_same() {
     let queries: Vec<u128> = (0..4000).collect();
     let table: Vec<(u128, u128)> = (4000..8000).map(|key| (key, 0)).collect();
-    let terms = Terms { queries: 4000, programmed: 4000, value_bytes: 1 };
+    let terms = Terms { queries: 4000, programmed: 4000, value_bytes: 1, parts: 1 };
     let (found, _) = run(&terms, &[(queries, table)]).unwrap();
     let mut seen = [0u32; 256];
     for value in &found[0] {
@@ -97,7 +101,7 @@ fn what_is_not_programmed_is_even_also_where_all_values_are_the_same() {
 
 #[test]
 fn runs_follow_each_other_and_none_repeats_what_was_random() {
-    let terms = Terms { queries: 100, programmed: 60, value_bytes: 16 };
+    let terms = Terms { queries: 100, programmed: 60, value_bytes: 16, parts: 1 };
     let one = ((0..100).collect::<Vec<u128>>(), programmed(50..110, 16));
     let (found, _) = run(&terms, &[one.clone(), one.clone(), one]).unwrap();
     for (index, [a, b]) in found[0].iter().zip(&found[1]).map(|(a, b)| [a, b]).enumerate() {
@@ -108,7 +112,7 @@ fn runs_follow_each_other_and_none_repeats_what_was_random() {
 
 #[test]
 fn traffic_depends_on_the_agreed_numbers_only() {
-    let terms = Terms { queries: 300, programmed: 500, value_bytes: 8 };
+    let terms = Terms { queries: 300, programmed: 500, value_bytes: 8, parts: 1 };
     let meter = |queries: u128, keys: u128| {
         run(&terms, &[((0..queries).collect(), programmed(0..keys, 8))]).unwrap().1
     };
@@ -120,7 +124,7 @@ fn traffic_depends_on_the_agreed_numbers_only() {
 
 #[test]
 fn what_was_not_agreed_is_refused_by_name() {
-    let terms = Terms { queries: 4, programmed: 4, value_bytes: 2 };
+    let terms = Terms { queries: 4, programmed: 4, value_bytes: 2, parts: 1 };
     let good = || ((0..4).collect::<Vec<u128>>(), programmed(0..4, 2));
     let code = |change: fn(&mut Vec<u128>, &mut Vec<(u128, u128)>)| {
         let (mut queries, mut table) = good();
@@ -146,14 +150,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn any_hint_of_the_right_length_gives_values_and_any_other_is_refused(noise: u8, cut in 0usize..3) {
-        let terms = Terms { queries: 20, programmed: 30, value_bytes: 8 };
+        let terms = Terms { queries: 20, programmed: 30, value_bytes: 8, parts: 1 };
         let (received, _) = both(
             &terms.bytes(),
             |session| Receiver::set_up(session, &terms)?.run(session, &[1, 2, 3]),
             |session| {
                 let mut function = psi::Sender::set_up(session, &terms.function())?;
                 let run = function.prf(session, &[])?.run;
-                let length = Hint::new(&run, 30, 8).bin_bytes();
+                let length = Hint::new(&run, (30, 1), 8).bin_bytes();
                 session.send(Step::Hint, &vec![noise; length - cut])
             },
         );

@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::run::{Parts, begin, hear_all, name_all};
 use crate::fault::Fault;
 use crate::psi::labelled::{Found, Terms, open, tell};
-use crate::psi::{Receiver, Sender};
+use crate::psi::{self, Receiver, Sender};
 use crate::session::{Party, Session};
 use crate::step::Step;
 
@@ -22,9 +22,8 @@ pub trait Labels: Parts {
 
 /// The terms of one part.
 fn of_part(plan: &Plan, label_bytes: u32) -> Result<Terms, Fault> {
-    let part = plan.part_terms()?;
-    let (receiver_items, sender_items) = (part.receiver_items, part.sender_items);
-    Ok(Terms { security: part.security, receiver_items, sender_items, label_bytes })
+    let psi::Terms { security, receiver_items, sender_items, parts, .. } = plan.part_terms()?;
+    Ok(Terms { security, receiver_items, sender_items, label_bytes, parts })
 }
 
 /// Both sides' work, until both have kept all parts.

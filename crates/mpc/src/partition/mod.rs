@@ -15,7 +15,8 @@
 //! lost the job. A part may be run twice: the result is the same, and a part counts as finished when *both* have kept it.
 //!
 //! The peer sees the number of parts, which of them run when, and their size, which is the same for all: the mean plus what the
-//! fullest part of a random assignment needs with probability 1 − 2^-40 (`okvs::fullest`). How full a part really is does
+//! fullest part of a random assignment needs with probability 1 − 2^-40 (`okvs::fullest`). The number of parts goes into the terms of
+//! each, so that masks, stores and strings are long enough for all parts together to go wrong with probability 2^-40. How full a part really is does
 //! not show, for runs fill up. The key of the cut holds a nonce of each, so nobody chooses items that meet in one part.
 //! Equal items fall into the same part, so duplicates are found there ([`part::Distinct`]).
 //!
@@ -59,7 +60,7 @@ impl Job {
             Equals::First => 1,
             Equals::Multiply => 2,
         }];
-        [b"in parts 2".as_slice(), &equals, &self.rule, &self.whole.bytes()].concat()
+        [b"in parts 3".as_slice(), &equals, &self.rule, &self.whole.bytes()].concat()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Into how many parts a job is cut, and how large one is.
 
 use crate::fault::Fault;
-use crate::limits::{MAX_ITEMS, MAX_PARTITIONS, RUN_BYTES_PER_ITEM, STATISTICAL_BITS};
+use crate::limits::{MAX_ITEMS, MAX_PARTITIONS, RUN_BYTES_PER_ITEM, part_bits};
 use crate::okvs::fullest;
-use crate::psi::Terms;
+use crate::psi::{Security, Terms, check_parts};
 
 /// The terms of the whole, and the number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +32,19 @@ impl Plan {
     /// Items of the receiver's and of the sender's part.
     pub fn part_items(&self) -> (u64, u64) {
         // Either party may be unlucky in any part: each gets its share of 2^-40.
-        let bits = STATISTICAL_BITS + 1 + self.parts.max(1).next_power_of_two().ilog2();
+        let bits = part_bits(self.parts) + 1;
         let fullest = |items| fullest(items, self.parts.into(), bits);
         (fullest(self.whole.receiver_items), fullest(self.whole.sender_items))
     }
 
     /// The terms of one part.
     pub fn part_terms(&self) -> Result<Terms, Fault> {
-        if self.parts == 0 {
-            return Err(Fault::ApiMisuse("a plan has at least one part"));
-        }
-        if self.parts > MAX_PARTITIONS {
-            let (count, most) = (self.parts.into(), MAX_PARTITIONS.into());
-            return Err(Fault::TooMany { what: "parts", count, most });
+        check_parts(self.parts)?;
+        let (low, count) = (Security::SemiHonestLow, self.whole.sender_items);
+        if self.whole.security == low && count > MAX_ITEMS {
+            // One of them decodes to its own hash by chance: 64 bits hold 2^-40 for so many, in all parts together.
+            let what = "items of the sender in the low-communication variant";
+            return Err(Fault::TooMany { what, count, most: MAX_ITEMS });
         }
         let (receiver_items, sender_items) = self.part_items();
         for count in [receiver_items, sender_items] {
@@ -52,6 +52,6 @@ impl Plan {
                 return Err(Fault::TooMany { what: "items of one part", count, most: MAX_ITEMS });
             }
         }
-        Ok(Terms { receiver_items, sender_items, ..self.whole })
+        Ok(Terms { receiver_items, sender_items, parts: self.parts, ..self.whole })
     }
 }

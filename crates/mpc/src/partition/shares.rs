@@ -20,7 +20,7 @@ use crate::circuit::{Circuit, Closing, Learns, Opened, Opens, Reveal, Totals, al
 use crate::fault::Fault;
 use crate::hash::{derive, domain};
 use crate::limits::MAX_SHARED_ITEMS;
-use crate::psi::Set;
+use crate::psi::{self, Set};
 use crate::session::{Party, Session};
 use crate::step::Step;
 
@@ -69,6 +69,17 @@ impl Terms {
         [&[of][..], &self.closing.bytes()].concat()
     }
 
+    /// Refuses what no number of parts makes possible: a sum of the sender's values over more bins than their strings are long for.
+    pub fn check_whole(&self, whole: &psi::Terms) -> Result<(), Fault> {
+        let bins = crate::circuit::least_bins(whole.receiver_items);
+        let most = crate::limits::MAX_PAYLOAD_BINS;
+        if self.of == Some(Party::Sender) && bins > most {
+            let what = "bins of all parts of a job that sums up the sender's values";
+            return Err(Fault::TooMany { what, count: bins, most });
+        }
+        Ok(())
+    }
+
     /// The terms of one part's circuit.
     pub fn of_part(&self, plan: &Plan) -> Result<crate::circuit::Terms, Fault> {
         let part = plan.part_terms()?;
@@ -89,13 +100,16 @@ impl Terms {
                 return Err(Fault::ApiMisuse("sums have an owner, and nothing else has"));
             }
         };
-        Ok(crate::circuit::Terms {
+        let terms = crate::circuit::Terms {
             receiver_items: part.receiver_items,
             sender_items: part.sender_items,
             reveal,
             learns: self.closing.learns,
             least: 0,
-        })
+            parts: plan.parts,
+        };
+        terms.check()?;
+        Ok(terms)
     }
 
     /// The largest value by size whose sums never overflow.

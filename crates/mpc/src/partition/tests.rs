@@ -25,6 +25,7 @@ fn job(items: u64, equals: Equals) -> Job {
         learns: Learns::Both,
         receiver_items: items,
         sender_items: items,
+        parts: 1,
     };
     Job { id: [4; 32], whole, equals, rule: [9; 32] }
 }
@@ -291,6 +292,13 @@ fn plans_have_bounds_and_little_padding() {
     assert_eq!(plan(0, 10).part_terms().unwrap_err().code(), "mpc.misuse");
     assert_eq!(plan(MAX_PARTITIONS + 1, 10).part_terms().unwrap_err().code(), "mpc.too-many");
     assert_eq!(plan(2, MAX_ITEMS * 4).part_terms().unwrap_err().code(), "mpc.too-many");
+    // Values of 64 bits are for 2^24 items of a sender in all parts together.
+    let mut low = plan(8, MAX_ITEMS + 1);
+    assert!(low.part_terms().is_ok());
+    low.whole.security = Security::SemiHonestLow;
+    assert_eq!(low.part_terms().unwrap_err().code(), "mpc.too-many");
+    low.whole.sender_items -= 1;
+    assert!(low.part_terms().is_ok());
     // Reference point: 10^9 items in 256 parts are padded by less than one in a hundred.
     let (part, _) = plan(256, 1_000_000_000).part_items();
     assert!(part as f64 <= 1.01 * 1e9 / 256.0, "{part}");

@@ -44,7 +44,7 @@ pub use set::{Item, Set};
 use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::{Permutation, derive, domain, halves};
-use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, STATISTICAL_BITS};
+use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, MAX_PARTITIONS, part_bits};
 use crate::okvs::Binned;
 pub use crate::vole::Security;
 
@@ -63,6 +63,25 @@ pub struct Terms {
     /// Sizes that may be known: each party's set has at most that many items, and looks as if it had exactly that many.
     pub receiver_items: u64,
     pub sender_items: u64,
+    /// Of so many parts this is one: what goes wrong by chance goes wrong in any of them with probability 2^-40. One: the whole.
+    pub parts: u32,
+}
+
+/// What stands in terms for a number of parts: nothing for a whole.
+pub(crate) fn parts_bytes(parts: u32) -> Vec<u8> {
+    if parts == 1 { Vec::new() } else { parts.to_le_bytes().to_vec() }
+}
+
+/// Refuses a number of parts that no job has.
+pub(crate) fn check_parts(parts: u32) -> Result<(), Fault> {
+    match parts {
+        0 => Err(Fault::ApiMisuse("a job has at least one part")),
+        1..=MAX_PARTITIONS => Ok(()),
+        _ => {
+            let (count, most) = (parts.into(), MAX_PARTITIONS.into());
+            Err(Fault::TooMany { what: "parts", count, most })
+        }
+    }
 }
 
 impl Terms {
@@ -80,21 +99,23 @@ impl Terms {
         bytes.extend_from_slice(&[security, learns]);
         bytes.extend_from_slice(&self.receiver_items.to_le_bytes());
         bytes.extend_from_slice(&self.sender_items.to_le_bytes());
+        bytes.extend(parts_bytes(self.parts));
         bytes
     }
 
-    /// Length of a mask: as long as a false match is improbable (below 2^-40 among all pairs), or 128 bits.
+    /// Length of a mask: as long as a false match is improbable (below 2^-40 among all pairs of all parts), or 128 bits.
     fn mask_bits(&self) -> u32 {
         match self.security {
             Security::SemiHonest | Security::SemiHonestLow => {
                 let pairs = log2_up(self.receiver_items) + log2_up(self.sender_items);
-                (STATISTICAL_BITS + pairs).min(MALICIOUS_MASK_BITS)
+                (part_bits(self.parts) + pairs).min(MALICIOUS_MASK_BITS)
             }
             Security::Malicious => MALICIOUS_MASK_BITS,
         }
     }
 
     fn check(&self) -> Result<(), Fault> {
+        check_parts(self.parts)?;
         for count in [self.receiver_items, self.sender_items] {
             if count > MAX_ITEMS {
                 return Err(Fault::TooMany { what: "items of one party", count, most: MAX_ITEMS });

@@ -80,12 +80,12 @@ impl Receiver {
         let hasher = Hasher::new(&run);
         let (values, binned) = match self.terms.security {
             Security::SemiHonestLow => {
-                let band = Band::of(self.terms.receiver_items);
+                let band = Band::of(self.terms.receiver_items, self.terms.parts);
                 let binned = band.sort(&hasher, items);
                 (band::offer(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
             }
             Security::SemiHonest | Security::Malicious => {
-                let shape = Shape::of(self.terms.receiver_items);
+                let shape = Shape::of(self.terms.receiver_items, self.terms.parts);
                 let binned = hasher.sort(&shape, items);
                 (self.encode(session, &shape, &hasher, &binned)?, binned)
             }

@@ -94,12 +94,12 @@ impl Sender {
         let hasher = Hasher::new(&run);
         let (values, binned) = match self.terms.security {
             Security::SemiHonestLow => {
-                let band = Band::of(self.terms.receiver_items);
+                let band = Band::of(self.terms.receiver_items, self.terms.parts);
                 let binned = band.sort(&hasher, items);
                 (band::evaluate(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
             }
             Security::SemiHonest | Security::Malicious => {
-                let shape = Shape::of(self.terms.receiver_items);
+                let shape = Shape::of(self.terms.receiver_items, self.terms.parts);
                 let binned = hasher.sort(&shape, items);
                 (self.evaluate(session, &shape, &hasher, &binned)?, binned)
             }

@@ -43,7 +43,7 @@ pub(crate) fn set(numbers: impl IntoIterator<Item = u128>) -> Set {
 
 fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Terms {
     let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
-    Terms { security, learns, receiver_items, sender_items }
+    Terms { security, learns, receiver_items, sender_items, parts: 1 }
 }
 
 fn check(receiver: &Set, sender: &Set) {
@@ -136,10 +136,45 @@ fn low_communication_takes_less_than_twenty_one_megabytes_for_a_million() {
         learns: Learns::Receiver,
         receiver_items: 1 << 20,
         sender_items: 1 << 20,
+        parts: 1,
     };
-    let store = crate::okvs::band::Band::of(terms.receiver_items).places() * 8;
+    let store = crate::okvs::band::Band::of(terms.receiver_items, terms.parts).places() * 8;
     let masks = masks::Code::new(1 << 20, terms.mask_bits()).bytes();
     assert!(store + masks < 17_600_000, "{store} {masks}");
+}
+
+#[test]
+fn masks_are_long_enough_for_all_parts_of_a_job_together() {
+    use crate::partition::plan::Plan;
+    let whole = |security, items| Terms {
+        security,
+        learns: Learns::Receiver,
+        receiver_items: items,
+        sender_items: items / 3,
+        parts: 1,
+    };
+    for security in [Security::SemiHonest, Security::SemiHonestLow] {
+        for items in [1000, 1 << 20, 1 << 24] {
+            for parts in [1, 2, 3, 64, 4096] {
+                let part = Plan { whole: whole(security, items), parts }.part_terms().unwrap();
+                assert_eq!((part.parts, part.check()), (parts, Ok(())));
+                // Every pair of one part, in every part.
+                let pairs = part.receiver_items as f64 * part.sender_items as f64;
+                let log = (pairs * f64::from(parts)).log2() - f64::from(part.mask_bits());
+                assert!((-43.0..=-40.0).contains(&log), "{items} in {parts}: 2^{log}");
+                let alone = Terms { parts: 1, ..part };
+                assert_eq!(part.mask_bits() - alone.mask_bits(), log2_up(parts.into()));
+                // Both parties have it in what they compare; of a whole nothing stands there.
+                assert_eq!(part.bytes() == alone.bytes(), parts == 1);
+            }
+        }
+    }
+    let malicious = Plan { whole: whole(Security::Malicious, 1 << 20), parts: 64 };
+    assert_eq!(malicious.part_terms().unwrap().mask_bits(), MALICIOUS_MASK_BITS);
+    for (parts, code) in [(0, "mpc.misuse"), (MAX_PARTITIONS + 1, "mpc.too-many")] {
+        let terms = Terms { parts, ..whole(Security::SemiHonest, 9) };
+        assert_eq!(terms.check().unwrap_err().code(), code);
+    }
 }
 
 proptest! {
@@ -174,8 +209,13 @@ fn places_are_the_callers_when_duplicates_were_left_out() {
 #[test]
 fn traffic_depends_on_the_agreed_sizes_only() {
     let agreed = |receiver: Set, sender: Set, security| {
-        let terms =
-            Terms { security, learns: Learns::Receiver, receiver_items: 3000, sender_items: 2000 };
+        let terms = Terms {
+            security,
+            learns: Learns::Receiver,
+            receiver_items: 3000,
+            sender_items: 2000,
+            parts: 1,
+        };
         run(&terms, &receiver, &sender).unwrap().2
     };
     for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
@@ -195,8 +235,13 @@ fn traffic_depends_on_the_agreed_sizes_only() {
 fn follow_one_set_up(security: Security) {
     let sets: Vec<(Set, Set)> =
         (0..4u128).map(|i| (set(i * 50..i * 50 + 100), set(0..100 + i * 25))).collect();
-    let terms =
-        Terms { security, learns: Learns::Receiver, receiver_items: 100, sender_items: 200 };
+    let terms = Terms {
+        security,
+        learns: Learns::Receiver,
+        receiver_items: 100,
+        sender_items: 200,
+        parts: 1,
+    };
     let (mut left, mut right) = pair();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -231,6 +276,7 @@ fn larger_sets_than_agreed_are_a_fault_of_ours_before_a_byte_leaves() {
         learns: Learns::Receiver,
         receiver_items: 2,
         sender_items: 2,
+        parts: 1,
     };
     let fault =
         Receiver::once(setting(&mut left, Party::Receiver, 1), &terms, &set(0..3)).unwrap_err();

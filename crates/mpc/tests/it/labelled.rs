@@ -18,7 +18,7 @@ use crate::parties::set;
 type Results = (Result<Vec<Found>, Fault>, Result<(), Fault>);
 
 fn terms(security: Security) -> Terms {
-    Terms { security, receiver_items: 300, sender_items: 260, label_bytes: 20 }
+    Terms { security, receiver_items: 300, sender_items: 260, label_bytes: 20, parts: 1 }
 }
 
 fn labels() -> Vec<u8> {

@@ -111,7 +111,7 @@ fn shorter_longer_and_other_messages_are_faults_of_the_one_who_says_them() {
 
 #[test]
 fn what_a_programmed_function_says_is_what_it_was() {
-    let terms = opprf::Terms { queries: 200, programmed: 300, value_bytes: 8 };
+    let terms = opprf::Terms { queries: 200, programmed: 300, value_bytes: 8, parts: 1 };
     let said = noted("opprf", |mut left, mut right| {
         thread::scope(|scope| {
             scope.spawn(move || {

@@ -16,7 +16,7 @@ pub(crate) fn set(range: std::ops::Range<u128>) -> Set {
 
 pub(crate) fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Terms {
     let (receiver_items, sender_items) = (receiver.len() as u64, sender.len() as u64);
-    Terms { security, learns, receiver_items, sender_items }
+    Terms { security, learns, receiver_items, sender_items, parts: 1 }
 }
 
 /// Each channel is dropped as soon as its party is done, so that the other never waits for nothing.

@@ -29,7 +29,7 @@ fn items(seed: u8, count: usize) -> Vec<u128> {
 #[test]
 fn every_key_decodes_to_its_value_at_every_size() {
     for count in [0, 1, 2, 15, 191, 192, 193, 255, 256, 257, 1000, 65_537, 200_000] {
-        let band = Band::of(count as u64);
+        let band = Band::of(count as u64, 1);
         encode(&band, &Hasher::new(&[7; 32]), &items(1, count)).unwrap();
     }
 }
@@ -37,14 +37,14 @@ fn every_key_decodes_to_its_value_at_every_size() {
 proptest! {
     #[test]
     fn random_keys_encode_into_a_store_for_as_many(seed: u8, binding: u8, count in 0usize..900) {
-        let band = Band::of(count as u64);
+        let band = Band::of(count as u64, 1);
         prop_assert!(encode(&band, &Hasher::new(&[binding; 32]), &items(seed, count)).is_ok());
     }
 }
 
 #[test]
 fn other_keys_decode_to_nothing_in_particular() {
-    let (band, hasher) = (Band::of(1000), Hasher::new(&[7; 32]));
+    let (band, hasher) = (Band::of(1000, 1), Hasher::new(&[7; 32]));
     let store = encode(&band, &hasher, &items(1, 1000)).unwrap();
     let (mut rows, mut decoded) = (Rows::default(), Vec::new());
     band.rows(&hasher, &items(2, 10_000), &mut rows);
@@ -54,7 +54,7 @@ fn other_keys_decode_to_nothing_in_particular() {
 
 #[test]
 fn equal_keys_are_found_and_not_solved_to_something_wrong() {
-    let band = Band::of(4);
+    let band = Band::of(4, 1);
     assert_eq!(encode(&band, &Hasher::new(&[1; 32]), &[5, 6, 7, 5]).map(|_| ()), Err(Dependent));
 }
 
@@ -76,9 +76,9 @@ fn rows_have_the_width_of_the_band_and_stay_within_the_store() {
     }
 }
 
-/// How many of `runs` encodings of `keys` keys fail at the expansion in use and a reduced width.
-fn failures(runs: u32, keys: usize, width: usize) -> u32 {
-    let starts = keys as u64 * BAND_EXPANSION_THOUSANDTHS / 1000;
+/// How many of `runs` encodings of `keys` keys fail at an expansion and a reduced width.
+fn failures(runs: u32, keys: usize, width: usize, thousandths: u64) -> u32 {
+    let starts = keys as u64 * thousandths / 1000;
     let band = Band::exactly(u32::try_from(starts).unwrap(), width);
     let keys = items(3, keys);
     let mut failed = 0;
@@ -108,9 +108,10 @@ fn slope(thousandths: u64) -> f64 {
     below / std::f64::consts::LN_2
 }
 
-/// log2 of the failure rate by the formula, with the constant that was measured at reduced widths.
-fn rate(log2_keys: f64, width: f64) -> f64 {
-    log2_keys - 3.5 - width * slope(BAND_EXPANSION_THOUSANDTHS)
+/// log2 of the failure rate by the formula, with the constants that were counted at reduced widths.
+fn rate(log2_keys: f64, width: f64, thousandths: u64) -> f64 {
+    let constant = if thousandths == BAND_EXPANSION_THOUSANDTHS { 3.5 } else { 2.5 };
+    log2_keys - constant - width * slope(thousandths)
 }
 
 #[test]
@@ -121,22 +122,41 @@ fn the_slope_is_the_one_of_the_paper() {
 
 #[test]
 fn failures_at_reduced_widths_fall_as_the_formula_says() {
-    // 2^14 keys: about every 6th, every 36th encoding fails.
-    let (narrow, wide) = (failures(300, 1 << 14, 40), failures(600, 1 << 14, 48));
-    let bits = |failed: u32, runs: f64| (f64::from(failed) / runs).log2();
-    let measured = (bits(narrow, 300.0) - bits(wide, 600.0)) / 8.0;
-    assert!((measured - slope(BAND_EXPANSION_THOUSANDTHS)).abs() < 0.15, "{narrow} {wide}");
-    // Twice the formula's rate or half of it: 600 encodings do not say more.
-    assert!((bits(wide, 600.0) - rate(14.0, 48.0)).abs() < 1.0, "{wide}");
+    // 2^14 keys: about every 6th, every 36th encoding fails; at the expansion of very large jobs every 28th and every 150th.
+    for (thousandths, wide_runs) in
+        [(BAND_EXPANSION_THOUSANDTHS, 600), (BAND_LARGE_EXPANSION_THOUSANDTHS, 1500)]
+    {
+        let narrow = failures(wide_runs / 2, 1 << 14, 40, thousandths);
+        let wide = failures(wide_runs, 1 << 14, 48, thousandths);
+        let bits = |failed: u32, runs: u32| (f64::from(failed) / f64::from(runs)).log2();
+        let measured = (bits(narrow, wide_runs / 2) - bits(wide, wide_runs)) / 8.0;
+        assert!((measured - slope(thousandths)).abs() < 0.15, "{narrow} {wide}");
+        // Twice the formula's rate or half of it: so few encodings do not say more.
+        let expected = rate(14.0, 48.0, thousandths);
+        assert!((bits(wide, wide_runs) - expected).abs() < 1.0, "{narrow} {wide}, {expected}");
+    }
 }
 
 #[test]
 fn the_sizes_in_use_fail_below_two_to_the_minus_forty() {
-    let width = BAND_WIDTH as f64;
-    assert!(rate(20.0, width) < -44.0, "{}", rate(20.0, width));
-    assert!(rate(f64::from(crate::limits::MAX_ITEMS.ilog2()), width) < -40.0);
-    let largest = Band::of(crate::limits::MAX_ITEMS);
-    assert!(largest.places() <= crate::limits::MAX_EXPANSION);
+    let (width, usual, large) =
+        (BAND_WIDTH as f64, BAND_EXPANSION_THOUSANDTHS, BAND_LARGE_EXPANSION_THOUSANDTHS);
+    assert!(rate(20.0, width, usual) < -44.0, "{}", rate(20.0, width, usual));
+    // All keys of a job, whichever part they are in.
+    assert!(rate((BAND_KEYS as f64).log2(), width, usual) < -40.0);
+    let (items, parts) = (crate::limits::MAX_ITEMS, crate::limits::MAX_PARTITIONS);
+    assert!(rate((items as f64 * f64::from(parts)).log2(), width, large) < -40.0);
+    for (keys, parts, thousandths) in [
+        (1 << 20, 1, usual),
+        (1 << 20, 32, usual),
+        (1 << 20, 33, large),
+        (items, 2, usual),
+        (items, 3, large),
+    ] {
+        let band = Band::of(keys, parts);
+        assert_eq!(u64::from(band.starts), (keys * thousandths).div_ceil(1000));
+        assert!(band.places() <= crate::limits::MAX_EXPANSION);
+    }
     // What 2^20 keys cost.
-    assert!((Band::of(1 << 20).places() as f64 / f64::from(1 << 20)) < 1.121);
+    assert!((Band::of(1 << 20, 1).places() as f64 / f64::from(1 << 20)) < 1.121);
 }

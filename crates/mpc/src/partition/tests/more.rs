@@ -94,7 +94,7 @@ fn items(numbers: impl IntoIterator<Item = u64>) -> Vec<Item> {
 fn plan(one: &[Item], other: &[Item], parts: u32, security: Security) -> Plan {
     let (receiver_items, sender_items) = (one.len() as u64, other.len() as u64);
     let learns = psi::Learns::Receiver;
-    Plan { whole: psi::Terms { security, learns, receiver_items, sender_items }, parts }
+    Plan { whole: psi::Terms { security, learns, receiver_items, sender_items, parts: 1 }, parts }
 }
 
 fn party(plan: &Plan, party: Party, all: &[Item], equals: Equals) -> One {

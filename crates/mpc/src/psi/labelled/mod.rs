@@ -39,6 +39,8 @@ pub struct Terms {
     pub sender_items: u64,
     /// Bytes of every label.
     pub label_bytes: u32,
+    /// As in [`super::Terms`].
+    pub parts: u32,
 }
 
 /// A common item by its place in the receiver's list, and what the sender says about it.
@@ -57,8 +59,8 @@ impl Terms {
     }
 
     pub(crate) fn function(&self) -> super::Terms {
-        let Self { security, receiver_items, sender_items, .. } = *self;
-        super::Terms { security, learns: Learns::Receiver, receiver_items, sender_items }
+        let Self { security, receiver_items, sender_items, parts, .. } = *self;
+        super::Terms { security, learns: Learns::Receiver, receiver_items, sender_items, parts }
     }
 
     fn label_bytes(&self) -> Result<usize, Fault> {

@@ -91,6 +91,7 @@ fn the_result_is_the_dealers_at_every_size_overlap_and_length() {
                     receiver_items: one.len() as u64,
                     sender_items: other.len() as u64 + 3,
                     label_bytes: u32::try_from(length).unwrap(),
+                    parts: 1,
                 };
                 let (found, sent) = watched(&terms, (&one, &other), &labels, &Counted::default());
                 assert_eq!(sent, Ok(()));
@@ -111,6 +112,7 @@ fn labels_fill_several_messages_and_follow_the_callers_places() {
         receiver_items: 400,
         sender_items: 1300,
         label_bytes: 4096,
+        parts: 1,
     };
     let (found, _) = watched(&terms, (&one, &other), &labels, &Counted::default());
     let found = found.unwrap();
@@ -122,7 +124,8 @@ fn labels_fill_several_messages_and_follow_the_callers_places() {
 #[test]
 fn traffic_depends_on_the_agreed_sizes_only() {
     for security in BOTH {
-        let terms = Terms { security, receiver_items: 300, sender_items: 200, label_bytes: 33 };
+        let terms =
+            Terms { security, receiver_items: 300, sender_items: 200, label_bytes: 33, parts: 1 };
         let bytes = |one: Set, other: Set| {
             let watch = Counted::default();
             watched(&terms, (&one, &other), &labels(other.len(), 33), &watch).0.unwrap();
@@ -141,7 +144,8 @@ fn traffic_depends_on_the_agreed_sizes_only() {
 #[test]
 fn labels_of_other_items_are_even_noise_under_every_key_of_the_receiver() {
     for security in BOTH {
-        let terms = Terms { security, receiver_items: 50, sender_items: 400, label_bytes: 100 };
+        let terms =
+            Terms { security, receiver_items: 50, sender_items: 400, label_bytes: 100, parts: 1 };
         let (one, other) = (set(0..50), set(25..400));
         let (seen, sent) = both(
             &terms.bytes(),
@@ -205,6 +209,7 @@ fn of_two_masks_of_an_item_the_first_counts_and_messages_of_other_lengths_are_fa
         receiver_items: 9,
         sender_items: 4,
         label_bytes: 8,
+        parts: 1,
     };
     let receiver = set(0..9);
     for (twice, labels) in [(true, 32), (false, 31), (false, 33)] {
@@ -248,6 +253,7 @@ fn a_stop_ends_both_sides_and_misuse_leaves_no_byte() {
         receiver_items: 600,
         sender_items: 600,
         label_bytes: 4096,
+        parts: 1,
     };
     let (one, other) = (set(0..600), set(300..900));
     for step in [Step::Trees, Step::Okvs, Step::Labels] {

@@ -192,6 +192,7 @@ fn order(
         memory: app.config.limits.worker_memory_bytes / u64::from(it.record.workers.max(1)),
         workers: it.record.workers,
         parts: None,
+        jail: process::JAIL.to_vec(),
         silence: 20.0,
         patience: PATIENCE.as_secs_f64(),
     })

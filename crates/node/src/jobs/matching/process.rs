@@ -1,8 +1,9 @@
 //! The computing process: started with an order, read line by line, killed when it must not go on.
 //!
 //! Threat model: it reads what the peer's process sends, so it may be anybody's after a while. It gets no environment, no key of
-//! this node and no descriptor but its pipes; its lines are bounded, and it is killed with this future. Not protected against: a
-//! process that was taken over reads what this node's user may read, for it has no jail of its own yet.
+//! this node and no descriptor but its pipes; its lines are bounded, and it is killed with this future. Before it hears the peer it
+//! enters a jail of its own, in which it reaches its list, its folder and the sockets it has. Without the layers of [`JAIL`] it does not
+//! begin; what else this machine lacks is said in the log, and the whole jail stands in the matching's report.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,10 +13,15 @@ use tidm_compute::job::failure::{Blame, ErrorReport};
 use tidm_compute::job::order::{Order, Report};
 use tidm_compute::job::progress::Event;
 use tidm_compute::job::workers::MALLOC;
+use tidm_jail::{Layer, Report as Jail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use super::registry::Live;
+
+/// Without these no process hears a peer, as no statement of others is answered without them.
+pub(super) const JAIL: [Layer; 4] =
+    [Layer::Rlimits, Layer::Undumpable, Layer::NoNewPrivs, Layer::Seccomp];
 
 /// Longest line that a process is listened to.
 const LINE: u64 = 1 << 20;
@@ -60,8 +66,14 @@ pub(super) async fn run(
         }
         match serde_json::from_str(&line).map_err(ours)? {
             Event::Progress(told) => live.tell(told),
-            Event::Moved { .. } | Event::Ended => {}
-            Event::Report(report) => return Ok(*report),
+            Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
+            Event::Report(report) => {
+                let lacks = report.jail.as_ref().map(Jail::lacks).unwrap_or_default();
+                if !lacks.is_empty() {
+                    tracing::warn!(?lacks, "the jail of a computing process is not whole");
+                }
+                return Ok(*report);
+            }
             Event::Error(why) => return Err(why),
         }
     }

@@ -3,7 +3,7 @@
 //! Three filters stand on top of each other; the kernel takes the strictest answer:
 //! 1. `clone3` answers ENOSYS, because its flags lie behind a pointer no filter can read; the C
 //!    library then falls back to `clone`, whose flags can be checked.
-//! 2. What no query ever needs and every break-out does (sockets, programs, tracing…) kills.
+//! 2. What no worker ever needs and every break-out does (sockets, programs, tracing…) kills.
 //! 3. The allow-list; everything else answers EPERM, so that optional probes of the runtime
 //!    (`/sys`, `/proc`) degrade instead of dying.
 
@@ -14,6 +14,8 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 use thiserror::Error;
+
+use crate::Calls;
 
 #[derive(Debug, Error)]
 pub(super) enum SeccompError {
@@ -65,7 +67,42 @@ const FREE: &[libc::c_long] = &[
     libc::SYS_getrandom,
 ];
 
-/// Calls whose mere attempt ends the process.
+/// Calls that pass besides, for [`Calls::Files`]: landlock decides on paths.
+const FILES: &[libc::c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_readlinkat,
+    libc::SYS_getdents64,
+    libc::SYS_getcwd,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_ftruncate,
+    libc::SYS_flock,
+    libc::SYS_pwrite64,
+    // Sockets that are there.
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_getsockname,
+    libc::SYS_shutdown,
+    libc::SYS_ppoll,
+    // The end of a process that was started before.
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+];
+/// The same under their old names, which other processors do not have.
+#[cfg(target_arch = "x86_64")]
+const OLD: &[libc::c_long] =
+    &[libc::SYS_unlink, libc::SYS_rename, libc::SYS_renameat, libc::SYS_readlink, libc::SYS_poll];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD: &[libc::c_long] = &[];
+
+/// Calls whose mere attempt ends the process, but where [`FILES`] or a condition lets it pass.
 const DEADLY: &[libc::c_long] = &[
     libc::SYS_socket,
     libc::SYS_socketpair,
@@ -104,14 +141,26 @@ const DEADLY: &[libc::c_long] = &[
 ];
 
 /// Installs all three filters for this thread and every thread it makes.
-pub(super) fn apply() -> Result<(), SeccompError> {
+pub(super) fn apply(calls: Calls) -> Result<(), SeccompError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| SeccompError::Arch)?;
     let enosys = SeccompAction::Errno(errno(libc::ENOSYS));
     let eperm = SeccompAction::Errno(errno(libc::EPERM));
 
     let no_clone3 = filter(listed(&[libc::SYS_clone3]), SeccompAction::Allow, enosys, arch)?;
-    let deadly = filter(listed(DEADLY), SeccompAction::Allow, SeccompAction::KillProcess, arch)?;
+    let mut killing = listed(DEADLY);
     let mut rules = listed(FREE);
+    match calls {
+        Calls::Compute => {}
+        Calls::Files => {
+            for more in [FILES, OLD] {
+                killing.retain(|call, _| !more.contains(call));
+                rules.extend(listed(more));
+            }
+            rules.extend(over_sockets()?);
+            killing.insert(libc::SYS_sendto, vec![rule(4, SeccompCmpOp::Ne, 0)?]);
+        }
+    }
+    let deadly = filter(killing, SeccompAction::Allow, SeccompAction::KillProcess, arch)?;
     // Answered by the first filter already; here only so that EPERM does not win over ENOSYS.
     rules.extend(listed(&[libc::SYS_clone3]));
     rules.extend(conditional()?);
@@ -166,6 +215,17 @@ fn conditional() -> Result<Rules, SeccompError> {
         (libc::SYS_tgkill, vec![rule(0, Eq, own)?]),
         // Thread names; the allocator names its arenas.
         (libc::SYS_prctl, vec![rule(0, Eq, name)?, rule(0, Eq, set_vma)?]),
+    ]))
+}
+
+/// What passes only over a socket that is connected, or says little of a descriptor.
+fn over_sockets() -> Result<Rules, SeccompError> {
+    let fcntl = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
+    let fcntl = fcntl.map(|command| rule(1, SeccompCmpOp::Eq, command.unsigned_abs().into()));
+    Ok(Rules::from([
+        // Without an address of its own.
+        (libc::SYS_sendto, vec![rule(4, SeccompCmpOp::Eq, 0)?]),
+        (libc::SYS_fcntl, fcntl.into_iter().collect::<Result<_, _>>()?),
     ]))
 }
 
