@@ -59,7 +59,7 @@ impl Job {
             Equals::First => 1,
             Equals::Multiply => 2,
         }];
-        [b"in parts 2".as_slice(), &equals, &self.rule, &self.whole.bytes()].concat()
+        [b"in parts 3".as_slice(), &equals, &self.rule, &self.whole.bytes()].concat()
     }
 }
 
