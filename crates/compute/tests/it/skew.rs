@@ -58,6 +58,7 @@ fn rows_that_all_count_are_bounded_before_a_part_runs() {
     std::fs::write(pair.path("sender.csv"), theirs + "k0,\n").unwrap();
     let orders = pair.orders(|order| {
         order.parts = Some(4);
+        order.terms.receiver_items += 1;
         order.terms.sender_items += 1;
         order.rule.equals = Equals::Multiply;
     });
