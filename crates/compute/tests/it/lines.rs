@@ -118,7 +118,7 @@ fn what_a_job_says_is_as_long_whatever_its_lists_hold() {
             });
             let (received, sent) = run(&orders);
             let said = [received.unwrap().traffic, sent.unwrap().traffic];
-            assert_eq!(*expected.get_or_insert(said.clone()), said, "{security:?}");
+            assert_eq!(*expected.get_or_insert_with(|| said.clone()), said, "{security:?}");
         }
     }
 }
