@@ -240,7 +240,7 @@ mod tests {
             });
             drop(read);
         }
-        let mut past = sound.clone();
+        let mut past = sound;
         let end = past.len() - 10;
         past[end..end + 4].copy_from_slice(&i32::MAX.to_le_bytes());
         let why = file(on_disk(&past), None).err().unwrap().to_string();
