@@ -15,6 +15,8 @@ use crate::machine::{self, Disk, Machine};
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// One of two that are wanted, of which the other one holds or not: at most so much, or that.
+    AtMostOr(f64, bool),
     /// Shown for comparison.
     None,
 }
@@ -60,6 +62,9 @@ impl Report {
         let (text, met) = match goal {
             Goal::AtLeast(least) => (Some(format!("≥ {least}")), Some(value >= least)),
             Goal::AtMost(most) => (Some(format!("≤ {most:.3}")), Some(value <= most)),
+            Goal::AtMostOr(most, other) => {
+                (Some(format!("≤ {most:.3}, or beside the peer")), Some(value <= most || other))
+            }
             Goal::None => (None, None),
         };
         self.figures.push(Figure {

@@ -12,6 +12,7 @@ pub(crate) mod domain {
     pub(crate) const VALUES: &str = "tidm mpc 1 okvs values";
     pub(crate) const OUTPUTS: &str = "tidm mpc 1 oprf outputs";
     pub(crate) const PROVEN_OUTPUTS: &str = "tidm mpc 1 oprf outputs, malicious";
+    pub(crate) const MATCHES: &str = "tidm mpc 1 proof of matches";
     pub(crate) const COIN: &str = "tidm mpc 1 coin of both";
     pub(crate) const TREES: &str = "tidm mpc 1 ggm children";
     pub(crate) const EXTENSION: &str = "tidm mpc 1 ot extension";

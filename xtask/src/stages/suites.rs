@@ -12,11 +12,17 @@ use crate::tools;
 /// Simulated seeds: some hundreds in every run, the number of a release check with `--long`.
 const SEEDS: (&str, &str) = ("300", "10000");
 
+/// Jobs of private set intersection that are started from both ends in any order, with `--long`; else the test's own number.
+const STARTS: &str = "1000";
+
 /// Unit and integration tests of the whole workspace, the short walk and the killed nodes among them.
 pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     let long = if context.long { "1" } else { "0" };
     let python = tools::python(&context.log)?;
     let mut call = cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long);
+    if context.long {
+        call = call.env("TIDM_STARTS", STARTS);
+    }
     if let Some(spu) = tools::spu(&context.log) {
         call = call.env("TIDM_SPU_PYTHON", spu.display().to_string());
     }

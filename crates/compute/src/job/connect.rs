@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -15,13 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Caller;
 use super::failure::Failure;
+use super::limits::{DIAL, LOOK_AT_STOP};
 use super::link::Socket;
 use super::workers::Host;
 
 /// Gives connections to the peer, one at a time.
 pub trait Connect {
-    /// A new connection, within `patience`.
-    fn connect(&mut self, patience: Duration) -> io::Result<Socket>;
+    /// A new connection, within `patience`, or a fault soon after `stop` was set.
+    fn connect(&mut self, patience: Duration, stop: &AtomicBool) -> io::Result<Socket>;
 }
 
 /// How an order says it.
@@ -185,7 +187,7 @@ impl Listener {
         }
     }
 
-    fn accept(&self, patience: Duration) -> io::Result<Socket> {
+    fn accept(&self, patience: Duration, stop: &AtomicBool) -> io::Result<Socket> {
         let end = Instant::now() + patience;
         loop {
             let taken = match self {
@@ -203,7 +205,11 @@ impl Listener {
             if left.is_zero() {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not call"));
             }
-            let wait = rustix::event::Timespec::try_from(left).map_err(io::Error::other)?;
+            if stop.load(Ordering::Relaxed) {
+                return Err(stopped());
+            }
+            let wait = rustix::event::Timespec::try_from(left.min(LOOK_AT_STOP));
+            let wait = wait.map_err(io::Error::other)?;
             let fd = self.fd();
             match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -213,15 +219,31 @@ impl Listener {
     }
 }
 
+fn stopped() -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, "the job is to stop")
+}
+
+/// One try at every address that the name has.
+fn dial(at: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in at.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, DIAL) {
+            Ok(stream) => return Ok(stream),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
 impl Connect for Connector {
-    fn connect(&mut self, patience: Duration) -> io::Result<Socket> {
+    fn connect(&mut self, patience: Duration, stop: &AtomicBool) -> io::Result<Socket> {
         match self {
-            Self::Listen(listener) => listener.accept(patience),
+            Self::Listen(listener) => listener.accept(patience, stop),
             Self::Given(socket) => socket.take().ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotConnected, "the one connection is used up")
             }),
-            Self::Dial(address) => again(patience, || address.dial()),
-            Self::Call(caller) => again(patience, || caller.dial()),
+            Self::Dial(address) => again(patience, stop, || address.dial()),
+            Self::Call(caller) => again(patience, stop, || caller.dial()),
         }
     }
 }
@@ -230,17 +252,24 @@ impl Address {
     /// One try.
     pub(super) fn dial(&self) -> io::Result<Socket> {
         match self {
-            Self::Tcp(at) => TcpStream::connect(at).map(Socket::Tcp),
+            Self::Tcp(at) => dial(at).map(Socket::Tcp),
             Self::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
         }
     }
 }
 
 /// Dials until somebody answers.
-fn again(patience: Duration, dial: impl Fn() -> io::Result<Socket>) -> io::Result<Socket> {
+fn again(
+    patience: Duration,
+    stop: &AtomicBool,
+    dial: impl Fn() -> io::Result<Socket>,
+) -> io::Result<Socket> {
     let end = Instant::now() + patience;
     let mut pause = Duration::from_millis(2);
     loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(stopped());
+        }
         match dial() {
             Ok(socket) => return Ok(socket),
             Err(why) if Instant::now() + pause >= end => return Err(why),
@@ -248,5 +277,36 @@ fn again(patience: Duration, dial: impl Fn() -> io::Result<Socket>) -> io::Resul
             Err(_) => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Neither waiting for a call nor calling in vain outlives the wish to stop.
+    #[test]
+    fn a_party_that_is_to_stop_waits_for_no_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let nobody = Address::Unix(dir.path().join("nobody"));
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        for way in [
+            Way::Listen(Address::Tcp("127.0.0.1:0".to_owned())),
+            Way::Dial(nobody),
+            Way::Dial(Address::Tcp(free)),
+        ] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let asked = Arc::clone(&stop);
+            let begun = Instant::now();
+            let waiting = std::thread::spawn(move || {
+                Connector::open(&way).unwrap().connect(Duration::from_secs(600), &asked)
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            stop.store(true, Ordering::Relaxed);
+            waiting.join().unwrap().unwrap_err();
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
     }
 }

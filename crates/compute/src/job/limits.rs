@@ -17,11 +17,28 @@ pub const BUFFER_BYTES: (usize, usize) = (4 << 10, 1 << 20);
 /// Memory per item of the part that is being made ready while another runs: its bytes, its records, its sorted set.
 pub const AHEAD_BYTES_PER_ITEM: u64 = 52;
 
+/// Memory of a part's rows while it is sorted, 60 bytes each, four times over: another part runs meanwhile, and parts of few rows
+/// are the rule.
+pub const HELD_BYTES_PER_ROW: u64 = 256;
+
+/// Rows beyond what was planned that a part may hold before it is sorted in between: small parts are not sorted at every row.
+pub const SPARE_ROWS: u64 = 1024;
+
+/// What of a part on the disk is read at a time: whole chunks.
+pub const READ_PIECE_BYTES: usize = 8192 * tidm_mpc::partition::sealed::CHUNK_BYTES;
+
 /// A party that has said nothing for this long sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(2);
 
 /// How often a waiting party looks whether it is to stop.
 pub const LOOK_AT_STOP: Duration = Duration::from_millis(250);
+
+/// How long one try to reach the peer takes: a round trip around the world and several packets lost. Also how late a party that
+/// dials sees that it is to stop.
+pub const DIAL: Duration = Duration::from_secs(5);
+
+/// What of the peer is read while it does not read what we say: a day of its heartbeats.
+pub const INBOX_BYTES: usize = 1 << 18;
 
 /// Nothing heard for this long, not even a heartbeat, is a lost connection.
 pub const SILENCE: Duration = Duration::from_secs(20);

@@ -1,8 +1,11 @@
 //! Connections that notice a dead peer: a heartbeat when nothing was said for a while, a fault when nothing was heard.
 //!
-//! There is no other time-out: a peer may work on its list for hours as long as its heart beats. A peer that only beats is
-//! stopped by whoever ordered the job. Confidentiality and the peer's identity are the connection's, not ours.
+//! There is no other time-out: a peer may work on its list for hours as long as its heart beats, without reading what we say.
+//! Therefore no `TCP_USER_TIMEOUT`: Linux ends a connection with it whose peer reads nothing for so long, however alive it is. While
+//! we say a message, the heart reads what comes of the peer into an inbox. A peer that only beats is stopped by whoever
+//! ordered the job. Confidentiality and the peer's identity are the connection's, not ours.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -11,9 +14,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvFlags, recv};
 use tidm_mpc::channel::{GIVE_UP, HEARTBEAT};
 
-use super::limits::{BEAT, LOOK_AT_STOP};
+use super::limits::{BEAT, INBOX_BYTES, LOOK_AT_STOP};
 
 /// A connection to the peer, or to somebody who passes on what is said.
 #[derive(Debug)]
@@ -48,9 +52,6 @@ impl Socket {
         each!(self, it => it.set_read_timeout(Some(silence)))?;
         if let Self::Tcp(it) = self {
             it.set_nodelay(true)?;
-            // A host that vanished takes nothing any more, and nobody else would notice while we only write.
-            let most = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
-            rustix::net::sockopt::set_tcp_user_timeout(it, most)?;
         }
         Ok(())
     }
@@ -61,6 +62,11 @@ impl Socket {
 
     fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         each!(self, it => (&*it).read(bytes))
+    }
+
+    /// What is there already.
+    fn read_now(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(each!(self, it => recv(it, bytes, RecvFlags::DONTWAIT))?.0)
     }
 }
 
@@ -78,6 +84,18 @@ struct Out {
     socket: Socket,
     state: Mutex<State>,
     wake: Condvar,
+    /// Locked for moments only, unlike the state: reading never waits for a heartbeat that nobody takes.
+    inbox: Mutex<Inbox>,
+}
+
+/// What came while a message was being said.
+#[derive(Debug)]
+struct Inbox {
+    bytes: VecDeque<u8>,
+    /// Since when nothing has come.
+    heard: Instant,
+    /// Whether that took too long.
+    silent: bool,
 }
 
 #[derive(Debug)]
@@ -102,13 +120,17 @@ impl Link {
     ) -> io::Result<Self> {
         socket.prepare(silence)?;
         let state = State { within_message: false, last: Instant::now(), closed: false };
-        let out =
-            Out { socket: socket.try_clone()?, state: Mutex::new(state), wake: Condvar::new() };
-        let out = Arc::new(out);
+        let inbox = Inbox { bytes: VecDeque::new(), heard: Instant::now(), silent: false };
+        let out = Arc::new(Out {
+            socket: socket.try_clone()?,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            inbox: Mutex::new(inbox),
+        });
         let of_heart = Arc::clone(&out);
         let heart = std::thread::Builder::new()
             .name("heart".to_owned())
-            .spawn(move || of_heart.beat(beat, &stop))?;
+            .spawn(move || of_heart.beat(beat, silence, &stop))?;
         Ok(Self { socket, out, silence, heart: Some(heart) })
     }
 
@@ -136,10 +158,29 @@ impl Out {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn beat(&self, beat: Duration, stop: &AtomicBool) {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what came, for whoever reads next. False if nothing has for `silence`.
+    fn listen(&self, silence: Duration) -> bool {
+        let mut inbox = self.inbox();
+        let mut piece = [0; 4096];
+        while inbox.bytes.len() < INBOX_BYTES {
+            // An end or a fault is also what the party itself will meet.
+            let Ok(count @ 1..) = self.socket.read_now(&mut piece) else { break };
+            inbox.bytes.extend(piece.iter().take(count));
+            inbox.heard = Instant::now();
+        }
+        inbox.silent = inbox.heard.elapsed() > silence;
+        !inbox.silent
+    }
+
+    fn beat(&self, beat: Duration, silence: Duration, stop: &AtomicBool) {
         let mut state = self.lock();
         while !state.closed {
-            if stop.load(Ordering::Relaxed) {
+            let lost = state.within_message && !self.listen(silence);
+            if lost || stop.load(Ordering::Relaxed) {
                 self.socket.shutdown(Shutdown::Both);
                 return;
             }
@@ -164,23 +205,38 @@ impl Out {
     }
 }
 
+fn unheard(silence: Duration) -> io::Error {
+    let text = format!("nothing was heard of the peer for {} s", silence.as_secs_f64());
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
 impl Read for Link {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut inbox = self.out.inbox();
+        if !inbox.bytes.is_empty() {
+            return inbox.bytes.read(bytes);
+        }
+        drop(inbox);
         self.socket.read(bytes).map_err(|why| {
-            if !matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
-                return why;
-            }
-            let seconds = self.silence.as_secs_f64();
-            let text = format!("nothing was heard of the peer for {seconds} s");
-            io::Error::new(io::ErrorKind::TimedOut, text)
+            let silent = matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+            if silent { unheard(self.silence) } else { why }
         })
     }
 }
 
 impl Write for Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.lock().within_message = true;
-        self.out.socket.write(bytes)
+        let mut state = self.out.lock();
+        if !state.within_message {
+            state.within_message = true;
+            self.out.inbox().heard = Instant::now();
+        }
+        drop(state);
+        let silent = || self.out.inbox().silent;
+        self.out
+            .socket
+            .write(bytes)
+            .map_err(|why| if silent() { unheard(self.silence) } else { why })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -254,6 +310,36 @@ mod tests {
         sleep(3 * SILENCE);
         one.send(Step::Masks, &[1]).unwrap();
         working.join().unwrap();
+    }
+
+    /// More than both ends of a connection hold, said to a peer that beats and reads nothing, over TCP: not lost. A peer that does not
+    /// even beat is lost, in the middle of the message.
+    #[test]
+    fn a_peer_that_beats_may_read_late_and_one_that_is_silent_not() {
+        const BYTES: usize = 48 << 20;
+        let tcp = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (Socket::Tcp(one), Socket::Tcp(listener.accept().unwrap().0))
+        };
+        for (one, other) in [tcp(), pair()] {
+            let (mut one, mut other) = (framed(one), framed(other));
+            let late = std::thread::spawn(move || {
+                sleep(12 * SILENCE);
+                let found = other.receive(Step::Okvs, BYTES).unwrap();
+                other.send(Step::Masks, &[1]).unwrap();
+                (found.len(), other)
+            });
+            one.send(Step::Okvs, &vec![7; BYTES]).unwrap();
+            assert_eq!(one.receive(Step::Masks, 1).unwrap(), [1]);
+            assert_eq!(late.join().unwrap().0, BYTES);
+        }
+        for (one, other) in [tcp(), pair()] {
+            let fault = framed(one).send(Step::Okvs, &vec![7; BYTES]).unwrap_err();
+            assert_eq!(fault.code(), "mpc.connection-lost");
+            assert!(fault.to_string().contains("nothing was heard"), "{fault}");
+            drop(other);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! | `jail` | what a process gives up before it hears the peer |
 //! | [`journal`], [`kept`] | what a party remembers |
 //! | [`what`], [`more`] | what is worked out, and its way through the parts |
-//! | [`store`], [`work`] | parts, and one process's way through them |
+//! | [`room`], [`store`], [`work`] | parts, how much of one is held, and one process's way through them |
 //! | [`visit`], [`party`], [`workers`] | one connection, one party, its processes |
 //! | [`main`], [`local`] | the program; both parties on one machine |
 //!
@@ -36,6 +36,7 @@ pub mod more;
 pub mod order;
 pub mod party;
 pub mod progress;
+pub mod room;
 pub mod store;
 pub mod visit;
 pub mod what;

@@ -69,7 +69,7 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
     SemiHonest,
-    /// A third less to send; for senders of at most [`MAX_LOW_ITEMS`] items.
+    /// Two fifths less to send; for senders of at most [`MAX_LOW_ITEMS`] items.
     SemiHonestLow,
     Malicious,
 }
@@ -321,8 +321,7 @@ impl Order {
         let powers = (0..=most.ilog2()).map(|log| 1 << log).filter(|parts| *parts > least);
         let plans: Vec<Plan> =
             std::iter::once(least).chain(powers).map(|parts| Plan { whole, parts }).collect();
-        let buffers = BASE_BYTES + self.buffered() as u64;
-        let each = self.room().saturating_sub(buffers) / u64::from(self.workers);
+        let each = self.share();
         let on_disk = |plan: &Plan| self.run_bytes(plan) <= each;
         let runs = |plan: &&Plan| plan.part_terms().is_ok() && self.what.runs(self, plan);
         let mut runnable = plans.iter().filter(runs);
@@ -333,6 +332,14 @@ impl Order {
         found.map(|plan| plan.parts).ok_or_else(|| {
             Failure::Order(format!("{} bytes of memory are too few for these sizes", self.memory))
         })
+    }
+
+    /// Memory of one process for its parts on the disk: the order's, divided by its workers. They and the one that watches them
+    /// are programs of their own.
+    pub fn share(&self) -> u64 {
+        let buffers = BASE_BYTES + self.buffered() as u64;
+        let each = self.room().saturating_sub(buffers) / u64::from(self.workers.max(1));
+        if self.workers > 1 { each.saturating_sub(BASE_BYTES) } else { each }
     }
 
     /// Memory for parts.
@@ -420,6 +427,13 @@ mod tests {
         assert_eq!(plan(10_000_000, 512, 1), (8, true));
         assert_eq!(plan(100_000_000, 2048, 1), (16, false));
         assert_eq!(plan(1 << 20, 512, 2), (8, false));
+        // Divided among workers once: a quarter of the memory each, less what their program takes.
+        let shares = |workers: u32| {
+            let mut order = Order::of_json(&json(|_| {})).unwrap();
+            (order.memory, order.workers) = (1 << 30, workers);
+            order.share()
+        };
+        assert_eq!(shares(4), shares(1) / 4 - BASE_BYTES);
     }
 
     #[test]

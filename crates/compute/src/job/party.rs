@@ -15,6 +15,7 @@ use tidm_mpc::partition::talk::Agreed;
 use tidm_mpc::psi::Item;
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, Watch as _};
+use tidm_mpc::step::Step;
 
 use super::connect::{Connect, Connector};
 use super::failure::Failure;
@@ -24,7 +25,8 @@ use super::limits::FAREWELL;
 use super::more::Extra;
 use super::order::{Order, Report, Results, hex};
 use super::progress::{Greeted, Progress, Tell, peak_bytes};
-use super::store::{Spill, Store, clear};
+use super::room::Room;
+use super::store::{Disk, Spill, Store, clear};
 use super::visit::{Ended, Prepare, Visitor, lost, random};
 use super::what::What;
 use super::workers::{Crew, Host};
@@ -167,14 +169,22 @@ pub(super) fn serve(
             _ => order.patience(),
         };
         let left = whole.saturating_sub(since.elapsed());
-        let socket = match connect.connect(left) {
+        let socket = match connect.connect(left, &visitor.progress.stop()) {
             Ok(socket) => socket,
+            Err(_) if visitor.progress.cancelled() => return Err(Fault::Cancelled.into()),
             Err(_) if complete => return Ok(false),
             Err(why) => return Err(reason.unwrap_or_else(|| lost(&why))),
         };
         let connections = state.connections;
         match visitor.visit(socket, prepare) {
-            Ok(Ended::Complete) => return Ok(true),
+            Ok(Ended::Complete) if order.what.complete(&visitor.journal.state()?) => {
+                return Ok(true);
+            }
+            // The receiver says when no part is left.
+            Ok(Ended::Complete) => {
+                let what = "it ended the job before all parts had run";
+                return Err(Fault::PeerMisbehaved { step: Step::Part, what }.into());
+            }
             Ok(Ended::Greeted) => since = Instant::now(),
             Err(failure) if failure.is_lost() => {
                 // A connection over which parts ran was progress; others only use up patience.
@@ -216,8 +226,9 @@ fn greeted(
             return Ok(true);
         }
         let left = visitor.order.patience().saturating_sub(since.elapsed());
-        let socket = match connector.connect(left) {
+        let socket = match connector.connect(left, &visitor.progress.stop()) {
             Ok(socket) => socket,
+            Err(_) if visitor.progress.cancelled() => return Err(Fault::Cancelled.into()),
             Err(_) if state.complete() => return Ok(false),
             Err(why) => return Err(lost(&why)),
         };
@@ -297,14 +308,15 @@ impl<'a> Own<'a> {
         let job = &visitor.job;
         let cut =
             Cut::new(&key(&job.id, &agreed.receiver_nonce, &agreed.sender_nonce), agreed.parts);
+        let room = Room::of(order, job.equals, &plan);
+        let key = random()?;
+        let (dir, buffered) = (order.dir.clone(), order.buffered());
+        let disk = Disk { dir, key: Seed::new(key), buffered };
         let spill = if order.in_memory(&plan) {
-            let (receiver, sender) = plan.part_items();
-            let room = if order.party() == Party::Receiver { receiver } else { sender };
-            Spill::to_memory(cut, wanted, usize::try_from(room).unwrap_or(0))
+            Spill::to_memory(cut, wanted, room, disk)
         } else {
-            let key = random()?;
             self.key = Some(key);
-            Spill::to_disk(cut, wanted, &order.dir, Seed::new(key), order.buffered())
+            Spill::to_disk(cut, wanted, room, disk)
         };
         let (store, listed) = read(visitor, spill)?;
         match visitor.journal.state()?.list {
@@ -319,7 +331,8 @@ impl<'a> Own<'a> {
 fn read(visitor: &Visitor<'_>, mut spill: Spill) -> Result<(Store, Listed), Failure> {
     const TELL_ROWS: u64 = 1 << 18;
     let Visitor { order, job, progress, .. } = visitor;
-    progress.phase("reading", 0, None);
+    // The agreed size: near what the list has, and known before it is read.
+    progress.phase("reading", 0, Some(order.own_items()));
     let (bytes, modified) = stamp(&order.source.path)?;
     let (path, format) = (&order.source.path, order.format());
     let mut source = keys::open(path, format, &order.rule, &order.mapping, &job.id)?;

@@ -104,15 +104,18 @@ pub struct Progress {
 struct Inner {
     now: Told,
     last: Option<Instant>,
-    /// When parts began to run, and how many were finished then.
+    /// When the phase began, and how many of its units were finished then; of phases whose units are known.
     began: Option<(Instant, u64)>,
+    /// How much of the part that runs is done.
+    within: f64,
     moved: BTreeMap<Step, Moved>,
 }
 
 impl Progress {
     /// `cancelled` may be set by anybody at any time.
     pub fn new(tell: Tell, cancelled: Arc<AtomicBool>) -> Self {
-        let inner = Inner { now: Told::default(), last: None, began: None, moved: BTreeMap::new() };
+        let now = Told::default();
+        let inner = Inner { now, last: None, began: None, within: 0.0, moved: BTreeMap::new() };
         Self { tell, cancelled, tells_moved: false, inner: Mutex::new(inner) }
     }
 
@@ -135,7 +138,8 @@ impl Progress {
         let mut inner = self.lock();
         let (sent, received) = (inner.now.sent, inner.now.received);
         inner.now = Told { phase: phase.to_owned(), done, of, sent, received, ..Told::default() };
-        inner.began = (phase == "running").then(|| (Instant::now(), done));
+        inner.began = of.map(|_| (Instant::now(), done));
+        inner.within = 0.0;
         inner.last = None;
         self.tell(inner);
     }
@@ -150,6 +154,7 @@ impl Progress {
     pub(super) fn part(&self, part: u32) {
         let mut inner = self.lock();
         inner.now.part = Some(part);
+        inner.within = 0.0;
         self.tell(inner);
     }
 
@@ -157,8 +162,23 @@ impl Progress {
     pub(super) fn finished(&self) {
         let mut inner = self.lock();
         inner.now.done += 1;
+        inner.within = 0.0;
         inner.last = inner.last.filter(|_| inner.now.of != Some(inner.now.done));
         self.tell(inner);
+    }
+
+    /// What all workers of a party have kept and moved, this process's own share included.
+    pub(super) fn of_workers(&self, done: u64, moved: Moved) {
+        let mut inner = self.lock();
+        (inner.now.sent, inner.now.received) = (moved.sent, moved.received);
+        inner.now.done = done;
+        self.tell(inner);
+    }
+
+    /// Bytes of all steps.
+    pub(super) fn moved_in_all(&self) -> Moved {
+        let inner = self.lock();
+        Moved { sent: inner.now.sent, received: inner.now.received }
     }
 
     /// Tells, unless that was done a moment ago.
@@ -169,10 +189,10 @@ impl Progress {
         inner.last = Some(Instant::now());
         let mut told = inner.now.clone();
         if let (Some((began, before)), Some(of)) = (inner.began, told.of) {
-            let done = told.done.saturating_sub(before);
-            if done > 0 {
-                let each = began.elapsed().as_secs_f64() / float(done);
-                told.seconds_left = Some(each * float(of.saturating_sub(told.done)));
+            let done = float(told.done.saturating_sub(before)) + inner.within;
+            if done > 0.0 {
+                let left = float(of.saturating_sub(told.done)) - inner.within;
+                told.seconds_left = Some(began.elapsed().as_secs_f64() / done * left.max(0.0));
             }
         }
         drop(inner);
@@ -203,6 +223,18 @@ impl Progress {
     }
 }
 
+/// How much of a part is done, roughly, when so much of a step is: trees are a quarter of its time, the store half.
+fn share(step: Step, done: f64) -> f64 {
+    let steps = [
+        (Step::Trees, 0.0, 0.25),
+        (Step::Okvs, 0.25, 0.5),
+        (Step::Hint, 0.25, 0.5),
+        (Step::Labels, 0.75, 0.25),
+    ];
+    let found = steps.into_iter().find(|(it, ..)| *it == step);
+    found.map_or(0.0, |(_, begin, length)| begin + length * done.min(1.0))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of parts stay far below 2^53")]
 fn float(count: u64) -> f64 {
     count as f64
@@ -221,8 +253,12 @@ impl Watch for Progress {
         self.moved(step, 0, bytes);
     }
 
-    fn progress(&self, _step: Step, _done: u64, _of: u64) {
-        self.tell(self.lock());
+    fn progress(&self, step: Step, done: u64, of: u64) {
+        let mut inner = self.lock();
+        if inner.now.phase == "running" {
+            inner.within = inner.within.max(share(step, float(done) / float(of.max(1))));
+        }
+        self.tell(inner);
     }
 }
 
@@ -241,4 +277,32 @@ pub fn peak_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_and_a_list_that_is_read_have_an_end_in_sight() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&told);
+        let tell: Tell = Arc::new(move |event| {
+            if let Event::Progress(told) = event {
+                all.lock().unwrap().push(told.clone());
+            }
+        });
+        let progress = Progress::new(tell, Arc::default());
+        let left = |phase, act: &dyn Fn()| {
+            progress.phase(phase, 0, Some(1));
+            std::thread::sleep(2 * TELL_EVERY);
+            act();
+            told.lock().unwrap().last().unwrap().seconds_left
+        };
+        let half = left("running", &|| progress.progress(Step::Okvs, 1, 2)).unwrap();
+        let near = left("running", &|| progress.progress(Step::Labels, 9, 10)).unwrap();
+        assert!(0.0 < near && near < half && half < 100.0, "{near} {half}");
+        assert_eq!(left("reading", &|| progress.progress(Step::Okvs, 1, 2)), None);
+        assert!(left("reading", &|| progress.done(1)).is_some());
+    }
 }

@@ -6,18 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::cut::Cut;
-use tidm_mpc::partition::part::Part;
-use tidm_mpc::partition::sealed::{CHUNK_BYTES, Sealer};
+use tidm_mpc::partition::part::{Equals, Part, RECORD_BYTES};
+use tidm_mpc::partition::sealed::{CHUNK_BYTES, Sealer, TAG_BYTES};
 use tidm_mpc::random::Seed;
 
-use super::limits::BUFFER_BYTES;
+use super::limits::{BUFFER_BYTES, READ_PIECE_BYTES};
+use super::room::Room;
 
 /// Where parts wait.
 #[derive(Debug)]
@@ -68,18 +69,54 @@ impl Store {
         }
     }
 
-    /// The items of a part. In memory they can be taken once.
-    pub fn load(&self, part: u32) -> Result<Part, Fault> {
+    /// The items of a part, without what repeats where that does not count. In memory they can be taken once.
+    pub fn load(&self, part: u32, room: &Room) -> Result<Part, Fault> {
         match self {
             Self::Memory(parts) => {
                 let taken = parts.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
                 taken.ok_or_else(|| Fault::Spill { reason: format!("part {part} is not there") })
             }
             Self::Disk { dir, key } => {
-                let bytes = std::fs::read(path(dir, part)).map_err(failed)?;
-                Ok(Part::of_records(&Sealer::new(key, part).open(bytes)?))
+                let rows = rows(dir, part)?;
+                if room.equals == Equals::Multiply && rows > room.rows {
+                    return Err(room.refused(rows, &counts(dir, key, part, room)?));
+                }
+                let capacity = rows.min(room.rows + (READ_PIECE_BYTES / RECORD_BYTES) as u64);
+                let mut found = Part::with_capacity(usize::try_from(capacity).unwrap_or(0));
+                read(dir, key, part, |records| {
+                    found.push_records(records);
+                    if found.len() as u64 > room.rows { room.shrink(&mut found) } else { Ok(()) }
+                })?;
+                Ok(found)
             }
         }
+    }
+
+    /// Looks at all parts before one runs: equal keys of the whole list are refused with their number where they are, and parts
+    /// that would not be held.
+    pub fn admit(&self, room: &Room) -> Result<(), Fault> {
+        let mut repeats = 0;
+        match (room.equals, self) {
+            (Equals::First, _) | (Equals::Multiply, Self::Memory(_)) => {}
+            (Equals::Refuse, Self::Memory(parts)) => {
+                for part in parts.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+                    part.compact();
+                    repeats += part.left_out;
+                }
+            }
+            (Equals::Refuse | Equals::Multiply, Self::Disk { dir, key }) => {
+                for part in (0..tidm_mpc::limits::MAX_PARTITIONS).filter(|part| self.has(*part)) {
+                    if room.equals == Equals::Refuse {
+                        let mut found = self.load(part, room)?;
+                        found.compact();
+                        repeats += found.left_out;
+                    } else if rows(dir, part)? > room.rows {
+                        return Err(room.refused(rows(dir, part)?, &counts(dir, key, part, room)?));
+                    }
+                }
+            }
+        }
+        if repeats > 0 { Err(Fault::Duplicates { count: repeats }) } else { Ok(()) }
     }
 
     pub fn remove(&self, part: u32) -> Result<(), Fault> {
@@ -113,6 +150,69 @@ fn failed(why: io::Error) -> Fault {
     Fault::Spill { reason: why.to_string() }
 }
 
+/// Rows of a part's file.
+fn rows(dir: &Path, part: u32) -> Result<u64, Fault> {
+    let length = std::fs::metadata(path(dir, part)).map_err(failed)?.len();
+    Ok(length.saturating_sub(TAG_BYTES as u64) / RECORD_BYTES as u64)
+}
+
+/// Reads a part piece by piece. Only what returns without a fault is what was written.
+fn read(
+    dir: &Path,
+    key: &Seed,
+    part: u32,
+    mut each: impl FnMut(&[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut left = rows(dir, part)? * RECORD_BYTES as u64;
+    let mut file = File::open(path(dir, part)).map_err(failed)?;
+    let mut sealer = Sealer::new(key, part);
+    let mut piece = vec![0; READ_PIECE_BYTES];
+    while left > 0 {
+        let length = usize::try_from(left).map_or(READ_PIECE_BYTES, |it| it.min(READ_PIECE_BYTES));
+        let records = piece.get_mut(..length).unwrap_or_default();
+        file.read_exact(records).map_err(failed)?;
+        sealer.unseal(records);
+        each(records)?;
+        left -= length as u64;
+    }
+    let mut tag = Vec::new();
+    file.take(TAG_BYTES as u64 + 1).read_to_end(&mut tag).map_err(failed)?;
+    if sealer.closes(&tag) {
+        return Ok(());
+    }
+    Err(Fault::Spill { reason: "a part came back other than it was written".to_owned() })
+}
+
+/// How often each key of a part is there, in the places. Holds no more than [`Room`] says: beyond, keys that are there once
+/// are the first to go.
+fn counts(dir: &Path, key: &Seed, part: u32, room: &Room) -> Result<Part, Fault> {
+    let mut counts = Part::default();
+    read(dir, key, part, |records| {
+        let begin = counts.len();
+        counts.push_records(records);
+        counts.places.iter_mut().skip(begin).for_each(|place| *place = 1);
+        if counts.len() as u64 > room.rows {
+            counts.add_up();
+            if counts.len() as u64 > room.rows / 2 {
+                let (items, places) = (&counts.items, &counts.places);
+                let often = items.iter().zip(places).filter(|(_, count)| **count > 1);
+                let (items, places) = often.unzip();
+                counts = Part { items, places, left_out: 0 };
+            }
+        }
+        Ok(())
+    })?;
+    counts.add_up();
+    Ok(counts)
+}
+
+/// Where sealed parts go: files under a key of this reading, written in pieces of `buffered` bytes for all parts together.
+pub struct Disk {
+    pub dir: PathBuf,
+    pub key: Seed,
+    pub buffered: usize,
+}
+
 /// Cuts a list into parts.
 pub struct Spill {
     cut: Cut,
@@ -122,12 +222,15 @@ pub struct Spill {
     /// Of all hashes, in their order.
     pub digest: u128,
     pub items: u64,
+    room: Room,
+    disk: Disk,
     to: To,
 }
 
 enum To {
     Memory(Vec<Part>),
-    Disk { dir: PathBuf, key: Seed, full: usize, parts: Vec<Out> },
+    /// Each written when it has so many bytes.
+    Disk(Vec<Out>, usize),
 }
 
 struct Out {
@@ -136,23 +239,17 @@ struct Out {
 }
 
 impl Spill {
-    /// `room` is how many items a part has at most.
-    pub fn to_memory(cut: Cut, wanted: Vec<bool>, room: usize) -> Self {
-        let room = |wanted: &bool| Part::with_capacity(if *wanted { room } else { 0 });
-        let parts = wanted.iter().map(room).collect();
-        Self { cut, wanted, hashes: Vec::new(), digest: 0, items: 0, to: To::Memory(parts) }
+    /// Parts stay in memory, unless rows with equal keys that all count make them larger than planned.
+    pub fn to_memory(cut: Cut, wanted: Vec<bool>, room: Room, disk: Disk) -> Self {
+        let count = usize::try_from(room.most).unwrap_or(0);
+        let empty = |wanted: &bool| Part::with_capacity(if *wanted { count } else { 0 });
+        let to = To::Memory(wanted.iter().map(empty).collect());
+        Self { cut, wanted, hashes: Vec::new(), digest: 0, items: 0, room, disk, to }
     }
 
-    /// `buffered` bytes of all parts together are gathered before they are written.
-    pub fn to_disk(cut: Cut, wanted: Vec<bool>, dir: &Path, key: Seed, buffered: usize) -> Self {
-        let (least, most) = BUFFER_BYTES;
-        let full = (buffered / wanted.len().max(1)).clamp(least, most);
-        let full = full - full % CHUNK_BYTES;
-        let parts = (0..cut.parts())
-            .map(|part| Out { buffer: Vec::new(), sealer: Sealer::new(&key, part) })
-            .collect();
-        let to = To::Disk { dir: dir.to_owned(), key, full, parts };
-        Self { cut, wanted, hashes: Vec::new(), digest: 0, items: 0, to }
+    pub fn to_disk(cut: Cut, wanted: Vec<bool>, room: Room, disk: Disk) -> Self {
+        let to = outs(&disk, cut.parts());
+        Self { cut, wanted, hashes: Vec::new(), digest: 0, items: 0, room, disk, to }
     }
 
     /// The next items with their rows.
@@ -172,43 +269,77 @@ impl Spill {
             if !self.wanted.get(part as usize).copied().unwrap_or(false) {
                 continue;
             }
-            match &mut self.to {
-                To::Memory(parts) => {
-                    if let Some(it) = parts.get_mut(part as usize) {
-                        it.push(*item, row);
-                    }
+            self.put(part, *item, row)?;
+        }
+        self.hashes = hashes;
+        Ok(())
+    }
+
+    fn put(&mut self, part: u32, item: u128, row: u32) -> Result<(), Fault> {
+        match &mut self.to {
+            To::Memory(parts) => {
+                let Some(it) = parts.get_mut(part as usize) else { return Ok(()) };
+                it.push(item, row);
+                if it.len() as u64 <= self.room.held() {
+                    return Ok(());
                 }
-                To::Disk { dir, full, parts, .. } => {
-                    let Some(out) = parts.get_mut(part as usize) else { continue };
-                    out.buffer.extend_from_slice(&Part::record(*item, row));
-                    if out.buffer.len() >= *full {
-                        out.flush(&path(dir, part), &[]).map_err(failed)?;
-                    }
+                match self.room.equals {
+                    Equals::First | Equals::Refuse => self.room.shrink(it),
+                    Equals::Multiply => self.leave_memory(),
+                }
+            }
+            To::Disk(parts, full) => {
+                let Some(out) = parts.get_mut(part as usize) else { return Ok(()) };
+                out.buffer.extend_from_slice(&Part::record(item, row));
+                if out.buffer.len() >= *full {
+                    out.flush(&path(&self.disk.dir, part), &[]).map_err(failed)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What was gathered goes to the disk, and what comes behind it.
+    fn leave_memory(&mut self) -> Result<(), Fault> {
+        let to = outs(&self.disk, self.cut.parts());
+        if let To::Memory(parts) = std::mem::replace(&mut self.to, to) {
+            for (number, part) in (0u32..).zip(parts) {
+                for (item, row) in part.items.into_iter().zip(part.places) {
+                    self.put(number, item, row)?;
                 }
             }
         }
-        self.hashes = hashes;
         Ok(())
     }
 
     /// All was read.
     pub fn finish(self) -> Result<Store, Fault> {
         let wanted = (0u32..).zip(&self.wanted).filter(|(_, it)| **it).map(|(part, _)| part);
-        match self.to {
+        let Disk { dir, key, .. } = self.disk;
+        let store = match self.to {
             To::Memory(parts) => {
                 let parts = (0u32..).zip(parts).zip(&self.wanted);
                 let parts = parts.filter(|(_, wanted)| **wanted).map(|(part, _)| part);
-                Ok(Store::Memory(Mutex::new(parts.collect())))
+                Store::Memory(Mutex::new(parts.collect()))
             }
-            To::Disk { dir, key, mut parts, .. } => {
+            To::Disk(mut parts, _) => {
                 for part in wanted {
                     let Some(out) = parts.get_mut(part as usize) else { continue };
                     out.last(&path(&dir, part)).map_err(failed)?;
                 }
-                Ok(Store::Disk { dir, key })
+                Store::Disk { dir, key }
             }
-        }
+        };
+        store.admit(&self.room)?;
+        Ok(store)
     }
+}
+
+fn outs(disk: &Disk, parts: u32) -> To {
+    let (least, most) = BUFFER_BYTES;
+    let full = (disk.buffered / (parts as usize).max(1)).clamp(least, most);
+    let out = |part| Out { buffer: Vec::new(), sealer: Sealer::new(&disk.key, part) };
+    To::Disk((0..parts).map(out).collect(), full - full % CHUNK_BYTES)
 }
 
 impl Out {
@@ -235,11 +366,17 @@ impl Out {
 mod tests {
     use super::*;
 
+    const ROOM: Room = Room { equals: Equals::First, most: 10_000, rows: 12_000 };
+
+    fn disk(dir: &Path) -> Disk {
+        Disk { dir: dir.to_owned(), key: Seed::new([2; 32]), buffered: 40_000 }
+    }
+
     fn spilled(to: Option<&Path>, wanted: &[bool]) -> (Store, u128) {
         let cut = Cut::new(&[1; 32], u32::try_from(wanted.len()).unwrap());
         let mut spill = match to {
-            None => Spill::to_memory(cut, wanted.to_vec(), 10),
-            Some(dir) => Spill::to_disk(cut, wanted.to_vec(), dir, Seed::new([2; 32]), 40_000),
+            None => Spill::to_memory(cut, wanted.to_vec(), ROOM, disk(Path::new("/nowhere"))),
+            Some(dir) => Spill::to_disk(cut, wanted.to_vec(), ROOM, disk(dir)),
         };
         for begin in (0..30_000u32).step_by(1000) {
             let rows = begin..begin + 1000;
@@ -258,17 +395,17 @@ mod tests {
             (spilled(None, &wanted), spilled(Some(dir.path()), &wanted));
         assert_eq!(one, other);
         for part in [0, 2, 3] {
-            let found = memory.load(part).unwrap();
+            let found = memory.load(part, &ROOM).unwrap();
             assert!(found.items.len() > 7000);
-            assert_eq!(disk.load(part).unwrap(), found);
+            assert_eq!(disk.load(part, &ROOM).unwrap(), found);
         }
         assert!(matches!(disk.claim(1).unwrap(), Claim::Gone));
-        assert!(memory.load(0).is_err());
+        assert!(memory.load(0, &ROOM).is_err());
         // Nothing that was read lies there in clear.
         let bytes = std::fs::read(dir.path().join("part-0000")).unwrap();
         assert!(!bytes.windows(12).any(|window| window == [0; 12]));
         clear(dir.path()).unwrap();
-        assert!(disk.load(0).is_err());
+        assert!(disk.load(0, &ROOM).is_err());
     }
 
     #[test]
@@ -282,5 +419,51 @@ mod tests {
         let Claim::Held(_held) = store.claim(0).unwrap() else { panic!("free again") };
         store.remove(0).unwrap();
         assert!(matches!(store.claim(0).unwrap(), Claim::Gone));
+    }
+
+    /// One key in most rows of a list, the others in one each: held as if each were there once, or refused.
+    #[test]
+    fn a_key_in_most_rows_takes_no_more_room_than_one() {
+        let rows = |equals, disk_only: bool, often: u32| {
+            let dir = tempfile::tempdir().unwrap();
+            let room = Room { equals, most: 300, rows: 2_000 };
+            let (cut, disk) = (Cut::new(&[1; 32], 4), disk(dir.path()));
+            let mut spill = match disk_only {
+                true => Spill::to_disk(cut, vec![true; 4], room, disk),
+                false => Spill::to_memory(cut, vec![true; 4], room, disk),
+            };
+            for row in 0..often + 800 {
+                let item = if row < often { 7 } else { u128::from(row) << 64 };
+                spill.push(&[item], [row])?;
+                if let To::Memory(parts) = &spill.to {
+                    assert!(parts.iter().all(|part| part.len() as u64 <= room.held()));
+                }
+            }
+            let store = spill.finish()?;
+            let (mut left_out, mut all) = (0, Vec::new());
+            for part in 0..4 {
+                let found = store.load(part, &room)?;
+                assert!(found.len() as u64 <= room.rows);
+                let distinct = found.distinct(equals, room.most)?;
+                left_out += distinct.left_out;
+                all.extend(
+                    distinct
+                        .all((0..distinct.set.len()).map(|it| distinct.set.place(it)).collect()),
+                );
+            }
+            all.sort_unstable();
+            Ok((left_out, all))
+        };
+        for disk_only in [false, true] {
+            let (left_out, all) = rows(Equals::First, disk_only, 100_000).unwrap();
+            assert_eq!((left_out, all.len(), all[0]), (99_999, 801, 0));
+            let refused: Result<_, Fault> = rows(Equals::Refuse, disk_only, 100_000);
+            assert_eq!(refused.unwrap_err(), Fault::Duplicates { count: 99_999 });
+            assert_eq!(rows(Equals::Refuse, disk_only, 1).unwrap().0, 0);
+            assert_eq!(rows(Equals::Multiply, disk_only, 1500).unwrap().1.len(), 2300);
+            let refused = rows(Equals::Multiply, disk_only, 100_000).unwrap_err();
+            let what = "rows of the list with one and the same key";
+            assert_eq!(refused, Fault::TooMany { what, count: 100_000, most: 2_000 });
+        }
     }
 }

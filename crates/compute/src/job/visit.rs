@@ -20,6 +20,7 @@ use super::link::{Link, Socket};
 use super::more::{self, Extra};
 use super::order::Order;
 use super::progress::Progress;
+use super::room::Room;
 use super::store::Store;
 use super::work::{Sets, Work};
 
@@ -101,12 +102,13 @@ impl Visitor<'_> {
             None => self.order.wanted_parts()?,
         };
         let agreed = greet(&mut session, &Greeting { nonce, parts })?;
+        let remembered = remembered(party, &agreed);
         match &state.agreed {
-            Some(kept) => agreed.same_as(kept)?,
-            None => self.journal.note(&Entry::Agreed(agreed))?,
+            Some(kept) => remembered.same_as(kept)?,
+            None => self.journal.note(&Entry::Agreed(remembered))?,
         }
         let plan = Plan { whole: self.job.whole, parts: agreed.parts };
-        let terms = plan.part_terms()?;
+        plan.part_terms()?;
         let finished = compare(&mut session, &state.kept(agreed.parts))?;
         let store = prepare.prepare(self, &agreed, &finished)?;
         let works = ready(&mut session, store.is_some())?;
@@ -119,19 +121,26 @@ impl Visitor<'_> {
         self.journal.note(&Entry::Connected)?;
         let done = finished.iter().filter(|it| **it).count() as u64;
         self.progress.phase("running", done, Some(agreed.parts.into()));
-        let most = match party {
-            Party::Receiver => terms.receiver_items,
-            Party::Sender => terms.sender_items,
-        };
+        let room = Room::of(self.order, self.job.equals, &plan);
         // Of an answer both learn something: at least whether it was opened.
         let counted = party == Party::Sender
             || self.job.whole.learns == Learns::Both
             || self.order.what.opens();
-        let sets = Sets { equals: self.job.equals, most, counted };
+        let sets = Sets { room, counted };
         let waiting = waiting(&finished, self.number, self.order.workers);
         let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);
         more::run(&mut session, self.order, &plan, &mut work, &prepare.extra())?;
         Ok(Ended::Complete)
+    }
+}
+
+/// What a journal says of a greeting: of the peer's nonce a hash. So whoever reads one party's disk cannot work out how its list
+/// was cut, nor try guesses of a list against its digest or the sizes of its parts.
+fn remembered(party: Party, agreed: &Agreed) -> Agreed {
+    let hidden = |nonce: &[u8; 32]| tidm_mpc::hash::derive("tidm compute 1 peer nonce", &[nonce]);
+    match party {
+        Party::Receiver => Agreed { sender_nonce: hidden(&agreed.sender_nonce), ..*agreed },
+        Party::Sender => Agreed { receiver_nonce: hidden(&agreed.receiver_nonce), ..*agreed },
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidm_mpc::fault::Fault;
-use tidm_mpc::partition::part::Equals;
 use tidm_mpc::partition::run::{Done, Loaded, Parts};
 use tidm_mpc::session::Watch as _;
 use tidm_mpc::step::Step;
@@ -14,14 +13,13 @@ use tidm_mpc::step::Step;
 use super::journal::{Entry, Journal};
 use super::limits::LOOK_AGAIN;
 use super::progress::Progress;
+use super::room::Room;
 use super::store::{Claim, Store};
 
 /// How parts become sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Sets {
-    pub equals: Equals,
-    /// Items of one part of this party.
-    pub most: u64,
+    pub room: Room,
     /// Whether the peer learns from a run, so that runs are counted.
     pub counted: bool,
 }
@@ -97,7 +95,8 @@ impl<'a> Work<'a> {
 }
 
 fn loaded(store: &Store, sets: Sets, part: u32) -> Result<Loaded, Fault> {
-    let distinct = store.load(part)?.distinct(sets.equals, sets.most)?;
+    let Room { equals, most, .. } = sets.room;
+    let distinct = store.load(part, &sets.room)?.distinct(equals, most)?;
     Ok(Loaded { part, distinct })
 }
 

@@ -22,9 +22,9 @@ use super::connect::{Connector, Way};
 use super::failure::{ErrorReport, Failure};
 use super::journal::Journal;
 use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, REPLACED_PER_WORKER};
-use super::order::{Order, Report, unhex};
+use super::order::{Order, Report, hex, unhex};
 use super::party::{digest, greet, serve};
-use super::progress::{Event, Greeted, Progress, Tell, Told, Traffic, add, peak_bytes};
+use super::progress::{Event, Greeted, Moved, Progress, Tell, Told, Traffic, add, peak_bytes};
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
 
@@ -165,14 +165,12 @@ impl<'a> Crew<'a> {
     /// Until one worker says that both have everything. False if only this party is sure to have it.
     pub fn run(&mut self, journal: &Journal, key: String) -> Result<bool, Failure> {
         self.key = Some(Zeroizing::new(key));
-        let state = journal.state()?;
-        let of = state.agreed.map_or(0, |agreed| agreed.parts.into());
-        let before = state.parts.len() as u64;
-        self.progress.phase("running", before, Some(of));
+        let of = journal.state()?.agreed.map_or(0, |agreed| agreed.parts.into());
+        self.progress.phase("running", journal.parts_kept()?, Some(of));
         for number in 0..self.order.workers {
             self.start(number)?;
         }
-        let result = self.watch(before);
+        let result = self.watch(journal);
         self.end();
         result
     }
@@ -218,7 +216,8 @@ impl<'a> Crew<'a> {
         Ok(())
     }
 
-    fn watch(&mut self, before: u64) -> Result<bool, Failure> {
+    fn watch(&mut self, journal: &Journal) -> Result<bool, Failure> {
+        let own = self.progress.moved_in_all();
         let mut replaced = 0;
         loop {
             let Some((index, line)) = self.next()? else { continue };
@@ -227,8 +226,15 @@ impl<'a> Crew<'a> {
                 Line::Event(event) => match *event {
                     Event::Progress(told) => {
                         worker.told = told;
-                        let done: u64 = self.workers.iter().map(|it| it.told.done).sum();
-                        self.progress.done(before + done);
+                        let sum = |of: fn(&Told) -> u64| -> u64 {
+                            self.workers.iter().map(|it| of(&it.told)).sum()
+                        };
+                        let moved = Moved {
+                            sent: own.sent + sum(|it| it.sent),
+                            received: own.received + sum(|it| it.received),
+                        };
+                        // A worker counts parts that others had kept before it came, too.
+                        self.progress.of_workers(journal.parts_kept()?, moved);
                     }
                     Event::Moved { traffic, peak_bytes } => {
                         (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);

@@ -44,10 +44,6 @@ pub enum Fault {
     #[error("{file} cannot be read as {format} (after {row} rows): {reason}")]
     Table { file: String, format: &'static str, row: u64, reason: String },
     #[error(
-        "{count} rows have a key that an earlier row has, and the rule refuses that (the first is row {row}): remove them, or agree on `first` or `multiply`"
-    )]
-    EqualKeys { count: u64, row: u64 },
-    #[error(
         "{file} has {found} rows, {expected} when its keys were read: it changed in between; run the job again on a list that stays"
     )]
     Changed { file: String, expected: u64, found: u64 },
@@ -81,7 +77,6 @@ impl Fault {
             Self::RowTooLong { .. } => "keys.row-too-long",
             Self::TooMany { .. } => "keys.too-many",
             Self::Table { .. } => "keys.table",
-            Self::EqualKeys { .. } => "keys.equal-keys",
             Self::Changed { .. } => "keys.changed",
             Self::Conversion { .. } => "keys.conversion",
             Self::Overwrite { .. } => "keys.overwrite",

@@ -14,13 +14,12 @@
 //! the like of another party ("unknown" is not a person). Faults and counts name files, columns and rows; they never
 //! hold a key, and no key is written anywhere but into the file of results that the list's owner asked for.
 //!
-//! Rows of a database come as CSV or as an Arrow IPC stream from the program that reads it.
+//! Rows of a database come as CSV from the program that reads it.
 
 mod batch;
 mod bitmap;
 mod columns;
 mod csv;
-mod equals;
 mod fault;
 mod fixed;
 mod form;
@@ -36,7 +35,6 @@ mod table;
 
 pub use bitmap::Bitmap;
 pub use columns::{labels, values};
-pub use equals::Groups;
 pub use fault::Fault;
 pub use fixed::{decimal, fixed};
 pub use form::{Form, Why};

@@ -7,7 +7,6 @@ use tidm_mpc::psi::Item;
 use super::fault::Fault;
 use super::form::Form;
 use super::limits::{MAX_NAME_BYTES, MAX_PARTS};
-use super::source::Tally;
 
 /// Parts of a key in their order, and what equal keys in one list mean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,18 +39,6 @@ pub enum Equals {
     First,
     /// All of them are in the result if the key matches.
     Multiply,
-}
-
-impl Equals {
-    /// Refuses a list in which rows repeat the key of an earlier one, if the rule says so. `repeats` is the sum over all parts.
-    pub fn admit(self, repeats: Tally) -> Result<(), Fault> {
-        match self {
-            Self::Refuse if repeats.count > 0 => {
-                Err(Fault::EqualKeys { count: repeats.count, row: repeats.first_row })
-            }
-            Self::Refuse | Self::First | Self::Multiply => Ok(()),
-        }
-    }
 }
 
 impl Rule {

@@ -71,19 +71,6 @@ pub struct Tally {
     pub first_row: u64,
 }
 
-impl Tally {
-    /// Of two parts of one list together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        let first_row = match (self.count, other.count) {
-            (0, _) => other.first_row,
-            (_, 0) => self.first_row,
-            _ => self.first_row.min(other.first_row),
-        };
-        Self { count: self.count + other.count, first_row }
-    }
-}
-
 impl Counts {
     /// Rows with an item.
     pub fn items(&self) -> u64 {

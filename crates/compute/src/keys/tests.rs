@@ -195,31 +195,6 @@ fn single_fields_are_found_wherever_they_stand() {
     }
 }
 
-#[test]
-fn equals_are_refused_or_the_first_counts_or_all() {
-    let records =
-        || [(3, 0), (1, 1), (3, 2), (2, 3), (3, 4), (1, 5)].map(|(i, r)| (Item(i), r)).to_vec();
-    let first = Groups::of(records()[..2].to_vec(), Equals::Refuse).repeats();
-    assert_eq!(Equals::Refuse.admit(first), Ok(()));
-    for (equals, rows) in [
-        (Equals::Refuse, &[0, 1][..]),
-        (Equals::First, &[0, 1]),
-        (Equals::Multiply, &[0, 1, 2, 4, 5]),
-    ] {
-        let groups = Groups::of(records(), equals);
-        assert_eq!(groups.items(), [Item(1), Item(2), Item(3)]);
-        let repeats = groups.repeats().plus(first);
-        assert_eq!(repeats, Tally { count: 3, first_row: 3 });
-        let refused = Err(Fault::EqualKeys { count: 3, row: 3 });
-        let expected = if equals == Equals::Refuse { refused } else { Ok(()) };
-        assert_eq!(equals.admit(repeats), expected);
-        let mut found = Bitmap::new(6).unwrap();
-        groups.mark([2, 0, 9], &mut found);
-        assert_eq!(found.iter().collect::<Vec<_>>(), rows);
-    }
-    assert_eq!(Groups::of(Vec::new(), Equals::Refuse).rows(0), [0u64; 0]);
-}
-
 proptest::proptest! {
     #[test]
     fn bitmaps_are_sets_of_rows(rows in 0u64..400, picks: Vec<u64>, from in 0u64..400, length in 0u64..200) {

@@ -50,6 +50,46 @@ fn killed_parties_that_start_again_come_to_the_same_result() {
     }
 }
 
+/// Either party, killed as each of the parts has just begun; before the first one, too.
+#[test]
+fn a_party_killed_at_any_part_comes_to_the_same_result() {
+    let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
+    let parts = if long { 16 } else { 4 };
+    for (victim, name) in [(0, "receiver"), (1, "sender")] {
+        for begun in 0..=parts {
+            let pair = Pair::new(20_000);
+            let orders = pair.orders(|order| {
+                (order.parts, order.terms.learns) = (Some(parts), Learns::Both);
+            });
+            let mut parties = [Process::start(&orders[0]), Process::start(&orders[1])];
+            // Where both learn, each marks every run on its disk before it begins.
+            let (dir, begun) = (pair.path(name), begun as usize);
+            assert!(eventually(|| files(&dir, "journal-") > 0 && files(&dir, "run-") >= begun));
+            parties[victim].kill();
+            parties[victim] = Process::start(&orders[victim]);
+            let [receiver, sender] = parties;
+            let other = std::thread::spawn(|| sender.told());
+            pair.check(&receiver.told());
+            assert_eq!(other.join().unwrap().unwrap().matched, Some(10_000), "{name} {begun}");
+        }
+    }
+}
+
+/// With workers, what both have kept counts once, however many processes came since.
+#[test]
+fn progress_of_workers_is_what_is_kept() {
+    let pair = Pair::new(60_000);
+    let orders = pair.orders(|order| (order.parts, order.workers) = (Some(64), 2));
+    let sender = Process::start(&orders[1]);
+    let mut receiver = Process::start(&orders[0]);
+    assert!(receiver.until_done(8));
+    receiver.kill();
+    // Each event is held against the number of parts.
+    let received = Process::start(&orders[0]).told();
+    pair.check(&received);
+    sender.told().unwrap();
+}
+
 #[test]
 fn finished_parts_are_not_run_again() {
     let pair = Pair::new(40_000);

@@ -4,7 +4,9 @@
 
 mod crashes;
 mod kinds;
+mod lines;
 mod parties;
 mod refusals;
+mod skew;
 mod starts;
 mod whole;

@@ -159,6 +159,9 @@ impl Process {
             match serde_json::from_str(&line.unwrap()).unwrap() {
                 Event::Report(report) => last = Some(Ok(*report)),
                 Event::Error(error) => last = Some(Err(error)),
+                Event::Progress(told) if told.phase == "running" => {
+                    assert!(told.of.is_some_and(|of| told.done <= of), "{told:?}");
+                }
                 Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
             }
         }

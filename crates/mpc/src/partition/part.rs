@@ -7,7 +7,7 @@ use crate::step::Step;
 /// What to do about items that are there more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Equals {
-    /// End the job with [`Fault::Duplicates`] at the first part that has some, with their number there.
+    /// End with [`Fault::Duplicates`]: of a part, with their number there; a job looks at all parts before one runs.
     Refuse,
     /// The first counts; how many were left out is reported.
     First,
@@ -50,12 +50,48 @@ pub const RECORD_BYTES: usize = 16 + 4;
 pub struct Part {
     pub items: Vec<u128>,
     pub places: Vec<u32>,
+    /// Items that were left out already because an equal one came before.
+    pub left_out: u64,
 }
 
 impl Part {
     /// Room for `count` items.
     pub fn with_capacity(count: usize) -> Self {
-        Self { items: Vec::with_capacity(count), places: Vec::with_capacity(count) }
+        Self { items: Vec::with_capacity(count), places: Vec::with_capacity(count), left_out: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Of equal items only the first stays: what [`Self::distinct`] would do anyway, while more items are still to come.
+    pub fn compact(&mut self) {
+        self.merge(|_, _| {});
+    }
+
+    /// Of equal items one stays, with the sum of their places: for counting how often each is there, if each began with 1.
+    pub fn add_up(&mut self) {
+        self.merge(|sum, more| *sum = sum.saturating_add(more));
+    }
+
+    fn merge(&mut self, mut into: impl FnMut(&mut u32, u32)) {
+        let before = std::mem::take(self);
+        let (left_out, count) = (before.left_out, before.len());
+        let mut all = before.spread();
+        all.dedup_by(|(item, place), (kept, first)| {
+            let equal = item == kept;
+            if equal {
+                into(first, *place);
+            }
+            equal
+        });
+        let left_out = left_out + (count - all.len()) as u64;
+        let (items, places) = all.into_iter().unzip();
+        *self = Self { items, places, left_out };
     }
 
     pub fn push(&mut self, item: u128, place: u32) {
@@ -73,18 +109,23 @@ impl Part {
 
     pub fn of_records(bytes: &[u8]) -> Self {
         let mut part = Self::with_capacity(bytes.len() / RECORD_BYTES);
+        part.push_records(bytes);
+        part
+    }
+
+    /// What [`Self::record`] made, one behind the other.
+    pub fn push_records(&mut self, bytes: &[u8]) {
         let (records, _) = bytes.as_chunks::<RECORD_BYTES>();
         for record in records {
             let (item, place) = record.split_at(16);
             let place = crate::field::Gf::from_slice(place).0;
-            part.push(crate::field::Gf::from_slice(item).0, crate::field::word(place, 0));
+            self.push(crate::field::Gf::from_slice(item).0, crate::field::word(place, 0));
         }
-        part
     }
 
     /// The different items of the part, at most `most`.
     pub fn distinct(self, equals: Equals, most: u64) -> Result<Distinct, Fault> {
-        let before = self.items.len();
+        let (before, left_out) = (self.items.len(), self.left_out);
         let mut all = self.spread();
         let mut also = Vec::new();
         all.dedup_by(|(item, place), (kept, first)| {
@@ -95,7 +136,7 @@ impl Part {
             equal
         });
         also.sort_unstable();
-        let equal = (before - all.len()) as u64;
+        let equal = left_out + (before - all.len()) as u64;
         if equal > 0 && equals == Equals::Refuse {
             return Err(Fault::Duplicates { count: equal });
         }

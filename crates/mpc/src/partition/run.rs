@@ -54,7 +54,7 @@ pub trait Parts {
 const NONE: u32 = u32::MAX;
 
 /// A session on which parts run. In the malicious variant everything said from here on is compared in the end, the numbers
-/// of the parts included.
+/// of the parts included; the greeting was taken in before ([`super::talk`]).
 pub(super) fn begin(session: &mut Session<'_>, plan: &Plan) {
     if plan.whole.security == Security::Malicious {
         session.bind_all();

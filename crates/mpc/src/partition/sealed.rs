@@ -40,6 +40,17 @@ impl Sealer {
         *self.tag.finalize().as_bytes()
     }
 
+    /// Shows the next chunk of what was sealed, which is that only if [`Self::closes`] says so in the end.
+    pub fn unseal(&mut self, chunk: &mut [u8]) {
+        self.tag.update(chunk);
+        mask(&mut self.stream, chunk);
+    }
+
+    /// Whether this tag stands behind all chunks.
+    pub fn closes(&self, tag: &[u8]) -> bool {
+        self.tag().ct_eq(tag).into()
+    }
+
     /// What was sealed, from chunks and tag, if it is exactly that.
     pub fn open(mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
         let changed =

@@ -1,4 +1,5 @@
-//! What both parties say on every connection before the first part.
+//! What both parties say on every connection before the first part. It crosses each other, and goes into the transcript: in the
+//! malicious variant a word that was changed on its way ends the set-up, or the first part.
 
 use subtle::ConstantTimeEq as _;
 
@@ -39,8 +40,8 @@ impl Agreed {
 
 /// Both say what they bring; the larger number of parts is taken.
 pub fn greet(session: &mut Session<'_>, ours: &Greeting) -> Result<Agreed, Fault> {
-    session.send(Step::Greeting, &[&ours.nonce[..], &ours.parts.to_le_bytes()].concat())?;
-    let message = session.receive(Step::Greeting, 36)?;
+    let said = [&ours.nonce[..], &ours.parts.to_le_bytes()].concat();
+    let message = exchange(session, Step::Greeting, &said)?;
     let wrong = |what| Fault::misbehaved(Step::Greeting, what);
     let (nonce, parts) = message.split_first_chunk::<32>().ok_or_else(|| wrong("it is short"))?;
     let parts = number(parts).ok_or_else(|| wrong("it is short"))?;
@@ -62,20 +63,26 @@ pub fn compare(session: &mut Session<'_>, kept: &[bool]) -> Result<Vec<bool>, Fa
     for (index, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
         bits[index / 8] |= 1 << (index % 8);
     }
-    session.send(Step::Finished, &bits)?;
-    let theirs = session.receive(Step::Finished, bits.len())?;
+    let theirs = exchange(session, Step::Finished, &bits)?;
     let bit = |index: usize| theirs.get(index / 8).is_some_and(|it| it >> (index % 8) & 1 == 1);
     Ok(kept.iter().enumerate().map(|(index, kept)| *kept && bit(index)).collect())
 }
 
 /// Both say that their parts are cut, and whether parts are to run over this connection: they do if both say so.
 pub fn ready(session: &mut Session<'_>, works: bool) -> Result<bool, Fault> {
-    session.send(Step::Ready, &[u8::from(works)])?;
-    match session.receive(Step::Ready, 1)?.as_slice() {
+    match exchange(session, Step::Ready, &[u8::from(works)])?.as_slice() {
         [0] => Ok(false),
         [1] => Ok(works),
         _ => Err(Fault::misbehaved(Step::Ready, "it is neither yes nor no")),
     }
+}
+
+/// Says and hears messages of one length, and takes both in.
+fn exchange(session: &mut Session<'_>, step: Step, ours: &[u8]) -> Result<Vec<u8>, Fault> {
+    session.send(step, ours)?;
+    let theirs = session.receive(step, ours.len())?;
+    session.bind_both(step, ours, &theirs);
+    Ok(theirs)
 }
 
 /// The number of the first four bytes.

@@ -137,6 +137,22 @@ fn distinct_items_are_those_of_a_sorted_list() {
         assert_eq!((&multiplied.set, multiplied.left_out), (&set, 0));
         let firsts = (0..set.len()).map(|index| set.place(index)).collect();
         assert_eq!(multiplied.all(firsts), (0..count).collect::<Vec<u32>>());
+        // Left out while items still come: the same in the end.
+        let mut early = Part::default();
+        for (item, place) in part.items.iter().zip(&part.places) {
+            early.push(*item, *place);
+            if early.len() % 7 == 0 {
+                early.compact();
+            }
+        }
+        assert_eq!(
+            early.distinct(Equals::First, 10_000).unwrap(),
+            part.clone().distinct(Equals::First, 10_000).unwrap()
+        );
+        let mut counted = part.clone();
+        counted.places.fill(1);
+        counted.add_up();
+        assert_eq!(counted.places.iter().sum::<u32>(), count);
         if all.len() > 1 {
             let fault = part.distinct(Equals::First, all.len() as u64 - 1).unwrap_err();
             assert_eq!(fault.code(), "mpc.unlucky");
@@ -167,6 +183,11 @@ fn a_sealed_part_comes_back_or_is_refused() {
     assert_eq!(open(bytes.clone(), 3).unwrap(), records);
     assert_eq!(Part::of_records(&records).places, (0..13).collect::<Vec<u32>>());
     assert_eq!(sealed(1, 3, &[&records]), bytes);
+    let mut pieces = Sealer::new(&Seed::new([1; 32]), 3);
+    let (content, tag) = bytes.split_at(records.len());
+    let mut shown = content.to_vec();
+    shown.chunks_mut(CHUNK_BYTES).for_each(|chunk| pieces.unseal(chunk));
+    assert!(shown == records && pieces.closes(tag) && !pieces.closes(&tag[1..]));
     assert_eq!(open(sealed(1, 3, &[]), 3).unwrap(), Vec::<u8>::new());
     // Another part's, a cut one, a longer one, any bit.
     assert_eq!(open(bytes.clone(), 4).unwrap_err().code(), "mpc.spill-failed");

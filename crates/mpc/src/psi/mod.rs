@@ -15,8 +15,8 @@
 //! Schoppmann, "VOLE-PSI", EUROCRYPT 2021). For `x ∈ X`, `decode(P, x) = H(x)`
 //! and both sides come to the same F(x); for any other y a multiple of Δ remains, which the receiver cannot guess.
 //! The low-communication variant ([`Security::SemiHonestLow`]) has a smaller store and 64-bit values in it: `docs/psi/low-communication.md`.
-//! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports a match
-//! proves it by the second half of F. At the end both compare what they saw.
+//! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports matches
+//! proves them by a hash of the second halves of F: one for all, so its length says nothing. At the end both compare what they saw.
 //!
 //! [`labelled`] also gives the receiver what the sender has to say about each common item.
 //!
@@ -88,8 +88,9 @@ impl Terms {
     pub fn bytes(&self) -> Vec<u8> {
         let security = match self.security {
             Security::SemiHonest => 0,
-            Security::Malicious => 1,
             Security::SemiHonestLow => 2,
+            // With one proof for all matches.
+            Security::Malicious => 3,
         };
         let learns = match self.learns {
             Learns::Receiver => 0,
@@ -184,6 +185,13 @@ impl Output {
             }
         }
     }
+}
+
+/// Proof of all matches of a run: the second halves of F, in the order of the masks. Without one of them nobody can say it but
+/// with probability 2^-128, and it is as long for one match as for a million.
+fn proof_of(run: &[u8; 32], proofs: impl Iterator<Item = u128>) -> [u8; 32] {
+    let all: Vec<u8> = proofs.flat_map(u128::to_le_bytes).collect();
+    derive(domain::MATCHES, &[run, &all])
 }
 
 /// What one run among several over the same vectors is bound to.

@@ -4,7 +4,7 @@
 //! learn the result, which of the sender's masks it found.
 
 use super::masks::{Code, Sorted, join_each};
-use super::{Evaluated, Learns, Output, Security, Set, Terms, band, run_binding};
+use super::{Evaluated, Learns, Output, Security, Set, Terms, band, proof_of, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
 use crate::hash::{commitment, derive, domain};
@@ -40,7 +40,7 @@ impl Receiver {
 
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Vec<u32>, Fault> {
         set.fits(self.terms.receiver_items)?;
-        let Evaluated { binned, values, output, .. } = self.prf(session, set.items())?;
+        let Evaluated { run, binned, values, output } = self.prf(session, set.items())?;
         let (masks, proofs) = output.masks(values, binned.items());
         let bits = self.terms.mask_bits();
         let own = Sorted::new(&masks, bits);
@@ -53,7 +53,7 @@ impl Receiver {
         });
         if self.terms.learns == Learns::Both {
             let proofs = self.terms.security.checked().then_some(proofs.as_slice());
-            tell(session, &mut found, proofs, count)?;
+            tell(session, &run, &mut found, proofs, count)?;
         }
         if self.terms.security.checked() {
             session.confirm()?;
@@ -146,28 +146,28 @@ fn toss(session: &mut Session<'_>, run: &[u8; 32], committed: &[u8]) -> Result<[
     Ok(derive(domain::COIN, &[run, &share, theirs]))
 }
 
-/// One bit per mask of the sender; in the malicious variant the second half of F for each bit that is set.
+/// One bit per mask of the sender; in the malicious variant a proof that the second half of F is known for each bit that is set.
 fn tell(
     session: &mut Session<'_>,
+    run: &[u8; 32],
     found: &mut [(usize, usize)],
     proofs: Option<&[u128]>,
     count: usize,
 ) -> Result<(), Fault> {
     found.sort_unstable();
     let mut bits = vec![0u8; count.div_ceil(8)];
-    let mut proof = Vec::new();
+    let mut proven = Vec::new();
     let mut last = None;
     for (their_index, index) in found.iter() {
         bits[their_index / 8] |= 1 << (their_index % 8);
         if last != Some(*their_index) {
-            let proven = proofs.and_then(|proofs| proofs.get(*index));
-            proof.extend(proven.into_iter().flat_map(|proof| proof.to_le_bytes()));
+            proven.extend(proofs.and_then(|proofs| proofs.get(*index)));
         }
         last = Some(*their_index);
     }
     session.send(Step::Matches, &bits)?;
     match proofs {
-        Some(_) => session.send(Step::MatchProofs, &proof),
+        Some(_) => session.send(Step::MatchProofs, &proof_of(run, proven.into_iter())),
         None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 use subtle::ConstantTimeEq as _;
 
 use super::masks::{Code, Sorted};
-use super::{Evaluated, Learns, Output, Security, Set, Terms, band, run_binding};
+use super::{Evaluated, Learns, Output, Security, Set, Terms, band, proof_of, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
 use crate::hash::{commitment, derive, domain};
@@ -46,7 +46,7 @@ impl Sender {
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Option<Vec<u32>>, Fault> {
         set.fits(self.terms.sender_items)?;
         let checked = self.terms.security.checked();
-        let Evaluated { binned, values, output, .. } = self.prf(session, set.items())?;
+        let Evaluated { run, binned, values, output } = self.prf(session, set.items())?;
         let (mut masks, proofs) = output.masks(values, binned.items());
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
         let missing = count - masks.len();
@@ -59,7 +59,9 @@ impl Sender {
         )?;
         let found = match self.terms.learns {
             Learns::Receiver => None,
-            Learns::Both => Some(hear(session, &sorted, &proofs, checked)?),
+            Learns::Both => {
+                Some(hear(session, &run, &sorted, checked.then_some(proofs.as_slice()))?)
+            }
         };
         if checked {
             session.confirm()?;
@@ -139,12 +141,12 @@ impl Sender {
     }
 }
 
-/// Numbers of the masks that the receiver found, with its proofs compared.
+/// Numbers of the masks that the receiver found; where there are `proofs`, its proof of them is compared.
 fn hear(
     session: &mut Session<'_>,
+    run: &[u8; 32],
     sorted: &Sorted<'_>,
-    proofs: &[u128],
-    checked: bool,
+    proofs: Option<&[u128]>,
 ) -> Result<Vec<u32>, Fault> {
     let bits = session.receive(Step::Matches, sorted.len().div_ceil(8))?;
     let set = |place: usize| bits.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1);
@@ -157,20 +159,12 @@ fn hear(
         .filter(|(place, _)| set(*place))
         .map(|(_, (_, index))| index)
         .collect();
-    if !checked {
-        return Ok(found);
-    }
-    let given = session.receive(Step::MatchProofs, found.len() * 16)?;
-    let mut expected = Vec::with_capacity(given.len());
-    for index in &found {
-        // Fillers have no proof: nothing the receiver says can be right.
-        let Some(proof) = proofs.get(*index as usize) else {
-            return Err(Fault::misbehaved(Step::MatchProofs, "a match is not proven"));
-        };
-        expected.extend_from_slice(&proof.to_le_bytes());
-    }
-    if bool::from(given.ct_eq(&expected)) {
-        return Ok(found);
-    }
-    Err(Fault::misbehaved(Step::MatchProofs, "a match is not proven"))
+    let Some(proofs) = proofs else { return Ok(found) };
+    let given = session.receive(Step::MatchProofs, 32)?;
+    let wrong = || Fault::misbehaved(Step::MatchProofs, "the matches are not proven");
+    // Fillers have no proof: nothing the receiver says can be right.
+    let known: Option<Vec<u128>> =
+        found.iter().map(|index| proofs.get(*index as usize).copied()).collect();
+    let expected = proof_of(run, known.ok_or_else(wrong)?.into_iter());
+    if bool::from(given.ct_eq(&expected)) { Ok(found) } else { Err(wrong()) }
 }

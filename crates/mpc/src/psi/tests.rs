@@ -103,7 +103,7 @@ fn the_result_is_the_dealers_around_powers_of_two_and_for_skewed_sizes() {
     }
 }
 
-/// 200,000 pairs of items in random sets of random sizes, and ten times as many in long tests.
+/// 200,000 pairs of items in random sets of random sizes, and ten times as many in long tests, in every variant.
 #[test]
 fn many_random_pairs_meet_where_a_hash_set_says() {
     let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
@@ -118,7 +118,7 @@ fn many_random_pairs_meet_where_a_hash_set_says() {
             || -> HashSet<u128> { (0..pairs).map(|_| stream.below(range).into()).collect() };
         let (ours, theirs) = (one(), one());
         let (receiver, sender) = (set(ours.iter().copied()), set(theirs.iter().copied()));
-        for security in [Security::SemiHonest, Security::SemiHonestLow] {
+        for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
             let terms = terms(security, Learns::Receiver, &receiver, &sender);
             let (found, _, _) = run(&terms, &receiver, &sender).unwrap();
             let found: HashSet<u128> =
@@ -208,18 +208,19 @@ fn places_are_the_callers_when_duplicates_were_left_out() {
 
 #[test]
 fn traffic_depends_on_the_agreed_sizes_only() {
-    let agreed = |receiver: Set, sender: Set, security| {
+    let agreed = |receiver: Set, sender: Set, (security, learns)| {
         let terms = Terms {
             security,
-            learns: Learns::Receiver,
+            learns,
             receiver_items: 3000,
             sender_items: 2000,
             parts: 1,
         };
         run(&terms, &receiver, &sender).unwrap().2
     };
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
-        let expected = agreed(set([]), set([]), security);
+    let variants = [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious];
+    for variant in variants.iter().flat_map(|it| [(*it, Learns::Receiver), (*it, Learns::Both)]) {
+        let expected = agreed(set([]), set([]), variant);
         let pairs = [
             (set(0..3000), set(0..2000)),
             (set(0..1), set(5..9)),
@@ -227,7 +228,7 @@ fn traffic_depends_on_the_agreed_sizes_only() {
             (set(Stream::new(&[5; 32]).blocks(3000)), set([])),
         ];
         for (receiver, sender) in pairs {
-            assert_eq!(agreed(receiver, sender, security), expected);
+            assert_eq!(agreed(receiver, sender, variant), expected);
         }
     }
 }

@@ -169,10 +169,25 @@ impl<'a> Session<'a> {
 
     fn absorb(&mut self, from: Party, step: Step, message: &[u8]) {
         if self.binds_all || step.binds() {
-            self.transcript.update(&[from.code(), step.code()]);
-            self.transcript.update(&(message.len() as u64).to_le_bytes());
-            self.transcript.update(message);
+            self.bind(from, step, message);
         }
+    }
+
+    fn bind(&mut self, from: Party, step: Step, message: &[u8]) {
+        self.transcript.update(&[from.code(), step.code()]);
+        self.transcript.update(&(message.len() as u64).to_le_bytes());
+        self.transcript.update(message);
+    }
+
+    /// Takes in two messages that crossed each other, in one order for both: what was said before the set-up is part of every
+    /// challenge, and of what is compared in the end. Only before [`Self::bind_all`].
+    pub(crate) fn bind_both(&mut self, step: Step, ours: &[u8], theirs: &[u8]) {
+        let (receivers, senders) = match self.party {
+            Party::Receiver => (ours, theirs),
+            Party::Sender => (theirs, ours),
+        };
+        self.bind(Party::Receiver, step, receivers);
+        self.bind(Party::Sender, step, senders);
     }
 
     /// A challenge that depends on every message of the set-up so far (Fiat–Shamir). Both get the same.

@@ -59,8 +59,8 @@ fn what_is_said_is_what_it_was() {
     let table = "\
 labelled receiver 1257571 fc114313ed026850638f93a369e2d82a
 labelled sender 143332 f051f4153dcbc7a961a26b3f5ab121b7
-labelled-malicious receiver 1259824 ebc0527e3c3310f1c16709bb8b01907b
-labelled-malicious sender 145787 6f2b7bbb51dce401adba9af17bbbd27f
+labelled-malicious receiver 1259824 9b82f0aa4d7e5c4b6ade579b276463ac
+labelled-malicious sender 145787 e28da910f345e555a61cfbbe76de0b13
 ";
     assert_eq!(said, table, "what was said:\n{said}");
 }

@@ -5,6 +5,7 @@ mod golden;
 mod labelled;
 mod many;
 mod meddled;
+mod okvs_rates;
 mod parties;
 mod shaped;
 mod stopped;

@@ -3,10 +3,10 @@
 use tidm_mpc::channel::Channel;
 use tidm_mpc::channel::memory::{Memory, pair};
 use tidm_mpc::fault::Fault;
-use tidm_mpc::psi::{Learns, Security};
+use tidm_mpc::psi::{Learns, Security, ideal};
 use tidm_mpc::step::Step;
 
-use crate::parties::{Results, run, set, terms};
+use crate::parties::{Results, run, run_job, set, terms};
 
 pub(crate) type Change = fn(&mut Step, &mut Vec<u8>);
 
@@ -179,11 +179,79 @@ fn a_curious_peers_variant_survives_changed_bytes_without_a_panic() {
 
 #[test]
 fn claimed_matches_need_their_proof() {
-    // The receiver claims every mask. Its proofs are as many as it claims only in the honest run, so lengths differ.
-    let (_, sent) =
-        meddle(Security::Malicious, true, Step::Matches, |_, message| message.fill(0xff));
-    assert_eq!(sent.unwrap_err().code(), "mpc.peer-misbehaved");
+    // The receiver claims one mask more, or one less, than it has proven.
+    let more: Change = |_, message| message[0] |= message[0].wrapping_add(1);
+    let less: Change = |_, message| {
+        let some = message.iter_mut().find(|byte| **byte != 0).unwrap();
+        *some &= *some - 1;
+    };
+    for change in [more, less] {
+        let (_, sent) = meddle(Security::Malicious, true, Step::Matches, change);
+        assert!(sent.unwrap_err().to_string().contains("not proven"));
+    }
     let (_, sent) =
         meddle(Security::Malicious, true, Step::MatchProofs, |_, message| message.fill(0));
     assert!(sent.unwrap_err().to_string().contains("not proven"));
+}
+
+/// Changes one bit of one message of a job, counted among those of its step.
+struct Flipped {
+    inner: Memory,
+    step: Step,
+    number: usize,
+    byte: usize,
+}
+
+impl Channel for Flipped {
+    fn send(&mut self, step: Step, message: &[u8]) -> Result<(), Fault> {
+        let mut message = message.to_vec();
+        if step == self.step {
+            if self.number == 0
+                && let Some(byte) = message.get_mut(self.byte)
+            {
+                *byte ^= 1;
+            }
+            self.number = self.number.wrapping_sub(1);
+        }
+        self.inner.send(step, &message)
+    }
+
+    fn receive(&mut self, step: Step, length: usize) -> Result<Vec<u8>, Fault> {
+        self.inner.receive(step, length)
+    }
+}
+
+/// What a job says besides its runs, in the malicious variant: whatever is changed is caught, or changes nothing.
+#[test]
+fn no_changed_word_of_a_job_takes_a_match_away() {
+    let (one, other) = (set(0..60), set(40..90));
+    let terms = terms(Security::Malicious, Learns::Both, &one, &other);
+    let expected = [ideal::intersection(&one, &other), ideal::intersection(&other, &one)];
+    // Every byte of what has a few; of nonces some. Two parts, so the third name says that none is left.
+    let few = (0..8).flat_map(|byte| (0..3).map(move |number| (Step::Part, number, byte)));
+    let early = [0, 13, 31, 32, 33, 35].map(|byte| (Step::Greeting, 0, byte));
+    let rest = [(Step::Finished, 0, 0), (Step::Ready, 0, 0)];
+    let mut caught = 0;
+    for (step, number, byte) in few.chain(early).chain(rest) {
+        for of_receiver in [true, false] {
+            if step == Step::Part && !of_receiver {
+                continue;
+            }
+            let (left, right) = pair();
+            let number_of = |own: bool| if own { number } else { usize::MAX / 2 };
+            let left = Flipped { inner: left, step, number: number_of(of_receiver), byte };
+            let right = Flipped { inner: right, step, number: number_of(!of_receiver), byte };
+            let (received, sent) = run_job((left, right), &terms, 2, &one, &other);
+            let failed = received.is_err() || sent.is_err();
+            caught += u32::from(failed);
+            // What decides how lists are cut and which parts are left is always caught.
+            assert!(failed || step == Step::Part, "{step} {byte}");
+            for (told, expected) in [received, sent].iter().zip(&expected) {
+                if let Ok(told) = told {
+                    assert_eq!(told, expected, "{step} {number} {byte}");
+                }
+            }
+        }
+    }
+    assert!(caught >= 26, "{caught}");
 }

@@ -4,6 +4,9 @@ use std::thread;
 
 use tidm_mpc::channel::Channel;
 use tidm_mpc::fault::Fault;
+use tidm_mpc::partition::Job;
+use tidm_mpc::partition::memory::once;
+use tidm_mpc::partition::part::Equals;
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
@@ -36,6 +39,33 @@ pub(crate) fn run<A: Channel + Send, B: Channel + Send>(
         let (party, seed) = (Party::Receiver, Seed::new([1; 32]));
         let setting = Setting { channel: &mut left, party, id, seed, watch: &Unwatched };
         let received = Receiver::once(setting, terms, receiver);
+        drop(left);
+        (received, other.join().unwrap())
+    })
+}
+
+/// A job in so many parts, over the items of both sets in their order.
+pub(crate) fn run_job<A: Channel + Send, B: Channel + Send>(
+    (mut left, mut right): (A, B),
+    terms: &Terms,
+    parts: u32,
+    receiver: &Set,
+    sender: &Set,
+) -> (Result<Vec<u32>, Fault>, Result<Vec<u32>, Fault>) {
+    let job = Job { id: [6; 32], whole: *terms, equals: Equals::First, rule: [0; 32] };
+    let one = |channel: &mut dyn Channel, party, set: &Set| {
+        let seed = Seed::new([if party == Party::Sender { 2 } else { 1 }; 32]);
+        let setting = Setting { channel, party, id: job.session(), seed, watch: &Unwatched };
+        let items = set.items().iter().map(|item| Item(*item));
+        once(setting, &job, parts, items).map(|outcome| outcome.places.unwrap_or_default())
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let sent = one(&mut right, Party::Sender, sender);
+            drop(right);
+            sent
+        });
+        let received = one(&mut left, Party::Receiver, receiver);
         drop(left);
         (received, other.join().unwrap())
     })

@@ -10,7 +10,7 @@ use tidm_mpc::fault::Fault;
 use tidm_mpc::psi::{Learns, Security, ideal};
 use tidm_mpc::step::Step;
 
-use crate::parties::{run, set, terms};
+use crate::parties::{run, run_job, set, terms};
 
 /// One end of a line: a message leaves when the one before it has left, takes its time for its length, and arrives after
 /// the delay.
@@ -72,4 +72,27 @@ fn a_slow_line_costs_its_bandwidth_and_few_round_trips() {
     let slow = timed(100_000.0, Duration::from_millis(200));
     assert!(slow > Duration::from_millis(1000), "{slow:?}");
     assert!(slow < fast + Duration::from_millis(6000) + fast * 4, "{slow:?} {fast:?}");
+}
+
+/// 100 Mbit/s and 50 ms, each variant: a session, and a job in parts.
+#[test]
+fn every_variant_and_a_job_in_parts_go_over_a_line_between_cities() {
+    const DELAY: Duration = Duration::from_millis(50);
+    let (one, other) = (set(0..20_000), set(10_000..30_000));
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+        let terms = terms(security, Learns::Both, &one, &other);
+        let begin = Instant::now();
+        let (received, sent) = run(line(100.0, DELAY), &terms, &one, &other);
+        assert_eq!(received.unwrap(), ideal::intersection(&one, &other));
+        assert_eq!(sent.unwrap().unwrap(), ideal::intersection(&other, &one));
+        // Hellos, base transfers, trees, the store, masks, and matches wait for one another.
+        assert!(begin.elapsed() > 5 * DELAY, "{:?}", begin.elapsed());
+        let begin = Instant::now();
+        let (received, sent) = run_job(line(100.0, DELAY), &terms, 4, &one, &other);
+        assert_eq!(received.unwrap(), ideal::intersection(&one, &other));
+        assert_eq!(sent.unwrap(), ideal::intersection(&other, &one));
+        // A part names itself, travels, and is kept by both; the set-up is paid once.
+        assert!(begin.elapsed() > 20 * DELAY, "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+    }
 }

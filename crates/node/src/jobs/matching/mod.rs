@@ -189,7 +189,7 @@ fn order(
         dir,
         results,
         connect,
-        memory: app.config.limits.worker_memory_bytes / u64::from(it.record.workers.max(1)),
+        memory: app.config.limits.worker_memory_bytes,
         workers: it.record.workers,
         parts: None,
         jail: process::JAIL.to_vec(),

@@ -1,0 +1,58 @@
+//! How much of a part is held, whatever its list repeats: equal rows all fall into one part, however many they are.
+//!
+//! With `first` and `refuse` rows that repeat a key are left out while the list is still read, so a part holds about as many
+//! rows as it has keys. With `multiply` each row counts, and a part with more rows than memory allows is refused, with the number
+//! of rows of its most frequent key, before any part runs.
+
+use tidm_mpc::fault::Fault;
+use tidm_mpc::partition::part::{Equals, Part};
+use tidm_mpc::partition::plan::Plan;
+use tidm_mpc::session::Party;
+
+use super::limits::{HELD_BYTES_PER_ROW, SPARE_ROWS};
+use super::order::Order;
+
+/// Of one part of a party's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub equals: Equals,
+    /// Different keys, as planned.
+    pub most: u64,
+    /// Rows at a time while one part is loaded.
+    pub rows: u64,
+}
+
+impl Room {
+    pub fn of(order: &Order, equals: Equals, plan: &Plan) -> Self {
+        let (receiver, sender) = plan.part_items();
+        let most = if order.party() == Party::Receiver { receiver } else { sender };
+        let held = Self { equals, most, rows: 0 }.held();
+        Self { equals, most, rows: held.max(order.share() / HELD_BYTES_PER_ROW) }
+    }
+
+    /// Rows of each part while all are in memory: a quarter over, so that many come between two times of sorting.
+    pub fn held(&self) -> u64 {
+        self.most + self.most / 4 + SPARE_ROWS
+    }
+
+    /// Leaves out what repeats a key. More keys than were agreed are a fault.
+    pub(super) fn shrink(&self, part: &mut Part) -> Result<(), Fault> {
+        part.compact();
+        let (count, most) = (part.len() as u64, self.most);
+        if count > most {
+            return Err(Fault::TooMany { what: "different keys of one part", count, most });
+        }
+        Ok(())
+    }
+
+    /// Why a part of so many rows is too large. `counts` has the number of rows of each key.
+    pub(super) fn refused(&self, rows: u64, counts: &Part) -> Fault {
+        let frequent = counts.places.iter().copied().max().map_or(0, u64::from);
+        let most = self.rows;
+        if frequent > most {
+            let what = "rows of the list with one and the same key";
+            return Fault::TooMany { what, count: frequent, most };
+        }
+        Fault::TooMany { what: "rows of one part of the list", count: rows, most }
+    }
+}
