@@ -79,9 +79,9 @@ fn again() -> Fault {
 
 /// On the disk before the first evaluated point leaves: after a crash nobody knows what was heard, so it counts as all.
 fn once(path: &Path) -> Result<(), Fault> {
-    let failed = |why: std::io::Error| match why.kind() {
-        std::io::ErrorKind::AlreadyExists => again(),
-        _ => Fault::Spill { reason: why.to_string() },
+    let failed = |why: std::io::Error| {
+        let exists = why.kind() == std::io::ErrorKind::AlreadyExists;
+        if exists { again() } else { Fault::Spill { reason: why.to_string() } }
     };
     std::fs::File::create_new(path).and_then(|it| it.sync_all()).map_err(failed)?;
     let folder = path.parent().map_or_else(|| Ok(()), |it| std::fs::File::open(it)?.sync_all());

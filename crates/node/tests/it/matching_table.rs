@@ -1,6 +1,6 @@
 //! Matching over a table that the provider prepared: made once, fetched once, asked about often; what is refused, and what stops it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -164,7 +164,7 @@ async fn a_table_is_prepared_once_fetched_once_and_asked_about_often() {
     assert!(provider.store.table(&table.id).await.unwrap().is_none());
 }
 
-fn flip(path: &PathBuf) {
+fn flip(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

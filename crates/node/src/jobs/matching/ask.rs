@@ -361,10 +361,10 @@ async fn once(
 ) -> Result<Report, Ended> {
     let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: PAUSE });
     let local = spool::local(app, &it.record.object).await.map_err(|why| here(why.to_string()))?;
-    let socket = turn.live.socket.clone();
+    let socket = &turn.live.socket;
     // Left by the attempt before.
-    drop(std::fs::remove_file(&socket));
-    let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
+    drop(std::fs::remove_file(socket));
+    let listener = UnixListener::bind(socket).map_err(|why| here(why.to_string()))?;
     let task = task(app, it, contract, local, &turn.live).await.map_err(|why| match why {
         WorkError::Fault(fault) => Ended::Refused(fault),
         why @ (WorkError::Store(_) | WorkError::Stopping) => here(why.to_string()),

@@ -119,11 +119,9 @@ pub async fn verified(app: &App, contract: &Contract, jws: &str) -> Result<State
         return Err(wrong("what came is no statement about a table"));
     }
     let key = app.directory.key(&contract.peer, parsed.header.kid.as_deref()).await;
-    let key = key.map_err(|why| match why {
-        // Its document has no such key: somebody else signed.
-        Fault::Denied { reason, .. } => wrong(&reason),
-        why => why,
-    })?;
+    // Its document has no such key: somebody else signed.
+    let key = key
+        .map_err(|why| if let Fault::Denied { reason, .. } = &why { wrong(reason) } else { why })?;
     let payload = parsed.verify(&key).map_err(|why| wrong(&why.to_string()))?;
     let statement = psi_table::read_statement(payload)?;
     let (_, key) = terms(contract)?;
@@ -212,8 +210,8 @@ async fn download(
     };
     let found = checked(dir.join(INDEX), dir.join(TABLE)).await?.map_err(damaged)?;
     let same = Digest(found.digest) == statement.table
-        && (found.entries, found.items, found.bytes)
-            == (statement.entries, statement.items, statement.bytes);
+        && (found.version, found.entries, found.items, found.bytes)
+            == (statement.version, statement.entries, statement.items, statement.bytes);
     if same { Ok(()) } else { Err(damaged("its index is another one".to_owned()).into()) }
 }
 
