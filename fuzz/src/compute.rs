@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidm_compute::job::order::{Kind, Order};
 use tidm_compute::keys::{self, Equals, Form, Mapping, Part, Rule};
 use tidm_compute::spu::wire;
+use tidm_compute::table;
 
 use crate::{Parser, choose, contained};
 
@@ -56,7 +57,7 @@ fn list(kind: Kind, data: &[u8]) {
 
 /// Orders; frames and batches of spu's link; what a peer gives with a match.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 4] = [orders, pushes, batches, labels];
+    const PARSERS: [Parser; 5] = [orders, pushes, batches, labels, table_orders];
     choose(&PARSERS, data);
 }
 
@@ -86,4 +87,15 @@ fn labels(data: &[u8]) {
     let Some(texts) = keys::split_label(label, usize::from(*columns)) else { return };
     let said: usize = texts.iter().map(|text| 2 + text.len()).sum();
     assert!(texts.len() == usize::from(*columns) && said <= label.len());
+}
+
+/// Orders about tables, and what an index says of itself.
+fn table_orders(data: &[u8]) {
+    if let Ok(facts) = table::facts(data) {
+        assert!(facts.entries <= 1 << 32);
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(order) = table::Order::of_json(text) {
+        assert!(order.check().is_ok());
+    }
 }

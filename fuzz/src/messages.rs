@@ -18,7 +18,7 @@ use tidm_space::catalog::search::Filter;
 use tidm_space::catalog::words;
 use tidm_space::identity::program;
 use tidm_space::limits::{KAS_OBJECTS, KAS_POLICIES, WORD_CHARS, WORDS_OF_ENTRY};
-use tidm_space::wire::tidm::changes;
+use tidm_space::wire::tidm::{changes, psi, psi_table};
 
 use crate::policy::writable;
 use crate::{Parser, choose};
@@ -27,7 +27,7 @@ const BASE: &str = "https://me.example/dsp";
 
 /// All messages of the protocol.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 13] = [
+    const PARSERS: [Parser; 14] = [
         negotiations,
         transfers,
         answers,
@@ -41,6 +41,7 @@ pub(crate) fn messages(data: &[u8]) {
         searched_words,
         key_requests,
         key_requests_in_protobuf,
+        tables_for_matching,
     ];
     choose(&PARSERS, data);
 }
@@ -213,5 +214,20 @@ fn key_requests(data: &[u8]) {
 fn key_requests_in_protobuf(data: &[u8]) {
     if let Ok(text) = kas::proto::read_text(data) {
         assert!(text.len() <= data.len());
+    }
+}
+
+/// A provider's word on a table, and an invitation over one: what is read is within bounds, and written again the same.
+fn tables_for_matching(data: &[u8]) {
+    drop(psi_table::read(data));
+    if let Ok(it) = psi_table::read_statement(data) {
+        assert!(it.within_bounds());
+        let again = psi_table::statement(&it).to_string();
+        assert!(psi_table::read_statement(again.as_bytes()).is_ok_and(|again| again == it));
+    }
+    if let Ok((Some(id), it)) = psi::read_invitation(data) {
+        assert!(it.fits());
+        let again = psi::write_invitation(&id, &it).body;
+        assert!(psi::read_invitation(again.as_bytes()).is_ok_and(|(_, again)| again == it));
     }
 }

@@ -7,14 +7,16 @@ use tidm_mpc::curve::Suite;
 use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
-use tidm_mpc::unbalanced::Index;
+use tidm_mpc::unbalanced::space::InMemory;
+use tidm_mpc::unbalanced::{self, Builder, Header, Index, Key};
 
 use crate::{Parser, choose};
 
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 5] = [ecdh_receiver, ecdh_sender, receiver, sender, table_index];
+    const PARSERS: [Parser; 7] =
+        [ecdh_receiver, ecdh_sender, receiver, sender, table_index, table_client, table_server];
     choose(&PARSERS, data);
 }
 
@@ -93,4 +95,35 @@ fn sender(data: &[u8]) {
     if let Ok(Some(places)) = result {
         assert!(places.iter().all(|place| *place < 2));
     }
+}
+
+/// A table of two items, its index, its key and terms for two more.
+fn with_table(run: impl FnOnce(&Index, &[u8], &Key, &unbalanced::Terms)) {
+    let seed = Seed::new([2; 32]);
+    let key = Key::new(&seed).expect("a key");
+    let header = Header { version: 1, entries: 2, client_items: 2, public: key.public() };
+    let (mut space, mut bytes) = (InMemory::default(), Vec::new());
+    let mut builder = Builder::new(header, &mut space).expect("a small table");
+    builder.push(&key.entries(&header, &[Item(1), Item(3)]).expect("entries")).expect("two");
+    let index = builder.finish(&mut bytes, &seed).expect("a table");
+    let terms = unbalanced::Terms { table: index.digest(), client_items: 2 };
+    run(&index, &bytes, &key, &terms);
+}
+
+fn table_client(data: &[u8]) {
+    with_table(|index, mut bytes, _, terms| {
+        let asked = with_setting(Party::Receiver, data, |one| {
+            unbalanced::query(one, terms, index, &mut bytes, &set())
+        });
+        if let Ok(places) = asked {
+            assert!(places.iter().all(|place| *place < 2));
+        }
+    });
+}
+
+fn table_server(data: &[u8]) {
+    with_table(|index, _, key, terms| {
+        let _result =
+            with_setting(Party::Sender, data, |one| unbalanced::answer(one, terms, index, key));
+    });
 }

@@ -10,8 +10,10 @@
 //! |---|---|
 //! | [`keys`] | rows of CSV, Parquet and Arrow files become items: normal forms, equals, hashing |
 //! | [`job`] | parts on disk, a journal, workers, connections that notice a dead peer |
+//! | [`table`] | a small list against a large one that was hashed once |
 //! | [`spu`] | the wire of SecretFlow's `spu` for intersections with such a peer |
 
 pub mod job;
 pub mod keys;
 pub mod spu;
+pub mod table;

@@ -73,9 +73,15 @@ pub const MARK_CELL: &str = "tidm/mark/cell/v1";
 pub const ATTESTED_REQUEST: &str = "tidm/attest/request/v1";
 /// What attestation evidence carries: a nonce, the one-time key it answers for, and what is asked for.
 pub const REPORT_DATA: &str = "tidm/attest/report-data/v1";
+/// Key of a table for matching, of one product version and rule.
+pub const TABLE_KEY: &str = "tidm/psi/table-key/v1";
+/// What items of such a table are hashed under, on both sides.
+pub const TABLE_ITEMS: &str = "tidm/psi/table-items/v1";
 
 /// All of the above, for tests and for readers.
 pub const ALL: &[&str] = &[
+    TABLE_KEY,
+    TABLE_ITEMS,
     REPORT_DATA,
     ATTESTED_REQUEST,
     WRAP_KEY,

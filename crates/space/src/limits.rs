@@ -103,6 +103,13 @@ pub const MATCH_COLUMN_BYTES: usize = 256;
 pub const MATCH_LABEL_COLUMNS: usize = 64;
 pub const MATCH_LABEL_BYTES: u32 = 4096;
 pub const MATCH_DECIMALS: u32 = 9;
+/// A table for matching: its entries, items of a consumer in one session, and bytes of its index; what the computing process
+/// takes as well.
+pub const MATCH_TABLE_ENTRIES: u64 = 1 << 32;
+pub const MATCH_TABLE_ITEMS: u64 = 1 << 20;
+pub const MATCH_TABLE_INDEX_BYTES: u64 = 4 << 20;
+/// A provider's signed word on a table: a dozen short fields, a key of columns, a signature.
+pub const MATCH_TABLE_STATEMENT_BYTES: usize = 16 * 1024;
 /// Bytes of a product's title or of a member's name.
 pub const TITLE_BYTES: usize = 512;
 /// Bytes of a product's description: a few pages.

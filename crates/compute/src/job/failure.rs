@@ -152,7 +152,7 @@ impl Failure {
     }
 
     /// A failed action in the job's directory.
-    pub(super) fn directory(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn directory(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |why| Self::Directory { action, reason: why.to_string() }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
 //! | `job attached` | the same; stays open, and its end is the job's | the same |
+//! | `table`, `table attached` | a [`table::Order`], one line of JSON | the same |
 //! | `part` | what a coordinator tells its worker | events |
 //! | `call` | a socket to a process in its jail | |
 //! | `local …` | | both parties on this machine: one JSON object |
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use zeroize::Zeroizing;
+
 use super::call;
 use super::failure::Failure;
 use super::jail;
@@ -24,6 +27,7 @@ use super::order::Order;
 use super::party::Opened;
 use super::progress::{Event, Tell, to_stdout};
 use super::workers::{Host, Worker};
+use crate::table;
 
 /// Runs the program. `arguments` are those behind `host`'s.
 pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
@@ -31,12 +35,14 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
     let done = match arguments {
         [word] if word == "job" => job(host, &tell, false),
         [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
+        [word] if word == "table" => about_table(&tell, false),
+        [word, how] if word == "table" && how == "attached" => about_table(&tell, true),
         [word] if word == "part" => part(host, &tell),
         [word] if word == "call" => call::main(),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
             tell(&Event::Error(
-                Failure::Order("call it with job, part or local".to_owned()).report(),
+                Failure::Order("call it with job, table, part or local".to_owned()).report(),
             ));
             return ExitCode::from(2);
         }
@@ -73,6 +79,16 @@ fn job(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     let mut report =
         opened.run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     report.jail = jail.or(report.jail);
+    tell(&Event::Report(Box::new(report)));
+    Ok(())
+}
+
+fn about_table(tell: &Tell, attached: bool) -> Result<(), Failure> {
+    let order = table::Order::of_json(&Zeroizing::new(line()?))?;
+    if attached {
+        end_with_input();
+    }
+    let report = table::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }

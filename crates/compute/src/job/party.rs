@@ -460,7 +460,7 @@ fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<u6
 }
 
 /// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
     let ticks = after.split(' ').skip(11).take(4).filter_map(|it| it.parse::<f64>().ok());

@@ -125,7 +125,7 @@ impl Progress {
     }
 
     /// What stops this process when it is set.
-    pub(super) fn stop(&self) -> Arc<AtomicBool> {
+    pub(crate) fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancelled)
     }
 

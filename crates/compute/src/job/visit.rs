@@ -153,12 +153,12 @@ fn waiting(finished: &[bool], number: u32, workers: u32) -> VecDeque<u32> {
     parts
 }
 
-pub(super) fn lost(why: &std::io::Error) -> Failure {
+pub(crate) fn lost(why: &std::io::Error) -> Failure {
     Failure::Mpc(Fault::Lost { step: Step::Hello, reason: why.to_string() })
 }
 
 /// Random bytes of the operating system.
-pub(super) fn random() -> Result<[u8; 32], Failure> {
+pub(crate) fn random() -> Result<[u8; 32], Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|why| Failure::Directory {
         action: "drawing random numbers",

@@ -32,7 +32,7 @@ mod online;
 pub mod space;
 mod table;
 
-pub use online::{Terms, answer, query};
+pub use online::{Terms, answer, answer_if, query};
 pub use table::{Builder, Header, Index, Sink, Source};
 
 use crate::curve::{Secret, Suite};

@@ -69,11 +69,23 @@ pub fn query(
 
 /// The server's whole session, as [`crate::session::Party::Sender`].
 pub fn answer(setting: Setting<'_>, terms: &Terms, index: &Index, key: &Key) -> Result<(), Fault> {
+    answer_if(setting, terms, index, key, || Ok(()))
+}
+
+/// As [`answer`]; `may` is asked once, before the first evaluated point leaves, so that a caller can count what a client gets.
+pub fn answer_if(
+    setting: Setting<'_>,
+    terms: &Terms,
+    index: &Index,
+    key: &Key,
+    may: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let count = terms.count(index)?;
     index.header().check_key(key)?;
     let mut session = Session::open(setting, &terms.bytes())?;
     let size = Suite::Curve25519.point_bytes();
     let evaluated = evaluate(&mut session, &key.secret, count, size, Step::TableBlinded)?;
+    may()?;
     for batch in evaluated.chunks(ECDH_BATCH * size) {
         session.send(Step::TableEvaluated, batch)?;
     }

@@ -281,3 +281,26 @@ fn points_that_are_none_are_faults_on_either_side() {
         }
     }
 }
+
+/// Who does not let the points leave gives none away, whatever the client said.
+#[test]
+fn nothing_evaluated_leaves_where_the_caller_says_no() {
+    let table = build(1, &set(0..9), 0, 3).unwrap();
+    let terms = Terms { table: table.index.digest(), client_items: 3 };
+    let (mut left, mut right) = pair();
+    let scale = Scale::default();
+    let (found, answered) = thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let setting = setting(&mut right, Party::Sender, &crate::session::Unwatched);
+            let no = || Err(Fault::Cancelled);
+            let answered = answer_if(setting, &terms, &table.index, &table.key, no);
+            drop(right);
+            answered
+        });
+        let setting = setting(&mut left, Party::Receiver, &scale);
+        let found = query(setting, &terms, &table.index, &mut table.bytes.as_slice(), &set(0..3));
+        (found, other.join().unwrap())
+    });
+    assert_eq!(answered.unwrap_err(), Fault::Cancelled);
+    assert_eq!(found.unwrap_err().code(), "mpc.connection-lost");
+}

@@ -29,6 +29,7 @@ use crate::accounts::Who;
 use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::jobs::matching::{self, settle};
+use crate::jobs::matching::table::fetch;
 use crate::objects::Key;
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
@@ -50,6 +51,9 @@ pub(super) struct Begin {
     /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
     #[serde(default)]
     protocol: Option<String>,
+    /// Over the table that the provider prepared; without a protocol.
+    #[serde(default)]
+    table: bool,
     #[serde(default)]
     purpose: Option<String>,
     /// Processes of each side, 1 to 16; 1 when absent.
@@ -118,6 +122,9 @@ pub(super) struct Shown {
     /// open, done or failed.
     state: &'static str,
     protocol: String,
+    /// Digest of the table that it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<String>,
     /// Of ours and of the peer's, as upper bounds that both know.
@@ -172,6 +179,7 @@ fn shown(app: &App, it: Matching) -> Shown {
         contract: it.contract.to_string(),
         state: it.state.word(),
         protocol: record.protocol,
+        table: record.table,
         lease: it.lease.map(|it| it.to_string()),
         items: record.items,
         their_items: record.their_items,
@@ -248,7 +256,14 @@ pub(super) async fn begin(
         span: tidm_space::limits::LEASE_MAX,
         asked: it.reveal.map_or(Ok(Asked::Rows), Reveal::asked)?,
     };
-    let begun = ask::start(&app, wanted).await?;
+    let begun = if !it.table {
+        ask::start(&app, wanted).await?
+    } else if it.protocol.is_none() {
+        fetch::start(&app, wanted).await?
+    } else {
+        let why = "over a table there is one protocol, against a curious provider";
+        return Err(Fault::refused("psi.table-protocol", why).into());
+    };
     Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))))
 }
 

@@ -36,6 +36,7 @@ mod session;
 mod setup;
 mod spaces;
 mod subscriptions;
+mod tables;
 mod tc609;
 mod terms;
 mod transfers;
@@ -175,14 +176,16 @@ fn reading() -> Api {
         .routes(routes!(planes::show))
         .routes(routes!(matchings::list))
         .routes(routes!(matchings::show))
+        .routes(routes!(tables::list))
+        .routes(routes!(tables::show))
 }
 
 fn publishing() -> Api {
-    Api::new().routes(routes!(products::publish))
+    Api::new().routes(routes!(products::publish)).routes(routes!(tables::prepare))
 }
 
 fn uploading() -> Api {
-    Api::new().routes(routes!(uploads::put))
+    Api::new().routes(routes!(uploads::put)).routes(routes!(tables::drop))
 }
 
 fn sending() -> Api {

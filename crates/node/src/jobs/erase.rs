@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 
-use super::{excerpt, infrastructure};
+use super::{excerpt, infrastructure, matching};
 use crate::app::App;
 use crate::objects::Key;
 use crate::store::notes;
@@ -40,6 +40,7 @@ pub async fn destroy_key(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
 /// Consumer: deletes every copy and signs for it.
 pub async fn copies(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
     let mut files = Vec::new();
+    matching::table::forget(app, contract).await?;
     for copy in app.store.copies(contract).await? {
         app.objects.delete(&Key::parse(&copy.object)?).await?;
         files.push(copy.digest);

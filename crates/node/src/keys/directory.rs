@@ -1,4 +1,4 @@
-//! Keys as files: `identity.key`, `log.key`, `witness.key`, `people.key`, `marks.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
+//! Keys as files: `identity.key`, `log.key`, `witness.key`, `people.key`, `marks.key`, `tables.key`, `contracts/HASH.key` and `contracts/HASH.destroyed`.
 //!
 //! Replicas of one node may share the directory: a key is made by linking a finished file, so the first
 //! one wins everywhere, and a tombstone is looked for after every link as well as before.
@@ -28,6 +28,7 @@ const WITNESS: Purpose<'_> = Purpose { kind: "witness ed25519", id: "" };
 const PEOPLE: Purpose<'_> = Purpose { kind: "people", id: "" };
 
 const MARKS: Purpose<'_> = Purpose { kind: "marks", id: "" };
+const TABLES: Purpose<'_> = Purpose { kind: "tables", id: "" };
 
 /// The signing keys of a node: file, purpose, kind.
 const SIGNING: [(&str, Purpose<'_>, KeyKind); 3] = [
@@ -127,6 +128,18 @@ impl Directory {
         self.dir.join("contracts").join(format!("{name}.{ending}"))
     }
 
+    /// A secret of the node, made at the first call.
+    fn made(&self, name: &str, purpose: Purpose<'_>) -> Result<Secret<[u8; 32]>, KeyError> {
+        let path = self.dir.join(name);
+        if let Some(key) = file::read(&path, purpose, self.master.as_ref())? {
+            return Ok(key);
+        }
+        let text = file::encode(purpose, &random()?, self.master.as_ref())?;
+        file::create(&path, text.expose())?;
+        // Another replica may have come first: its key is the one.
+        file::read(&path, purpose, self.master.as_ref())?.ok_or(KeyError::Missing(path))
+    }
+
     fn alive(&self, contract: &Id) -> Result<(), KeyError> {
         let path = self.path(contract, "destroyed");
         match fs::symlink_metadata(&path) {
@@ -151,14 +164,7 @@ impl Keys for Directory {
     }
 
     fn people(&self) -> Result<Secret<[u8; 32]>, KeyError> {
-        let path = self.dir.join("people.key");
-        if let Some(key) = file::read(&path, PEOPLE, self.master.as_ref())? {
-            return Ok(key);
-        }
-        let text = file::encode(PEOPLE, &random()?, self.master.as_ref())?;
-        file::create(&path, text.expose())?;
-        // Another replica may have come first: its key is the one.
-        file::read(&path, PEOPLE, self.master.as_ref())?.ok_or(KeyError::Missing(path))
+        self.made("people.key", PEOPLE)
     }
 
     fn contract_key(&self, contract: &Id) -> Result<ContractKey, KeyError> {
@@ -200,6 +206,10 @@ impl Keys for Directory {
 
     fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
         file::read(&self.dir.join("marks.key"), MARKS, self.master.as_ref())
+    }
+
+    fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        self.made("tables.key", TABLES)
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

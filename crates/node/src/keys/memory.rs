@@ -17,6 +17,7 @@ pub struct Memory {
     witness: SigningKey,
     people: Secret<[u8; 32]>,
     marks: Secret<[u8; 32]>,
+    tables: Secret<[u8; 32]>,
     contracts: Mutex<Contracts>,
 }
 
@@ -35,6 +36,7 @@ impl Memory {
             witness: generate(KeyKind::Ed25519)?,
             people: random()?,
             marks: random()?,
+            tables: random()?,
             contracts: Mutex::default(),
         })
     }
@@ -91,6 +93,10 @@ impl Keys for Memory {
 
     fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError> {
         Ok(Some(self.marks.clone()))
+    }
+
+    fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        Ok(self.tables.clone())
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

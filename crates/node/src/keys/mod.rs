@@ -53,6 +53,9 @@ pub trait Keys: Send + Sync {
     /// The same, but never made.
     fn kept_mark_root(&self) -> Result<Option<Secret<[u8; 32]>>, KeyError>;
 
+    /// What the keys of tables for matching are made from; made at the first call. Another one means other tables.
+    fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;
+
     /// Contracts whose key exists, sorted.
     fn list(&self) -> Result<Vec<Id>, KeyError>;
 }

@@ -3,8 +3,8 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, flight, matchings, offers, people, queries, standing, tc609,
-    watermarks,
+    Party, credentials, deliveries, flight, matchings, offers, people, queries, standing, tables,
+    tc609, watermarks,
 };
 
 /// One code.
@@ -36,6 +36,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         deliveries::ENTRIES,
         flight::ENTRIES,
         matchings::ENTRIES,
+        tables::ENTRIES,
         people::ENTRIES,
         queries::ENTRIES,
         watermarks::ENTRIES,

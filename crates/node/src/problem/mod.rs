@@ -16,6 +16,7 @@ mod offers;
 mod people;
 mod queries;
 mod standing;
+mod tables;
 mod tc609;
 mod watermarks;
 

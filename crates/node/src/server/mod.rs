@@ -20,6 +20,7 @@ pub mod objects;
 pub mod pace;
 pub mod profile;
 pub mod psi;
+mod psi_table;
 pub mod public;
 pub mod range;
 pub mod signaling;

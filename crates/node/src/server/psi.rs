@@ -35,6 +35,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route(psi::INVITE_PATH, post(invite))
         .route("/tidm/1/psi/{lease}/join", post(join))
         .route("/tidm/1/psi/{lease}/stream", get(stream))
+        .merge(super::psi_table::routes())
 }
 
 async fn invite(State(app): Shared, headers: Presented, body: Bytes) -> Response {

@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Open, Self::Done, Self::Failed].into_iter().find(|it| it.word() == word)
     }
 }
@@ -57,6 +57,8 @@ impl State {
 #[serde(rename_all = "camelCase", default)]
 pub struct Record {
     pub protocol: String,
+    /// Digest of the table that it is over.
+    pub table: Option<String>,
     pub purpose: Option<String>,
     /// Upper bounds on the items of both sides.
     pub items: u64,

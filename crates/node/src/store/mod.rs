@@ -28,6 +28,7 @@ pub mod save;
 mod schema;
 pub mod standing;
 pub mod subscriptions;
+pub mod tables;
 pub mod tc609;
 pub mod timeline;
 pub mod wallet;

@@ -3,7 +3,8 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+pub(super) const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -260,4 +261,13 @@ CREATE TABLE tc609_messages (
 CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
 CREATE TABLE offered_terms (
   negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
+";
+
+/// V14: tables for matching, made here or kept of a peer.
+const V14: &str = "
+CREATE TABLE psi_tables (
+  id TEXT PRIMARY KEY, role TEXT NOT NULL, product TEXT NOT NULL, contract TEXT, state TEXT NOT NULL,
+  created BIGINT NOT NULL, moved BIGINT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX psi_tables_created ON psi_tables (created, id);
+CREATE INDEX psi_tables_contract ON psi_tables (contract)
 ";

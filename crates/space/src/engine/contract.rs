@@ -391,6 +391,15 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
     Ok(Reply::Product(id))
 }
 
+/// Something happened to a product version of ours.
+pub(super) fn of_product(work: &mut Work<'_>, product: Id, what: What) -> Answer {
+    if work.view.product.is_none() {
+        return Err(Fault::NotFound { what: "product" });
+    }
+    work.fact(Links { product: Some(product.clone()), ..Links::default() }, what);
+    Ok(Reply::Product(product))
+}
+
 pub(super) fn links(it: &Contract) -> Links {
     Links {
         peer: Some(it.peer.clone()),

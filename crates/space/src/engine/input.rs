@@ -283,6 +283,14 @@ pub enum Wish {
         files: Vec<Digest>,
     },
     Publish(Box<Product>),
+    /// Provider's job: a table for matching was made of a product version, and signed.
+    TablePrepared {
+        product: Id,
+        table: Digest,
+        statement: Digest,
+        entries: u64,
+        bytes: u64,
+    },
     /// Data plane's job: the flow is ready; a pull's address, or where a push is taken.
     FlowReady {
         flow: Id,
@@ -432,6 +440,9 @@ impl Wish {
                 line: Some(product.line.clone()),
                 ..Needs::default()
             },
+            Self::TablePrepared { product, .. } => {
+                Needs { product: Some(product.clone()), ..Needs::default() }
+            }
             Self::Adopt(it) => contract(&it.id),
             Self::Postpone { .. } => Needs::default(),
         }

@@ -24,6 +24,7 @@ mod suspension;
 pub mod transfer;
 pub mod view;
 
+use crate::evidence::fact::What;
 use crate::id::Ids;
 use crate::time::Time;
 
@@ -192,6 +193,10 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::KeyDestroyed { contract } => contract::key_destroyed(work, &contract),
         Wish::Erased { contract, files } => contract::erased(work, &contract, files),
         Wish::Publish(product) => contract::publish(work, *product),
+        Wish::TablePrepared { product, table, statement, entries, bytes } => {
+            let what = What::TablePrepared { table, statement, entries, bytes };
+            contract::of_product(work, product, what)
+        }
         Wish::FlowReady { flow, address } => dataplane::ready(work, &flow, address),
         Wish::FlowDone { flow, bytes, content } => dataplane::done(work, &flow, bytes, content),
         Wish::FlowMoved { flow, bytes, content } => dataplane::moved(work, &flow, bytes, content),

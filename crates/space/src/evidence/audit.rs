@@ -198,7 +198,10 @@ impl Account {
     fn take(&mut self, fact: &Fact, role: Role) {
         let at = fact.at;
         match &fact.what {
-            What::Published { .. } | What::Flow { .. } | What::Membership { .. } => {}
+            What::Published { .. }
+            | What::TablePrepared { .. }
+            | What::Flow { .. }
+            | What::Membership { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
                 let (signed, provider_signed, consumer_signed) =
@@ -287,6 +290,7 @@ impl Account {
                     Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
             }
             What::Published { .. }
+            | What::TablePrepared { .. }
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Transfer { .. }

@@ -117,6 +117,7 @@ pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
             }
             What::GaveUp { .. }
             | What::Published { .. }
+            | What::TablePrepared { .. }
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Flow { .. }

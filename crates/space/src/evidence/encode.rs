@@ -163,6 +163,15 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         }
         What::MessageRefused { code } => ("message-refused", vec![text(code)]),
         What::GaveUp { code } => ("gave-up", vec![text(code)]),
+        What::TablePrepared { table, statement, entries, bytes } => (
+            "table-prepared",
+            vec![
+                Value::from(*table),
+                Value::from(*statement),
+                Value::from(*entries),
+                Value::from(*bytes),
+            ],
+        ),
         What::Membership { change, space, credential } => changed(*change, space, *credential),
     }
 }
@@ -294,6 +303,12 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         }
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
+        "table-prepared" => What::TablePrepared {
+            table: it.digest("table")?,
+            statement: it.digest("statement")?,
+            entries: it.number("entries")?,
+            bytes: it.number("bytes")?,
+        },
         "membership" => membership(it)?,
         other => return Err(BadFact::Kind(other.chars().take(REASON_CHARS).collect())),
     })

@@ -54,6 +54,13 @@ pub enum What {
         terms: Option<Digest>,
         reason: Option<String>,
     },
+    /// Provider: a table for matching was made of a product version and signed: digests of its index and of the signed statement.
+    TablePrepared {
+        table: Digest,
+        statement: Digest,
+        entries: u64,
+        bytes: u64,
+    },
     /// The contract stands: what was signed, and by whom.
     Concluded {
         signed: Digest,

@@ -123,6 +123,7 @@ impl Work {
             }
             // A transfer is asked for by the consumer and started by the provider: who says what about itself tells.
             What::Published { .. }
+            | What::TablePrepared { .. }
             | What::Negotiation { .. }
             | What::Concluded { .. }
             | What::Transfer { .. }
@@ -253,7 +254,7 @@ impl Work {
             What::KeyDestroyed => self.over(fact, "KeyDestruction", "key-destruction", "key"),
             What::CopiesDeleted { files, receipt } => self.deleted(fact, files, receipt),
             // What flowed is a fact of its own, the states between are not lineage.
-            What::Flow { .. } => {}
+            What::Flow { .. } | What::TablePrepared { .. } => {}
             // Nothing flowed.
             What::Appraised { .. }
             | What::LeaseRefused { .. }

@@ -28,6 +28,12 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::Published { bytes, rows: None, .. } => {
             format!("Published a product version: {bytes} bytes")
         }
+        What::TablePrepared { entries, bytes, .. } if zh => {
+            format!("已制作并签名匹配表：{entries} 个条目，{bytes} 字节")
+        }
+        What::TablePrepared { entries, bytes, .. } => {
+            format!("Table for matching made and signed: {entries} entries, {bytes} bytes")
+        }
         What::Negotiation { from, to, by, reason, .. } => {
             format!(
                 "{} {} → {} ({}){}",

@@ -114,6 +114,9 @@ impl Asked {
         if let Some(column) = self.columns().iter().find(hidden) {
             return no(format!("the contract does not permit column {column} (tidm:columns)"));
         }
+        if protocol.table().is_some() {
+            return super::table::allowed(self, terms, workers, items);
+        }
         if *self == Self::Rows {
             return Ok(());
         }

@@ -11,6 +11,7 @@
 //! knows items, keys or results: those are the computing processes'.
 
 pub mod asked;
+pub mod table;
 
 use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::domain;
@@ -30,9 +31,12 @@ pub enum Protocol {
     LowCommunication,
     /// Against a peer that does anything.
     Malicious,
+    /// Over a table that the provider made and signed before, by the digest of its index ([`table::Statement`]).
+    Table(Digest),
 }
 
 impl Protocol {
+    /// Those that need no table.
     pub const ALL: [Self; 3] = [Self::Fast, Self::LowCommunication, Self::Malicious];
 
     pub fn name(self) -> &'static str {
@@ -40,6 +44,15 @@ impl Protocol {
             Self::Fast => "rr22",
             Self::LowCommunication => "rr22-low",
             Self::Malicious => "rr22-malicious",
+            Self::Table(_) => table::PROTOCOL,
+        }
+    }
+
+    /// The table that it is over.
+    pub fn table(self) -> Option<Digest> {
+        match self {
+            Self::Table(digest) => Some(digest),
+            Self::Fast | Self::LowCommunication | Self::Malicious => None,
         }
     }
 
@@ -70,6 +83,7 @@ impl Session {
             Value::Int(i64::try_from(self.items).unwrap_or(i64::MAX)),
         ];
         parts.extend(self.asked.digested());
+        parts.extend(self.protocol.table().map(|it| Value::Bytes(it.as_bytes().to_vec())));
         sha256(&tuple(domain::JOB, parts))
     }
 }
@@ -127,6 +141,8 @@ mod tests {
             Session { id: [2; 32], ..it.clone() },
             Session { contract: samples::id("urn:agreement:2"), ..it.clone() },
             Session { protocol: Protocol::Malicious, ..it.clone() },
+            Session { protocol: Protocol::Table(Digest([1; 32])), ..it.clone() },
+            Session { protocol: Protocol::Table(Digest([2; 32])), ..it.clone() },
             Session { items: 8, ..it.clone() },
             asked(Asked::Size),
             asked(Asked::Sum { column: column(), decimals: 2 }),

@@ -4,6 +4,7 @@
 
 pub(crate) mod local;
 pub(super) mod spu;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use crate::show;
 pub(crate) enum Psi {
     /// Match a list of ours with the product of a contract; shows progress, then what came of it.
     #[command(
-        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine postgres://analyst@127.0.0.1/erp --sql 'SELECT part_no, maker FROM parts' --columns part_no"
+        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine postgres://analyst@127.0.0.1/erp --sql 'SELECT part_no, maker FROM parts' --columns part_no\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine small.csv --key no --table --out common.csv"
     )]
     Run {
         contract: String,
@@ -42,9 +43,13 @@ pub(crate) enum Psi {
         /// Columns of ours that the result is to have, in this order; absent: all.
         #[arg(long, value_delimiter = ',', value_name = "A,B")]
         columns: Vec<String>,
-        /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
-        #[arg(long, default_value = "rr22")]
-        protocol: String,
+        /// rr22 (fast; what is taken where nothing is said), rr22-low (fewest bytes) or rr22-malicious.
+        #[arg(long)]
+        protocol: Option<String>,
+        /// Over the table that the provider prepared, for a list that is much smaller; fetched once per contract, then kept.
+        /// Rows alone, and a provider that does anything may answer at random.
+        #[arg(long)]
+        table: bool,
         #[arg(long)]
         purpose: Option<String>,
         /// Processes of each side.
@@ -100,6 +105,9 @@ pub(crate) enum Psi {
     /// Delete what the node keeps of a result, rows and labels; that the matching was stays on record.
     #[command(after_help = "Example:\n  tidm psi forget 5f0c…")]
     Forget { id: String },
+    /// Tables for matching, ours and those kept of peers: a large list is hashed once, small ones are asked about often.
+    #[command(subcommand)]
+    Table(table::Table),
     /// Match with a party that runs SecretFlow's spu 0.9.5 (ECDH over its own link, without TLS): only on explicit wish.
     #[command(
         after_help = "Example:\n  tidm psi spu --role receiver --listen 127.0.0.1:9401 --peer 127.0.0.1:9402 --file a.csv --key id --out common.csv"
@@ -119,6 +127,7 @@ impl Psi {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let answer = match self {
             Self::Run { .. } => return self.matched(global, api).await,
+            Self::Table(it) => return it.run(global, api).await,
             Self::Rows { id, out } => return fetch(api, id, "rows", out).await,
             Self::Labels { id, out } => return fetch(api, id, "labels", out).await,
             Self::List(page) => {
@@ -149,7 +158,9 @@ impl Psi {
         let Self::Run { protocol, purpose, workers, out, labels_out, detach, .. } = self else {
             return Ok(());
         };
-        let Self::Run { reveal: kind, decimals, label_bytes, .. } = self else { return Ok(()) };
+        let Self::Run { reveal: kind, decimals, label_bytes, table, .. } = self else {
+            return Ok(());
+        };
         if let Some(theirs) = theirs {
             same_product(api, contract, theirs).await?;
         }
@@ -157,7 +168,7 @@ impl Psi {
         let reveal = reveal(kind, *decimals, *label_bytes)?;
         let mut body = json!({
             "contract": contract, "mine": list, "columns": key, "shown": columns, "protocol": protocol,
-            "purpose": purpose, "workers": workers,
+            "table": table, "purpose": purpose, "workers": workers,
         });
         if let (Some(reveal), Some(body)) = (reveal, body.as_object_mut()) {
             body.insert("reveal".to_owned(), reveal);

@@ -30,8 +30,8 @@ use tidm_space::wire::tidm::psi;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, order, process, request, save, stopping, store,
-    streams, terms, unhex,
+    ATTEMPTS, WORKERS, asked, folder, here, process, request, save, stopping, store, streams,
+    table, task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -120,6 +120,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
         moved: now,
         record: Record {
             protocol: it.protocol.name().to_owned(),
+            table: it.protocol.table().map(|it| it.to_string()),
             purpose: it.purpose,
             items,
             object,
@@ -269,7 +270,8 @@ async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkErr
 }
 
 fn session(it: &Matching) -> Result<Session, Fault> {
-    let protocol = Protocol::from_name(&it.record.protocol);
+    let over = table::table_of(&it.record)?.map(Protocol::Table);
+    let protocol = over.or_else(|| Protocol::from_name(&it.record.protocol));
     let (Some(id), Some(protocol)) = (unhex(&it.id), protocol) else {
         return Err(Fault::ApiMisuse("a matching without its session"));
     };
@@ -380,15 +382,17 @@ async fn once(
 ) -> Result<Report, Ended> {
     let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: PAUSE });
     let local = spool::local(app, &it.record.object).await.map_err(|why| here(why.to_string()))?;
-    let socket = turn.live.socket.clone();
+    let socket = &turn.live.socket;
     // Left by the attempt before.
-    drop(std::fs::remove_file(&socket));
-    let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
-    let order =
-        order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
+    drop(std::fs::remove_file(socket));
+    let listener = UnixListener::bind(socket).map_err(|why| here(why.to_string()))?;
+    let task = task(app, it, contract, local, &turn.live).await.map_err(|why| match why {
+        WorkError::Fault(fault) => Ended::Refused(fault),
+        why @ (WorkError::Store(_) | WorkError::Stopping) => here(why.to_string()),
+    })?;
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {
-        done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),
+        done = process::run(&app.compute, &task, &turn.live) => done.map_err(Ended::Failed),
         fault = streams => Err(Ended::Refused(fault)),
     }
 }

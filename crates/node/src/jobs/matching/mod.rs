@@ -24,6 +24,7 @@ pub mod registry;
 pub mod serve;
 pub mod settle;
 pub mod streams;
+pub mod table;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,7 +45,10 @@ use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms, To};
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::Protocol;
 
+use self::process::Task;
+use self::registry::Live;
 use crate::app::App;
+use crate::jobs::spool;
 use crate::store::matchings::{self as rows, Matching};
 use crate::store::writer::WorkError;
 
@@ -138,7 +142,21 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     bytes.filter(|_| rest.is_empty())?.try_into().ok()
 }
 
-/// What our process is told to do.
+/// What our process is told to do; over a table, with what it reads of it.
+async fn task(
+    app: &App,
+    it: &Matching,
+    contract: &Contract,
+    list: spool::Local,
+    live: &Live,
+) -> Result<Task, WorkError> {
+    if let Some(digest) = table::table_of(&it.record)? {
+        return table::query_or_answer(app, it, contract, (digest, list, live)).await;
+    }
+    let order = order(app, it, contract, list.path().to_owned(), live.socket.clone())?;
+    Ok(Task::job(&order, vec![list])?)
+}
+
 fn order(
     app: &App,
     it: &Matching,
@@ -177,6 +195,7 @@ fn order(
         Protocol::Fast => Security::SemiHonest,
         Protocol::LowCommunication => Security::SemiHonestLow,
         Protocol::Malicious => Security::Malicious,
+        Protocol::Table(_) => return Err(Fault::ApiMisuse("a table has orders of its own")),
     };
     Ok(Order {
         role,
@@ -264,6 +283,7 @@ pub async fn stop(app: &Arc<App>, it: &Matching) -> Result<bool, WorkError> {
 /// Goes on with what was open on this replica when the node stopped: as the consumer. A provider's process starts when the
 /// peer's comes.
 pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {
+    table::prepare::resume(app).await?;
     for it in app.store.open_matchings(10_000).await.map_err(store)? {
         match (it.role, it.lease) {
             (Role::Consumer, _) if is_here(app, &it.id) => {

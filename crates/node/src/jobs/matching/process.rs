@@ -9,15 +9,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use serde::Serialize;
 use tidm_compute::job::failure::{Blame, ErrorReport};
 use tidm_compute::job::order::{Order, Report};
 use tidm_compute::job::progress::Event;
 use tidm_compute::job::workers::MALLOC;
+use tidm_compute::table;
+use tidm_space::fault::Fault;
 use tidm_jail::{Layer, Report as Jail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
 use super::registry::Live;
+use crate::jobs::spool;
 
 /// Without these no process hears a peer, as no statement of others is answered without them.
 pub(super) const JAIL: [Layer; 4] =
@@ -33,16 +38,44 @@ pub struct Program {
     pub arguments: Vec<OsString>,
 }
 
+/// What a process is to do: its word, the line on its stdin, and the files that it reads, as long as it runs.
+pub(super) struct Task {
+    word: &'static str,
+    /// May hold the key of a table.
+    order: Zeroizing<Vec<u8>>,
+    _files: Vec<spool::Local>,
+}
+
+impl Task {
+    pub(super) fn job(order: &Order, files: Vec<spool::Local>) -> Result<Self, Fault> {
+        Self::new("job", order, files)
+    }
+
+    pub(super) fn table(order: &table::Order, files: Vec<spool::Local>) -> Result<Self, Fault> {
+        Self::new("table", order, files)
+    }
+
+    fn new(
+        word: &'static str,
+        order: &impl Serialize,
+        files: Vec<spool::Local>,
+    ) -> Result<Self, Fault> {
+        let unsaid = |_| Fault::ApiMisuse("an order that is no JSON");
+        let mut order = Zeroizing::new(serde_json::to_vec(order).map_err(unsaid)?);
+        order.push(b'\n');
+        Ok(Self { word, order, _files: files })
+    }
+}
+
 /// Runs one order to its end.
 pub(super) async fn run(
     program: &Program,
-    order: &Order,
+    task: &Task,
     live: &Live,
 ) -> Result<Report, ErrorReport> {
-    let mut order = serde_json::to_vec(order).map_err(ours)?;
-    order.push(b'\n');
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
+        .args([task.word, "attached"])
         .env_clear()
         .env(MALLOC.0, MALLOC.1)
         .stdin(Stdio::piped())
@@ -54,7 +87,7 @@ pub(super) async fn run(
     let gone = || ours("a pipe of the computing process is missing");
     let mut input = child.stdin.take().ok_or_else(gone)?;
     // Kept open: a process whose node was killed reads its end, and ends.
-    input.write_all(&order).await.map_err(ours)?;
+    input.write_all(&task.order).await.map_err(ours)?;
     input.flush().await.map_err(ours)?;
     let mut output = BufReader::new(child.stdout.take().ok_or_else(gone)?);
     loop {
@@ -67,11 +100,12 @@ pub(super) async fn run(
         match serde_json::from_str(&line).map_err(ours)? {
             Event::Progress(told) => live.tell(told),
             Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
-            Event::Report(report) => {
+            Event::Report(mut report) => {
                 let lacks = report.jail.as_ref().map(Jail::lacks).unwrap_or_default();
                 if !lacks.is_empty() {
                     tracing::warn!(?lacks, "the jail of a computing process is not whole");
                 }
+                live.add_to(&mut report);
                 return Ok(*report);
             }
             Event::Error(why) => return Err(why),

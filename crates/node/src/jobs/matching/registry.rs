@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use tidm_compute::job::progress::Told;
+use tidm_compute::job::order::Report;
+use tidm_compute::job::progress::{Moved, Told};
 
 use super::WORKERS;
 
@@ -44,6 +46,10 @@ pub struct Live {
     /// Where our process takes connections, or where it is waited for.
     pub socket: PathBuf,
     pub streams: Semaphore,
+    /// Bytes of tables that left and came, and downloads that were begun.
+    gave: AtomicU64,
+    fetched: AtomicU64,
+    downloads: AtomicU32,
     told: Mutex<Option<Told>>,
     cancel: watch::Sender<bool>,
 }
@@ -87,6 +93,9 @@ impl Matchings {
         let live = Arc::new(Live {
             socket: folder.join("s"),
             streams: Semaphore::new(STREAMS),
+            gave: AtomicU64::new(0),
+            fetched: AtomicU64::new(0),
+            downloads: AtomicU32::new(0),
             told: Mutex::default(),
             cancel: watch::Sender::new(false),
         });
@@ -132,6 +141,33 @@ impl Matchings {
 impl Live {
     pub fn tell(&self, told: Told) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
+    /// Bytes of a table left for the peer.
+    pub fn gave(&self, bytes: usize) {
+        self.gave.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of the peer's table came.
+    pub fn fetched(&self, bytes: usize) {
+        self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// One more download of the table; `false`: there were enough.
+    pub fn downloads(&self, most: u32) -> bool {
+        self.downloads.fetch_add(1, Ordering::Relaxed) < most
+    }
+
+    /// What left and came besides the process's own words, into its report.
+    pub(super) fn add_to(&self, report: &mut Report) {
+        let (sent, received) =
+            (self.gave.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed));
+        if sent == 0 && received == 0 {
+            return;
+        }
+        report.traffic.insert("table".to_owned(), Moved { sent, received });
+        report.sent += sent;
+        report.received += received;
     }
 
     /// Returns when somebody stopped it.

@@ -26,8 +26,8 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, is_here, order, process, request, save, stopping,
-    store, terms,
+    ATTEMPTS, WORKERS, asked, folder, here, is_here, process, request, save, stopping, store,
+    table, task, terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
@@ -54,6 +54,9 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     }
     let asked = &it.session.asked;
     asked::check(&contract, asked, (it.session.protocol, it.workers, it.session.items))?;
+    if let Some(table) = it.session.protocol.table() {
+        table::offered(app, &contract, table, it.session.items).await?;
+    }
     if let Some(column) = asked.columns().iter().find(|it| !has(it)) {
         let why = format!("the product has no column {column}");
         return Err(Fault::refused("psi.reveal", why).into());
@@ -120,6 +123,7 @@ async fn opened(
         moved: now,
         record: Record {
             protocol: it.session.protocol.name().to_owned(),
+            table: it.session.protocol.table().map(|it| it.to_string()),
             purpose: it.lease.purpose.clone(),
             items,
             their_items: it.session.items,
@@ -305,15 +309,16 @@ async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
         Ok(local) => local,
         Err(why) => return here(why.to_string()),
     };
-    let order = match order(app, it, &contract, local.path().to_owned(), turn.live.socket.clone()) {
-        Ok(order) => order,
-        Err(fault) => return Ended::Refused(fault),
+    let task = match task(app, it, &contract, local, &turn.live).await {
+        Ok(task) => task,
+        Err(WorkError::Fault(fault)) => return Ended::Refused(fault),
+        Err(why) => return here(why.to_string()),
     };
     let joined = it.record.join.as_deref().and_then(|it| Id::parse(it).ok());
     let Some(joined) = joined else {
         return Ended::Refused(Fault::ApiMisuse("a matching without the lease that it joins by"));
     };
-    let running = process::run(&app.compute, &order, &turn.live);
+    let running = process::run(&app.compute, &task, &turn.live);
     tokio::pin!(running);
     let ended = tokio::select! {
         done = &mut running => return of(done),

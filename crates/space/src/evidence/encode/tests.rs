@@ -29,6 +29,12 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
+        What::TablePrepared {
+            table: hash("t"),
+            statement: hash("s"),
+            entries: number,
+            bytes: number,
+        },
     ];
     out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));
     for change in Change::ALL {

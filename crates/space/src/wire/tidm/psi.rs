@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::Grant;
 use crate::policy::matching::Reveal;
-use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session};
+use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session, table};
 use crate::wire::Posting;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url, parse};
@@ -36,6 +36,7 @@ pub fn write_invitation(id: &Id, it: &Invitation) -> Posting {
     let mut doc = envelope("PsiInvitation", Some(id));
     put(&mut doc, "session", Some(base64url(&it.session.id)));
     put(&mut doc, "protocol", Some(it.session.protocol.name()));
+    put(&mut doc, "table", it.session.protocol.table().map(|it| it.to_string()));
     put(&mut doc, "workers", Some(it.workers));
     doc.extend(asked_doc(&it.session.asked).map(|it| ("reveal".to_owned(), it)));
     let mut asked = Map::new();
@@ -56,7 +57,7 @@ pub fn read_invitation(body: &[u8]) -> Result<(Option<Id>, Invitation), Fault> {
     let session = Session {
         id: top.exact_bytes("session")?,
         contract: lease.contract.clone(),
-        protocol: top.word("protocol", Protocol::from_name)?,
+        protocol: protocol(&top)?,
         items: lease.items.ok_or_else(|| top.wrong("lease", "says nothing of items"))?,
         asked: top.object_opt("reveal")?.map_or(Ok(Asked::Rows), |it| asked(&it))?,
     };
@@ -68,6 +69,13 @@ pub fn read_invitation(body: &[u8]) -> Result<(Option<Id>, Invitation), Fault> {
         ));
     }
     Ok((top.id_opt("@id")?, it))
+}
+
+fn protocol(top: &Fields<'_>) -> Result<Protocol, Fault> {
+    if top.short_text("protocol")? == table::PROTOCOL {
+        return Ok(Protocol::Table(top.digest("table")?));
+    }
+    top.word("protocol", Protocol::from_name)
 }
 
 /// What is asked for; nothing where it is rows.

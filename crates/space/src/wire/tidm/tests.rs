@@ -65,6 +65,13 @@ fn invited(asked: Asked) -> Invitation {
     Invitation { session, workers: 2, lease }
 }
 
+fn over_a_table() -> Invitation {
+    let mut it = invitation();
+    it.session.protocol = Protocol::Table(samples::digest("index"));
+    it.lease.query = Some(it.session.digest());
+    it
+}
+
 fn acceptance() -> Acceptance {
     let join = Request { nonce: [2; 16], ..invitation().lease };
     Acceptance { lease: grant(), join, items: 5000, workers: 1 }
@@ -163,6 +170,12 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             include_str!("schema/psi-invitation.json"),
             psi::write_invitation(&m, &invited(sum())).body,
         ),
+        (
+            "psi-invitation-table",
+            include_str!("schema/psi-invitation.json"),
+            psi::write_invitation(&m, &over_a_table()).body,
+        ),
+        ("psi-table", include_str!("schema/psi-table.json"), super::psi_table::write("a.b.c")),
         (
             "psi-acceptance",
             include_str!("schema/psi-acceptance.json"),
