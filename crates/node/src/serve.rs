@@ -128,10 +128,7 @@ pub async fn build_with(
     });
     let writer = Writer::start(&store, myself, clock.clone(), tell, &mut writers).await?;
     let log = open_log(&config, keys.as_ref(), &objects)?;
-    let compute = Program {
-        path: worker.program().to_owned(),
-        arguments: vec![COMPUTE.into(), "job".into(), "attached".into()],
-    };
+    let compute = Program { path: worker.program().to_owned(), arguments: vec![COMPUTE.into()] };
     let workers = Workers::new(worker, &config.limits);
     let search = Search::new(config.node.data.join("search"));
     let app = Arc::new(App {

@@ -76,6 +76,13 @@ pub const LABEL_ROW_BYTES: u64 = 64;
 /// Labels of one part, at most: half of an entry of the journal, which also holds the part's rows.
 pub const MAX_LABEL_ENTRY_BYTES: u64 = 64 << 20;
 
+/// Most items of one party of a job of more than two. It runs in one part, in memory, and from the beginning after any loss: this is
+/// a minute or two for a few members.
+pub const MAX_MANY_ITEMS: u64 = 1 << 22;
+
+/// Memory that such a job takes per item of the larger set of leader and member.
+pub const MANY_BYTES_PER_ITEM: u64 = 400;
+
 /// How often progress is told at most.
 pub const TELL_EVERY: Duration = Duration::from_millis(200);
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
 //! | `job attached` | the same; stays open, and its end is the job's | the same |
+//! | `many`, `many attached` | a [`many::Order`] | events, as for `job` |
 //! | `part` | what a coordinator tells its worker | events |
 //! | `local …` | | both parties on this machine: one JSON object |
 //!
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use super::failure::Failure;
 use super::limits::MAX_ORDER_BYTES;
 use super::local;
+use super::many;
 use super::order::Order;
 use super::party::run;
 use super::progress::{Event, Tell, to_stdout};
@@ -28,11 +30,13 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
     let done = match arguments {
         [word] if word == "job" => job(host, &tell, false),
         [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
+        [word] if word == "many" => many(&tell, false),
+        [word, how] if word == "many" && how == "attached" => many(&tell, true),
         [word] if word == "part" => part(&tell),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
             tell(&Event::Error(
-                Failure::Order("call it with job, part or local".to_owned()).report(),
+                Failure::Order("call it with job, many, part or local".to_owned()).report(),
             ));
             return ExitCode::from(2);
         }
@@ -60,6 +64,16 @@ fn job(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
         end_with_input();
     }
     let report = run(&order, host, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    tell(&Event::Report(Box::new(report)));
+    Ok(())
+}
+
+fn many(tell: &Tell, attached: bool) -> Result<(), Failure> {
+    let order = many::Order::of_json(&line()?)?;
+    if attached {
+        end_with_input();
+    }
+    let report = many::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }

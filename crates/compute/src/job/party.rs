@@ -309,7 +309,7 @@ fn read(visitor: &Visitor<'_>, mut spill: Spill) -> Result<(Store, Listed), Fail
     Ok((spill.finish()?, listed))
 }
 
-fn stamp(path: &Path) -> Result<(u64, u128), Failure> {
+pub(super) fn stamp(path: &Path) -> Result<(u64, u128), Failure> {
     let failed = |_| Failure::SourceChanged { what: "it is not there any more" };
     let Ok(data) = std::fs::metadata(path) else { return Ok((0, 0)) };
     let modified = data.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -394,7 +394,7 @@ fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<u6
 }
 
 /// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.
-fn cpu_seconds() -> f64 {
+pub(super) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
     let ticks = after.split(' ').skip(11).take(4).filter_map(|it| it.parse::<f64>().ok());

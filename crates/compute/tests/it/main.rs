@@ -4,6 +4,7 @@
 
 mod crashes;
 mod kinds;
+mod many;
 mod parties;
 mod refusals;
 mod starts;

@@ -11,6 +11,7 @@
 //! knows items, keys or results: those are the computing processes'.
 
 pub mod asked;
+pub mod many;
 
 use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::domain;

@@ -27,10 +27,11 @@ use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
 
+use super::process::Job;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, order, process, request, save, stopping, store,
+    ATTEMPTS, WORKERS, asked, folder, here, many, order, process, request, save, stopping, store,
     streams, terms, unhex,
 };
 use crate::app::App;
@@ -137,7 +138,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     Ok(matching)
 }
 
-async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
+pub(super) async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
     match mine {
         Mine::Upload { id, account } => {
             let row = app.store.upload(id).await.map_err(store)?;
@@ -171,7 +172,11 @@ pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
 }
 
 /// Columns that the result is to have are in the list.
-async fn has_columns(path: &Path, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
+pub(super) async fn has_columns(
+    path: &Path,
+    kind: Kind,
+    columns: &[String],
+) -> Result<(), WorkError> {
     if columns.is_empty() {
         return Ok(());
     }
@@ -207,6 +212,9 @@ pub async fn run(app: Arc<App>, id: String) {
 }
 
 async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
+    if it.record.is_many() {
+        return Box::pin(many::lead::work(app, it, turn)).await;
+    }
     match agreed(app, it).await {
         Ok(contract) => computed(app, it, &contract, turn).await,
         Err(WorkError::Fault(fault)) => Ended::Refused(fault),
@@ -254,7 +262,7 @@ async fn agreed(app: &Arc<App>, it: &mut Matching) -> Result<Contract, WorkError
     Ok(contract)
 }
 
-async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkError> {
+pub(super) async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkError> {
     let wish = HoldWish { request: request.clone(), grant: grant.clone() };
     app.writer.run(Input::Wish(Box::new(Wish::Hold(Box::new(wish))))).await.map(drop)
 }
@@ -269,7 +277,12 @@ fn session(it: &Matching) -> Result<Session, Fault> {
 }
 
 /// One message to the provider, said again while it does not answer.
-async fn post(app: &App, contract: &Contract, path: &str, body: String) -> Result<Vec<u8>, Fault> {
+pub(super) async fn post(
+    app: &App,
+    contract: &Contract,
+    path: &str,
+    body: String,
+) -> Result<Vec<u8>, Fault> {
     let url = format!("{}{path}", contract.address);
     let mut pause = PAUSE;
     for last in [false, false, true] {
@@ -363,8 +376,8 @@ async fn once(
     // Left by the attempt before.
     drop(std::fs::remove_file(&socket));
     let listener = UnixListener::bind(&socket).map_err(|why| here(why.to_string()))?;
-    let order =
-        order(app, it, contract, local.path().to_owned(), socket).map_err(Ended::Refused)?;
+    let order = order(app, it, contract, local.path().to_owned(), socket);
+    let order = Job::Two(Box::new(order.map_err(Ended::Refused)?));
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {
         done = process::run(&app.compute, &order, &turn.live) => done.map_err(Ended::Failed),

@@ -19,6 +19,7 @@
 
 pub mod ask;
 mod asked;
+pub mod many;
 pub mod process;
 pub mod registry;
 pub mod serve;

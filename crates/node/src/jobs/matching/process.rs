@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use tidm_compute::job::failure::{Blame, ErrorReport};
+use tidm_compute::job::many;
 use tidm_compute::job::order::{Order, Report};
 use tidm_compute::job::progress::Event;
 use tidm_compute::job::workers::MALLOC;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
+use zeroize::Zeroize as _;
 
 use super::registry::Live;
 
@@ -27,16 +29,31 @@ pub struct Program {
     pub arguments: Vec<OsString>,
 }
 
+/// What it is told to do.
+pub(super) enum Job {
+    Two(Box<Order>),
+    Many(Box<many::Order>),
+}
+
+impl Job {
+    /// The program's word for it, and the line that it reads.
+    fn line(&self) -> serde_json::Result<(&'static str, Vec<u8>)> {
+        let (word, line) = match self {
+            Self::Two(order) => ("job", serde_json::to_vec(order)),
+            Self::Many(order) => ("many", serde_json::to_vec(order)),
+        };
+        let mut line = line?;
+        line.push(b'\n');
+        Ok((word, line))
+    }
+}
+
 /// Runs one order to its end.
-pub(super) async fn run(
-    program: &Program,
-    order: &Order,
-    live: &Live,
-) -> Result<Report, ErrorReport> {
-    let mut order = serde_json::to_vec(order).map_err(ours)?;
-    order.push(b'\n');
+pub(super) async fn run(program: &Program, job: &Job, live: &Live) -> Result<Report, ErrorReport> {
+    let (word, mut order) = job.line().map_err(ours)?;
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
+        .args([word, "attached"])
         .env_clear()
         .env(MALLOC.0, MALLOC.1)
         .stdin(Stdio::piped())
@@ -48,7 +65,9 @@ pub(super) async fn run(
     let gone = || ours("a pipe of the computing process is missing");
     let mut input = child.stdin.take().ok_or_else(gone)?;
     // Kept open: a process whose node was killed reads its end, and ends.
-    input.write_all(&order).await.map_err(ours)?;
+    let written = input.write_all(&order).await;
+    order.zeroize();
+    written.map_err(ours)?;
     input.flush().await.map_err(ours)?;
     let mut output = BufReader::new(child.stdout.take().ok_or_else(gone)?);
     loop {
@@ -82,5 +101,6 @@ fn ours(why: impl std::fmt::Display) -> ErrorReport {
         text: why.to_string(),
         blame: Blame::Ours,
         next: "try again; if it stays so, look at the node's log".to_owned(),
+        member: None,
     }
 }

@@ -23,10 +23,11 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::psi::{Acceptance, Invitation};
 
 use super::ask::{TABLE, size};
+use super::process::Job;
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, is_here, order, process, request, save, stopping,
+    ATTEMPTS, WORKERS, asked, folder, here, is_here, many, order, process, request, save, stopping,
     store, terms,
 };
 use crate::app::App;
@@ -212,7 +213,7 @@ pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>,
         let reason = "this session runs on another replica of this node".to_owned();
         return Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into());
     }
-    if it.record.attempts >= ATTEMPTS {
+    if it.record.attempts >= attempts(&it) {
         return Err(
             Fault::denied("psi.attempts", "attempts", "this session was begun too often").into()
         );
@@ -226,6 +227,11 @@ pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>,
     }
     let reason = "the computing process does not start".to_owned();
     Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into())
+}
+
+/// How often its process may be started: see [`many`].
+fn attempts(it: &Matching) -> u32 {
+    if it.record.is_many() { 1 } else { ATTEMPTS }
 }
 
 /// Runs our process to its end, unless it runs already.
@@ -255,7 +261,7 @@ async fn run(app: Arc<App>, id: String) {
         () = stopping(&app) => return,
     };
     let lost = matches!(&ended, Ended::Failed(why) if why.blame == Blame::Connection);
-    if lost && it.record.attempts < ATTEMPTS {
+    if lost && it.record.attempts < attempts(&it) {
         // It stays open: the consumer comes back, or its lease ends.
         tracing::info!(id, "a matching lost its peer");
         return;
@@ -279,15 +285,21 @@ async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
         Ok(local) => local,
         Err(why) => return here(why.to_string()),
     };
-    let order = match order(app, it, &contract, local.path().to_owned(), turn.live.socket.clone()) {
-        Ok(order) => order,
+    let (path, socket) = (local.path().to_owned(), turn.live.socket.clone());
+    let job = if it.record.is_many() {
+        many::order(app, it, &contract, path, vec![socket]).map(|it| Job::Many(Box::new(it)))
+    } else {
+        order(app, it, &contract, path, socket).map(|it| Job::Two(Box::new(it)))
+    };
+    let job = match job {
+        Ok(job) => job,
         Err(fault) => return Ended::Refused(fault),
     };
     let joined = it.record.join.as_deref().and_then(|it| Id::parse(it).ok());
     let Some(joined) = joined else {
         return Ended::Refused(Fault::ApiMisuse("a matching without the lease that it joins by"));
     };
-    let running = process::run(&app.compute, &order, &turn.live);
+    let running = process::run(&app.compute, &job, &turn.live);
     tokio::pin!(running);
     let ended = tokio::select! {
         done = &mut running => return of(done),
