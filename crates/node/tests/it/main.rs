@@ -18,6 +18,7 @@ mod infrastructure;
 mod kas;
 mod matching;
 mod matching_kinds;
+mod matching_many;
 mod modes;
 mod mtls;
 mod publish;

@@ -289,7 +289,7 @@ async fn any_over(app: &App, joined: &[Joined]) -> Fault {
         let over = async {
             tokio::select! {
                 over = workers::over(app, &it.ours) => over,
-                over = given_up(app, &it.theirs) => over,
+                over = given_up(app, it) => over,
                 refused = renewing::refused(app, &it.contract, &it.ours) => refused,
             }
         };
@@ -309,11 +309,15 @@ fn named(contract: &Contract, why: Fault) -> Fault {
 
 /// Ends when the lease that our gate gave a member was revoked or has run out, or when it gave it back without having done its part;
 /// never once it has.
-async fn given_up(app: &App, join: &Id) -> Fault {
-    let over = workers::over(app, join).await;
-    match app.store.lease(join).await {
+async fn given_up(app: &App, it: &Joined) -> Fault {
+    let over = workers::over(app, &it.theirs).await;
+    match app.store.lease(&it.theirs).await {
         Ok(Some(Lease { state: Standing::Returned { outcome, .. }, .. })) if outcome.done => {
             std::future::pending().await
+        }
+        Ok(Some(Lease { state: Standing::Returned { .. }, .. })) => {
+            let peer = &it.contract.peer;
+            Fault::conflict("psi.over", format!("{peer} gave up its part; its own node says why"))
         }
         _ => over,
     }
