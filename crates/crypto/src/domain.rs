@@ -53,8 +53,6 @@ pub const JOB: &str = "tidm/job/specification/v1";
 pub const JOB_CONTRACT: &str = "tidm/job/contract/v1";
 /// A member's key for one job, as its node signs it.
 pub const JOB_KEY: &str = "tidm/job/member-key/v1";
-/// Seed of such a key, from the contract's.
-pub const JOB_KEY_SEED: &str = "tidm/job/member-seed/v1";
 /// Handshake of a channel between computing parties.
 pub const JOB_CHANNEL: &str = "tidm/job/channel/v1";
 /// Manifest of a sandbox application.
@@ -110,7 +108,6 @@ pub const ALL: &[&str] = &[
     JOB_CHANNEL,
     JOB_CONTRACT,
     JOB_KEY,
-    JOB_KEY_SEED,
     APPLICATION,
     ORIGIN,
     FLIGHT_TOKEN,

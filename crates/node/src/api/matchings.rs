@@ -249,7 +249,7 @@ pub(super) async fn begin(
     let contract = Id::parse(&it.contract)?;
     may_use(&app, &who, &contract).await?;
     let mine = match (it.mine.upload, it.mine.product) {
-        (Some(id), None) => Mine::Upload { id, account: who.account },
+        (Some(id), None) => Mine::Upload { id, account: who.account.clone() },
         (None, Some(product)) => {
             let product = Id::parse(&product)?;
             may_use_of(&app, &who, std::slice::from_ref(&product)).await?;

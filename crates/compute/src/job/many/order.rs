@@ -74,19 +74,24 @@ impl KeySeed {
         Self(bytes)
     }
 
+    /// Another one for each secret and each thing it is about, and the same again.
+    pub fn of(secret: &[u8; 32], about: &[u8; 32]) -> Self {
+        Self(tidm_mpc::hash::derive("tidm compute 1 member seed", &[secret, about]))
+    }
+
     pub(super) fn key(&self) -> MemberKey {
         MemberKey::from_seed(&Seed::new(self.0))
     }
 
+    /// The public key of a member with this seed.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.key().public().0
+    }
+
     /// As an order names it.
     pub fn public(&self) -> String {
-        hex(&self.key().public().0)
+        hex(&self.public_key())
     }
-}
-
-/// The public key of a member with this seed.
-pub fn public_key(seed: &[u8; 32]) -> [u8; 32] {
-    KeySeed::new(*seed).key().public().0
 }
 
 impl fmt::Debug for KeySeed {

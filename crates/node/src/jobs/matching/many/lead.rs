@@ -146,14 +146,21 @@ fn proposal(app: &App, it: &Matching, contracts: &[Contract]) -> Result<Proposal
     Ok(proposal)
 }
 
+async fn one_over(app: &App, it: &Joined) -> Fault {
+    let over = tokio::select! {
+        over = workers::over(app, &it.ours) => over,
+        over = given_up(app, it) => over,
+        refused = renewing::refused(app, &it.contract, &it.ours) => refused,
+    };
+    named(&it.contract, over)
+}
+
 /// The same refusal, and of which contract.
 fn about(contract: &Contract, why: Fault) -> Fault {
-    match why {
-        Fault::Refused { code, reason } => {
-            Fault::refused(code, format!("{} of {}: {reason}", contract.id, contract.peer))
-        }
-        other => other,
+    if let Fault::Refused { code, reason } = why {
+        return Fault::refused(code, format!("{} of {}: {reason}", contract.id, contract.peer));
     }
+    why
 }
 
 /// What our contracts say.
@@ -200,7 +207,8 @@ fn later(reason: String) -> Fault {
 async fn agree(app: &Arc<App>, it: &mut Matching) -> Result<Vec<Joined>, WorkError> {
     let contracts = contracts(app, &ids(&it.record)?).await?;
     let proposal = proposal(app, it, &contracts)?;
-    let asked = contracts.iter().enumerate().map(|(at, of)| invited(app, of, &proposal, at));
+    let asked = contracts.iter().enumerate();
+    let asked: Vec<_> = asked.map(|(at, of)| invited(app, of, &proposal, at)).collect();
     let words = futures::future::try_join_all(asked).await?;
     let agreed = Agreed { proposal, words };
     agreed.check()?;
@@ -279,48 +287,38 @@ async fn note(
     at: usize,
     change: impl FnOnce(&mut Party),
 ) -> Result<(), WorkError> {
-    it.record.parties.get_mut(at).map(change);
+    if let Some(party) = it.record.parties.get_mut(at) {
+        change(party);
+    }
     save(app, it).await
 }
 
 /// Ends when any lease does, or any member gave up. Never by itself.
 async fn any_over(app: &App, joined: &[Joined]) -> Fault {
-    let each = joined.iter().map(|it| {
-        let over = async {
-            tokio::select! {
-                over = workers::over(app, &it.ours) => over,
-                over = given_up(app, it) => over,
-                refused = renewing::refused(app, &it.contract, &it.ours) => refused,
-            }
-        };
-        Box::pin(async { named(&it.contract, over.await) })
-    });
+    let each: Vec<_> = joined.iter().map(|it| Box::pin(one_over(app, it))).collect();
     futures::future::select_all(each).await.0
 }
 
 fn named(contract: &Contract, why: Fault) -> Fault {
-    match why {
-        Fault::Denied { code, rule, reason } => {
-            Fault::denied(code, rule, format!("with {}: {reason}", contract.peer))
-        }
-        other => other,
+    if let Fault::Denied { code, rule, reason } = why {
+        return Fault::denied(code, rule, format!("with {}: {reason}", contract.peer));
     }
+    why
 }
 
 /// Ends when the lease that our gate gave a member was revoked or has run out, or when it gave it back without having done its part;
 /// never once it has.
 async fn given_up(app: &App, it: &Joined) -> Fault {
     let over = workers::over(app, &it.theirs).await;
-    match app.store.lease(&it.theirs).await {
-        Ok(Some(Lease { state: Standing::Returned { outcome, .. }, .. })) if outcome.done => {
-            std::future::pending().await
-        }
-        Ok(Some(Lease { state: Standing::Returned { .. }, .. })) => {
-            let peer = &it.contract.peer;
-            Fault::conflict("psi.over", format!("{peer} gave up its part; its own node says why"))
-        }
-        _ => over,
+    let lease = app.store.lease(&it.theirs).await;
+    let Ok(Some(Lease { state: Standing::Returned { outcome, .. }, .. })) = lease else {
+        return over;
+    };
+    if outcome.done {
+        std::future::pending::<()>().await;
     }
+    let peer = &it.contract.peer;
+    Fault::conflict("psi.over", format!("{peer} gave up its part; its own node says why"))
 }
 
 /// The one run.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use rand_core::Rng as _;
 
-use tidm_compute::job::many::public_key;
 use tidm_space::catalog::product::Kind;
 use tidm_space::contract::Contract;
 use tidm_space::engine::node::Signer as _;
@@ -78,7 +77,7 @@ pub async fn word(app: &App, from: &Did, it: &Invitation) -> Result<Word, WorkEr
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
     let local = spool::local(app, &source.object).await.map_err(here)?;
     let items = size(local.path(), kind(TABLE)).await?;
-    let key = public_key(&seed(app, &contract.id, &it.proposal.digest())?);
+    let key = seed(app, &contract.id, &it.proposal.digest())?.public_key();
     let payload = Word::signed(&it.proposal, number, &key, items);
     let word = Word { key, items, signature: app.identity.sign(WORD_TYPE, &payload) };
     // What we would refuse of others.
@@ -97,7 +96,7 @@ pub async fn prepare(app: &App, from: &Did, it: &Start) -> Result<(), WorkError>
     for (at, (word, member)) in it.agreed.words.iter().zip(&proposal.members).enumerate() {
         if at == number {
             word.verify(proposal, at, &app.identity.verifying_key())?;
-            if word.key != public_key(&seed(app, &contract.id, &proposal.digest())?) {
+            if word.key != seed(app, &contract.id, &proposal.digest())?.public_key() {
                 return Err(Fault::misbehaved("psi.member-key", "this is not our key").into());
             }
             continue;

@@ -24,9 +24,7 @@ use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::many::{KeySeed, Member, Order, Side};
 use tidm_compute::job::order::{List, Results};
 use tidm_compute::keys;
-use tidm_crypto::cbor::{Value, tuple};
-use tidm_crypto::domain;
-use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -35,7 +33,6 @@ use tidm_space::identity::member::Group;
 use tidm_space::negotiation::message::Role;
 use tidm_space::psi::many::{Agreed, allowed};
 use tidm_space::wire::tidm::psi_many as wire;
-use zeroize::Zeroize as _;
 
 use super::{PATIENCE, ROWS, folder, kind, rule, terms};
 use crate::app::App;
@@ -57,16 +54,12 @@ fn entity(app: &App, did: &Did) -> Group {
 }
 
 /// What this node's key of a session is made from: another one for each contract and proposal, and the same again.
-fn seed(app: &App, contract: &Id, proposal: &Digest) -> Result<[u8; 32], Fault> {
+fn seed(app: &App, contract: &Id, proposal: &Digest) -> Result<KeySeed, Fault> {
     let key = app.keys.contract_key(contract).map_err(|why| {
         tracing::warn!(%why, %contract, "a session has no key");
         Fault::refused("psi.terms", "the key of this contract cannot be had")
     })?;
-    let (key, about) = (key.expose().to_vec(), proposal.as_bytes().to_vec());
-    let mut secret = tuple(domain::JOB_KEY_SEED, vec![Value::Bytes(key), Value::Bytes(about)]);
-    let seed = *sha256(&secret).as_bytes();
-    secret.zeroize();
-    Ok(seed)
+    Ok(KeySeed::of(key.expose(), proposal.as_bytes()))
 }
 
 /// What our process is told to do. `sockets`: the leader's one for each member, a member's own.
@@ -95,7 +88,7 @@ pub(super) fn order(
         }
         Role::Provider => {
             let number = proposal.number_of(&app.identity.did, &it.contract)?;
-            let seed = KeySeed::new(seed(app, &it.contract, &proposal.digest())?);
+            let seed = seed(app, &it.contract, &proposal.digest())?;
             let socket = sockets.into_iter().next();
             let socket = socket.ok_or(Fault::ApiMisuse("a member without a socket"))?;
             Side::Member { number, seed, connect: Way::Listen(Address::Unix(socket)) }
