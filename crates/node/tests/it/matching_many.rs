@@ -189,8 +189,8 @@ async fn only_what_was_signed_may_be_asked_for() {
         ..Sentences::default()
     };
     let rows = agreed(&world, 2, &parts(0, 20), rows).await;
-    let same = agreed(&world, 0, &parts(0, 20), common("part_no:text;first", Terms::default()));
-    let same = same.await;
+    let said = common("part_no:text;first", Terms::default());
+    let same = agreed(&world, 0, &parts(0, 20), said).await;
     for (contracts, code) in [
         (vec![&contracts[0], &rows], "psi.reveal"),
         (vec![&contracts[0]], "psi.parties"),
