@@ -353,3 +353,28 @@ async fn a_member_that_cannot_is_named() {
         assert_eq!(over(&world.nodes[at].app, &begun.id).await.state, State::Failed);
     }
 }
+
+/// What is lost on the way is not run again: items are guessed once for one debit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_stopped_ends_it_for_all() {
+    let mut world = of_three().await;
+    let said = || common("part_no:text;first", Terms::default());
+    let contracts = [
+        agreed(&world, 0, &parts(0, 300_000), said()).await,
+        agreed(&world, 2, &parts(0, 300_001), said()).await,
+    ];
+    let begun = begun(&world, &contracts, "a", (0, 300_000)).await;
+    let leader = world.nodes[LEADER].app.clone();
+    let running = || async { leader.matchings.told(&begun.id).map(drop) };
+    eventually("it runs", running).await;
+    drop(leader);
+    world.restart(LEADER).await;
+    let ours = over(&world.nodes[LEADER].app, &begun.id).await;
+    assert_eq!((ours.state, ours.record.fault.unwrap().code.as_str()), (State::Failed, "psi.once"));
+    for (at, contract) in [0, 2].into_iter().zip(&contracts) {
+        let it = over(&world.nodes[at].app, &begun.id).await;
+        assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
+        let spent = world.nodes[at].app.store.spent(&contract.id).await.unwrap();
+        assert_eq!((spent.uses, spent.items), (1, 300_000));
+    }
+}
