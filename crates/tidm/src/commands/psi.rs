@@ -315,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn several_contracts_leave_the_usual_choices() {
+        for (protocol, workers, fits) in
+            [("rr22", 1, true), ("rr22-low", 1, false), ("rr22", 2, false)]
+        {
+            let mut body = json!({ "contract": "urn:a", "protocol": protocol, "workers": workers });
+            let done = with_others(body.as_object_mut().unwrap(), &["urn:b".to_owned()]);
+            assert_eq!(done.is_ok(), fits, "{protocol} {workers}");
+            let sent = body == json!({ "contract": "urn:a", "also": ["urn:b"] });
+            assert_eq!(sent, fits, "{body}");
+        }
+    }
+
+    #[test]
     fn progress_is_one_line() {
         let told = json!({ "progress": { "phase": "running", "done": 3, "of": 8, "sent": 2_500_000, "received": 0, "seconds_left": 4.4 } });
         assert_eq!(progress(&told), "running 3/8, 2.5 MB out, 0.0 MB in, 4 s left");
