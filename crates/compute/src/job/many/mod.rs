@@ -16,5 +16,5 @@ pub mod local;
 mod order;
 mod run;
 
-pub use order::{KeySeed, Member, Order, Side};
+pub use order::{KeySeed, Member, Order, Side, memory};
 pub use run::run;

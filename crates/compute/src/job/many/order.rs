@@ -126,6 +126,11 @@ fn bytes32(text: &str) -> Option<[u8; 32]> {
     unhex(text)?.try_into().ok()
 }
 
+/// Memory of a party whose largest function has so many items: the larger of both sets.
+pub fn memory(items: u64) -> u64 {
+    items.saturating_mul(MANY_BYTES_PER_ITEM).saturating_add(BASE_BYTES)
+}
+
 impl Order {
     /// From JSON, with everything checked that can be checked before a file is opened.
     pub fn of_json(json: &str) -> Result<Self, Failure> {
@@ -170,7 +175,7 @@ impl Order {
                 }
             }
         }
-        let needs = BASE_BYTES + self.largest_run().saturating_mul(MANY_BYTES_PER_ITEM);
+        let needs = memory(self.largest_run());
         if needs > self.memory {
             let has = self.memory;
             return wrong(format!("these sizes take {needs} bytes of memory, and {has} are given"));

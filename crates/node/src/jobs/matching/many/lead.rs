@@ -32,7 +32,7 @@ use super::super::process::Job;
 use super::super::registry::Turn;
 use super::super::settle::Ended;
 use super::super::{folder, here, process, request, save, store, streams, terms, unhex};
-use super::{entity, only_once};
+use super::{check_memory, entity, only_once};
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
 use crate::store::matchings::{Matching, Party, Record, State};
@@ -212,8 +212,10 @@ async fn agree(app: &Arc<App>, it: &mut Matching) -> Result<Vec<Joined>, WorkErr
     let words = futures::future::try_join_all(asked).await?;
     let agreed = Agreed { proposal, words };
     agreed.check()?;
+    let largest = agreed.words.iter().map(|it| it.items).max().unwrap_or(0);
+    check_memory(app, largest.max(agreed.proposal.items))?;
     it.record.many = Some(wire::agreed_doc(&agreed));
-    it.record.their_items = agreed.words.iter().map(|it| it.items).max().unwrap_or(0);
+    it.record.their_items = largest;
     for (party, word) in it.record.parties.iter_mut().zip(&agreed.words) {
         party.items = word.items;
     }

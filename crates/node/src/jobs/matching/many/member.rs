@@ -22,7 +22,7 @@ use tidm_space::wire::tidm::psi_many as wire;
 
 use super::super::ask::{TABLE, size};
 use super::super::{here, kind, request, save, serve, store, terms};
-use super::{entity, seed};
+use super::{check_memory, entity, seed};
 use crate::app::App;
 use crate::jobs::spool;
 use crate::net::auth;
@@ -77,6 +77,7 @@ pub async fn word(app: &App, from: &Did, it: &Invitation) -> Result<Word, WorkEr
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
     let local = spool::local(app, &source.object).await.map_err(here)?;
     let items = size(local.path(), kind(TABLE)).await?;
+    check_memory(app, items.max(it.proposal.items))?;
     let key = seed(app, &contract.id, &it.proposal.digest())?.public_key();
     let payload = Word::signed(&it.proposal, number, &key, items);
     let word = Word { key, items, signature: app.identity.sign(WORD_TYPE, &payload) };

@@ -21,7 +21,7 @@ pub mod member;
 use std::path::PathBuf;
 
 use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::many::{KeySeed, Member, Order, Side};
+use tidm_compute::job::many::{KeySeed, Member, Order, Side, memory};
 use tidm_compute::job::order::{List, Results};
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
@@ -60,6 +60,19 @@ fn seed(app: &App, contract: &Id, proposal: &Digest) -> Result<KeySeed, Fault> {
         Fault::refused("psi.terms", "the key of this contract cannot be had")
     })?;
     Ok(KeySeed::of(key.expose(), proposal.as_bytes()))
+}
+
+/// Whether our process may have the memory for sets of these sizes: what would fail then must not cost a use.
+fn check_memory(app: &App, items: u64) -> Result<(), Fault> {
+    let (needs, has) = (memory(items), app.config.limits.worker_memory_bytes);
+    if needs <= has {
+        return Ok(());
+    }
+    let why = format!(
+        "{items} items take {needs} bytes of memory at {}, and limits.worker_mib gives {has}",
+        app.identity.did
+    );
+    Err(Fault::refused("psi.size", why))
 }
 
 /// What our process is told to do. `sockets`: the leader's one for each member, a member's own.
