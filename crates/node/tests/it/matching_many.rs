@@ -279,9 +279,9 @@ async fn a_forged_key_of_a_member_is_refused() {
     let signature =
         jws::sign(first.app.identity.key_id(), WORD_TYPE, &payload, first.app.keys.identity());
     let not_made = Word { key: [3; 32], signature, ..ours.clone() };
-    let no = prepared(&started(&whole, [not_made, theirs.clone()])).await;
+    let no = prepared(&started(&whole, [not_made, theirs])).await;
     assert_eq!(fault(no).code(), "psi.member-key");
-    let no = prepared(&started(&whole, [ours.clone(), ours.clone()])).await;
+    let no = prepared(&started(&whole, [ours.clone(), ours])).await;
     assert_eq!(fault(no).code(), "psi.member-key");
     // Participants of the leader's making.
     let mut strange = whole.clone();

@@ -110,7 +110,7 @@ fn words_are_their_members_own() {
             2,
         ),
         (Word { signature: "a.b.c".to_owned(), ..good.clone() }, it.clone(), 1, 2),
-        (Word { signature: "a".repeat(MATCH_WORD_BYTES + 1), ..good.clone() }, it.clone(), 1, 2),
+        (Word { signature: "a".repeat(MATCH_WORD_BYTES + 1), ..good }, it, 1, 2),
     ] {
         let refused = word.verify(&proposal, at, &public(with)).unwrap_err();
         assert_eq!(refused.code(), "psi.member-key", "{word:?} {proposal:?} {at}");
