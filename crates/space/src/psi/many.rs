@@ -213,7 +213,7 @@ impl Word {
     /// # Errors
     /// [`Fault::PeerMisbehaved`] `psi.member-key`.
     pub fn key_id(&self) -> Result<Option<String>, Fault> {
-        Ok(self.parsed()?.header.kid.clone())
+        Ok(self.parsed()?.header.kid)
     }
 
     fn parsed(&self) -> Result<Unverified, Fault> {
