@@ -1,6 +1,7 @@
 //! Targets in `tidm-compute`: people's own lists, orders, and what a party with spu sends.
 
 use bytes::Bytes;
+use tidm_compute::job::many;
 use tidm_compute::job::order::{Kind, Order};
 use tidm_compute::keys::{self, Equals, Form, Mapping, Part, Rule};
 use tidm_compute::spu::wire;
@@ -57,13 +58,20 @@ fn list(kind: Kind, data: &[u8]) {
 
 /// Orders; frames and batches of spu's link; what a peer gives with a match.
 pub(crate) fn messages(data: &[u8]) {
-    const PARSERS: [Parser; 5] = [orders, pushes, batches, labels, table_orders];
+    const PARSERS: [Parser; 6] = [orders, pushes, batches, labels, table_orders, orders_of_many];
     choose(&PARSERS, data);
 }
 
 fn orders(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(order) = Order::of_json(text) {
+        assert!(order.check().is_ok());
+    }
+}
+
+fn orders_of_many(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(order) = many::Order::of_json(text) {
         assert!(order.check().is_ok());
     }
 }

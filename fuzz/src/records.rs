@@ -5,13 +5,14 @@ use tidm_space::evidence::encode;
 use tidm_space::wire::record::{
     contract, flow, lease, negotiation, product, send, timer, transfer,
 };
-use tidm_space::wire::tidm::{facts, lease as asked, members, notice, psi};
+use tidm_space::wire::tidm::{facts, lease as asked, members, notice, psi, psi_many};
 
 use crate::{Parser, choose};
 
 /// Messages between our nodes, and the list of members.
 pub(crate) fn notices(data: &[u8]) {
-    const PARSERS: [Parser; 7] = [requests, grants, refusals, heard, pages, lists, matchings];
+    const PARSERS: [Parser; 8] =
+        [requests, grants, refusals, heard, pages, lists, matchings, matchings_of_many];
     choose(&PARSERS, data);
 }
 
@@ -25,6 +26,24 @@ fn matchings(data: &[u8]) {
         assert!(psi::read_acceptance(text.as_bytes()).is_ok_and(|again| again == it));
     }
     drop(psi::read_joining(data));
+}
+
+fn matchings_of_many(data: &[u8]) {
+    if let Ok((Some(id), it)) = psi_many::read_invitation(data) {
+        let text = psi_many::write_invitation(&id, &it).body;
+        let again = psi_many::read_invitation(text.as_bytes());
+        assert!(again.is_ok_and(|again| again == (Some(id), it)));
+    }
+    if let Ok(it) = psi_many::read_word(data) {
+        let again = psi_many::read_word(psi_many::write_word(&it).as_bytes());
+        assert!(again.is_ok_and(|again| again == it));
+        drop(it.key_id());
+    }
+    if let Ok((Some(id), it)) = psi_many::read_start(data) {
+        assert!(it.fits() && it.agreed.check().is_ok());
+        let text = psi_many::write_start(&id, &it).body;
+        assert!(psi_many::read_start(text.as_bytes()).is_ok_and(|again| again == (Some(id), it)));
+    }
 }
 
 fn requests(data: &[u8]) {

@@ -49,6 +49,10 @@ pub const LEDGER_STATE: &str = "tidm/ledger/state/v1";
 pub const MESSAGE: &str = "tidm/message/body/v1";
 /// Specification of a privacy-computing job, as agreed by its parties.
 pub const JOB: &str = "tidm/job/specification/v1";
+/// A contract as other members of a job see it.
+pub const JOB_CONTRACT: &str = "tidm/job/contract/v1";
+/// A member's key for one job, as its node signs it.
+pub const JOB_KEY: &str = "tidm/job/member-key/v1";
 /// Handshake of a channel between computing parties.
 pub const JOB_CHANNEL: &str = "tidm/job/channel/v1";
 /// Manifest of a sandbox application.
@@ -108,6 +112,8 @@ pub const ALL: &[&str] = &[
     MESSAGE,
     JOB,
     JOB_CHANNEL,
+    JOB_CONTRACT,
+    JOB_KEY,
     APPLICATION,
     ORIGIN,
     FLIGHT_TOKEN,

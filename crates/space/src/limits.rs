@@ -110,6 +110,11 @@ pub const MATCH_TABLE_ITEMS: u64 = 1 << 20;
 pub const MATCH_TABLE_INDEX_BYTES: u64 = 4 << 20;
 /// A provider's signed word on a table: a dozen short fields, a key of columns, a signature.
 pub const MATCH_TABLE_STATEMENT_BYTES: usize = 16 * 1024;
+/// Members of a matching of more than two besides its leader, and items of each: what the computing process takes as well.
+pub const MATCH_MEMBERS: usize = 63;
+pub const MATCH_MANY_ITEMS: u64 = 1 << 22;
+/// Bytes of what a member signs for such a session, as a JWS: about 600 with a long DID.
+pub const MATCH_WORD_BYTES: usize = 4096;
 /// Bytes of a product's title or of a member's name.
 pub const TITLE_BYTES: usize = 512;
 /// Bytes of a product's description: a few pages.

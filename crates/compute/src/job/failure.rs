@@ -31,6 +31,9 @@ pub enum Failure {
     /// What a worker said.
     #[error("{}", .0.text)]
     Told(ErrorReport),
+    /// Of a leader, with this member.
+    #[error("member {}: {failure}", number + 1)]
+    Member { number: usize, failure: Box<Self> },
 }
 
 /// Who has to do something.
@@ -54,6 +57,9 @@ pub struct ErrorReport {
     pub blame: Blame,
     /// What to do next.
     pub next: String,
+    /// With which member of a job of many it came up, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<usize>,
 }
 
 impl Failure {
@@ -69,6 +75,7 @@ impl Failure {
             Self::WorkersKilled(_) => "job.workers-killed",
             Self::Jail { .. } => "job.jail",
             Self::Told(report) => &report.code,
+            Self::Member { failure, .. } => failure.code(),
         }
     }
 
@@ -92,9 +99,12 @@ impl Failure {
         if let Self::Told(report) = self {
             return report.clone();
         }
+        if let Self::Member { number, failure } = self {
+            return ErrorReport { member: Some(*number), ..failure.report() };
+        }
         let (blame, next) = self.advice();
         let (code, text) = (self.code().to_owned(), self.to_string());
-        ErrorReport { code, text, blame, next: next.to_owned() }
+        ErrorReport { code, text, blame, next: next.to_owned(), member: None }
     }
 
     fn advice(&self) -> (Blame, &'static str) {
@@ -148,7 +158,13 @@ impl Failure {
                 "run the node where the kernel allows it: see the threats of jobs in the documentation",
             ),
             Self::Told(report) => (report.blame, ""),
+            Self::Member { failure, .. } => failure.advice(),
         }
+    }
+
+    /// The same, and with which member.
+    pub(super) fn of_member(self, number: usize) -> Self {
+        Self::Member { number, failure: Box::new(self) }
     }
 
     /// A failed action in the job's directory.

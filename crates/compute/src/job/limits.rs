@@ -99,6 +99,14 @@ pub const MAX_CALL_BYTES: usize = 4096;
 /// Longest line that a worker is listened to: what moved, by step.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
+/// Most items of one party of a job of more than two. It runs in one part, in memory, and from the beginning after any loss: this is
+/// a minute or two for a few members.
+pub const MAX_MANY_ITEMS: u64 = 1 << 22;
+
+/// Memory that such a job takes per item of the larger set of leader and member: 115 bytes were measured at 2^20 items; the rest is
+/// room for what allocators leave between.
+pub const MANY_BYTES_PER_ITEM: u64 = 200;
+
 /// How often progress is told at most.
 pub const TELL_EVERY: Duration = Duration::from_millis(200);
 

@@ -10,6 +10,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use super::connect::{Address, Connector, Way};
 use super::failure::Failure;
 use super::limits::MEMORY_BYTES;
+use super::many;
 use super::order::{Kind, Learns, List, Order, Report, Results, Role, Security, Sizes, hex};
 use super::progress::Event;
 use super::visit::random;
@@ -85,9 +86,9 @@ impl Local {
             sender_items: rows(&self.theirs)?,
         };
         let order = |role, way| self.order(role, &job, sizes, &dir, way);
-        let sender = start(host, &order(Role::Sender, listen)?)?;
+        let sender = start(host, "job", &order(Role::Sender, listen)?)?;
         drop(connector);
-        let receiver = start(host, &order(Role::Receiver, dial)?)?;
+        let receiver = start(host, "job", &order(Role::Receiver, dial)?)?;
         // If one fails it tells the other, so both end; the receiver's reason counts unless it only heard of one.
         let other = std::thread::spawn(move || finish(sender));
         let receiver = finish(receiver);
@@ -116,17 +117,7 @@ impl Local {
             Role::Receiver => (&self.mine, &self.columns, "receiver"),
             Role::Sender => (&self.theirs, theirs, "sender"),
         };
-        if theirs.len() != self.columns.len() {
-            return Err(Failure::Order("both keys have the same number of columns".to_owned()));
-        }
-        let parts = self.columns.iter().map(|role| crate::keys::Part {
-            role: role.clone(),
-            form: self.form,
-            ignore_case: false,
-        });
-        let rule = Rule { parts: parts.collect(), equals: self.equals };
-        let pairs = self.columns.iter().zip(columns);
-        let mapping = Mapping::of(pairs.map(|(role, column)| (role.as_str(), column.as_str())));
+        let (rule, mapping) = self.rule_of(columns)?;
         let results = match role {
             Role::Receiver => Results {
                 rows: self.out.clone(),
@@ -156,8 +147,36 @@ impl Local {
     }
 }
 
+impl Local {
+    /// By columns of one party's list; roles are called as columns of mine.
+    pub(super) fn rule_of(&self, columns: &[String]) -> Result<(Rule, Mapping), Failure> {
+        if columns.len() != self.columns.len() {
+            return Err(Failure::Order("all keys have the same number of columns".to_owned()));
+        }
+        let parts = self.columns.iter().map(|role| crate::keys::Part {
+            role: role.clone(),
+            form: self.form,
+            ignore_case: false,
+        });
+        let rule = Rule { parts: parts.collect(), equals: self.equals };
+        let pairs = self.columns.iter().zip(columns);
+        let mapping = Mapping::of(pairs.map(|(role, column)| (role.as_str(), column.as_str())));
+        Ok((rule, mapping))
+    }
+
+    /// Whether nothing was chosen that more than two parties do not have.
+    fn fits_many(&self) -> Result<(), Failure> {
+        let plain = self.security == Security::SemiHonest && self.learns == Learns::Receiver;
+        if plain && self.workers == 1 && self.parts.is_none() {
+            return Ok(());
+        }
+        let why = "more than two lists: semi-honest, the receiver learns, one worker, one part";
+        Err(Failure::Order(why.to_owned()))
+    }
+}
+
 /// A process for each end: the listener is inherited, so that its port is known before anybody dials.
-fn ways(connector: &Connector) -> std::io::Result<(Way, Way)> {
+pub(super) fn ways(connector: &Connector) -> std::io::Result<(Way, Way)> {
     use std::os::fd::AsRawFd as _;
     let none = || std::io::Error::other("no listener");
     let listener = connector.listener().ok_or_else(none)?;
@@ -165,9 +184,9 @@ fn ways(connector: &Connector) -> std::io::Result<(Way, Way)> {
     Ok((Way::ListenFd(listener.fd().as_raw_fd()), Way::Dial(listener.address()?)))
 }
 
-fn start(host: &Host, order: &Order) -> Result<Child, Failure> {
+pub(super) fn start(host: &Host, word: &str, order: &impl Serialize) -> Result<Child, Failure> {
     let failed = |why| Failure::directory("starting a party")(why);
-    let mut command = host.command("job")?;
+    let mut command = host.command(word)?;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut line = serde_json::to_vec(order).map_err(|why| Failure::Order(why.to_string()))?;
     line.push(b'\n');
@@ -178,7 +197,7 @@ fn start(host: &Host, order: &Order) -> Result<Child, Failure> {
 }
 
 /// A party's report, or why there is none.
-fn finish(mut child: Child) -> Result<Report, Failure> {
+pub(super) fn finish(mut child: Child) -> Result<Report, Failure> {
     let mut last = Err(Failure::WorkersKilled(1));
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -194,7 +213,7 @@ fn finish(mut child: Child) -> Result<Report, Failure> {
     last
 }
 
-fn kind(path: &Path) -> Kind {
+pub(super) fn kind(path: &Path) -> Kind {
     match path.extension().and_then(|it| it.to_str()) {
         Some("parquet") => Kind::Parquet,
         Some("arrow" | "feather") => Kind::ArrowFile,
@@ -204,7 +223,7 @@ fn kind(path: &Path) -> Kind {
     }
 }
 
-fn rows(path: &Path) -> Result<u64, Failure> {
+pub(super) fn rows(path: &Path) -> Result<u64, Failure> {
     Ok(rows_at_most(path, kind(path).format())?)
 }
 
@@ -217,6 +236,7 @@ pub(super) fn main(host: &Host, arguments: &[String]) -> Result<(), Failure> {
     let split = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<String>>();
     let mut local = Local::new(mine.as_ref(), theirs.as_ref(), "");
     local.columns = split(columns);
+    let mut also: Vec<PathBuf> = Vec::new();
     for option in options {
         let (name, value) =
             option.split_once('=').ok_or_else(|| wrong("options are name=value"))?;
@@ -234,12 +254,18 @@ pub(super) fn main(host: &Host, arguments: &[String]) -> Result<(), Failure> {
             "parts" => local.parts = Some(u32::try_from(number()?).unwrap_or(u32::MAX)),
             "out" => local.out = Some(value.into()),
             "bitmap" => local.bitmap = Some(value.into()),
+            "also" => also.push(value.into()),
             "dir" => local.dir = Some(value.into()),
             _ => return Err(Failure::Order(format!("there is no option {name}"))),
         }
     }
-    let both = local.run(host)?;
-    let json = serde_json::to_string(&both).map_err(|why| Failure::Order(why.to_string()))?;
+    let json = if also.is_empty() {
+        serde_json::to_string(&local.run(host)?)
+    } else {
+        local.fits_many()?;
+        serde_json::to_string(&many::local::run(&local, &also, host)?)
+    };
+    let json = json.map_err(|why| Failure::Order(why.to_string()))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{json}").map_err(Failure::directory("writing to stdout"))
 }

@@ -5,6 +5,7 @@
 //! | `job` | an [`Order`], one line of JSON | events, the last one a report or an error |
 //! | `job attached` | the same; stays open, and its end is the job's | the same |
 //! | `table`, `table attached` | a [`table::Order`], one line of JSON | the same |
+//! | `many`, `many attached` | a [`many::Order`] | events, as for `job` |
 //! | `part` | what a coordinator tells its worker | events |
 //! | `call` | a socket to a process in its jail | |
 //! | `local …` | | both parties on this machine: one JSON object |
@@ -23,6 +24,7 @@ use super::failure::Failure;
 use super::jail;
 use super::limits::MAX_ORDER_BYTES;
 use super::local;
+use super::many;
 use super::order::Order;
 use super::party::Opened;
 use super::progress::{Event, Tell, to_stdout};
@@ -37,12 +39,14 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
         [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
         [word] if word == "table" => about_table(&tell, false),
         [word, how] if word == "table" && how == "attached" => about_table(&tell, true),
+        [word] if word == "many" => many(&tell, false),
+        [word, how] if word == "many" && how == "attached" => many(&tell, true),
         [word] if word == "part" => part(host, &tell),
         [word] if word == "call" => call::main(),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
             tell(&Event::Error(
-                Failure::Order("call it with job, table, part or local".to_owned()).report(),
+                Failure::Order("call it with job, table, many, part or local".to_owned()).report(),
             ));
             return ExitCode::from(2);
         }
@@ -89,6 +93,16 @@ fn about_table(tell: &Tell, attached: bool) -> Result<(), Failure> {
         end_with_input();
     }
     let report = table::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    tell(&Event::Report(Box::new(report)));
+    Ok(())
+}
+
+fn many(tell: &Tell, attached: bool) -> Result<(), Failure> {
+    let order = many::Order::of_json(&Zeroizing::new(line()?))?;
+    if attached {
+        end_with_input();
+    }
+    let report = many::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }

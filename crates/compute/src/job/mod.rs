@@ -19,6 +19,7 @@
 //! | [`room`], [`store`], [`work`] | parts, how much of one is held, and one process's way through them |
 //! | [`visit`], [`party`], [`workers`] | one connection, one party, its processes |
 //! | [`main`], [`local`] | the program; both parties on one machine |
+//! | [`many`] | more than two parties |
 //!
 //! Never on a disk: an item, a key of a list, the key of the parts. Never on a command line or in the environment: any secret.
 
@@ -32,6 +33,7 @@ pub mod limits;
 pub mod link;
 pub mod local;
 pub mod main;
+pub mod many;
 pub mod more;
 pub mod order;
 pub mod party;

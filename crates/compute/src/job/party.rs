@@ -375,7 +375,7 @@ fn read(visitor: &Visitor<'_>, mut spill: Spill) -> Result<(Store, Listed), Fail
     Ok((spill.finish()?, listed))
 }
 
-fn stamp(path: &Path) -> Result<(u64, u128), Failure> {
+pub(super) fn stamp(path: &Path) -> Result<(u64, u128), Failure> {
     let failed = |_| Failure::SourceChanged { what: "it is not there any more" };
     let Ok(data) = std::fs::metadata(path) else { return Ok((0, 0)) };
     let modified = data.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());

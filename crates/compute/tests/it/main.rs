@@ -5,6 +5,7 @@
 mod crashes;
 mod kinds;
 mod lines;
+mod many;
 mod parties;
 mod refusals;
 mod skew;

@@ -30,17 +30,21 @@ use crate::app::App;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::jobs::matching::{self, settle};
 use crate::jobs::matching::table::fetch;
+use crate::jobs::matching::many::lead;
 use crate::objects::Key;
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::matchings::{Bytes, Matching, State as Stage};
+use crate::store::matchings::{Bytes, Matching, Party as Joined, State as Stage};
 use crate::store::read::Page as Found;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Begin {
     contract: String,
+    /// Further contracts, each with another provider: the rows that all have. Those contracts reveal `common`.
+    #[serde(default)]
+    also: Vec<String>,
     mine: List,
     /// Our columns in the order of the contract's key; absent: they are called alike.
     #[serde(default)]
@@ -86,6 +90,9 @@ impl Reveal {
         let missing = |name: &str| Fail::field(name, "it belongs to this kind of answer");
         let asked = match kind {
             None => return Err(Fail::field("kind", "rows, size, sum, atLeast or labels")),
+            Some(Kind::Common) => {
+                return Err(Fail::field("kind", "name further contracts in `also`"));
+            }
             Some(Kind::Rows) => Asked::Rows,
             Some(Kind::Size) => Asked::Size,
             Some(Kind::Sum) => Asked::Sum {
@@ -151,6 +158,9 @@ pub(super) struct Shown {
     /// Rows of ours that matched, where we are to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     matched: Option<u64>,
+    /// Of more than two: the other parties, where we lead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parties: Vec<Party>,
     /// The term for which the result is not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     withheld: Option<String>,
@@ -166,6 +176,22 @@ pub(super) struct Shown {
 struct Moved {
     sent: u64,
     received: u64,
+}
+
+/// One of several providers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Party {
+    contract: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+    items: u64,
+}
+
+impl From<Joined> for Party {
+    fn from(it: Joined) -> Self {
+        Self { contract: it.contract, lease: it.lease, items: it.items }
+    }
 }
 
 fn shown(app: &App, it: Matching) -> Shown {
@@ -190,16 +216,26 @@ fn shown(app: &App, it: Matching) -> Shown {
         reveal: record.asked,
         answer: record.answer,
         matched: record.matched,
+        parties: record.parties.into_iter().map(Party::from).collect(),
         withheld: record.withheld,
         fault: record.fault.and_then(|it| serde_json::to_value(it).ok()),
     }
 }
 
+/// All that it is under.
+fn contracts(it: &Matching) -> Answer<Vec<Id>> {
+    let more = it.record.parties.iter().map(|it| Id::parse(&it.contract));
+    let all: Result<Vec<Id>, _> = std::iter::once(Ok(it.contract.clone())).chain(more).collect();
+    all.map_err(|_| Fail(Problem::of("internal")))
+}
+
 /// As the caller may see it: what matched is for those whom the rules let use the contract.
 async fn shown_to(app: &App, who: &Who, mut it: Matching) -> Answer<Shown> {
     let told = it.record.answer.is_some() || it.record.matched.is_some();
-    if told && !sees(app, who, &it.contract).await? {
-        (it.record.answer, it.record.matched) = (None, None);
+    for contract in contracts(&it)? {
+        if told && !sees(app, who, &contract).await? {
+            (it.record.answer, it.record.matched) = (None, None);
+        }
     }
     Ok(shown(app, it))
 }
@@ -233,7 +269,7 @@ pub(super) async fn begin(
     let contract = Id::parse(&it.contract)?;
     may_use(&app, &who, &contract).await?;
     let mine = match (it.mine.upload, it.mine.product) {
-        (Some(id), None) => Mine::Upload { id, account: who.account },
+        (Some(id), None) => Mine::Upload { id, account: who.account.clone() },
         (None, Some(product)) => {
             let product = Id::parse(&product)?;
             may_use_of(&app, &who, std::slice::from_ref(&product)).await?;
@@ -241,6 +277,22 @@ pub(super) async fn begin(
         }
         (_, _) => return Err(Fail::field("mine", "either an upload or a product")),
     };
+    if !it.also.is_empty() {
+        let mut contracts = vec![contract];
+        for also in &it.also {
+            let also = Id::parse(also)?;
+            may_use(&app, &who, &also).await?;
+            contracts.push(also);
+        }
+        if it.protocol.is_some() || it.workers.is_some() || it.reveal.is_some() {
+            let why = "with further contracts there is one protocol, one process, and rows";
+            return Err(Fail::field("also", why));
+        }
+        let (columns, shown_columns, purpose) = (it.columns, it.shown, it.purpose);
+        let wanted = lead::Wanted { contracts, mine, columns, shown: shown_columns, purpose };
+        let begun = lead::start(&app, wanted).await?;
+        return Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))));
+    }
     let protocol = it.protocol.as_deref().map(|name| {
         Protocol::from_name(name)
             .ok_or_else(|| Fail::field("protocol", "rr22, rr22-low or rr22-malicious"))
@@ -371,7 +423,9 @@ pub(super) async fn rows(
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
     let it = one(&app, &id).await?;
-    may_use(&app, &who, &it.contract).await?;
+    for contract in contracts(&it)? {
+        may_use(&app, &who, &contract).await?;
+    }
     let object = it.record.rows.clone();
     given(&app, it, object).await
 }

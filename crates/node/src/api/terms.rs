@@ -88,7 +88,7 @@ pub(super) struct Choices {
     total_rows: Option<u64>,
     /// Most uses by the consumer's legal entity, under all its contracts.
     entity_uses: Option<u64>,
-    /// What of a match is revealed: rows, size, sum, atLeast, labels; rows alone when empty.
+    /// What of a match is revealed: rows, size, sum, atLeast, labels, common; rows alone when empty.
     match_reveal: Vec<String>,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
@@ -233,7 +233,7 @@ impl Choices {
         };
         let reveal = |name: &String| {
             Reveal::from_name(name).ok_or_else(|| {
-                Fail::field("matchReveal", "some of rows, size, sum, atLeast, labels")
+                Fail::field("matchReveal", "some of rows, size, sum, atLeast, labels, common")
             })
         };
         if self.match_share.is_some_and(|it| it > 100) {

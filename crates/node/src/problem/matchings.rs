@@ -37,6 +37,40 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
+        "psi.parties",
+        422,
+        Party::Caller,
+        ["参与方不符", "The parties do not fit"],
+        [
+            "多方匹配需要至少两家不同法人的提供方,且都与本节点在同一数据空间",
+            "More than two match with at least two providers, different legal entities of one space",
+        ],
+    ),
+    entry(
+        "psi.member-key",
+        502,
+        Party::Peer,
+        ["成员的密钥没有其签名", "A member's key is not signed by it"],
+        [
+            "请勿重复此匹配;请与所列参与方核对其身份文档",
+            "Do not repeat it blindly: ask the participant that is named about its identity document",
+        ],
+    ),
+    entry(
+        "psi.size",
+        422,
+        Party::Caller,
+        ["多方匹配的名单过大或为空", "A list is empty, or too large for more than two parties"],
+        ["请缩小名单", "Match with a smaller list"],
+    ),
+    entry(
+        "psi.once",
+        409,
+        Party::Node,
+        ["多方匹配只运行一次", "A matching of more than two runs once"],
+        ["请重新开始匹配;将再次计入额度", "Begin a new matching; its items count again"],
+    ),
+    entry(
         "psi.protocol",
         422,
         Party::Caller,

@@ -18,11 +18,12 @@ use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::Heard;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::wire::tidm::{lease, psi};
+use tidm_space::wire::tidm::{lease, psi, psi_many};
 
 use super::answer::{Presented, caller, json, refusal};
 use super::dsp::{hear, not_found};
 use crate::app::App;
+use crate::jobs::matching::many::member;
 use crate::jobs::matching::{serve, streams};
 use crate::jobs::workers;
 use crate::store::writer::WorkError;
@@ -33,6 +34,8 @@ type Shared = State<Arc<App>>;
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route(psi::INVITE_PATH, post(invite))
+        .route(psi_many::INVITE_PATH, post(invite_many))
+        .route(psi_many::START_PATH, post(start_many))
         .route("/tidm/1/psi/{lease}/join", post(join))
         .route("/tidm/1/psi/{lease}/stream", get(stream))
         .merge(super::psi_table::routes())
@@ -53,6 +56,42 @@ async fn invite(State(app): Shared, headers: Presented, body: Bytes) -> Response
             return Err(Fault::ApiMisuse("a lease request without a grant").into());
         };
         serve::accepted(&app, &invitation, grant).await
+    };
+    match done.await {
+        Ok(accepted) => json(StatusCode::OK, psi::write_acceptance(&accepted)),
+        Err(error) => refusal(error, lease::write_refusal),
+    }
+}
+
+/// Of more than two parties: nothing is granted and nothing kept, only said.
+async fn invite_many(State(app): Shared, headers: Presented, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let (_, invitation) = psi_many::read_invitation(&body)?;
+        app.writer.remember(who.token.clone()).await?;
+        member::word(&app, &who.did, &invitation).await
+    };
+    match done.await {
+        Ok(word) => json(StatusCode::OK, psi_many::write_word(&word)),
+        Err(error) => refusal(error, lease::write_refusal),
+    }
+}
+
+async fn start_many(State(app): Shared, headers: Presented, body: Bytes) -> Response {
+    let done = async {
+        let who = caller(&app, &headers).await?;
+        let (id, start) = psi_many::read_start(&body)?;
+        // House D15, as for an invitation of two.
+        if let Err(reason) = app.log.readiness() {
+            let retry_after = std::time::Duration::from_secs(2);
+            return Err(WorkError::from(Fault::Unavailable { reason, retry_after }));
+        }
+        member::prepare(&app, &who.did, &start).await?;
+        let heard = Heard::Ask(Box::new(start.lease.clone()));
+        let Reply::Lease(grant) = hear(&app, who, id, &body, heard).await? else {
+            return Err(Fault::ApiMisuse("a lease request without a grant").into());
+        };
+        member::accepted(&app, &start, grant).await
     };
     match done.await {
         Ok(accepted) => json(StatusCode::OK, psi::write_acceptance(&accepted)),

@@ -96,6 +96,30 @@ pub struct Record {
     /// The term that withholds the result.
     pub withheld: Option<String>,
     pub fault: Option<Trouble>,
+    /// Of more than two parties: what all agreed on, as it travels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub many: Option<serde_json::Value>,
+    /// The leader's members, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<Party>,
+}
+
+/// A member, as its leader knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Party {
+    pub contract: String,
+    /// Of its gate, and of ours.
+    pub lease: Option<String>,
+    pub join: Option<String>,
+    pub items: u64,
+}
+
+impl Record {
+    /// Whether it has more than two parties.
+    pub fn is_many(&self) -> bool {
+        self.many.is_some() || !self.parties.is_empty()
+    }
 }
 
 /// Bytes that left and came.

@@ -18,6 +18,7 @@ mod infrastructure;
 mod kas;
 mod matching;
 mod matching_kinds;
+mod matching_many;
 mod matching_table;
 mod modes;
 mod mtls;

@@ -35,10 +35,13 @@ pub enum Reveal {
     Sum,
     AtLeast,
     Labels,
+    /// Rows of the consumer that all of several providers have: no matching of two tells that.
+    Common,
 }
 
 impl Reveal {
-    pub const ALL: [Self; 5] = [Self::Rows, Self::Size, Self::Sum, Self::AtLeast, Self::Labels];
+    pub const ALL: [Self; 6] =
+        [Self::Rows, Self::Size, Self::Sum, Self::AtLeast, Self::Labels, Self::Common];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +50,7 @@ impl Reveal {
             Self::Sum => "sum",
             Self::AtLeast => "atLeast",
             Self::Labels => "labels",
+            Self::Common => "common",
         }
     }
 

@@ -303,6 +303,10 @@ fn reveal_words(it: Reveal, lang: Lang) -> &'static str {
         Reveal::AtLeast => {
             lang.pick("匹配数是否达到给定值", "whether at least a given number match")
         }
+        Reveal::Common => lang.pick(
+            "与另外至少一家提供方一起匹配时各方共有的行",
+            "the rows that all have, matched together with at least one other provider",
+        ),
         Reveal::Labels => {
             lang.pick("匹配行及提供方的字段", "the rows that match with columns of the provider")
         }

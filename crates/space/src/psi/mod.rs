@@ -11,6 +11,7 @@
 //! knows items, keys or results: those are the computing processes'.
 
 pub mod asked;
+pub mod many;
 pub mod table;
 
 use tidm_crypto::cbor::{Value, tuple};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Paging, publish};
@@ -24,10 +24,11 @@ use crate::show;
 pub(crate) enum Psi {
     /// Match a list of ours with the product of a contract; shows progress, then what came of it.
     #[command(
-        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine postgres://analyst@127.0.0.1/erp --sql 'SELECT part_no, maker FROM parts' --columns part_no\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine small.csv --key no --table --out common.csv"
+        after_help = "Examples:\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine suppliers.csv --key part_no --out common.csv\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine urn:uuid:0190b6a1-0000-7000-8000-000000000000 --theirs urn:uuid:0190b6a2-0000-7000-8000-000000000000 --key 零件号,制造商 --protocol rr22-malicious\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine postgres://analyst@127.0.0.1/erp --sql 'SELECT part_no, maker FROM parts' --columns part_no\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 --mine small.csv --key no --table --out common.csv\n\nWith several providers, one contract each (published with --match-reveal common): the rows that all have, and nothing of fewer\n  tidm psi run urn:uuid:0190b6a0-0000-7000-8000-000000000000 urn:uuid:0190b6a3-0000-7000-8000-000000000000 --mine parts.csv --key no --out common.csv"
     )]
     Run {
-        contract: String,
+        #[arg(required = true)]
+        contract: Vec<String>,
         /// A file (CSV, TSV, Parquet, Arrow), the id of a table of this node, or a database (postgres://…, sqlite:…) with --sql.
         #[arg(long, value_name = "SOURCE")]
         mine: String,
@@ -113,9 +114,9 @@ pub(crate) enum Psi {
         after_help = "Example:\n  tidm psi spu --role receiver --listen 127.0.0.1:9401 --peer 127.0.0.1:9402 --file a.csv --key id --out common.csv"
     )]
     Spu(Box<spu::Spu>),
-    /// Both parties on this machine, as two processes: for tests and benches.
+    /// All parties on this machine, each a process: for tests and benches.
     #[command(
-        after_help = "Example:\n  tidm psi local --mine a.csv --theirs b.csv --key id --out common.csv"
+        after_help = "Example:\n  tidm psi local --mine a.csv --theirs b.csv --key id --out common.csv\n  tidm psi local --mine a.csv --theirs b.csv --also c.csv --also d.csv --key id --out common.csv"
     )]
     Local(local::Local),
 }
@@ -161,6 +162,7 @@ impl Psi {
         let Self::Run { reveal: kind, decimals, label_bytes, table, .. } = self else {
             return Ok(());
         };
+        let Some((contract, also)) = contract.split_first() else { return Ok(()) };
         if let Some(theirs) = theirs {
             same_product(api, contract, theirs).await?;
         }
@@ -170,8 +172,11 @@ impl Psi {
             "contract": contract, "mine": list, "columns": key, "shown": columns, "protocol": protocol,
             "table": table, "purpose": purpose, "workers": workers,
         });
-        if let (Some(reveal), Some(body)) = (reveal, body.as_object_mut()) {
-            body.insert("reveal".to_owned(), reveal);
+        if let Some(body) = body.as_object_mut() {
+            body.extend(reveal.map(|it| ("reveal".to_owned(), it)));
+            if !also.is_empty() {
+                with_others(body, also)?;
+            }
         }
         let mut it = api.post("/matchings", &body).await?;
         let id =
@@ -197,6 +202,19 @@ impl Psi {
         }
         Ok(())
     }
+}
+
+/// With further contracts there is one protocol and one process; the node is told nothing of the usual ones.
+fn with_others(body: &mut Map<String, Value>, also: &[String]) -> Outcome<()> {
+    let usual = [("protocol", json!("rr22")), ("workers", json!(1))];
+    for (name, value) in usual {
+        if body.remove(name) != Some(value) {
+            let why = format!("several contracts: --{name} stays as it is");
+            return Err(Trouble::Here(anyhow::anyhow!("{why}")));
+        }
+    }
+    body.insert("also".to_owned(), json!(also));
+    Ok(())
 }
 
 async fn look(api: &Api, id: &str, wait: u64) -> Outcome<Value> {
@@ -312,6 +330,19 @@ mod tests {
         ] {
             let found = reveal(text, 3, 9).ok().map(|it| it.unwrap_or(Value::Null));
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_contracts_leave_the_usual_choices() {
+        for (protocol, workers, fits) in
+            [("rr22", 1, true), ("rr22-low", 1, false), ("rr22", 2, false)]
+        {
+            let mut body = json!({ "contract": "urn:a", "protocol": protocol, "workers": workers });
+            let done = with_others(body.as_object_mut().unwrap(), &["urn:b".to_owned()]);
+            assert_eq!(done.is_ok(), fits, "{protocol} {workers}");
+            let sent = body == json!({ "contract": "urn:a", "also": ["urn:b"] });
+            assert_eq!(sent, fits, "{body}");
         }
     }
 

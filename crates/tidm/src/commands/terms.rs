@@ -77,7 +77,8 @@ pub(crate) struct Terms {
     /// Who gets the matches: consumer or both.
     #[arg(long, value_name = "WHO")]
     pub(crate) match_result: Option<String>,
-    /// What of a match is revealed: rows, size, sum, atLeast, labels. Rows alone when absent.
+    /// What of a match is revealed: rows, size, sum, atLeast, labels, common (with several
+    /// providers at a time). Rows alone when absent.
     #[arg(long, value_delimiter = ',', value_name = "KINDS")]
     pub(crate) match_reveal: Vec<String>,
     /// Most uses in any such period: 5/P1D.

@@ -30,7 +30,7 @@ use tidm_space::wire::tidm::psi;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, process, request, save, stopping, store, streams,
+    ATTEMPTS, WORKERS, asked, folder, here, many, process, request, save, stopping, store, streams,
     table, task, terms, unhex,
 };
 use crate::app::App;
@@ -142,7 +142,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     Ok(matching)
 }
 
-async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
+pub(super) async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
     match mine {
         Mine::Upload { id, account } => {
             let row = app.store.upload(id).await.map_err(store)?;
@@ -176,7 +176,11 @@ pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
 }
 
 /// Columns that the result is to have are in the list.
-async fn has_columns(path: &Path, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
+pub(super) async fn has_columns(
+    path: &Path,
+    kind: Kind,
+    columns: &[String],
+) -> Result<(), WorkError> {
     if columns.is_empty() {
         return Ok(());
     }
@@ -217,6 +221,9 @@ pub async fn run(app: Arc<App>, id: String) {
 async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
     // Before anything is asked for: what is granted has a time.
     let _place = app.matchings.asking().await;
+    if it.record.is_many() {
+        return Box::pin(many::lead::work(app, it, turn)).await;
+    }
     match agreed(app, it).await {
         Ok(contract) => computed(app, it, &contract, turn).await,
         Err(WorkError::Fault(fault)) => Ended::Refused(fault),
@@ -264,7 +271,7 @@ async fn agreed(app: &Arc<App>, it: &mut Matching) -> Result<Contract, WorkError
     Ok(contract)
 }
 
-async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkError> {
+pub(super) async fn hold(app: &App, request: &Request, grant: &Grant) -> Result<(), WorkError> {
     let wish = HoldWish { request: request.clone(), grant: grant.clone() };
     app.writer.run(Input::Wish(Box::new(Wish::Hold(Box::new(wish))))).await.map(drop)
 }
@@ -280,7 +287,12 @@ fn session(it: &Matching) -> Result<Session, Fault> {
 }
 
 /// One message to the provider, said again while it does not answer.
-async fn post(app: &App, contract: &Contract, path: &str, body: String) -> Result<Vec<u8>, Fault> {
+pub(super) async fn post(
+    app: &App,
+    contract: &Contract,
+    path: &str,
+    body: String,
+) -> Result<Vec<u8>, Fault> {
     let url = format!("{}{path}", contract.address);
     let mut pause = PAUSE;
     for last in [false, false, true] {

@@ -19,6 +19,7 @@
 
 pub mod ask;
 mod asked;
+pub mod many;
 pub mod process;
 pub mod registry;
 pub mod serve;
@@ -152,6 +153,11 @@ async fn task(
 ) -> Result<Task, WorkError> {
     if let Some(digest) = table::table_of(&it.record)? {
         return table::query_or_answer(app, it, contract, (digest, list, live)).await;
+    }
+    if it.record.is_many() {
+        let socket = vec![live.socket.clone()];
+        let order = many::order(app, it, contract, list.path().to_owned(), socket)?;
+        return Ok(Task::many(&order, vec![list])?);
     }
     let order = order(app, it, contract, list.path().to_owned(), live.socket.clone())?;
     Ok(Task::job(&order, vec![list])?)

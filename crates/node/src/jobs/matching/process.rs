@@ -11,6 +11,7 @@ use std::process::Stdio;
 
 use serde::Serialize;
 use tidm_compute::job::failure::{Blame, ErrorReport};
+use tidm_compute::job::many;
 use tidm_compute::job::order::{Order, Report};
 use tidm_compute::job::progress::Event;
 use tidm_compute::job::workers::MALLOC;
@@ -41,7 +42,7 @@ pub struct Program {
 /// What a process is to do: its word, the line on its stdin, and the files that it reads, as long as it runs.
 pub(super) struct Task {
     word: &'static str,
-    /// May hold the key of a table.
+    /// May hold the key of a table, or a member's key of a session.
     order: Zeroizing<Vec<u8>>,
     _files: Vec<spool::Local>,
 }
@@ -53,6 +54,10 @@ impl Task {
 
     pub(super) fn table(order: &table::Order, files: Vec<spool::Local>) -> Result<Self, Fault> {
         Self::new("table", order, files)
+    }
+
+    pub(super) fn many(order: &many::Order, files: Vec<spool::Local>) -> Result<Self, Fault> {
+        Self::new("many", order, files)
     }
 
     fn new(
@@ -128,5 +133,6 @@ fn ours(why: impl std::fmt::Display) -> ErrorReport {
         text: why.to_string(),
         blame: Blame::Ours,
         next: "try again; if it stays so, look at the node's log".to_owned(),
+        member: None,
     }
 }

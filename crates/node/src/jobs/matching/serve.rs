@@ -26,7 +26,7 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, is_here, process, request, save, stopping, store,
+    ATTEMPTS, WORKERS, asked, folder, here, is_here, many, process, request, save, stopping, store,
     table, task, terms,
 };
 use crate::app::App;
@@ -234,7 +234,7 @@ pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>,
         let reason = "this session runs on another replica of this node".to_owned();
         return Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into());
     }
-    if it.record.attempts >= ATTEMPTS {
+    if it.record.attempts >= attempts(&it) {
         return Err(
             Fault::denied("psi.attempts", "attempts", "this session was begun too often").into()
         );
@@ -248,6 +248,11 @@ pub async fn stream(app: &Arc<App>, from: &Did, lease: &Id) -> Result<Arc<Live>,
     }
     let reason = "the computing process does not start".to_owned();
     Err(Fault::Unavailable { reason, retry_after: Duration::from_secs(1) }.into())
+}
+
+/// How often its process may be started: see [`many`].
+fn attempts(it: &Matching) -> u32 {
+    if it.record.is_many() { 1 } else { ATTEMPTS }
 }
 
 /// Runs our process to its end, unless it runs already.
@@ -282,7 +287,7 @@ async fn run(app: Arc<App>, id: String) {
     if !matches!(ended, Ended::Done(_)) {
         settle::broken_off(&app, &mut it);
     }
-    if lost && it.record.attempts < ATTEMPTS {
+    if lost && it.record.attempts < attempts(&it) {
         // It stays open: the consumer comes back, or its lease ends.
         if let Err(why) = save(&app, &it).await {
             tracing::warn!(%why, "a matching's row cannot be saved");

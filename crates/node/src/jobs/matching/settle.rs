@@ -12,8 +12,9 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Outcome;
 use tidm_space::negotiation::message::Role;
 use tidm_space::psi::Asked;
+use tidm_space::psi::many::withheld;
 
-use super::{LABELS, ROWS, asked, folder, here, save, terms};
+use super::{LABELS, ROWS, asked, folder, here, many, save, terms};
 use crate::app::App;
 use crate::jobs::uploads;
 use crate::objects::Key;
@@ -64,10 +65,15 @@ async fn keep(app: &App, it: &mut Matching, mut report: Report) -> Result<(), Tr
     let contract = app.store.contract(&it.contract).await.map_err(|why| ours(why.to_string()))?;
     let contract = contract.ok_or_else(|| ours("the contract is gone".to_owned()))?;
     let (terms, _) = terms(&contract).map_err(|why| ours(why.to_string()))?;
+    let mut all = vec![terms.clone()];
+    if it.role == Role::Consumer && it.record.is_many() {
+        let others = many::lead::all_terms(app, &it.record).await;
+        all.extend(others.map_err(|why| ours(why.to_string()))?);
+    }
     let consumers = if it.role == Role::Consumer { it.record.items } else { it.record.their_items };
     asked::keep(&mut it.record, &mut report, &terms);
     if let Some(matched) = report.matched.take() {
-        it.record.withheld = terms.withheld(matched, consumers).map(str::to_owned);
+        it.record.withheld = withheld(&all, matched, consumers).map(str::to_owned);
         if it.record.withheld.is_none() {
             it.record.matched = Some(matched);
             it.record.rows = Some(moved(app, it, ROWS, "").await.map_err(ours)?);
@@ -99,10 +105,20 @@ async fn give_back(app: &App, it: &Matching, received: u64) {
         Role::Consumer => it.lease.clone(),
         Role::Provider => joined(),
     };
+    for party in &it.record.parties {
+        if let Some(lease) = party.lease.as_deref().and_then(|it| Id::parse(it).ok()) {
+            give_one_back(app, it, lease, party.items, received).await;
+        }
+    }
     let Some(lease) = held else { return };
+    give_one_back(app, it, lease, it.record.their_items, received).await;
+}
+
+/// `items`: of the other side.
+async fn give_one_back(app: &App, it: &Matching, lease: Id, items: u64, received: u64) {
     let done = it.state == State::Done;
-    let rows = if done { it.record.their_items } else { 0 };
-    let outcome = Outcome { done, rows, bytes: received, result: None };
+    let outcome =
+        Outcome { done, rows: if done { items } else { 0 }, bytes: received, result: None };
     let wish = Wish::Close { lease, outcome };
     if let Err(why) = app.writer.run(Input::Wish(Box::new(wish))).await {
         // It ends by itself when its time is over, or ended already.

@@ -41,7 +41,7 @@ prop_compose! {
         (keyed, items, budget, least, share, both, reveal) in (
             any::<bool>(), proptest::option::of(1..1000_u64), proptest::option::of(1..1000_u64),
             proptest::option::of(1..1000_u64), proptest::option::of(0..=100_u64), proptest::option::of(any::<bool>()),
-            proptest::option::of(proptest::collection::btree_set(proptest::sample::select(&Reveal::ALL[..]), 1..=5)),
+            proptest::option::of(proptest::collection::btree_set(proptest::sample::select(&Reveal::ALL[..]), 1..=6)),
         ),
         (rows, mark) in (
             proptest::option::of(Just("site = 'A''7' and 温度 >= -1.5")), proptest::option::of(Just("temp:0.01,功率:1;sensor")),

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod members;
 pub mod notice;
 pub mod psi;
+pub mod psi_many;
 pub mod psi_table;
 
 #[cfg(test)]

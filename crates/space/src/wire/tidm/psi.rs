@@ -114,6 +114,8 @@ fn asked(it: &Fields<'_>) -> Result<Asked, Fault> {
             column: it.short_text("column")?.to_owned(),
             decimals: it.small_number("decimals")?,
         },
+        // Asked of two, it is nothing: see `super::psi_many`.
+        Reveal::Common => return Err(it.wrong("kind", "is of more than two parties")),
         Reveal::AtLeast => Asked::AtLeast(it.number("least")?),
         Reveal::Labels => {
             Asked::Labels { columns: it.texts("columns")?, bytes: it.small_number("bytes")? }

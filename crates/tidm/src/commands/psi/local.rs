@@ -14,10 +14,13 @@ pub(crate) struct Local {
     /// The other list.
     #[arg(long, value_name = "FILE")]
     theirs: PathBuf,
+    /// A further list, of one more party: the rows of mine that all have. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    also: Vec<PathBuf>,
     /// Columns of the key in mine, and in theirs where nothing else is said.
     #[arg(long, value_name = "A,B")]
     key: String,
-    /// Columns of the key in theirs.
+    /// Columns of the key in theirs and in all further lists.
     #[arg(long, value_name = "A,B")]
     their_key: Option<String>,
     /// Normal form of the columns: exact, text, digits, phone, date, integer, decimal, credit-code.
@@ -60,6 +63,7 @@ impl Local {
         put("memory-mib", self.memory.map(|it| it.to_string()));
         put("workers", Some(self.workers.to_string()));
         put("out", self.out.as_ref().map(path));
+        self.also.iter().for_each(|it| put("also", Some(path(it))));
         all
     }
 }
