@@ -3,7 +3,7 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V17];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -260,4 +260,9 @@ CREATE TABLE tc609_messages (
 CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
 CREATE TABLE offered_terms (
   negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
+";
+
+/// What a membership will say of where its member is. (Number 17; renumbered where it is merged.)
+const V17: &str = "
+ALTER TABLE invitations ADD COLUMN country TEXT
 ";

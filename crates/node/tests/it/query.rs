@@ -82,7 +82,8 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
             from: consumer.clone(),
             key: None,
             id: None,
-            digest: sha256(&[nonce]),
+            seen: Default::default(),
+        digest: sha256(&[nonce]),
             what,
         };
         match provider.writer.run(Input::Heard(Box::new(heard))).await.unwrap() {

@@ -132,6 +132,7 @@ impl Work {
             | What::LeaseClosed { .. }
             | What::ContractEnded { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
@@ -258,6 +259,7 @@ impl Work {
             What::Appraised { .. }
             | What::LeaseRefused { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }

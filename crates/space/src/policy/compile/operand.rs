@@ -314,7 +314,7 @@ impl Reading<'_> {
 }
 
 /// Operands whose values are names.
-fn topic(it: &Operand) -> Option<Topic> {
+pub(super) fn topic(it: &Operand) -> Option<Topic> {
     let table = [
         (Operand::Spatial, Topic::Region),
         (Operand::SystemDevice, Topic::Device),
