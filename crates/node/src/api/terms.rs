@@ -14,8 +14,8 @@ use tidm_space::policy::filter::Filter;
 use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
-use tidm_space::policy::render::{self, render};
 use tidm_space::policy::network::Network;
+use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::{Asker, Counted, Export, Sentences};
 use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Price;
@@ -147,8 +147,7 @@ impl Choices {
 
 impl Choices {
     fn asker(&self) -> Answer<Asker> {
-        let network =
-            |it: &String| Network::parse(it).map_err(|why| Fail::field("addresses", why));
+        let network = |it: &String| Network::parse(it).map_err(|why| Fail::field("addresses", why));
         Ok(Asker {
             roles: self.roles.clone(),
             regions: self.regions.clone(),

@@ -278,14 +278,14 @@ pub async fn member(app: &App, peer: &Did) -> Result<(), Fault> {
     listed
 }
 
-/// What the gate may know of a member that proved itself: from the member list, and what that leaves out from the
-/// credential it showed. The address is the connection's own: no header of a proxy is believed.
+/// What the gate may know of a member that proved itself: from the credential it showed, and what that leaves out from the
+/// member list. The address is the connection's own: no header of a proxy is believed.
 pub fn seen(app: &App, member: &Did, address: Option<IpAddr>) -> Seen {
     let listed = app.directory.listed(member).filter(|it| !it.cut);
     let listed = listed.map_or_else(Seen::default, |it| Seen::by_list(&it));
     let shown = app.claims.shown(member);
     let shown = shown.map_or_else(Seen::default, |it| Seen::by_credential(&it));
-    let (roles, regions) = (listed.roles.or(shown.roles), listed.regions.or(shown.regions));
+    let (roles, regions) = (shown.roles.or(listed.roles), shown.regions.or(listed.regions));
     Seen { address, roles, regions }
 }
 

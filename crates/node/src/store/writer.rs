@@ -92,7 +92,9 @@ struct Unit {
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Unit>,
-    shared: Arc<Shared>,
+    store: Store,
+    myself: Arc<Self_>,
+    clock: Clock,
 }
 
 struct Shared {
@@ -113,12 +115,14 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let inbox = Arc::new(Mutex::new(inbox));
+        let writer =
+            Self { queue, store: store.clone(), myself: myself.clone(), clock: clock.clone() };
         let shared = Arc::new(Shared { store: store.clone(), myself, clock, after });
         for _ in 0..store.dialect().writers() {
             let conn = store.connect().await?;
             tasks.spawn(write(shared.clone(), inbox.clone(), conn));
         }
-        Ok(Self { queue, shared })
+        Ok(writer)
     }
 
     /// Loads, decides, saves; answers when it is durable.
@@ -128,10 +132,9 @@ impl Writer {
 
     /// What [`Writer::run`] would decide at this moment, over the same rows. Nothing is saved, sent or counted.
     pub async fn weigh(&self, input: Input) -> Result<Decision, WorkError> {
-        let shared = &self.shared;
         let failed = |why: StoreError| WorkError::Store(why.to_string());
-        let mut conn = shared.store.pool().acquire().await.map_err(|why| failed(why.into()))?;
-        decided(shared, &mut conn, &input, shared.clock.now()).await.map_err(failed)
+        let mut conn = self.store.pool().acquire().await.map_err(|why| failed(why.into()))?;
+        decided(&self.myself, &mut conn, &input, self.clock.now()).await.map_err(failed)
     }
 
     /// The same for a message of a peer: its token is used up in the same transaction.
@@ -301,7 +304,7 @@ async fn one(
             {
                 return Ok(Err(replayed()));
             }
-            let Decision { commit, reply } = decided(shared, conn, input, now).await?;
+            let Decision { commit, reply } = decided(&shared.myself, conn, input, now).await?;
             save::save(conn, &commit, now, &shared.myself.service).await?;
             Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
         }
@@ -319,13 +322,12 @@ async fn one(
 
 /// Loads and decides.
 async fn decided(
-    shared: &Shared,
+    myself: &Self_,
     conn: &mut AnyConnection,
     input: &Input,
     now: Time,
 ) -> Result<Decision, StoreError> {
     let mut view = load::load(conn, &needs(input)).await?;
-    let myself = &shared.myself;
     let node = Node {
         me: &myself.me,
         address: &myself.address,

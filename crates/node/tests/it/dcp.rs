@@ -37,7 +37,8 @@ async fn world(count: usize) -> (World, String) {
     let operator = &world.nodes[0].app;
     let space = membership::create(operator, "test").await.unwrap();
     for node in &world.nodes {
-        let (invitation, _) = membership::invite(operator, &space, &node.did, &[], None).await.unwrap();
+        let (invitation, _) =
+            membership::invite(operator, &space, &node.did, &[], None).await.unwrap();
         assert_eq!(membership::join(&node.app, &invitation).await.unwrap().state, "issued");
     }
     (world, space)

@@ -83,7 +83,7 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
             key: None,
             id: None,
             seen: Default::default(),
-        digest: sha256(&[nonce]),
+            digest: sha256(&[nonce]),
             what,
         };
         match provider.writer.run(Input::Heard(Box::new(heard))).await.unwrap() {

@@ -99,7 +99,8 @@ async fn what_is_not_offered_is_not_granted() {
     let product = world.published("t.csv", &csv(), Sentences::default(), &[Use::Query]).await;
     let contract = world.agreed(&product).await;
     assert_eq!(queried(&world, &contract).await.unwrap(), 1);
-    let reply = world.provider().app.writer.weigh(asking(&world, &contract, Use::SealedTable)).await;
+    let reply =
+        world.provider().app.writer.weigh(asking(&world, &contract, Use::SealedTable)).await;
     assert_eq!(reply.unwrap().reply.unwrap_err().code(), "policy.denied");
 }
 

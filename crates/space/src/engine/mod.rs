@@ -135,7 +135,9 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
         }
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
         Heard::Ask(request) => gate::asked(work, (&it.from, &it.seen), &request, None, false),
-        Heard::Attested(both) => gate::asked(work, (&it.from, &it.seen), &both.0, Some(&both.1), false),
+        Heard::Attested(both) => {
+            gate::asked(work, (&it.from, &it.seen), &both.0, Some(&both.1), false)
+        }
         Heard::Rewrap(request) => gate::asked(work, (&it.from, &it.seen), &request, None, true),
         Heard::Renew(renewal) => renewal::asked(work, (&it.from, &it.seen), &renewal),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),

@@ -20,11 +20,7 @@ use super::commit::{Answer, Due, Reply, Work};
 use super::gate;
 
 /// The gate: may this use go on?
-pub(super) fn asked(
-    work: &mut Work<'_>,
-    (from, seen): (&Did, &Seen),
-    it: &Renewal,
-) -> Answer {
+pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renewal) -> Answer {
     let found = work.view.lease.clone();
     let found = found.filter(|lease| {
         lease.id == it.lease && lease.role == Role::Provider && lease.peer == *from

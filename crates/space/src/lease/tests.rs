@@ -43,7 +43,16 @@ fn gate<'a>(
     group: &'a Group,
 ) -> Gate<'a> {
     const NOTHING: &Seen = &Seen { address: None, roles: None, regions: None };
-    Gate { contract, spent, earlier, from, group, known: Known::default(), seen: NOTHING, outside: false }
+    Gate {
+        contract,
+        spent,
+        earlier,
+        from,
+        group,
+        known: Known::default(),
+        seen: NOTHING,
+        outside: false,
+    }
 }
 
 fn ask(

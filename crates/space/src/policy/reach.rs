@@ -23,10 +23,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const UNTOLD: &str = "is understood, but no node is told of it";
     Some(match it {
         Operand::SystemDevice | Operand::VirtualLocation => FOREIGN,
-        Operand::Application
-        | Operand::Algorithm
-        | Operand::Model
-        | Operand::Industry => UNPROVEN,
+        Operand::Application | Operand::Algorithm | Operand::Model | Operand::Industry => UNPROVEN,
         Operand::Event
         | Operand::DeliveryChannel
         | Operand::FileFormat

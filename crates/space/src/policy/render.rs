@@ -204,10 +204,9 @@ fn test_level(it: &Test, kind: Use) -> Level {
         // Looked at by the gate of each lease; or what the kind of use is by itself.
         Test::Network(..)
         | Test::Version(..)
-        | Test::Among(
-            Topic::Role | Topic::Version | Topic::Encryption | Topic::Delivery,
-            ..,
-        ) => kind.level(),
+        | Test::Among(Topic::Role | Topic::Version | Topic::Encryption | Topic::Delivery, ..) => {
+            kind.level()
+        }
         Test::Purpose(..) | Test::Event(..) | Test::Among(..) => Level::E0,
         Test::All(_)
         | Test::Any(_)

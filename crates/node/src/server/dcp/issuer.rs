@@ -184,13 +184,11 @@ async fn approve(
             Some(space) => issuer::invitation(conn, (space, &it.holder), now).await?,
             None => None,
         };
-        view.invitations.push(
-            found.as_ref().map(|it| Invited {
-                space: it.space.clone(),
-                roles: it.roles.clone(),
-                country: it.country.clone(),
-            }),
-        );
+        view.invitations.push(found.as_ref().map(|it| Invited {
+            space: it.space.clone(),
+            roles: it.roles.clone(),
+            country: it.country.clone(),
+        }));
         invitations.push(found);
     }
     match decide::decide(it, &view) {

@@ -52,6 +52,12 @@ prop_compose! {
             uses,
             from: from.map(Time::from_ms),
             until: has_until.then(|| Time::from_ms(from.unwrap_or(0) + span)),
+            asker: Asker {
+                roles: purposes.iter().cloned().collect(),
+                regions: keyed.then(|| "CN-32".to_owned()).into_iter().collect(),
+                networks: both.and_then(|_| Network::parse("10.1.0.0/16").ok()).into_iter().collect(),
+            },
+            consent: has_until,
             purposes: purposes.into_iter().collect(),
             columns: columns.into_iter().collect(),
             rows: rows.map(|it| Filter::parse(it).unwrap()),

@@ -6,15 +6,17 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::lang::Lang;
 use crate::policy::compile::{compile, understand};
 use crate::policy::eval::{Request, evaluate};
 use crate::policy::facts::Deed;
-use crate::policy::model::{Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
+use crate::policy::model::{
+    Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
+};
 use crate::policy::render::render;
 use crate::policy::terms::Topic;
 use crate::policy::truth::Truth;
 use crate::policy::usage::{Level, Use};
-use crate::lang::Lang;
 use crate::time::Time;
 use crate::wire::samples::id;
 
@@ -95,21 +97,13 @@ fn counted() -> Vec<Row> {
         ),
         row(
             ("timeInterval", O::Eq, "P1D"),
-            (
-                |it| it.more.uses_at = Some(&[]),
-                |it| it.more.uses_at = Some(&*LATELY),
-                Unknown,
-            ),
+            (|it| it.more.uses_at = Some(&[]), |it| it.more.uses_at = Some(&*LATELY), Unknown),
             E2,
         ),
         row(("count", O::Lteq, "3"), (|it| it.uses_so_far = 2, |it| it.uses_so_far = 3, Yes), E2),
         row(
             ("tidm:frequency", O::Lteq, "1/P1D"),
-            (
-                |it| it.more.uses_at = Some(&[]),
-                |it| it.more.uses_at = Some(&*LATELY),
-                Unknown,
-            ),
+            (|it| it.more.uses_at = Some(&[]), |it| it.more.uses_at = Some(&*LATELY), Unknown),
             E2,
         ),
         row(
@@ -298,7 +292,9 @@ fn fields_their_values_and_money_are_limits_and_duties() {
     let of = policy(vec![atom("tidm:columns", Operator::Eq, "temp")]);
     let terms = compile(&of).unwrap();
     let (inside, outside) = (["temp".to_owned()], ["line".to_owned()]);
-    for (columns, truth) in [(None, Truth::Yes), (Some(&inside), Truth::Yes), (Some(&outside), Truth::No)] {
+    for (columns, truth) in
+        [(None, Truth::Yes), (Some(&inside), Truth::Yes), (Some(&outside), Truth::No)]
+    {
         let asked = Request { columns: columns.map(|it| &it[..]), ..request() };
         assert_eq!(evaluate(&terms, &asked).why.truth, truth);
     }
@@ -317,13 +313,17 @@ fn fields_their_values_and_money_are_limits_and_duties() {
         let asked = Request { paid, ..request() };
         evaluate(&understand(&of).unwrap(), &asked).why.truth
     };
-    assert_eq!([paid(Some(true)), paid(Some(false)), paid(None)], [Truth::Yes, Truth::No, Truth::Unknown]);
+    assert_eq!(
+        [paid(Some(true)), paid(Some(false)), paid(None)],
+        [Truth::Yes, Truth::No, Truth::Unknown]
+    );
 }
 
 /// What the gate found of who asks is not asked for again where the data is used.
 #[test]
 fn what_the_gate_looks_at_binds_always_and_is_looked_at_once() {
-    let role = || constraint(&party().into_iter().find(|it| it.operand == "tidm:assigneeRole").unwrap());
+    let role =
+        || constraint(&party().into_iter().find(|it| it.operand == "tidm:assigneeRole").unwrap());
     let of = policy(vec![role()]);
     assert_eq!(truth(&of, |it| it.more.gated = true), Truth::Yes);
     let mut either = policy(vec![Constraint::Or(vec![role(), role()])]);
@@ -348,7 +348,10 @@ fn consent_comes_first_and_is_given_once() {
     }
     assert_eq!(evaluate(&terms, &request()).why.truth, Truth::Unknown, "nobody said");
     let said = render(&of, Lang::En, Use::SealedTable);
-    assert!(said.iter().any(|it| it.text.contains("consents") && it.level == Level::E2), "{said:?}");
+    assert!(
+        said.iter().any(|it| it.text.contains("consents") && it.level == Level::E2),
+        "{said:?}"
+    );
 }
 
 /// A consequence heals the duty that was missed, a remedy the prohibition that was infringed: branches of the explanation.
