@@ -55,6 +55,10 @@ const ZH: &[(&str, &str)] = &[
         "the terms ask for another way of encryption or of delivery",
         "条款要求其他的加密方式或交付方式",
     ),
+    (
+        "needs codes of regions such as CN or CN-32 (ISO 3166)",
+        "需要地区代码，如 CN 或 CN-32（ISO 3166）",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),

@@ -216,11 +216,13 @@ fn what_is_refused_never_reads_as_kept() {
         one(serde_json::json!({"action": "dance"})),
         one(serde_json::json!({"action": "use", "target": "urn:x"})),
         one(serde_json::json!({"action": "use", "assignee": "urn:x"})),
-        one(serde_json::json!({"action": "use", "duty": [{"action": "obtainConsent"}]})),
-        one(serde_json::json!({"action": "use", "constraint": [atom("spatial", "eq", "CN")]})),
+        one(serde_json::json!({"action": "use", "duty": [{"action": "reviewPolicy"}]})),
+        one(
+            serde_json::json!({"action": "use", "constraint": [atom("systemDevice", "eq", "urn:d")]}),
+        ),
         one(serde_json::json!({"action": "use", "constraint": [atom("weather", "eq", "fine")]})),
         one(serde_json::json!({"action": "use", "duty": [
-            {"action": "delete", "consequence": [{"action": "inform"}]}]})),
+            {"action": "delete", "consequence": [{"action": "reviewPolicy"}]}]})),
         serde_json::json!({"permission": [{"action": "use"}],
             "prohibition": [{"action": "distribute", "remedy": [{"action": "delete"}]}]}),
         serde_json::json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "assignee": "urn:x"}]}),
