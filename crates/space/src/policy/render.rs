@@ -256,8 +256,8 @@ fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
         Some(lang.pick("每次使用前均告知提供方。", "The provider is told of each use, before it."))
     } else if *it == Action::ObtainConsent {
         Some(lang.pick(
-            "使用之前由提供方的人员就本合约表示同意。",
-            "A person of the provider consents to this contract before any use.",
+            "提供方的人员就本合约表示同意之后方可使用。",
+            "No use before a person of the provider consents to this contract.",
         ))
     } else {
         None
