@@ -68,7 +68,7 @@ fn counted() -> Vec<Row> {
     vec![
         row(("dateTime", O::Lteq, "2027-06-30T00:00:00Z"), (|_| {}, LATE, Yes), E2),
         row(
-            ("tidm:timeWindow", O::Eq, "Mon-Fri 08:00/18:00+00:00"),
+            ("tidm:timeWindow", O::Eq, "Mon-Fri 18:00/22:00+08:00"),
             (|_| {}, |it| now(it, "2026-06-01T22:00:00Z"), Yes),
             E2,
         ),
