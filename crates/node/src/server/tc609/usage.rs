@@ -1,8 +1,8 @@
 //! The control of uses: policy instances, verdicts, abnormal ends, proofs of fulfilment.
 //!
 //! Threat: a second gate that says yes where the first says no. So a decision is the gate's own unit of work over the same
-//! rows and counters, of which nothing is saved: it opens and charges nothing, and the use itself asks again. What is reported is kept
-//! with its signature, and never changes what is counted.
+//! rows and counters, of which nothing is saved: it opens and charges nothing, and the use itself asks again. What is
+//! reported is kept with its signature, and never changes what is counted.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -11,7 +11,7 @@ use tidm_space::contract::{Contract, End, State as Standing};
 use tidm_space::engine::commit::Decision;
 use tidm_space::engine::input::{Heard, Input, Received};
 use tidm_space::fault::Fault;
-use tidm_space::lease::message::Request;
+use tidm_space::lease::message::{Nonce, Request};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Request as Asked, evaluate};
@@ -25,6 +25,7 @@ use super::{Done, nothing, store};
 use crate::app::App;
 use crate::jobs::tc609::{self as job, Whole};
 use crate::net::auth;
+use crate::random::os;
 use crate::store::writer::WorkError;
 
 /// The contract of an instance that was sent here before; the agreement's own UUID names the whole of it.
@@ -98,10 +99,13 @@ async fn gate(
     asked: &Details,
     kind: Use,
 ) -> Result<Result<Vec<(&'static str, u64)>, Fault>, WorkError> {
+    // Of no lease that there is: one that was granted would be found by its nonce.
+    let mut nonce = Nonce::default();
+    rand_core::Rng::fill_bytes(&mut os(), &mut nonce);
     let request = Request {
         contract: it.id.clone(),
         kind,
-        nonce: [0; 16],
+        nonce,
         key: [0; 32],
         purpose: asked.purpose.clone(),
         query: None,
