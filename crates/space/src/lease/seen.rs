@@ -39,11 +39,6 @@ impl Seen {
         let roles = it.roles.iter().map(|it| it.name().to_owned()).collect();
         Self { address: None, roles: Some(roles), regions: it.credit_code.as_ref().map(registered) }
     }
-
-    #[must_use]
-    pub fn from(self, address: Option<IpAddr>) -> Self {
-        Self { address, ..self }
-    }
 }
 
 /// Codes of ISO 3166 contain each other by their hyphens; `None`: this is none.
@@ -97,7 +92,11 @@ const TEE: &[&str] = &["tee", "env/tee", "05"];
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
+    use crate::identity::credential::{Profile, Subject};
+    use crate::wire::samples::did;
 
     #[test]
     fn regions_name_all_that_contain_them() {
@@ -118,6 +117,41 @@ mod tests {
             ("91110000600037341L", &["110000", "CN"]),
         ] {
             assert_eq!(registered(&CreditCode::parse(code).unwrap()), all);
+        }
+    }
+
+    /// An issuer may write what it likes: what is not of the form is not known.
+    #[test]
+    fn credentials_of_any_shape_are_read() {
+        let many: Vec<String> = (0..100).map(|it| it.to_string()).collect();
+        for (roles, country, known) in [
+            (json!(["provider", "auditor"]), json!("CN-32"), (Some(2), Some(2))),
+            (json!(many), json!("中国"), (Some(MEMBER_ROLES), None)),
+            (json!([1, null, "a"]), json!(86), (Some(1), None)),
+            (json!("provider"), json!(["CN"]), (None, None)),
+            (json!(null), json!("-"), (None, None)),
+        ] {
+            let mut claims = Map::new();
+            claims.insert(ROLES.to_owned(), roles);
+            claims.insert(COUNTRY.to_owned(), country);
+            let it = Credential {
+                profile: Profile::Vc20,
+                id: None,
+                kinds: vec![],
+                issuer: did("did:web:operator.example"),
+                subjects: vec![Subject { id: None, claims: claims.clone() }],
+                from: None,
+                until: None,
+                statuses: vec![],
+                schemas: vec![],
+            };
+            let seen = Seen::by_credential(&it);
+            let got = (seen.roles.map(|it| it.len()), seen.regions.map(|it| it.len()));
+            assert_eq!(got, known, "{claims:?}");
+            assert_eq!(
+                Seen::by_credential(&Credential { subjects: vec![], ..it }),
+                Seen::default()
+            );
         }
     }
 }
