@@ -120,7 +120,7 @@ fn facts_decide_and_ignorance_does_not() {
         assert_eq!(answer(&terms(&said), facts), truth, "{said}");
         // How data is kept and delivered is known of each kind of use by itself.
         let by_kind = matches!(left, "tidm:encryptionMode" | "tidm:deliveryMethod");
-        let without = if by_kind { Truth::No } else { Truth::Unknown };
+        let without = if by_kind { No } else { Truth::Unknown };
         assert_eq!(answer(&terms(&said), none), without, "{said}, without the fact");
         // Understood is not kept: a node refuses it by its name, unless its gate counts it or evidence proves it.
         let node = policy(json!({"permission": [{"action": "use", "constraint": [said]}]}));
