@@ -106,6 +106,7 @@ async fn direct(gate: Arc<App>, peer: Did, contract: Id) -> Result<Vec<Duration>
             from: peer.clone(),
             key: None,
             id: None,
+            seen: Default::default(),
             digest: sha256(&request.nonce),
             what: Heard::Ask(Box::new(request)),
         };

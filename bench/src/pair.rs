@@ -59,7 +59,7 @@ impl Pair {
         let space = membership::create(&it.provider, "bench").await?;
         for app in [&it.provider, &it.consumer] {
             let (invitation, _) =
-                membership::invite(&it.provider, &space, &app.identity.did, &[]).await?;
+                membership::invite(&it.provider, &space, &app.identity.did, &[], None).await?;
             let joined = membership::join(app, &invitation).await?;
             ensure!(joined.state == "issued", "the credential is {}", joined.state);
         }

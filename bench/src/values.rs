@@ -74,6 +74,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
         state: State::Active,
         changes: 0,
         deletion: None,
+        consented: None,
         missed: None,
         rules: tidm_space::approval::Rules::default(),
     })

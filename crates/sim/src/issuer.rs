@@ -108,7 +108,11 @@ impl World {
         let invited = store.invitations.get(&order.holder) == Some(&false);
         let invited = (invited
             || self.bug == Some(Bug::IssueTwice) && store.invitations.contains_key(&order.holder))
-        .then(|| Invited { space: space.to_owned(), roles: "provider consumer".to_owned() });
+        .then(|| Invited {
+            space: space.to_owned(),
+            roles: "provider consumer".to_owned(),
+            country: None,
+        });
         let (open, past) = match (store.open(&order.holder), store.past(&order.holder)) {
             _ if self.bug == Some(Bug::IssueTwice) => (vec![], vec![]),
             (Ok(open), Ok(past)) => (open, past),
@@ -170,7 +174,8 @@ impl World {
                 request: Request { holder_pid: it.holder_pid.clone(), wants: it.wants.clone() },
                 wanted: vec![offered],
             };
-            let invited = Invited { space: space.id, roles: "provider consumer".to_owned() };
+            let invited =
+                Invited { space: space.id, roles: "provider consumer".to_owned(), country: None };
             Input::Approve { credentials: vec![self.sign_membership(at, &order, Some(&invited))] }
         } else {
             Input::Reject { reason: "not one of us".to_owned() }

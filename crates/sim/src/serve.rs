@@ -178,7 +178,8 @@ impl World {
         let key = self.node_of(from).map(|it| self.nodes[it].public.clone());
         let done = match heard {
             Ok((id, what)) => {
-                let received = Received { from: from.clone(), key, id, digest: sha256(body), what };
+                let (from, digest, seen) = (from.clone(), sha256(body), Default::default());
+                let received = Received { from, key, id, digest, seen, what };
                 match self.work(at, Input::Heard(Box::new(received))) {
                     Ran::Done(reply) => reply,
                     Ran::Crashed => return None,

@@ -253,6 +253,14 @@ pub const OIDC_KEYS: usize = 32;
 /// Values of one claim that roles follow from: groups of a person in a large directory.
 pub const OIDC_VALUES: usize = 512;
 
+/// A lease that evidence opened is renewed this long after it: as long as one lease may last, so that no environment is
+/// believed longer than the longest lease would have believed it.
+pub const EVIDENCE_FRESH: Duration = LEASE_MAX;
+/// Roles that are read of one membership; the white paper knows five, a trade may name some of its own.
+pub const MEMBER_ROLES: usize = 32;
+/// Code of a region in a membership: ISO 3166 with a place of a place is far shorter.
+pub const MEMBER_REGION_BYTES: usize = 32;
+
 /// Bytes of a signed request for keys, and of its body unpacked: a policy of 64 KiB in it is long.
 pub const KAS_REQUEST_BYTES: usize = 512 << 10;
 /// Policies in one such request; programs send one.

@@ -38,6 +38,45 @@ fn a_template_is_explained_checked_and_tried() {
     }
 }
 
+/// Facts that a gate would look up, and one that no gate here has, are told.
+#[test]
+fn facts_are_told_and_decide() {
+    let dir = tempfile::tempdir().unwrap();
+    let atom = |left: &str, op: &str, right: &str| {
+        format!(r#"{{"leftOperand": "{left}", "operator": "{op}", "rightOperand": "{right}"}}"#)
+    };
+    let all = [
+        atom("tidm:assigneeRole", "eq", "consumer"),
+        atom("spatial", "isPartOf", "CN"),
+        atom("tidm:networkAddress", "eq", "10.1.0.0/16"),
+        atom("version", "gteq", "2"),
+        atom("tidm:application", "eq", "urn:app:7"),
+        atom("event", "gteq", "urn:event:recall"),
+    ];
+    let offer = format!(
+        r#"{{"@id": "urn:o", "@type": "Offer", "permission": [{{"action": "use", "constraint": [{}]}}]}}"#,
+        all.join(",")
+    );
+    std::fs::write(dir.path().join("offer.json"), offer).unwrap();
+    let told = [
+        ["--role", "consumer"],
+        ["--region", "CN-32"],
+        ["--address", "10.1.2.3"],
+        ["--version", "2"],
+        ["--fact", "tidm:application=urn:app:7"],
+        ["--event", "urn:event:recall@2026-01-01T00:00:00Z"],
+    ];
+    // All of them; then each one left out.
+    for without in 0..=told.len() {
+        let mut asked = vec!["try", "offer.json", "--subject", "did:web:firm.example"];
+        let kept = told.iter().enumerate().filter(|(at, _)| *at + 1 != without);
+        asked.extend(kept.flat_map(|(_, it)| it));
+        let answer = tidm(dir.path(), &asked);
+        let code = if without == 0 { 0 } else { 3 };
+        assert_eq!(answer.status.code(), Some(code), "{without}: {answer:?}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     let dir = tempfile::tempdir().unwrap();

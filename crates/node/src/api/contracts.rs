@@ -265,6 +265,21 @@ pub(super) async fn suspend(
     wished(&app, id, wish, speak).await
 }
 
+/// Provider: consent to uses under it, where its terms ask for that first (obtainConsent). It holds for the whole contract.
+#[utoipa::path(
+    post, path = "/contracts/{id}/consent", tag = "contracts", params(("id" = String, Path)),
+    security(("bearer" = ["contract"])),
+    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the terms ask for no consent", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn consent(
+    State(app): State<Arc<App>>,
+    speak: Speak,
+    OneId(id): OneId,
+) -> Answer<Json<Full>> {
+    let wish = Wish::Consent { contract: id.clone() };
+    wished(&app, id, wish, speak).await
+}
+
 /// Provider: resume a suspended contract. Leases do not come back; deliveries that the suspension stopped go on.
 #[utoipa::path(
     post, path = "/contracts/{id}/resume", tag = "contracts", params(("id" = String, Path)),

@@ -205,6 +205,7 @@ fn contracting() -> Api {
         .routes(routes!(negotiations::reject))
         .routes(routes!(messages::retry_negotiation))
         .routes(routes!(contracts::suspend))
+        .routes(routes!(contracts::consent))
         .routes(routes!(contracts::resume))
         .routes(routes!(copies::recall))
         .routes(routes!(contracts::revoke))

@@ -42,6 +42,8 @@ pub(super) struct NewInvitation {
     /// Of provider, consumer, custodian, intermediary, infrastructure; the first two when absent.
     #[serde(default)]
     roles: Vec<String>,
+    /// Where it is: a code of ISO 3166 such as CN or CN-32. Its membership says so, and terms may ask for it.
+    country: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -149,7 +151,8 @@ pub(super) async fn invite(
     OneId(id): OneId,
     Body(it): Body<NewInvitation>,
 ) -> Answer<impl IntoResponse> {
-    let made = membership::invite(&app, id.as_str(), &did(&it.did)?, &it.roles).await?;
+    let (holder, country) = (did(&it.did)?, it.country.as_deref());
+    let made = membership::invite(&app, id.as_str(), &holder, &it.roles, country).await?;
     let (invitation, until) = (made.0, made.1.to_string());
     Ok((StatusCode::CREATED, Json(Invitation { invitation, until })))
 }

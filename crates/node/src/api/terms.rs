@@ -16,9 +16,10 @@ use tidm_space::policy::filter::Filter;
 use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
+use tidm_space::policy::network::Network;
 use tidm_space::policy::render::{self, render};
 use tidm_space::policy::sentence::template::{Template, templates};
-use tidm_space::policy::sentence::{Counted, Export, Sentences};
+use tidm_space::policy::sentence::{Asker, Counted, Export, Sentences};
 use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Price;
 use tidm_space::policy::usage::{Level, Use};
@@ -90,6 +91,13 @@ pub(super) struct Choices {
     entity_uses: Option<u64>,
     /// What of a match is revealed: rows, size, sum, atLeast, labels, common; rows alone when empty.
     match_reveal: Vec<String>,
+    /// Roles and regions (ISO 3166) of who may use it, as its membership says.
+    roles: Vec<String>,
+    regions: Vec<String>,
+    /// Addresses and networks that the gate may be asked from: `10.1.0.0/16`.
+    addresses: Vec<String>,
+    /// A person of the provider consents to the contract before any use.
+    consent: bool,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     delete_after_use: bool,
@@ -171,6 +179,8 @@ impl Choices {
             delay: span("delay", &self.delay)?,
             delete_by: time("deleteBy", &self.delete_by)?,
             purposes: self.purposes.clone(),
+            asker: self.asker()?,
+            consent: self.consent,
             columns: self.columns.clone(),
             rows: self.rows.as_deref().map(rows).transpose()?,
             mark: self.watermark.as_deref().map(mark).transpose()?,
@@ -197,6 +207,15 @@ impl Choices {
 }
 
 impl Choices {
+    fn asker(&self) -> Answer<Asker> {
+        let network = |it: &String| Network::parse(it).map_err(|why| Fail::field("addresses", why));
+        Ok(Asker {
+            roles: self.roles.clone(),
+            regions: self.regions.clone(),
+            networks: self.addresses.iter().map(network).collect::<Result<_, _>>()?,
+        })
+    }
+
     fn counted(&self) -> Answer<Counted> {
         let span = |name: &str, it: &Option<String>| {
             it.as_deref().map(Span::parse).transpose().map_err(|why| Fail::field(name, why))

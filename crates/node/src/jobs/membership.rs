@@ -20,6 +20,7 @@ use tidm_space::identity::credential::Profile;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::issuance::message::Request;
 use tidm_space::identity::member::Role;
+use tidm_space::lease::seen::regions;
 use tidm_space::limits::{ID_BYTES, INVITATION_LIFE, TITLE_BYTES};
 use tidm_space::time::Time;
 use tidm_space::wire::dcp::issuance;
@@ -67,10 +68,15 @@ pub async fn invite(
     space: &str,
     holder: &Did,
     roles: &[String],
+    country: Option<&str>,
 ) -> Result<(String, Time), WorkError> {
     ours(app, space).await?;
     if let Some(unknown) = roles.iter().find(|it| Role::from_name(it).is_none()) {
         return Err(Fault::refused("space.role", format!("{unknown} is no role")).into());
+    }
+    if let Some(bad) = country.filter(|it| regions(it).is_none()) {
+        let why = format!("{bad} is no code of a region such as CN or CN-32");
+        return Err(Fault::refused("space.country", why).into());
     }
     let roles = if roles.is_empty() { "provider consumer".to_owned() } else { roles.join(" ") };
     let now = app.clock.now();
@@ -78,6 +84,7 @@ pub async fn invite(
         space: space.to_owned(),
         holder: holder.to_string(),
         roles,
+        country: country.map(str::to_owned),
         until: now.after(INVITATION_LIFE),
         issuance: None,
     };

@@ -202,9 +202,25 @@ fn offers(app: &App, kind: Kind, asked: &[OfferRequest]) -> Result<Vec<Offer>, W
         };
         let deliveries = deliveries(kind, it, &policy);
         let offer = Offer::new(policy, it.approval, deliveries).map_err(|why| bad_product(&why))?;
-        all.push(offer.with_rules(it.rules.clone()));
+        all.push(said(offer, it, &me)?.with_rules(it.rules.clone()));
     }
     Ok(all)
+}
+
+/// Terms that name no kinds of use name those that are offered: what is signed says them, wherever it is read.
+///
+/// Not where bytes in the clear are among them: those can be put to any use, and connectors of other makes that fetch
+/// them know no such term.
+fn said(offer: Offer, it: &OfferRequest, me: &Id) -> Result<Offer, WorkError> {
+    let kinds = offer.deliveries().to_vec();
+    // A whole policy is its writer's.
+    if it.policy.is_some() || !it.sentences.kinds.is_empty() || kinds.contains(&Use::Plain) {
+        return Ok(offer);
+    }
+    let sentences = Sentences { kinds: kinds.clone(), ..it.sentences.clone() };
+    let policy = sentence::build(offer.id().clone(), Some(me.clone()), &sentences)
+        .map_err(|why| Fault::refused("publish.terms", why.to_string()))?;
+    Ok(Offer::new(policy, it.approval, kinds).map_err(|why| bad_product(&why))?)
 }
 
 fn deliveries(kind: Kind, it: &OfferRequest, policy: &Policy) -> Vec<Use> {

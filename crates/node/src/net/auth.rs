@@ -19,6 +19,8 @@
 //! Services that are called by more than members keep their own door: the wallet and the issuer of DCP take
 //! self-issued tokens in every mode, objects tokens of their owner, and data the token of its transfer.
 
+use std::net::IpAddr;
+
 use rustls::DistinguishedName;
 
 use tidm_crypto::jws;
@@ -26,6 +28,7 @@ use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::token;
+use tidm_space::lease::seen::Seen;
 
 use super::certificates::{self, Certificates, Chain};
 use super::claims;
@@ -45,6 +48,8 @@ pub struct Caller {
     pub key: Key,
     /// The token it used, which is still to be used up; certificates, fixed tokens and claims are not.
     pub token: Option<Token>,
+    /// The other end of its connection, where the door knows it.
+    pub address: Option<IpAddr>,
 }
 
 /// What a caller's signatures are checked with.
@@ -190,7 +195,7 @@ impl Gate {
             let Some(shown) = shown else { return Some(Err(certificates::missing())) };
             let found = certificates.judge(shown, app.clock.now()).and_then(|did| {
                 app.directory.member_of(at, &did)?;
-                Ok(Caller { did, key: Key::Document, token: None })
+                Ok(Caller { did, key: Key::Document, token: None, address: None })
             });
             match found {
                 Ok(caller) => return Some(Ok(caller)),
@@ -207,7 +212,7 @@ impl Gate {
     async fn by_token(&self, value: &str, app: &App) -> Result<Caller, Fault> {
         let bare = without_scheme(value);
         if let Some(did) = self.development().and_then(|it| it.peer(bare)) {
-            return Ok(Caller { did, key: Key::Nobody, token: None });
+            return Ok(Caller { did, key: Key::Nobody, token: None, address: None });
         }
         let listed = self.token_lists().next().is_some();
         if listed {
@@ -221,7 +226,7 @@ impl Gate {
         let (me, directory, clock) = (&app.identity.did, &app.directory, &app.clock);
         let it = claims::identify(Some(value), me, directory, clock).await?;
         app.claims.member(app, &it.did, it.access.as_deref()).await?;
-        Ok(Caller { did: it.did, key: Key::Known(it.key), token: Some(it.token) })
+        Ok(Caller { did: it.did, key: Key::Known(it.key), token: Some(it.token), address: None })
     }
 
     async fn self_issued(&self, value: &str, app: &App) -> Result<Caller, Fault> {
@@ -238,6 +243,7 @@ impl Gate {
             did: checked.from.clone(),
             key: Key::Known(key),
             token: Some(Token { issuer: checked.from, jti: checked.jti, until: checked.until }),
+            address: None,
         })
     }
 
@@ -270,6 +276,17 @@ pub async fn member(app: &App, peer: &Did) -> Result<(), Fault> {
         return app.claims.member(app, peer, None).await;
     }
     listed
+}
+
+/// What the gate may know of a member that proved itself: from the credential it showed, and what that leaves out from the
+/// member list. The address is the connection's own: no header of a proxy is believed.
+pub fn seen(app: &App, member: &Did, address: Option<IpAddr>) -> Seen {
+    let listed = app.directory.listed(member).filter(|it| !it.cut);
+    let listed = listed.map_or_else(Seen::default, |it| Seen::by_list(&it));
+    let shown = app.claims.shown(member);
+    let shown = shown.map_or_else(Seen::default, |it| Seen::by_credential(&it));
+    let (roles, regions) = (shown.roles.or(listed.roles), shown.regions.or(listed.regions));
+    Seen { address, roles, regions }
 }
 
 /// The value of the `Authorization` header of one request to `to`; none where our certificate names us.

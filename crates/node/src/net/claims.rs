@@ -23,8 +23,8 @@ use serde_json::Value;
 use tidm_crypto::jws;
 use tidm_crypto::sign::VerifyingKey;
 use tidm_space::fault::Fault;
-use tidm_space::identity::credential::MEMBERSHIP;
 use tidm_space::identity::credential::list::List;
+use tidm_space::identity::credential::{Credential, MEMBERSHIP};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::Relation;
 pub use tidm_space::identity::presentation::remember::Ages;
@@ -204,6 +204,12 @@ impl Claims {
             }
         }
         Ok(true)
+    }
+
+    /// The membership that a peer proved last, as long as it is believed.
+    pub fn shown(&self, peer: &Did) -> Option<Credential> {
+        let known = get(&self.members, peer).filter(|it| it.holds(self.clock.now()));
+        known.map(|it| it.credential)
     }
 
     pub fn forget(&self, peer: &Did) {

@@ -47,6 +47,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
+        "space.country",
+        422,
+        Party::Caller,
+        ["不是地区代码", "This is no code of a region"],
+        ["请使用 ISO 3166 代码,如 CN 或 CN-32", "Use a code of ISO 3166 such as CN or CN-32"],
+    ),
+    entry(
         "peer.certificate",
         422,
         Party::Node,

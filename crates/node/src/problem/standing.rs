@@ -24,6 +24,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["使用方可以终止合约", "A consumer may end the contract instead"],
     ),
     entry(
+        "contract.consent",
+        422,
+        Party::Caller,
+        [
+            "只有提供方可以表示同意,且合约条款须要求先取得同意",
+            "Only the provider consents, and only where the terms ask for consent first",
+        ],
+        [
+            "请核对合约条款中的义务(obtainConsent)",
+            "See whether the terms have a duty to obtain consent (obtainConsent)",
+        ],
+    ),
+    entry(
         "contract.over",
         422,
         Party::Caller,

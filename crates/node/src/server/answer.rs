@@ -3,6 +3,7 @@
 //! Never tells an unauthorised caller that something exists: DSP answers 404 there (DSP §8.2, §10.2).
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use tidm_space::fault::Fault;
 
+use crate::api::auth::From;
 use crate::app::App;
 use crate::net::auth::{Caller, Proof};
 use crate::net::certificates::Chain;
@@ -84,6 +86,14 @@ fn unavailable() -> Fault {
 pub struct Presented {
     headers: HeaderMap,
     certificate: Option<Arc<Chain>>,
+    address: Option<IpAddr>,
+}
+
+impl Presented {
+    /// Where the connection comes from.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
 }
 
 impl Deref for Presented {
@@ -99,7 +109,8 @@ impl<S: Sync> FromRequestParts<S> for Presented {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let certificate = parts.extensions.get::<Arc<Chain>>().cloned();
-        Ok(Self { headers: parts.headers.clone(), certificate })
+        let address = parts.extensions.get::<From>().map(|it| it.0.ip());
+        Ok(Self { headers: parts.headers.clone(), certificate, address })
     }
 }
 
@@ -107,7 +118,8 @@ impl<S: Sync> FromRequestParts<S> for Presented {
 pub async fn caller(app: &App, presented: &Presented) -> Result<Caller, WorkError> {
     let authorization = presented.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     let shown = Proof { authorization, certificate: presented.certificate.as_deref() };
-    Ok(app.gate.check(shown, app).await?)
+    let found = app.gate.check(shown, app).await?;
+    Ok(Caller { address: presented.address, ..found })
 }
 
 #[cfg(test)]

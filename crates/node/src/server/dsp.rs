@@ -208,7 +208,8 @@ pub(super) async fn hear(
     what: Heard,
 ) -> Result<Reply, WorkError> {
     let key = auth::key(app, &who, what.signature()).await?;
-    let received = Received { from: who.did, key, id, digest: sha256(body), what };
+    let seen = auth::seen(app, &who.did, who.address);
+    let received = Received { from: who.did, key, id, digest: sha256(body), seen, what };
     app.writer.run_once(Input::Heard(Box::new(received)), who.token).await
 }
 

@@ -17,6 +17,7 @@
 //! only where the contract permits to hand the content on. Must never release a key without a lease.
 
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ use tidm_space::limits::KAS_REQUEST_BYTES;
 use tidm_space::negotiation::message::Role;
 use tidm_space::wire::kas::{self, Answer, ObjectAsk, Outcome, PolicyAsk, proto};
 
-use super::answer::{json, status};
+use super::answer::{Presented, json, status};
 use super::data::bearer;
 use crate::app::App;
 use crate::jobs::release;
@@ -73,7 +74,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/kas.AccessService/PublicKey", post(public_key_connect))
 }
 
-async fn rewrap(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn rewrap(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     let done = async { answer(&app, &headers, &kas::read_body(&body)?).await };
     match done.await {
         Ok(it) => json(StatusCode::OK, kas::write(&it)),
@@ -81,7 +82,7 @@ async fn rewrap(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response
     }
 }
 
-async fn rewrap_connect(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn rewrap_connect(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     let done = async {
         let body = unpacked(&headers, &body)?;
         let token =
@@ -108,7 +109,7 @@ async fn public_key(State(app): Shared, Query(it): Query<Wanted>) -> Response {
     }
 }
 
-async fn public_key_connect(State(app): Shared, headers: HeaderMap, body: Bytes) -> Response {
+async fn public_key_connect(State(app): Shared, headers: Presented, body: Bytes) -> Response {
     let done = unpacked(&headers, &body).and_then(|body| {
         if is_proto(&headers) {
             return offered(&app, &proto::read_text(&body)?);
@@ -191,6 +192,7 @@ fn own_key(app: &App) -> Result<KasKey, Fault> {
 /// One call: whose program asks, and how its answer is wrapped.
 struct Call<'a> {
     app: &'a App,
+    address: Option<IpAddr>,
     program: Program,
     /// The signed request, which names the use: sent again it is the same use.
     token: &'a str,
@@ -198,7 +200,7 @@ struct Call<'a> {
     session: Session,
 }
 
-async fn answer(app: &Arc<App>, headers: &HeaderMap, token: &str) -> Result<Answer, WorkError> {
+async fn answer(app: &Arc<App>, headers: &Presented, token: &str) -> Result<Answer, WorkError> {
     let program = authenticated(app, headers).await?;
     // House D15: no lease while the evidence log may not go on.
     if let Err(reason) = app.log.readiness() {
@@ -224,7 +226,7 @@ async fn answer(app: &Arc<App>, headers: &HeaderMap, token: &str) -> Result<Answ
     let key = ClientKey::from_pem(&ask.client_key).map_err(|_| bad_key())?;
     let session = key.session(&mut os()).map_err(|_| bad_key())?;
     let session_key = session.session_key.clone();
-    let call = Call { app, program, token, key, session };
+    let call = Call { app, address: headers.address(), program, token, key, session };
     let mut policies = Vec::new();
     for policy in &ask.policies {
         let mut results = Vec::new();
@@ -318,6 +320,7 @@ impl Call<'_> {
             key: None,
             id: None,
             digest: sha256(self.token.as_bytes()),
+            seen: auth::seen(self.app, &self.program.of, self.address),
             what: Heard::Rewrap(Box::new(request)),
         };
         // Lease, debit and fact are durable before the key is wrapped.

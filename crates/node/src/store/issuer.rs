@@ -42,6 +42,8 @@ pub struct Invitation {
     pub holder: String,
     /// Role words, space separated.
     pub roles: String,
+    /// Code of ISO 3166.
+    pub country: Option<String>,
     pub until: Time,
     /// The request that used it.
     pub issuance: Option<String>,
@@ -186,14 +188,15 @@ pub async fn invite(
     now: Time,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO invitations (space, holder, roles, at, until, issuance) VALUES ($1,$2,$3,$4,$5,NULL)
-         ON CONFLICT (space, holder) DO UPDATE SET roles = excluded.roles, at = excluded.at, until = excluded.until, issuance = NULL",
+        "INSERT INTO invitations (space, holder, roles, at, until, issuance, country) VALUES ($1,$2,$3,$4,$5,NULL,$6)
+         ON CONFLICT (space, holder) DO UPDATE SET roles = excluded.roles, at = excluded.at, until = excluded.until, issuance = NULL, country = excluded.country",
     )
     .bind(it.space.clone())
     .bind(it.holder.clone())
     .bind(it.roles.clone())
     .bind(now.ms())
     .bind(it.until.ms())
+    .bind(it.country.clone())
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -206,7 +209,7 @@ pub async fn invitation(
     now: Time,
 ) -> Result<Option<Invitation>, StoreError> {
     let row = sqlx::query(
-        "SELECT space, holder, roles, until, issuance FROM invitations
+        "SELECT space, holder, roles, until, issuance, country FROM invitations
          WHERE space = $1 AND holder = $2 AND until > $3 AND issuance IS NULL",
     )
     .bind(space.to_owned())
@@ -221,6 +224,7 @@ pub async fn invitation(
             roles: row.try_get(2)?,
             until: Time::from_ms(row.try_get(3)?),
             issuance: row.try_get(4)?,
+            country: row.try_get(5)?,
         })
     })
     .transpose()

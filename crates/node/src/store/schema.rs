@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -270,4 +270,9 @@ CREATE TABLE psi_tables (
   created BIGINT NOT NULL, moved BIGINT NOT NULL, record TEXT NOT NULL);
 CREATE INDEX psi_tables_created ON psi_tables (created, id);
 CREATE INDEX psi_tables_contract ON psi_tables (contract)
+";
+
+/// V15: what a membership will say of where its member is.
+const V15: &str = "
+ALTER TABLE invitations ADD COLUMN country TEXT
 ";

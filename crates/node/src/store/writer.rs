@@ -92,6 +92,9 @@ struct Unit {
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Unit>,
+    store: Store,
+    myself: Arc<Self_>,
+    clock: Clock,
 }
 
 struct Shared {
@@ -112,17 +115,26 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let inbox = Arc::new(Mutex::new(inbox));
+        let writer =
+            Self { queue, store: store.clone(), myself: myself.clone(), clock: clock.clone() };
         let shared = Arc::new(Shared { store: store.clone(), myself, clock, after });
         for _ in 0..store.dialect().writers() {
             let conn = store.connect().await?;
             tasks.spawn(write(shared.clone(), inbox.clone(), conn));
         }
-        Ok(Self { queue })
+        Ok(writer)
     }
 
     /// Loads, decides, saves; answers when it is durable.
     pub async fn run(&self, input: Input) -> Result<Reply, WorkError> {
         self.send(Task::Decide { input: Box::new(input), token: None }).await
+    }
+
+    /// What [`Writer::run`] would decide at this moment, over the same rows. Nothing is saved, sent or counted.
+    pub async fn weigh(&self, input: Input) -> Result<Decision, WorkError> {
+        let failed = |why: StoreError| WorkError::Store(why.to_string());
+        let mut conn = self.store.pool().acquire().await.map_err(|why| failed(why.into()))?;
+        decided(&self.myself, &mut conn, &input, self.clock.now()).await.map_err(failed)
     }
 
     /// The same for a message of a peer: its token is used up in the same transaction.
@@ -292,23 +304,8 @@ async fn one(
             {
                 return Ok(Err(replayed()));
             }
-            let mut view = load::load(conn, &needs(input)).await?;
-            let myself = &shared.myself;
-            let node = Node {
-                me: &myself.me,
-                address: &myself.address,
-                signer: myself.signer.as_ref(),
-                groups: myself.groups.as_ref(),
-                demands_signatures: myself.demands_signatures,
-                attests: myself.attests,
-            };
-            let more = needs_more(&node, &view, input);
-            if !more.is_empty() {
-                load::load_more(conn, &more, &mut view).await?;
-            }
-            let Decision { commit, reply } =
-                decide(&node, &view, (**input).clone(), now, &mut FreshIds);
-            save::save(conn, &commit, now, &myself.service).await?;
+            let Decision { commit, reply } = decided(&shared.myself, conn, input, now).await?;
+            save::save(conn, &commit, now, &shared.myself.service).await?;
             Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
         }
         Task::Remember(token) => Ok(if use_up(conn, token).await? {
@@ -321,6 +318,29 @@ async fn one(
             Ok(Ok((Reply::Nothing, After::default())))
         }
     }
+}
+
+/// Loads and decides.
+async fn decided(
+    myself: &Self_,
+    conn: &mut AnyConnection,
+    input: &Input,
+    now: Time,
+) -> Result<Decision, StoreError> {
+    let mut view = load::load(conn, &needs(input)).await?;
+    let node = Node {
+        me: &myself.me,
+        address: &myself.address,
+        signer: myself.signer.as_ref(),
+        groups: myself.groups.as_ref(),
+        demands_signatures: myself.demands_signatures,
+        attests: myself.attests,
+    };
+    let more = needs_more(&node, &view, input);
+    if !more.is_empty() {
+        load::load_more(conn, &more, &mut view).await?;
+    }
+    Ok(decide(&node, &view, input.clone(), now, &mut FreshIds))
 }
 
 fn replayed() -> WorkError {

@@ -31,6 +31,7 @@ async fn asks(node: &Node, number: u32, product: &str, offer: &str, terms: &Sent
         from: Did::parse("did:web:consumer.example").unwrap(),
         key: None,
         id: Some(id(&format!("urn:message:{number}"))),
+        seen: Default::default(),
         digest: sha256(&number.to_be_bytes()),
         what: Heard::Negotiation(Box::new(spoken)),
     };

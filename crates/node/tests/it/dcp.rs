@@ -37,7 +37,8 @@ async fn world(count: usize) -> (World, String) {
     let operator = &world.nodes[0].app;
     let space = membership::create(operator, "test").await.unwrap();
     for node in &world.nodes {
-        let (invitation, _) = membership::invite(operator, &space, &node.did, &[]).await.unwrap();
+        let (invitation, _) =
+            membership::invite(operator, &space, &node.did, &[], None).await.unwrap();
         assert_eq!(membership::join(&node.app, &invitation).await.unwrap().state, "issued");
     }
     (world, space)
@@ -250,7 +251,7 @@ async fn the_issuer_deals_with_whom_it_invited() {
     let [operator, member, other] = &world.nodes[..] else { panic!("three nodes") };
     let app = &member.app;
     let (invitation, _) =
-        membership::invite(&operator.app, &space, &member.did, &[]).await.unwrap();
+        membership::invite(&operator.app, &space, &member.did, &[], None).await.unwrap();
     // A space has one issuer: somebody else's invitation to it is none.
     let text = json!({"space": space, "operator": other.did.as_str()}).to_string();
     let forged = format!("tidm-invitation:{}", tidm_space::wire::json::base64url(text.as_bytes()));

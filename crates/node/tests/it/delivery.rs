@@ -46,6 +46,7 @@ pub(crate) async fn asked(
         from: world.consumer().did.clone(),
         key: None,
         id: Some(theirs),
+        seen: Default::default(),
         digest: sha256(b"a request of this test"),
         what: Heard::Transfer(Box::new(spoken)),
     };

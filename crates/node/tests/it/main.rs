@@ -26,6 +26,7 @@ mod publish;
 mod pushes;
 mod query;
 mod renewal;
+mod seen;
 mod signaling;
 mod standing;
 mod tables;

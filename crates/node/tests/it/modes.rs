@@ -34,7 +34,7 @@ async fn join(operator: &Node, members: &[&Node]) {
     let space = membership::create(&operator.app, "home").await.unwrap();
     for node in members {
         let (invitation, _) =
-            membership::invite(&operator.app, &space, &node.did, &[]).await.unwrap();
+            membership::invite(&operator.app, &space, &node.did, &[], None).await.unwrap();
         assert_eq!(membership::join(&node.app, &invitation).await.unwrap().state, "issued");
     }
 }

@@ -47,6 +47,12 @@ async fn a_table_and_its_next_version() {
         (Kind::Table, 1, Some(201), 3)
     );
     assert_eq!(first.offers[0].deliveries(), [Use::Query, Use::SealedTable]);
+    let said = &first.offers[0].terms().summary.kinds;
+    assert_eq!(
+        said.as_deref(),
+        Some(&[Use::Query, Use::SealedTable][..]),
+        "what is signed says it"
+    );
     let source = node.app.store.source(&first.id).await.unwrap().unwrap();
     assert!(
         source.origin.contains("line temperatures.csv") && !source.origin.contains("0190-upload")

@@ -82,6 +82,7 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
             from: consumer.clone(),
             key: None,
             id: None,
+            seen: Default::default(),
             digest: sha256(&[nonce]),
             what,
         };

@@ -333,6 +333,7 @@ async fn a_whole_deal_and_its_use_in_the_words_of_tc609() {
     let decision = |code: &str| json!({ "contractId": code, "context": { "operation": "query" } });
     let asked = provider.call(Interface::Decision, &decision(&theirs)).await.body;
     assert_eq!((&asked["result"], &asked["details"]["basis"]), (&json!("allowed"), &json!("gate")));
+    assert_eq!(asked["details"]["charges"]["use"], 1, "what it would be charged: {asked:?}");
     let asked = consumer.call(Interface::Decision, &decision(&ours)).await.body;
     assert_eq!(
         (&asked["result"], &asked["details"]["basis"]),

@@ -41,6 +41,8 @@ pub struct Contract {
     pub consumer_signature: Option<Signature>,
     pub signed_at: Time,
     pub first_use: Option<Time>,
+    /// Provider: when its person consented to uses, where the terms ask for that first.
+    pub consented: Option<Time>,
     /// Provider: the consumer's legal entity, once a use was charged to it. It stays so, whatever a list says later.
     pub group: Option<Group>,
     pub state: State,

@@ -180,6 +180,26 @@ pub(super) fn heard_deletion(
     Ok(Reply::Contract(id))
 }
 
+/// Provider: its person consents to uses under this contract, once and for all of them. Who did is in the log of people.
+pub(super) fn consent(work: &mut Work<'_>, id: &Id) -> Answer {
+    let found = work.view.contract.clone().filter(|it| it.id == *id);
+    let mut contract = found.ok_or(Fault::NotFound { what: "contract" })?;
+    let asks = compile(&contract.policy).is_ok_and(|terms| !terms.consent(true).is_empty());
+    if contract.role != Role::Provider || !asks {
+        let why = "only the provider consents, and only where the terms ask for it";
+        return Err(Fault::refused("contract.consent", why));
+    }
+    if contract.is_over() {
+        return Err(Fault::refused("contract.over", "the contract has ended"));
+    }
+    if contract.consented.is_none() {
+        contract.consented = Some(work.now);
+        work.fact(links(&contract), What::Consented);
+        work.commit.contracts.push(contract.clone());
+    }
+    Ok(Reply::Contract(contract.id))
+}
+
 /// Provider: the receipt of a deletion that is owed did not come in time. It may still come; that it was late stays.
 pub(super) fn deletion_due(work: &mut Work<'_>, id: &Id) -> Answer {
     let found = work.view.contract.clone();
@@ -274,6 +294,7 @@ pub(super) fn conclude(
         consumer_signature,
         signed_at: agreement.at,
         first_use: None,
+        consented: None,
         group: None,
         state: State::Active,
         changes: 0,
@@ -330,6 +351,7 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
         consumer_signature: None,
         signed_at: at,
         first_use: None,
+        consented: None,
         group: None,
         state: State::Active,
         changes: 0,

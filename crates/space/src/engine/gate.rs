@@ -13,6 +13,7 @@ use crate::identity::member::Group;
 use crate::lease::charge::{self, Known, Reserved};
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
 use crate::lease::message::{Grant, Outcome, Proven, Request};
+use crate::lease::seen::Seen;
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::Role;
@@ -44,7 +45,7 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     };
     let Ok(terms) = compile(&contract.policy) else { return More::default() };
     let wants = Wants::of(&terms);
-    let sized = (wants.size || wants.records) && request.kind != Use::Query;
+    let sized = (wants.size || wants.records) && request.kind != Use::Query || wants.version;
     let product = || contract.product.clone();
     More {
         starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
@@ -55,20 +56,31 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     }
 }
 
+/// The same for a renewal: what was charged with the grant is charged.
+pub(super) fn renewal_needs_more(view: &View) -> More {
+    let contract = view.contract.as_ref().filter(|it| counted::mentions(&it.policy));
+    let versioned = |it: &&Contract| {
+        it.role == Role::Provider
+            && compile(&it.policy).is_ok_and(|terms| Wants::of(&terms).version)
+    };
+    let product = contract.filter(versioned).map(|it| it.product.clone());
+    More { product, ..More::default() }
+}
+
 /// The consumer's legal entity, as the contract has it or else as it is known now.
 fn group_of(node: &Node<'_>, contract: &Contract) -> Option<Group> {
     contract.group.clone().or_else(|| node.groups.of(&contract.peer))
 }
 
 /// Whose budget a use is charged to.
-fn charged_to(group: &Option<Group>, contract: &Contract) -> Group {
+pub(super) fn charged_to(group: &Option<Group>, contract: &Contract) -> Group {
     group.clone().unwrap_or_else(|| Group::from(&contract.peer))
 }
 
 /// Provider: may this use happen?
 pub(super) fn asked(
     work: &mut Work<'_>,
-    from: &Did,
+    (from, seen): (&Did, &Seen),
     request: &Request,
     proven: Option<&Proven>,
     outside: bool,
@@ -89,6 +101,7 @@ pub(super) fn asked(
         from,
         group: &charged_to(&group, contract),
         known,
+        seen,
         outside,
     };
     let id = work.ids.fresh();
@@ -161,7 +174,8 @@ pub(super) fn join(work: &mut Work<'_>, ours: Lease, request: &Request) -> Answe
     let from = contract.peer.clone();
     let group = Group::from(&from);
     let known = Known::default();
-    let gate = Gate { contract, spent, earlier, from: &from, group: &group, known, outside: false };
+    let (group, seen) = (&group, &Seen::default());
+    let gate = Gate { contract, spent, earlier, from: &from, group, known, seen, outside: false };
     match machine::join(gate, &ours, request, work.ids.fresh(), work.now)? {
         Granted::Again(lease) => Ok(Reply::Lease(lease.grant())),
         // Not one of the counted uses: its number is 0.
@@ -238,6 +252,7 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         renewals: 0,
         renewed: None,
         uses_left: grant.uses_left,
+        level: None,
         reserved: Reserved::default(),
         state: State::Granted,
     };

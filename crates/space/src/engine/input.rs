@@ -75,6 +75,8 @@ pub struct Received {
     pub id: Option<Id>,
     /// SHA-256 of the body: the same id with another body is a forgery or a fault.
     pub digest: Digest,
+    /// What we know of the asker beside it; asked for by leases and renewals alone.
+    pub seen: lease::seen::Seen,
     pub what: Heard,
 }
 
@@ -255,6 +257,10 @@ pub enum Wish {
         lease: Id,
         outcome: lease::message::Outcome,
     },
+    /// Provider: its person consents to uses under the contract.
+    Consent {
+        contract: Id,
+    },
     EndContract {
         contract: Id,
         why: End,
@@ -427,6 +433,7 @@ impl Wish {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
             }
             Self::EndContract { contract: id, .. }
+            | Self::Consent { contract: id }
             | Self::Suspend { contract: id, .. }
             | Self::Recall { contract: id, .. } => {
                 Needs { open_under: Some(id.clone()), ..contract(id) }

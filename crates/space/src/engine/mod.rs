@@ -81,9 +81,9 @@ pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
         Input::Heard(heard) => match &heard.what {
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs_more(node, view, request),
             Heard::Attested(both) => gate::needs_more(node, view, &both.0),
+            Heard::Renew(_) => gate::renewal_needs_more(view),
             Heard::Negotiation(_)
             | Heard::Transfer(_)
-            | Heard::Renew(_)
             | Heard::Return { .. }
             | Heard::LeaseEnded { .. }
             | Heard::Standing { .. }
@@ -135,10 +135,12 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
             negotiation::heard(work, &it.from, it.key.as_ref(), id.clone(), *spoken)
         }
         Heard::Transfer(spoken) => transfer::heard(work, &it.from, id.clone(), *spoken),
-        Heard::Ask(request) => gate::asked(work, &it.from, &request, None, false),
-        Heard::Attested(both) => gate::asked(work, &it.from, &both.0, Some(&both.1), false),
-        Heard::Rewrap(request) => gate::asked(work, &it.from, &request, None, true),
-        Heard::Renew(renewal) => renewal::asked(work, &it.from, &renewal),
+        Heard::Ask(request) => gate::asked(work, (&it.from, &it.seen), &request, None, false),
+        Heard::Attested(both) => {
+            gate::asked(work, (&it.from, &it.seen), &both.0, Some(&both.1), false)
+        }
+        Heard::Rewrap(request) => gate::asked(work, (&it.from, &it.seen), &request, None, true),
+        Heard::Renew(renewal) => renewal::asked(work, (&it.from, &it.seen), &renewal),
         Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
         Heard::LeaseEnded { contract, lease, how } => {
             gate::heard_end(work, &it.from, &contract, &lease, how)
@@ -187,6 +189,7 @@ fn wished(work: &mut commit::Work<'_>, wish: Wish) -> commit::Answer {
         Wish::Close { lease, outcome } => gate::close(work, &lease, outcome),
         Wish::Used { lease, outcome } => gate::used(work, &lease, outcome),
         Wish::EndContract { contract, why, reason } => contract::end(work, &contract, why, reason),
+        Wish::Consent { contract } => contract::consent(work, &contract),
         Wish::Suspend { contract, reason } => suspension::suspend(work, &contract, reason),
         Wish::Resume { contract } => suspension::resume(work, &contract),
         Wish::Recall { contract, reason } => contract::recall(work, &contract, reason),

@@ -1,13 +1,15 @@
 //! Renewals of leases: the gate's unit of work, and the holder's.
 //!
-//! Never a debit: a use that goes on is the same use.
+//! Never a second use: what goes on is the same one, and is charged for its time alone.
 
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::lease::charge::Known;
 use crate::lease::message::Renewal;
 use crate::lease::renewal::{Renewing, renew};
+use crate::lease::seen::Seen;
 use crate::lease::state::{Lease, State};
 use crate::limits::{CLOCK_SKEW, LEASE_MAX};
 use crate::negotiation::message::Role;
@@ -18,7 +20,7 @@ use super::commit::{Answer, Due, Reply, Work};
 use super::gate;
 
 /// The gate: may this use go on?
-pub(super) fn asked(work: &mut Work<'_>, from: &Did, it: &Renewal) -> Answer {
+pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renewal) -> Answer {
     let found = work.view.lease.clone();
     let found = found.filter(|lease| {
         lease.id == it.lease && lease.role == Role::Provider && lease.peer == *from
@@ -33,11 +35,16 @@ pub(super) fn asked(work: &mut Work<'_>, from: &Did, it: &Renewal) -> Answer {
             && held.request.query == lease.request.query
     };
     let session = work.view.open_leases.iter().find(same);
-    let renewing = Renewing { contract, lease: &lease, session, spent: work.view.spent, from };
+    let known = Known { product: work.view.product.as_ref(), ..Known::default() };
+    let (spent, group) = (work.view.spent, gate::charged_to(&contract.group, contract));
+    let lease_now = &lease;
+    let renewing =
+        Renewing { contract, lease: lease_now, session, spent, known, seen, from, group: &group };
     match renew(renewing, it, work.now) {
         Ok(None) => Ok(Reply::Lease(lease.grant())),
-        Ok(Some(after)) => {
+        Ok(Some((after, debit))) => {
             let grant = after.grant();
+            work.commit.debits.extend(debit);
             moved(work, after);
             Ok(Reply::Lease(grant))
         }

@@ -244,7 +244,7 @@ impl Account {
                 let deletion = Deletion { at, files: files.clone(), receipt: *receipt };
                 self.deletion.get_or_insert(deletion);
             }
-            What::Appraised { .. } => {}
+            What::Appraised { .. } | What::Consented => {}
             What::MessageRefused { code } | What::GaveUp { code } => {
                 self.troubles.push((at, code.clone()));
             }
@@ -300,6 +300,7 @@ impl Account {
             | What::LeaseRefused { .. }
             | What::ContractEnded { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::KeyDestroyed
             | What::CopiesDeleted { .. }

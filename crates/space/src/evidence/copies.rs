@@ -129,6 +129,7 @@ pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
             | What::LeaseMissed { .. }
             | What::LeaseClosed { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::KeyDestroyed
             | What::CopiesDeleted { .. }

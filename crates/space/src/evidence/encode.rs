@@ -155,6 +155,7 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::ContractStanding { change, reason } => {
             ("contract-standing", vec![Value::from(u64::from(*change)), text_opt(reason.as_ref())])
         }
+        What::Consented => ("consented", vec![]),
         What::DutyMissed { duty } => ("duty-missed", vec![text(duty)]),
         What::KeyDestroyed => ("key-destroyed", vec![]),
         What::CopiesDeleted { files, receipt } => {
@@ -296,6 +297,7 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             change: it.small("change")?,
             reason: it.optional(|it| it.owned("reason"))?,
         },
+        "consented" => What::Consented,
         "duty-missed" => What::DutyMissed { duty: it.owned("duty")? },
         "key-destroyed" => What::KeyDestroyed,
         "copies-deleted" => {

@@ -136,6 +136,8 @@ pub enum What {
         change: u32,
         reason: Option<String>,
     },
+    /// Provider: its person consented to uses under the contract.
+    Consented,
     /// Provider: what the contract obliges to was not signed for by its time.
     DutyMissed {
         duty: String,

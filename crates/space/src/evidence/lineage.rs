@@ -133,6 +133,7 @@ impl Work {
             | What::LeaseClosed { .. }
             | What::ContractEnded { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
@@ -259,6 +260,7 @@ impl Work {
             What::Appraised { .. }
             | What::LeaseRefused { .. }
             | What::ContractStanding { .. }
+            | What::Consented
             | What::DutyMissed { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }

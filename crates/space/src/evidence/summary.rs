@@ -151,6 +151,7 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::ContractStanding { reason: None, .. } => {
             lang.pick("合约恢复", "Contract resumed").to_owned()
         }
+        What::Consented => lang.pick("提供方同意使用", "The provider consented to uses").to_owned(),
         What::DutyMissed { duty } => format!(
             "{} [{duty}]",
             lang.pick("义务未按期履行，未收到签名回执", "Duty not signed for in time")

@@ -29,6 +29,13 @@ pub struct Known<'a> {
     pub group_uses: Option<u64>,
 }
 
+impl Known<'_> {
+    /// The product's version, as terms compare it.
+    pub(super) fn version(&self) -> Option<String> {
+        self.product.map(|it| it.version.to_string())
+    }
+}
+
 /// What was charged ahead and is given back as far as it was not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reserved {
@@ -192,6 +199,7 @@ pub fn given_back(it: &Lease, group: &Group) -> Vec<Debit> {
             kind,
             amount,
             back: true,
+            renewal: 0,
             lease: it.id.clone(),
             at: *at,
         })

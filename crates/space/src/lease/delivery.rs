@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::policy::compile::compile;
 use crate::policy::eval::{Request as Asked, evaluate};
+use crate::policy::facts::Facts;
 use crate::policy::terms::Terms;
 use crate::policy::usage::Use;
 use crate::time::Time;
@@ -31,10 +32,12 @@ pub fn deliverable(contract: &Contract, kind: Use, now: Time) -> Result<Terms, F
         let purpose = terms.summary.purposes.as_ref().and_then(|all| all.first()).cloned();
         // Whom the terms name is the peer, as was checked when they were signed; other programs have names of their own.
         let party = terms.assignee.as_ref().map_or(contract.peer.as_str(), Id::as_str);
+        let deeds = terms.consent(contract.consented.is_some());
         let asked = Asked {
             purpose: purpose.as_deref(),
             first_use_at: contract.first_use,
             agreed_at: Some(contract.signed_at),
+            more: Facts { deeds: &deeds, ..Facts::default() },
             ..Asked::new(now, kind, party)
         };
         evaluate(&terms, &asked).permitted()?;

@@ -19,12 +19,13 @@ use crate::policy::facts::Facts;
 use crate::policy::matching::Matching;
 use crate::policy::model::Action;
 use crate::policy::steady::until as steady_until;
-use crate::policy::terms::{Terms, Topic};
+use crate::policy::terms::Terms;
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
 use super::charge::{self, Known, Reserved};
 use super::message::{Grant, Outcome, Proven, Request};
+use super::seen::{Seen, Topics};
 use super::state::{Lease, Name, State};
 
 /// One row of the one ledger of debits.
@@ -35,8 +36,10 @@ pub struct Debit {
     pub group: Group,
     pub kind: DebitKind,
     pub amount: u64,
-    /// Given back: charged ahead by the lease's grant, and not used by its end.
+    /// Given back: charged ahead by the lease's grant or renewals, and not used by its end.
     pub back: bool,
+    /// Which renewal is charged; 0: the grant.
+    pub renewal: u32,
     pub lease: Id,
     pub at: Time,
 }
@@ -72,9 +75,13 @@ impl DebitKind {
 }
 
 impl Debit {
-    /// Names the row of its lease: one for each kind, and one for what came back of it.
+    /// Names the row of its lease: one for each kind and renewal, and one for what came back of them.
     pub fn word(&self) -> String {
-        format!("{}{}", self.kind.word(), if self.back { "-back" } else { "" })
+        match (self.back, self.renewal) {
+            (true, _) => format!("{}-back", self.kind.word()),
+            (false, 0) => self.kind.word().to_owned(),
+            (false, n) => format!("{}-{n}", self.kind.word()),
+        }
     }
 }
 
@@ -115,6 +122,7 @@ pub struct Gate<'a> {
     /// Whose budget it is.
     pub group: &'a Group,
     pub known: Known<'a>,
+    pub seen: &'a Seen,
     /// The key goes to a program that is none of this family: nothing holds it to the lease.
     pub outside: bool,
 }
@@ -129,9 +137,6 @@ pub enum Granted {
     Again(Lease),
 }
 
-/// How policies name a trusted execution environment.
-const TEE: &[(Topic, &[&str])] = &[(Topic::Environment, &["tee", "env/tee", "05"])];
-
 /// [`grant_proven`] for who showed no evidence.
 pub fn grant(gate: Gate<'_>, request: &Request, id: Id, now: Time) -> Result<Granted, Fault> {
     grant_proven(gate, request, None, id, now)
@@ -145,7 +150,7 @@ pub fn grant_proven(
     id: Id,
     now: Time,
 ) -> Result<Granted, Fault> {
-    let Gate { contract, spent, earlier, from, group, known, outside } = gate;
+    let Gate { contract, spent, earlier, from, group, known, seen, outside } = gate;
     if contract.role != Role::Provider || contract.id != request.contract {
         return Err(Fault::ApiMisuse("the gate was asked with a contract that is not its own"));
     }
@@ -160,11 +165,17 @@ pub fn grant_proven(
     let wants = Wants::of(&terms);
     // Evidence was judged when the lease was granted.
     let level = if earlier.is_some() { None } else { proven_level(request.kind, proven)? };
+    let about = Topics::of(seen, level.is_some());
+    let (topics, version) = (about.facts(), known.version());
+    let deeds = terms.consent(contract.consented.is_some());
     let asked = Asked {
         // What a program outside of the node does with a bare key is a promise.
         level: if outside { Level::E0 } else { level.unwrap_or_else(|| request.kind.level()) },
         more: Facts {
-            topics: if level.is_some() { TEE } else { &[] },
+            topics: &topics,
+            network: seen.address,
+            version: version.as_deref(),
+            deeds: &deeds,
             ..charge::facts(wants, spent, known, request.kind)
         },
         purpose: request.purpose.as_deref(),
@@ -190,7 +201,9 @@ pub fn grant_proven(
     if request.kind == Use::Psi {
         matched(&limits.matching, request, spent)?;
     }
-    let until = end_of(&terms, &asked, request.span, spent);
+    let left = charge::seconds_left(&terms, &asked, spent);
+    let metered = left.map(|it| now.after(Duration::from_secs(it)));
+    let until = end_of(&terms, &asked, request.span, metered);
     let mut charge = charge::amounts((wants, &terms, &limits), spent, known, request.kind)?;
     if wants.metered {
         let length = charge::seconds(now, until);
@@ -210,6 +223,7 @@ pub fn grant_proven(
         renewals: 0,
         renewed: None,
         uses_left,
+        level: level.filter(|_| terms.need_attestation()),
         reserved: charge.reserved,
         state: State::Granted,
     };
@@ -219,6 +233,7 @@ pub fn grant_proven(
         kind,
         amount,
         back: false,
+        renewal: 0,
         lease: id.clone(),
         at: now,
     };
@@ -313,18 +328,22 @@ pub fn join(
         renewals: 0,
         renewed: None,
         uses_left: None,
+        level: None,
         reserved: Reserved::default(),
         state: State::Granted,
     };
     Ok(Granted::New { lease, debits: vec![] })
 }
 
-/// A lease never outlives the contract, nor what only time changes in its terms, nor the time that is left.
-pub(super) fn end_of(terms: &Terms, asked: &Asked<'_>, span: Duration, spent: Spent) -> Time {
+/// A lease never outlives the contract, nor what only time changes in its terms, nor the time that is metered.
+pub(super) fn end_of(
+    terms: &Terms,
+    asked: &Asked<'_>,
+    span: Duration,
+    metered: Option<Time>,
+) -> Time {
     let span = if span.is_zero() { LEASE } else { span.min(LEASE_MAX) };
-    let left = charge::seconds_left(terms, asked, spent).map(Duration::from_secs);
-    let ends =
-        [terms.summary.until, steady_until(terms, asked), left.map(|it| asked.now.after(it))];
+    let ends = [terms.summary.until, steady_until(terms, asked), metered];
     ends.into_iter().flatten().fold(asked.now.after(span), Time::min)
 }
 

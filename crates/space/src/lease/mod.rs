@@ -22,6 +22,7 @@ pub mod machine;
 pub mod message;
 pub mod renewal;
 pub mod rewrap;
+pub mod seen;
 pub mod state;
 
 #[cfg(test)]

@@ -1,21 +1,30 @@
 //! Renewal: the gate looks at everything again, and lets a use go on under the same lease.
 //!
-//! Never debits, never brings an ended lease back, and never moves an end towards the past or beyond the contract's.
-//! What a grant promises holds for each renewal: the contract stands and is not suspended, its times, purposes and
-//! kinds of use permit this use now. A holder that is refused keeps its lease until the end that it has.
+//! Never brings an ended lease back, and never moves an end towards the past or beyond the contract's. What a grant
+//! promises holds for each renewal: the contract stands and is not suspended, its times, purposes and kinds of use permit
+//! this use now, and what the longer lease takes of metered time is charged before it is granted. A use that goes on is the
+//! same use: its number, its beginning, its rows and bytes were charged with the grant. Evidence is believed for
+//! [`EVIDENCE_FRESH`] from the grant on. A holder that is refused keeps its lease until the end that it has.
+
+use std::time::Duration;
 
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::identity::did::Did;
-use crate::limits::{LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
+use crate::identity::member::Group;
+use crate::limits::{EVIDENCE_FRESH, LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
 use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
+use crate::policy::facts::Facts;
+use crate::policy::terms::Terms;
 use crate::time::Time;
 
-use super::machine::{Spent, end_of, stands};
+use super::charge::{self, Known, Reserved};
+use super::machine::{Debit, DebitKind, Spent, end_of, stands};
 use super::message::Renewal;
+use super::seen::{Seen, Topics};
 use super::state::{Lease, State};
 
 /// What the gate looks at.
@@ -27,16 +36,23 @@ pub struct Renewing<'a> {
     /// Of a matching that the peer joined under `lease`: the lease that we hold in the same session.
     pub session: Option<&'a Lease>,
     pub spent: Spent,
-    /// Who asks, as authenticated.
+    pub known: Known<'a>,
+    pub seen: &'a Seen,
+    /// Who asks, as authenticated, and whose budget it is.
     pub from: &'a Did,
+    pub group: &'a Group,
 }
 
-/// The lease with its new end; `None`: it stands as it is, because this renewal was made before or would not move its
-/// end.
+/// The lease with its new end, and what that is charged; `None`: it stands as it is, because this renewal was made
+/// before or would not move its end.
 ///
 /// # Errors
 /// [`Fault::Denied`] for what the contract does not permit (any more), [`Fault::Unavailable`] for one that comes too soon.
-pub fn renew(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Option<Lease>, Fault> {
+pub fn renew(
+    it: Renewing<'_>,
+    asked: &Renewal,
+    now: Time,
+) -> Result<Option<(Lease, Option<Debit>)>, Fault> {
     let Renewing { contract, lease, from, .. } = it;
     if lease.role != Role::Provider
         || lease.peer != *from
@@ -65,45 +81,105 @@ pub fn renew(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Option<Leas
             retry_after: LEASE_RENEWAL_PAUSE.saturating_sub(pause),
         });
     }
-    let until = until(it, asked, now)?;
-    Ok((until > lease.until).then(|| Lease {
+    let (until, metered) = until(it, asked, now)?;
+    if until <= lease.until {
+        return Ok(None);
+    }
+    let after = Lease {
         until,
         renewals: asked.number,
         renewed: Some(now),
+        reserved: Reserved {
+            seconds: lease.reserved.seconds.filter(|_| metered).map(|_| charged(lease, until)),
+            ..lease.reserved
+        },
         ..lease.clone()
-    }))
+    };
+    let debit = metered.then(|| Debit {
+        contract: contract.id.clone(),
+        group: it.group.clone(),
+        kind: DebitKind::Seconds,
+        amount: charged(lease, until).saturating_sub(charged(lease, lease.until)),
+        back: false,
+        renewal: asked.number,
+        lease: lease.id.clone(),
+        at: now,
+    });
+    Ok(Some((after, debit.filter(|it| it.amount > 0))))
 }
 
-/// The end that the terms permit at this moment.
-fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<Time, Fault> {
-    let Renewing { contract, lease, session, spent, from } = it;
+/// What a lease with this end is charged in all.
+fn charged(lease: &Lease, until: Time) -> u64 {
+    charge::seconds(lease.granted, until)
+}
+
+/// The end that the terms permit at this moment, and whether time is metered.
+fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<(Time, bool), Fault> {
+    let Renewing { contract, lease, session, spent, from, .. } = it;
     if contract.role == Role::Consumer {
         // The provider joined a session of ours, and goes on in it for as long as we may.
         let session = session.filter(|it| it.state == State::Granted && now < it.until);
         let gone = || Fault::denied("lease.session", "session", "this node runs no such session");
-        return session.map(|it| it.until).ok_or_else(gone);
+        return session.map(|it| (it.until, false)).ok_or_else(gone);
     }
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
-    if Wants::of(&terms).any() {
-        let why = "what these terms count is charged with each lease: this one ends, and a new one may be asked for";
-        return Err(Fault::denied("lease.renewal", "lease", why));
-    }
-    if terms.need_attestation() {
-        let why =
-            "evidence is judged with each lease: this one ends, and a new one may be asked for";
-        return Err(Fault::denied("lease.renewal", "lease", why));
-    }
+    let wants = Wants::of(&terms);
+    fresh(&terms, lease, now)?;
     let request = &lease.request;
+    let about = Topics::of(it.seen, lease.level.is_some());
+    let (topics, version) = (about.facts(), it.known.version());
+    let deeds = terms.consent(contract.consented.is_some());
     let facts = Asked {
+        level: lease.level.unwrap_or_else(|| request.kind.level()),
         purpose: request.purpose.as_deref(),
         // This use is among those that were counted.
         uses_so_far: spent.uses.saturating_sub(1),
         first_use_at: contract.first_use,
         agreed_at: Some(contract.signed_at),
+        more: Facts {
+            topics: &topics,
+            network: it.seen.address,
+            version: version.as_deref(),
+            deeds: &deeds,
+            ..going_on(wants, spent)
+        },
         ..Asked::new(now, request.kind, from.as_str())
     };
+    let left = charge::seconds_left(&terms, &facts, spent);
+    if wants.metered && left.is_none() {
+        let why = "the time of use that the terms permit is charged to the last second: this lease ends when it does";
+        return Err(Fault::denied("lease.renewal", "meteredTime", why));
+    }
     evaluate(&terms, &facts).permitted()?;
-    Ok(end_of(&terms, &facts, asked.span, spent))
+    // What the lease has already is charged already.
+    let metered = left.map(|left| {
+        let all = charged(lease, lease.until).saturating_add(left);
+        lease.granted.after(Duration::from_secs(all))
+    });
+    Ok((end_of(&terms, &facts, asked.span, metered), wants.metered))
+}
+
+/// What terms count of a use that was charged as a whole with its grant: it holds, as it did then. A little more time is
+/// what is asked for.
+fn going_on(wants: Wants, spent: Spent) -> Facts<'static> {
+    Facts {
+        uses_at: Some(&[]),
+        group_uses: Some(0),
+        bytes: Some(spent.bytes),
+        records: Some(spent.rows),
+        metered: wants.metered.then(|| Duration::from_secs(spent.seconds.saturating_add(1))),
+        ..Facts::default()
+    }
+}
+
+/// Terms about a trusted environment go by evidence, which was judged with the grant and grows old.
+fn fresh(terms: &Terms, lease: &Lease, now: Time) -> Result<(), Fault> {
+    let young = lease.level.is_some() && now.since(lease.granted) < EVIDENCE_FRESH;
+    if !terms.need_attestation() || young {
+        return Ok(());
+    }
+    let why = "the evidence of this lease is none or too old: it ends when it does, and a new one may be asked for with new evidence";
+    Err(Fault::denied("lease.renewal", "attestation", why))
 }

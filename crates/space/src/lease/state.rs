@@ -5,6 +5,7 @@
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation::message::Role;
+use crate::policy::usage::Level;
 use crate::time::Time;
 
 use super::charge::Reserved;
@@ -24,6 +25,8 @@ pub struct Lease {
     pub renewed: Option<Time>,
     /// Uses that remained after this one, where the contract counts.
     pub uses_left: Option<u64>,
+    /// What evidence proved at the grant, where terms ask for any; nothing in the consumer's copy.
+    pub level: Option<Level>,
     /// What the gate charged ahead; nothing in the consumer's copy.
     pub reserved: Reserved,
     pub state: State,

@@ -1,6 +1,7 @@
 use super::charge::Known;
 use super::machine::{DebitKind, Gate, Granted, Input, Kind, Spent, grant, join, next, table};
 use super::message::Request;
+use super::seen::Seen;
 use super::state::{Lease, Name, State};
 use crate::contract::{Contract, End, State as ContractState};
 use crate::fault::Fault;
@@ -41,7 +42,17 @@ fn gate<'a>(
     from: &'a Did,
     group: &'a Group,
 ) -> Gate<'a> {
-    Gate { contract, spent, earlier, from, group, known: Known::default(), outside: false }
+    const NOTHING: &Seen = &Seen { address: None, roles: None, regions: None };
+    Gate {
+        contract,
+        spent,
+        earlier,
+        from,
+        group,
+        known: Known::default(),
+        seen: NOTHING,
+        outside: false,
+    }
 }
 
 fn ask(

@@ -4,20 +4,27 @@
 //! why). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
-//! mean by it; a node's duties are `delete`, `compensate`, `watermark`, and
-//! `acceptTracking` and `inform`, which hold for every lease; whom `inform` tells is the provider.
+//! mean by it; a node's duties are `delete`, `compensate`, `watermark`,
+//! `acceptTracking` and `inform`, which hold for every lease, and `obtainConsent`, which a person of the provider gives to
+//! the whole contract; whom `inform` tells is the provider. `spatial` is the region of the user as its membership says,
+//! for where a use takes place nobody can prove.
 
 use crate::policy::counted;
 use crate::policy::duty::Duties;
-use crate::policy::model::{Action, Conflict, Constraint, PROFILE, Policy, Rule};
+use crate::policy::model::{Action, Conflict, Constraint, Operand, PROFILE, Policy, Rule};
 use crate::policy::reach::{self, Reach};
 use crate::policy::summary::summary;
-use crate::policy::terms::{Clause, Duty, Limit, Limits, Terms, Test};
+use crate::policy::terms::{Clause, Duty, Limit, Limits, Terms, Test, Topic};
 use crate::policy::usage::Use;
 
 mod operand;
 
 pub(super) use operand::{Part, part};
+
+/// The matter that an operand is about, where its values are names.
+pub fn topic(it: &Operand) -> Option<Topic> {
+    operand::topic(it)
+}
 
 /// Profiles whose terms are these: ours, ODRL's core, DSP's.
 const PROFILES: [&str; 4] = [
@@ -171,7 +178,11 @@ impl Reader {
         } else if self.reach == Reach::Node && !reach::exercised(it) {
             let duty = matches!(
                 it,
-                Action::Delete | Action::Compensate | Action::AcceptTracking | Action::Inform
+                Action::Delete
+                    | Action::Compensate
+                    | Action::AcceptTracking
+                    | Action::Inform
+                    | Action::ObtainConsent
             );
             let why = if duty {
                 "is a duty, not a use"

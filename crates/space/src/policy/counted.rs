@@ -5,7 +5,7 @@
 
 use crate::policy::compile::{Refusal, refusal};
 use crate::policy::model::{Action, Constraint, Operand, Policy};
-use crate::policy::terms::{Clause, Terms, Test};
+use crate::policy::terms::{Clause, Terms, Test, Topic};
 
 /// What the gate loads and charges beside the number of uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Wants {
     pub group: bool,
     /// A lease ends with the hours of the week.
     pub window: bool,
+    /// Of the product, from its row.
+    pub version: bool,
+    /// Who asks from where, which the gate alone sees.
+    pub seen: bool,
 }
 
 impl Wants {
@@ -30,6 +34,11 @@ impl Wants {
     /// Whether some term needs a lease for each use to be kept.
     pub fn any(self) -> bool {
         self != Self::default()
+    }
+
+    /// Whether some term compares what only the gate knows of who asks, and for what.
+    pub fn looks(self) -> bool {
+        self.version || self.seen
     }
 
     fn gather(&mut self, it: &Test) {
@@ -45,6 +54,8 @@ impl Wants {
             Test::Records(..) => self.records = true,
             Test::Group(..) => self.group = true,
             Test::Window(_) => self.window = true,
+            Test::Version(..) | Test::Among(Topic::Version, ..) => self.version = true,
+            Test::Network(..) | Test::Among(Topic::Role | Topic::Region, ..) => self.seen = true,
             Test::Clock(..)
             | Test::Count(..)
             | Test::Purpose(..)
@@ -53,8 +64,6 @@ impl Wants {
             | Test::Delay(..)
             | Test::Kind(_)
             | Test::Enforcement(_)
-            | Test::Network(..)
-            | Test::Version(..)
             | Test::Event(..)
             | Test::Among(..) => {}
         }
@@ -76,6 +85,7 @@ fn in_constraint(it: &Constraint) -> bool {
                 | Operand::DataSize
                 | Operand::RecordCount
                 | Operand::GroupCount
+                | Operand::Version
         ),
         Constraint::And(all)
         | Constraint::Or(all)
@@ -84,46 +94,60 @@ fn in_constraint(it: &Constraint) -> bool {
     }
 }
 
-/// Counted terms that would not bind always.
+/// Counted terms that would not bind always, and those that only the gate looks at where another place would have to.
 pub(super) fn unkept(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
     let mut out = vec![];
-    let mut counted = vec![];
+    let mut found = vec![];
     for it in bans {
-        let mut found = vec![];
         walk(&it.when, false, &mut found);
-        out.extend(
-            found.iter().map(|(name, _)| refusal(*name, "is understood in permissions only")),
-        );
     }
+    out.extend(found.iter().map(|it| refusal(it.name, "is understood in permissions only")));
+    found.clear();
     for it in grants {
-        walk(&it.when, false, &mut counted);
+        walk(&it.when, false, &mut found);
     }
-    let inside = counted.iter().filter(|(_, inside)| *inside);
     const ALWAYS: &str = "may not stand inside or/xone/andSequence: it is counted always";
-    out.extend(inside.map(|(name, _)| refusal(*name, ALWAYS)));
+    const LOOKED: &str = "may not stand inside or/xone/andSequence: the gate alone looks at it";
+    for it in found.iter().filter(|it| it.inside) {
+        out.push(refusal(it.name, if it.looked { LOOKED } else { ALWAYS }));
+    }
     // The place of use has no counters: it could not tell which of two permissions the gate found to hold.
     let mut used = grants.iter().filter(|it| it.action != Action::Distribute);
     let same = used.next().is_none_or(|first| used.all(|it| it.limits == first.limits));
     const SAME: &str = "is counted for the whole contract, so that all permissions need the same limits on results";
-    if let (false, Some((name, _))) = (same, counted.first()) {
-        out.push(refusal(*name, SAME));
+    const ALONE: &str =
+        "is looked at by the gate alone, so that all permissions need the same limits on results";
+    if let (false, Some(it)) = (same, found.first()) {
+        out.push(refusal(it.name, if it.looked { ALONE } else { SAME }));
     }
     out
 }
 
-/// Names of counted terms, and whether each stands among alternatives.
-fn walk(it: &Test, inside: bool, out: &mut Vec<(&'static str, bool)>) {
-    let name = match it {
+/// A term that the gate alone can tell.
+struct Gated {
+    name: &'static str,
+    /// Among alternatives.
+    inside: bool,
+    /// Looked at rather than counted.
+    looked: bool,
+}
+
+fn walk(it: &Test, inside: bool, out: &mut Vec<Gated>) {
+    let (name, looked) = match it {
         Test::All(all) => return all.iter().for_each(|it| walk(it, inside, out)),
         Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
             return all.iter().for_each(|it| walk(it, true, out));
         }
-        Test::Frequency(..) => "tidm:frequency",
-        Test::Interval(_) => "timeInterval",
-        Test::Metered(..) => "meteredTime",
-        Test::Size(..) => "tidm:dataSize",
-        Test::Records(..) => "tidm:recordCount",
-        Test::Group(..) => "tidm:groupCount",
+        Test::Frequency(..) => ("tidm:frequency", false),
+        Test::Interval(_) => ("timeInterval", false),
+        Test::Metered(..) => ("meteredTime", false),
+        Test::Size(..) => ("tidm:dataSize", false),
+        Test::Records(..) => ("tidm:recordCount", false),
+        Test::Group(..) => ("tidm:groupCount", false),
+        Test::Network(..) => ("tidm:networkAddress", true),
+        Test::Version(..) | Test::Among(Topic::Version, ..) => ("version", true),
+        Test::Among(Topic::Role, ..) => ("tidm:assigneeRole", true),
+        Test::Among(Topic::Region, ..) => ("spatial", true),
         Test::Clock(..)
         | Test::Count(..)
         | Test::Purpose(..)
@@ -133,10 +157,8 @@ fn walk(it: &Test, inside: bool, out: &mut Vec<(&'static str, bool)>) {
         | Test::Kind(_)
         | Test::Enforcement(_)
         | Test::Window(_)
-        | Test::Network(..)
-        | Test::Version(..)
         | Test::Event(..)
         | Test::Among(..) => return,
     };
-    out.push((name, inside));
+    out.push(Gated { name, inside, looked });
 }

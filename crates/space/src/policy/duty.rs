@@ -1,7 +1,8 @@
 //! Duties: what is owed for a permission, besides it, or after a prohibition was infringed.
 //!
 //! A node accepts those that somebody here does or bills: deletion, payment, watermarks of its own, and that uses are tracked and
-//! told, which every lease does by itself. Never accepts another one for signing: nobody here would do it.
+//! told, which every lease does by itself; and that a person of the provider consents to the contract before any use, which
+//! the gate asks. Never accepts another one for signing: nobody here would do it.
 
 use crate::policy::action::Phase;
 use crate::policy::compile::{Part, Refusal, Side, UNKNOWN, part, refusal};
@@ -59,8 +60,14 @@ impl Duties {
     /// What a node keeps.
     fn kept(&mut self, rule: &Rule, condition: bool, refused: &mut Vec<Refusal>) {
         let twice = |name: &str| refusal(name, "is said twice");
-        if !rule.consequences.is_empty() {
-            refused.push(refusal("consequence", "is understood, but nobody here sees it done"));
+        for it in &rule.consequences {
+            // A deletion that nobody signed for is found by the provider's own node, and is in its log from then on.
+            if rule.action != Action::Delete || !told_of(it) {
+                refused.push(refusal(
+                    it.action.name(),
+                    "is understood, but nobody here would do it as a consequence",
+                ));
+            }
         }
         for (name, said) in [("target", &rule.target), ("assignee", &rule.assignee)] {
             if said.is_some() {
@@ -85,7 +92,10 @@ impl Duties {
                 Ok(_) => refused.push(twice("watermark")),
                 Err(why) => refused.push(why),
             }
-        } else if matches!(rule.action, Action::AcceptTracking | Action::Inform) {
+        } else if matches!(
+            rule.action,
+            Action::AcceptTracking | Action::Inform | Action::ObtainConsent
+        ) {
             if !rule.constraints.is_empty() {
                 refused.push(refusal(
                     rule.action.name(),
@@ -121,6 +131,13 @@ impl Duties {
             }
         }
     }
+}
+
+/// Consequences of a missed deletion that hold by themselves: the provider is told, and it is on record.
+pub(super) fn told_of(it: &Rule) -> bool {
+    matches!(it.action, Action::AcceptTracking | Action::Inform)
+        && it.constraints.is_empty()
+        && it.consequences.is_empty()
 }
 
 /// By when and how; amounts of money and ways of marking are not conditions. A node's duties were checked whole already.

@@ -276,6 +276,8 @@ fn duty<'a>(it: &'a Duty, request: &'a Request<'a>) -> Explanation<'a> {
         Some(Deed::Violated) => owed_besides(it, request, &mut parts),
         Some(Deed::Open) if late => owed_besides(it, request, &mut parts),
         Some(Deed::Open) => Truth::of(!first),
+        // The gate asked; the place of use has nobody to ask.
+        None if request.more.gated && it.action == Action::ObtainConsent => Truth::Yes,
         None if first => Truth::Unknown,
         None => Truth::Yes,
     };

@@ -51,9 +51,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// What is proven of a matter.
+    /// What is proven of a matter, or what the kind of use is by itself.
     pub(super) fn topic(&self, topic: Topic) -> Option<&'a [&'a str]> {
-        self.more.topics.iter().find_map(|(it, values)| (*it == topic).then_some(*values))
+        let proven = self.more.topics.iter().find(|(it, _)| *it == topic).map(|(_, said)| *said);
+        proven.or_else(|| self.kind.is(topic))
     }
 
     /// What became of the duty at a place of the policy.

@@ -88,6 +88,14 @@ fn happened(request: &Request<'_>, name: &str) -> Option<Option<Time>> {
 fn fact<'a>(it: &'a Test, request: &'a Request<'a>, step: Option<Time>) -> (Truth, Fact<'a>) {
     let now = request.now;
     match it {
+        // Signed in permissions and side by side only ([`crate::policy::counted`]): what the gate found holds.
+        Test::Network(..)
+        | Test::Version(..)
+        | Test::Among(Topic::Role | Topic::Region | Topic::Version, ..)
+            if request.more.gated =>
+        {
+            (Truth::Yes, Fact::Parts)
+        }
         Test::Clock(cmp, at) => (Truth::of(cmp.holds(now, *at)), Fact::At(now)),
         Test::Count(cmp, n) => {
             let this = request.uses_so_far.saturating_add(1);
@@ -195,7 +203,7 @@ pub(crate) fn length(span: Span, request: &Request<'_>) -> Duration {
     span.after(from).since(from)
 }
 
-fn member(how: Member, all: &[String], has: &[&str]) -> Truth {
+pub(super) fn member(how: Member, all: &[String], has: &[&str]) -> Truth {
     Truth::of(match how {
         Member::In => has.iter().any(|it| all.iter().any(|said| said == it)),
         Member::NotIn => !has.iter().any(|it| all.iter().any(|said| said == it)),

@@ -22,19 +22,10 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     const UNPROVEN: &str = "is understood, but no proof of it reaches the gate";
     const UNTOLD: &str = "is understood, but no node is told of it";
     Some(match it {
-        Operand::Spatial | Operand::SystemDevice | Operand::VirtualLocation | Operand::Network => {
-            FOREIGN
-        }
-        Operand::Role
-        | Operand::Application
-        | Operand::Algorithm
-        | Operand::Model
-        | Operand::Industry
-        | Operand::Encryption => UNPROVEN,
+        Operand::SystemDevice | Operand::VirtualLocation => FOREIGN,
+        Operand::Application | Operand::Algorithm | Operand::Model | Operand::Industry => UNPROVEN,
         Operand::Event
-        | Operand::Version
         | Operand::DeliveryChannel
-        | Operand::DeliveryMethod
         | Operand::FileFormat
         | Operand::Language
         | Operand::Media
@@ -73,6 +64,12 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::KindOfUse
         | Operand::Enforcement
         | Operand::Environment
+        | Operand::Encryption
+        | Operand::DeliveryMethod
+        | Operand::Spatial
+        | Operand::Network
+        | Operand::Role
+        | Operand::Version
         | Operand::Unknown(_) => return None,
     })
 }

@@ -9,7 +9,7 @@ use crate::policy::duty;
 use crate::policy::matching::MatchLimit;
 use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
 use crate::policy::reach::{Reach, exercised};
-use crate::policy::terms::{Delete, Limit, Test};
+use crate::policy::terms::{Delete, Limit, Test, Topic};
 use crate::policy::usage::{Level, Use};
 use crate::policy::words::{clock, limit_words, mark_words, test_words};
 
@@ -199,11 +199,15 @@ fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Leve
 /// A purpose is what somebody declares: bound into lease and log, enforced by nobody. What no node signs yet is too.
 fn test_level(it: &Test, kind: Use) -> Level {
     match it {
-        Test::Purpose(..)
-        | Test::Network(..)
+        // The gate asks who vouches for the member: where the use itself takes place nobody sees.
+        Test::Among(Topic::Region, ..) => Level::E0,
+        // Looked at by the gate of each lease; or what the kind of use is by itself.
+        Test::Network(..)
         | Test::Version(..)
-        | Test::Event(..)
-        | Test::Among(..) => Level::E0,
+        | Test::Among(Topic::Role | Topic::Version | Topic::Encryption | Topic::Delivery, ..) => {
+            kind.level()
+        }
+        Test::Purpose(..) | Test::Event(..) | Test::Among(..) => Level::E0,
         Test::All(_)
         | Test::Any(_)
         | Test::One(_)
@@ -250,6 +254,11 @@ fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
         Some(lang.pick("每次使用均留痕，双方可查。", "Each use is recorded by both parties."))
     } else if *it == Action::Inform {
         Some(lang.pick("每次使用前均告知提供方。", "The provider is told of each use, before it."))
+    } else if *it == Action::ObtainConsent {
+        Some(lang.pick(
+            "提供方的人员就本合约表示同意之后方可使用。",
+            "No use before a person of the provider consents to this contract.",
+        ))
     } else {
         None
     }
@@ -291,15 +300,27 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     } else if let Some(text) = by_construction(&rule.action, lang)
         && rule.constraints.is_empty()
     {
-        Ok(said(text.to_owned(), kind.level()))
+        // Consent is kept by the provider's node, from which nothing leaves before it.
+        let own = rule.action == Action::ObtainConsent;
+        Ok(said(text.to_owned(), if own { Level::E2 } else { kind.level() }))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);
         }
         return unkept(&named(&rule.action, lang), lang);
     };
-    if !rule.consequences.is_empty() || rule.target.is_some() || rule.assignee.is_some() {
+    let kept = rule.action == Action::Delete && rule.consequences.iter().all(duty::told_of);
+    let owed_besides = !rule.consequences.is_empty();
+    if owed_besides && !kept || rule.target.is_some() || rule.assignee.is_some() {
         return unkept(&named(&rule.action, lang), lang);
     }
-    compiled.unwrap_or_else(|why| unknown(&why.to_string(), lang))
+    let missed = lang.pick(
+        "未按期签收删除的，提供方得知并留痕。",
+        " Where nobody signs for it in time, the provider learns of it and it is on record.",
+    );
+    let mut it = compiled.unwrap_or_else(|why| unknown(&why.to_string(), lang));
+    if owed_besides && it.understood {
+        it.text.push_str(missed);
+    }
+    it
 }

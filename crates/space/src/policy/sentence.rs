@@ -11,6 +11,7 @@ use crate::policy::matching::Matching;
 use crate::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
 };
+use crate::policy::network::Network;
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
 use crate::policy::usage::{Level, Use};
@@ -33,6 +34,9 @@ pub struct Sentences {
     /// Not before so long after the agreement.
     pub delay: Option<Span>,
     pub purposes: Vec<String>,
+    pub asker: Asker,
+    /// A person of the provider consents to the contract before any use.
+    pub consent: bool,
     pub columns: Vec<String>,
     /// Only rows for which this holds.
     pub rows: Option<Filter>,
@@ -57,6 +61,15 @@ pub struct Sentences {
     pub kinds: Vec<Use>,
     /// Least enforcement level.
     pub level: Option<Level>,
+}
+
+/// What the gate looks at of who asks; empty lists say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// One of these, as its membership says.
+    pub roles: Vec<String>,
+    pub regions: Vec<String>,
+    pub networks: Vec<Network>,
 }
 
 /// What the gate counts beside uses, and the hours in which leases last.
@@ -107,6 +120,9 @@ pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, Bad
         Export::Unsaid => {}
         Export::Forbidden => policy.prohibitions.push(Rule::new(Action::Distribute, vec![])),
         Export::Permitted => policy.permissions.push(Rule::new(Action::Distribute, facts(it))),
+    }
+    if it.consent {
+        policy.obligations.push(Rule::new(Action::ObtainConsent, vec![]));
     }
     if it.delete_after_use {
         policy.obligations.push(Rule::new(Action::Delete, vec![]));
@@ -173,8 +189,16 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
     let purposes: Vec<&str> = it.purposes.iter().map(String::as_str).collect();
     let columns: Vec<&str> = it.columns.iter().map(String::as_str).collect();
     let kinds: Vec<&str> = it.kinds.iter().map(|k| k.name()).collect();
-    for (name, list) in [("to", to), ("purposes", purposes), ("columns", columns), ("kinds", kinds)]
-    {
+    let roles: Vec<&str> = it.asker.roles.iter().map(String::as_str).collect();
+    let regions: Vec<&str> = it.asker.regions.iter().map(String::as_str).collect();
+    for (name, list) in [
+        ("to", to),
+        ("purposes", purposes),
+        ("columns", columns),
+        ("kinds", kinds),
+        ("roles", roles),
+        ("regions", regions),
+    ] {
         let mut sorted = list.clone();
         sorted.sort_unstable();
         sorted.dedup();
@@ -204,6 +228,10 @@ fn facts(it: &Sentences) -> Vec<Constraint> {
 
 fn constraints(it: &Sentences) -> Vec<Constraint> {
     let mut out = facts(it);
+    out.extend(list(Operand::Role, &it.asker.roles));
+    out.extend(list(Operand::Spatial, &it.asker.regions));
+    let networks: Vec<String> = it.asker.networks.iter().map(ToString::to_string).collect();
+    out.extend(list(Operand::Network, &networks));
     let kinds: Vec<String> = it.kinds.iter().map(|k| k.name().to_owned()).collect();
     out.extend(list(Operand::KindOfUse, &kinds));
     out.extend(it.level.map(|level| atomic(Operand::Enforcement, Operator::Gteq, level.name())));

@@ -9,13 +9,16 @@ use std::fmt;
 use crate::id::Id;
 use crate::policy::action::Phase;
 use crate::policy::counted::Wants;
+use crate::policy::facts::Deed;
 use crate::policy::filter::Filter;
+use crate::policy::hold::member;
 use crate::policy::mark::Mark;
 use crate::policy::matching::{Equals, MatchLimit, Matching, Reveal};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
 use crate::policy::span::Span;
 pub use crate::policy::truth::Cmp;
+use crate::policy::truth::Truth;
 use crate::policy::usage::{Level, Use};
 use crate::policy::window::Window;
 use crate::time::Time;
@@ -347,6 +350,9 @@ impl Terms {
                 "a trusted environment is proven where a key is released: sealed tables and files",
             );
         }
+        if first.is_some() && self.grants.iter().all(|it| otherwise(&it.when, kind)) {
+            why.push("the terms ask for another way of encryption or of delivery");
+        }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
             why.push(
                 "limits on results need a place that sees the result: a query or a sealed table",
@@ -406,7 +412,11 @@ impl Terms {
     /// What only a gate counts and cuts needs a lease for each use, and amounts need a place that knows them.
     fn uncounted(&self, kind: Use, why: &mut Vec<&'static str>) {
         let wants = Wants::of(self);
-        if kind == Use::Plain && wants.any() {
+        if kind == Use::Plain && wants.looks() {
+            why.push(
+                "plain bytes are used without a lease, so that no gate looks at who asks, from where and for which version",
+            );
+        } else if kind == Use::Plain && wants.any() {
             why.push(
                 "plain bytes are used without a lease, so that no gate counts or ends their uses",
             );
@@ -417,6 +427,14 @@ impl Terms {
         if kind == Use::SealedFile && wants.records {
             why.push("a file has no records that could be counted");
         }
+    }
+
+    /// Places of the duties by which a person of the provider consents first, and what became of each.
+    pub fn consent(&self, given: bool) -> Vec<(&str, Deed)> {
+        let deed = if given { Deed::Done } else { Deed::Open };
+        let all = self.duties.iter().chain(self.grants.iter().flat_map(|it| &it.duties));
+        let asked = all.filter(|it| it.action == Action::ObtainConsent);
+        asked.map(|it| (it.place.as_str(), deed)).collect()
     }
 
     /// Whether each use is to be tracked or told.
@@ -450,6 +468,18 @@ impl Terms {
         if self.filtered() {
             why.push("lists are matched whole: a condition on rows cannot be kept");
         }
+    }
+}
+
+/// Whether a condition asks for what such a use is not by itself.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others depend on more than the kind")]
+fn otherwise(it: &Test, kind: Use) -> bool {
+    match it {
+        Test::All(all) => all.iter().any(|it| otherwise(it, kind)),
+        Test::Among(topic, how, all) => {
+            kind.is(*topic).is_some_and(|is| member(*how, all, is) == Truth::No)
+        }
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::lang::Lang;
 use crate::policy::model::Action;
+use crate::policy::terms::Topic;
 
 /// One way in which a product is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +56,24 @@ impl Use {
             Self::Query | Self::Psi => Level::E2,
             Self::SealedTable | Self::SealedFile => Level::E1,
             Self::Plain => Level::E0,
+        }
+    }
+
+    /// What such a use is by itself, in the words of policies and of TC609: how its data is kept where it arrives, and how it
+    /// gets there.
+    pub fn is(self, topic: Topic) -> Option<&'static [&'static str]> {
+        const PLAIN: &[&str] = &["plain", "enc/plain", "01"];
+        const CIPHER: &[&str] = &["cipher", "enc/cipher", "02"];
+        const FILE: &[&str] = &["file", "dlv/file", "01"];
+        const API: &[&str] = &["api", "dlv/api", "03"];
+        match (topic == Topic::Encryption, topic == Topic::Delivery, self) {
+            (true, _, Self::Query | Self::Plain) => Some(PLAIN),
+            (true, _, Self::SealedTable | Self::SealedFile) => Some(CIPHER),
+            (true, _, Self::Psi) => Some(&["other", "enc/other", "03"]),
+            (_, true, Self::SealedTable | Self::SealedFile | Self::Plain) => Some(FILE),
+            (_, true, Self::Query) => Some(API),
+            (_, true, Self::Psi) => Some(&["other", "dlv/other", "04"]),
+            (false, false, _) => None,
         }
     }
 

@@ -63,7 +63,13 @@ pub(super) fn test_words(it: &Test, lang: Lang) -> String {
         Test::Window(it) => format!("only in the hours {it}"),
         Test::Network(how, all) => {
             let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-            listed("网络地址", "network address", *how, &all, lang)
+            listed(
+                "网络地址（使用控制所见）",
+                "network address as the gate sees it",
+                *how,
+                &all,
+                lang,
+            )
         }
         Test::Version(cmp, it) => {
             format!("{} {} {it}", lang.pick("数据版本", "version of the data"), sign(*cmp))
@@ -153,10 +159,15 @@ fn sign(it: Cmp) -> &'static str {
 
 fn topic_words(it: Topic, lang: Lang) -> &'static str {
     let (zh, en) = match it {
-        Topic::Region => ("使用地域", "region"),
+        Topic::Region => (
+            "使用方所在地域（以其会员凭证或名录为准）",
+            "region of the user as its membership says",
+        ),
         Topic::Device => ("使用设备", "device"),
         Topic::VirtualLocation => ("网络位置", "location in the network"),
-        Topic::Role => ("使用方角色", "role of the user"),
+        Topic::Role => {
+            ("使用方角色（以其会员凭证或名录为准）", "role of the user as its membership says")
+        }
         Topic::Application => ("应用程序", "application"),
         Topic::Algorithm => ("算法", "algorithm"),
         Topic::Model => ("机器学习模型", "machine learning model"),

@@ -217,6 +217,7 @@ pub(crate) fn contract(policy: Policy) -> Contract {
         state: ContractState::Active,
         changes: 0,
         deletion: None,
+        consented: None,
         missed: None,
         rules: Rules::default(),
     }
@@ -279,6 +280,7 @@ pub(crate) fn leases() -> Vec<Lease> {
             renewals: 0,
             renewed: None,
             uses_left: Some(2),
+            level: None,
             reserved: Reserved::default(),
             state,
         });

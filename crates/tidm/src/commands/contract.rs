@@ -124,6 +124,11 @@ pub(crate) enum Contract {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Provider: consent to uses under a contract whose terms ask for that first (obtainConsent).
+    #[command(
+        after_help = "Example:\n  tidm contract consent urn:uuid:0190b6a0-0000-7000-8000-000000000000"
+    )]
+    Consent { id: String },
     /// Provider: resume a suspended contract.
     #[command(
         after_help = "Example:\n  tidm contract resume urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -241,6 +246,9 @@ impl Contract {
             Self::Archive { .. } => return Ok(()),
             Self::Revoke { id, reason } => decide(api, id, "revoke", reason).await?,
             Self::Suspend { id, reason } => decide(api, id, "suspend", reason).await?,
+            Self::Consent { id } => {
+                api.post(&format!("/contracts/{}/consent", segment(id)), &json!({})).await?
+            }
             Self::Resume { id } => {
                 api.post(&format!("/contracts/{}/resume", segment(id)), &json!({})).await?
             }

@@ -27,6 +27,10 @@ use crate::cli::{self, Global};
 use crate::client::Outcome;
 use crate::show;
 
+mod told;
+
+use told::Told;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// What a policy says, sentence by sentence, with who keeps each term.
@@ -48,7 +52,8 @@ pub(crate) enum Policy {
     },
     /// What the gate would answer, and why. Exit code 3 where it would say no.
     #[command(
-        after_help = "Example:\n  tidm policy try offer.json --subject did:web:firm.example --as query --purpose 质检 --uses 3"
+        disable_version_flag = true,
+        after_help = "Examples:\n  tidm policy try offer.json --subject did:web:firm.example --as query --purpose 质检 --uses 3\n  tidm policy try offer.json --subject did:web:firm.example --role consumer --region CN-32 --address 10.1.2.3 --version 2\n  tidm policy try offer.json --subject did:web:firm.example --fact tidm:application=urn:app:7 --event urn:event:recall@2026-06-30T00:00:00Z\n  tidm policy try offer.json --subject did:web:firm.example --done 'permission[0].duty[0]' --infringed 'prohibition[0]'"
     )]
     Try(Box<Try>),
     /// Templates of offers, or one filled in: ODRL on the output.
@@ -84,6 +89,8 @@ pub(crate) struct Try {
     /// When it was first used.
     #[arg(long)]
     first_use: Option<String>,
+    #[command(flatten)]
+    told: Told,
 }
 
 fn read(file: &Path) -> anyhow::Result<Model> {
@@ -159,7 +166,12 @@ impl Try {
     fn run(&self, lang: Lang, global: &Global) -> anyhow::Result<ExitCode> {
         let policy = read(&self.file)?;
         let now = time(self.time.as_ref())?.unwrap_or_else(|| Clock::default().now());
+        let known = self.told.read(now)?;
+        let lists = known.lists();
+        let topics: Vec<_> = lists.iter().map(|(topic, all)| (*topic, all.as_slice())).collect();
         let request = Request {
+            more: known.facts(&topics),
+            paid: self.told.paid,
             purpose: self.purpose.as_deref(),
             uses_so_far: self.uses,
             agreed_at: time(self.agreed.as_ref())?,

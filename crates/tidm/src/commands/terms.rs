@@ -102,6 +102,18 @@ pub(crate) struct Terms {
     /// Most uses by the consumer's legal entity, under all its contracts.
     #[arg(long, value_name = "N")]
     pub(crate) entity_uses: Option<u64>,
+    /// Role of who may use it, as its membership says; may be repeated.
+    #[arg(long = "only-role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    /// Region of who may use it, as its membership says: a code of ISO 3166 such as CN or CN-32; may be repeated.
+    #[arg(long = "only-region", value_name = "CODE")]
+    pub(crate) regions: Vec<String>,
+    /// Address or network that the gate may be asked from: 10.1.0.0/16; may be repeated.
+    #[arg(long = "only-address", value_name = "NETWORK")]
+    pub(crate) addresses: Vec<String>,
+    /// No use before a person of ours consents to the contract: tidm contract consent ID.
+    #[arg(long)]
+    pub(crate) consent: bool,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -166,6 +178,10 @@ impl Terms {
         put("matchShare", json!(self.match_share), self.match_share.is_some());
         put("matchResult", json!(self.match_result), self.match_result.is_some());
         put("matchReveal", json!(self.match_reveal), !self.match_reveal.is_empty());
+        put("roles", json!(self.roles), !self.roles.is_empty());
+        put("regions", json!(self.regions), !self.regions.is_empty());
+        put("addresses", json!(self.addresses), !self.addresses.is_empty());
+        put("consent", json!(true), self.consent);
         put("frequency", json!(self.frequency), self.frequency.is_some());
         put("interval", json!(self.interval), self.interval.is_some());
         put("window", json!(self.window), self.window.is_some());

@@ -21,7 +21,7 @@ use tidm_space::evidence::fact::Change;
 use tidm_space::fault::Fault;
 use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::list::{Bits, List};
-use tidm_space::identity::credential::{MEMBERSHIP, Profile, Purpose, ROLES, SPACE};
+use tidm_space::identity::credential::{COUNTRY, MEMBERSHIP, Profile, Purpose, ROLES, SPACE};
 use tidm_space::identity::issuance::decide::{
     self, Invited, Offered, Order, PER_LIST, Verdict, View, from_word, word,
 };
@@ -90,6 +90,7 @@ pub(super) async fn schema(Extension(Me(me)): Whose, Path(kind): Path<String>) -
     if kind == MEMBERSHIP && !super::testing::is_test(&me) {
         properties[SPACE] = document!({"type": "string"});
         properties[ROLES] = document!({"type": "array", "items": {"type": "string"}});
+        properties[COUNTRY] = document!({"type": "string"});
         required.extend([SPACE, ROLES]);
     }
     let schema = document!({
@@ -183,9 +184,11 @@ async fn approve(
             Some(space) => issuer::invitation(conn, (space, &it.holder), now).await?,
             None => None,
         };
-        view.invitations.push(
-            found.as_ref().map(|it| Invited { space: it.space.clone(), roles: it.roles.clone() }),
-        );
+        view.invitations.push(found.as_ref().map(|it| Invited {
+            space: it.space.clone(),
+            roles: it.roles.clone(),
+            country: it.country.clone(),
+        }));
         invitations.push(found);
     }
     match decide::decide(it, &view) {

@@ -28,6 +28,7 @@ mod status;
 mod tables;
 mod ticket;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
@@ -51,6 +52,7 @@ use tidm_space::fault::Fault;
 
 use self::outgoing::Pieces;
 use self::session::Session;
+use crate::api::auth::From;
 use crate::app::App;
 use crate::jobs::sending;
 use crate::lang::Lang;
@@ -161,7 +163,11 @@ impl Call<'_> {
     }
 
     /// `DoGet`: runs what the ticket stands for.
-    async fn get(&self, ticket: Opaque) -> Result<Response<Pieces>, WorkError> {
+    async fn get(
+        &self,
+        ticket: Opaque,
+        address: Option<IpAddr>,
+    ) -> Result<Response<Pieces>, WorkError> {
         let session = self.session().await?;
         let Command::TicketStatementQuery(it) = command(&ticket.ticket)? else {
             let purpose = statement::purpose(&self.metadata)?;
@@ -179,7 +185,7 @@ impl Call<'_> {
             )
         })?;
         let done = tokio::select! {
-            done = statement::execute(self.app, &session, &it.statement_handle) => done?,
+            done = statement::execute(self.app, (&session, address), &it.statement_handle) => done?,
             // The run itself goes on to its end and is recorded; its result is dropped.
             ended = session.over(self.app) => return Err(ended.into()),
         };
@@ -311,7 +317,8 @@ impl FlightService for Flight {
 
     async fn do_get(&self, request: Request<Opaque>) -> Answered<Self::DoGetStream> {
         let call = self.call(request.metadata());
-        call.told(call.get(request.into_inner()).await)
+        let address = request.extensions().get::<From>().map(|it| it.0.ip());
+        call.told(call.get(request.into_inner(), address).await)
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answered<Self::DoPutStream> {

@@ -3,6 +3,7 @@
 //! Never counts twice: the lease is asked for with the nonce of the ticket, so that the same ticket again is
 //! the same use, whatever happened to the first call. Nothing leaves before the use is on record.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::ticket::{Kind, PURPOSE_BYTES, Ticket};
 use crate::app::App;
 use crate::jobs::query::{self, User};
 use crate::keys::{ContractKey, KeyError};
+use crate::net::auth;
 use crate::random::os;
 use crate::store::writer::WorkError;
 
@@ -123,7 +125,7 @@ fn key(app: &App, session: &Session) -> Result<ContractKey, Fault> {
 /// Runs what a ticket stands for.
 pub(super) async fn execute(
     app: &Arc<App>,
-    session: &Session,
+    (session, address): (&Session, Option<IpAddr>),
     ticket: &[u8],
 ) -> Result<Done, WorkError> {
     let now: Time = app.clock.now();
@@ -150,6 +152,7 @@ pub(super) async fn execute(
         key: None,
         id: None,
         digest: sha256(&ticket.nonce),
+        seen: auth::seen(app, &session.contract.peer, address),
         what: Heard::Ask(Box::new(request)),
     };
     let Reply::Lease(grant) = app.writer.run(Input::Heard(Box::new(heard))).await? else {

@@ -1,18 +1,17 @@
 //! The control of uses: policy instances, verdicts, abnormal ends, proofs of fulfilment.
 //!
-//! Threat: a second gate that says yes where the first says no. So a decision is the gate's own function over the same
-//! rows, asked without keeping its answer: it opens nothing, and the use itself asks again. What is reported is kept
-//! with its signature, and never changes what is counted.
+//! Threat: a second gate that says yes where the first says no. So a decision is the gate's own unit of work over the same
+//! rows and counters, of which nothing is saved: it opens and charges nothing, and the use itself asks again. What is
+//! reported is kept with its signature, and never changes what is counted.
 
 use serde_json::{Map, Value as Json, json};
 
+use tidm_crypto::hash::sha256;
 use tidm_space::contract::{Contract, End, State as Standing};
+use tidm_space::engine::commit::Decision;
+use tidm_space::engine::input::{Heard, Input, Received};
 use tidm_space::fault::Fault;
-use tidm_space::id::Ids as _;
-use tidm_space::identity::member::Group;
-use tidm_space::lease::charge::Known;
-use tidm_space::lease::machine::{self, Gate};
-use tidm_space::lease::message::Request;
+use tidm_space::lease::message::{Nonce, Request};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Request as Asked, evaluate};
@@ -24,8 +23,9 @@ use tidm_space::tc609::message::{Abnormal, Details, Execution, Instance, Verdict
 use super::contract::{end, same_terms};
 use super::{Done, nothing, store};
 use crate::app::App;
-use crate::clock::FreshIds;
 use crate::jobs::tc609::{self as job, Whole};
+use crate::net::auth;
+use crate::random::os;
 use crate::store::writer::WorkError;
 
 /// The contract of an instance that was sent here before; the agreement's own UUID names the whole of it.
@@ -71,6 +71,8 @@ pub(super) async fn strategy(app: &App, of: &Instance, said: &Document) -> Resul
 struct Judged {
     verdict: Verdict,
     why: Option<Fault>,
+    /// What the gate would charge for it; only where it was asked and would say yes.
+    charges: Vec<(&'static str, u64)>,
     /// gate: by this node's gate; terms: by the terms alone, the gate being the provider's.
     basis: &'static str,
 }
@@ -78,52 +80,53 @@ struct Judged {
 async fn judge(app: &App, it: &Contract, asked: &Details, kind: Use) -> Result<Judged, WorkError> {
     let (basis, said) = match it.role {
         Role::Provider => ("gate", gate(app, it, asked, kind).await?),
-        Role::Consumer => ("terms", terms(app, it, asked, kind).await?),
+        Role::Consumer => ("terms", terms(app, it, asked, kind).await?.map(|()| vec![])),
     };
     match said {
-        Ok(()) => Ok(Judged { verdict: Verdict::Allowed, why: None, basis }),
+        Ok(charges) => Ok(Judged { verdict: Verdict::Allowed, why: None, charges, basis }),
         Err(why @ Fault::Denied { .. }) => {
-            Ok(Judged { verdict: Verdict::Denied, why: Some(why), basis })
+            Ok(Judged { verdict: Verdict::Denied, why: Some(why), charges: vec![], basis })
         }
         Err(other) => Err(other.into()),
     }
 }
 
-/// The gate's own decision for the contract's consumer; what it would grant is dropped, so that nothing is counted.
+/// The gate's own decision for the contract's consumer over the rows that it counts by, with what it would charge. Nothing
+/// of it is saved. From where the consumer would ask nobody knows here, so that terms about its address deny.
 async fn gate(
     app: &App,
     it: &Contract,
     asked: &Details,
     kind: Use,
-) -> Result<Result<(), Fault>, WorkError> {
+) -> Result<Result<Vec<(&'static str, u64)>, Fault>, WorkError> {
+    // Of no lease that there is: one that was granted would be found by its nonce.
+    let mut nonce = Nonce::default();
+    rand_core::Rng::fill_bytes(&mut os(), &mut nonce);
     let request = Request {
         contract: it.id.clone(),
         kind,
-        nonce: [0; 16],
+        nonce,
         key: [0; 32],
         purpose: asked.purpose.clone(),
         query: None,
         items: None,
         span: std::time::Duration::ZERO,
     };
-    let spent = app.store.spent(&it.id).await.map_err(store)?;
-    let group = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
-    // What only a transaction of the gate counts (frequency, sizes, a legal entity's uses) is not known here, and so denies.
-    let known = Known::default();
-    let gate = Gate {
-        contract: it,
-        spent,
-        earlier: None,
-        from: &it.peer,
-        group: &group,
-        known,
-        outside: false,
-    };
     if let Err(reason) = app.log.readiness() {
         let retry_after = std::time::Duration::from_secs(2);
         return Err(Fault::Unavailable { reason, retry_after }.into());
     }
-    Ok(machine::grant(gate, &request, FreshIds.fresh(), app.clock.now()).map(drop))
+    let received = Received {
+        from: it.peer.clone(),
+        key: None,
+        id: None,
+        digest: sha256(asked.text.as_bytes()),
+        seen: auth::seen(app, &it.peer, None),
+        what: Heard::Ask(Box::new(request)),
+    };
+    let Decision { commit, reply } = app.writer.weigh(Input::Heard(Box::new(received))).await?;
+    let charges = commit.debits.iter().map(|it| (it.kind.word(), it.amount)).collect();
+    Ok(reply.map(|_| charges))
 }
 
 async fn terms(
@@ -161,6 +164,10 @@ fn told(it: &Judged) -> Map<String, Json> {
     if let Some(why) = &it.why {
         details["code"] = why.code().into();
         details["reason"] = why.to_string().into();
+    }
+    if !it.charges.is_empty() {
+        let all = it.charges.iter().map(|(kind, n)| ((*kind).to_owned(), Json::from(*n)));
+        details["charges"] = all.collect::<Map<_, _>>().into();
     }
     let mut more = nothing();
     more.insert("result".into(), it.verdict.word().into());

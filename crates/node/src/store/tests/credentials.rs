@@ -177,6 +177,7 @@ async fn an_invitation_holds_once_in_its_time_for_its_holder() {
             space: "s".to_owned(),
             holder: a.to_string(),
             roles: "provider".to_owned(),
+            country: Some("CN-32".to_owned()),
             until: at(10).after(Duration::ZERO),
             issuance: None,
         };
@@ -187,6 +188,8 @@ async fn an_invitation_holds_once_in_its_time_for_its_holder() {
             let got = issuer::invitation(&mut conn, (space, holder), at(now)).await.unwrap();
             assert_eq!(got.is_some(), found, "{space} {holder} {now}");
         }
+        let got = issuer::invitation(&mut conn, ("s", &a), at(9)).await.unwrap();
+        assert_eq!(got.as_ref(), Some(&it));
         issuer::use_invitation(&mut conn, &it, "1").await.unwrap();
         assert!(issuer::invitation(&mut conn, ("s", &a), at(9)).await.unwrap().is_none());
         issuer::invite(&mut conn, &it, at(2)).await.unwrap();

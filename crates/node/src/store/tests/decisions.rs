@@ -270,6 +270,7 @@ async fn hear(node: &Node, from: &Node, send: &Send) -> Outcome {
         from: from.did.clone(),
         key: Some(from.key.clone()),
         id: message,
+        seen: Default::default(),
         digest: sha256(send.body.as_bytes()),
         what: Heard::Negotiation(Box::new(spoken)),
     };

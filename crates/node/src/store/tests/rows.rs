@@ -160,6 +160,7 @@ fn lease(state: LeaseState) -> Lease {
         renewals: 2,
         renewed: Some(at(9)),
         uses_left: None,
+        level: None,
         reserved: Reserved { seconds: Some(60), rows: None, bytes: Some(u64::from(u32::MAX) * 4) },
         state,
     }
@@ -256,6 +257,7 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
         let peer = did("did:web:peer.example");
         let agreement = id("urn:agreement:1");
         let debit = |number: i64, kind, amount, back| Debit {
+            renewal: 0,
             contract: agreement.clone(),
             group: Group::from(&peer),
             kind,

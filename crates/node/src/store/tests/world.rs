@@ -132,6 +132,7 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64) -> Contract {
         state: ContractState::Active,
         changes: 0,
         deletion: None,
+        consented: None,
         missed: None,
         rules: tidm_space::approval::Rules::default(),
     }
@@ -235,7 +236,14 @@ pub(crate) async fn put(store: &Store, commit: &Commit) {
 pub(crate) fn ask(from: &Did, request: Request) -> Input {
     let digest = sha256(&request.nonce);
     let what = Heard::Ask(Box::new(request));
-    Input::Heard(Box::new(Received { from: from.clone(), key: None, id: None, digest, what }))
+    Input::Heard(Box::new(Received {
+        from: from.clone(),
+        key: None,
+        id: None,
+        digest,
+        seen: Default::default(),
+        what,
+    }))
 }
 
 /// A number from a query without parameters.

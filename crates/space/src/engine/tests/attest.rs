@@ -1,5 +1,7 @@
 //! Terms about a trusted environment: signed where evidence is judged, kept by what the evidence proves.
 
+use std::time::Duration;
+
 use tidm_crypto::hash::sha256;
 
 use super::side::{Side, ask, pair, request, settle, terms};
@@ -8,7 +10,7 @@ use crate::engine::commit::Reply;
 use crate::engine::input::{Heard, SayWish, Wish};
 use crate::evidence::fact::What;
 use crate::fault::Fault;
-use crate::lease::message::{Proven, Request};
+use crate::lease::message::{Proven, Renewal, Request};
 use crate::policy::compile::compile;
 use crate::policy::model::{Operand, Operator, Policy};
 use crate::policy::usage::{Level, Use};
@@ -99,4 +101,25 @@ fn a_key_follows_evidence_that_holds() {
         });
         assert_eq!(last, proven, "{proven:?}");
     }
+}
+
+/// For an hour from the grant; then the lease ends when it does, and a new one needs new evidence.
+#[test]
+fn a_lease_that_evidence_opened_goes_on_while_the_evidence_is_fresh() {
+    let (mut gate, consumer) = approved(demanding(Operand::Environment, Operator::Eq, "tee"), true);
+    let proven = Some((Some(Level::E3), ""));
+    heard(&mut gate, &consumer, (1, Use::SealedTable), proven).unwrap();
+    let lease = gate.leases.keys().next().unwrap().clone();
+    assert_eq!(gate.leases[&lease].level, Some(Level::E3));
+    let mut renew = |number, now| {
+        let it = Renewal { lease: lease.clone(), number, span: Duration::from_secs(3000) };
+        match gate.hear(&consumer, &format!("urn:renew:{number}"), Heard::Renew(it), at(now)) {
+            Ok(Reply::Lease(grant)) => Ok(grant.until),
+            Ok(other) => panic!("{other:?}"),
+            Err(fault) => Err(fault.code()),
+        }
+    };
+    assert_eq!(renew(1, 20), Ok(at(3020)));
+    assert_eq!(renew(2, 3000), Ok(at(6000)));
+    assert_eq!(renew(3, 3700), Err("lease.renewal"), "it ends at 6000");
 }

@@ -13,7 +13,7 @@ use crate::engine::input::{Heard, Wish};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::member::{CreditCode, Group};
-use crate::lease::message::{Grant, Outcome, Request};
+use crate::lease::message::{Grant, Outcome, Renewal, Request};
 use crate::lease::state::State;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
@@ -59,6 +59,22 @@ fn ask(side: &mut Side, of: &Contract, request: Request, now: Time) -> Result<Gr
     from.me = of.peer.clone();
     let request = Request { contract: of.id.clone(), ..request };
     let reply = side.run(received(&from, None, b"ask", Heard::Ask(Box::new(request))), now)?;
+    let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
+    Ok(grant)
+}
+
+fn renew(
+    side: &mut Side,
+    of: &Contract,
+    lease: &Id,
+    seconds: u64,
+    now: Time,
+) -> Result<Grant, Fault> {
+    let mut from = Side::new("consumer", 2);
+    from.me = of.peer.clone();
+    let number = side.leases[lease].renewals + 1;
+    let it = Renewal { lease: lease.clone(), number, span: Duration::from_secs(seconds) };
+    let reply = side.run(received(&from, None, b"renew", Heard::Renew(it)), now)?;
     let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
     Ok(grant)
 }
@@ -131,6 +147,36 @@ fn metered_time_is_charged_ahead_and_unused_time_comes_back() {
     assert_eq!(side.spent(&it.id).seconds, 71);
     let rest = ask(&mut side, &it, of(Use::SealedTable, 4), at(100)).unwrap();
     assert_eq!(rest.until, at(149));
+}
+
+#[test]
+fn a_renewal_is_charged_for_its_time_and_for_nothing_else() {
+    let (mut side, it) = one(vec![
+        constraint(Operand::MeteredTime, Operator::Lteq, "PT2M"),
+        constraint(Operand::Frequency, Operator::Lteq, "1/P1D"),
+        constraint(Operand::RecordCount, Operator::Lteq, "40"),
+    ]);
+    let grant = ask(&mut side, &it, of(Use::SealedTable, 1), at(0)).unwrap();
+    assert_eq!((grant.until, side.spent(&it.id).seconds), (at(60), 60));
+    let renewed = renew(&mut side, &it, &grant.lease, 50, at(40)).unwrap();
+    assert_eq!((renewed.until, side.spent(&it.id).seconds), (at(90), 90));
+    // Shorter than it has already: nothing moves and nothing is charged.
+    let same = renew(&mut side, &it, &grant.lease, 1, at(50)).unwrap();
+    assert_eq!((same.until, side.spent(&it.id).seconds), (at(90), 90));
+    let last = renew(&mut side, &it, &grant.lease, 600, at(80)).unwrap();
+    assert_eq!((last.until, side.spent(&it.id).seconds), (at(120), 120), "cut to what is left");
+    let none = renew(&mut side, &it, &grant.lease, 600, at(100)).unwrap_err();
+    assert_eq!(none.code(), "lease.renewal", "it ends when it does");
+    let spent = side.spent(&it.id);
+    assert_eq!((spent.uses, spent.rows), (1, ROWS), "one use of one table");
+    close(&mut side, &grant.lease, 1, 1, at(110));
+    assert_eq!(side.spent(&it.id).seconds, 110, "what was renewed in vain comes back");
+    // The hours of the week end a renewed lease as they end a fresh one.
+    let window = constraint(Operand::TimeWindow, Operator::Eq, "Fri 04:00/04:28+08:00");
+    let (mut side, it) = one(vec![window]);
+    let grant = ask(&mut side, &it, of(Use::Query, 1), at(0)).unwrap();
+    let renewed = renew(&mut side, &it, &grant.lease, 3000, at(40)).unwrap();
+    assert_eq!(renewed.until, Time::parse("2026-05-28T20:28:00Z").unwrap());
 }
 
 #[test]
@@ -234,7 +280,7 @@ proptest! {
     /// more used than charged.
     #[test]
     fn budgets_hold_under_every_order(
-        steps in proptest::collection::vec((0_u8..5, 0_i64..40, 0_u64..30), 1..40),
+        steps in proptest::collection::vec((0_u8..7, 0_i64..40, 0_u64..30), 1..40),
         cap in 1_u64..200,
         every in 1_usize..4,
     ) {
@@ -260,6 +306,12 @@ proptest! {
                 (0, Some(lease)) if side.leases[lease].state == State::Granted => {
                     let most = side.leases[lease].reserved.rows.unwrap_or(0);
                     close(&mut side, lease, n.min(most), 0, at(now));
+                }
+                (5 | 6, Some(_)) => {
+                    // Whichever of them; what a renewal may do is looked at below.
+                    let at_random = open.get(usize::try_from(n).unwrap_or(0) % open.len());
+                    let lease = at_random.expect("one of them");
+                    drop(renew(&mut side, &it, lease, n, at(now)));
                 }
                 (1, _) => {
                     if ask(&mut side, &it, of(Use::SealedTable, nonce), at(now)).is_ok() {

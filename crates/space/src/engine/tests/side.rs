@@ -316,6 +316,7 @@ impl Side {
 pub(super) fn received(from: &Side, message: Option<Id>, body: &[u8], what: Heard) -> Input {
     let key = Some(from.key.verifying_key());
     Input::Heard(Box::new(Received {
+        seen: Default::default(),
         from: from.me.clone(),
         key,
         id: message,

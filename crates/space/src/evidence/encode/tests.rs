@@ -22,6 +22,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::Delivered { bytes: number, content: hash("c") },
         What::LeaseClosed { how: Closed::Expired, rows: number, bytes: number, result: opt },
         What::ContractStanding { change: 1, reason: reason.clone() },
+        What::Consented,
         What::DutyMissed { duty: text() },
         What::LeaseRenewed { number: u32::MAX, until: Time::from_ms(7) },
         What::KeyDestroyed,

@@ -18,6 +18,8 @@ pub const MEMBERSHIP: &str = "MembershipCredential";
 pub const SPACE: &str = "memberOf";
 /// Claim of a membership credential's subject: the member's roles.
 pub const ROLES: &str = "roles";
+/// Claim of a membership credential's subject: the member's region, a code of ISO 3166 (`CN`, `CN-32`).
+pub const COUNTRY: &str = "country";
 
 /// DCP's two profiles (DCP §7.1): data model, status list and proof go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

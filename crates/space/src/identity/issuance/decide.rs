@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::credential::{
-    Credential, MEMBERSHIP, Profile, Purpose, ROLES, SPACE, Status, Subject,
+    COUNTRY, Credential, MEMBERSHIP, Profile, Purpose, ROLES, SPACE, Status, Subject,
 };
 use crate::identity::did::Did;
 use crate::identity::issuance::machine::{self, Input, Step};
@@ -65,6 +65,8 @@ pub struct Invited {
     pub space: String,
     /// Role words, space separated.
     pub roles: String,
+    /// Code of its region.
+    pub country: Option<String>,
 }
 
 /// A request of a holder that proved itself.
@@ -148,6 +150,7 @@ pub fn credential(
         let roles: Vec<Value> = invited.roles.split_whitespace().map(Value::from).collect();
         claims.insert(SPACE.to_owned(), invited.space.clone().into());
         claims.insert(ROLES.to_owned(), roles.into());
+        claims.extend(invited.country.clone().map(|it| (COUNTRY.to_owned(), it.into())));
     }
     Credential {
         profile: want.profile,

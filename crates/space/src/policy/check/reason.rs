@@ -39,6 +39,26 @@ const ZH: &[(&str, &str)] = &[
         "a trusted environment is proven where a key is released: sealed tables and files",
         "只有释放密钥的使用（密封表、密封文件）才能证明可信执行环境",
     ),
+    (
+        "plain bytes are used without a lease, so that no gate looks at who asks, from where and for which version",
+        "明文的使用没有使用凭证，没有使用控制查看由谁、从何处、使用哪个版本",
+    ),
+    (
+        "may not stand inside or/xone/andSequence: the gate alone looks at it",
+        "不能写在 or/xone/andSequence 之内：只有使用控制才能查看",
+    ),
+    (
+        "is looked at by the gate alone, so that all permissions need the same limits on results",
+        "只有使用控制才能查看，因此各许可的结果限制必须相同",
+    ),
+    (
+        "the terms ask for another way of encryption or of delivery",
+        "条款要求其他的加密方式或交付方式",
+    ),
+    (
+        "needs codes of regions such as CN or CN-32 (ISO 3166)",
+        "需要地区代码，如 CN 或 CN-32（ISO 3166）",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),
@@ -78,7 +98,10 @@ const ZH: &[(&str, &str)] = &[
         "可以理解，但此处无法证明使用发生在何处、何种设备上",
     ),
     ("is understood, but nobody here learns of infringements", "可以理解，但此处无从得知违反"),
-    ("is understood, but nobody here sees it done", "可以理解，但此处无从看到其履行"),
+    (
+        "is understood, but nobody here would do it as a consequence",
+        "可以理解，但此处无人会作为违约后果履行",
+    ),
     (
         "knows query, sealed-table, sealed-file, plain and psi",
         "只支持 query、sealed-table、sealed-file、plain 和 psi",

@@ -190,10 +190,10 @@ fn what_nobody_signs_is_refused_with_place_and_reason() {
         "permission": [
             {"action": "use", "constraint": [
                 atom("count", "lteq", "5"),
-                atom("spatial", "eq", "CN"),
+                atom("systemDevice", "eq", "urn:d"),
                 {"or": [atom("purpose", "eq", "a"), atom("event", "gteq", "x"), atom("tidm:minGroup", "gteq", "5")]},
             ]},
-            {"action": "play", "duty": [{"action": "obtainConsent"}]},
+            {"action": "play", "duty": [{"action": "reviewPolicy"}]},
         ],
         "obligation": [{"action": "compensate", "constraint": [atom("payAmount", "eq", "1")]}],
         "profile": "urn:other",
@@ -214,8 +214,8 @@ fn what_nobody_signs_is_refused_with_place_and_reason() {
     assert_eq!(
         (&*all[0].zh, &*all[0].en),
         (
-            "不能签署 spatial：可以理解，但此处无法证明使用发生在何处、何种设备上",
-            "spatial cannot be signed: it is understood, but nobody here can prove where or on what a use takes place"
+            "不能签署 systemDevice：可以理解，但此处无法证明使用发生在何处、何种设备上",
+            "systemDevice cannot be signed: it is understood, but nobody here can prove where or on what a use takes place"
         )
     );
     // As many as the compiler has.
@@ -328,7 +328,7 @@ fn deep_and_wide_policies_are_checked() {
     let many: Vec<Json> = (0..300).map(|i| atom("count", "lteq", &(i + 1).to_string())).collect();
     let all = check(&policy(&permits(&many)), now(), &Use::ALL);
     assert!(all.iter().filter(|it| it.code == "term.redundant").count() >= 255);
-    let mut deep = atom("spatial", "eq", "CN");
+    let mut deep = atom("systemDevice", "eq", "urn:d");
     for _ in 0..12 {
         deep = json!({"or": [deep, atom("count", "lteq", "1")]});
     }

@@ -294,6 +294,11 @@ impl Reading<'_> {
                     .ok_or_else(|| self.no("needs numbers with dots, such as 2.0"))?;
                 Test::Version(self.op(cmp(&self.it.op))?, version)
             }
+            Operand::Spatial
+                if self.reach == Reach::Node && !self.list()?.iter().all(|it| region(it)) =>
+            {
+                return Err(self.no("needs codes of regions such as CN or CN-32 (ISO 3166)"));
+            }
             left => Test::Among(self.op(topic(left))?, self.op(among(&self.it.op))?, self.list()?),
         })
     }
@@ -313,8 +318,13 @@ impl Reading<'_> {
     }
 }
 
+/// A code by its letters; whether there is such a region nobody here knows.
+fn region(it: &str) -> bool {
+    it.split('-').all(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 /// Operands whose values are names.
-fn topic(it: &Operand) -> Option<Topic> {
+pub(super) fn topic(it: &Operand) -> Option<Topic> {
     let table = [
         (Operand::Spatial, Topic::Region),
         (Operand::SystemDevice, Topic::Device),

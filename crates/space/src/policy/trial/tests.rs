@@ -95,7 +95,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "terms that a node does not sign",
-            permits(&[atom("spatial", "isPartOf", "CN")]),
+            permits(&[atom("systemDevice", "eq", "urn:d")]),
             vec![("place unknown", |_| {})],
         ),
     ]

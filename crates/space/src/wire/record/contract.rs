@@ -30,6 +30,7 @@ pub fn encode(it: &Contract) -> String {
     put(&mut doc, "consumerSignature", it.consumer_signature.as_ref().map(|it| it.0.as_str()));
     put(&mut doc, "signedAt", Some(it.signed_at.to_string()));
     put(&mut doc, "firstUse", it.first_use.map(|it| it.to_string()));
+    put(&mut doc, "consented", it.consented.map(|it| it.to_string()));
     put(&mut doc, "group", it.group.as_ref().map(Group::as_str));
     put(&mut doc, "suspended", write_suspension(&it.state));
     put(&mut doc, "changes", (it.changes > 0).then_some(it.changes));
@@ -65,6 +66,7 @@ pub fn decode(text: &str) -> Result<Contract, BadRecord> {
         consumer_signature: read_signature(&top, "consumerSignature")?,
         signed_at: top.time("signedAt")?,
         first_use: top.time_opt("firstUse")?,
+        consented: top.time_opt("consented")?,
         group: top.text_opt("group")?.map(|it| read_group(&top, it)).transpose()?,
         state: read_state(&top)?,
         changes: top.get("changes").map_or(Ok(0), |_| top.small_number("changes"))?,

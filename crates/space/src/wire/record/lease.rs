@@ -12,6 +12,7 @@ use crate::lease::charge::Reserved;
 use crate::lease::message::Request;
 use crate::lease::state::{Lease, State};
 use crate::negotiation::message::Role;
+use crate::policy::usage::Level;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url};
 use crate::wire::tidm::notice::{put_outcome, read_outcome};
@@ -29,6 +30,7 @@ pub fn encode(it: &Lease) -> String {
     put(&mut doc, "renewals", (it.renewals > 0).then_some(it.renewals));
     put(&mut doc, "renewed", it.renewed.map(|it| it.to_string()));
     put(&mut doc, "usesLeft", it.uses_left);
+    put(&mut doc, "level", it.level.map(Level::name));
     put(&mut doc, "reserved", write_reserved(it.reserved));
     doc.insert("state".to_owned(), write_state(&it.state));
     row(doc)
@@ -47,6 +49,7 @@ pub fn decode(text: &str) -> Result<Lease, BadRecord> {
         renewals: top.get("renewals").map_or(Ok(0), |_| top.small_number("renewals"))?,
         renewed: top.time_opt("renewed")?,
         uses_left: top.number_opt("usesLeft")?,
+        level: top.get("level").map(|_| top.word("level", Level::from_name)).transpose()?,
         reserved: match top.object_opt("reserved")? {
             Some(it) => read_reserved(&it)?,
             None => Reserved::default(),

@@ -13,7 +13,7 @@ use crate::show;
 /// Invite an organisation; prints what its node gives to `tidm space join`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  tidm space invite did:web:plant.example --role provider --role consumer"
+    after_help = "Example:\n  tidm space invite did:web:plant.example --role provider --role consumer --country CN-32"
 )]
 pub(crate) struct Invite {
     /// The organisation's DID.
@@ -21,6 +21,9 @@ pub(crate) struct Invite {
     /// provider, consumer, custodian, intermediary or infrastructure; provider and consumer when absent.
     #[arg(long = "role")]
     roles: Vec<String>,
+    /// Where it is: a code of ISO 3166 such as CN or CN-32. Its membership says so, and terms may ask for it.
+    #[arg(long)]
+    country: Option<String>,
     /// The space; the only one when absent.
     #[arg(long)]
     space: Option<String>,
@@ -29,7 +32,7 @@ pub(crate) struct Invite {
 impl Invite {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let id = space(api, self.space.as_deref()).await?;
-        let body = json!({ "did": self.did, "roles": self.roles });
+        let body = json!({ "did": self.did, "roles": self.roles, "country": self.country });
         let made = api.post(&format!("/spaces/{}/invitations", segment(&id)), &body).await?;
         match global.output {
             Output::Json => show::value(&made, global),
