@@ -39,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         people::ENTRIES,
         queries::ENTRIES,
         watermarks::ENTRIES,
+        split::ENTRIES,
         standing::ENTRIES,
         tc609::ENTRIES,
     ];

@@ -22,6 +22,7 @@ pub mod profile;
 pub mod psi;
 pub mod public;
 pub mod range;
+pub mod shares;
 pub mod signaling;
 pub mod tc609;
 pub mod watch;

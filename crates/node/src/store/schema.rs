@@ -3,7 +3,8 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+pub(super) const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V16];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -260,4 +261,15 @@ CREATE TABLE tc609_messages (
 CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
 CREATE TABLE offered_terms (
   negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
+";
+
+/// V16: keys that are split with an operator. The provider keeps the operator's share as a deposit it cannot open; the
+/// operator keeps its one answer for each nonce, and what it holds.
+const V16: &str = "
+ALTER TABLE seals ADD COLUMN deposit TEXT NOT NULL DEFAULT '';
+CREATE TABLE share_answers (
+  provider TEXT NOT NULL, nonce TEXT NOT NULL, one_time TEXT NOT NULL, lease TEXT NOT NULL, answer BYTEA NOT NULL,
+  at BIGINT NOT NULL, PRIMARY KEY (provider, nonce));
+CREATE INDEX share_answers_at ON share_answers (at);
+CREATE TABLE share_holds (subject TEXT PRIMARY KEY, reason TEXT NOT NULL, at BIGINT NOT NULL)
 ";

@@ -136,6 +136,7 @@ impl Work {
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
+            | What::Share { .. }
             | What::Membership { .. } => {}
         }
     }
@@ -261,6 +262,7 @@ impl Work {
             | What::DutyMissed { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
+            | What::Share { .. }
             | What::Membership { .. } => {}
         }
     }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::fact::{Change, Closed, Fact, Links, What};
+use super::super::fact::{Change, Closed, Fact, Links, ShareAct, What};
 use super::*;
 use crate::lang::Lang;
 use crate::limits::{DELETED_FILES, FACT_BYTES};
@@ -29,6 +29,12 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
+        What::Share {
+            act: ShareAct::Released,
+            provider: text(),
+            detail: text(),
+            key: some.then(|| hash("k")),
+        },
     ];
     out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));
     for change in Change::ALL {

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod members;
 pub mod notice;
 pub mod psi;
+pub mod share;
 
 #[cfg(test)]
 mod tests;
