@@ -116,16 +116,15 @@ async fn peer_facts(
         let page = read_page(&answer.body)?;
         anyhow::ensure!(
             page.contract == *contract,
-            "{} answered with facts of another contract",
-            peer
+            "{peer} answered with facts of another contract"
         );
         facts.extend(page.facts);
-        anyhow::ensure!(facts.len() <= most, "{} sends more than {most} facts", peer);
+        anyhow::ensure!(facts.len() <= most, "{peer} sends more than {most} facts");
         match page.next {
             Some(next) if Some(&next) != after.as_ref() => after = Some(next),
-            Some(_) => anyhow::bail!("{} sends the same page again and again", peer),
+            Some(_) => anyhow::bail!("{peer} sends the same page again and again"),
             None => return Ok(facts),
         }
     }
-    anyhow::bail!("{} sends more than {PAGES} pages", peer)
+    anyhow::bail!("{peer} sends more than {PAGES} pages")
 }

@@ -208,12 +208,8 @@ const FACTS: i64 = 500;
 /// What we did as an operator at this party's word or for it.
 fn is_of_share(entry: &[u8], party: &Did) -> bool {
     let Ok(fact) = decode(entry) else { return false };
-    match fact.what {
-        What::Share { provider, .. } => {
-            fact.links.peer.as_ref() == Some(party) || provider == party.as_str()
-        }
-        _ => false,
-    }
+    let What::Share { provider, .. } = &fact.what else { return false };
+    fact.links.peer.as_ref() == Some(party) || provider == party.as_str()
 }
 
 /// Our facts about a contract, for its other party, or as its operator for both.

@@ -25,6 +25,7 @@ mod pushes;
 mod query;
 mod renewal;
 mod signaling;
+mod split;
 mod standing;
 mod tables;
 mod tc609;
