@@ -5,14 +5,14 @@ use tidm_space::evidence::encode;
 use tidm_space::wire::record::{
     contract, flow, lease, negotiation, product, send, timer, transfer,
 };
-use tidm_space::wire::tidm::{facts, lease as asked, members, notice, psi, psi_many};
+use tidm_space::wire::tidm::{facts, lease as asked, members, notice, psi, psi_many, share};
 
 use crate::{Parser, choose};
 
 /// Messages between our nodes, and the list of members.
 pub(crate) fn notices(data: &[u8]) {
-    const PARSERS: [Parser; 8] =
-        [requests, grants, refusals, heard, pages, lists, matchings, matchings_of_many];
+    const PARSERS: [Parser; 9] =
+        [requests, grants, refusals, heard, pages, lists, matchings, matchings_of_many, shares];
     choose(&PARSERS, data);
 }
 
@@ -44,6 +44,28 @@ fn matchings_of_many(data: &[u8]) {
         let text = psi_many::write_start(&id, &it).body;
         assert!(psi_many::read_start(text.as_bytes()).is_ok_and(|again| again == (Some(id), it)));
     }
+}
+
+/// What is signed about shares of keys, and the messages that carry it.
+fn shares(data: &[u8]) {
+    if let Ok(it) = share::read_deposit(data) {
+        let text = share::deposit_claims(&it).to_string();
+        assert!(share::read_deposit(text.as_bytes()).is_ok_and(|again| again == it));
+    }
+    if let Ok(it) = share::read_shown(data) {
+        let text = share::shown_claims(&it).to_string();
+        assert!(share::read_shown(text.as_bytes()).is_ok_and(|again| again == it));
+    }
+    if let Ok(it) = share::read_request(data) {
+        let text = share::write_request(&it).body;
+        assert!(share::read_request(text.as_bytes()).is_ok_and(|again| again == it));
+    }
+    if let Ok((lease, wrapped)) = share::read_grant(data) {
+        let text = share::write_grant(&lease, &wrapped);
+        assert!(share::read_grant(text.as_bytes()).is_ok_and(|again| again == (lease, wrapped)));
+    }
+    drop((share::read_key(data), share::read_key_claims(data), share::read_inquiry(data)));
+    drop(asked::read_split(data));
 }
 
 fn requests(data: &[u8]) {

@@ -13,6 +13,10 @@ pub const ADDRESS_SECRET: &str = "tidm/transfer/address-secret/v1";
 pub const KAS_KEY: &str = "tidm/kas/key/v1";
 /// HPKE `info` of a data key released under a lease.
 pub const LEASE_KEY: &str = "tidm/lease/key/v1";
+/// HPKE `info` of a share of a data key, wrapped for the operator that releases it; and what it is bound to.
+pub const SHARE_DEPOSIT: &str = "tidm/share/deposit/v1";
+/// HPKE `info` of such a share, released under a provider's lease.
+pub const SHARE_KEY: &str = "tidm/share/key/v1";
 /// Request for a lease, as signed by the consumer.
 pub const LEASE_REQUEST: &str = "tidm/lease/request/v1";
 /// Lease, as signed by the provider's gate.
@@ -93,6 +97,8 @@ pub const ALL: &[&str] = &[
     ADDRESS_SECRET,
     KAS_KEY,
     LEASE_KEY,
+    SHARE_DEPOSIT,
+    SHARE_KEY,
     LEASE_REQUEST,
     LEASE,
     USE_RESULT,

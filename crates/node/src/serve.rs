@@ -354,6 +354,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let dsp = server::dsp::routes()
         .merge(server::catalog::routes())
         .merge(server::profile::routes())
+        .merge(server::shares::routes())
         .merge(server::psi::routes())
         .merge(server::changes::routes())
         .merge(server::objects::routes());

@@ -63,6 +63,8 @@ pub struct TableKey {
     pub info: Vec<u8>,
     /// HPKE associated data.
     pub aad: Vec<u8>,
+    /// Where the key is split: its other share, wrapped to the same public key under `domain::SHARE_KEY`.
+    pub share: Option<Vec<u8>>,
 }
 
 /// Counters in front of a result.

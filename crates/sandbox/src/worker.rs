@@ -16,7 +16,10 @@ use object_store::path::Path;
 use rand_core::UnwrapErr;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use thiserror::Error;
+use tidm_crypto::domain;
 use tidm_crypto::kem::{KemSecret, Wrapped};
+use tidm_crypto::secret::Secret;
+use tidm_crypto::tdf::join_shares;
 
 use crate::engine::{self, Answer};
 use crate::files::Files;
@@ -185,10 +188,24 @@ fn unwrap(request: &Request, keys: &[TableKey], secret: &KemSecret) -> Result<Ke
         let refused = || Refusal::new(Code::Seal, &table.name);
         let key = keys.iter().find(|key| key.table == table.name).ok_or_else(refused)?;
         let wrapped = Wrapped::from_bytes(&key.wrapped).map_err(|_| refused())?;
-        let data_key = secret.open(&wrapped, &key.info, &key.aad).map_err(|_| refused())?;
+        let mut data_key = secret.open(&wrapped, &key.info, &key.aad).map_err(|_| refused())?;
+        if let Some(share) = &key.share {
+            let share = Wrapped::from_bytes(share).map_err(|_| refused())?;
+            let share = secret.open(&share, domain::SHARE_KEY.as_bytes(), &key.aad);
+            data_key = joined(&data_key, &share.map_err(|_| refused())?).ok_or_else(refused)?;
+        }
         keyring.insert(engine::folder(number), &data_key, aad_prefix).ok_or_else(refused)?;
     }
     Ok(keyring)
+}
+
+/// The key of its two shares; none where they are not of one length.
+fn joined(one: &Secret<Vec<u8>>, other: &Secret<Vec<u8>>) -> Option<Secret<Vec<u8>>> {
+    let whole = |it: &Secret<Vec<u8>>| {
+        Some(Secret::<[u8; 32]>::new(it.expose().as_slice().try_into().ok()?))
+    };
+    let key = join_shares([&whole(one)?, &whole(other)?]);
+    Some(Secret::new(key.expose().to_vec()))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, FrameError> {

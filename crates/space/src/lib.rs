@@ -27,6 +27,7 @@ pub mod negotiation;
 pub mod people;
 pub mod policy;
 pub mod psi;
+pub mod share;
 pub mod tc609;
 pub mod time;
 pub mod transfer;

@@ -269,3 +269,10 @@ pub const KAS_POLICIES: usize = 16;
 pub const KAS_OBJECTS: usize = 64;
 /// How long a program of the consumer may use the token its node gave it.
 pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+/// How long after its grant a provider's lease brings an operator's share: the asker goes there at once.
+pub const SHARE_FRESH: Duration = Duration::from_secs(120);
+/// Bytes of one signed statement about a share: two DIDs of 2 kB at most, ids and a wrapped key.
+pub const SHARE_STATEMENT_BYTES: usize = 8 << 10;
+/// Holds of one operator: contracts and participants that somebody decided about by hand.
+pub const HOLDS: i64 = 10_000;

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     attest, audit, catalog, completion, contract, dataplane, demo, doctor, evidence, init, lineage,
-    people, policy, product, psi, publish, serve, setup, space, transfer, r#use, watermark,
+    operator, people, policy, product, psi, publish, serve, setup, space, transfer, r#use,
+    watermark,
 };
 
 const CODES: &str = "Exit codes: 0 done; 1 failed here; 2 wrong usage; 3 a rule said no; 4 not found; 5 not signed in or not allowed; 6 a peer or the node is not available; 7 the request cannot be done now; 8 the node failed.";
@@ -100,6 +101,9 @@ pub(crate) enum Command {
     /// Marks in copies: whose copy a found file comes from.
     #[command(subcommand)]
     Watermark(watermark::Watermark),
+    /// Shares of split keys that this node releases: hold them back.
+    #[command(subcommand)]
+    Operator(operator::Operator),
     /// Spaces: run one, invite, join, revoke.
     #[command(subcommand)]
     Space(space::Space),

@@ -34,6 +34,7 @@ mod products;
 mod programs;
 mod session;
 mod setup;
+mod shares;
 mod spaces;
 mod subscriptions;
 mod tables;
@@ -258,4 +259,6 @@ fn governing() -> Api {
         .routes(routes!(spaces::invite))
         .routes(routes!(spaces::join))
         .routes(routes!(spaces::revoke))
+        .routes(routes!(shares::list, shares::hold))
+        .routes(routes!(shares::free))
 }

@@ -108,6 +108,8 @@ pub(super) struct Choices {
     /// Mark copies before they leave: columns with the step by which a value may change, then the key of rows,
     /// `temperature:0.1,power:1;sensor,at`.
     watermark: Option<String>,
+    /// DID of the operator that the key of what is sealed is split with: it and the provider must both release it.
+    split_with: Option<String>,
     /// Kinds of use: query, sealed-table, sealed-file, plain, psi; empty: whatever the product is delivered as.
     kinds: Vec<String>,
     /// Least enforcement level, E0 to E4.
@@ -183,6 +185,7 @@ impl Choices {
             consent: self.consent,
             columns: self.columns.clone(),
             rows: self.rows.as_deref().map(rows).transpose()?,
+            split_with: self.split_with.as_deref().map(operator).transpose()?,
             mark: self.watermark.as_deref().map(mark).transpose()?,
             aggregates_only: self.aggregates_only,
             min_group: self.min_group,
@@ -275,6 +278,10 @@ impl Choices {
 
 fn rows(text: &str) -> Answer<Filter> {
     Filter::parse(text).map_err(|why| Fail::field("rows", why))
+}
+
+fn operator(text: &str) -> Answer<Did> {
+    Did::parse(text).map_err(|why| Fail::field("splitWith", why))
 }
 
 fn mark(text: &str) -> Answer<Mark> {

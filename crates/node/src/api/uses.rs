@@ -105,6 +105,9 @@ pub(super) struct Opened {
     uses_left: Option<u64>,
     /// The data key under the one-time key (HPKE), base64.
     wrapped_key: String,
+    /// The operator's share of it (HPKE), base64, where the key is split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrapped_share: Option<String>,
     /// Of the sealed copy.
     bytes: u64,
     sha256: String,
@@ -287,6 +290,7 @@ pub(super) async fn open(
         life_ms: u64::try_from(done.life.as_millis()).unwrap_or(0),
         uses_left: done.uses_left,
         wrapped_key: STANDARD.encode(&done.wrapped_key),
+        wrapped_share: done.wrapped_share.as_deref().map(|it| STANDARD.encode(it)),
         bytes: done.bytes,
         sha256: done.sha256.to_string(),
         may_export: done.may_export,

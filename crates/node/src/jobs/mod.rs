@@ -31,6 +31,7 @@ pub mod renewing;
 pub mod runs;
 pub mod secrets;
 pub mod sending;
+pub mod split;
 pub mod spool;
 pub mod tc609;
 pub mod trace;

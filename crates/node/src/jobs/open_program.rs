@@ -26,6 +26,7 @@ use tidm_crypto::kem::{KemSecret, Wrapped};
 use tidm_crypto::secret::Secret;
 use tidm_crypto::tdf::{Container, TdfFault};
 use tidm_space::id::Id;
+use tidm_space::share::{OPERATOR_SHARE, PROVIDER_SHARE};
 
 use super::release;
 
@@ -49,6 +50,8 @@ pub struct Opening {
     /// From now; the program is stopped then.
     pub life: Duration,
     pub wrapped_key: Vec<u8>,
+    /// The operator's share, where the key is split.
+    pub wrapped_share: Option<Vec<u8>>,
     pub may_export: bool,
     /// The file's name as the program sees it: programs go by endings (`part.step`).
     pub name: Option<String>,
@@ -185,12 +188,19 @@ fn decrypt(
     secret: &KemSecret,
     out: &mut impl Write,
 ) -> Result<u64, OpenError> {
-    let wrapped = Wrapped::from_bytes(&opening.wrapped_key).map_err(|_| OpenError::Key)?;
     let aad = release::associated_data(&opening.lease, &opening.contract);
-    let key =
-        secret.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).map_err(|_| OpenError::Key)?;
-    let key = Secret::new(key.expose().as_slice().try_into().map_err(|_| OpenError::Key)?);
-    Ok(Container::open(sealed)?.decrypt_to(&key, out)?)
+    let opened = |wrapped: &[u8], info: &str| {
+        let wrapped = Wrapped::from_bytes(wrapped).map_err(|_| OpenError::Key)?;
+        let key = secret.open(&wrapped, info.as_bytes(), &aad).map_err(|_| OpenError::Key)?;
+        let key = key.expose().as_slice().try_into().map_err(|_| OpenError::Key)?;
+        Ok::<_, OpenError>(Secret::<[u8; 32]>::new(key))
+    };
+    let key = opened(&opening.wrapped_key, domain::LEASE_KEY)?;
+    let mut container = Container::open(sealed)?;
+    let Some(share) = &opening.wrapped_share else { return Ok(container.decrypt_to(&key, out)?) };
+    let share = opened(share, domain::SHARE_KEY)?;
+    let shares = [(PROVIDER_SHARE, &key), (OPERATOR_SHARE, &share)];
+    Ok(container.decrypt_split(&shares)?.copy_to(out)?)
 }
 
 /// `{}` wherever it stands, or the path at the end.
@@ -350,6 +360,7 @@ mod tests {
             contract,
             life,
             wrapped_key: wrapped.to_bytes(),
+            wrapped_share: None,
             may_export: false,
             name,
         };

@@ -19,12 +19,14 @@ use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::lease::delivery::deliverable;
+use tidm_space::share::{OPERATOR_SHARE, PROVIDER_SHARE};
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::{kas, odrl};
 
 use super::bucket::Bucket;
 use super::sending::Parcel;
+use super::split::{self, Shares};
 use super::{excerpt, flight, infrastructure, release, secrets, spool};
 use crate::app::App;
 use crate::net::client::CallError;
@@ -204,11 +206,18 @@ async fn sealed(
         return Ok(seal);
     }
     let key = random::key();
-    let wrapped_key = release::wrap_at_rest(app, &contract.id, &key)?;
+    let shares = match split::operator_of(contract) {
+        Some(operator) => Some(split::split(app, contract, &operator, &key).await?),
+        None => None,
+    };
+    let kept = shares.as_ref().map_or(&key, |it| &it.own);
+    let wrapped_key = release::wrap_at_rest(app, &contract.id, kept)?;
     let plain = spool::local(app, source).await?;
     let out = spool::fresh(app, "sealed")?;
     let aad = aad(&contract.id, &contract.product, contract.peer.as_str());
-    let params = (format == Use::SealedFile).then(|| container(app, contract, &key, &wrapped_key));
+    let params = (format == Use::SealedFile)
+        .then(|| container(app, contract, &key, (&wrapped_key, shares.as_ref())));
+    let deposit = shares.map_or_else(String::new, |it| it.deposit);
     let (plain_path, out_path) = (plain.path().to_owned(), out.path().to_owned());
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         match params {
@@ -247,6 +256,7 @@ async fn sealed(
         bytes: put.bytes,
         digest: put.sha256,
         elsewhere,
+        deposit,
     };
     let row = seal.clone();
     app.writer
@@ -269,12 +279,23 @@ fn container(
     app: &App,
     contract: &Contract,
     key: &tidm_crypto::secret::Secret<[u8; 32]>,
-    wrapped: &str,
+    (wrapped, shares): (&str, Option<&Shares>),
 ) -> tdf::SealParams {
     let policy = kas::policy_document(&contract.id, contract.peer.as_str());
     let service = app.identity.key_service();
-    let access = tdf::Access::whole(&service, "contract", wrapped.as_bytes(), key);
+    let kept = shares.map_or(key, |it| &it.own);
+    let mut access = tdf::Access::whole(&service, "contract", wrapped.as_bytes(), kept);
+    if shares.is_some() {
+        PROVIDER_SHARE.clone_into(&mut access.split_id);
+    }
     let mut params = tdf::SealParams::new(key, policy.as_bytes(), access);
+    params.access.extend(shares.map(|it| tdf::Access {
+        url: it.service.clone(),
+        kid: OPERATOR_SHARE.to_owned(),
+        split_id: OPERATOR_SHARE.to_owned(),
+        wrapped_key: it.wrapped.clone(),
+        share: it.other.clone(),
+    }));
     params.suite = app.config.sealed.suite;
     params.assertions.push(serde_json::json!({
         "id": "agreement", "type": "other", "scope": "tdo", "appliesToState": "encrypted",

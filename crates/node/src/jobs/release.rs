@@ -41,7 +41,7 @@ pub fn wrap_at_rest(app: &App, contract: &Id, key: &Secret<[u8; 32]>) -> anyhow:
     Ok(STANDARD.encode(wrapped))
 }
 
-/// The data key of a seal, opened. It lives no longer than the caller needs it.
+/// The data key of a seal, or our share of it, opened. It lives no longer than the caller needs it.
 pub fn open_at_rest(app: &App, seal: &Seal) -> Result<Secret<[u8; 32]>, Fault> {
     open_wrapped(app, &seal.contract, &seal.wrapped_key)?
         .ok_or(Fault::ApiMisuse("a wrapped key that its contract's key does not open"))
@@ -94,12 +94,20 @@ fn seal_to(key: &[u8; 32], aad: &[u8], text: &[u8]) -> Result<kem::Wrapped, Faul
         .map_err(|_| Fault::misbehaved("lease.key", "nothing can be wrapped to this one-time key"))
 }
 
+/// What leaves under one lease.
+pub struct Released {
+    /// The data key, or our share of it, under the lease's one-time key.
+    pub wrapped: Vec<u8>,
+    /// As in [`Seal::deposit`].
+    pub deposit: String,
+}
+
 /// The data key, wrapped to the lease's one-time key. Queries at the provider need none.
 pub async fn wrap(
     app: &App,
     request: &Request,
     grant: &Grant,
-) -> Result<Option<Vec<u8>>, WorkError> {
+) -> Result<Option<Released>, WorkError> {
     match request.kind {
         Use::Query | Use::Plain | Use::Psi => return Ok(None),
         Use::SealedTable | Use::SealedFile => {}
@@ -114,5 +122,6 @@ pub async fn wrap(
     })?;
     let key = open_at_rest(app, &seal)?;
     let aad = associated_data(&grant.lease, &grant.contract);
-    Ok(Some(seal_to(&request.key, &aad, key.expose())?.to_bytes()))
+    let wrapped = seal_to(&request.key, &aad, key.expose())?.to_bytes();
+    Ok(Some(Released { wrapped, deposit: seal.deposit }))
 }

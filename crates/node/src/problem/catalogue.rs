@@ -3,8 +3,8 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, flight, matchings, offers, people, queries, standing, tables,
-    tc609, watermarks,
+    Party, credentials, deliveries, flight, matchings, offers, people, queries, split, standing,
+    tables, tc609, watermarks,
 };
 
 /// One code.
@@ -40,6 +40,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         people::ENTRIES,
         queries::ENTRIES,
         watermarks::ENTRIES,
+        split::ENTRIES,
         standing::ENTRIES,
         tc609::ENTRIES,
     ];

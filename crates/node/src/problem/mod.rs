@@ -15,6 +15,7 @@ mod matchings;
 mod offers;
 mod people;
 mod queries;
+mod split;
 mod standing;
 mod tables;
 mod tc609;

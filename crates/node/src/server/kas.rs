@@ -51,7 +51,7 @@ use tidm_space::wire::kas::{self, Answer, ObjectAsk, Outcome, PolicyAsk, proto};
 use super::answer::{Presented, json, status};
 use super::data::bearer;
 use crate::app::App;
-use crate::jobs::release;
+use crate::jobs::{release, split};
 use crate::net::auth;
 use crate::random::os;
 use crate::store::StoreError;
@@ -289,6 +289,12 @@ impl Call<'_> {
         if kas::contract_of(&policy.body)? != contract.id {
             let why = "the access token is for another contract than the file";
             return Err(Fault::denied("kas.contract", "token", why).into());
+        }
+        if split::operator_of(&contract).is_some() {
+            // A program shows its lease to nobody: half a key would cost a use and open nothing.
+            let why =
+                "the key of this file is split with an operator: open it with `tidm use open`";
+            return Err(Fault::denied("split.program", "tidm:keyOperator", why).into());
         }
         let share = self.share(&contract, object)?;
         match bound_under(&share, &policy.body, &object.binding) {

@@ -23,6 +23,7 @@ pub mod psi;
 mod psi_table;
 pub mod public;
 pub mod range;
+pub mod shares;
 pub mod signaling;
 pub mod tc609;
 pub mod watch;

@@ -14,8 +14,11 @@ use serde::Deserialize;
 
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::Heard;
+use tidm_space::evidence::encode::decode;
+use tidm_space::evidence::fact::What;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::negotiation::message::Role;
 use tidm_space::wire::dsp::error;
 use tidm_space::wire::tidm::{facts, lease, notice};
@@ -114,13 +117,19 @@ async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String,
             Heard::Attested(Box::new((request.clone(), proven)))
         }
     };
-    let started = std::time::Instant::now();
+    let (started, from) = (std::time::Instant::now(), who.did.clone());
     let Reply::Lease(grant) = hear(app, who, id, body, heard).await? else {
         return Err(Fault::ApiMisuse("a lease request without a grant").into());
     };
     metrics::histogram!("tidm_lease_seconds").record(started.elapsed().as_secs_f64());
-    let wrapped = jobs::release::wrap(app, &request, &grant).await?;
-    Ok(lease::write_grant(&grant, wrapped.as_deref()))
+    let Some(released) = jobs::release::wrap(app, &request, &grant).await? else {
+        return Ok(lease::write_grant(&grant, None));
+    };
+    if released.deposit.is_empty() {
+        return Ok(lease::write_grant(&grant, Some(&released.wrapped)));
+    }
+    let split = jobs::split::shown(app, &released.deposit, (&from, &request), &grant)?;
+    Ok(lease::write_split_grant(&grant, &released.wrapped, &split))
 }
 
 /// The gate of whoever granted a lease: its holder goes on with the use. No key is released again.
@@ -196,7 +205,14 @@ struct After {
 /// Facts per page of reconciliation.
 const FACTS: i64 = 500;
 
-/// Our facts about a contract, for its other party.
+/// What we did as an operator at this party's word or for it.
+fn is_of_share(entry: &[u8], party: &Did) -> bool {
+    let Ok(fact) = decode(entry) else { return false };
+    let What::Share { provider, .. } = &fact.what else { return false };
+    fact.links.peer.as_ref() == Some(party) || provider == party.as_str()
+}
+
+/// Our facts about a contract, for its other party, or as its operator for both.
 async fn facts_of(
     State(app): Shared,
     Path(contract): Path<String>,
@@ -209,9 +225,15 @@ async fn facts_of(
         let contract = Id::parse(&contract).map_err(|_| not_found("contract"))?;
         let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
         let known = app.store.contract(&contract).await.map_err(store)?;
-        known.filter(|it| it.peer == who.did).ok_or_else(|| not_found("contract"))?;
-        let rows =
+        let mut rows =
             app.store.facts_of_contract(&contract, page.after, FACTS + 1).await.map_err(store)?;
+        if known.is_none_or(|it| it.peer != who.did) {
+            // No contract of ours with this caller; as an operator we may have been asked for shares under it.
+            rows.retain(|(_, entry)| is_of_share(entry, &who.did));
+            if rows.is_empty() {
+                return Err(not_found("contract"));
+            }
+        }
         Ok::<_, WorkError>((contract, rows))
     };
     match found.await {

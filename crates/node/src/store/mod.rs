@@ -26,6 +26,7 @@ pub mod remote;
 pub mod rows;
 pub mod save;
 mod schema;
+pub mod shares;
 pub mod standing;
 pub mod subscriptions;
 pub mod tables;

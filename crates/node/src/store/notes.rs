@@ -41,6 +41,8 @@ pub struct Seal {
     pub digest: Digest,
     /// Where it was put besides: `infrastructure` DID and object there, JSON; empty when only here.
     pub elsewhere: String,
+    /// The operator's share as it was signed, where the key is split; empty where it is not.
+    pub deposit: String,
 }
 
 /// A consumer's copy of what was delivered.
@@ -81,7 +83,7 @@ pub async fn save_source(conn: &mut AnyConnection, it: &Source) -> Result<(), St
 /// The first seal of a contract stands: a second run of the job uses it.
 pub async fn save_seal(conn: &mut AnyConnection, it: &Seal) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO seals (contract, object, wrapped_key, bytes, digest, record) VALUES ($1,$2,$3,$4,$5,$6)
+        "INSERT INTO seals (contract, object, wrapped_key, bytes, digest, record, deposit) VALUES ($1,$2,$3,$4,$5,$6,$7)
          ON CONFLICT (contract) DO NOTHING",
     )
     .bind(it.contract.to_string())
@@ -90,6 +92,7 @@ pub async fn save_seal(conn: &mut AnyConnection, it: &Seal) -> Result<(), StoreE
     .bind(i64::try_from(it.bytes).unwrap_or(i64::MAX))
     .bind(it.digest.to_string())
     .bind(it.elsewhere.clone())
+    .bind(it.deposit.clone())
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -165,7 +168,7 @@ impl Store {
 
     pub async fn seal(&self, contract: &Id) -> Result<Option<Seal>, StoreError> {
         let row = sqlx::query(
-            "SELECT object, wrapped_key, bytes, digest, record FROM seals WHERE contract = $1",
+            "SELECT object, wrapped_key, bytes, digest, record, deposit FROM seals WHERE contract = $1",
         )
         .bind(contract.to_string())
         .fetch_optional(self.pool())
@@ -178,6 +181,7 @@ impl Store {
                 bytes: u64::try_from(row.get::<i64, _>(2)).unwrap_or(0),
                 digest: digest("seals", &row.get::<String, _>(3))?,
                 elsewhere: row.get(4),
+                deposit: row.get(5),
             })
         })
         .transpose()

@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -275,4 +275,15 @@ CREATE INDEX psi_tables_contract ON psi_tables (contract)
 /// V15: what a membership will say of where its member is.
 const V15: &str = "
 ALTER TABLE invitations ADD COLUMN country TEXT
+";
+
+/// V16: keys that are split with an operator. The provider keeps the operator's share as a deposit it cannot open; the
+/// operator keeps its one answer for each nonce, and what it holds.
+const V16: &str = "
+ALTER TABLE seals ADD COLUMN deposit TEXT NOT NULL DEFAULT '';
+CREATE TABLE share_answers (
+  provider TEXT NOT NULL, nonce TEXT NOT NULL, one_time TEXT NOT NULL, lease TEXT NOT NULL, answer BYTEA NOT NULL,
+  at BIGINT NOT NULL, PRIMARY KEY (provider, nonce));
+CREATE INDEX share_answers_at ON share_answers (at);
+CREATE TABLE share_holds (subject TEXT PRIMARY KEY, reason TEXT NOT NULL, at BIGINT NOT NULL)
 ";

@@ -188,6 +188,8 @@ async fn a08_a_key_that_was_kept_still_opens_its_copy_and_the_level_says_so() {
         contract: grant.contract.clone(),
         life: Duration::from_secs(60),
         wrapped_key: grant.wrapped_key.clone(),
+
+        wrapped_share: None,
         may_export: false,
         name: None,
     };

@@ -45,6 +45,7 @@ pub(crate) async fn opened(
         contract: grant.contract.clone(),
         life: grant.life,
         wrapped_key: grant.wrapped_key.clone(),
+        wrapped_share: grant.wrapped_share.clone(),
         may_export: grant.may_export,
         name: Some("part.step".to_owned()),
     };

@@ -28,6 +28,7 @@ mod query;
 mod renewal;
 mod seen;
 mod signaling;
+mod split;
 mod standing;
 mod tables;
 mod tc609;

@@ -25,6 +25,7 @@ fn wrapped(hello: &Hello, key: &[u8]) -> Vec<TableKey> {
         wrapped: wrapped.to_bytes(),
         info: INFO.to_vec(),
         aad: b"lease-1".to_vec(),
+        share: None,
     }]
 }
 

@@ -6,8 +6,10 @@
 //! What a report cannot show: something that both sides left out, and what happened outside of the nodes.
 
 mod check;
+pub mod share;
 mod standing;
 mod text;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use super::fact::{Closed, Fact, What};
 
 pub use check::check;
 pub use text::{finding, markdown};
+pub use verdict::Verdict;
 
 /// What one side still owes this shortly before the report is *pending*, not missing: notices are retried.
 pub const GRACE: Duration = Duration::from_secs(60);
@@ -201,6 +204,9 @@ impl Account {
             What::Published { .. }
             | What::TablePrepared { .. }
             | What::Flow { .. }
+            | What::Appraised { .. }
+            | What::Consented
+            | What::Share { .. }
             | What::Membership { .. } => {}
             What::Negotiation { to, .. } => self.negotiation = Some(*to),
             What::Concluded { signed, provider_signed, consumer_signed } => {
@@ -244,7 +250,6 @@ impl Account {
                 let deletion = Deletion { at, files: files.clone(), receipt: *receipt };
                 self.deletion.get_or_insert(deletion);
             }
-            What::Appraised { .. } | What::Consented => {}
             What::MessageRefused { code } | What::GaveUp { code } => {
                 self.troubles.push((at, code.clone()));
             }
@@ -306,6 +311,7 @@ impl Account {
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
+            | What::Share { .. }
             | What::Membership { .. } => {}
         }
     }
@@ -389,6 +395,7 @@ pub enum Code {
     DeletionDiffers,
     DeletionIncomplete,
     Refused,
+    ShareWithoutLease,
     Trouble,
 }
 
@@ -430,6 +437,7 @@ impl Code {
             Self::DeletionDiffers => "deletion.differs",
             Self::DeletionIncomplete => "deletion.incomplete",
             Self::Refused => "lease.refused",
+            Self::ShareWithoutLease => "share.without-lease",
             Self::Trouble => "message.trouble",
         }
     }
@@ -443,54 +451,12 @@ pub struct Report {
     pub at: Time,
     pub provider: Account,
     pub consumer: Account,
+    /// Of the operator that a data key is split with.
+    pub operator: Option<share::Account>,
     /// Which side's facts could not be had.
     pub absent: Option<Role>,
     /// Worst first.
     pub findings: Vec<Finding>,
-}
-
-/// What the findings come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Consistent,
-    /// Nothing contradicts, something may still come.
-    Pending,
-    Incomplete,
-    Contradicting,
-}
-
-impl Verdict {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Consistent => "consistent",
-            Self::Pending => "pending",
-            Self::Incomplete => "incomplete",
-            Self::Contradicting => "contradicting",
-        }
-    }
-}
-
-impl Report {
-    /// By the worst finding.
-    pub fn verdict(&self) -> Verdict {
-        match self.findings.iter().map(|it| it.severity).min() {
-            Some(Severity::Contradiction) => Verdict::Contradicting,
-            Some(Severity::Missing) => Verdict::Incomplete,
-            Some(Severity::Pending) => Verdict::Pending,
-            Some(Severity::Note) | None => Verdict::Consistent,
-        }
-    }
-
-    /// Uses counted at the gate.
-    pub fn uses(&self) -> u64 {
-        self.provider.uses()
-    }
-
-    /// Uses that remain; `None` where the contract does not count, 0 once it ended.
-    pub fn remaining(&self) -> Option<u64> {
-        let ended = self.provider.ended.is_some() || self.consumer.ended.is_some();
-        self.subject.limit.map(|limit| if ended { 0 } else { limit.saturating_sub(self.uses()) })
-    }
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
                 refused = Some((fact.at, code.clone()));
             }
             What::GaveUp { .. }
+            | What::Share { .. }
             | What::Published { .. }
             | What::TablePrepared { .. }
             | What::Negotiation { .. }

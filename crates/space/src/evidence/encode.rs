@@ -21,7 +21,7 @@ use crate::policy::usage::Level;
 use crate::time::Time;
 use crate::transfer;
 
-use super::fact::{Change, Closed, Fact, Links, What};
+use super::fact::{Change, Closed, Fact, Links, ShareAct, What};
 
 pub use super::summary::summary;
 
@@ -161,6 +161,9 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::CopiesDeleted { files, receipt } => {
             let listed = files.iter().take(DELETED_FILES).map(|it| Value::from(*it)).collect();
             ("copies-deleted", vec![Value::Array(listed), Value::from(*receipt)])
+        }
+        What::Share { act, provider, detail, key } => {
+            ("share", vec![text(act.word()), text(provider), text(detail), Value::from(*key)])
         }
         What::MessageRefused { code } => ("message-refused", vec![text(code)]),
         What::GaveUp { code } => ("gave-up", vec![text(code)]),
@@ -303,6 +306,12 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         "copies-deleted" => {
             What::CopiesDeleted { files: it.digests("files")?, receipt: it.digest("receipt")? }
         }
+        "share" => What::Share {
+            act: it.word("act", ShareAct::from_word)?,
+            provider: it.owned("provider")?,
+            detail: it.owned("detail")?,
+            key: it.optional(|it| it.digest("key"))?,
+        },
         "message-refused" => What::MessageRefused { code: it.owned("code")? },
         "gave-up" => What::GaveUp { code: it.owned("code")? },
         "table-prepared" => What::TablePrepared {

@@ -149,6 +149,15 @@ pub enum What {
         files: Vec<Digest>,
         receipt: Digest,
     },
+    /// Operator: what it did with its share of a data key that is split with it. `peer` is the consumer where one asked.
+    Share {
+        act: ShareAct,
+        provider: String,
+        /// Of a refusal its code, of a hold its subject and reason.
+        detail: String,
+        /// Digest of the one-time key that it was released to.
+        key: Option<Digest>,
+    },
     /// A message of the peer was refused and changed nothing.
     MessageRefused {
         code: String,
@@ -164,6 +173,33 @@ pub enum What {
         /// The credential's, where there is one.
         credential: Option<Digest>,
     },
+}
+
+/// What an operator did about shares of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareAct {
+    Released,
+    Refused,
+    /// Nothing more is released for a contract or participant.
+    Held,
+    Freed,
+}
+
+impl ShareAct {
+    pub const ALL: [Self; 4] = [Self::Released, Self::Refused, Self::Held, Self::Freed];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Refused => "refused",
+            Self::Held => "held",
+            Self::Freed => "freed",
+        }
+    }
 }
 
 /// What became of a membership.

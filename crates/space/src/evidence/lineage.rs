@@ -138,6 +138,7 @@ impl Work {
             | What::CopiesDeleted { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
+            | What::Share { .. }
             | What::Membership { .. } => {}
         }
     }
@@ -264,6 +265,7 @@ impl Work {
             | What::DutyMissed { .. }
             | What::MessageRefused { .. }
             | What::GaveUp { .. }
+            | What::Share { .. }
             | What::Membership { .. } => {}
         }
     }

@@ -8,7 +8,7 @@ use crate::lang::Lang;
 use crate::negotiation::message::Role;
 use crate::policy::usage::Level;
 
-use super::fact::{Change, Closed, Fact, What};
+use super::fact::{Change, Closed, Fact, ShareAct, What};
 
 /// What happened, as one line for people.
 pub fn summary(it: &Fact, lang: Lang) -> String {
@@ -163,6 +163,11 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::CopiesDeleted { files, .. } => {
             format!("{} ciphertext files deleted, receipt signed", files.len())
         }
+        What::Share { act, detail, .. } => {
+            let said = lang.pick("运营方密钥份额", "Operator's share of the key");
+            let dash = if detail.is_empty() { "" } else { ": " };
+            format!("{said} ({}){dash}{detail}", acted(*act, lang))
+        }
         What::MessageRefused { code } => {
             format!("{} [{code}]", lang.pick("拒绝对方消息", "Message of the peer refused"))
         }
@@ -185,6 +190,15 @@ fn closed(it: Closed, lang: Lang) -> &'static str {
         Closed::Returned => lang.pick("已归还", "returned"),
         Closed::Expired => lang.pick("已到期", "expired"),
         Closed::Revoked => lang.pick("已撤销", "revoked"),
+    }
+}
+
+fn acted(it: ShareAct, lang: Lang) -> &'static str {
+    match it {
+        ShareAct::Released => lang.pick("已放行", "released"),
+        ShareAct::Refused => lang.pick("已拒绝", "refused"),
+        ShareAct::Held => lang.pick("已暂停放行", "held"),
+        ShareAct::Freed => lang.pick("已恢复放行", "no longer held"),
     }
 }
 

@@ -308,6 +308,9 @@ fn narrow(limits: &mut Limits, limit: Limit) -> bool {
         Limit::OutputBytes(n) => least(&mut limits.output_bytes, n),
         Limit::DeliveryRate(n) => least(&mut limits.delivery_rate, n),
         Limit::DeliveryConnections(n) => least(&mut limits.delivery_connections, n),
+        Limit::KeyOperator(new) => {
+            return limits.operator.get_or_insert_with(|| new.clone()) == &new;
+        }
         Limit::Rows(new) => {
             limits.filter = Some(match limits.filter.take() {
                 Some(old) => old.and(new),

@@ -326,6 +326,8 @@ terms! {
         DeliveryRate = "tidm:deliveryRate",
         /// Connections that deliver under the contract at a time.
         DeliveryConnections = "tidm:deliveryConnections",
+        /// `eq` the DID of the operator that releases its share of the data key beside the provider.
+        KeyOperator = "tidm:keyOperator",
         /// Columns by which lists are matched, see [`super::matching::Key`].
         MatchKey = "tidm:matchKey",
         /// Items that the consumer puts in at a time.

@@ -52,6 +52,7 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::OutputBytes
         | Operand::DeliveryRate
         | Operand::DeliveryConnections
+        | Operand::KeyOperator
         | Operand::MatchKey
         | Operand::MatchItems
         | Operand::MatchBudget

@@ -241,6 +241,9 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
         (Limit::Matching(_), _) => Level::E0,
         // A node's own query is answered at once; only tools' results are slowed down like deliveries.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), Use::Query) => Level::E0,
+        // Two gates release, and neither sees what the consumer's program does with the key.
+        (Limit::KeyOperator(_), Use::SealedTable | Use::SealedFile) => kind.level(),
+        (Limit::KeyOperator(_), _) => Level::E0,
         // The bytes leave through the provider's own hands, whatever they are.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), _) => Level::E2,
         (_, Use::SealedFile | Use::Plain | Use::Psi) => Level::E0,

@@ -48,6 +48,8 @@ pub struct Sentences {
     /// Bytes per second of all deliveries together.
     pub delivery_rate: Option<u64>,
     pub delivery_connections: Option<u64>,
+    /// The data key is split: this operator and the provider must both release it.
+    pub split_with: Option<Did>,
     pub matching: Matching,
     pub counted: Counted,
     pub export: Export,
@@ -252,6 +254,8 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
     out.extend(cap(Operand::DeliveryRate, it.delivery_rate));
     out.extend(cap(Operand::DeliveryConnections, it.delivery_connections));
+    let operator = it.split_with.as_ref();
+    out.extend(operator.map(|it| atomic(Operand::KeyOperator, Operator::Eq, it.as_str())));
     out.extend(counted(&it.counted));
     out.extend(matching(&it.matching));
     out

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::id::Id;
+use crate::identity::did::Did;
 use crate::policy::action::Phase;
 use crate::policy::counted::Wants;
 use crate::policy::facts::Deed;
@@ -200,6 +201,8 @@ pub struct Limits {
     /// Bytes per second of all deliveries together; the provider keeps it.
     pub delivery_rate: Option<u64>,
     pub delivery_connections: Option<u64>,
+    /// Who releases the other share of the data key; `None`: the provider releases it whole.
+    pub operator: Option<Did>,
     /// Which rows may be touched; `None`: all.
     pub filter: Option<Filter>,
     pub matching: Box<Matching>,
@@ -219,6 +222,7 @@ impl Limits {
                 Reverse(it.output_bytes.unwrap_or(u64::MAX)),
                 Reverse(it.delivery_rate.unwrap_or(u64::MAX)),
                 Reverse(it.delivery_connections.unwrap_or(u64::MAX)),
+                it.operator.is_some(),
             )
         };
         key(self).cmp(&key(other)).then_with(|| self.cmp(other))
@@ -243,6 +247,7 @@ pub enum Limit {
     OutputBytes(u64),
     DeliveryRate(u64),
     DeliveryConnections(u64),
+    KeyOperator(Did),
     Rows(Filter),
     Matching(MatchLimit),
 }
@@ -398,6 +403,14 @@ impl Terms {
             && read().any(|g| g.limits.columns != limits.columns)
         {
             why.push("permissions for different columns cannot be kept in one copy");
+        }
+        if read().any(|g| g.limits.operator != limits.operator) {
+            why.push("permissions with different operators cannot be kept in one copy");
+        }
+        if read().any(|g| g.limits.operator.is_some())
+            && !matches!(kind, Use::SealedTable | Use::SealedFile)
+        {
+            why.push("a split key is for sealed tables and files");
         }
         let Some(mark) = &self.mark else { return };
         if !matches!(kind, Use::SealedTable | Use::Plain) {

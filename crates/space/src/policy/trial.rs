@@ -188,6 +188,7 @@ fn said(it: &Limits, lang: Lang) -> Vec<String> {
         it.output_bytes.map(Limit::OutputBytes),
         it.delivery_rate.map(Limit::DeliveryRate),
         it.delivery_connections.map(Limit::DeliveryConnections),
+        it.operator.clone().map(Limit::KeyOperator),
         it.filter.clone().map(Limit::Rows),
         m.key.clone().map(|it| Limit::Matching(MatchLimit::Key(it))),
         m.items.map(|it| Limit::Matching(MatchLimit::Items(it))),

@@ -240,6 +240,12 @@ pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
         Limit::DeliveryConnections(all) => {
             n("交付同时至多", *all, "个连接", "at most", "connections at a time for deliveries")
         }
+        Limit::KeyOperator(operator) => match lang {
+            Lang::Zh => format!("密钥分为两份，须由提供方与 {operator} 双方放行"),
+            Lang::En => {
+                format!("the key is split: the provider and {operator} must both release it")
+            }
+        },
         Limit::Matching(limit) => match_words(limit, lang),
         Limit::Rows(filter) => {
             format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))

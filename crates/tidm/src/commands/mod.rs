@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod init;
 pub(crate) mod lineage;
+pub(crate) mod operator;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod product;
@@ -65,6 +66,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
         }
         Command::Audit(it) => it.run(global, &api()?).await?,
         Command::Watermark(it) => it.run(global, &api()?).await?,
+        Command::Operator(it) => it.run(global, &api()?).await?,
         Command::Lineage(it) => it.run(global, &api()?).await?,
         Command::Space(it) => it.run(global).await?,
         Command::People(it) => it.run(global, api()?).await?,

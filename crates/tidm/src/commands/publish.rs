@@ -18,7 +18,7 @@ use crate::show;
 /// Publish files as products.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  tidm publish bearings.csv --title 轴承检测 --aggregates-only --min-group 10 --as query\n  tidm publish part.step --to did:web:plant.example --uses 3 --until 2027-01-01T00:00:00Z --purpose 质检 --no-export --delete-after-use --as sealed-file\n  tidm publish readings.csv --template burn --set uses=3 --as sealed-table"
+    after_help = "Examples:\n  tidm publish bearings.csv --title 轴承检测 --aggregates-only --min-group 10 --as query\n  tidm publish part.step --to did:web:plant.example --uses 3 --until 2027-01-01T00:00:00Z --purpose 质检 --no-export --delete-after-use --as sealed-file\n  tidm publish readings.csv --template burn --set uses=3 --as sealed-table\n  tidm publish drawings.zip --split-with did:web:operator.example --as sealed-file"
 )]
 pub(crate) struct Publish {
     #[arg(required = true)]

@@ -47,6 +47,9 @@ pub(crate) struct Terms {
     /// Mark copies before they leave: columns with the step by which a value may change; the key of rows: temperature:0.1;sensor.
     #[arg(long, value_name = "HOW")]
     pub(crate) watermark: Option<String>,
+    /// Split the key of what is sealed with this operator: it and the provider must both release it.
+    #[arg(long, value_name = "DID")]
+    pub(crate) split_with: Option<String>,
     /// Only aggregate results.
     #[arg(long)]
     pub(crate) aggregates_only: bool,
@@ -167,6 +170,7 @@ impl Terms {
         put("columns", json!(self.columns), !self.columns.is_empty());
         put("rows", json!(self.rows), self.rows.is_some());
         put("watermark", json!(self.watermark), self.watermark.is_some());
+        put("splitWith", json!(self.split_with), self.split_with.is_some());
         put("aggregatesOnly", json!(true), self.aggregates_only);
         put("minGroup", json!(self.min_group), self.min_group.is_some());
         put("deliveryRate", json!(self.rate), self.rate.is_some());

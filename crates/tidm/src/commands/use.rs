@@ -171,6 +171,11 @@ async fn open(
         contract: Id::parse(text("contract")?).context("the contract's id")?,
         life: Duration::from_millis(granted.get("lifeMs").and_then(Value::as_u64).unwrap_or(0)),
         wrapped_key: STANDARD.decode(text("wrappedKey")?).context("the wrapped key")?,
+        wrapped_share: granted
+            .get("wrappedShare")
+            .and_then(Value::as_str)
+            .map(|it| STANDARD.decode(it).context("the operator's share"))
+            .transpose()?,
         may_export: granted.get("mayExport").and_then(Value::as_bool).unwrap_or(false),
         name,
     };

@@ -9,10 +9,13 @@ use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::lease::message::{Grant, Nonce, Request};
+use tidm_space::lease::message::{Grant, Nonce, Outcome, Request};
 use tidm_space::wire::tidm::lease;
+use tidm_space::wire::tidm::share::Split;
 
+use super::close;
 use crate::app::App;
+use crate::jobs::split;
 use crate::net::auth;
 use crate::net::certificates;
 use crate::net::client::CallError;
@@ -31,18 +34,65 @@ pub(super) fn nonce() -> Nonce {
     nonce
 }
 
-/// A lease for `request`, kept among our leases, with the key wrapped to `request.key` where there is one.
+/// A lease that brought a key, under the one-time key of its request.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    pub(super) grant: Grant,
+    /// The data key, or the provider's share of it.
+    pub(super) wrapped: Vec<u8>,
+    /// The operator's share, where the key is split.
+    pub(super) share: Option<Vec<u8>>,
+}
+
+/// A lease for something sealed. Where the key is split, the operator is asked first whether it holds anything back, so
+/// that the provider's gate counts no use that could not be; and then, with the lease, for its share.
+pub(super) async fn keyed(
+    app: &App,
+    contract: &Contract,
+    request: Request,
+) -> Result<Keyed, WorkError> {
+    let operator = split::operator_of(contract);
+    if let Some(operator) = &operator {
+        split::ready(app, contract, operator).await?;
+    }
+    let (grant, wrapped, shown) = granted(app, contract, request).await?;
+    let no = |code, what: &str| Fault::misbehaved(code, format!("{} {what}", contract.peer));
+    let share = match (&operator, shown) {
+        (None, None) => Ok(None),
+        (Some(operator), Some(shown)) => {
+            split::released(app, operator, &grant, &shown).await.map(Some)
+        }
+        (None, Some(_)) => Err(no("split.grant", "splits a key that its terms do not split")),
+        (Some(_), None) => Err(no("split.grant", "granted a lease without the split of its key")),
+    };
+    let whole = wrapped.ok_or_else(|| no("lease.key", "granted a lease without a key"));
+    match share.and_then(|share| Ok((share, whole?))) {
+        Ok((share, wrapped)) => Ok(Keyed { grant, wrapped, share }),
+        Err(why) => {
+            let nothing = Outcome { done: false, rows: 0, bytes: 0, result: None };
+            close(app, &grant.lease, nothing).await?;
+            Err(why.into())
+        }
+    }
+}
+
+/// A lease for `request`, kept among our leases; a query needs no key.
 pub(super) async fn lease(
     app: &App,
     contract: &Contract,
     request: Request,
-) -> Result<(Grant, Option<Vec<u8>>), WorkError> {
+) -> Result<Grant, WorkError> {
+    granted(app, contract, request).await.map(|(grant, _, _)| grant)
+}
+
+/// With the key wrapped to `request.key` where there is one, and what an operator is to be shown.
+async fn granted(app: &App, contract: &Contract, request: Request) -> Result<Answered, WorkError> {
     let id = Id::from(uuid::Uuid::now_v7());
     let posting = lease::write_request(&id, &request);
     let url = format!("{}{}", contract.address, posting.path);
     let started = tokio::time::Instant::now();
     let mut pause = FIRST_PAUSE;
-    let (grant, wrapped) = loop {
+    let (grant, wrapped, shown) = loop {
         let fault = match once(app, contract, &url, &posting.body).await {
             Ok(granted) => break granted,
             Err(fault) => fault,
@@ -67,15 +117,13 @@ pub(super) async fn lease(
             grant: grant.clone(),
         })))))
         .await?;
-    Ok((grant, wrapped))
+    Ok((grant, wrapped, shown))
 }
 
-async fn once(
-    app: &App,
-    contract: &Contract,
-    url: &str,
-    body: &str,
-) -> Result<(Grant, Option<Vec<u8>>), Fault> {
+/// Grant, wrapped key, and what an operator is to be shown.
+type Answered = (Grant, Option<Vec<u8>>, Option<Split>);
+
+async fn once(app: &App, contract: &Contract, url: &str, body: &str) -> Result<Answered, Fault> {
     let authorization = auth::speak(app, &contract.peer);
     let answer = match app
         .client
@@ -91,7 +139,8 @@ async fn once(
         }
     };
     if answer.status.is_success() {
-        return lease::read_grant(&answer.body);
+        let (grant, wrapped) = lease::read_grant(&answer.body)?;
+        return Ok((grant, wrapped, lease::read_split(&answer.body)?));
     }
     Err(refusal(&contract.peer, answer.status.as_u16(), &answer.body))
 }

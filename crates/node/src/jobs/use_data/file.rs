@@ -46,6 +46,8 @@ pub struct OpenFile {
     pub life: Duration,
     pub uses_left: Option<u64>,
     pub wrapped_key: Vec<u8>,
+    /// The operator's share, where the key is split.
+    pub wrapped_share: Option<Vec<u8>>,
     /// Of the sealed copy that [`sealed_copy`] streams.
     pub bytes: u64,
     pub sha256: Digest,
@@ -85,13 +87,7 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
     let app = app.clone();
     // Goes on when the caller goes away: a lease that was granted is kept and ends by itself.
     let asking = tokio::spawn(async move {
-        let (grant, wrapped) = ask::lease(&app, &contract, request).await?;
-        let no_key = || {
-            Fault::misbehaved(
-                "lease.key",
-                format!("{} granted a lease without a key", contract.peer),
-            )
-        };
+        let ask::Keyed { grant, wrapped, share } = ask::keyed(&app, &contract, request).await?;
         let life = grant.until.since(app.clock.now());
         Ok(OpenFile {
             lease: grant.lease,
@@ -99,7 +95,8 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
             until: grant.until,
             life,
             uses_left: grant.uses_left,
-            wrapped_key: wrapped.ok_or_else(no_key)?,
+            wrapped_key: wrapped,
+            wrapped_share: share,
             bytes: copy.bytes,
             sha256: copy.digest,
             may_export,

@@ -189,20 +189,16 @@ impl Sealing {
             .as_slice()
             .try_into()
             .map_err(|_| Fault::ApiMisuse("a worker's key of another length"))?;
-        let (grant, wrapped) = ask::lease(&self.app, &self.contract, self.request(key)).await?;
+        let ask::Keyed { grant, wrapped, share } =
+            ask::keyed(&self.app, &self.contract, self.request(key)).await?;
         let aad = release::associated_data(&grant.lease, &grant.contract);
         self.held.send_replace(Some(grant));
-        let wrapped = wrapped.ok_or_else(|| {
-            Fault::misbehaved(
-                "lease.key",
-                format!("{} granted a lease without a key", self.contract.peer),
-            )
-        })?;
         Ok(TableKey {
             table: workers::TABLE.to_owned(),
             wrapped,
             info: domain::LEASE_KEY.as_bytes().to_vec(),
             aad,
+            share,
         })
     }
 
@@ -257,7 +253,7 @@ pub async fn query_at_provider(
     };
     let (app, sql) = (app.clone(), sql.to_owned());
     let using = tokio::spawn(async move {
-        let (grant, _) = ask::lease(&app, &contract, request).await?;
+        let grant = ask::lease(&app, &contract, request).await?;
         // Not stopped when our lease ends meanwhile: the last use's own end may arrive before its answer.
         let done = tokio::select! {
             done = remote(&app, &contract, &grant.lease, &sql) => done,

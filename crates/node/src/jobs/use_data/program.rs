@@ -18,6 +18,7 @@ use super::file::{Sealed, streamed};
 use super::{copy_of, ours, spool};
 use crate::app::App;
 use crate::clock::FreshIds;
+use crate::jobs::split;
 use crate::store::writer::WorkError;
 
 /// What a program needs besides the sealed bytes.
@@ -41,6 +42,10 @@ pub async fn program(
 ) -> Result<ProgramFile, WorkError> {
     let contract = ours(app, contract).await?;
     permitted(compile(&contract.policy).is_ok_and(|terms| terms.summary.export))?;
+    if split::operator_of(&contract).is_some() {
+        let why = "the key of this file is split with an operator: open it with `tidm use open`";
+        return Err(Fault::denied("split.program", "tidm:keyOperator", why).into());
+    }
     if signer.as_ref().is_some_and(|it| RsaPublic::from_pem(it).is_err()) {
         let why = "the signer is not the PEM of an RSA public key of 2048 to 4096 bits";
         return Err(Fault::refused("kas.signer", why).into());

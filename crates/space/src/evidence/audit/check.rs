@@ -52,7 +52,8 @@ pub fn check(
     let mut findings = work.findings;
     findings.sort();
     findings.dedup();
-    Report { subject: subject.clone(), at, provider, consumer, absent, findings }
+    let operator = None;
+    Report { subject: subject.clone(), at, provider, consumer, operator, absent, findings }
 }
 
 pub(super) struct Work<'a> {

@@ -170,6 +170,10 @@ fn sentence(code: Code) -> (&'static str, &'static str) {
             "The deletion receipt does not list content {0}, which the consumer received",
         ),
         Code::Refused => ("{0} 拒绝了一次使用：{2} [{1}]", "A use was refused at {0}: {2} [{1}]"),
+        Code::ShareWithoutLease => (
+            "运营方 {0} 于 {1} 放行了密钥份额，而提供方没有相应的使用凭证",
+            "The operator {0} released its share at {1} for a lease that the provider never granted",
+        ),
         Code::Trouble => (
             "{side}于 {1} 有消息被拒或放弃 [{2}]",
             "{side} refused or gave up a message at {1} [{2}]",
@@ -192,6 +196,7 @@ pub fn markdown(it: &Report, lang: Lang) -> String {
     let _infallible = head(&mut out, it, lang)
         .and_then(|()| uses(&mut out, it, lang))
         .and_then(|()| events(&mut out, it, lang))
+        .and_then(|()| super::share::section(&mut out, it, lang))
         .and_then(|()| findings(&mut out, it, lang))
         .and_then(|()| limits(&mut out, it, lang));
     out

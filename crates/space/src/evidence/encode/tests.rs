@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::fact::{Change, Closed, Fact, Links, What};
+use super::super::fact::{Change, Closed, Fact, Links, ShareAct, What};
 use super::*;
 use crate::lang::Lang;
 use crate::limits::{DELETED_FILES, FACT_BYTES};
@@ -35,6 +35,12 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             statement: hash("s"),
             entries: number,
             bytes: number,
+        },
+        What::Share {
+            act: ShareAct::Released,
+            provider: text(),
+            detail: text(),
+            key: some.then(|| hash("k")),
         },
     ];
     out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));

@@ -64,6 +64,7 @@ fn width(it: &Limit) -> Option<i128> {
         Limit::Columns(_)
         | Limit::AggregatesOnly
         | Limit::Rows(_)
+        | Limit::KeyOperator(_)
         | Limit::Matching(MatchLimit::Key(_) | MatchLimit::To(_) | MatchLimit::Reveal(_)) => None,
     }
 }

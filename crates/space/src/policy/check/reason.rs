@@ -16,6 +16,15 @@ const ZH: &[(&str, &str)] = &[
     ("a file has no columns", "文件没有字段"),
     ("a file has no rows", "文件没有行"),
     ("a watermark is set in tables that leave the provider", "水印只加在离开提供方的表中"),
+    ("a split key is for sealed tables and files", "分割密钥只用于密封表和密封文件"),
+    (
+        "permissions with different operators cannot be kept in one copy",
+        "一份副本不能同时满足运营方不同的许可",
+    ),
+    (
+        "needs the DID of the operator, such as did:web:operator.example",
+        "需要运营方的 DID，如 did:web:operator.example",
+    ),
     ("a file has no records that could be counted", "文件没有可统计的记录"),
     (
         "a matching is bounded by its items, not by bytes or records",

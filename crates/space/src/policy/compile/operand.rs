@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::identity::did::Did;
 use crate::limits::{BUDGET, FREQUENCY_USES, POLICY_LIST};
 use crate::policy::compile::{Refusal, Side, UNKNOWN, refusal};
 use crate::policy::filter::Filter;
@@ -34,6 +35,7 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::OutputBytes
             | Operand::DeliveryRate
             | Operand::DeliveryConnections
+            | Operand::KeyOperator
             | Operand::ValueExpression
             | Operand::MatchKey
             | Operand::MatchItems
@@ -96,6 +98,11 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
         Operand::DeliveryRate => Limit::DeliveryRate(cap(&it.op, number()?).ok_or(op)?),
         Operand::DeliveryConnections => {
             Limit::DeliveryConnections(cap(&it.op, number()?).ok_or(op)?)
+        }
+        Operand::KeyOperator if it.op == Operator::Eq => {
+            Limit::KeyOperator(Did::parse(scalar()?).map_err(|_| {
+                no("needs the DID of the operator, such as did:web:operator.example")
+            })?)
         }
         Operand::ValueExpression if it.op == Operator::Eq => Limit::Rows(
             Filter::parse(scalar()?)

@@ -43,8 +43,9 @@ prop_compose! {
             proptest::option::of(1..1000_u64), proptest::option::of(0..=100_u64), proptest::option::of(any::<bool>()),
             proptest::option::of(proptest::collection::btree_set(proptest::sample::select(&Reveal::ALL[..]), 1..=6)),
         ),
-        (rows, mark) in (
+        (rows, mark, split) in (
             proptest::option::of(Just("site = 'A''7' and 温度 >= -1.5")), proptest::option::of(Just("temp:0.01,功率:1;sensor")),
+            proptest::option::of(Just("did:web:operator.example")),
         ),
     ) -> Sentences {
         Sentences {
@@ -68,6 +69,7 @@ prop_compose! {
             output_bytes,
             delivery_rate,
             delivery_connections,
+            split_with: split.map(|it| Did::parse(it).unwrap()),
             matching: Matching {
                 key: keyed.then(|| Key::parse("零件号:text,maker:credit-code;first").unwrap()),
                 items,
@@ -112,6 +114,7 @@ proptest! {
         prop_assert_eq!(terms.price, it.price);
         prop_assert_eq!(&terms.mark, &it.mark);
         prop_assert_eq!(&said.limits.filter, &it.rows);
+        prop_assert_eq!(&said.limits.operator, &it.split_with);
         prop_assert_eq!(said.delete_after_use, it.delete_after_use);
         prop_assert_eq!(said.export, it.export == Export::Permitted);
         prop_assert_eq!((said.from, said.until, said.uses), (it.from, it.until, it.uses));
@@ -135,7 +138,7 @@ proptest! {
             prop_assert!(all.iter().all(|s| s.understood), "{:?}", all);
             let text: String = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join("\n");
             let mut wanted: Vec<String> = it.purposes.iter().chain(&it.columns).cloned().collect();
-            wanted.extend(it.to.iter().map(Did::to_string));
+            wanted.extend(it.to.iter().chain(&it.split_with).map(Did::to_string));
             wanted.extend([it.uses, it.min_group, it.output_rows, it.output_bytes, it.delivery_rate, it.delivery_connections, it.matching.items, it.matching.budget, it.matching.least, it.matching.share].into_iter().flatten().map(|n| n.to_string()));
             wanted.extend([it.from, it.until].into_iter().flatten().map(|t| t.to_string().replace(".000Z", "Z")));
             wanted.extend(it.kinds.iter().map(|k| k.words(lang).to_owned()));

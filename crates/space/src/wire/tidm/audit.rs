@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::evidence::audit::share;
 use crate::evidence::audit::{Account, ClosedView, Finding, LeaseView, Report, finding};
 use crate::lang::Lang;
 
@@ -31,11 +32,22 @@ pub fn to_json(it: &Report) -> Value {
         ("absent", json!(it.absent.map(crate::negotiation::message::Role::word))),
         ("providerAccount", account(&it.provider)),
         ("consumerAccount", account(&it.consumer)),
+        ("operatorAccount", operator(it.operator.as_ref())),
         ("findings", it.findings.iter().map(one).collect()),
     ] {
         doc.insert(name.to_owned(), value);
     }
     Value::Object(doc)
+}
+
+fn operator(it: Option<&share::Account>) -> Value {
+    json!(it.map(|it| json!({
+        "operator": it.operator.as_str(),
+        "heard": it.heard,
+        "acts": it.acts.iter().map(|it| json!({
+            "at": it.at.to_string(), "act": it.act.word(), "lease": it.lease.as_ref().map(crate::id::Id::as_str), "detail": it.detail,
+        })).collect::<Vec<_>>(),
+    })))
 }
 
 fn one(it: &Finding) -> Value {

@@ -24,6 +24,7 @@ use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url, bounded, parse};
 
 use super::envelope;
+use super::share::{self, Split};
 
 /// Where a lease is asked for, below the provider's DSP base.
 pub const REQUEST_PATH: &str = "/tidm/1/leases/request";
@@ -182,6 +183,26 @@ pub fn write_grant(it: &Grant, wrapped_key: Option<&[u8]>) -> String {
     put_grant(&mut doc, it);
     put(&mut doc, "wrappedKey", wrapped_key.map(base64url));
     Value::Object(doc).to_string()
+}
+
+/// `LeaseGrant` of a key that is split: with the provider's share, and what the operator is to be shown.
+pub fn write_split_grant(it: &Grant, wrapped_key: &[u8], split: &Split) -> String {
+    let mut doc = envelope("LeaseGrant", None);
+    put_grant(&mut doc, it);
+    put(&mut doc, "wrappedKey", Some(base64url(wrapped_key)));
+    share::put_split(&mut doc, split);
+    Value::Object(doc).to_string()
+}
+
+/// What the operator is to be shown, if the key of a `LeaseGrant` is split.
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `message.malformed`.
+pub fn read_split(body: &[u8]) -> Result<Option<Split>, Fault> {
+    let value = parse(body)?;
+    let top = Fields::top(&value)?;
+    top.expect_type("LeaseGrant")?;
+    share::split(&top)
 }
 
 /// What was granted, also inside another message.

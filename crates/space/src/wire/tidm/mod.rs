@@ -12,6 +12,7 @@ pub mod notice;
 pub mod psi;
 pub mod psi_many;
 pub mod psi_table;
+pub mod share;
 
 #[cfg(test)]
 mod tests;

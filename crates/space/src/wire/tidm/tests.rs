@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{changes, facts, lease, notice, psi};
+use super::{changes, facts, lease, notice, psi, share};
 use crate::contract::End;
 use crate::engine::input::Heard;
 use crate::evidence::encode::encode;
@@ -81,6 +81,47 @@ fn sum() -> Asked {
     Asked::Sum { column: "price".to_owned(), decimals: 2 }
 }
 
+fn split() -> share::Split {
+    share::Split { deposit: "a.b.c".to_owned(), shown: "d.e.f".to_owned() }
+}
+
+#[test]
+fn statements_about_shares_are_read_as_written() {
+    let (deposit, shown) = (crate::share::tests::deposit(), crate::share::tests::shown());
+    let key = crate::share::Published {
+        operator: samples::did("did:web:o.example"),
+        key: [3; 32],
+        at: samples::at(0),
+    };
+    let text = |it: Value| it.to_string().into_bytes();
+    let claims =
+        [share::deposit_claims(&deposit), share::shown_claims(&shown), share::key_claims(&key)];
+    let [a, b, c] = claims.clone().map(text);
+    assert_eq!(share::read_deposit(&a).unwrap(), deposit);
+    assert_eq!(share::read_shown(&b).unwrap(), shown);
+    assert_eq!(share::read_key_claims(&c).unwrap(), key);
+    // A lease is no deposit, and nothing is left out.
+    assert!(share::read_deposit(&b).is_err() && share::read_shown(&a).is_err());
+    assert!(share::read_shown(&c).is_err());
+    for (at, it) in claims.into_iter().enumerate() {
+        for name in it.as_object().unwrap().keys() {
+            let mut less = it.clone();
+            less.as_object_mut().unwrap().remove(name);
+            let less = less.to_string().into_bytes();
+            let read = [
+                share::read_deposit(&less).is_err(),
+                share::read_shown(&less).is_err(),
+                share::read_key_claims(&less).is_err(),
+            ];
+            assert!(read[at], "{name}");
+        }
+    }
+    let long = "x".repeat(crate::limits::SHARE_STATEMENT_BYTES + 1);
+    let body = share::write_request(&share::Split { deposit: long.clone(), ..split() }).body;
+    assert!(share::read_request(body.as_bytes()).is_err());
+    assert!(share::read_key(share::write_key(&long).as_bytes()).is_err());
+}
+
 #[test]
 fn matchings_are_proposed_and_joined() {
     let m = id("urn:message:1");
@@ -154,6 +195,27 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             "lease-grant",
             include_str!("schema/lease-grant.json"),
             lease::write_grant(&grant(), Some(&[1, 2, 3])),
+        ),
+        (
+            "lease-grant-split",
+            include_str!("schema/lease-grant.json"),
+            lease::write_split_grant(&grant(), &[1, 2, 3], &split()),
+        ),
+        ("share-key", include_str!("schema/share-key.json"), share::write_key("a.b.c")),
+        (
+            "share-inquiry",
+            include_str!("schema/share-inquiry.json"),
+            share::write_inquiry(&id("urn:agreement:1"), &samples::did("did:web:p.example")).body,
+        ),
+        (
+            "share-request",
+            include_str!("schema/share-request.json"),
+            share::write_request(&split()).body,
+        ),
+        (
+            "share-grant",
+            include_str!("schema/share-grant.json"),
+            share::write_grant(&id("urn:lease:1"), &[4, 5, 6]),
         ),
         (
             "lease-renewal",
@@ -270,6 +332,18 @@ fn fixtures_are_read_as_they_were_meant() {
     let (got, heard) = lease::read_renewal(&fixture("lease-renewal")).unwrap();
     assert!(matches!(heard, Heard::Renew(it) if it == renewal()) && got == message);
     assert_eq!(lease::read_grant(&fixture("lease-grant")).unwrap(), (grant(), Some(vec![1, 2, 3])));
+    assert_eq!(lease::read_split(&fixture("lease-grant")).unwrap(), None);
+    assert_eq!(lease::read_split(&fixture("lease-grant-split")).unwrap(), Some(split()));
+    assert_eq!(share::read_key(&fixture("share-key")).unwrap(), "a.b.c");
+    assert_eq!(
+        share::read_inquiry(&fixture("share-inquiry")).unwrap(),
+        (id("urn:agreement:1"), samples::did("did:web:p.example"))
+    );
+    assert_eq!(share::read_request(&fixture("share-request")).unwrap(), split());
+    assert_eq!(
+        share::read_grant(&fixture("share-grant")).unwrap(),
+        (id("urn:lease:1"), vec![4, 5, 6])
+    );
     assert_eq!(
         lease::read_refusal(&fixture("lease-refusal")).unwrap().rule.as_deref(),
         Some("permission[0]")
@@ -318,6 +392,9 @@ fn nasty_inputs() {
                 && notice::read_lease_returned(body).is_err()
         );
         assert!(notice::read_lease_ended(body).is_err());
+        assert!(share::read_key(body).is_err() && share::read_inquiry(body).is_err());
+        assert!(share::read_request(body).is_err() && share::read_grant(body).is_err());
+        assert!(share::read_deposit(body).is_err() && share::read_shown(body).is_err());
         assert!(notice::read_contract_standing(body).is_err());
         assert!(notice::read_deleted(body).is_err() && facts::read_page(body).is_err());
     }

@@ -176,6 +176,7 @@ async fn open(world: &World, consumer: &Api, contract: &str) -> Result<String, T
         contract: Id::parse(contract).map_err(|why| here(&why))?,
         life: Duration::from_millis(number(&granted, "lifeMs")?),
         wrapped_key,
+        wrapped_share: None,
         may_export: false,
         name: Some("as1.stp".to_owned()),
     };

@@ -1,0 +1,223 @@
+//! Operator: what was answered for each nonce, and what nothing is released for.
+//!
+//! Never decides: `tidm_space::share::decide` does, inside the transaction that keeps its answer and fact. Answers are kept
+//! as long as their leases may be shown again; they are under keys that the operator does not have.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+use tidm_crypto::hash::{Digest, sha256};
+use tidm_space::evidence::fact::{Fact, Links, ShareAct, What};
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
+use tidm_space::limits::{CLOCK_SKEW, HOLDS, SHARE_FRESH};
+use tidm_space::share::{Answered, Asked, Deposit, Hold, Shown, Verdict, decide};
+use tidm_space::time::Time;
+
+use super::load::bad;
+use super::save::save_fact;
+use super::writer::{WorkError, Writer};
+use super::{Store, StoreError};
+
+/// A share that is asked for, with the answer if there is to be one.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub me: Did,
+    pub from: Did,
+    pub deposit: Deposit,
+    pub shown: Shown,
+    pub answer: Vec<u8>,
+}
+
+impl Question {
+    fn fact(&self, id: Id, act: ShareAct, detail: String, at: Time) -> Fact {
+        let it = &self.shown;
+        let links = Links {
+            peer: Some(self.from.clone()),
+            product: Some(self.deposit.product.clone()),
+            contract: Some(it.contract.clone()),
+            lease: Some(it.lease.clone()),
+            ..Links::default()
+        };
+        let what = What::Share {
+            act,
+            provider: it.provider.to_string(),
+            detail,
+            key: Some(sha256(&it.key)),
+        };
+        Fact { id, at, by: self.me.clone(), links, what }
+    }
+
+    /// As rows name it.
+    fn nonce(&self) -> String {
+        sha256(&self.shown.nonce).to_string()
+    }
+}
+
+type Outcome = Result<Vec<u8>, Fault>;
+
+/// Decides, keeps answer and fact, and gives the one answer of this nonce.
+pub async fn answer(writer: &Writer, it: Question, now: Time) -> Result<Vec<u8>, WorkError> {
+    let outcome: Arc<Mutex<Option<Outcome>>> = Arc::default();
+    let id = Id::from(uuid::Uuid::now_v7());
+    let (it, slot) = (Arc::new(it), outcome.clone());
+    writer
+        .note(move |conn| {
+            let (it, slot, id) = (it.clone(), slot.clone(), id.clone());
+            Box::pin(async move {
+                let done = decided(conn, &it, id, now).await?;
+                // Set anew at every try: a transaction that was rolled back answered nothing.
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+                Ok(())
+            })
+        })
+        .await?;
+    let done = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(done.ok_or(Fault::ApiMisuse("a question about a share without an answer"))??)
+}
+
+async fn decided(
+    conn: &mut AnyConnection,
+    it: &Question,
+    id: Id,
+    now: Time,
+) -> Result<Outcome, StoreError> {
+    let asked = Asked { me: &it.me, from: &it.from, deposit: &it.deposit, shown: &it.shown };
+    let holds = holds_on(conn, asked.subjects()).await?;
+    let earlier = earlier(conn, &it.shown.provider, &it.nonce()).await?;
+    match decide(asked, &holds, earlier.as_ref(), now) {
+        Ok(Verdict::Again(answer)) => Ok(Ok(answer)),
+        Ok(Verdict::Fresh) => {
+            save_answer(conn, it, now).await?;
+            save_fact(conn, &it.fact(id, ShareAct::Released, String::new(), now)).await?;
+            Ok(Ok(it.answer.clone()))
+        }
+        Err(fault) => {
+            let code = fault.code().to_owned();
+            save_fact(conn, &it.fact(id, ShareAct::Refused, code, now)).await?;
+            Ok(Err(fault))
+        }
+    }
+}
+
+async fn earlier(
+    conn: &mut AnyConnection,
+    provider: &Did,
+    nonce: &str,
+) -> Result<Option<Answered>, StoreError> {
+    let sql =
+        "SELECT one_time, lease, answer FROM share_answers WHERE provider = $1 AND nonce = $2";
+    let row = sqlx::query(sql)
+        .bind(provider.to_string())
+        .bind(nonce.to_owned())
+        .fetch_optional(&mut *conn)
+        .await?;
+    row.map(|row| {
+        let damaged = |why: &str| bad("share_answers", why);
+        Ok(Answered {
+            key: Digest::parse(&row.get::<String, _>(0)).map_err(|_| damaged("not a digest"))?,
+            lease: Id::parse(&row.get::<String, _>(1)).map_err(|_| damaged("not an id"))?,
+            answer: row.get(2),
+        })
+    })
+    .transpose()
+}
+
+async fn save_answer(conn: &mut AnyConnection, it: &Question, now: Time) -> Result<(), StoreError> {
+    // What is older is shown by no lease that `decide` takes, whatever the clocks.
+    let old = SHARE_FRESH.saturating_add(CLOCK_SKEW).saturating_mul(4);
+    let old = now.ms().saturating_sub(i64::try_from(old.as_millis()).unwrap_or(i64::MAX));
+    sqlx::query("DELETE FROM share_answers WHERE at < $1").bind(old).execute(&mut *conn).await?;
+    let sql = "INSERT INTO share_answers (provider, nonce, one_time, lease, answer, at) VALUES ($1,$2,$3,$4,$5,$6)";
+    sqlx::query(sql)
+        .bind(it.shown.provider.to_string())
+        .bind(it.nonce())
+        .bind(sha256(&it.shown.key).to_string())
+        .bind(it.shown.lease.to_string())
+        .bind(it.answer.clone())
+        .bind(now.ms())
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+fn hold(row: &AnyRow) -> Hold {
+    Hold { subject: row.get(0), reason: row.get(1), at: Time::from_ms(row.get(2)) }
+}
+
+async fn holds_on(conn: &mut AnyConnection, subjects: [&str; 3]) -> Result<Vec<Hold>, StoreError> {
+    let sql =
+        "SELECT subject, reason, at FROM share_holds WHERE subject IN ($1,$2,$3) ORDER BY subject";
+    let mut query = sqlx::query(sql);
+    for it in subjects {
+        query = query.bind(it.to_owned());
+    }
+    Ok(query.fetch_all(&mut *conn).await?.iter().map(hold).collect())
+}
+
+impl Store {
+    /// What is held of these.
+    pub async fn hold_on(&self, subjects: [&str; 3]) -> Result<Vec<Hold>, StoreError> {
+        let mut conn = self.pool().acquire().await?;
+        holds_on(&mut conn, subjects).await
+    }
+
+    /// All that is held, the newest first.
+    pub async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        let sql = "SELECT subject, reason, at FROM share_holds ORDER BY at DESC, subject LIMIT $1";
+        let rows = sqlx::query(sql).bind(HOLDS).fetch_all(self.pool()).await?;
+        Ok(rows.iter().map(hold).collect())
+    }
+}
+
+/// Puts a hold on a contract or participant, or takes it away (`reason` is none), with its fact.
+pub async fn set_hold(
+    writer: &Writer,
+    me: &Did,
+    subject: &Id,
+    reason: Option<String>,
+    now: Time,
+) -> Result<(), WorkError> {
+    let act = if reason.is_some() { ShareAct::Held } else { ShareAct::Freed };
+    let is_contract = Did::parse(subject.as_str()).is_err();
+    let links = Links { contract: is_contract.then(|| subject.clone()), ..Links::default() };
+    let detail =
+        reason.as_ref().map_or_else(|| subject.to_string(), |it| format!("{subject}: {it}"));
+    let what = What::Share { act, provider: me.to_string(), detail, key: None };
+    let fact = Fact { id: Id::from(uuid::Uuid::now_v7()), at: now, by: me.clone(), links, what };
+    let subject = subject.to_string();
+    writer
+        .note(move |conn| {
+            let (subject, reason, fact) = (subject.clone(), reason.clone(), fact.clone());
+            Box::pin(async move { hold_one(conn, subject, reason, now, &fact).await })
+        })
+        .await
+}
+
+async fn hold_one(
+    conn: &mut AnyConnection,
+    subject: String,
+    reason: Option<String>,
+    now: Time,
+    fact: &Fact,
+) -> Result<(), StoreError> {
+    let done = match reason {
+        Some(reason) => {
+            let sql = "INSERT INTO share_holds (subject, reason, at) VALUES ($1,$2,$3)
+             ON CONFLICT (subject) DO UPDATE SET reason = excluded.reason, at = excluded.at";
+            sqlx::query(sql).bind(subject).bind(reason).bind(now.ms()).execute(&mut *conn).await?
+        }
+        None => {
+            let sql = "DELETE FROM share_holds WHERE subject = $1";
+            sqlx::query(sql).bind(subject).execute(&mut *conn).await?
+        }
+    };
+    // Taking away what is not there is no fact.
+    if done.rows_affected() > 0 {
+        save_fact(conn, fact).await?;
+    }
+    Ok(())
+}
