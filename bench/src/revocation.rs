@@ -73,6 +73,7 @@ async fn asked(pair: &Pair, contract: &Id) -> Result<()> {
         from: pair.consumer.identity.did.clone(),
         key: None,
         id: None,
+        seen: Default::default(),
         digest: sha256(&request.nonce),
         what: Heard::Ask(Box::new(request)),
     };

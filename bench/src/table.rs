@@ -129,5 +129,6 @@ fn wrapped(hello: &Hello) -> Result<Vec<TableKey>, KeyDenied> {
         wrapped: wrapped.to_bytes(),
         info: INFO.to_vec(),
         aad: AAD.to_vec(),
+        share: None,
     }])
 }

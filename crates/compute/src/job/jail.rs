@@ -9,11 +9,11 @@
 
 use std::path::{Path, PathBuf};
 
-use tidm_jail::{Bounds, Calls, Plan, Reach, Report};
+use tidm_jail::{Bounds, Calls, Layer, Plan, Reach, Report};
 
 use super::connect::Connector;
 use super::failure::Failure;
-use super::order::Order;
+use super::order::{Order, Results};
 use super::workers::Host;
 
 /// Shuts this process in. With one thread only, and with everything open that needs a socket of its own.
@@ -22,25 +22,39 @@ pub(super) fn enter(
     host: &Host,
     connector: &mut Connector,
 ) -> Result<Report, Failure> {
-    connector.hire(host)?;
-    let report = tidm_jail::enter(&plan(order));
-    match report.missing(&order.jail) {
+    let mut paths =
+        vec![(order.source.path.clone(), Reach::Read), (order.dir.clone(), Reach::Keep)];
+    paths.extend(folders(&order.results));
+    shut(paths, &order.jail, host, std::slice::from_mut(connector))
+}
+
+/// The same for any process that hears a peer: what it reaches besides its own counters, and the layers without which nothing
+/// begins.
+pub(crate) fn shut(
+    mut paths: Vec<(PathBuf, Reach)>,
+    required: &[Layer],
+    host: &Host,
+    connectors: &mut [Connector],
+) -> Result<Report, Failure> {
+    for connector in connectors {
+        connector.hire(host)?;
+    }
+    // Memory and processor time.
+    paths.push((PathBuf::from("/proc/self"), Reach::Read));
+    let plan = Plan { bounds: Bounds::default(), paths, calls: Calls::Files };
+    let report = tidm_jail::enter(&plan);
+    match report.missing(required) {
         Some((layer, reason)) => Err(Failure::Jail { layer, reason }),
         None => Ok(report),
     }
 }
 
-fn plan(order: &Order) -> Plan {
-    // Its own counters: memory and processor time.
-    let mut paths = vec![
-        (PathBuf::from("/proc/self"), Reach::Read),
-        (order.source.path.clone(), Reach::Read),
-        (order.dir.clone(), Reach::Keep),
-    ];
-    let results = &order.results;
-    for result in [&results.rows, &results.bitmap, &results.labels].into_iter().flatten() {
-        let folder = result.parent().filter(|it| !it.as_os_str().is_empty());
-        paths.push((folder.unwrap_or_else(|| Path::new(".")).to_owned(), Reach::Keep));
-    }
-    Plan { bounds: Bounds::default(), paths, calls: Calls::Files }
+/// Where results are written.
+pub(crate) fn folders(results: &Results) -> Vec<(PathBuf, Reach)> {
+    let files = [&results.rows, &results.bitmap, &results.labels];
+    let folder = |file: &PathBuf| {
+        let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+        (folder.unwrap_or_else(|| Path::new(".")).to_owned(), Reach::Keep)
+    };
+    files.into_iter().flatten().map(folder).collect()
 }

@@ -37,10 +37,10 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
     let done = match arguments {
         [word] if word == "job" => job(host, &tell, false),
         [word, how] if word == "job" && how == "attached" => job(host, &tell, true),
-        [word] if word == "table" => about_table(&tell, false),
-        [word, how] if word == "table" && how == "attached" => about_table(&tell, true),
-        [word] if word == "many" => many(&tell, false),
-        [word, how] if word == "many" && how == "attached" => many(&tell, true),
+        [word] if word == "table" => about_table(host, &tell, false),
+        [word, how] if word == "table" && how == "attached" => about_table(host, &tell, true),
+        [word] if word == "many" => many(host, &tell, false),
+        [word, how] if word == "many" && how == "attached" => many(host, &tell, true),
         [word] if word == "part" => part(host, &tell),
         [word] if word == "call" => call::main(),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
@@ -87,22 +87,25 @@ fn job(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn about_table(tell: &Tell, attached: bool) -> Result<(), Failure> {
+fn about_table(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     let order = table::Order::of_json(&Zeroizing::new(line()?))?;
+    let opened = table::Opened::new(&order)?.shut_in(host)?;
+    // A thread: not before the jail.
     if attached {
         end_with_input();
     }
-    let report = table::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    let report = opened.run(Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }
 
-fn many(tell: &Tell, attached: bool) -> Result<(), Failure> {
+fn many(host: &Host, tell: &Tell, attached: bool) -> Result<(), Failure> {
     let order = many::Order::of_json(&Zeroizing::new(line()?))?;
+    let opened = many::Opened::new(&order, host)?;
     if attached {
         end_with_input();
     }
-    let report = many::run(&order, Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
+    let report = opened.run(Arc::clone(tell), Arc::new(AtomicBool::new(false)))?;
     tell(&Event::Report(Box::new(report)));
     Ok(())
 }

@@ -26,7 +26,7 @@
 mod call;
 pub mod connect;
 pub mod failure;
-mod jail;
+pub(crate) mod jail;
 pub mod journal;
 pub mod kept;
 pub mod limits;

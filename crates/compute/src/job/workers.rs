@@ -22,7 +22,7 @@ use super::connect::{Connector, Way};
 use super::failure::{ErrorReport, Failure};
 use super::journal::Journal;
 use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, REPLACED_PER_WORKER};
-use super::order::{Order, Report, hex, unhex};
+use super::order::{Order, Report, unhex};
 use super::party::{digest, greet, serve};
 use super::progress::{Event, Greeted, Moved, Progress, Tell, Told, Traffic, add, peak_bytes};
 use super::store::Store;

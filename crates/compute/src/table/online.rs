@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use tidm_mpc::channel::stream::Framed;
 use tidm_mpc::fault::Fault;
-use tidm_mpc::psi::{Item, Set};
+use tidm_mpc::limits::MAX_PLACES;
+use tidm_mpc::partition::part::{Distinct, Equals, Part};
+use tidm_mpc::psi::Item;
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Watch as _};
 use tidm_mpc::unbalanced::{self, Index, Key, Terms};
 
 use super::files::{Stored, read_index};
 use super::order::{Answer, Query, bytes32};
-use crate::job::connect::{Connect as _, Connector, Way};
+use crate::job::connect::{Connect as _, Connector};
 use crate::job::failure::Failure;
 use crate::job::limits::LOOK_AGAIN;
 use crate::job::link::Link;
@@ -20,29 +22,35 @@ use crate::job::order::Report;
 use crate::job::party::cpu_seconds;
 use crate::job::progress::{Progress, peak_bytes};
 use crate::job::visit::{lost, random};
-use crate::keys::{self, Bitmap, Equals, Groups};
+use crate::keys::{self, Bitmap};
 
 /// In the server's folder once the points of its session may leave.
 const ANSWERED: &str = "answered";
 
 /// The client: rows of its list whose items are in the table.
-pub(super) fn query(order: &Query, progress: &Progress) -> Result<Report, Failure> {
+pub(super) fn query(
+    order: &Query,
+    connector: Connector,
+    progress: &Progress,
+) -> Result<Report, Failure> {
     let began = Instant::now();
     let (index, terms) = agreed(&order.index, &order.digest, order.items)?;
     let mut report = Report { parts: 1, ..Report::default() };
-    let groups = read(order, progress, &mut report)?;
-    let set = Set::new(groups.items())?;
+    let list = read(order, progress, &mut report)?;
     report.seconds.insert("reading".to_owned(), began.elapsed().as_secs_f64());
     let began = Instant::now();
     let mut table = Stored::open(&order.table)?;
-    let way = Over { connect: &order.connect, silence: order.silence, patience: order.patience };
+    let way = Over { silence: order.silence, patience: order.patience };
     let job = SessionId(bytes32("job", &order.job)?);
-    let (places, connections) = over(&way, job, Party::Receiver, progress, |setting| {
-        unbalanced::query(setting, &terms, &index, &mut table, &set)
-    })?;
+    let (places, connections) =
+        over((way, connector), job, Party::Receiver, progress, |setting| {
+            unbalanced::query(setting, &terms, &index, &mut table, &list.set)
+        })?;
     report.seconds.insert("running".to_owned(), began.elapsed().as_secs_f64());
     let mut bitmap = Bitmap::new(report.rows)?;
-    groups.mark(places, &mut bitmap);
+    for place in list.all(places) {
+        bitmap.set(place.into());
+    }
     progress.phase("writing", 0, None);
     if let Some(path) = &order.results.rows {
         let format = order.source.format.format();
@@ -54,15 +62,18 @@ pub(super) fn query(order: &Query, progress: &Progress) -> Result<Report, Failur
 }
 
 /// The server: evaluates what one client asks about, and does it once.
-pub(super) fn answer(order: &Answer, progress: &Progress) -> Result<Report, Failure> {
+pub(super) fn answer(
+    order: &Answer,
+    connector: Connector,
+    progress: &Progress,
+) -> Result<Report, Failure> {
     let began = Instant::now();
     let (index, terms) = agreed(&order.index, &order.digest, order.items)?;
     let key = Key::new(&order.key.seed()?)?;
-    std::fs::create_dir_all(&order.dir).map_err(Failure::directory("opening"))?;
     let answered = order.dir.join(ANSWERED);
-    let way = Over { connect: &order.connect, silence: order.silence, patience: order.patience };
+    let way = Over { silence: order.silence, patience: order.patience };
     let job = SessionId(bytes32("job", &order.job)?);
-    let ((), connections) = over(&way, job, Party::Sender, progress, |setting| {
+    let ((), connections) = over((way, connector), job, Party::Sender, progress, |setting| {
         if answered.exists() {
             return Err(again());
         }
@@ -99,22 +110,21 @@ fn agreed(path: &Path, digest: &str, items: u64) -> Result<(Index, Terms), Failu
     Ok((index, terms))
 }
 
-struct Over<'a> {
-    connect: &'a Way,
+struct Over {
     silence: f64,
     patience: f64,
 }
 
 /// Connections one after the other until a session over one came to its end, and how many there were.
 fn over<T>(
-    way: &Over<'_>,
+    (way, mut connector): (Over, Connector),
     id: SessionId,
     party: Party,
     progress: &Progress,
     mut run: impl FnMut(Setting<'_>) -> Result<T, Fault>,
 ) -> Result<(T, u64), Failure> {
-    let mut connector = Connector::open(way.connect).map_err(|why| lost(&why))?;
     progress.phase("connecting", 0, None);
+    let stop = progress.stop();
     let (since, patience) = (Instant::now(), Duration::from_secs_f64(way.patience));
     let mut reason = None;
     for connections in 1.. {
@@ -122,7 +132,7 @@ fn over<T>(
             return Err(Fault::Cancelled.into());
         }
         let left = patience.saturating_sub(since.elapsed());
-        let socket = match connector.connect(left) {
+        let socket = match connector.connect(left, &stop) {
             Ok(socket) if !left.is_zero() => socket,
             Ok(_) => break,
             Err(why) => return Err(reason.unwrap_or_else(|| lost(&why))),
@@ -151,21 +161,26 @@ fn over<T>(
     Err(reason.unwrap_or_else(|| lost(&std::io::ErrorKind::TimedOut.into())))
 }
 
-/// The list's items with their rows.
-fn read(order: &Query, progress: &Progress, report: &mut Report) -> Result<Groups, Failure> {
+/// The list's different items with their rows.
+fn read(order: &Query, progress: &Progress, report: &mut Report) -> Result<Distinct, Failure> {
     progress.phase("reading", 0, None);
     let context = bytes32("context", &order.context)?;
     let (path, format) = (&order.source.path, order.source.format.format());
     let mut source = keys::open(path, format, &order.rule, &order.mapping, &context)?;
     let mut batch: Vec<Option<Item>> = Vec::new();
-    let mut records = Vec::new();
-    let mut row = 0u64;
+    let (mut part, mut row) = (Part::default(), 0u64);
     while source.next(&mut batch)? {
         for item in &batch {
-            records.extend(item.map(|item| (item, row)));
+            if let Some(item) = item {
+                part.push(item.0, u32::try_from(row).unwrap_or(u32::MAX));
+            }
             row += 1;
         }
-        let (count, most) = (records.len() as u64, order.items);
+        if row > MAX_PLACES {
+            let what = "rows of a list";
+            return Err(Fault::TooMany { what, count: row, most: MAX_PLACES }.into());
+        }
+        let (count, most) = (part.len() as u64, order.items);
         if count > most {
             return Err(Fault::TooMany { what: "items of the list", count, most }.into());
         }
@@ -173,16 +188,14 @@ fn read(order: &Query, progress: &Progress, report: &mut Report) -> Result<Group
     progress.done(row);
     (report.rows, report.items) = (source.counts().rows, source.counts().items());
     report.malformed = report.rows - report.items;
-    let groups = Groups::of(records, order.rule.equals);
-    let repeats = groups.repeats().count;
-    match order.rule.equals {
-        Equals::Refuse if repeats > 0 => Err(Fault::Duplicates { count: repeats }.into()),
-        Equals::Multiply => Ok(groups),
-        Equals::Refuse | Equals::First => {
-            report.duplicates = repeats;
-            Ok(groups)
-        }
-    }
+    let equals = match order.rule.equals {
+        keys::Equals::Refuse => Equals::Refuse,
+        keys::Equals::First => Equals::First,
+        keys::Equals::Multiply => Equals::Multiply,
+    };
+    let list = part.distinct(equals, order.items)?;
+    report.duplicates = list.left_out;
+    Ok(list)
 }
 
 fn told(mut report: Report, connections: u64, progress: &Progress) -> Report {

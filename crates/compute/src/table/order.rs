@@ -64,6 +64,9 @@ pub struct Query {
     pub source: List,
     pub results: Results,
     pub connect: Way,
+    /// As in [`crate::job::order::Order`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jail: Vec<tidm_jail::Layer>,
     pub memory: u64,
     /// Seconds, as in [`crate::job::order::Order`].
     pub silence: f64,
@@ -82,6 +85,8 @@ pub struct Answer {
     /// Keeps that the session was answered.
     pub dir: PathBuf,
     pub connect: Way,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jail: Vec<tidm_jail::Layer>,
     pub silence: f64,
     pub patience: f64,
 }

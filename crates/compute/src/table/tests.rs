@@ -80,6 +80,7 @@ impl World {
             source: self.source("mine.csv"),
             results: Results { rows: Some(self.path("out.csv")), ..Results::default() },
             connect: Way::Dial(address.clone()),
+            jail: Vec::new(),
             memory: 256 << 20,
             silence: 5.0,
             patience: 5.0,
@@ -92,6 +93,7 @@ impl World {
             items,
             dir: self.path("server"),
             connect: Way::Listen(address),
+            jail: Vec::new(),
             silence: 5.0,
             patience: 5.0,
         };
@@ -102,7 +104,7 @@ impl World {
 fn done(order: &Order) -> Result<Report, Failure> {
     // As a process reads it.
     let order = Order::of_json(&serde_json::to_string(order).unwrap()).unwrap();
-    run(&order, Arc::new(|_| {}), Arc::new(AtomicBool::new(false)))
+    Opened::new(&order)?.run(Arc::new(|_| {}), Arc::new(AtomicBool::new(false)))
 }
 
 fn both((query, answer): (Order, Order)) -> (Result<Report, Failure>, Result<Report, Failure>) {
@@ -224,6 +226,6 @@ fn orders_are_checked_before_a_file_is_opened_and_hide_their_key() {
         wrong(order, name, value);
     }
     let stop = Arc::new(AtomicBool::new(true));
-    let stopped = run(&prepare, Arc::new(|_| {}), stop);
+    let stopped = Opened::new(&prepare).unwrap().run(Arc::new(|_| {}), stop);
     assert_eq!(code(stopped), "mpc.cancelled");
 }

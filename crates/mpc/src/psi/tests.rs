@@ -209,13 +209,7 @@ fn places_are_the_callers_when_duplicates_were_left_out() {
 #[test]
 fn traffic_depends_on_the_agreed_sizes_only() {
     let agreed = |receiver: Set, sender: Set, (security, learns)| {
-        let terms = Terms {
-            security,
-            learns,
-            receiver_items: 3000,
-            sender_items: 2000,
-            parts: 1,
-        };
+        let terms = Terms { security, learns, receiver_items: 3000, sender_items: 2000, parts: 1 };
         run(&terms, &receiver, &sender).unwrap().2
     };
     let variants = [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious];

@@ -44,6 +44,7 @@ async fn agreed(world: &World, at: usize, list: &[u8], said: Sentences) -> Contr
     std::fs::write(&file, list).unwrap();
     let mut request = PublishRequest::new(file, "parts");
     request.offers = vec![OfferRequest {
+        policy: None,
         sentences: said,
         approval: Approval::Auto,
         deliveries: vec![Use::Psi],

@@ -45,6 +45,7 @@ pub fn run(local: &Local, also: &[PathBuf], host: &Host) -> Result<All, Failure>
             mapping,
             source: List { path: list.to_owned(), format: kind(list) },
             memory: local.memory,
+            jail: Vec::new(),
             silence: super::super::limits::SILENCE.as_secs_f64(),
             patience: 60.0,
         })

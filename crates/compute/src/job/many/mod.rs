@@ -17,4 +17,4 @@ mod order;
 mod run;
 
 pub use order::{KeySeed, Member, Order, Side, memory};
-pub use run::run;
+pub use run::Opened;

@@ -32,6 +32,9 @@ pub struct Order {
     pub mapping: Mapping,
     pub source: List,
     pub memory: u64,
+    /// As in [`crate::job::order::Order`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jail: Vec<tidm_jail::Layer>,
     /// Seconds without a byte of a peer after which a connection is lost.
     pub silence: f64,
     /// Seconds for which a peer that is not there yet is called or waited for.

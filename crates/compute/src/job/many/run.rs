@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use tidm_jail::Reach;
 use tidm_mpc::channel::Channel as _;
 use tidm_mpc::channel::stream::Framed;
 use tidm_mpc::fault::Fault;
@@ -17,35 +18,60 @@ use tidm_mpc::step::Step;
 
 use super::super::connect::{Connect as _, Connector, Way};
 use super::super::failure::Failure;
+use super::super::jail;
 use super::super::limits::LOOK_AGAIN;
 use super::super::link::Link;
 use super::super::order::{Report, Results};
 use super::super::party::{cpu_seconds, stamp};
 use super::super::progress::{Progress, Tell, peak_bytes};
 use super::super::visit::{lost, random};
+use super::super::workers::Host;
 use super::order::{KeySeed, Order, Side};
 use crate::keys::{self, Bitmap};
 
 /// What the last word is: this party has all that it will get.
 const LAST_WORD: [u8; 1] = [1];
 
-/// Runs an order to its end.
-pub fn run(order: &Order, tell: Tell, cancelled: Arc<AtomicBool>) -> Result<Report, Failure> {
-    order.check()?;
-    let progress = Progress::new(tell, cancelled);
+/// An order with its connections, and this process shut in before it hears anybody.
+pub struct Opened<'a> {
+    order: &'a Order,
+    ways: Vec<Connector>,
+    jail: tidm_jail::Report,
+}
+
+impl<'a> Opened<'a> {
+    /// With one thread only.
+    pub fn new(order: &'a Order, host: &Host) -> Result<Self, Failure> {
+        order.check()?;
+        // Those who call early find somebody who listens.
+        let open = |way: &Way| Connector::open(way).map_err(|why| lost(&why));
+        let mut paths = vec![(order.source.path.clone(), Reach::Read)];
+        let mut ways = match &order.side {
+            Side::Leader { connect, results } => {
+                paths.extend(jail::folders(results));
+                connect.iter().map(open).collect::<Result<Vec<_>, _>>()?
+            }
+            Side::Member { connect, .. } => vec![open(connect)?],
+        };
+        let jail = jail::shut(paths, &order.jail, host, &mut ways)?;
+        Ok(Self { order, ways, jail })
+    }
+
+    /// To its end.
+    pub fn run(self, tell: Tell, cancelled: Arc<AtomicBool>) -> Result<Report, Failure> {
+        let report = run(self.order, self.ways, &Progress::new(tell, cancelled))?;
+        Ok(Report { jail: Some(self.jail), ..report })
+    }
+}
+
+fn run(order: &Order, ways: Vec<Connector>, progress: &Progress) -> Result<Report, Failure> {
     let mut report = Report { parts: 1, confirmed: true, ..Report::default() };
     let mut seconds = BTreeMap::new();
     let mut phase = |name: &str, began: Instant| {
         seconds.insert(name.to_owned(), began.elapsed().as_secs_f64());
     };
-    // Those who call early find somebody who listens.
-    let open = |way: &Way| Connector::open(way).map_err(|why| lost(&why));
-    let ways = match &order.side {
-        Side::Leader { connect, .. } => connect.iter().map(open).collect::<Result<Vec<_>, _>>()?,
-        Side::Member { connect, .. } => vec![open(connect)?],
-    };
     let began = Instant::now();
-    let list = List::read(order, &progress)?;
+    let list = List::read(order, progress)?;
     phase("reading", began);
     (report.rows, report.items) = (list.rows, list.items);
     (report.malformed, report.duplicates) = (list.rows - list.items, list.distinct.left_out);
@@ -53,14 +79,14 @@ pub fn run(order: &Order, tell: Tell, cancelled: Arc<AtomicBool>) -> Result<Repo
     let began = Instant::now();
     match &order.side {
         Side::Leader { results, .. } => {
-            let places = led(order, ways, &list.distinct, &progress)?;
+            let places = led(order, ways, &list.distinct, progress)?;
             phase("connecting and running", began);
             let began = Instant::now();
-            report.matched = Some(written(order, &list, results, places, &progress)?);
+            report.matched = Some(written(order, &list, results, places, progress)?);
             phase("writing", began);
         }
         Side::Member { number, seed, .. } => {
-            joined(order, ways, (*number, seed), &list.distinct, &progress)?;
+            joined(order, ways, (*number, seed), &list.distinct, progress)?;
             phase("connecting and running", began);
         }
     }
@@ -228,7 +254,7 @@ fn greeted(
         if let Some(reason) = reason.filter(|_| left.is_zero()) {
             return Err(reason);
         }
-        let socket = way.connect(left).map_err(|why| lost(&why))?;
+        let socket = way.connect(left, &progress.stop()).map_err(|why| lost(&why))?;
         let link = Link::new(socket, order.silence(), progress.stop());
         let mut channel = Framed::new(link.map_err(|why| lost(&why))?);
         let (id, seed) = (order.id()?, Seed::new(random()?));

@@ -26,7 +26,7 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, is_here, many, process, request, save, stopping, store,
+    ATTEMPTS, WORKERS, asked, folder, here, is_here, process, request, save, stopping, store,
     table, task, terms,
 };
 use crate::app::App;

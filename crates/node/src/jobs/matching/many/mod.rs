@@ -120,6 +120,7 @@ pub(super) fn order(
         mapping,
         source: List { path: list, format: kind(&it.record.name) },
         memory: app.config.limits.worker_memory_bytes,
+        jail: super::process::JAIL.to_vec(),
         silence: 20.0,
         patience: PATIENCE.as_secs_f64(),
     })

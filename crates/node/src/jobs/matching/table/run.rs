@@ -9,6 +9,7 @@ use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::negotiation::message::Role;
 
+use super::super::process::JAIL;
 use super::super::process::Task;
 use super::super::registry::Live;
 use super::super::{PATIENCE, ROWS, asked, folder, here, kind, rule, terms};
@@ -55,6 +56,7 @@ pub(in crate::jobs::matching) async fn query_or_answer(
             items: consumers,
             dir,
             connect: Way::Listen(socket),
+            jail: JAIL.to_vec(),
             silence: SILENCE,
             patience,
         };
@@ -80,6 +82,7 @@ pub(in crate::jobs::matching) async fn query_or_answer(
             ..Results::default()
         },
         connect: Way::Dial(socket),
+        jail: JAIL.to_vec(),
         memory: app.config.limits.worker_memory_bytes,
         silence: SILENCE,
         patience,
