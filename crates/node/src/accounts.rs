@@ -435,7 +435,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
     let found = app.store.person(&account).await?;
     let Some(person) = found.filter(|it| it.state == State::Active) else { return Ok(None) };
     let settings = app.config.people.settings;
-    let (from, call) = (tries::NOWHERE.to_owned(), Arc::default());
+    let (from, call) = (NOWHERE.to_owned(), Arc::default());
     Ok(Some(Who { account, session, key, door, person, settings, from, call }))
 }
 

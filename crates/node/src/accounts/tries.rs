@@ -81,6 +81,7 @@ pub(crate) fn of_code<'a>(name: &'a str, from: &'a str) -> Counted<'a> {
 }
 
 /// What counting a try found.
+#[derive(Clone, Copy)]
 enum Heard {
     /// It is; the lock-out that follows it, and how many tries brought it about.
     Yes(Option<(Time, u32)>),

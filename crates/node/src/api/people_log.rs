@@ -29,7 +29,7 @@ pub(super) fn log() -> Api {
 /// Which entries.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+pub(super) struct Filter {
     /// Of this account alone.
     account: Option<String>,
     /// Of this act (`people.role`, `POST /contracts/{id}/revoke`) or route (`/contracts/{id}/revoke`) alone.
@@ -41,7 +41,7 @@ struct Filter {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Entry {
+pub(super) struct Entry {
     place: u64,
     /// RFC 3339.
     at: String,
@@ -102,7 +102,7 @@ fn says(it: &Kept, outcome: &str, lang: Lang) -> String {
     get, path = "/people-log", tag = "people", params(Filter), security(("bearer" = ["people-log"])),
     responses((status = 200, body = Page<Entry>))
 )]
-async fn entries(
+pub(super) async fn entries(
     State(app): State<Arc<App>>,
     Speak(lang): Speak,
     Params(it): Params<Filter>,
@@ -116,7 +116,7 @@ async fn entries(
 /// What somebody wrote down earlier.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Noted {
+pub(super) struct Noted {
     /// Place of an entry.
     place: Option<u64>,
     /// Its digest.
@@ -125,7 +125,7 @@ struct Noted {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Verification {
+pub(super) struct Verification {
     /// Every entry follows from the ones before it, and the noted one is still what it was.
     holds: bool,
     /// Entries that follow, from the first.
@@ -148,7 +148,7 @@ struct Verification {
     get, path = "/people-log/verification", tag = "people", params(Noted), security(("bearer" = ["people-log"])),
     responses((status = 200, body = Verification), (status = 400, description = "Not a place and a digest", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-async fn verify(
+pub(super) async fn verify(
     State(app): State<Arc<App>>,
     Speak(lang): Speak,
     Params(it): Params<Noted>,
