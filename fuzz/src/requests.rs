@@ -112,6 +112,6 @@ async fn start(dir: &Path) -> (serve::Node, String) {
     let node = serve::build(config, keys, Metrics::install().unwrap()).await.unwrap();
     let token = accounts::setup_token(&node.app).await.unwrap().unwrap();
     accounts::setup(&node.app, &token, "admin", PASSWORD).await.unwrap();
-    let session = accounts::sign_in(&node.app, "admin", PASSWORD, None).await.unwrap();
+    let session = accounts::sign_in(&node.app, ("admin", PASSWORD), None, "-").await.unwrap();
     (node, session.expose().to_owned())
 }

@@ -73,6 +73,8 @@ pub const FLIGHT_TICKET: &str = "tidm/flight/ticket/v1";
 pub const PEOPLE_ENTRY: &str = "tidm/people/entry/v1";
 /// Secret of a person's second factor, sealed at rest.
 pub const PEOPLE_FACTOR: &str = "tidm/people/factor/v1";
+/// A sign-in at an identity provider that has begun, sealed into what the browser brings back.
+pub const PEOPLE_LOGIN: &str = "tidm/people/login/v1";
 /// Key of the marks of one product under one contract.
 pub const MARK_KEY: &str = "tidm/mark/key/v1";
 /// Choice of a marked cell.
@@ -126,6 +128,7 @@ pub const ALL: &[&str] = &[
     FLIGHT_TICKET,
     PEOPLE_ENTRY,
     PEOPLE_FACTOR,
+    PEOPLE_LOGIN,
     MARK_KEY,
     MARK_CELL,
 ];

@@ -1,7 +1,8 @@
 //! Who may call the API: the first administrator, sessions, API keys, and what each may do.
 //!
 //! Threat model: a stranger guesses passwords (Argon2id, lock-out whose time doubles, no difference
-//! between a wrong name and a wrong password), replays an old link (one use, 30 minutes), steals the
+//! between a wrong name and a wrong password) or guesses so as to lock others out (tries count where they
+//! come from, [`tries`]), replays an old link (one use, 30 minutes), steals the
 //! database (no token or password is in it) or measures time (digests are compared in constant time).
 //! Not protected against: whoever reads a person's token reads as that person until it ends.
 //!
@@ -11,6 +12,7 @@ mod tries;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,10 +25,12 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::secret::ct_eq;
 pub use tidm_space::people::scope::Scope;
 pub use tries::FREE_FAILURES;
-pub(crate) use tries::{forget_tries, take_try, tried};
+pub(crate) use tries::{NOWHERE, of_code, right, take_try, tried};
 
+use tidm_space::id::Id;
 use tidm_space::limits::SESSIONS_OF_ONE;
 use tidm_space::people::decide::{self, Denied, Door, Person, Settings, State};
+use tidm_space::people::log::ANONYMOUS;
 use tidm_space::people::role::{self, Role};
 use tidm_space::time::Time;
 
@@ -49,7 +53,7 @@ const TITLE_BYTES: usize = 128;
 const SETTING: &str = "setup";
 
 /// An authenticated caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Who {
     pub account: String,
     /// Of a session; a key has none.
@@ -59,6 +63,18 @@ pub struct Who {
     pub(crate) door: Door,
     pub(crate) person: Person,
     settings: Settings,
+    /// The address that tries of passwords and codes are counted by.
+    pub(crate) from: String,
+    /// Shared by all that handle the call.
+    call: Arc<Call>,
+}
+
+/// What the log is to know of one call besides its route.
+#[derive(Debug, Default)]
+struct Call {
+    /// It has an entry of its own.
+    logged: AtomicBool,
+    about: Mutex<Option<Id>>,
 }
 
 impl Who {
@@ -78,6 +94,37 @@ impl Who {
     ) -> Result<bool, StoreError> {
         let key = self.key.as_ref().map(|(id, _)| id.as_str());
         rows::stands(conn, self.session.as_deref(), key, now).await
+    }
+
+    /// The call has its entry: the door makes none.
+    pub(crate) fn logged(&self) {
+        self.call.logged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_logged(&self) -> bool {
+        self.call.logged.load(Ordering::Relaxed)
+    }
+
+    /// What the call is about, where its path does not say so.
+    pub(crate) fn about(&self, what: &Id) {
+        *self.call.about.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.clone());
+    }
+
+    pub(crate) fn subject(&self) -> Option<String> {
+        let about = self.call.about.lock().unwrap_or_else(PoisonError::into_inner);
+        about.as_ref().map(Id::to_string)
+    }
+
+    /// Logs a refusal of this call, in words of its own.
+    pub(crate) async fn refused(
+        &self,
+        app: &App,
+        act: &'static str,
+        subject: &str,
+        why: &str,
+    ) -> Result<(), Problem> {
+        self.logged();
+        people::refused(app, &self.account, act, subject, why).await
     }
 
     /// A code of the second factor was given just now.
@@ -154,14 +201,23 @@ pub async fn setup_token(app: &App) -> Result<Option<String>, WorkError> {
     Ok(Some(token))
 }
 
-/// Creates the administrator, once. Where administrators are separated, that is the system administrator, and the two
-/// others are invited: their links must reach two other people.
+/// As [`made`]; what fails is logged.
 pub async fn setup(
     app: &App,
     token: &str,
     name: &str,
     password: &str,
 ) -> Result<Vec<Invited>, Problem> {
+    let done = made(app, token, name, password).await;
+    if let Err(why) = &done {
+        people::refused(app, ANONYMOUS, "setup", "", why.code).await?;
+    }
+    done
+}
+
+/// Creates the administrator, once. Where administrators are separated, that is the system administrator, and the two
+/// others are invited: their links must reach two other people.
+async fn made(app: &App, token: &str, name: &str, password: &str) -> Result<Vec<Invited>, Problem> {
     let refused = || Problem::of("setup.token");
     if !setup_needed(app).await.map_err(|why| broken(&store_failed(why)))? {
         return Err(Problem::of("setup.done"));
@@ -203,8 +259,7 @@ pub async fn setup(
                     rows::first_account(conn, &setting, &name, (&secret, &roles), now).await?;
                 if done {
                     people::invite_others(conn, &others, now).await?;
-                    let (subject, act) = (name.clone(), "setup");
-                    say(conn, &Said { at: now, who: name, act, subject, refused: None }).await?;
+                    say(conn, &Said::done(now, &name, "setup", &name)).await?;
                 }
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = done;
                 Ok(())
@@ -216,12 +271,12 @@ pub async fn setup(
     if made { Ok(invited) } else { Err(Problem::of("setup.done")) }
 }
 
-/// Signs in: the session's token, shown once.
+/// Signs in: the session's token, shown once. `from`: the address that tries are counted by.
 pub async fn sign_in(
     app: &App,
-    name: &str,
-    password: &str,
+    (name, password): (&str, &str),
     code: Option<&str>,
+    from: &str,
 ) -> Result<Token, Problem> {
     let wrong = || Problem::of("auth.wrong");
     if name.is_empty() || name.len() > NAME_BYTES || password.len() > PASSWORD_BYTES {
@@ -229,27 +284,25 @@ pub async fn sign_in(
     }
     let failed = |why| broken(&store_failed(why));
     let person = app.store.person(name).await.map_err(failed)?;
-    // Unknown names share some rows, so that they lock like known ones and yet nobody fills the table.
-    let slot = match &person {
-        Some(it) => it.name.clone(),
-        None => format!(" {}", digest(name).get(..3).unwrap_or_default()),
-    };
-    take_try(app, &slot).await?;
+    let tries = tries::of_password(person.is_some(), name, from);
+    take_try(app, &tries).await?;
     // An unknown name costs the same time as a known one, and so does one that is not active.
     let stored = app.store.password(name).await.map_err(failed)?;
     let fits = verify(password, stored.as_deref().unwrap_or(NOBODY)).await?;
     let active = person.filter(|it| it.state == State::Active);
     let Some(person) = active.filter(|_| fits) else {
-        if stored.is_some() {
-            people::refused(app, name, "sign-in", name, "wrong password or not active").await?;
-        }
+        let (who, subject) = if stored.is_some() { (name, name) } else { (ANONYMOUS, "") };
+        people::refused(app, who, "sign-in", subject, "wrong password or not active").await?;
         return Err(wrong());
     };
-    forget_tries(app, &slot).await?;
+    right(app, &tries).await?;
     let proven = match (person.second_factor, code) {
         (false, _) => None,
-        (true, None) => return Err(Problem::of("auth.code")),
-        (true, Some(code)) => Some(factor::spend(app, name, code).await?),
+        (true, None) => {
+            people::refused(app, name, "sign-in", name, "no code of the second factor").await?;
+            return Err(Problem::of("auth.code"));
+        }
+        (true, Some(code)) => Some(factor::spend(app, name, from, code).await?),
     };
     begin_session(app, name, "sign-in", proven).await
 }
@@ -272,10 +325,8 @@ pub(crate) async fn begin_session(
         .note(move |conn| {
             let row = row.clone();
             Box::pin(async move {
-                rows::drop_lockout(conn, &row.account).await?;
                 rows::sweep(conn, born, idle, now).await?;
-                let (who, subject) = (row.account.clone(), row.account.clone());
-                say(conn, &Said { at: now, who, act, subject, refused: None }).await?;
+                say(conn, &Said::done(now, &row.account, act, &row.account)).await?;
                 rows::save_session(conn, &row).await?;
                 rows::bound_sessions(conn, &row.account, SESSIONS_OF_ONE).await
             })
@@ -384,7 +435,8 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Option<Who>, StoreEr
     let found = app.store.person(&account).await?;
     let Some(person) = found.filter(|it| it.state == State::Active) else { return Ok(None) };
     let settings = app.config.people.settings;
-    Ok(Some(Who { account, session, key, door, person, settings }))
+    let (from, call) = (NOWHERE.to_owned(), Arc::default());
+    Ok(Some(Who { account, session, key, door, person, settings, from, call }))
 }
 
 /// Too old, or unused for too long.

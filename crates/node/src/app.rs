@@ -75,6 +75,8 @@ pub struct App {
     pub tls: Option<Tls>,
     /// What is known of the identity provider of our people.
     pub oidc: crate::people::oidc::Desk,
+    /// Entries on their way into the log of what people did.
+    pub diary: crate::people::diary::Diary,
     pub crawler: Crawler,
     pub search: Search,
     /// Rung when what is known of others' offers changed.

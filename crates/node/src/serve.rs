@@ -40,7 +40,7 @@ use crate::store::Store;
 use crate::store::writer::{After, Self_, Writer};
 use crate::telemetry::Metrics;
 use crate::test_profile::TestProfile;
-use crate::{api, credentials, hold, init, jobs, server, test_profile, tls};
+use crate::{api, credentials, hold, init, jobs, people, server, test_profile, tls};
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -100,7 +100,7 @@ pub async fn build_with(
         StoreConfig::Postgres(url) => url.clone(),
     };
     let store = Store::open(&store_url).await.context("the store cannot be opened")?;
-    crate::people::admit(&store, &config).await?;
+    people::admit(&store, &config).await?;
     let clock = Clock::starting_at(store.latest_fact().await?);
     let identity = credentials::identity(&config, &keys);
     let (client, directory) = reach(&config, tls.as_ref(), &clock)?;
@@ -158,6 +158,7 @@ pub async fn build_with(
         attest,
         tls,
         oidc: Default::default(),
+        diary: Default::default(),
         crawler: Default::default(),
         search,
         changed: Default::default(),
@@ -312,6 +313,7 @@ impl Node {
         tasks.spawn(renewal::run(app.clone()));
         tasks.spawn(jobs::issue::run(app.clone()));
         tasks.spawn(jobs::uploads::run(app.clone()));
+        tasks.spawn(people::diary::run(app.clone()));
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));
@@ -331,6 +333,9 @@ impl Node {
             tracing::warn!(%error, "the evidence log's loop ended badly");
         }
         tasks.shutdown().await;
+        if let Err(problem) = people::diary::settle(&app, app.clock.now(), true).await {
+            tracing::warn!(code = problem.code, "numbers of refusals are lost");
+        }
         drop(app);
         writers.shutdown().await;
         Ok(())

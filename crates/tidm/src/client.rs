@@ -146,6 +146,21 @@ impl Api {
         self.json(self.request(Method::GET, path)).await
     }
 
+    /// As [`Self::post`], with a code of the second factor for what asks for one.
+    pub(crate) async fn coded(
+        &self,
+        path: &str,
+        body: &Value,
+        code: Option<&str>,
+    ) -> Outcome<Value> {
+        let request = self.request(Method::POST, path).json(body);
+        self.json(match code {
+            Some(code) => request.header("tidm-code", code),
+            None => request,
+        })
+        .await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
         self.json(self.request(Method::POST, path).json(body)).await
     }

@@ -1,93 +1,230 @@
-//! Tries of passwords and codes: counted before they are checked, and locked out for a time that doubles.
+//! Tries of passwords and codes: counted before they are checked, locked out for a time that doubles, forgotten with time.
 //!
-//! Threat model: guesses one after another, and many at the same time. Never a difference between names that exist and
-//! others: both have a slot.
+//! Tries are counted by name and address, and by name alone over all addresses from which nobody got it right within the
+//! last month. So whoever guesses from elsewhere locks out themselves, and with many addresses every stranger, but never
+//! somebody at an address of theirs. Each try is forgotten after a time of its own ([`Pace`]).
+//!
+//! Threat model: guesses one after another, many at the same time, from many addresses; guesses that are meant to lock
+//! the owner out. Not covered: whoever shares the owner's address, as everybody does behind a proxy: they lock the owner
+//! out, until their tries are forgotten or somebody unlocks the name. Never a difference between names that exist and others.
 
 use std::time::Duration;
 
 use sqlx::AnyConnection;
 
+use tidm_space::people::log::ANONYMOUS;
 use tidm_space::time::Time;
 
-use super::broken;
+use super::{Who, broken, digest};
 use crate::app::App;
 use crate::passwords::{PASSWORD_BYTES, verify};
-use crate::people::Slot;
+use crate::people::factor::slot;
+use crate::people::{Slot, refused};
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::accounts as rows;
+use crate::store::people::tries::{self as rows, Tries};
 
-/// Failed sign-ins before the first lock-out.
+/// Failed sign-ins before the first lock-out of an address.
 pub const FREE_FAILURES: u32 = 5;
 /// First lock-out; each further failure doubles it.
 const LOCK_FIRST: Duration = Duration::from_secs(30);
-/// Longest lock-out: a joker must not lock the administrator out for days.
-const LOCK_LONGEST: Duration = Duration::from_secs(3600);
+/// Where it was right, an address is known for so long.
+const KNOWN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Of a caller whose address nobody told.
+pub(crate) const NOWHERE: &str = "-";
+
+/// How many tries are free, how long a lock-out is at most, and when a try is forgotten.
+struct Pace {
+    free: u32,
+    longest: Duration,
+    forgotten: Duration,
+}
+
+/// One address and name: 24 guesses a day.
+const ADDRESS: Pace = Pace {
+    free: FREE_FAILURES,
+    longest: Duration::from_secs(3600),
+    forgotten: Duration::from_secs(3600),
+};
+/// Passwords of one name from all strange addresses: 144 a day. A short lock-out, since it meets its owner, too, on a
+/// journey.
+const NAME: Pace =
+    Pace { free: 50, longest: Duration::from_secs(900), forgotten: Duration::from_secs(600) };
+/// Codes have six digits, of which three are right at a time: 24 guesses a day.
+const CODE: Pace =
+    Pace { free: 20, longest: Duration::from_secs(3600), forgotten: Duration::from_secs(3600) };
+
+/// Whose tries are counted, and where they come from.
+pub(crate) struct Counted<'a> {
+    slot: String,
+    from: &'a str,
+    /// Over all strange addresses.
+    pace: &'static Pace,
+    /// Whom the log calls by name.
+    account: Option<&'a str>,
+}
+
+/// `known`: there is an account of this name.
+pub(super) fn of_password<'a>(known: bool, name: &'a str, from: &'a str) -> Counted<'a> {
+    // Unknown names share some rows, so that they lock like known ones and yet nobody fills the table.
+    let shared = || {
+        let text = digest(name);
+        let hex = text.rsplit(':').next().unwrap_or_default();
+        format!(" {}", hex.get(..3).unwrap_or_default())
+    };
+    let slot = if known { name.to_owned() } else { shared() };
+    Counted { slot, from, pace: &NAME, account: known.then_some(name) }
+}
+
+pub(crate) fn of_code<'a>(name: &'a str, from: &'a str) -> Counted<'a> {
+    Counted { slot: slot(name), from, pace: &CODE, account: Some(name) }
+}
+
+/// What counting a try found.
+#[derive(Clone, Copy)]
+enum Heard {
+    /// It is; the lock-out that follows it, and how many tries brought it about.
+    Yes(Option<(Time, u32)>),
+    /// It is not, until then.
+    No(Time),
+}
 
 /// Counts a try before it is checked, in one transaction, so that tries at the same time cannot share one; a problem
-/// while the slot is locked. Who got it right forgets them ([`forget_tries`]).
-pub(crate) async fn take_try(app: &App, slot: &str) -> Result<(), Problem> {
-    let (now, slot, taken) = (app.clock.now(), slot.to_owned(), Slot::new());
-    let told = taken.clone();
+/// while no try is heard. Who got it right says so ([`right`]).
+pub(crate) async fn take_try(app: &App, it: &Counted<'_>) -> Result<(), Problem> {
+    let (now, pace, taken) = (app.clock.now(), it.pace, Slot::new());
+    let (told, slot, from) = (taken.clone(), it.slot.clone(), it.from.to_owned());
     let noted = app.writer.note(move |conn| {
-        let (slot, told) = (slot.clone(), told.clone());
+        let (slot, from, told) = (slot.clone(), from.clone(), told.clone());
         Box::pin(async move {
-            told.put(count_try(conn, &slot, now).await?);
+            told.put(count_try(conn, (&slot, &from), pace, now).await?);
             Ok(())
         })
     });
     noted.await.map_err(|why| broken(&why))?;
-    taken.take()?.map_err(|until| {
-        let mut it = Problem::of("auth.throttled");
-        it.retry_after = Some(until.since(now));
-        it
-    })
+    let (who, subject) = (it.account.unwrap_or(ANONYMOUS), it.account.unwrap_or_default());
+    match taken.take()? {
+        Heard::Yes(None) => Ok(()),
+        Heard::Yes(Some((until, tries))) => {
+            tracing::warn!(account = it.slot, tries, "no try after this one is heard for a while");
+            let why = format!("{tries} tries; the next is heard at {until}");
+            refused(app, who, "lock-out", subject, &why).await
+        }
+        Heard::No(until) => {
+            let why = format!("locked out until {until}");
+            refused(app, who, "sign-in", subject, &why).await?;
+            let mut it = Problem::of("auth.throttled");
+            it.retry_after = Some(until.since(now));
+            Err(it)
+        }
+    }
 }
 
-/// `Err`: locked until then.
 async fn count_try(
     conn: &mut AnyConnection,
-    slot: &str,
+    (slot, from): (&str, &str),
+    pace: &Pace,
     now: Time,
-) -> Result<Result<(), Time>, StoreError> {
-    let before = match rows::lockout(conn, slot).await? {
-        Some((_, until)) if until > now => return Ok(Err(until)),
-        Some((tries, _)) => tries,
-        None => 0,
-    };
-    let tries = before.saturating_add(1);
-    let until = tries.checked_sub(FREE_FAILURES).map_or(now, |beyond| {
-        let doubled = LOCK_FIRST.saturating_mul(1 << beyond.min(16));
-        now.after(doubled.min(LOCK_LONGEST))
-    });
-    if until > now {
-        tracing::warn!(account = slot, tries, "no try after this one is heard for a while");
+) -> Result<Heard, StoreError> {
+    let month = now.ms().saturating_sub(i64::try_from(KNOWN.as_millis()).unwrap_or(i64::MAX));
+    rows::sweep_tries(conn, now, Time::from_ms(month)).await?;
+    let own = rows::tries(conn, slot, from).await?;
+    let known = own.proven.ms() > month.max(0);
+    let all = if known { None } else { Some(rows::tries(conn, slot, "").await?) };
+    let locked = [Some(own), all].into_iter().flatten().map(|it| it.until).max();
+    if let Some(until) = locked.filter(|it| *it > now) {
+        return Ok(Heard::No(until));
     }
-    rows::save_lockout(conn, slot, tries, until).await?;
-    Ok(Ok(()))
+    let (own, tries) = one_more(own, &ADDRESS, now);
+    rows::save_tries(conn, slot, from, &own).await?;
+    let mut lock = (own.until > now).then_some((own.until, tries));
+    if let Some(all) = all {
+        let (all, tries) = one_more(all, pace, now);
+        rows::save_tries(conn, slot, "", &all).await?;
+        if all.until > now && lock.is_none_or(|(until, _)| until < all.until) {
+            lock = Some((all.until, tries));
+        }
+    }
+    Ok(Heard::Yes(lock))
 }
 
-/// The last try was right.
-pub(crate) async fn forget_tries(app: &App, slot: &str) -> Result<(), Problem> {
-    let slot = slot.to_owned();
+/// With one try more, and how many are not forgotten.
+fn one_more(it: Tries, pace: &Pace, now: Time) -> (Tries, u32) {
+    let forgotten = it.forgotten.max(now).after(pace.forgotten);
+    let kept = forgotten.since(now).as_millis().div_ceil(pace.forgotten.as_millis().max(1));
+    let tries = u32::try_from(kept).unwrap_or(u32::MAX);
+    let until = tries.checked_sub(pace.free).map_or(now, |beyond| {
+        let doubled = LOCK_FIRST.saturating_mul(1 << beyond.min(16));
+        now.after(doubled.min(pace.longest))
+    });
+    (Tries { forgotten, until, ..it }, tries)
+}
+
+/// The last try was right: from here, nothing is held against the name.
+pub(crate) async fn right(app: &App, it: &Counted<'_>) -> Result<(), Problem> {
+    let (slot, from, now) = (it.slot.clone(), it.from.to_owned(), app.clock.now());
     let noted = app.writer.note(move |conn| {
-        let slot = slot.clone();
-        Box::pin(async move { rows::drop_lockout(conn, &slot).await })
+        let (slot, from) = (slot.clone(), from.clone());
+        Box::pin(async move { rows::prove_tries(conn, &slot, &from, now).await })
     });
     noted.await.map_err(|why| broken(&why))
 }
 
-/// Whether this is the account's own password, counted as a try.
+/// Whether this is the caller's own password, counted as a try.
 pub(crate) async fn tried(
     app: &App,
-    account: &str,
+    who: &Who,
     password: &str,
     stored: &str,
 ) -> Result<bool, Problem> {
-    take_try(app, account).await?;
+    let it = of_password(true, &who.account, &who.from);
+    take_try(app, &it).await?;
     let fits = password.len() <= PASSWORD_BYTES && verify(password, stored).await?;
     if fits {
-        forget_tries(app, account).await?;
+        right(app, &it).await?;
     }
     Ok(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(it: i64) -> Time {
+        Time::from_ms(it * 1000)
+    }
+
+    /// `tries` tries, one each `every` seconds, those that are heard: the longest time that none was.
+    fn locked(pace: &Pace, every: i64, tries: i64) -> Duration {
+        let start = 1_000_000;
+        let mut it = Tries { forgotten: Time::ZERO, until: Time::ZERO, proven: Time::ZERO };
+        let mut longest = Duration::ZERO;
+        for at in (0..tries).map(|number| seconds(start + number * every)) {
+            if it.until <= at {
+                it = one_more(it, pace, at).0;
+                longest = longest.max(it.until.since(at));
+            }
+        }
+        longest
+    }
+
+    #[test]
+    fn tries_are_forgotten_and_locks_are_bounded() {
+        for (pace, every, tries, expected) in [
+            (&ADDRESS, 1, 4, 0),
+            (&ADDRESS, 1, 5, 30),
+            (&ADDRESS, 31, 6, 60),
+            (&ADDRESS, 1, 100_000, 3600),
+            // One an hour, for ever, locks nobody.
+            (&ADDRESS, 3600, 10_000, 0),
+            (&NAME, 1, 49, 0),
+            (&NAME, 1, 50, 30),
+            (&NAME, 1, 1_000_000, 900),
+            (&NAME, 600, 10_000, 0),
+            (&CODE, 1, 20, 30),
+        ] {
+            let found = locked(pace, every, tries);
+            assert_eq!(found, Duration::from_secs(expected), "{tries} tries, one in {every} s");
+        }
+    }
 }

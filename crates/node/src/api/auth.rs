@@ -1,21 +1,27 @@
-//! The door: who calls, and whether that is enough for the route.
+//! The door: who calls, and whether that is enough for the route; and what came of it, in the log of what people did.
+//!
+//! Each call that changes something or uses data, and each refusal, is an entry there: who, method and template of the
+//! route, ids, outcome. Never a body, a query or an address of the caller's.
 //!
 //! Never a default yes: no token is 401, a token without the route's scope is 403.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+
+use tidm_space::people::log::ANONYMOUS;
 
 use super::answer::{Answer, Fail};
 use crate::accounts::{self, Scope, Who};
 use crate::app::App;
-use crate::people::{self, factor};
+use crate::people::{self, diary, factor};
 use crate::problem::Problem;
+use crate::store::people::Said;
 
 /// Where a connection comes from; the listener puts it into every request.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +49,25 @@ pub(super) async fn require_some(
 }
 
 async fn through(
-    app: &App,
+    app: &Arc<App>,
     scopes: &[Scope],
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Answer<Response> {
-    let headers = request.headers();
-    let token = bearer(headers).map(str::to_owned);
-    let code = headers.get(CODE).map(|it| it.to_str().unwrap_or_default().to_owned());
-    let mut who = caller(app, token.as_deref()).await?;
+    let (mut parts, body) = request.into_parts();
+    let call = Call::of(&mut parts, scopes).await;
+    let token = bearer(&parts.headers).map(str::to_owned);
+    let code = parts.headers.get(CODE).map(|it| it.to_str().unwrap_or_default().to_owned());
+    let mut who = match caller(app, token.as_deref()).await {
+        Ok(it) => it,
+        Err(fail) => {
+            if fail.0.status == 401 && (call.noted || token.is_some()) {
+                diary::refused(app, ANONYMOUS, call.act, "", fail.0.code).await?;
+            }
+            return Err(fail);
+        }
+    };
+    who.from = origin(&parts);
     if let Some(code) = code {
         factor::prove(app, &mut who, &code).await?;
     }
@@ -59,18 +75,120 @@ async fn through(
     for scope in scopes {
         match who.check(*scope) {
             Ok(()) => {
-                request.extensions_mut().insert(who);
-                return Ok(next.run(request).await);
+                parts.extensions.insert(who.clone());
+                let request = Request::from_parts(parts, body);
+                return if call.noted {
+                    noted(app, call, who, next.run(request)).await
+                } else {
+                    Ok(next.run(request).await)
+                };
             }
-            Err(why) => denied = denied.or(Some((*scope, why))),
+            Err(why) => denied = denied.or(Some(why)),
         }
     }
-    let Some((scope, why)) = denied else { return Err(Fail(Problem::of("auth.forbidden"))) };
-    if scope.is_administrative() {
-        let subject = format!("{} {}", request.method(), request.uri().path());
-        people::refused(app, &who.account, "call", &subject, &why.reason()).await?;
-    }
+    let Some(why) = denied else { return Err(Fail(Problem::of("auth.forbidden"))) };
+    diary::refused(app, &who.account, call.act, &call.subject, &why.reason()).await?;
     Err(Fail(people::problem(&why)))
+}
+
+/// A call as the log knows it.
+struct Call {
+    /// Method and template of the route.
+    act: String,
+    /// The ids of its path.
+    subject: String,
+    /// Whether it is an entry when it is done, too: it changes something, or hands out data.
+    noted: bool,
+}
+
+impl Call {
+    async fn of(parts: &mut Parts, scopes: &[Scope]) -> Self {
+        let route = parts.extensions.get::<MatchedPath>().map(|it| it.as_str().to_owned());
+        let route = route.unwrap_or_default();
+        let route = route.strip_prefix("/api/v1").unwrap_or(&route);
+        let ids = match RawPathParams::from_request_parts(parts, &()).await {
+            Ok(all) => all.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>().join(" "),
+            Err(_) => String::new(),
+        };
+        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
+        Self {
+            act: format!("{} {route}", parts.method),
+            subject: diary::plain(&ids),
+            noted: !reads || scopes.contains(&Scope::Use),
+        }
+    }
+}
+
+/// Writes the entry of a call whose caller went away before its end.
+struct Open<'a> {
+    app: &'a App,
+    said: Option<Said>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let Some(mut said) = self.said.take() {
+            said.refused = None;
+            said.left = true;
+            self.app.diary.leave(&self.app.writer, said);
+        }
+    }
+}
+
+/// Runs the call; its answer goes out when its entry is durable.
+async fn noted(
+    app: &App,
+    call: Call,
+    who: Who,
+    running: impl Future<Output = Response>,
+) -> Answer<Response> {
+    let said = Said {
+        act: call.act.into(),
+        subject: call.subject,
+        who: who.account.clone(),
+        ..Said::done(app.clock.now(), "", "", "")
+    };
+    let mut open = Open { app, said: Some(said) };
+    let answer = running.await;
+    let Some(mut said) = open.said.take().filter(|_| !who.is_logged()) else { return Ok(answer) };
+    said.at = app.clock.now();
+    if let Some(about) = who.subject().filter(|_| said.subject.is_empty()) {
+        said.subject = about;
+    }
+    let status = answer.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        app.diary.write(&app.writer, said).await?;
+        return Ok(answer);
+    }
+    let why = match answer.extensions().get::<Arc<Problem>>() {
+        Some(it) => match &it.cause {
+            Some(cause) => format!("{}: {cause}", it.code),
+            None => it.code.to_owned(),
+        },
+        None => status.as_str().to_owned(),
+    };
+    diary::refused(app, &said.who, said.act, &said.subject, &why).await?;
+    Ok(answer)
+}
+
+/// The address that tries are counted by: of IPv6 the network, since one caller has all of it.
+fn origin(parts: &Parts) -> String {
+    match parts.extensions.get::<From>().map(|it| it.0.ip().to_canonical()) {
+        None => accounts::NOWHERE.to_owned(),
+        Some(IpAddr::V4(it)) => it.to_string(),
+        Some(IpAddr::V6(it)) => Ipv6Addr::from((u128::from(it) >> 64) << 64).to_string(),
+    }
+}
+
+/// Where a call without a token comes from.
+pub(super) struct Origin(pub(super) String);
+
+impl FromRequestParts<Arc<App>> for Origin {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Self::Rejection> {
+        Ok(Self(origin(parts)))
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -17,6 +17,7 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
@@ -24,7 +25,9 @@ use super::messages::{self, Said};
 use super::negotiations::Reason;
 use super::page::{Page, Wanted};
 use super::terms::{self, Meaning};
+use crate::accounts::{Scope, Who};
 use crate::app::App;
+use crate::people::may_destroy_keys;
 use crate::store::timeline::About;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -213,7 +216,15 @@ async fn wished(app: &App, id: Id, wish: Wish, speak: Speak) -> Answer<Json<Full
     Ok(Json(full(app, &it, speak).await?))
 }
 
-async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> Answer<Json<Full>> {
+/// Destroys the contract's key.
+async fn finish(
+    app: &App,
+    who: &Who,
+    (id, why): (Id, End),
+    reason: Reason,
+    speak: Speak,
+) -> Answer<Json<Full>> {
+    may_destroy_keys(app, who, Scope::Contract).await?;
     let reason = reason.text()?;
     let wish = Wish::EndContract { contract: id.clone(), why, reason };
     wished(app, id, wish, speak).await
@@ -223,15 +234,16 @@ async fn finish(app: &App, id: Id, why: End, reason: Reason, speak: Speak) -> An
 #[utoipa::path(
     post, path = "/contracts/{id}/revoke", tag = "contracts", params(("id" = String, Path)), request_body = Reason,
     security(("bearer" = ["contract"])),
-    responses((status = 200, body = Full), (status = 422, description = "Only the provider revokes", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Full), (status = 403, description = "Who has a second factor gives a fresh code", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Only the provider revokes", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
-    finish(&app, id, End::Revoked, it, speak).await
+    finish(&app, &who, (id, End::Revoked), it, speak).await
 }
 
 /// Either side: end it as agreed. Copies are deleted, the key is destroyed.
@@ -242,11 +254,12 @@ pub(super) async fn revoke(
 )]
 pub(super) async fn end(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
-    finish(&app, id, End::Agreed, it, speak).await
+    finish(&app, &who, (id, End::Agreed), it, speak).await
 }
 
 /// Provider: suspend it. Open leases are revoked, deliveries stop, and nothing is used under it until it is resumed.

@@ -15,11 +15,14 @@ use tidm_space::evidence::copies;
 use tidm_space::negotiation::message::Role;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::contracts::find;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Speak};
 use super::negotiations::Reason;
+use crate::accounts::Scope;
 use crate::app::App;
+use crate::people::may_destroy_keys;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -92,10 +95,12 @@ pub(super) async fn list(
 )]
 pub(super) async fn recall(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Recall>> {
+    may_destroy_keys(&app, &who, Scope::Contract).await?;
     let wish = Wish::Recall { contract: id.clone(), reason: it.text()? };
     app.writer.run(Input::Wish(Box::new(wish))).await?;
     let it = find(&app, &id).await?;

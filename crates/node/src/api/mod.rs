@@ -29,6 +29,7 @@ mod oidc;
 mod own;
 mod page;
 mod people;
+mod people_log;
 mod planes;
 mod products;
 mod programs;
@@ -117,7 +118,7 @@ fn scopes(app: &Arc<App>) -> Api {
         )
         .merge(within(Scope::Accounts, people::accounts()))
         .merge(within(Scope::Rights, people::rights()))
-        .merge(within(Scope::PeopleLog, people::log()))
+        .merge(within(Scope::PeopleLog, people_log::log()))
         .merge(within(Scope::Read, reading()))
         .merge(within(Scope::Publish, creating(publishing())))
         .merge(within(Scope::Publish, uploading()))

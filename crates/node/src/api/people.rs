@@ -47,10 +47,6 @@ pub(super) fn rights() -> Api {
         .routes(routes!(set_rule, drop_rule))
 }
 
-pub(super) fn log() -> Api {
-    Api::new().routes(routes!(entries))
-}
-
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
@@ -137,21 +133,6 @@ pub(super) struct Rule {
     /// A contract or a product.
     subject: String,
     rule: String,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Entry {
-    place: u64,
-    /// RFC 3339.
-    at: String,
-    who: String,
-    act: String,
-    subject: String,
-    /// `done` or `refused`.
-    outcome: &'static str,
-    reason: String,
-    /// SHA-256 over this entry and the digest of the one before.
-    digest: String,
 }
 
 /// People, by name.
@@ -362,26 +343,4 @@ async fn put_rule(
 ) -> Answer<StatusCode> {
     perform(app, who, Deed::SetRule { subject: id.to_string(), rule }).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What people did and what was refused, newest first.
-#[utoipa::path(
-    get, path = "/people-log", tag = "people", params(Wanted), security(("bearer" = ["people-log"])),
-    responses((status = 200, body = Page<Entry>))
-)]
-async fn entries(
-    State(app): State<Arc<App>>,
-    Params(page): Params<Wanted>,
-) -> Answer<Json<Page<Entry>>> {
-    let found = app.store.people_log(page.after()?.as_ref(), page.most()?).await?;
-    Ok(Json(Page::of(found, |(it, digest)| Entry {
-        place: it.place,
-        at: it.at.to_string(),
-        who: it.who,
-        act: it.act,
-        subject: it.subject,
-        outcome: if it.allowed { "done" } else { "refused" },
-        reason: it.reason,
-        digest: digest.to_string(),
-    })))
 }

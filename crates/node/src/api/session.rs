@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::Answer;
-use super::auth::Caller;
+use super::auth::{Caller, Origin};
 use super::docs::ProblemDocument;
 use super::extract::Body;
 use crate::accounts::{self, Token};
@@ -48,9 +48,11 @@ pub(super) struct Session {
 )]
 pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
+    Origin(from): Origin,
     Body(it): Body<SignIn>,
 ) -> Answer<impl IntoResponse> {
-    let token = accounts::sign_in(&app, &it.name, &it.password, it.code.as_deref()).await?;
+    let named = (it.name.as_str(), it.password.as_str());
+    let token = accounts::sign_in(&app, named, it.code.as_deref(), &from).await?;
     Ok((StatusCode::CREATED, Json(show(&app, &token))))
 }
 

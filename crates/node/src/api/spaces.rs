@@ -15,10 +15,13 @@ use utoipa::ToSchema;
 use tidm_space::identity::did::Did;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
+use crate::accounts::Scope;
 use crate::app::App;
 use crate::jobs::membership;
+use crate::people::may_destroy_keys;
 use crate::store::issuer::MemberRow;
 
 #[derive(Deserialize, ToSchema)]
@@ -179,9 +182,11 @@ pub(super) async fn join(
 )]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     OneId(id): OneId,
     Body(it): Body<Revoke>,
 ) -> Answer<Json<Revoked>> {
+    may_destroy_keys(&app, &who, Scope::Admin).await?;
     let revoked = membership::revoke(&app, id.as_str(), &did(&it.did)?).await?;
     Ok(Json(Revoked { revoked }))
 }

@@ -28,6 +28,7 @@ use super::negotiations::Reason;
 use super::page::{Page, Wanted};
 use super::terms;
 use super::wait::Waiting;
+use crate::accounts::Who;
 use crate::app::App;
 use crate::jobs::order::{self, To};
 use crate::people::may_use;
@@ -221,7 +222,10 @@ pub(super) async fn show(
     Ok(Json(full(&app, &it, speak).await?))
 }
 
-async fn say(app: &App, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>> {
+/// Stops it, for whom the rules on its contract let use it.
+async fn say(app: &App, who: &Who, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>> {
+    let it = app.store.transfer(&id).await?.ok_or_else(|| Fail::not_found("transfer"))?;
+    may_use(app, who, &it.contract).await?;
     let it = moved(
         app.writer.run(Input::Wish(Box::new(Wish::SayTransfer { transfer: id, body }))).await?,
     )?;
@@ -236,12 +240,13 @@ async fn say(app: &App, id: Id, body: Spoken, speak: Speak) -> Answer<Json<Full>
 )]
 pub(super) async fn suspend(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
     let reason = vec![it.text()?];
-    say(&app, id, Spoken::Suspend { code: Some("operator".to_owned()), reason }, speak).await
+    say(&app, &who, id, Spoken::Suspend { code: Some("operator".to_owned()), reason }, speak).await
 }
 
 /// Go on with what was suspended.
@@ -270,10 +275,12 @@ pub(super) async fn resume(
 )]
 pub(super) async fn terminate(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
     let reason = vec![it.text()?];
-    say(&app, id, Spoken::Terminate { code: Some("operator".to_owned()), reason }, speak).await
+    say(&app, &who, id, Spoken::Terminate { code: Some("operator".to_owned()), reason }, speak)
+        .await
 }

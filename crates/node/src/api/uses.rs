@@ -327,9 +327,13 @@ pub(super) async fn copy(
 )]
 pub(super) async fn close(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     OneId(lease): OneId,
     Body(it): Body<Closing>,
 ) -> Answer<StatusCode> {
+    if let Some(found) = app.store.lease(&lease).await? {
+        may_use(&app, &who, &found.request.contract).await?;
+    }
     use_data::close_file(&app, &lease, it.done, it.bytes).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,13 +13,14 @@ use tidm_space::people::rule::{Known, Rule};
 use tidm_space::people::scope::Scope;
 use tidm_space::time::Time;
 
-use super::{Slot, problem};
+use super::{Slot, diary, problem};
 use crate::accounts::{Who, broken, check_name};
 use crate::app::App;
 use crate::passwords::NOBODY;
 use crate::problem::Problem;
 use crate::store::StoreError;
 use crate::store::accounts::{self as accounts_rows, KeyRow};
+use crate::store::people::tries::drop_tries;
 use crate::store::people::{self as rows, Said, say};
 use tidm_space::fault::Fault;
 
@@ -93,21 +94,25 @@ pub async fn perform(app: &App, who: &Who, deed: Deed) -> Result<(), Problem> {
         check_name(name)?;
     }
     let (now, settings) = (app.clock.now(), app.config.people.settings);
-    let (slot, who) = (Slot::new(), who.clone());
-    let told = slot.clone();
+    let (slot, actor) = (Slot::new(), who.clone());
+    let (told, wanted) = (slot.clone(), deed.clone());
     let noted = app.writer.note(move |conn| {
-        let (who, deed, told) = (who.clone(), deed.clone(), told.clone());
+        let (who, deed, told) = (actor.clone(), wanted.clone(), told.clone());
         Box::pin(async move {
             let outcome = execute(conn, &who, &deed, &settings, now).await?;
-            let refused = outcome.as_ref().err().map(No::reason);
-            let (act, subject) = (deed.act(), deed.subject());
-            say(conn, &Said { at: now, who: who.account, act, subject, refused }).await?;
+            if outcome.is_ok() {
+                let subject = diary::plain(&deed.subject());
+                say(conn, &Said::done(now, &who.account, deed.act(), &subject)).await?;
+                who.logged();
+            }
             told.put(outcome);
             Ok(())
         })
     });
     noted.await.map_err(|why| broken(&why))?;
-    slot.take()?.map_err(|no| no.problem())
+    let Err(no) = slot.take()? else { return Ok(()) };
+    who.refused(app, deed.act(), &deed.subject(), &no.reason()).await?;
+    Err(no.problem())
 }
 
 impl No {
@@ -222,8 +227,8 @@ async fn done(
         }
         Deed::Enable(name) => rows::enable(conn, name, NOBODY).await?,
         Deed::Unlock(name) => {
-            accounts_rows::drop_lockout(conn, name).await?;
-            accounts_rows::drop_lockout(conn, &super::factor::slot(name)).await?;
+            drop_tries(conn, name).await?;
+            drop_tries(conn, &super::factor::slot(name)).await?;
         }
         Deed::SetRoles { name, roles } => {
             // Whoever holds a link of before is not known to be who is granted this.

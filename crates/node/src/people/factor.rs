@@ -14,12 +14,12 @@ use tidm_crypto::totp;
 use tidm_space::time::Time;
 
 use super::{Slot, refused};
-use crate::accounts::{Who, broken, digest, store_failed, take_try, tried};
+use crate::accounts::{Who, broken, digest, of_code, store_failed, take_try, tried};
 use crate::app::App;
 use crate::passwords::NOBODY;
 use crate::problem::Problem;
 use crate::random;
-use crate::store::accounts::drop_lockout;
+use crate::store::people::tries::prove_tries;
 use crate::store::people::{self as rows, Said, say};
 
 /// Codes for the day the phone is lost.
@@ -28,7 +28,7 @@ const RECOVERY: usize = 10;
 const RECOVERY_CHARS: usize = 16;
 
 /// Where wrong codes of an account are counted; no name begins with a space.
-pub(super) fn slot(name: &str) -> String {
+pub(crate) fn slot(name: &str) -> String {
     format!(" code {name}")
 }
 
@@ -73,15 +73,20 @@ pub async fn begin(app: &App, who: &Who, password: &str) -> Result<String, Probl
     );
     let done = Slot::new();
     let told = done.clone();
+    let (who, now) = (who.clone(), app.clock.now());
     let noted = app.writer.note(move |conn| {
-        let (name, sealed, told) = (name.clone(), sealed.clone(), told.clone());
+        let (who, name, sealed, told) = (who.clone(), name.clone(), sealed.clone(), told.clone());
         Box::pin(async move {
-            told.put(rows::offer_factor(conn, &name, &sealed).await?);
+            told.put(if who.stands(conn, now).await? {
+                Ok(rows::offer_factor(conn, &name, &sealed).await?)
+            } else {
+                Err(Problem::of("auth.required"))
+            });
             Ok(())
         })
     });
     noted.await.map_err(|why| broken(&why))?;
-    if done.take()? { Ok(uri) } else { Err(Problem::of("people.factor")) }
+    if done.take()?? { Ok(uri) } else { Err(Problem::of("people.factor")) }
 }
 
 /// The first code shows that the app has the secret; the recovery codes, shown once.
@@ -90,28 +95,31 @@ pub async fn confirm(app: &App, who: &Who, code: &str) -> Result<Vec<String>, Pr
     let failed = |why| broken(&store_failed(why));
     let kept = app.store.factor(&who.account).await.map_err(failed)?;
     let kept = kept.filter(|it| !it.on).ok_or_else(|| Problem::of("people.factor"))?;
-    take_try(app, &slot(&who.account)).await?;
+    take_try(app, &of_code(&who.account, &who.from)).await?;
     let step = step_of(app, &who.account, &kept.secret, kept.step, code);
     let step = step.ok_or_else(|| Problem::of("auth.code"))?;
     let codes: Vec<String> = (0..RECOVERY)
         .map(|_| totp::base32(random::key().expose()).chars().take(RECOVERY_CHARS).collect())
         .collect();
     let digests: Vec<String> = codes.iter().map(|it| digest(it)).collect();
-    let (name, now, done) = (who.account.clone(), app.clock.now(), Slot::new());
+    let (who, now, done) = (who.clone(), app.clock.now(), Slot::new());
     let told = done.clone();
     let noted = app.writer.note(move |conn| {
-        let (name, kept, digests, session, told) =
-            (name.clone(), kept.secret.clone(), digests.clone(), session.clone(), told.clone());
+        let (who, kept, digests, session, told) =
+            (who.clone(), kept.secret.clone(), digests.clone(), session.clone(), told.clone());
         Box::pin(async move {
-            let used = rows::use_step(conn, &name, &kept, step).await?;
+            let name = who.account.clone();
+            // The session may have ended while the code was on its way.
+            let used =
+                who.stands(conn, now).await? && rows::use_step(conn, &name, &kept, step).await?;
             if used {
                 rows::confirm_factor(conn, &name, &digests).await?;
-                drop_lockout(conn, &slot(&name)).await?;
+                prove_tries(conn, &slot(&name), &who.from, now).await?;
                 rows::prove_session(conn, &session, now).await?;
                 // Sessions begun without it must not outlive it.
                 rows::drop_sessions(conn, &name, &session).await?;
-                let (who, subject, act) = (name.clone(), name, "factor.enrol");
-                say(conn, &Said { at: now, who, act, subject, refused: None }).await?;
+                say(conn, &Said::done(now, &name, "factor.enrol", &name)).await?;
+                who.logged();
             }
             told.put(used);
             Ok(())
@@ -124,22 +132,30 @@ pub async fn confirm(app: &App, who: &Who, code: &str) -> Result<Vec<String>, Pr
 /// Without a second factor again; a code says that it is its owner who wants that.
 pub async fn remove(app: &App, who: &Who, code: &str) -> Result<(), Problem> {
     session(who)?;
-    let now = spend(app, &who.account, code).await?;
-    let name = who.account.clone();
+    let now = spend(app, &who.account, &who.from, code).await?;
+    let (who, done) = (who.clone(), Slot::new());
+    let told = done.clone();
     let noted = app.writer.note(move |conn| {
-        let name = name.clone();
+        let (who, told) = (who.clone(), told.clone());
         Box::pin(async move {
-            rows::drop_factor(conn, &name).await?;
-            let (who, subject, act) = (name.clone(), name, "factor.remove");
-            say(conn, &Said { at: now, who, act, subject, refused: None }).await
+            let stands = who.stands(conn, now).await?;
+            if stands {
+                let name = who.account.as_str();
+                rows::drop_factor(conn, name).await?;
+                say(conn, &Said::done(now, name, "factor.remove", name)).await?;
+                who.logged();
+            }
+            told.put(stands);
+            Ok(())
         })
     });
-    noted.await.map_err(|why| broken(&why))
+    noted.await.map_err(|why| broken(&why))?;
+    if done.take()? { Ok(()) } else { Err(Problem::of("auth.required")) }
 }
 
 /// A code given with a call: this call, and the session's next five minutes, are proven by it.
 pub async fn prove(app: &App, who: &mut Who, code: &str) -> Result<(), Problem> {
-    let now = spend(app, &who.account, code).await?;
+    let now = spend(app, &who.account, &who.from, code).await?;
     who.prove(now);
     let Some(session) = who.session.clone() else { return Ok(()) };
     let noted = app.writer.note(move |conn| {
@@ -150,19 +166,20 @@ pub async fn prove(app: &App, who: &mut Who, code: &str) -> Result<(), Problem> 
 }
 
 /// Uses a code up, of the app or for recovery: when that was. Wrong ones are counted and lock as passwords do.
-pub(crate) async fn spend(app: &App, name: &str, code: &str) -> Result<Time, Problem> {
+pub(crate) async fn spend(app: &App, name: &str, from: &str, code: &str) -> Result<Time, Problem> {
     let failed = |why| broken(&store_failed(why));
     let kept = app.store.factor(name).await.map_err(failed)?.filter(|it| it.on);
     let Some(kept) = kept else { return Err(Problem::of("people.factor")) };
-    take_try(app, &slot(name)).await?;
+    take_try(app, &of_code(name, from)).await?;
     let code = code.trim().to_uppercase();
     let step = step_of(app, name, &kept.secret, kept.step, &code);
     let recovery = (code.len() == RECOVERY_CHARS).then(|| digest(&code));
-    let (now, done, account) = (app.clock.now(), Slot::new(), name.to_owned());
+    let (now, done) = (app.clock.now(), Slot::new());
+    let (account, near) = (name.to_owned(), from.to_owned());
     let told = done.clone();
     let noted = app.writer.note(move |conn| {
-        let (name, kept, recovery, told) =
-            (account.clone(), kept.secret.clone(), recovery.clone(), told.clone());
+        let (name, near) = (account.clone(), near.clone());
+        let (kept, recovery, told) = (kept.secret.clone(), recovery.clone(), told.clone());
         Box::pin(async move {
             let mut used = false;
             if let Some(step) = step {
@@ -170,12 +187,11 @@ pub(crate) async fn spend(app: &App, name: &str, code: &str) -> Result<Time, Pro
             } else if let Some(code) = recovery {
                 used = rows::use_code(conn, &name, &code).await?;
                 if used {
-                    let (who, subject, act) = (name.clone(), name.clone(), "factor.recovery");
-                    say(conn, &Said { at: now, who, act, subject, refused: None }).await?;
+                    say(conn, &Said::done(now, &name, "factor.recovery", &name)).await?;
                 }
             }
             if used {
-                drop_lockout(conn, &slot(&name)).await?;
+                prove_tries(conn, &slot(&name), &near, now).await?;
             }
             told.put(used);
             Ok(())
@@ -212,9 +228,5 @@ async fn its_owner(app: &App, who: &Who, password: &str) -> Result<(), Problem> 
     if stored == NOBODY {
         return Ok(());
     }
-    if tried(app, &who.account, password, &stored).await? {
-        Ok(())
-    } else {
-        Err(Problem::of("auth.wrong"))
-    }
+    if tried(app, who, password, &stored).await? { Ok(()) } else { Err(Problem::of("auth.wrong")) }
 }

@@ -8,7 +8,9 @@
 //! Never a secret in the log, and never a right that is kept anywhere but in the account's row.
 
 mod deed;
+pub mod diary;
 pub mod factor;
+pub mod here;
 pub mod oidc;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +19,15 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 
 use tidm_space::id::Id;
-use tidm_space::people::decide::{Denied, Person, State};
+use tidm_space::people::decide::{Act, Denied, Person, State, decide};
+use tidm_space::people::log::ANONYMOUS;
 use tidm_space::people::role::{Role, conflict};
 use tidm_space::people::rule::Known;
+use tidm_space::people::scope::Scope;
 use tidm_space::time::Time;
 
 pub use deed::{Deed, perform};
+pub(crate) use diary::refused;
 
 use crate::accounts::{Who, broken, digest, secret, store_failed, tried};
 use crate::app::App;
@@ -30,6 +35,7 @@ use crate::config::Config;
 use crate::passwords::{self, NOBODY, REMEMBERED, hash, verify};
 use crate::problem::Problem;
 use crate::store::accounts as accounts_rows;
+use crate::store::people::tries::drop_tries;
 use crate::store::people::{self as rows, Said, say};
 use crate::store::{Store, StoreError};
 
@@ -80,28 +86,6 @@ pub(crate) fn problem(denied: &Denied) -> Problem {
         Denied::State(_) => "people.state",
     };
     Problem::of(code).detail(denied.reason())
-}
-
-/// An entry of its own, for what changed nothing.
-pub(crate) async fn refused(
-    app: &App,
-    who: &str,
-    act: &'static str,
-    subject: &str,
-    why: &str,
-) -> Result<(), Problem> {
-    let said = Said {
-        at: app.clock.now(),
-        who: who.to_owned(),
-        act,
-        subject: subject.chars().take(SUBJECT_CHARS).collect(),
-        refused: Some(why.to_owned()),
-    };
-    let noted = app.writer.note(move |conn| {
-        let said = said.clone();
-        Box::pin(async move { say(conn, &said).await })
-    });
-    noted.await.map_err(|why| broken(&why))
 }
 
 /// The two administrators beside the first one.
@@ -163,6 +147,14 @@ pub async fn admit(store: &Store, config: &Config) -> anyhow::Result<()> {
 
 /// Sets a password by a one-time link; the account's name.
 pub async fn join(app: &App, token: &str, password: &str) -> Result<String, Problem> {
+    let joined = joined(app, token, password).await;
+    if let Err(why) = &joined {
+        refused(app, ANONYMOUS, "join", "", why.code).await?;
+    }
+    joined
+}
+
+async fn joined(app: &App, token: &str, password: &str) -> Result<String, Problem> {
     let wrong = || Problem::of("people.link");
     let (presented, now) = (digest(token), app.clock.now());
     let failed = |why| broken(&store_failed(why));
@@ -183,9 +175,8 @@ pub async fn join(app: &App, token: &str, password: &str) -> Result<String, Prob
                 // Whoever came in before may have been somebody else.
                 rows::drop_sessions(conn, &name, "").await?;
                 accounts_rows::drop_keys_of(conn, &name).await?;
-                accounts_rows::drop_lockout(conn, &name).await?;
-                let (who, subject) = (name.clone(), name);
-                say(conn, &Said { at: now, who, act: "join", subject, refused: None }).await?;
+                drop_tries(conn, &name).await?;
+                say(conn, &Said::done(now, &name, "join", &name)).await?;
             }
             told.put(done);
             Ok(())
@@ -215,8 +206,8 @@ pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Resu
     let failed = |why| broken(&store_failed(why));
     let stored = app.store.password(&who.account).await.map_err(failed)?;
     let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
-    if !tried(app, &who.account, old, &stored).await? {
-        refused(app, &who.account, "password", &who.account, "wrong password").await?;
+    if !tried(app, who, old, &stored).await? {
+        who.refused(app, "password", &who.account, "wrong password").await?;
         return Err(Problem::of("auth.wrong"));
     }
     let secret = fresh_password(app, &who.account, new).await?;
@@ -233,8 +224,8 @@ pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Resu
                 && rows::set_password(conn, &name, secrets, REMEMBERED, now).await?;
             if set {
                 rows::drop_sessions(conn, &name, &session).await?;
-                let (who, subject) = (name.clone(), name);
-                say(conn, &Said { at: now, who, act: "password", subject, refused: None }).await?;
+                say(conn, &Said::done(now, &name, "password", &name)).await?;
+                who.logged();
             }
             told.put(set);
             Ok(())
@@ -246,13 +237,27 @@ pub async fn change_password(app: &App, who: &Who, old: &str, new: &str) -> Resu
 
 /// Whether the rules on a contract and on its product let this person use them; a refusal is logged.
 pub async fn may_use(app: &App, who: &Who, contract: &Id) -> Result<(), Problem> {
+    who.about(contract);
     may_use_of(app, who, &subjects(app, contract).await?).await
+}
+
+/// Whether this person or program may do, now, what destroys keys of contracts or ends memberships. `scope` is the
+/// route's; to be asked after the body was read, for which the call may have waited long.
+pub async fn may_destroy_keys(app: &App, who: &Who, scope: Scope) -> Result<(), Problem> {
+    let failed = |why| broken(&store_failed(why));
+    let (now, settings) = (app.clock.now(), app.config.people.settings);
+    let key = who.key.as_ref().map(|(id, _)| id.as_str());
+    let stands = app.store.stands(who.session.as_deref(), key, now).await.map_err(failed)?;
+    let person = app.store.person(&who.account).await.map_err(failed)?;
+    let Some(person) = person.filter(|_| stands) else { return Err(Problem::of("auth.required")) };
+    let act = Act::NodeKeys(scope);
+    decide(&person, &who.door, &act, &[], &settings, now).map(drop).map_err(|why| problem(&why))
 }
 
 /// As [`may_use`], of these alone.
 pub async fn may_use_of(app: &App, who: &Who, subjects: &[Id]) -> Result<(), Problem> {
     let Some((subject, need)) = unmet(app, who, subjects).await? else { return Ok(()) };
-    refused(app, &who.account, "use", subject.as_str(), &format!("needs {need}")).await?;
+    who.refused(app, "use", subject.as_str(), &format!("needs {need}")).await?;
     Err(Problem::of("people.rule").cause(need))
 }
 

@@ -151,13 +151,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
-        "oidc.busy",
-        429,
-        Party::Node,
-        ["正在进行的登录过多", "Too many sign-ins are under way"],
-        ["请稍后再试", "Try again in some minutes"],
-    ),
-    entry(
         "oidc.provider",
         503,
         Party::Node,

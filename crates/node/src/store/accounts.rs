@@ -1,4 +1,4 @@
-//! Rows of people and programs that may call the API: accounts, sessions, keys, lock-outs, uploads, replies.
+//! Rows of people and programs that may call the API: accounts, sessions, keys, uploads, replies.
 //!
 //! Never a secret in the clear: passwords are Argon2id strings, tokens are digests. Written through the
 //! writer's notes, like every row that no decision of the data space depends on.
@@ -186,45 +186,6 @@ pub async fn sweep(
     Ok(())
 }
 
-/// (tries, until) of a name.
-pub async fn lockout(
-    conn: &mut AnyConnection,
-    name: &str,
-) -> Result<Option<(u32, Time)>, StoreError> {
-    let sql = "SELECT failures, until FROM lockouts WHERE name = $1";
-    let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(&mut *conn).await?;
-    Ok(row.map(|row| {
-        (u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX), Time::from_ms(row.get(1)))
-    }))
-}
-
-/// One more try; `until` is when the next one is heard.
-pub async fn save_lockout(
-    conn: &mut AnyConnection,
-    name: &str,
-    failures: u32,
-    until: Time,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO lockouts (name, failures, until) VALUES ($1,$2,$3)
-         ON CONFLICT (name) DO UPDATE SET failures = excluded.failures, until = excluded.until",
-    )
-    .bind(name.to_owned())
-    .bind(i64::from(failures))
-    .bind(until.ms())
-    .execute(&mut *conn)
-    .await?;
-    Ok(())
-}
-
-pub async fn drop_lockout(conn: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM lockouts WHERE name = $1")
-        .bind(name.to_owned())
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
-}
-
 pub async fn save_key(conn: &mut AnyConnection, it: &KeyRow) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO api_keys (id, account, title, digest, scopes, created, until) VALUES ($1,$2,$3,$4,$5,$6,$7)")
         .bind(it.id.clone())
@@ -349,6 +310,17 @@ pub async fn drop_reply(conn: &mut AnyConnection, name: &str) -> Result<(), Stor
 }
 
 impl Store {
+    /// As [`stands`], outside a transaction.
+    pub async fn stands(
+        &self,
+        session: Option<&str>,
+        key: Option<&str>,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let mut conn = self.pool().acquire().await?;
+        stands(&mut conn, session, key, now).await
+    }
+
     pub async fn has_account(&self) -> Result<bool, StoreError> {
         let count: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(self.pool()).await?;

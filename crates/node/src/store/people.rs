@@ -5,6 +5,7 @@
 
 mod log;
 mod login;
+pub mod tries;
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ use tidm_space::people::role::{self, Role};
 use tidm_space::people::rule::{Known, Rule};
 use tidm_space::time::Time;
 
-pub use log::{Said, say};
-pub use login::{StateRow, begin_login, has_login, login, save_login, take_login};
+pub use log::{Said, Verified, Wanted, say};
+pub use login::{has_login, login, save_login, spend_login};
 
 use super::load::bad;
 use super::read::{Cursor, Page};

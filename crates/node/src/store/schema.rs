@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -286,4 +286,19 @@ CREATE TABLE share_answers (
   at BIGINT NOT NULL, PRIMARY KEY (provider, nonce));
 CREATE INDEX share_answers_at ON share_answers (at);
 CREATE TABLE share_holds (subject TEXT PRIMARY KEY, reason TEXT NOT NULL, at BIGINT NOT NULL)
+";
+
+/// V17. How often an entry's refusal was met, entries of one account, tries by name and address (lock-outs of before end),
+/// and sign-ins at a provider that have ended, in place of those under way (which begin again).
+const V17: &str = "
+ALTER TABLE people_log ADD COLUMN times BIGINT NOT NULL DEFAULT 1;
+CREATE INDEX people_log_who ON people_log (who, place);
+DROP TABLE lockouts;
+CREATE TABLE tries (
+  name TEXT NOT NULL, address TEXT NOT NULL, forgotten BIGINT NOT NULL, until BIGINT NOT NULL, proven BIGINT NOT NULL,
+  PRIMARY KEY (name, address));
+CREATE INDEX tries_forgotten ON tries (forgotten);
+DROP TABLE login_states;
+CREATE TABLE used_logins (handle TEXT PRIMARY KEY, until BIGINT NOT NULL);
+CREATE INDEX used_logins_until ON used_logins (until)
 ";

@@ -6,6 +6,7 @@ mod facets;
 mod inbox;
 mod people;
 mod provider;
+mod watched;
 
 use std::path::Path;
 use std::sync::Arc;

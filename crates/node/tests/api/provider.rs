@@ -184,6 +184,12 @@ async fn try_in(
     trick: Trick,
     change: Value,
 ) -> (u16, String, String, String) {
+    let body = ready(node, issuer, trick, change).await;
+    node.back(body).await
+}
+
+/// What the browser brings back of it.
+async fn ready(node: &Node, issuer: &Shared, trick: Trick, change: Value) -> Value {
     let (status, went) = node.go().await;
     let went = went.unwrap_or_else(|| panic!("{status}"));
     let base = issuer.lock().unwrap().base.clone();
@@ -201,9 +207,32 @@ async fn try_in(
         it.challenge = went.query["code_challenge"].clone();
     }
     assert_eq!(went.query["code_challenge_method"], "S256");
-    let body =
-        json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": base });
-    node.back(body).await
+    json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": base })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_without_end_keeps_nobody_out_and_a_sign_in_ends_once() {
+    let issuer = hostile().await;
+    let base = issuer.lock().unwrap().base.clone();
+    let node = relying(&base, &[]).await;
+    let admin = node.admin().await;
+    let early = node.go().await.1.unwrap();
+    for _ in 0..1100 {
+        assert_eq!(node.go().await.0, 201);
+    }
+    let body = ready(&node, &issuer, Trick::None, json!({})).await;
+    assert_eq!(node.back(body.clone()).await.0, 201);
+    let again = node.back(body).await;
+    assert_eq!((again.0, again.2.as_str()), (403, "oidc.state"), "{again:?}");
+    // Another node's handle, and one that began long before the others: the first is none, the second still stands.
+    let other = relying(&base, &[]).await;
+    let theirs = other.go().await.1.unwrap();
+    let answer = |went: &Went| json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": "https://evil.example" });
+    assert_eq!(node.back(answer(&theirs)).await.2, "oidc.state");
+    assert_eq!(node.back(answer(&early)).await.2, "oidc.issuer", "past its state");
+    let log = node.get("/people-log?account=%20anonymous", &admin).await.body;
+    assert_eq!(log["items"][0]["reason"], "oidc.refused oidc.state", "{log}");
+    assert_eq!(log["items"][0]["act"], "sign-in.oidc");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,9 +276,7 @@ async fn a_hostile_provider_lets_nobody_in() {
         let went = node.go().await.1.unwrap();
         let mut body = json!({ "handle": went.handle, "code": "c", "state": went.query["state"], "iss": base });
         body[name] = json!(value);
-        assert_eq!(node.back(body.clone()).await.2, cause, "{name}");
-        body[name] = json!(if name == "iss" { base.as_str() } else { "x" });
-        assert_eq!(node.back(body).await.2, "oidc.state", "a handle is used once");
+        assert_eq!(node.back(body).await.2, cause, "{name}");
     }
     let went = node.go().await.1.unwrap();
     let silent = json!({ "handle": went.handle, "code": "c", "state": went.query["state"] });

@@ -66,6 +66,14 @@ impl Door {
             Self::Session { proven } | Self::Key { proven, .. } => *proven,
         }
     }
+
+    /// A key that names what its program does, instead of all that its owner may.
+    fn is_program(&self) -> bool {
+        match self {
+            Self::Session { .. } => false,
+            Self::Key { scopes, .. } => !scopes.contains(&Scope::Admin),
+        }
+    }
 }
 
 /// Why not.
@@ -199,8 +207,8 @@ pub enum Act<'a> {
     /// A key for oneself.
     MakeKey(&'a BTreeSet<Scope>),
     RevokeKeyOf(&'a str),
-    /// Cryptographic keys of the node: rotated, exported, destroyed.
-    NodeKeys,
+    /// What destroys keys of contracts or ends memberships, through a route of this scope.
+    NodeKeys(Scope),
 }
 
 /// What follows from an act besides itself.
@@ -225,16 +233,16 @@ impl Act<'_> {
             Self::MakeKey(_) => Scope::Own,
             Self::RevokeKeyOf(owner) if *owner == actor.name => Scope::Own,
             Self::RevokeKeyOf(_) => Scope::Rights,
-            Self::NodeKeys => Scope::Admin,
+            Self::NodeKeys(scope) => *scope,
         }
     }
 
-    fn wants_fresh_code(&self) -> bool {
+    fn wants_fresh_code(&self, door: &Door) -> bool {
         match self {
-            Self::SetRoles { .. }
-            | Self::ResetSecondFactor(_)
-            | Self::MakeKey(_)
-            | Self::NodeKeys => true,
+            Self::SetRoles { .. } | Self::ResetSecondFactor(_) | Self::MakeKey(_) => true,
+            // A program has no authenticator: somebody gave a code for its key when it was made, and the scope is written
+            // on it. `admin` is written on keys that stand for their owner.
+            Self::NodeKeys(_) => !door.is_program(),
             Self::Add
             | Self::Disable(_)
             | Self::Enable(_)
@@ -259,12 +267,14 @@ pub fn decide(
     may(actor, door, act.scope(actor), settings)?;
     let fresh =
         actor.second_factor && door.proven().is_some_and(|it| now.since(it) < FRESH && it <= now);
-    if act.wants_fresh_code() && settings.wants_second_factor(&actor.roles) && !fresh {
+    // Whoever has a second factor is asked for it, demanded or not.
+    let asked = actor.second_factor || settings.wants_second_factor(&actor.roles);
+    if act.wants_fresh_code(door) && asked && !fresh {
         return Err(Denied::StepUp);
     }
     let none = BTreeSet::new();
     match act {
-        Act::Add | Act::SetRule | Act::RevokeKeyOf(_) | Act::NodeKeys => Ok(Effect::default()),
+        Act::Add | Act::SetRule | Act::RevokeKeyOf(_) | Act::NodeKeys(_) => Ok(Effect::default()),
         Act::Disable(of) => {
             not_oneself(actor, of)?;
             in_state(of, &[State::Active, State::Invited])?;

@@ -58,16 +58,6 @@ impl Scope {
         Self::ALL.into_iter().find(|it| it.word() == word)
     }
 
-    /// Whether a refusal is worth an entry in the log: acts on the node and its people are.
-    pub fn is_administrative(self) -> bool {
-        match self {
-            Self::Admin | Self::Accounts | Self::Rights | Self::PeopleLog => true,
-            Self::Read | Self::Publish | Self::Contract | Self::Use | Self::Audit | Self::Own => {
-                false
-            }
-        }
-    }
-
     /// What the scopes written on a key mean.
     pub fn of_key(written: &BTreeSet<Self>) -> BTreeSet<Self> {
         if written.contains(&Self::Admin) { Self::ALL.into() } else { written.clone() }

@@ -154,7 +154,35 @@ fn the_second_factor_is_asked_of_whom_the_settings_say() {
     assert!(scopes(&admin, &key, &ask).is_empty());
     assert_eq!(scopes(&enrolled, &key, &ask), Scope::ALL.into());
     assert_eq!(decide(&enrolled, &key, &act, &[], &ask, NOW), Err(Denied::StepUp));
-    assert_eq!(decide(&enrolled, &key, &Act::NodeKeys, &[], &ask, NOW), Err(Denied::StepUp));
+    assert_eq!(decide(&enrolled, &key, &act, &[], &OFF, NOW), Err(Denied::StepUp));
+}
+
+/// Keys of contracts: who has a second factor gives a code, demanded or not; a program's key has the scope or has not.
+#[test]
+fn keys_are_destroyed_by_who_gave_a_code_and_by_programs_made_for_it() {
+    let key =
+        |scopes: &[Scope]| Door::Key { scopes: scopes.iter().copied().collect(), proven: None };
+    let (now, then) = (Time::from_ms(1_000_000), Time::from_ms(600_000));
+    let proven = |at| Door::Session { proven: Some(at) };
+    let plain = person("wang", &[Role::Steward]);
+    let enrolled = Person { second_factor: true, ..plain.clone() };
+    let contract = Act::NodeKeys(Scope::Contract);
+    for (who, door, fine) in [
+        (&plain, session(), Ok(())),
+        (&plain, key(&[Scope::Admin]), Ok(())),
+        (&enrolled, session(), Err(Denied::StepUp)),
+        (&enrolled, proven(then), Err(Denied::StepUp)),
+        (&enrolled, proven(now), Ok(())),
+        (&enrolled, key(&[Scope::Admin]), Err(Denied::StepUp)),
+        (&enrolled, key(&[Scope::Contract]), Ok(())),
+        (&enrolled, key(&[Scope::Read]), Err(Denied::Missing(Scope::Contract))),
+    ] {
+        let found = decide(who, &door, &contract, &[], &OFF, now).map(drop);
+        assert_eq!(found, fine, "{door:?}, enrolled: {}", who.second_factor);
+    }
+    let wanted = BTreeSet::from([Scope::Contract]);
+    let made = decide(&enrolled, &session(), &Act::MakeKey(&wanted), &[], &OFF, now);
+    assert_eq!(made, Err(Denied::StepUp), "else anybody at the session made such a key first");
 }
 
 fn any_role() -> impl Strategy<Value = Role> {
@@ -271,7 +299,7 @@ proptest! {
                 | Act::SetRule
                 | Act::MakeKey(_)
                 | Act::RevokeKeyOf(_)
-                | Act::NodeKeys => {}
+                | Act::NodeKeys(_) => {}
             }
             prop_assert!(granted(&all[who], &ON).is_subset(&before), "{} gained", actor.name);
             for it in &all {
@@ -341,6 +369,7 @@ fn the_log_shows_where_it_was_changed() {
         subject: "bob".to_owned(),
         allowed: true,
         reason: String::new(),
+        times: 1,
     };
     let mut chain = Vec::new();
     let mut before = START;
@@ -358,6 +387,9 @@ fn the_log_shows_where_it_was_changed() {
     let mut shorter = chain.clone();
     shorter.remove(1);
     assert_eq!(check(&shorter), Some(2));
+    let mut counted = chain.clone();
+    counted[3].0.times = 2;
+    assert_eq!(check(&counted), Some(4), "how often is part of it");
     let mut forged = chain;
     forged[1].0.allowed = false;
     forged[1].1 = forged[1].0.digest(forged[0].1);

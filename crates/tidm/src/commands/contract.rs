@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use tidm_node::jobs::archive::check;
 
-use super::Paging;
 use super::rules::Rules;
 use super::terms::Terms;
+use super::{Code, Paging};
 use crate::cli::{Global, Output};
 use crate::client::{Api, Outcome, segment};
 use crate::show;
@@ -114,6 +114,8 @@ pub(crate) enum Contract {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        code: Code,
     },
     /// Provider: suspend a contract; nothing is used under it until it is resumed.
     #[command(
@@ -147,6 +149,8 @@ pub(crate) enum Contract {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        code: Code,
     },
     /// A signed contract as a TC609 document, and what that cannot say.
     #[command(
@@ -179,6 +183,8 @@ pub(crate) enum Contract {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        code: Code,
     },
 }
 
@@ -244,8 +250,10 @@ impl Contract {
             }
             // Done before, or refused by the command line.
             Self::Archive { .. } => return Ok(()),
-            Self::Revoke { id, reason } => decide(api, id, "revoke", reason).await?,
-            Self::Suspend { id, reason } => decide(api, id, "suspend", reason).await?,
+            Self::Revoke { id, reason, code } => decide(api, id, "revoke", reason, code).await?,
+            Self::Suspend { id, reason } => {
+                decide(api, id, "suspend", reason, &Code::default()).await?
+            }
             Self::Consent { id } => {
                 api.post(&format!("/contracts/{}/consent", segment(id)), &json!({})).await?
             }
@@ -253,8 +261,8 @@ impl Contract {
                 api.post(&format!("/contracts/{}/resume", segment(id)), &json!({})).await?
             }
             Self::Copies { id } => api.get(&format!("/contracts/{}/copies", segment(id))).await?,
-            Self::Recall { id, reason } => decide(api, id, "recall", reason).await?,
-            Self::End { id, reason } => decide(api, id, "end", reason).await?,
+            Self::Recall { id, reason, code } => decide(api, id, "recall", reason, code).await?,
+            Self::End { id, reason, code } => decide(api, id, "end", reason, code).await?,
         };
         show::value(&answer, global);
         Ok(())
@@ -262,8 +270,9 @@ impl Contract {
 }
 
 /// What is decided about a contract, and why.
-async fn decide(api: &Api, id: &str, what: &str, reason: &str) -> Outcome<Value> {
-    api.post(&format!("/contracts/{}/{what}", segment(id)), &json!({ "reason": reason })).await
+async fn decide(api: &Api, id: &str, what: &str, reason: &str, code: &Code) -> Outcome<Value> {
+    let path = format!("/contracts/{}/{what}", segment(id));
+    api.coded(&path, &json!({ "reason": reason }), code.given()).await
 }
 
 async fn written(global: &Global, api: &Api, id: &str) -> Outcome<()> {

@@ -77,6 +77,20 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+// What key operations ask of whoever has a second factor. No docstring, as below.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Code {
+    /// The code that the authenticator app shows now, of whoever has a second factor.
+    #[arg(long)]
+    code: Option<String>,
+}
+
+impl Code {
+    pub(crate) fn given(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+}
+
 // A page of a list. No docstring: clap would give it to every command that flattens it.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Paging {

@@ -10,9 +10,11 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use tidm_node::people::here;
+
 use super::Paging;
 use crate::cli::Global;
-use crate::client::{Api, Outcome, keep, segment};
+use crate::client::{Api, Outcome, config, keep, segment};
 use crate::show;
 
 /// People of this node: accounts, roles, groups, rules, one's own account, the log.
@@ -54,8 +56,15 @@ enum Act {
     #[command(after_help = "Example:\n  tidm people enable li.na")]
     Enable { name: String },
     /// Forget failed sign-ins.
-    #[command(after_help = "Example:\n  tidm people unlock li.na")]
-    Unlock { name: String },
+    #[command(
+        after_help = "Example:\n  tidm people unlock li.na\n  tidm --dir /srv/tidm people unlock admin --here"
+    )]
+    Unlock {
+        name: String,
+        /// In the database on this machine, without signing in: for whoever is locked out alone.
+        #[arg(long)]
+        here: bool,
+    },
     /// Remove the second factor of somebody who lost it.
     #[command(after_help = "Example:\n  tidm people reset-factor li.na --code 123456")]
     ResetFactor { name: String },
@@ -134,8 +143,25 @@ enum Act {
     #[command(after_help = "Example:\n  tidm people revoke-key 0190b6a0000070008000000000000000")]
     RevokeKey { id: String },
     /// What people did and what was refused, newest first.
-    #[command(after_help = "Example:\n  tidm people log --limit 20")]
-    Log(Paging),
+    #[command(
+        after_help = "Example:\n  tidm people log --account li.na --route \"/contracts/{id}/revoke\"\n  tidm people log --verify --noted 1042:sha256:…"
+    )]
+    Log {
+        /// Of this account alone.
+        #[arg(long)]
+        account: Option<String>,
+        /// Of this act or route alone.
+        #[arg(long)]
+        route: Option<String>,
+        /// Read the chain on from its first entry instead, and say where it is broken.
+        #[arg(long, conflicts_with_all = ["account", "route"])]
+        verify: bool,
+        /// PLACE:DIGEST of an entry that was written down earlier.
+        #[arg(long, requires = "verify")]
+        noted: Option<String>,
+        #[command(flatten)]
+        page: Paging,
+    },
 }
 
 /// Lines of a file or of the terminal's input.
@@ -173,6 +199,13 @@ impl People {
                 let path = keep(&global.dir, token.context("a session without a token")?)?;
                 json!({ "name": name, "until": session.get("until"), "kept": path.display().to_string() })
             }
+            Act::Unlock { name, here: true } => {
+                here::unlock(&config(global)?, name).await?;
+                json!({ "unlocked": name })
+            }
+            Act::Log { verify: true, noted, .. } => {
+                return verify(global, &api, noted.as_deref()).await;
+            }
             Act::Factor { password_file } => {
                 return self.enrol(global, &api, password_file.as_ref()).await;
             }
@@ -205,7 +238,7 @@ impl People {
             | Act::Keys(_)
             | Act::Key { .. }
             | Act::RevokeKey { .. }
-            | Act::Log(_)) => {
+            | Act::Log { .. }) => {
                 let (method, path, body) = plain(act, self.code.as_deref());
                 self.call(&api, method, &path, body).await?
             }
@@ -243,6 +276,24 @@ impl People {
     }
 }
 
+/// Fails where the chain is broken, or the noted entry is not in it.
+async fn verify(global: &Global, api: &Api, noted: Option<&str>) -> Outcome<()> {
+    let query = match noted.map(|it| it.split_once(':')) {
+        None => String::new(),
+        Some(Some((place, digest))) => {
+            format!("?place={}&digest={}", segment(place), segment(digest))
+        }
+        Some(None) => return Err(anyhow::anyhow!("--noted: PLACE:DIGEST").into()),
+    };
+    let answer = api.get(&format!("/people-log/verification{query}")).await?;
+    show::value(&answer, global);
+    if answer.get("holds").and_then(Value::as_bool) != Some(true) {
+        let says = answer.get("says").and_then(Value::as_str).unwrap_or("?");
+        return Err(anyhow::anyhow!("{says}").into());
+    }
+    Ok(())
+}
+
 /// Acts that are one call.
 fn plain(act: &Act, code: Option<&str>) -> (Method, String, Option<Value>) {
     let of = |name: &str, what: &str| format!("/people/{}/{what}", segment(name));
@@ -255,7 +306,15 @@ fn plain(act: &Act, code: Option<&str>) -> (Method, String, Option<Value>) {
         Act::List(it) => paged("/people", it),
         Act::Rules(it) => paged("/access-rules", it),
         Act::Keys(it) => paged("/keys", it),
-        Act::Log(it) => paged("/people-log", it),
+        Act::Log { account, route, page, .. } => {
+            let (method, mut path, body) = paged("/people-log", page);
+            for (name, value) in [("account", account), ("route", route)] {
+                if let Some(value) = value {
+                    path.push_str(&format!("&{name}={}", segment(value)));
+                }
+            }
+            (method, path, body)
+        }
         Act::Show { name } => (Method::GET, format!("/people/{}", segment(name)), None),
         Act::Add { name } => (Method::POST, "/people".to_owned(), Some(json!({ "name": name }))),
         Act::Invite { name } => (Method::POST, of(name, "link"), None),
@@ -267,7 +326,7 @@ fn plain(act: &Act, code: Option<&str>) -> (Method, String, Option<Value>) {
         }
         Act::Disable { name } => (Method::POST, of(name, "disable"), None),
         Act::Enable { name } => (Method::POST, of(name, "enable"), None),
-        Act::Unlock { name } => (Method::POST, of(name, "unlock"), None),
+        Act::Unlock { name, .. } => (Method::POST, of(name, "unlock"), None),
         Act::ResetFactor { name } => (Method::DELETE, of(name, "second-factor"), None),
         Act::Rule { subject, rule: Some(rule) } => {
             let path = format!("/access-rules/{}", segment(subject));

@@ -1,12 +1,14 @@
 //! Signing in at an identity provider: OpenID Connect's authorization code flow with PKCE (RFC 7636).
 //!
-//! Threat model: whoever brings a code that is not theirs (state, nonce and verifier belong to one beginning, which is
-//! used once and whose handle only the browser that began has), another provider's answer (RFC 9207, and the issuer in
+//! Threat model: whoever brings a code that is not theirs (state, nonce and verifier belong to one beginning, which ends
+//! well once and whose handle only the browser that began has), whoever begins without end (a beginning is kept nowhere
+//! but in its handle, [`begun`]), another provider's answer (RFC 9207, and the issuer in
 //! every document), tokens signed by nobody, by a secret or by an unknown key, documents without end (bounded), an
 //! account taken over by its name (an account is found by issuer and subject, never by name or mail).
 //!
 //! Never a token of the provider kept or logged.
 
+mod begun;
 mod keys;
 
 use std::collections::BTreeSet;
@@ -22,27 +24,28 @@ use serde_json::Value;
 
 use tidm_crypto::hash::sha256;
 use tidm_crypto::jws::Unverified;
-use tidm_crypto::secret::ct_eq;
+use tidm_crypto::secret::{Secret, ct_eq};
 use tidm_space::fault::Fault;
 use tidm_space::limits::{MESSAGE_BYTES, PEOPLE_WORD_BYTES, TOKEN_BYTES};
 use tidm_space::people::decide::{Person, State};
+use tidm_space::people::log::ANONYMOUS;
 use tidm_space::people::oidc::{self, Claims, Expected, Provider};
 use tidm_space::people::role::Role;
 use tidm_space::people::rule::Known;
 use tidm_space::time::Time;
 
+use begun::Begun as Beginning;
+
 use super::Slot;
-use crate::accounts::{Token, begin_session, broken, digest, secret};
+use crate::accounts::{Token, begin_session, broken, digest};
 use crate::app::App;
 use crate::config::Oidc;
 use crate::passwords::NOBODY;
 use crate::problem::Problem;
-use crate::store::people::{self as rows, Said, StateRow, say};
+use crate::store::people::{self as rows, Said, say};
 
 /// A person finds their password within this time.
 const BEGUN: Duration = Duration::from_secs(10 * 60);
-/// Sign-ins under way: anybody may begin one.
-const UNDER_WAY: i64 = 1000;
 /// Documents of the provider are read again after this.
 const KEEP: Duration = Duration::from_secs(3600);
 /// For a key that we do not know they are read sooner, yet nobody makes us ask more often.
@@ -96,11 +99,15 @@ fn redirect(app: &App) -> String {
     format!("{}/api/oidc", app.identity.public_url)
 }
 
+fn mixed() -> Fault {
+    Fault::denied("oidc.state", "state", "the answer belongs to another sign-in, or was used")
+}
+
 /// Begins a sign-in.
 pub async fn begin(app: &App) -> Result<Begun, Problem> {
     let config = configured(app)?;
     let found = found(app, config, KEEP).await?;
-    let row = StateRow { state: secret(), nonce: secret(), verifier: secret() };
+    let row = Beginning::fresh(app.clock.now().after(BEGUN));
     let challenge = URL_SAFE_NO_PAD.encode(sha256(row.verifier.as_bytes()).as_bytes());
     let query = Serializer::new(String::new())
         .append_pair("response_type", "code")
@@ -114,28 +121,37 @@ pub async fn begin(app: &App) -> Result<Begun, Problem> {
         .finish();
     let joint = if found.provider.authorization.contains('?') { '&' } else { '?' };
     let url = format!("{}{joint}{query}", found.provider.authorization);
-    let (handle, now, slot) = (secret(), app.clock.now(), Slot::new());
-    let (kept, told) = (digest(&handle), slot.clone());
-    let noted = app.writer.note(move |conn| {
-        let (kept, row, told) = (kept.clone(), row.clone(), told.clone());
-        Box::pin(async move {
-            let times = (now, now.after(BEGUN), UNDER_WAY);
-            told.put(rows::begin_login(conn, &kept, &row, times).await?);
-            Ok(())
-        })
-    });
-    noted.await.map_err(|why| broken(&why))?;
-    if slot.take()? { Ok(Begun { url, handle }) } else { Err(Problem::of("oidc.busy")) }
+    let handle = row.seal(&key(app)?).ok_or_else(|| Problem::of("internal"))?;
+    Ok(Begun { url, handle })
+}
+
+fn key(app: &App) -> Result<Secret<[u8; 32]>, Problem> {
+    app.keys.people().map_err(|error| {
+        tracing::error!(%error, "a sign-in cannot be sealed");
+        Problem::of("internal")
+    })
+}
+
+/// As [`finished`]; what the provider or the browser said wrong is logged.
+pub async fn finish(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
+    let done = finished(app, it).await;
+    if let Err(why) = &done
+        && why.code == "oidc.refused"
+    {
+        let cause = why.cause.as_deref().unwrap_or_default();
+        super::refused(app, ANONYMOUS, "sign-in.oidc", "", &format!("{} {cause}", why.code))
+            .await?;
+    }
+    done
 }
 
 /// Ends a sign-in: a session, if all that the provider said holds.
-pub async fn finish(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
+async fn finished(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
     let config = configured(app)?;
     if it.code.len() > CODE_BYTES || it.state.len() > CODE_BYTES {
         return Err(refused(&Fault::misbehaved("oidc.malformed", "the code is too long")));
     }
-    let begun = take(app, it.handle).await?;
-    let mixed = || Fault::denied("oidc.state", "state", "the answer belongs to another sign-in");
+    let begun = Beginning::open(it.handle, &key(app)?, app.clock.now());
     let begun = begun.filter(|row| ct_eq(row.state.as_bytes(), it.state.as_bytes()));
     let begun = begun.ok_or_else(|| refused(&mixed()))?;
     let found = found(app, config, KEEP).await?;
@@ -152,22 +168,8 @@ pub async fn finish(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
     let claims = verified(app, config, found, &token).await?;
     let expected = Expected { issuer: &config.issuer, client: &config.client, nonce: &begun.nonce };
     oidc::check(&claims, &expected, app.clock.now()).map_err(|why| refused(&why))?;
-    let name = account(app, config, &claims).await?;
+    let name = account(app, config, &claims, &begun).await?;
     begin_session(app, &name, "sign-in.oidc", None).await
-}
-
-async fn take(app: &App, handle: &str) -> Result<Option<StateRow>, Problem> {
-    let (handle, now, slot) = (digest(handle), app.clock.now(), Slot::new());
-    let told = slot.clone();
-    let noted = app.writer.note(move |conn| {
-        let (handle, told) = (handle.clone(), told.clone());
-        Box::pin(async move {
-            told.put(rows::take_login(conn, &handle, now).await?);
-            Ok(())
-        })
-    });
-    noted.await.map_err(|why| broken(&why))?;
-    slot.take()
 }
 
 /// The provider's documents, no older than `age`.
@@ -266,17 +268,27 @@ async fn verified(app: &App, config: &Oidc, found_: Found, token: &str) -> Resul
 }
 
 /// The account of issuer and subject, made at the first sign-in; its roles of claims are those of this one.
-async fn account(app: &App, config: &Oidc, claims: &Claims) -> Result<String, Problem> {
+async fn account(
+    app: &App,
+    config: &Oidc,
+    claims: &Claims,
+    begun: &Beginning,
+) -> Result<String, Problem> {
     let settings = app.config.people.settings;
     let roles = oidc::roles(&claims.all, &config.roles, settings.separation);
     let (issuer, subject) = (claims.issuer.clone(), claims.subject.clone());
     let wished = name(claims);
     let (now, slot) = (app.clock.now(), Slot::new());
-    let told = slot.clone();
+    let (told, mark, until) = (slot.clone(), begun.mark(), begun.until);
     let noted = app.writer.note(move |conn| {
         let (issuer, subject, wished, roles, told) =
             (issuer.clone(), subject.clone(), wished.clone(), roles.clone(), told.clone());
+        let used = mark.clone();
         Box::pin(async move {
+            if !rows::spend_login(conn, &used, (now, until)).await? {
+                told.put(Err("oidc.refused"));
+                return Ok(());
+            }
             let known = rows::login(conn, &issuer, &subject).await?;
             let everyone = rows::everyone(conn).await?;
             let taken = |name: &str| everyone.iter().find(|it| it.name == name);
@@ -307,9 +319,11 @@ async fn account(app: &App, config: &Oidc, claims: &Claims) -> Result<String, Pr
             let said = Said {
                 at: now,
                 who: outcome.clone().unwrap_or(wished),
-                act: "login.oidc",
+                act: "login.oidc".into(),
                 subject: format!("{issuer} {subject}").chars().take(super::SUBJECT_CHARS).collect(),
                 refused: outcome.as_ref().err().map(|it| (*it).to_owned()),
+                times: 1,
+                left: false,
             };
             // Where administrators are separated, what a provider says of one of them changes nothing.
             let kept = |name: &str| {
@@ -327,7 +341,10 @@ async fn account(app: &App, config: &Oidc, claims: &Claims) -> Result<String, Pr
         })
     });
     noted.await.map_err(|why| broken(&why))?;
-    slot.take()?.map_err(Problem::of)
+    slot.take()?.map_err(|code| match code {
+        "oidc.refused" => refused(&mixed()),
+        other => Problem::of(other),
+    })
 }
 
 /// How the person is called here: as the provider says, without what names must not hold, and short enough for a mark.

@@ -1,23 +1,15 @@
-//! Rows of sign-ins at identity providers: whose login it is, and those that have begun.
+//! Rows of sign-ins at identity providers: whose login it is, and those that have ended.
 //!
 //! Never a token of a provider.
 
 use std::collections::BTreeSet;
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::AnyConnection;
 
 use tidm_space::people::role::{self, Role};
 use tidm_space::time::Time;
 
 use crate::store::StoreError;
-
-/// A sign-in at an identity provider that has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateRow {
-    pub state: String,
-    pub nonce: String,
-    pub verifier: String,
-}
 
 /// The login at a provider, if this subject was here before.
 pub async fn login(
@@ -55,43 +47,19 @@ pub async fn save_login(
     Ok(())
 }
 
-/// Keeps what a sign-in that begins will be held against. `false`: too many are under way.
-pub async fn begin_login(
+/// Notes that a sign-in has ended well, so that what its browser brought opens nothing again. `false`: it had.
+pub async fn spend_login(
     conn: &mut AnyConnection,
     handle: &str,
-    it: &StateRow,
-    (now, until, most): (Time, Time, i64),
+    (now, until): (Time, Time),
 ) -> Result<bool, StoreError> {
-    sqlx::query("DELETE FROM login_states WHERE until <= $1")
+    sqlx::query("DELETE FROM used_logins WHERE until <= $1")
         .bind(now.ms())
         .execute(&mut *conn)
         .await?;
-    let open: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM login_states").fetch_one(&mut *conn).await?;
-    if open >= most {
-        return Ok(false);
-    }
-    sqlx::query(
-        "INSERT INTO login_states (handle, state, nonce, verifier, until) VALUES ($1,$2,$3,$4,$5)",
-    )
-    .bind(handle.to_owned())
-    .bind(it.state.clone())
-    .bind(it.nonce.clone())
-    .bind(it.verifier.clone())
-    .bind(until.ms())
-    .execute(&mut *conn)
-    .await?;
-    Ok(true)
-}
-
-/// Takes it, so that it is used once.
-pub async fn take_login(
-    conn: &mut AnyConnection,
-    handle: &str,
-    now: Time,
-) -> Result<Option<StateRow>, StoreError> {
-    let sql = "DELETE FROM login_states WHERE handle = $1 AND until > $2 RETURNING state, nonce, verifier";
-    let row =
-        sqlx::query(sql).bind(handle.to_owned()).bind(now.ms()).fetch_optional(&mut *conn).await?;
-    Ok(row.map(|row| StateRow { state: row.get(0), nonce: row.get(1), verifier: row.get(2) }))
+    let sql =
+        "INSERT INTO used_logins (handle, until) VALUES ($1,$2) ON CONFLICT (handle) DO NOTHING";
+    let done =
+        sqlx::query(sql).bind(handle.to_owned()).bind(until.ms()).execute(&mut *conn).await?;
+    Ok(done.rows_affected() == 1)
 }

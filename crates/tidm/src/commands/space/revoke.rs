@@ -8,6 +8,7 @@ use serde_json::json;
 use super::space;
 use crate::cli::Global;
 use crate::client::{Api, Outcome, segment};
+use crate::commands::Code;
 use crate::show;
 
 /// Revoke an organisation's membership: at once here, elsewhere as soon as a status list is older than dcp.status_seconds.
@@ -19,13 +20,15 @@ pub(crate) struct Revoke {
     /// The space; the only one when absent.
     #[arg(long)]
     space: Option<String>,
+    #[command(flatten)]
+    code: Code,
 }
 
 impl Revoke {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let id = space(api, self.space.as_deref()).await?;
         let path = format!("/spaces/{}/revocations", segment(&id));
-        let done = api.post(&path, &json!({ "did": self.did })).await?;
+        let done = api.coded(&path, &json!({ "did": self.did }), self.code.given()).await?;
         show::value(&done, global);
         Ok(())
     }
