@@ -204,7 +204,6 @@ impl Choices {
             price: self.price.as_deref().map(price).transpose()?,
             kinds: kinds("kinds", &self.kinds)?,
             level,
-            ..Sentences::default()
         })
     }
 }
