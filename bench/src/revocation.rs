@@ -26,7 +26,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     for _ in 0..CONTRACTS {
         negotiation::one(&pair.consumer, &pair.provider, Duration::from_millis(1)).await?;
     }
-    let page = pair.provider.store.contracts(None, CONTRACTS).await?;
+    let page = pair.provider.store.contracts(None, i64::try_from(CONTRACTS)?).await?;
     ensure!(page.rows.len() == CONTRACTS, "{} contracts", page.rows.len());
     let (mut refused, mut heard) = (Vec::new(), Vec::new());
     for contract in page.rows {

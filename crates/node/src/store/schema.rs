@@ -3,7 +3,8 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+pub(super) const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V19];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -260,4 +261,16 @@ CREATE TABLE tc609_messages (
 CREATE INDEX tc609_messages_code ON tc609_messages (code, at);
 CREATE TABLE offered_terms (
   negotiation TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (negotiation, digest))
+";
+
+/// Number 19: refusals that have no fact of their own, by contract and code; facts by their kind, which is empty for those
+/// of before; and proofs of fulfilment that are to be sent.
+const V19: &str = "
+CREATE TABLE refusals (
+  contract TEXT NOT NULL, code TEXT NOT NULL, minute BIGINT NOT NULL, more BIGINT NOT NULL, PRIMARY KEY (contract, code));
+ALTER TABLE facts ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+CREATE INDEX facts_kind ON facts (contract, kind, seq);
+CREATE TABLE owed_proofs (
+  contract TEXT PRIMARY KEY, next BIGINT NOT NULL, tries BIGINT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX owed_proofs_next ON owed_proofs (next)
 ";
