@@ -14,7 +14,7 @@ use arrow::ipc::{root_as_footer, root_as_message};
 use super::limits::{MAX_BATCH_BYTES, MAX_METADATA_BYTES, READ_BYTES};
 
 /// Bytes behind a file's footer: its length, and the format's name.
-const FOOTER_END: u64 = 10;
+const FOOTER_END: usize = 10;
 
 /// What stands before the length of a message's metadata since version 0.15 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -48,9 +48,9 @@ pub(super) fn file(
 }
 
 fn check_blocks(input: &mut File, length: u64) -> Result<(), ArrowError> {
-    let behind = length.checked_sub(FOOTER_END).ok_or_else(|| beyond("a footer"))?;
+    let behind = length.checked_sub(FOOTER_END as u64).ok_or_else(|| beyond("a footer"))?;
     input.seek(SeekFrom::Start(behind))?;
-    let mut end = [0; FOOTER_END as usize];
+    let mut end = [0; FOOTER_END];
     input.read_exact(&mut end)?;
     let size = read_footer_length(end)? as u64;
     let start = behind.checked_sub(size).ok_or_else(|| beyond("the footer"))?;
@@ -240,7 +240,7 @@ mod tests {
             });
             drop(read);
         }
-        let mut past = sound.clone();
+        let mut past = sound;
         let end = past.len() - 10;
         past[end..end + 4].copy_from_slice(&i32::MAX.to_le_bytes());
         let why = file(on_disk(&past), None).err().unwrap().to_string();

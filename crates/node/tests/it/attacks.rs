@@ -284,9 +284,11 @@ async fn never_signed(world: &World, product: &Product, left: &str) {
         let pid = Id::parse(made["providerPid"].as_str().unwrap()).unwrap();
         let why = || async {
             let facts = provider.app.store.facts_about(&pid).await.unwrap();
-            facts.into_iter().find_map(|it| match it.what {
-                What::Negotiation { to: Moved::Terminated, reason: Some(why), .. } => Some(why),
-                _ => None,
+            facts.into_iter().find_map(|it| {
+                let What::Negotiation { to: Moved::Terminated, reason, .. } = it.what else {
+                    return None;
+                };
+                reason
             })
         };
         let why = eventually("the negotiation is ended", why).await;

@@ -39,9 +39,9 @@ fn renew(
 
 /// What the gate told of its refusals: code, and how many before it went untold.
 fn refusals(side: &Side) -> Vec<(String, u64)> {
-    let told = |it: &Fact| match &it.what {
-        What::LeaseRefused { code, more, .. } => Some((code.clone(), *more)),
-        _ => None,
+    let told = |it: &Fact| {
+        let What::LeaseRefused { code, more, .. } = &it.what else { return None };
+        Some((code.clone(), *more))
     };
     side.facts.iter().filter_map(told).collect()
 }
