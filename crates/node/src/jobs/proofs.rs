@@ -17,7 +17,6 @@ use tidm_space::engine::node::Signer as _;
 use tidm_space::evidence::fact::What;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::limits::MESSAGE_BYTES;
 use tidm_space::negotiation::message::Role;
 use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
 use tidm_space::time::Time;
@@ -159,13 +158,8 @@ async fn body(app: &App, contract: &Contract) -> Result<String, WorkError> {
     let code = tc609::deal_of(app, &contract.negotiation).await?.code;
     let (mut log, file) = (account(app, contract).await?, archive::make(app, contract).await);
     match file {
-        Ok(file) => {
-            log["archiveSha256"] = sha256(&file).to_string().into();
-            // Whole where it fits into a message: its digest alone can be compared with a file that is asked for.
-            if file.len() <= MESSAGE_BYTES / 2 {
-                log["archive"] = serde_json::from_slice(&file).unwrap_or_default();
-            }
-        }
+        // Not the file: what a signature of the standard covers stands in the signature, which is bounded.
+        Ok(file) => log["archiveSha256"] = sha256(&file).to_string().into(),
         Err(WorkError::Fault(Fault::Refused { code, .. })) => log["archiveMissing"] = code.into(),
         Err(later) => return Err(later),
     }
