@@ -92,8 +92,10 @@ fn heard(data: &[u8]) {
         let text = notice::contract_ended(&id, &contract, why, &reason).body;
         assert!(notice::read_contract_ended(text.as_bytes()).is_ok(), "{text}");
     }
-    if let Ok((Some(id), Heard::Return { lease, outcome })) = notice::read_lease_returned(data) {
-        let text = notice::lease_returned(&id, &lease, &outcome).body;
+    if let Ok((Some(id), Heard::Return { lease, outcome, receipt })) =
+        notice::read_lease_returned(data)
+    {
+        let text = notice::lease_returned(&id, &lease, &outcome, receipt.as_ref()).body;
         assert!(notice::read_lease_returned(text.as_bytes()).is_ok(), "{text}");
     }
     if let Ok((Some(id), Heard::Renew(it))) = asked::read_renewal(data) {

@@ -26,3 +26,16 @@ pub enum Kind<'a> {
     /// No hardware at all: counts in tests alone.
     Simulated,
 }
+
+impl Kind<'_> {
+    /// The format's name as it is shown and logged: `simulated` says that no hardware made it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Snp { .. } => "snp",
+            Self::Intel { .. } => "intel",
+            Self::Csv { .. } => "csv",
+            Self::Tpm { .. } => "tpm",
+            Self::Simulated => "simulated",
+        }
+    }
+}

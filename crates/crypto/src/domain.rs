@@ -21,6 +21,8 @@ pub const SHARE_KEY: &str = "tidm/share/key/v1";
 pub const LEASE_REQUEST: &str = "tidm/lease/request/v1";
 /// Lease, as signed by the provider's gate.
 pub const LEASE: &str = "tidm/lease/grant/v1";
+/// The holder's word that it gave a lease back, and what came of the use.
+pub const LEASE_RETURN: &str = "tidm/lease/return/v1";
 /// Result of a use, encrypted to the consumer.
 pub const USE_RESULT: &str = "tidm/lease/result/v1";
 /// Digest of an offer's canonical form.
@@ -103,6 +105,7 @@ pub const ALL: &[&str] = &[
     SHARE_KEY,
     LEASE_REQUEST,
     LEASE,
+    LEASE_RETURN,
     USE_RESULT,
     OFFER,
     CONTRACT,

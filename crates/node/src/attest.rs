@@ -112,6 +112,7 @@ impl Attest {
         }
         let kept = self.kept(&evidence.evidence(None));
         let evidence = evidence.evidence(kept.as_deref());
+        let format = evidence.kind.name();
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let (level, refused) = match desk.judge(&ask, &evidence, &policy, seconds(now)) {
             Ok(it) => {
@@ -120,7 +121,7 @@ impl Attest {
             }
             Err(stale) => (None, stale.code().to_owned()),
         };
-        Ok(Proven { evidence: sha256(json), level, refused })
+        Ok(Proven { format, evidence: sha256(json), level, refused })
     }
 
     /// The set of our own that a quote needs.

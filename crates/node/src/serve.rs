@@ -44,6 +44,7 @@ use crate::{api, credentials, hold, init, jobs, people, server, test_profile, tl
 use tidm_sandbox::host::Worker;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::lease::charge::Refunds;
 use tidm_space::wire;
 use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::members;
@@ -120,6 +121,7 @@ pub async fn build_with(
         groups: directory.clone(),
         demands_signatures: config.space.signatures,
         attests: attest.is_configured(),
+        refunds: if config.space.refunds { Refunds::Signed } else { Refunds::Never },
         service: DataService {
             id: Id::parse(&format!("{}#dsp", config.node.did))?,
             endpoint: identity.dsp_base(),
@@ -314,6 +316,9 @@ impl Node {
         tasks.spawn(jobs::issue::run(app.clone()));
         tasks.spawn(jobs::uploads::run(app.clone()));
         tasks.spawn(people::diary::run(app.clone()));
+        if app.config.tc609.enabled {
+            tasks.spawn(jobs::proofs::run(app.clone()));
+        }
         let roles = &app.config.node.roles;
         if roles.contains(&Role::Consumer) || roles.contains(&Role::Intermediary) {
             tasks.spawn(jobs::crawl::run(app.clone()));

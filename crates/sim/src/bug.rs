@@ -55,12 +55,16 @@ pub enum Bug {
     FreeAmounts,
     /// A closing gives back all that was reserved, whatever was used.
     GiveBackAll,
+    /// A renewal is decided without the contract's terms.
+    RenewBlindly,
+    /// A renewal is decided as if lease and contract still stood.
+    RenewTheDead,
     /// A legal entity's uses are counted for one contract alone.
     CountAccounts,
 }
 
 impl Bug {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::BlindGate,
         Self::DeafGate,
         Self::SkipDebit,
@@ -86,6 +90,8 @@ impl Bug {
         Self::FreeTime,
         Self::FreeAmounts,
         Self::GiveBackAll,
+        Self::RenewBlindly,
+        Self::RenewTheDead,
         Self::CountAccounts,
     ];
 
@@ -116,6 +122,8 @@ impl Bug {
             Self::FreeTime => "free-time",
             Self::FreeAmounts => "free-amounts",
             Self::GiveBackAll => "give-back-all",
+            Self::RenewBlindly => "renew-blindly",
+            Self::RenewTheDead => "renew-the-dead",
             Self::CountAccounts => "count-accounts",
         }
     }

@@ -9,7 +9,7 @@ use tidm_space::catalog::delivery::Use;
 use tidm_space::engine::commit::{About, Send};
 use tidm_space::engine::input::{FlowAnswer, HoldWish, Input, Outcome, Wish};
 use tidm_space::id::Ids as _;
-use tidm_space::lease::message::{Outcome as LeaseOutcome, Request};
+use tidm_space::lease::message::{Outcome as LeaseOutcome, Renewal, Request};
 use tidm_space::wire;
 
 use crate::node::Call;
@@ -103,12 +103,15 @@ impl World {
                 404 | 503 => self.ask_again(at, *request, tries),
                 _ => {}
             },
+            Some(Call::Renew { lease, number }) if status == 200 => {
+                self.renewed_lease(at, lease, number, body);
+            }
             Some(Call::Flow(run)) => self.flow_answered(at, run, status, body),
             Some(Call::Join { pid }) => self.join_answered(at, &pid, status),
             Some(Call::Tell { issuance }) => {
                 self.told(at, &issuance, (200..300).contains(&status));
             }
-            Some(Call::Query { .. } | Call::Stray) | None => {}
+            Some(Call::Query { .. } | Call::Renew { .. } | Call::Stray) | None => {}
         }
     }
 
@@ -122,7 +125,8 @@ impl World {
             Some(Call::Flow(run)) => self.flow_failed(at, run, "no answer".to_owned()),
             Some(Call::Tell { issuance }) => self.told(at, &issuance, false),
             // The question stays open: the issuer may have heard it.
-            Some(Call::Join { .. } | Call::Query { .. } | Call::Stray) | None => {}
+            Some(Call::Join { .. } | Call::Query { .. } | Call::Renew { .. } | Call::Stray)
+            | None => {}
         }
     }
 
@@ -166,6 +170,26 @@ impl World {
         };
         let url = format!("{}/tidm/1/leases/{lease}/query", contract.address);
         self.post(at, Call::Query { lease: lease.clone() }, &url, "SELECT 1");
+    }
+
+    /// Asks the gate to let a use go on (as the node's `jobs::renewing`).
+    pub(crate) fn renew_lease(&mut self, at: usize, lease: &tidm_space::id::Id) {
+        let Ok(Some(held)) = self.nodes[at].store.lease(lease) else { return };
+        let Ok(Some(contract)) = self.nodes[at].store.contract(&held.request.contract) else {
+            return;
+        };
+        let (lease, number) = (lease.clone(), held.renewals.saturating_add(1));
+        let asked = Renewal { lease: lease.clone(), number, span: held.request.span };
+        let id = self.nodes[at].ids.fresh();
+        let posting = wire::tidm::lease::write_renewal(&id, &asked);
+        let url = format!("{}{}", contract.address, posting.path);
+        self.post(at, Call::Renew { lease, number }, &url, &posting.body);
+    }
+
+    fn renewed_lease(&mut self, at: usize, lease: tidm_space::id::Id, number: u32, body: &str) {
+        let Ok((grant, _)) = wire::tidm::lease::read_grant(body.as_bytes()) else { return };
+        let wish = Wish::Renewed { lease, number, until: grant.until };
+        let _died = self.work(at, Input::Wish(Box::new(wish)));
     }
 
     /// The consumer's receipt for a use.

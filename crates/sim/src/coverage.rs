@@ -23,6 +23,8 @@ pub struct Coverage {
     /// Leases under terms that count more than uses, by what was charged, and what came back.
     pub charged: BTreeMap<String, u64>,
     pub openings: u64,
+    /// Leases that were let go on.
+    pub renewed: u64,
     pub crashes: u64,
     pub refused_starts: u64,
     /// Ends of flows at data planes of their own.
@@ -71,6 +73,7 @@ impl Coverage {
         self.leases += other.leases;
         sum(&mut self.charged, &other.charged);
         self.openings += other.openings;
+        self.renewed += other.renewed;
         self.crashes += other.crashes;
         self.refused_starts += other.refused_starts;
         sum(&mut self.flows, &other.flows);
@@ -149,6 +152,7 @@ impl Coverage {
             ("status list fetched", self.lists),
             ("lease", self.leases),
             ("opening", self.openings),
+            ("renewed lease", self.renewed),
             ("crash", self.crashes),
             ("refused start", self.refused_starts),
         ] {

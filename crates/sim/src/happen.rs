@@ -69,12 +69,14 @@ impl World {
             | Happening::AskAgain { node, .. }
             | Happening::Query { node, .. }
             | Happening::Return { node, .. }
+            | Happening::Renew { node, .. }
                 if !self.nodes[node].up => {}
             Happening::Ask { node, request } | Happening::AskAgain { node, request } => {
                 self.ask_gate(node, *request, 0);
             }
             Happening::Query { node, lease } => self.send_query(node, &lease),
             Happening::Return { node, lease } => self.close(node, &lease),
+            Happening::Renew { node, lease } => self.renew_lease(node, &lease),
             Happening::Revoke { node, contract } => self.end(node, contract, End::Revoked),
             Happening::SuspendContract { node, contract } => {
                 self.wish(node, Wish::Suspend { contract, reason: "under review".to_owned() });

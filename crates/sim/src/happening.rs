@@ -41,6 +41,8 @@ pub enum Happening {
     Query { node: usize, lease: Id },
     /// A consumer says what came of a use.
     Return { node: usize, lease: Id },
+    /// A consumer wants a use to go on.
+    Renew { node: usize, lease: Id },
     /// A provider revokes a contract.
     Revoke { node: usize, contract: Id },
     /// A provider suspends a contract.
@@ -85,7 +87,7 @@ pub enum Happening {
 
 impl Happening {
     /// Every name, for the proof that each was reached.
-    pub const NAMES: [&'static str; 34] = [
+    pub const NAMES: [&'static str; 35] = [
         "publish",
         "request-listed",
         "request-other",
@@ -100,6 +102,7 @@ impl Happening {
         "ask-again",
         "query",
         "return",
+        "renew",
         "revoke",
         "suspend-contract",
         "resume-contract",
@@ -138,6 +141,7 @@ impl Happening {
             Self::AskAgain { .. } => "ask-again",
             Self::Query { .. } => "query",
             Self::Return { .. } => "return",
+            Self::Renew { .. } => "renew",
             Self::Revoke { .. } => "revoke",
             Self::SuspendContract { .. } => "suspend-contract",
             Self::ResumeContract { .. } => "resume-contract",
@@ -189,6 +193,7 @@ impl Happening {
             | Self::Resume { node, transfer: it }
             | Self::EndTransfer { node, transfer: it }
             | Self::Query { node, lease: it }
+            | Self::Renew { node, lease: it }
             | Self::Return { node, lease: it } => format!("n{node} {} {it}", self.name()),
             Self::Ask { node, request } | Self::AskAgain { node, request } => {
                 format!("n{node} {} {:?} under {}", self.name(), request.kind, request.contract)

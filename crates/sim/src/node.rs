@@ -13,6 +13,7 @@ use tidm_space::id::{Id, Ids};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::{Document, Method};
 use tidm_space::identity::member::Group;
+use tidm_space::lease::charge::Refunds;
 use tidm_space::lease::message::Request;
 use tidm_space::time::Time;
 
@@ -45,6 +46,10 @@ pub enum Call {
     },
     Query {
         lease: Id,
+    },
+    Renew {
+        lease: Id,
+        number: u32,
     },
     /// A data plane moves a flow's bytes, or renews the token for them.
     Flow(Run),
@@ -234,6 +239,7 @@ impl SimNode {
             groups: &Entities,
             demands_signatures: self.demands_signatures,
             attests: false,
+            refunds: Refunds::default(),
         }
     }
 

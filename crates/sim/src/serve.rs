@@ -37,6 +37,7 @@ enum Door {
     Negotiation(Said, Option<Id>),
     Transfer(Moved, Option<Id>),
     Ask,
+    Renew,
     Query(Id),
     Notice(ReadNotice),
 }
@@ -71,6 +72,7 @@ fn door(path: &str) -> Option<Door> {
             Door::Transfer(endpoint, Some(pid(it)?))
         }
         ["tidm", "1", "leases", "request"] => Door::Ask,
+        ["tidm", "1", "leases", "renew"] => Door::Renew,
         ["tidm", "1", "leases", "returned"] => Door::Notice(notice::read_lease_returned),
         ["tidm", "1", "leases", "ended"] => Door::Notice(notice::read_lease_ended),
         ["tidm", "1", "leases", it, "query"] => Door::Query(pid(it)?),
@@ -162,6 +164,7 @@ impl World {
                 self.hear(at, from, body, read(body), |_| "{}".to_owned(), error::write)
             }
             Door::Ask => self.ask(at, from, body),
+            Door::Renew => self.renewal(at, from, body),
             Door::Query(id) => self.query(at, from, &id),
         }
     }
@@ -220,6 +223,30 @@ impl World {
             }
             (served, _, _) => served,
         }
+    }
+
+    /// The gate again: may a use go on?
+    fn renewal(&mut self, at: usize, from: &Did, body: &[u8]) -> Served {
+        let mut granted = None;
+        let served = self.hear(
+            at,
+            from,
+            body,
+            lease::read_renewal(body),
+            |reply| {
+                if let Reply::Lease(grant) = reply {
+                    granted = Some(grant.clone());
+                }
+                String::new()
+            },
+            lease::write_refusal,
+        );
+        let Some(grant) = granted else { return served };
+        if let Ok(Some(lease)) = self.nodes[at].store.lease(&grant.lease) {
+            self.coverage.renewed += 1;
+            self.check(&Moment::Renewed { node: at, lease: &lease });
+        }
+        Some((200, lease::write_grant(&grant, None)))
     }
 
     fn release(&mut self, at: usize, request: &Request, grant: &Grant) -> (u16, String) {

@@ -112,6 +112,7 @@ pub fn stage(commit: &Commit, now: Time) -> Vec<Write> {
             .iter()
             .map(|it| Write::Fact(it.id.clone(), evidence::encode::encode(it).into())),
     );
+    out.extend(commit.refusals.iter().cloned().map(Write::Refusal));
     out.extend(commit.withdrawn.iter().cloned().map(Write::Withdraw));
     out.extend(commit.unsends.iter().cloned().map(Write::Unsend));
     for it in &commit.sends {

@@ -14,6 +14,7 @@ use tidm_space::dataflow::message::Plane;
 use tidm_space::dataflow::registration::Registration;
 use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::{About, Seen, Send, Timer};
+use tidm_space::engine::refusal::Tally;
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
@@ -89,6 +90,7 @@ pub struct Store {
     pub leases: Table,
     pub products: Table,
     pub debits: BTreeMap<(Id, String), Debit>,
+    pub refusals: BTreeMap<(Id, String), Tally>,
     /// In the order of their sequence numbers.
     pub facts: Vec<(Id, Rc<[u8]>)>,
     /// Facts that have an index in the log: a prefix of [`Self::facts`].
@@ -108,6 +110,7 @@ pub enum Write {
     Lease(Id, Row),
     Product(Id, Row),
     Debit(Debit),
+    Refusal(Tally),
     Fact(Id, Rc<[u8]>),
     Withdraw(About),
     Unsend(Id),
@@ -160,6 +163,10 @@ impl Store {
         self.load_flows(needs, &mut view)?;
         if let Some(id) = Self::wanted(needs, &view) {
             view.contract = self.contract(&id)?;
+            if needs.refusals {
+                let of = |it: &&Tally| it.contract == id;
+                view.refusals = self.refusals.values().filter(of).cloned().collect();
+            }
         }
         let of = view.negotiation.as_ref().filter(|_| needs.negotiation_product);
         if let Some(id) = needs.product.as_ref().or_else(|| of.map(|it| &it.product)) {
@@ -354,6 +361,7 @@ impl Store {
                 | Write::Contract(..)
                 | Write::Product(..)
                 | Write::Debit(_)
+                | Write::Refusal(_)
                 | Write::Fact(..)
                 | Write::Withdraw(_)
                 | Write::Unsend(_)
@@ -381,6 +389,9 @@ impl Store {
             Write::Lease(id, row) => drop(self.leases.insert(id, row)),
             Write::Product(id, row) => drop(self.products.insert(id, row)),
             Write::Debit(it) => drop(self.debits.insert((it.lease.clone(), it.word()), it)),
+            Write::Refusal(it) => {
+                drop(self.refusals.insert((it.contract.clone(), it.code.clone()), it));
+            }
             Write::Fact(id, entry) => self.facts.push((id, entry)),
             Write::Withdraw(about) => self.outbox.retain(|_, it| it.about.as_ref() != Some(&about)),
             Write::Unsend(id) => drop(self.outbox.remove(&id)),

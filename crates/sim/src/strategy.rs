@@ -289,9 +289,10 @@ fn use_it(world: &mut World) -> Option<Happening> {
             .ok()
             .flatten()
             .filter(|it| it.role == Role::Consumer)?;
-        return Some(match world.dice.below(3) {
+        return Some(match world.dice.below(4) {
             0 => Happening::AskAgain { node, request: Box::new(held.request) },
             1 => Happening::Query { node, lease },
+            2 => Happening::Renew { node, lease },
             _ => Happening::Return { node, lease },
         });
     }

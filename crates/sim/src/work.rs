@@ -10,9 +10,10 @@ use tidm_space::engine::{decide, needs, needs_more};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{Debit, DebitKind};
-use tidm_space::lease::state::{Lease, Name as LeaseName};
+use tidm_space::lease::state::{Lease, Name as LeaseName, State as LeaseState};
 use tidm_space::negotiation::message::{Kind, Role};
 use tidm_space::negotiation::state::State;
+use tidm_space::time::Time;
 
 use crate::bug::Bug;
 use crate::invariants::{Moment, Was};
@@ -52,6 +53,9 @@ impl World {
             return Ran::Crashed;
         }
         forget(self.bug, &mut view);
+        if matches!(&input, Input::Heard(it) if matches!(it.what, Heard::Renew(_))) {
+            renew_anyway(self.bug, now, &mut view);
+        }
         let node = &mut self.nodes[at];
         let mut ids = node.ids.clone();
         let Decision { mut commit, reply } = decide(&node.as_engine(), &view, input, now, &mut ids);
@@ -219,6 +223,21 @@ fn forget(bug: Option<Bug>, view: &mut View) {
     }
     if bug == Some(Bug::CountAccounts) {
         view.group_uses = view.group_uses.map(|_| view.spent.uses);
+    }
+}
+
+/// The planted bugs: what a renewal depends on is not shown.
+fn renew_anyway(bug: Option<Bug>, now: Time, view: &mut View) {
+    let Some(contract) = view.contract.as_mut() else { return };
+    if bug == Some(Bug::RenewBlindly) {
+        contract.policy.permissions.iter_mut().for_each(|rule| rule.constraints.clear());
+    }
+    if bug == Some(Bug::RenewTheDead) {
+        contract.state = ContractState::Active;
+        if let Some(lease) = &mut view.lease {
+            lease.state = LeaseState::Granted;
+            lease.until = lease.until.max(now.after(std::time::Duration::from_secs(1)));
+        }
     }
 }
 

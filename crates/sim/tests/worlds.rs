@@ -80,6 +80,16 @@ fn each_planted_bug_is_caught_by_its_property() {
         (Bug::FreeAmounts, &["2 releases within the count"], 300),
         (Bug::GiveBackAll, &["2 releases within the count"], 300),
         (Bug::CountAccounts, &["2 releases within the count"], 300),
+        (
+            Bug::RenewBlindly,
+            &["16 renewals within their grants", "2 releases within the count"],
+            300,
+        ),
+        (
+            Bug::RenewTheDead,
+            &["16 renewals within their grants", "3 terminal states are final"],
+            100,
+        ),
     ] {
         let mut unused = Coverage::default();
         let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));

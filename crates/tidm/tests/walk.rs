@@ -10,6 +10,7 @@
 
 mod dataplane;
 mod membership;
+mod opening;
 mod two;
 
 use std::collections::BTreeMap;

@@ -68,6 +68,9 @@ impl From<WorkError> for Fail {
 
 impl From<StoreError> for Fail {
     fn from(error: StoreError) -> Self {
+        if let StoreError::TooMany { .. } = error {
+            return Self(Problem::of("request.too-large").detail(error.to_string()));
+        }
         Self::internal(&error)
     }
 }

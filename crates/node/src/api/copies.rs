@@ -55,7 +55,7 @@ async fn shown(app: &App, it: &Contract, speak: Speak) -> Answer<Json<Recall>> {
     if it.role != Role::Provider {
         return Err(Fail::not_found("contract"));
     }
-    let facts = app.store.contract_facts(&it.id).await?;
+    let facts = app.store.contract_facts_of(&it.id, copies::KINDS).await?;
     let copy = |copy: copies::Copy| Copy {
         sha256: copy.content.to_string(),
         bytes: copy.bytes,

@@ -232,6 +232,8 @@ fn using() -> Api {
         .routes(routes!(programs::token))
         .routes(routes!(programs::copy))
         .routes(routes!(uses::copy))
+        .routes(routes!(uses::standing))
+        .routes(routes!(uses::renew))
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))
         .routes(routes!(matchings::rows))

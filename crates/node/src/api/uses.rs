@@ -22,7 +22,9 @@ use utoipa::ToSchema;
 use tidm_sandbox::result;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::lease::state::{Lease, State as Standing};
 use tidm_space::limits::LEASE;
+use tidm_space::time::Time;
 
 use super::answer::{Answer, Fail};
 use super::auth::Caller;
@@ -112,6 +114,30 @@ pub(super) struct Opened {
     bytes: u64,
     sha256: String,
     may_export: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stands {
+    /// granted, returned, expired or revoked; a suspension revokes, too.
+    state: &'static str,
+    until: String,
+    /// From now; 0 where it is over.
+    life_ms: u64,
+}
+
+impl Stands {
+    fn of(it: &Lease, now: Time) -> Self {
+        let granted = it.state == Standing::Granted && it.until > now;
+        let life = if granted { it.until.since(now) } else { Duration::ZERO };
+        let state = if granted || it.state != Standing::Granted {
+            it.state.name()
+        } else {
+            Standing::Expired { at: it.until }.name()
+        };
+        let life_ms = u64::try_from(life.as_millis()).unwrap_or(0);
+        Self { state: state.word(), until: it.until.to_string(), life_ms }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -318,6 +344,38 @@ pub(super) async fn copy(
         (header::CONTENT_LENGTH, sealed.bytes.to_string()),
     ];
     Ok((headers, Stream::from_stream(sealed.stream)))
+}
+
+/// How an opening's lease stands: the process that shows the file asks again and again, and stops on anything but `granted`.
+#[utoipa::path(
+    get, path = "/uses/{lease}", tag = "uses", params(("lease" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, body = Stands), (status = 404, description = "No such lease", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn standing(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    OneId(lease): OneId,
+) -> Answer<Json<Stands>> {
+    let it = use_data::standing(&app, &lease).await?;
+    may_use(&app, &who, &it.request.contract).await?;
+    Ok(Json(Stands::of(&it, app.clock.now())))
+}
+
+/// Let an opening go on. The gate decides anew; its no ends the use.
+#[utoipa::path(
+    post, path = "/uses/{lease}/renew", tag = "uses", params(("lease" = String, Path)), security(("bearer" = ["use"])),
+    responses((status = 200, description = "As it stands now, renewed or not", body = Stands),
+        (status = 403, description = "The gate said no: stop", body = ProblemDocument, content_type = "application/problem+json"))
+)]
+pub(super) async fn renew(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    OneId(lease): OneId,
+) -> Answer<Json<Stands>> {
+    let it = use_data::standing(&app, &lease).await?;
+    may_use(&app, &who, &it.request.contract).await?;
+    let it = use_data::renew_file(&app, &lease).await?;
+    Ok(Json(Stands::of(&it, app.clock.now())))
 }
 
 /// Say what came of an opening.

@@ -313,9 +313,10 @@ fn space(cx: &Context<'_>, raw: raw::Space, http: &Http) -> Result<Space, Config
     let infrastructure =
         raw.infrastructure.map(|text| cx.did("space.infrastructure", &text)).transpose()?;
     let signatures = raw.signatures.unwrap_or(true);
+    let refunds = raw.refunds.unwrap_or(true);
     let also = raw.also.into_iter().map(|it| identity::also(cx, it, http));
     let also = also.collect::<Result<_, _>>()?;
-    Ok(Space { members, operator, infrastructure, signatures, also })
+    Ok(Space { members, operator, infrastructure, signatures, refunds, also })
 }
 
 /// Where a signed member list is.

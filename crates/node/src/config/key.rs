@@ -5,6 +5,7 @@
 pub use super::section::SECTIONS;
 
 mod people;
+mod space;
 mod test_profile;
 
 /// How a value is written in a variable or a flag, where everything is text.
@@ -191,13 +192,8 @@ pub const KEYS: &[Key] = &[
         "存放密封数据的基础设施节点;缺省为本节点",
         "Infrastructure node that keeps our sealed objects; this node unless set",
     ),
-    key(
-        ("space", "signatures"),
-        Kind::Switch,
-        "true",
-        "合约必须由双方签名",
-        "Contracts must be signed by both sides",
-    ),
+    space::SIGNATURES,
+    space::REFUNDS,
     key(
         ("space", "also"),
         Kind::Spaces,

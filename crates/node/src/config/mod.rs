@@ -183,6 +183,8 @@ pub struct Space {
     pub infrastructure: Option<Did>,
     /// House D14: an agreement without a signature ends the negotiation.
     pub signatures: bool,
+    /// Metered time that a key was out for comes back for a signed return.
+    pub refunds: bool,
     /// Further spaces of this node.
     pub also: Vec<Also>,
 }

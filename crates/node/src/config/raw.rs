@@ -76,6 +76,7 @@ pub(super) struct Space {
     pub(super) operator: Option<String>,
     pub(super) infrastructure: Option<String>,
     pub(super) signatures: Option<bool>,
+    pub(super) refunds: Option<bool>,
     pub(super) also: Vec<Also>,
 }
 

@@ -98,7 +98,7 @@ async fn peer_facts(
     let base = format!("{address}/tidm/1/contracts/{id}/facts");
     let mut facts: Vec<Fact> = Vec::new();
     let mut after: Option<String> = None;
-    let most = usize::try_from(FACTS_AT_ONCE).unwrap_or(usize::MAX);
+    let most = FACTS_AT_ONCE;
     for _ in 0..PAGES {
         let url = match &after {
             Some(after) => format!("{base}?after={}", utf8_percent_encode(after, NON_ALPHANUMERIC)),

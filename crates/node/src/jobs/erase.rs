@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 
-use super::{excerpt, infrastructure, matching};
+use super::{excerpt, infrastructure, matching, proofs};
 use crate::app::App;
 use crate::objects::Key;
 use crate::store::notes;
@@ -39,6 +39,8 @@ pub async fn destroy_key(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
 
 /// Consumer: deletes every copy and signs for it.
 pub async fn copies(app: &Arc<App>, contract: &Id) -> anyhow::Result<()> {
+    // First: this job is done again until its end, and not after it.
+    proofs::owe(app, contract).await?;
     let mut files = Vec::new();
     matching::table::forget(app, contract).await?;
     for copy in app.store.copies(contract).await? {

@@ -22,6 +22,7 @@ pub mod membership;
 pub mod notify;
 pub mod open_program;
 pub mod order;
+pub mod proofs;
 pub mod provide;
 pub mod publish;
 pub mod push;

@@ -4,9 +4,12 @@
 //! the program gets it by a path whose name is a link into this process. When the lease or the program
 //! ends, the memory is overwritten and the link removed, so that a process left behind reads zeros; a
 //! process killed outright takes the memory with it. Not protected against: what the program itself copies
-//! while it runs, swap, and the machine's administrator (level E1 says so).
+//! while it runs, swap, and the machine's administrator (level E1 says so). Whether the lease stands is asked of the node
+//! all the while ([`standing`]): this process has a clock, and no say.
 //!
 //! Never writes plaintext to a file except for an export that the contract permits.
+
+pub mod standing;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -28,10 +31,12 @@ use tidm_crypto::tdf::{Container, TdfFault};
 use tidm_space::id::Id;
 use tidm_space::share::{OPERATOR_SHARE, PROVIDER_SHARE};
 
+use standing::Until;
+
 use super::release;
 
-/// After the lease ended, the program has this long to leave by itself.
-const GRACE: Duration = Duration::from_secs(3);
+/// After the lease ended, the program has this long to leave by itself; what it was shown is gone already.
+const GRACE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// Zeros written at a time.
 const WIPE_BYTES: usize = 1 << 20;
@@ -100,7 +105,20 @@ pub fn run(
     secret: &KemSecret,
     command: &[OsString],
 ) -> Result<Ended, OpenError> {
-    let until = Instant::now() + opening.life;
+    run_until(sealed, opening, secret, command, &Until::after(opening.life))
+}
+
+/// The same, until an end that somebody moves who asks the node.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(
+    sealed: impl Read + Seek,
+    opening: &Opening,
+    secret: &KemSecret,
+    command: &[OsString],
+    until: &Until,
+) -> Result<Ended, OpenError> {
     let (program, arguments) = command.split_first().ok_or(OpenError::Command)?;
     no_core_dump();
     let mut memory = Memory::new(&file_name(opening.name.as_deref()))?;
@@ -115,7 +133,7 @@ pub fn run(
     let child = start
         .spawn()
         .map_err(|why| OpenError::Start { program: program.to_string_lossy().into_owned(), why })?;
-    let (status, stopped) = watch(child, until).map_err(OpenError::Memory)?;
+    let (status, stopped) = watch(child, until, &mut memory).map_err(OpenError::Memory)?;
     drop(memory);
     Ok(Ended { status, stopped, bytes })
 }
@@ -297,25 +315,34 @@ impl Drop for Memory {
     }
 }
 
-/// Waits for the program; at the lease's end asks it to leave, then makes it.
-fn watch(mut child: Child, until: Instant) -> std::io::Result<(ExitStatus, bool)> {
-    let mut stopped = false;
+/// Waits for the program; at the end takes the plaintext from it and asks it to leave, then makes it.
+fn watch(
+    mut child: Child,
+    until: &Until,
+    memory: &mut Memory,
+) -> std::io::Result<(ExitStatus, bool)> {
+    let mut ended = None;
     let mut killed = false;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok((status, stopped));
+            return Ok((status, ended.is_some()));
         }
         let now = Instant::now();
-        if now >= until && !stopped {
-            stopped = true;
-            signal(&child, Signal::TERM);
-        } else if now >= until + GRACE && !killed {
-            killed = true;
-            signal(&child, Signal::KILL);
+        match ended {
+            None if now >= until.get() => {
+                ended = Some(now);
+                if let Err(error) = memory.wipe() {
+                    tracing::warn!(%error, "opened data could not be overwritten before its program ended");
+                }
+                signal(&child, Signal::TERM);
+            }
+            Some(since) if !killed && now >= since + GRACE => {
+                killed = true;
+                signal(&child, Signal::KILL);
+            }
+            None | Some(_) => {}
         }
-        std::thread::sleep(
-            LOOK.min(until.saturating_duration_since(now).max(Duration::from_millis(1))),
-        );
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
+use tidm_space::engine::refusal::Tally;
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
@@ -74,8 +75,23 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         let record =
             one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
         view.contract = read("contracts", record.as_deref(), record::contract::decode)?;
+        if needs.refusals {
+            view.refusals = refusals(conn, id).await?;
+        }
     }
     Ok(view)
+}
+
+/// One row for each code, of which there are few.
+async fn refusals(conn: &mut AnyConnection, contract: Id) -> Result<Vec<Tally>, StoreError> {
+    let sql = "SELECT code, minute, more FROM refusals WHERE contract = $1";
+    let rows = sqlx::query(sql).bind(contract.to_string()).fetch_all(&mut *conn).await?;
+    let tally = |row: &sqlx::any::AnyRow| {
+        let more: i64 = row.get(2);
+        let more = u64::try_from(more).map_err(|_| bad("refusals", "a negative count"))?;
+        Ok(Tally { contract: contract.clone(), code: row.get(0), minute: row.get(1), more })
+    };
+    rows.iter().map(tally).collect()
 }
 
 async fn load_product(

@@ -78,6 +78,9 @@ pub enum StoreError {
         "the database was written by a newer tidm (schema {found}, this one knows {known}): upgrade tidm"
     )]
     Newer { found: i64, known: i64 },
+    /// A report would have to leave something out.
+    #[error("more than {most} {what}: too many for one report")]
+    TooMany { what: &'static str, most: usize },
 }
 
 impl Store {

@@ -31,6 +31,7 @@ pub async fn save(
     save_flows(conn, commit).await?;
     save_contracts(conn, commit).await?;
     save_leases(conn, commit).await?;
+    save_refusals(conn, commit).await?;
     save_products(conn, commit, service).await?;
     save_facts(conn, commit).await?;
     save_queue(conn, commit, now).await
@@ -186,6 +187,22 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
     Ok(())
 }
 
+async fn save_refusals(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
+    for it in &commit.refusals {
+        sqlx::query(
+            "INSERT INTO refusals (contract, code, minute, more) VALUES ($1,$2,$3,$4)
+             ON CONFLICT (contract, code) DO UPDATE SET minute = excluded.minute, more = excluded.more",
+        )
+        .bind(it.contract.to_string())
+        .bind(it.code.clone())
+        .bind(it.minute)
+        .bind(i64::try_from(it.more).unwrap_or(i64::MAX))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn save_products(
     conn: &mut AnyConnection,
     commit: &Commit,
@@ -224,8 +241,8 @@ async fn save_facts(conn: &mut AnyConnection, commit: &Commit) -> Result<(), Sto
 pub async fn save_fact(conn: &mut AnyConnection, it: &Fact) -> Result<(), StoreError> {
     let links = &it.links;
     sqlx::query(
-        "INSERT INTO facts (id, at, peer, product, negotiation, contract, transfer, lease, entry)
-             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+        "INSERT INTO facts (id, at, peer, product, negotiation, contract, transfer, lease, entry, kind)
+             VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
     )
     .bind(it.id.as_str().to_owned())
     .bind(it.at.ms())
@@ -236,6 +253,7 @@ pub async fn save_fact(conn: &mut AnyConnection, it: &Fact) -> Result<(), StoreE
     .bind(links.transfer.as_ref().map(ToString::to_string))
     .bind(links.lease.as_ref().map(ToString::to_string))
     .bind(evidence::encode::encode(it))
+    .bind(evidence::encode::kind(&it.what))
     .execute(&mut *conn)
     .await?;
     Ok(())

@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -301,4 +301,16 @@ CREATE INDEX tries_forgotten ON tries (forgotten);
 DROP TABLE login_states;
 CREATE TABLE used_logins (handle TEXT PRIMARY KEY, until BIGINT NOT NULL);
 CREATE INDEX used_logins_until ON used_logins (until)
+";
+
+/// V18: refusals that have no fact of their own, by contract and code; facts by their kind, which is empty for those
+/// of before; and proofs of fulfilment that are to be sent.
+const V18: &str = "
+CREATE TABLE refusals (
+  contract TEXT NOT NULL, code TEXT NOT NULL, minute BIGINT NOT NULL, more BIGINT NOT NULL, PRIMARY KEY (contract, code));
+ALTER TABLE facts ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+CREATE INDEX facts_kind ON facts (contract, kind, seq);
+CREATE TABLE owed_proofs (
+  contract TEXT PRIMARY KEY, next BIGINT NOT NULL, tries BIGINT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX owed_proofs_next ON owed_proofs (next)
 ";

@@ -60,6 +60,15 @@ pub struct Said {
     pub answer: String,
 }
 
+/// A proof that this node owes; empty until it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    pub contract: Id,
+    pub next: Time,
+    pub tries: u32,
+    pub body: String,
+}
+
 const DEAL: &str = "code, negotiation, made, record";
 const SAID: &str = "path, id, code, at, digest, body, answer";
 
@@ -142,6 +151,24 @@ impl Store {
         Ok(found > 0)
     }
 
+    /// Proofs that are to be sent by now.
+    pub async fn owed_proofs(&self, now: Time, most: i64) -> Result<Vec<Owed>, StoreError> {
+        let sql = "SELECT contract, next, tries, body FROM owed_proofs WHERE next <= $1 ORDER BY next LIMIT $2";
+        let rows = sqlx::query(sql).bind(now.ms()).bind(most).fetch_all(self.pool()).await?;
+        let read = |row: &AnyRow| {
+            let wrong = |why: &str| bad("owed_proofs", why);
+            let contract: String = row.get(0);
+            let tries: i64 = row.get(2);
+            Ok(Owed {
+                contract: Id::parse(&contract).map_err(|_| wrong("an id"))?,
+                next: Time::from_ms(row.get(1)),
+                tries: u32::try_from(tries).map_err(|_| wrong("a number of tries"))?,
+                body: row.get(3),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Terms that were on the table in a negotiation, oldest first: when, their digest, and the policy as JSON.
     pub async fn offered_terms(
         &self,
@@ -199,5 +226,49 @@ pub async fn keep(conn: &mut AnyConnection, it: &Said) -> Result<(), StoreError>
     .bind(it.answer.clone())
     .execute(&mut *conn)
     .await?;
+    Ok(())
+}
+
+/// A proof is owed from now on; once for each contract.
+pub async fn owe(conn: &mut AnyConnection, contract: &Id, now: Time) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO owed_proofs (contract, next, tries, body) VALUES ($1,$2,0,'') ON CONFLICT (contract) DO NOTHING",
+    )
+    .bind(contract.to_string())
+    .bind(now.ms())
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+/// When it is sent next, and what: the first body that was made stays.
+pub async fn postpone(conn: &mut AnyConnection, it: &Owed) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE owed_proofs SET next = $2, tries = $3, body = CASE WHEN body = '' THEN $4 ELSE body END WHERE contract = $1",
+    )
+    .bind(it.contract.to_string())
+    .bind(it.next.ms())
+    .bind(i64::from(it.tries))
+    .bind(it.body.clone())
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+/// It is owed no more; what was answered is kept.
+pub async fn answered(
+    conn: &mut AnyConnection,
+    contract: &Id,
+    said: Option<&Said>,
+) -> Result<(), StoreError> {
+    if let Some(said) = said {
+        keep(conn, said).await?;
+    }
+    // The row stays, so that the same contract never owes another: without a body, and never due.
+    sqlx::query("UPDATE owed_proofs SET next = $2, body = '' WHERE contract = $1")
+        .bind(contract.to_string())
+        .bind(i64::MAX)
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }

@@ -19,6 +19,7 @@ use tidm_space::engine::{decide, needs, needs_more};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::lease::charge::Refunds;
 use tidm_space::time::Time;
 use tidm_space::wire::dsp::catalog::DataService;
 
@@ -39,6 +40,8 @@ pub struct Self_ {
     pub demands_signatures: bool,
     /// Whether we have demands on evidence.
     pub attests: bool,
+    /// Whether metered time comes back that a key was out for.
+    pub refunds: Refunds,
     /// How our catalogue names our DSP endpoint.
     pub service: DataService,
 }
@@ -335,6 +338,7 @@ async fn decided(
         groups: myself.groups.as_ref(),
         demands_signatures: myself.demands_signatures,
         attests: myself.attests,
+        refunds: myself.refunds,
     };
     let more = needs_more(&node, &view, input);
     if !more.is_empty() {

@@ -6,21 +6,30 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use serde_json::json;
 
 use tidm_crypto::kem::KemSecret;
 use tidm_node::jobs::open_program::{self, Opening};
-use tidm_node::jobs::use_data::{OpenRequest, close_file, open_file, query_sealed, sealed_copy};
+use tidm_node::jobs::use_data::{
+    OpenRequest, close_file, open_file, query_at_provider, query_sealed, sealed_copy,
+};
 use tidm_node::net::auth;
 use tidm_node::random::os;
+use tidm_space::approval::Rules;
+use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
+use tidm_space::engine::input::{ContractWish, Input, Wish};
+use tidm_space::evidence::copies;
 use tidm_space::evidence::fact::What;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
+use tidm_space::negotiation::state::Name as Moved;
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::{Level, Use};
+use tidm_space::wire::odrl::{self, OdrlPolicy};
 use tidm_space::wire::tidm::lease;
 
-use crate::world::{Node, World, csv, eventually, fault, limited};
+use crate::world::{Node, World, csv, eventually, fault, limited, table};
 
 const SQL: &str = "SELECT count(*) AS n FROM data";
 
@@ -204,6 +213,131 @@ async fn a08_a_key_that_was_kept_still_opens_its_copy_and_the_level_says_so() {
     assert_eq!(fault(no).code(), "lease.ended");
 }
 
+/// Groups have a least size and uses are counted; what two allowed answers say together is a limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a09_small_questions_are_refused_and_differences_are_not() {
+    let world = World::two().await;
+    let sentences = Sentences { aggregates_only: true, min_group: Some(5), ..limited(4) };
+    let product = world.published("q.csv", &csv(), sentences, &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let consumer = &world.consumer().app;
+    let ask = async |sql: &str| query_at_provider(consumer, &contract.id, sql, None).await;
+    let no = fault(ask("SELECT sum(temp) FROM data WHERE line = 'C'").await);
+    assert_eq!(no.code(), "query.small-group", "{no:?}");
+    // All readings, and all but one: each is a large group.
+    let sum = async |sql: &str| table(&ask(sql).await.unwrap().ipc)[0][0].parse::<f64>().unwrap();
+    let all = sum("SELECT sum(temp) FROM data").await;
+    let rest = sum("SELECT sum(temp) FROM data WHERE line <> 'C'").await;
+    assert!((all - rest - 99.5).abs() < 1e-6, "the limit that the document names: {all} {rest}");
+    // Each question was one of the agreed number, refused ones included.
+    assert_eq!(uses(&world, &contract).await, 3);
+    ask("SELECT count(*) FROM data").await.unwrap();
+    let no = fault(ask("SELECT count(*) FROM data").await);
+    assert!(["policy.denied", "contract.ended"].contains(&no.code()), "{no:?}");
+}
+
+/// A policy with one more term, as it stands in a message of the protocol.
+fn with_term(product: &Product, left: &str) -> serde_json::Value {
+    let mut offer = odrl::to_json(product.offers[0].policy());
+    offer["@type"] = json!("Offer");
+    offer["target"] = json!(product.id.as_str());
+    let term = json!({ "leftOperand": left, "operator": "eq", "rightOperand": "urn:app:1" });
+    let permission = &mut offer["permission"][0];
+    match permission["constraint"].as_array_mut() {
+        Some(all) => all.push(term),
+        None => permission["constraint"] = json!([term]),
+    }
+    offer
+}
+
+/// Neither side signs a contract with this term: our own node does not ask for it, and a provider that is asked for it
+/// by a node that signs anything ends the negotiation. Both name the term.
+async fn never_signed(world: &World, product: &Product, left: &str) {
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let offer = with_term(product, left);
+    let wish = ContractWish {
+        peer: provider.did.clone(),
+        address: provider.base(),
+        product: product.id.clone(),
+        offer: OdrlPolicy::parse(offer.clone()).unwrap().model,
+        rules: Rules::default(),
+    };
+    let wish = Input::Wish(Box::new(Wish::Request(Box::new(wish))));
+    let no = fault(consumer.app.writer.run(wish).await);
+    assert_eq!(no.code(), "policy.unknown-terms", "{left}: {no:?}");
+    assert!(no.to_string().contains(left), "{left}: {no}");
+
+    let message = json!({
+        "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"],
+        "@type": "ContractRequestMessage",
+        "@id": format!("urn:uuid:{}", uuid::Uuid::now_v7()),
+        "consumerPid": format!("urn:uuid:{}", uuid::Uuid::now_v7()),
+        "callbackAddress": consumer.base(),
+        "offer": offer,
+    });
+    let url = format!("{}/negotiations/request", provider.base());
+    let bearer = token(world, consumer);
+    let body = Some(message.to_string());
+    let answer = consumer.app.client.call(reqwest::Method::POST, &url, Some(&bearer), body);
+    let answer = answer.await.unwrap();
+    let told = String::from_utf8(answer.body.to_vec()).unwrap();
+    if answer.status.is_success() {
+        let made: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let pid = Id::parse(made["providerPid"].as_str().unwrap()).unwrap();
+        let why = || async {
+            let facts = provider.app.store.facts_about(&pid).await.unwrap();
+            facts.into_iter().find_map(|it| {
+                let What::Negotiation { to: Moved::Terminated, reason, .. } = it.what else {
+                    return None;
+                };
+                reason
+            })
+        };
+        let why = eventually("the negotiation is ended", why).await;
+        assert!(why.contains(left), "{left}: {why}");
+    } else {
+        assert!(told.contains(left), "{left}: {told}");
+    }
+    assert!(provider.app.store.contracts(None, 10).await.unwrap().rows.is_empty());
+}
+
+/// Nobody's program but ours runs where the provider vouches for it: none is agreed on, and a statement brings none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a11_no_program_of_others_is_agreed_on_or_run() {
+    let world = World::two().await;
+    let product = world.published("q.csv", &csv(), Sentences::default(), &[Use::Query]).await;
+    never_signed(&world, &product, "tidm:application").await;
+    let contract = world.agreed(&product).await;
+    let consumer = &world.consumer().app;
+    for sql in [
+        "CREATE FUNCTION mine(temp DOUBLE) RETURNS DOUBLE RETURN temp",
+        "CREATE EXTERNAL TABLE mine STORED AS CSV LOCATION '/bin/sh'",
+        "COPY data TO '/tmp/mine.csv'",
+        "SELECT mine(temp) FROM data",
+        "SELECT * FROM '/bin/sh'",
+    ] {
+        let no = fault(query_at_provider(consumer, &contract.id, sql, None).await);
+        assert!(no.code().starts_with("query."), "{sql}: {no:?}");
+    }
+}
+
+/// Which algorithm worked on the data nobody here could tell: no such term is signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a12_no_algorithm_is_agreed_on_that_nobody_could_check() {
+    let world = World::two().await;
+    let product = world.published("q.csv", &csv(), Sentences::default(), &[Use::Query]).await;
+    never_signed(&world, &product, "tidm:algorithm").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a18_an_unknown_term_is_refused_by_name_at_signing() {
+    let world = World::two().await;
+    let product = world.published("q.csv", &csv(), Sentences::default(), &[Use::Query]).await;
+    for left in ["tidm:nobodyKnows", "https://elsewhere.example/terms/moonPhase"] {
+        never_signed(&world, &product, left).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a19_a_purpose_is_checked_and_kept_as_what_was_said() {
     let world = World::two().await;
@@ -243,4 +377,32 @@ async fn a20_a_copy_that_was_not_deleted_has_no_key_any_more() {
     assert_ne!(status, 200);
     let facts = world.provider().app.store.facts_about(&contract.id).await.unwrap();
     assert!(facts.iter().any(|it| matches!(it.what, What::KeyDestroyed)), "{facts:?}");
+}
+
+/// Who is refused as often as it likes hides nothing by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a25_a_flood_of_refused_requests_hides_nothing() {
+    let world = World::two().await;
+    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    world.revoke(&contract).await;
+    let store = &world.provider().app.store;
+    let before = store.contract_facts(&contract.id).await.unwrap().len();
+    for nonce in 0..100 {
+        let bearer = token(&world, world.consumer());
+        let request = asked(&contract, nonce, [1; 32]);
+        assert_ne!(said(&world, world.consumer(), &bearer, &request).await.0, 200);
+    }
+    let facts = store.contract_facts(&contract.id).await.unwrap();
+    let told = facts.iter().filter(|it| refused(&it.what)).count();
+    // A fact a minute; the hundred may lie in two.
+    assert!((1..=2).contains(&told), "{told} of {before}");
+    // What became of each copy is found without them.
+    let kinds = store.contract_facts_of(&contract.id, copies::KINDS).await.unwrap();
+    assert!(!kinds.iter().any(|it| refused(&it.what)));
+    let found = copies::copies(&contract, &kinds);
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+fn refused(it: &What) -> bool {
+    matches!(it, What::LeaseRefused { .. })
 }

@@ -216,10 +216,67 @@ async fn a_key_goes_to_an_attested_environment_only() {
     let levels: Vec<_> = facts
         .iter()
         .filter_map(|it| match &it.what {
-            What::Appraised { level, refused, .. } => Some((*level, refused.as_str())),
+            What::Appraised { level, refused, format, .. } => {
+                assert_eq!(format, "simulated");
+                Some((*level, refused.as_str()))
+            }
             _ => None,
         })
         .collect();
     assert!(levels.contains(&(Some(Level::E3), "")), "{levels:?}");
     assert!(levels.contains(&(None, "debug")) && levels.contains(&(None, "used-nonce")));
+}
+
+/// Evidence of one machine, a key for another: what was bound decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a13_evidence_of_one_machine_brings_no_key_to_another() {
+    let world = world().await;
+    let contract = world.ready("t.csv", &csv(), in_a_tee(), Use::SealedTable).await;
+    let guest = Guest { world: &world, contract: &contract };
+    let provider = &world.provider().app;
+    provider.attest.simulate(SimulatedRoot::new(ROOT), 7);
+    let (attested, elsewhere) = (secret(1), secret(2));
+    // The evidence of A, relayed by B with a one-time key of its own.
+    let challenge = guest.challenge().await;
+    let report = machine().evidence(guest.bound(challenge, &guest.request(1, &attested)));
+    let no = guest.ask(&guest.request(1, &elsewhere), challenge, &report).await.unwrap_err();
+    assert_eq!(no.1, "other-report-data");
+    assert_eq!(provider.store.spent(&contract.id).await.unwrap().uses, 0);
+    // What A gets opens at A alone, whoever carries it.
+    let challenge = guest.challenge().await;
+    let request = guest.request(2, &attested);
+    let report = machine().evidence(guest.bound(challenge, &request));
+    let (id, wrapped) = guest.ask(&request, challenge, &report).await.unwrap();
+    let aad = associated_data(&id, &contract.id);
+    assert!(elsewhere.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).is_err());
+    assert!(attested.open(&wrapped, domain::LEASE_KEY.as_bytes(), &aad).is_ok());
+}
+
+/// A limit: who opens the machine signs what it likes with the chip's key, and is believed at E3, which says so. Taking
+/// the chip from the list ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a14_an_opened_machine_is_believed_until_its_chip_is_off_the_list() {
+    let mut world = world().await;
+    let contract = world.ready("t.csv", &csv(), in_a_tee(), Use::SealedTable).await;
+    let key = secret(1);
+    let asked = async |world: &World, nonce: u8| {
+        world.provider().app.attest.simulate(SimulatedRoot::new(ROOT), 7);
+        let guest = Guest { world, contract: &contract };
+        let (challenge, request) = (guest.challenge().await, guest.request(nonce, &key));
+        // No machine at all: the key that was in the chip, and the measurement that is wanted.
+        let report = machine().evidence(guest.bound(challenge, &request));
+        guest.ask(&request, challenge, &report).await.map(|it| it.0)
+    };
+    asked(&world, 1).await.unwrap();
+    let facts = world.provider().app.store.contract_facts(&contract.id).await.unwrap();
+    let said = facts.iter().find(|it| matches!(it.what, What::Appraised { .. })).unwrap();
+    let said = tidm_space::evidence::encode::summary(said, tidm_space::lang::Lang::En);
+    // What is told: a level that is not proof against the machine's owner, and of what kind the evidence was.
+    assert!(said.contains("E3") && said.contains("(simulated)"), "{said}");
+    let words = Level::E3.words(tidm_space::lang::Lang::En);
+    assert!(words.contains("at the consumer"), "{words}");
+    let path = attest::policy_file(&world.provider().app.config.node.data);
+    std::fs::write(&path, demands().replace("0707", "0808")).unwrap();
+    world.restart(0).await;
+    assert_eq!(asked(&world, 2).await.unwrap_err().1, "unknown-chip");
 }

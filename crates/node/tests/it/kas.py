@@ -1,7 +1,8 @@
 """Opens a sealed file with OpenTDF's Python library and its key access client: nothing of ours.
 
-kas.py FILE TOKEN SIGNER prints one JSON line: the plaintext's SHA-256 and length, or why not. SIGNER is the PEM of the
-private key that signs the request; - takes one that the library makes. kas.py new SIGNER writes such a key and prints
+kas.py FILE TOKEN SIGNER [altered|key] prints one JSON line: the plaintext's SHA-256 and length, or why not. SIGNER is the PEM of the
+private key that signs the request; - takes one that the library makes. With `altered` one bit of the ciphertext in the
+file is another one, with `key` one bit of the key that the service gave. kas.py new SIGNER writes such a key and prints
 its public half.
 """
 
@@ -9,6 +10,7 @@ import hashlib
 import io
 import json
 import sys
+import zipfile
 
 from otdf_python.crypto_utils import CryptoUtils
 from otdf_python.kas_client import KASClient
@@ -22,6 +24,7 @@ if sys.argv[1] == "new":
     sys.exit()
 
 path, token, signer = sys.argv[1:4]
+spoiled = sys.argv[4] if len(sys.argv) > 4 else None
 client = KASClient(token_source=lambda: token, use_plaintext=True)
 if signer != "-":
     client._dpop_private_key_pem = open(signer).read()
@@ -38,15 +41,32 @@ unwrap = client.unwrap
 
 def noted(*args, **named):
     try:
-        return unwrap(*args, **named)
+        key = unwrap(*args, **named)
+        return bytes([key[0] ^ 1]) + key[1:] if spoiled == "key" else key
     except Exception as error:
         why.append(str(error))
         raise
 
 
 client.unwrap = noted
+
+
+def altered(container):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(container)) as old, zipfile.ZipFile(out, "w") as new:
+        for entry in old.infolist():
+            held = bytearray(old.read(entry))
+            if entry.filename.endswith(".payload"):
+                held[len(held) // 2] ^= 1
+            new.writestr(entry.filename, bytes(held))
+    return out.getvalue()
+
+
+container = open(path, "rb").read()
+if spoiled == "altered":
+    container = altered(container)
 try:
-    opened = TDF(services=Services()).load_tdf(io.BytesIO(open(path, "rb").read()), TDFReaderConfig())
+    opened = TDF(services=Services()).load_tdf(io.BytesIO(container), TDFReaderConfig())
     plain = opened.payload
     print(json.dumps({"sha256": hashlib.sha256(plain).hexdigest(), "bytes": len(plain)}))
 except Exception as error:

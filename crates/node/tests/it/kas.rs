@@ -228,13 +228,13 @@ async fn the_published_python_client_opens_a_file_that_we_sealed() {
         Err(why) => return println!("{why}"),
     };
     let world = World::two().await;
-    let contract = world.ready("part.bin", &drawing(), open(2), Use::SealedFile).await;
+    let contract = world.ready("part.bin", &drawing(), open(4), Use::SealedFile).await;
     let path = world.path().join("part.tdf");
     std::fs::write(&path, sealed(&world, &contract).await).unwrap();
-    let run = |all: [&str; 3]| {
+    let run = |all: &[&str]| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kas.py").to_owned();
         let mut call = Process::new(&python);
-        call.arg(script).args(all.iter().filter(|it| !it.is_empty()));
+        call.arg(script).args(all);
         let ran = tokio::task::spawn_blocking(move || call.output());
         async move {
             let ran = ran.await.unwrap().unwrap();
@@ -245,24 +245,31 @@ async fn the_published_python_client_opens_a_file_that_we_sealed() {
     let file = path.display().to_string();
     let read = |said: String| serde_json::from_str::<Value>(&said).unwrap();
     let free = token(&world, &contract, None).await;
-    let said = read(run([&file, &free.token, "-"]).await);
+    let said = read(run(&[&file, &free.token, "-"]).await);
     assert_eq!(said["sha256"], sha256(&drawing()).to_string(), "{said}");
     assert_eq!(spent(&world, &contract).await, 1);
     // A token that names the key of the signer: another key's request is refused, its own is answered.
     let (own, other) = (world.path().join("own.pem"), world.path().join("other.pem"));
     let (own, other) = (own.display().to_string(), other.display().to_string());
-    let public = run(["new", &own, ""]).await;
-    run(["new", &other, ""]).await;
+    let public = run(&["new", &own]).await;
+    run(&["new", &other]).await;
     let bound = program(&world.consumer().app, &contract.id, None, Some(public)).await.unwrap();
-    let said = read(run([&file, &bound.token, &other]).await);
+    let said = read(run(&[&file, &bound.token, &other]).await);
     assert!(said["refused"].as_str().is_some(), "{said}");
     assert_eq!(spent(&world, &contract).await, 1);
-    let said = read(run([&file, &bound.token, &own]).await);
+    let said = read(run(&[&file, &bound.token, &own]).await);
     assert_eq!(said["sha256"], sha256(&drawing()).to_string(), "{said}");
-    // Both uses are used.
-    let said = read(run([&file, &free.token, "-"]).await);
+    // With another key, or an altered file, the library shows nothing; the key was released, and the use is counted.
+    for (spoiled, uses) in [("altered", 3), ("key", 4)] {
+        let said = read(run(&[&file, &free.token, "-", spoiled]).await);
+        assert!(said["refused"].as_str().is_some(), "{spoiled}: {said}");
+        assert!(said["sha256"].is_null(), "{spoiled}: {said}");
+        assert_eq!(spent(&world, &contract).await, uses, "{spoiled}: {said}");
+    }
+    // All uses are used.
+    let said = read(run(&[&file, &free.token, "-"]).await);
     assert!(said["refused"].as_str().is_some(), "{said}");
-    assert_eq!(spent(&world, &contract).await, 2);
+    assert_eq!(spent(&world, &contract).await, 4);
 }
 
 /// A file under SM4 opens with our own programs, and at the key service for clients with an SM2 key only.

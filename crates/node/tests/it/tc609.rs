@@ -658,3 +658,54 @@ async fn without_the_switch_there_is_nothing() {
         assert_eq!(desk.send(interface.path(), headers, "{}").await.0, 404);
     }
 }
+
+/// The consumer's node proves to the provider's what was done, once its interface answers; and to nobody else's contract.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_of_fulfilment_arrives_once() {
+    let mut world = world().await;
+    let product = world.published("t.csv", &csv(), limited(1), &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let sql = "SELECT count(*) AS n FROM data";
+    query_at_provider(&world.consumer().app, &contract.id, sql, None).await.unwrap();
+    let over = || async {
+        let it = world.consumer().app.store.contract(&contract.id).await.unwrap()?;
+        (it.is_over() && it.deletion.is_some()).then_some(())
+    };
+    eventually("the last use ends the contract", over).await;
+    // Whatever was sent by now: the provider's node is away for a while, and the consumer's is started anew.
+    world.nodes[0].halt().await;
+    world.restart(1).await;
+    world.restart(0).await;
+    let said = async |at: usize| {
+        let app = &world.nodes[at].app;
+        let code = job::find(app, &contract.id).await.unwrap().deal.code;
+        let all = app.store.tc609_messages(&code.to_string(), 10).await.unwrap();
+        all.into_iter().filter(|it| it.path == Interface::Proof.path()).collect::<Vec<_>>()
+    };
+    let arrived = || async { said(0).await.pop() };
+    let kept = eventually("the proof at the provider", arrived).await;
+    let answered = || async { said(1).await.pop() };
+    let sent = eventually("its answer at the consumer", answered).await;
+    assert_eq!(
+        (&sent.body, sent.answer.contains("\"status\":\"0\"")),
+        (&kept.body, true),
+        "{}",
+        sent.answer
+    );
+    let proof: Value = serde_json::from_str(&kept.body).unwrap();
+    assert_eq!(proof["log"]["agreement"], contract.id.as_str());
+    assert_eq!(
+        (&proof["log"]["uses"], &proof["log"]["ended"]["why"]),
+        (&json!("1"), &json!("used-up"))
+    );
+    assert_eq!(proof["log"]["archiveSha256"].as_str().map(str::len), Some(64));
+    let payload = covered(kept.body.as_bytes(), "signature").unwrap();
+    let jws = jws::Unverified::parse_within(proof["signature"].as_str().unwrap(), 10_000).unwrap();
+    assert!(
+        jws.verify(&world.consumer().app.identity.verifying_key()).is_ok_and(|it| it == payload)
+    );
+    // Once: nothing is owed any more.
+    let now = world.consumer().app.clock.now().after(Duration::from_secs(365 * 24 * 3600));
+    assert!(world.consumer().app.store.owed_proofs(now, 10).await.unwrap().is_empty());
+    assert_eq!((said(0).await.len(), said(1).await.len()), (1, 1));
+}

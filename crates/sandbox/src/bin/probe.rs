@@ -46,6 +46,10 @@ fn outcome(attempt: &str) -> String {
         "signal" => {
             told(rustix::process::test_kill_process(Pid::INIT).map_err(std::io::Error::from))
         }
+        "core" => std::process::abort(),
+        "memory-file" => told(File::open("/proc/1/mem").map(drop)),
+        "trace" => trace(),
+        "peek" => peek(),
         "memory" => {
             let mut hog: Vec<Vec<u8>> = Vec::new();
             loop {
@@ -57,6 +61,24 @@ fn outcome(attempt: &str) -> String {
         }
         _ => "no such attempt".to_owned(),
     }
+}
+
+#[expect(unsafe_code, reason = "an attack on another process has no safe form")]
+fn trace() -> String {
+    // SAFETY: attaching touches no memory of ours; both pointers are ignored by the kernel.
+    let done = unsafe { libc::ptrace(libc::PTRACE_ATTACH, 1, 0, 0) };
+    told(if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) })
+}
+
+#[expect(unsafe_code, reason = "an attack on another process has no safe form")]
+fn peek() -> String {
+    let mut seen = [0_u8; 16];
+    let ours = libc::iovec { iov_base: seen.as_mut_ptr().cast(), iov_len: seen.len() };
+    let theirs =
+        libc::iovec { iov_base: std::ptr::without_provenance_mut(0x1000), iov_len: seen.len() };
+    // SAFETY: the kernel writes at most 16 bytes into `seen`, which outlives the call; the other address is not ours.
+    let read = unsafe { libc::process_vm_readv(1, &raw const ours, 1, &raw const theirs, 1, 0) };
+    told(if read >= 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) })
 }
 
 fn told(result: std::io::Result<()>) -> String {

@@ -10,6 +10,8 @@ use crate::fixture;
 
 const SIGSYS: i32 = 31;
 
+const SIGABRT: i32 = 6;
+
 /// Runs one attempt: the jail's report, what was printed last, and the deadly signal if any.
 fn attempt(name: &str) -> (Report, String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_tidm-sandbox-probe")).arg(name).output().unwrap();
@@ -56,7 +58,7 @@ fn what_a_worker_needs_still_works() {
 
 #[test]
 fn files_and_other_processes_are_out_of_reach() {
-    for name in ["open", "create", "list", "stat", "signal", "fork"] {
+    for name in ["open", "create", "list", "stat", "signal", "fork", "memory-file"] {
         let (report, told, signal) = attempt(name);
         if given(&report, &[Layer::Seccomp]) {
             assert_eq!(signal, None, "{name}");
@@ -73,6 +75,27 @@ fn sockets_and_programs_end_the_process() {
             assert_eq!(signal, Some(SIGSYS), "{name}: {told}");
             assert_eq!(told, "", "{name}");
         }
+    }
+}
+
+/// No other process's memory is read, and none of this one's is left behind. Root on the host is not held off.
+#[test]
+fn a23_memory_is_neither_read_nor_left_behind() {
+    for name in ["trace", "peek"] {
+        let (report, told, signal) = attempt(name);
+        if given(&report, &[Layer::Seccomp]) {
+            assert_eq!((signal, told.as_str()), (Some(SIGSYS), ""), "{name}");
+        }
+    }
+    let probe = env!("CARGO_BIN_EXE_tidm-sandbox-probe");
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(probe).arg("core").current_dir(&directory).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Report = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    if given(&report, &[Layer::Rlimits, Layer::Undumpable]) {
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{text}");
+        assert!(!output.status.core_dumped());
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
     }
 }
 

@@ -67,6 +67,35 @@ fn told(result: &Result<tidm_sandbox::host::Outcome, Failure>) -> String {
     }
 }
 
+/// What is hidden shows neither in a refusal's words nor in the order or the bytes of a result.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a10_refusals_and_results_carry_no_hidden_value() {
+    let (_directory, path) = fixture::plain();
+    let ran = async |profile: &str, sql: &str| {
+        fixture::run(fixture::job(sql, &path, rules(profile)), fixture::limits()).await
+    };
+    // Of each pair one asks for a cell that is there, and the other for one that is not.
+    for (there, not) in [
+        ("SELECT avg(temp) FROM t WHERE power = 7", "SELECT avg(temp) FROM t WHERE power = -7"),
+        (
+            "SELECT count(*) FROM t WHERE CAST(sensor AS INT) = 7",
+            "SELECT count(*) FROM t WHERE CAST(sensor AS INT) = -7",
+        ),
+        ("SELECT max(temp) FROM t WHERE n > 3", "SELECT max(temp) FROM t WHERE n > 900000"),
+    ] {
+        let said = [ran("gated", there).await, ran("gated", not).await]
+            .map(|it| format!("{:?}", it.err().map(|it| it.to_string())));
+        assert_eq!(said[0], said[1], "{there}");
+        assert_ne!(said[0], "None", "{there}");
+    }
+    // However often and in whatever order its parts were computed.
+    let sql = "SELECT line, avg(temp) AS a, count(*) AS n FROM t GROUP BY line";
+    let first = ran("gated", sql).await.unwrap().ipc;
+    for _ in 0..5 {
+        assert!(ran("gated", sql).await.unwrap().ipc == first, "the order of rows says something");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_ends_as_stated() {
     let (_directory, path) = fixture::plain();

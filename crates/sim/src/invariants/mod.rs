@@ -18,6 +18,7 @@
 //! | 13 nobody is heard without a credential that stood within the status age | DCP §5.4.3; Bitstring Status List §3.2 | `members_proven` |
 //! | 14 a request is answered by one credential at most, and issuer and holder end alike | DCP §6.4, §6.8 | `issued_once` |
 //! | 15 under a suspended contract nothing is granted, let in or released | DSP §9 has no word for it; `docs/usage-during.md` | `suspended_contracts` |
+//! | 16 renewals are of leases and contracts that stand, cost no use, and last no longer than was charged | `docs/usage-during.md` | `renewals_within_grants` |
 //!
 //! Not failure conditions: a message refused, a negotiation that ends by its deadline, a fact without a peer's
 //! counterpart, a node that was set back and knows less than its peers.
@@ -33,6 +34,7 @@ mod log_never_forks;
 mod members_proven;
 mod planes_agree;
 mod releases_within_count;
+mod renewals_within_grants;
 mod sides_agree;
 mod suspended_contracts;
 mod terminal_states_final;
@@ -59,6 +61,8 @@ pub enum Moment<'a> {
     Released { node: usize, contract: &'a Id, lease: &'a Id, key: bool },
     /// A query is let in beside the data.
     Opened { node: usize, lease: &'a Lease },
+    /// The gate let a lease go on; as it stands now.
+    Renewed { node: usize, lease: &'a Lease },
     /// The result of a query leaves.
     Left { node: usize, lease: &'a Lease },
     /// A data plane lets bytes of a flow out or in.
@@ -111,7 +115,7 @@ pub struct Violation {
 
 type Check = fn(&World, &Moment<'_>) -> Result<(), String>;
 
-const ALL: [(&str, Check); 15] = [
+const ALL: [(&str, Check); 16] = [
     ("1 no lease without a contract", leases_need_contracts::check),
     ("2 releases within the count", releases_within_count::check),
     ("3 terminal states are final", terminal_states_final::check),
@@ -127,6 +131,7 @@ const ALL: [(&str, Check); 15] = [
     ("13 only proven members are heard", members_proven::check),
     ("14 a request is answered once", issued_once::check),
     ("15 suspended contracts open nothing", suspended_contracts::check),
+    ("16 renewals within their grants", renewals_within_grants::check),
 ];
 
 /// Every property, at this moment.

@@ -17,7 +17,9 @@ use crate::world::World;
 pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
     let (node, contract, lease) = match moment {
         Moment::Released { node, contract, lease, .. } => (node, *contract, *lease),
-        Moment::Left { node, lease } => (node, &lease.request.contract, &lease.id),
+        Moment::Left { node, lease } | Moment::Renewed { node, lease } => {
+            (node, &lease.request.contract, &lease.id)
+        }
         Moment::Committed { .. }
         | Moment::Opened { .. }
         | Moment::Moved { .. }

@@ -20,6 +20,7 @@ use crate::time::Time;
 use crate::transfer::state::Transfer;
 
 use super::node::Node;
+use super::refusal::Tally;
 use super::view::{Needs, View};
 
 /// What must be saved in one transaction, in any order.
@@ -33,6 +34,8 @@ pub struct Commit {
     pub leases: Vec<Lease>,
     pub products: Vec<Product>,
     pub debits: Vec<Debit>,
+    /// Tallies of refusals, each in the place of the one before.
+    pub refusals: Vec<Tally>,
     pub facts: Vec<Fact>,
     /// New outbox rows, and rows whose next try moved.
     pub sends: Vec<Send>,
@@ -55,6 +58,7 @@ impl Commit {
             && self.leases.is_empty()
             && self.products.is_empty()
             && self.debits.is_empty()
+            && self.refusals.is_empty()
             && self.facts.is_empty()
             && self.sends.is_empty()
             && self.unsends.is_empty()
@@ -278,11 +282,12 @@ impl Work<'_> {
         self.commit.untimers.push(what.key());
     }
 
-    /// A refusal changes nothing but may leave its fact.
+    /// A refusal changes nothing but may leave its fact, and is counted.
     pub(super) fn finish(self, reply: Answer) -> Decision {
         let mut commit = self.commit;
         if reply.is_err() {
-            commit = Commit { facts: commit.facts, ..Commit::default() };
+            let Commit { facts, refusals, .. } = commit;
+            commit = Commit { facts, refusals, ..Commit::default() };
         }
         Decision { commit, reply }
     }

@@ -3,6 +3,8 @@
 //! Never says more than needed: a stranger learns nothing, a consumer learns which term refused.
 
 use tidm_crypto::hash::sha256;
+use tidm_crypto::jws::Unverified;
+use tidm_crypto::sign::VerifyingKey;
 
 use crate::contract::{Contract, End};
 use crate::evidence::fact::{Closed, Links, What};
@@ -12,11 +14,11 @@ use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::lease::charge::{self, Known, Reserved};
 use crate::lease::machine::{self, Gate, Granted, Input as Event, Spent};
-use crate::lease::message::{Grant, Outcome, Proven, Request};
+use crate::lease::message::{Grant, Outcome, Proven, Request, return_bytes};
 use crate::lease::seen::Seen;
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
-use crate::negotiation::message::Role;
+use crate::negotiation::message::{Role, Signature};
 use crate::policy::compile::compile;
 use crate::policy::counted::{self, Wants};
 use crate::policy::usage::Use;
@@ -26,13 +28,18 @@ use super::contract;
 use super::input::HoldWish;
 use super::node::Node;
 use super::notice;
+use super::refusal;
 use super::view::{More, Needs, View};
+
+/// The JWS type of a holder's word that it gave a lease back.
+pub(super) const RETURN_TYPE: &str = "tidm-lease-return+jws";
 
 pub(super) fn needs(request: &Request) -> Needs {
     Needs {
         contract: Some(request.contract.clone()),
         lease_of: Some((request.contract.clone(), request.nonce)),
         spent: Some(request.contract.clone()),
+        refusals: true,
         ..Needs::default()
     }
 }
@@ -120,7 +127,10 @@ pub(super) fn asked(
             Ok(Reply::Lease(granted(work, lease, uses)))
         }
         Err(fault) => {
-            if let Fault::Denied { code, rule, .. } = &fault {
+            if let Fault::Denied { code, rule, .. } = &fault
+                && let Some(more) =
+                    refusal::counted(work, &request.contract, &told_as(code, proven))
+            {
                 let links = Links {
                     peer: Some(from.clone()),
                     contract: Some(request.contract.clone()),
@@ -131,6 +141,7 @@ pub(super) fn asked(
                     kind: request.kind,
                     code: (*code).to_owned(),
                     rule: rule.clone(),
+                    more,
                 };
                 work.fact(links, what);
             }
@@ -139,10 +150,17 @@ pub(super) fn asked(
     }
 }
 
+/// What a refusal is counted as. Evidence is refused for one of our reasons first: each is told.
+fn told_as(code: &str, proven: Option<&Proven>) -> String {
+    let first = proven.and_then(|it| it.refused.split(',').next()).filter(|it| !it.is_empty());
+    first.map_or_else(|| code.to_owned(), |first| format!("{code} {first}"))
+}
+
 /// Why a key was released or not: the appraisal, beside the gate's answer.
 fn appraised(work: &mut Work<'_>, links: Links, proven: Option<&Proven>) {
-    if let Some(Proven { evidence, level, refused }) = proven {
-        let what = What::Appraised { evidence: *evidence, level: *level, refused: refused.clone() };
+    if let Some(Proven { format, evidence, level, refused }) = proven {
+        let (format, refused) = ((*format).to_owned(), refused.clone());
+        let what = What::Appraised { evidence: *evidence, level: *level, refused, format };
         work.fact(links, what);
     }
 }
@@ -193,7 +211,13 @@ pub(super) fn links(it: &Lease) -> Links {
 }
 
 /// Provider: the consumer's receipt for a use.
-pub(super) fn returned(work: &mut Work<'_>, from: &Did, id: &Id, outcome: Outcome) -> Answer {
+pub(super) fn returned(
+    work: &mut Work<'_>,
+    (from, key): (&Did, Option<&VerifyingKey>),
+    id: &Id,
+    outcome: Outcome,
+    receipt: Option<Signature>,
+) -> Answer {
     let Some(lease) = work
         .view
         .lease
@@ -202,8 +226,23 @@ pub(super) fn returned(work: &mut Work<'_>, from: &Did, id: &Id, outcome: Outcom
     else {
         return Err(Fault::NotFound { what: "lease" });
     };
-    end_lease(work, lease, Event::Return(outcome))?;
+    if let Some(receipt) = &receipt {
+        signed(receipt, &return_bytes(id, from, &outcome), key)?;
+    }
+    end_lease(work, lease, Event::Return(outcome, receipt))?;
     Ok(Reply::Nothing)
+}
+
+/// A signature that is there and wrong is not taken for a missing one.
+fn signed(receipt: &Signature, bytes: &[u8], key: Option<&VerifyingKey>) -> Result<(), Fault> {
+    let wrong = |why| Fault::misbehaved("lease.receipt", why);
+    let key = key.ok_or_else(|| wrong("your key is not known"))?;
+    let parsed = Unverified::parse(&receipt.0).map_err(|_| wrong("the receipt is not a JWS"))?;
+    if parsed.verify(key).is_ok_and(|payload| *payload == *bytes) {
+        Ok(())
+    } else {
+        Err(wrong("the receipt's signature does not verify"))
+    }
 }
 
 /// The lease's time is over.
@@ -310,12 +349,16 @@ pub(super) fn close(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
     let Some(lease) = work.view.lease.clone().filter(|it| it.id == *id) else {
         return Err(Fault::NotFound { what: "lease" });
     };
+    let mut receipt = None;
     if lease.role == Role::Consumer
         && let Some(contract) = work.view.contract.clone()
     {
-        notice::lease_returned(work, &contract, &lease, &outcome);
+        let payload = return_bytes(&lease.id, work.node.me, &outcome);
+        let signature = Signature(work.node.signer.sign(RETURN_TYPE, &payload));
+        notice::lease_returned(work, &contract, &lease, &outcome, &signature);
+        receipt = Some(signature);
     }
-    end_lease(work, lease, Event::Return(outcome))?;
+    end_lease(work, lease, Event::Return(outcome, receipt))?;
     Ok(Reply::Nothing)
 }
 
@@ -323,7 +366,7 @@ pub(super) fn close(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
 pub(super) fn used(work: &mut Work<'_>, id: &Id, outcome: Outcome) -> Answer {
     let found = work.view.lease.clone().filter(|it| it.id == *id && it.role == Role::Provider);
     let lease = found.ok_or(Fault::NotFound { what: "lease" })?;
-    end_lease(work, lease.clone(), Event::Return(outcome))?;
+    end_lease(work, lease.clone(), Event::Return(outcome, None))?;
     if lease.state == State::Granted
         && let Some(contract) = work.view.contract.clone()
     {
@@ -339,16 +382,20 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
         return Ok(());
     }
     let (how, outcome) = match &after.state {
-        State::Returned { outcome, .. } => (Closed::Returned, Some(outcome.clone())),
+        State::Returned { outcome, receipt, .. } => {
+            let receipt = receipt.as_ref().map(|it| sha256(it.0.as_bytes()));
+            (Closed::Returned, Some((outcome.clone(), receipt)))
+        }
         State::Revoked { .. } => (Closed::Revoked, None),
         State::Expired { .. } | State::Granted => (Closed::Expired, None),
     };
-    let (rows, bytes, result) = outcome.map_or((0, 0, None), |it| (it.rows, it.bytes, it.result));
-    work.fact(links(&after), What::LeaseClosed { how, rows, bytes, result });
+    let (rows, bytes, result, receipt) =
+        outcome.map_or((0, 0, None, None), |(it, receipt)| (it.rows, it.bytes, it.result, receipt));
+    work.fact(links(&after), What::LeaseClosed { how, rows, bytes, result, receipt });
     work.untimer(&Due::LeaseEnd { lease: after.id.clone() });
     if let Some(contract) = work.view.contract.as_ref().filter(|_| lease.role == Role::Provider) {
         let group = charged_to(&contract.group, contract);
-        work.commit.debits.extend(charge::given_back(&after, &group));
+        work.commit.debits.extend(charge::given_back(&after, &group, work.node.refunds));
     }
     if lease.role == Role::Provider
         && how != Closed::Returned

@@ -95,6 +95,8 @@ pub enum Heard {
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
+        /// The holder's signature on it.
+        receipt: Option<said::Signature>,
     },
     /// The peer's gate ended a lease that we did not return.
     LeaseEnded {
@@ -127,12 +129,12 @@ impl Heard {
         let it = match self {
             Self::Negotiation(spoken) => spoken.body.signature()?,
             Self::Deleted { deletion, .. } => &deletion.receipt,
+            Self::Return { receipt, .. } => receipt.as_ref()?,
             Self::Transfer(_)
             | Self::Ask(_)
             | Self::Rewrap(_)
             | Self::Renew(_)
             | Self::Attested(_)
-            | Self::Return { .. }
             | Self::LeaseEnded { .. }
             | Self::Standing { .. }
             | Self::Ended { .. } => return None,

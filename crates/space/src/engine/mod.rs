@@ -17,6 +17,7 @@ pub mod input;
 mod negotiation;
 pub mod node;
 mod notice;
+pub mod refusal;
 mod renewal;
 mod rule;
 mod signature;
@@ -40,9 +41,12 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs(request),
-            Heard::Renew(it) => {
-                Needs { lease: Some(it.lease.clone()), lease_contract: true, ..Needs::default() }
-            }
+            Heard::Renew(it) => Needs {
+                lease: Some(it.lease.clone()),
+                lease_contract: true,
+                refusals: true,
+                ..Needs::default()
+            },
             Heard::Attested(it) => gate::needs(&it.0),
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
@@ -141,7 +145,10 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
         }
         Heard::Rewrap(request) => gate::asked(work, (&it.from, &it.seen), &request, None, true),
         Heard::Renew(renewal) => renewal::asked(work, (&it.from, &it.seen), &renewal),
-        Heard::Return { lease, outcome } => gate::returned(work, &it.from, &lease, outcome),
+        Heard::Return { lease, outcome, receipt } => {
+            let key = it.key.as_ref();
+            gate::returned(work, (&it.from, key), &lease, outcome, receipt)
+        }
         Heard::LeaseEnded { contract, lease, how } => {
             gate::heard_end(work, &it.from, &contract, &lease, how)
         }

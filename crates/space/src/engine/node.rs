@@ -4,6 +4,7 @@
 
 use crate::identity::did::Did;
 use crate::identity::member::Group;
+use crate::lease::charge::Refunds;
 
 /// Signs what we vouch for. Two implementations: the node's keys, the simulator's.
 pub trait Signer: Sync {
@@ -28,6 +29,8 @@ pub struct Node<'a> {
     pub demands_signatures: bool,
     /// Whether we have demands on evidence, so that terms about a trusted environment can be kept here.
     pub attests: bool,
+    /// Whether metered time comes back that a key was out for.
+    pub refunds: Refunds,
 }
 
 #[cfg(test)]

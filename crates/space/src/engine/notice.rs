@@ -7,6 +7,7 @@ use crate::evidence::fact::Closed;
 use crate::fault::Fault;
 use crate::lease::message::Outcome;
 use crate::lease::state::Lease;
+use crate::negotiation::message::Signature;
 use crate::wire::tidm;
 
 use super::commit::{About, Answer, Reply, Seen, Send, Work};
@@ -58,9 +59,10 @@ pub(super) fn lease_returned(
     contract: &Contract,
     lease: &Lease,
     outcome: &Outcome,
+    receipt: &Signature,
 ) {
     let id = work.ids.fresh();
-    let posting = tidm::notice::lease_returned(&id, &lease.id, outcome);
+    let posting = tidm::notice::lease_returned(&id, &lease.id, outcome, Some(receipt));
     post(work, id, contract, posting);
 }
 

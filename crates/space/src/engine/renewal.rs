@@ -18,6 +18,7 @@ use crate::time::Time;
 
 use super::commit::{Answer, Due, Reply, Work};
 use super::gate;
+use super::refusal;
 
 /// The gate: may this use go on?
 pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renewal) -> Answer {
@@ -49,12 +50,15 @@ pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renew
             Ok(Reply::Lease(grant))
         }
         Err(fault) => {
-            if let Fault::Denied { code, rule, .. } = &fault {
+            if let Fault::Denied { code, rule, .. } = &fault
+                && let Some(more) = refusal::counted(work, &lease.request.contract, code)
+            {
                 let links = Links { lease: Some(lease.id.clone()), ..gate::links(&lease) };
                 let what = What::LeaseRefused {
                     kind: lease.request.kind,
                     code: (*code).to_owned(),
                     rule: rule.clone(),
+                    more,
                 };
                 work.fact(links, what);
             }

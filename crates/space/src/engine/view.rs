@@ -17,6 +17,7 @@ use crate::time::Time;
 use crate::transfer::state::Transfer;
 
 use super::commit::Seen;
+use super::refusal::Tally;
 
 /// What to load. Everything is by primary key or by a unique index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Needs {
     pub spent: Option<Id>,
     /// The leases of this contract that are still granted, and its open transfers.
     pub open_under: Option<Id>,
+    /// What was refused under the contract that is loaded, since it was told last.
+    pub refusals: bool,
     /// A data flow; if it is that of a transfer of ours, also the transfer and its contract. The flow of each
     /// transfer that is loaded comes without asking.
     pub flow: Option<Id>,
@@ -95,6 +98,7 @@ pub struct View {
     pub starts: Option<Vec<Time>>,
     pub group_uses: Option<u64>,
     pub open_leases: Vec<Lease>,
+    pub refusals: Vec<Tally>,
     pub open_transfers: Vec<Transfer>,
     pub flows: Vec<Flow>,
     pub open_flows: u32,

@@ -152,6 +152,8 @@ pub struct ClosedView {
     pub rows: u64,
     pub bytes: u64,
     pub result: Option<Digest>,
+    /// Of the holder's signature on its return.
+    pub receipt: Option<Digest>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +162,8 @@ pub struct Refusal {
     pub kind: Use,
     pub code: String,
     pub rule: String,
+    /// So many before it with the same code have no fact of their own.
+    pub more: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,12 +226,13 @@ impl Account {
             What::Delivered { bytes, content } => {
                 self.deliveries.push(Delivery { at, bytes: *bytes, content: *content });
             }
-            What::LeaseRefused { kind, code, rule } => {
+            What::LeaseRefused { kind, code, rule, more } => {
                 self.refusals.push(Refusal {
                     at,
                     kind: *kind,
                     code: code.clone(),
                     rule: rule.clone(),
+                    more: *more,
                 });
             }
             What::LeaseGranted { .. }
@@ -290,9 +295,10 @@ impl Account {
             }
             What::LeaseRenewed { number, until } => drop(lease.renewed.insert(*number, *until)),
             What::LeaseMissed { how } => lease.missed = Some((at, *how)),
-            What::LeaseClosed { how, rows, bytes, result } => {
-                lease.closed =
-                    Some(ClosedView { at, how: *how, rows: *rows, bytes: *bytes, result: *result });
+            What::LeaseClosed { how, rows, bytes, result, receipt } => {
+                let (how, rows, bytes) = (*how, *rows, *bytes);
+                let (result, receipt) = (*result, *receipt);
+                lease.closed = Some(ClosedView { at, how, rows, bytes, result, receipt });
             }
             What::Published { .. }
             | What::TablePrepared { .. }

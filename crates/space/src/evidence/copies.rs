@@ -85,6 +85,9 @@ impl Fate {
     }
 }
 
+/// The kinds of facts that [`copies`] reads.
+pub const KINDS: &[&str] = &["delivered", "transfer", "contract-ended", "gave-up"];
+
 /// The copies under a contract that this node provides, in the order of their first delivery.
 pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
     let mut order: Vec<Digest> = Vec::new();

@@ -2,7 +2,8 @@
 //!
 //! Never two encodings of one fact (house D16), and never an entry above 65,535 bytes (house D6): texts are cut
 //! to [`REASON_CHARS`] and lists of files to [`DELETED_FILES`]; the digest of the receipt stands for the rest.
-//! An encoding, once released, never changes: a new one gets a new version.
+//! An encoding, once released, never changes: a new one gets a new version; a kind may get a further field at its end, which
+//! is left out where it says nothing new.
 
 use tidm_crypto::cbor::{Value, decode_tuple, tuple};
 use tidm_crypto::domain::FACT;
@@ -58,6 +59,11 @@ pub fn encode(it: &Fact) -> Vec<u8> {
             Value::Array(fields),
         ],
     )
+}
+
+/// The word of its kind, by which it is found.
+pub fn kind(it: &What) -> &'static str {
+    parts(it).0
 }
 
 fn links(it: &Links) -> Vec<Value> {
@@ -131,12 +137,17 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
                 Value::Int(until.ms()),
             ],
         ),
-        What::Appraised { evidence, level, refused } => {
+        What::Appraised { evidence, level, refused, format } => {
             let level = level.map(|it| it.name().to_owned());
-            ("appraised", vec![Value::from(*evidence), text_opt(level.as_ref()), text(refused)])
+            let level = text_opt(level.as_ref());
+            let mut fields = vec![Value::from(*evidence), level, text(refused)];
+            fields.extend((!format.is_empty()).then(|| text(format)));
+            ("appraised", fields)
         }
-        What::LeaseRefused { kind, code, rule } => {
-            ("lease-refused", vec![text(kind.name()), text(code), text(rule)])
+        What::LeaseRefused { kind, code, rule, more } => {
+            let mut fields = vec![text(kind.name()), text(code), text(rule)];
+            fields.extend((*more > 0).then(|| Value::from(*more)));
+            ("lease-refused", fields)
         }
         What::LeaseHeld { kind, until } => {
             ("lease-held", vec![text(kind.name()), Value::Int(until.ms())])
@@ -145,10 +156,12 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
             ("lease-renewed", vec![Value::from(u64::from(*number)), Value::Int(until.ms())])
         }
         What::LeaseMissed { how } => ("lease-missed", vec![text(how.word())]),
-        What::LeaseClosed { how, rows, bytes, result } => (
-            "lease-closed",
-            vec![text(how.word()), Value::from(*rows), Value::from(*bytes), Value::from(*result)],
-        ),
+        What::LeaseClosed { how, rows, bytes, result, receipt } => {
+            let (rows, bytes) = (Value::from(*rows), Value::from(*bytes));
+            let mut fields = vec![text(how.word()), rows, bytes, Value::from(*result)];
+            fields.extend(receipt.map(|it| Value::from(Some(it))));
+            ("lease-closed", fields)
+        }
         What::ContractEnded { why, by, reason } => {
             ("contract-ended", vec![text(why.word()), text(by.word()), text(reason)])
         }
@@ -271,11 +284,13 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             evidence: it.digest("evidence")?,
             level: it.optional(|it| it.word("level", Level::from_name))?,
             refused: it.owned("refused")?,
+            format: it.last(|it| it.owned("format"))?.unwrap_or_default(),
         },
         "lease-refused" => What::LeaseRefused {
             kind: it.word("kind of use", Use::from_name)?,
             code: it.owned("code")?,
             rule: it.owned("rule")?,
+            more: it.last(|it| it.number("more"))?.unwrap_or_default(),
         },
         "lease-held" => What::LeaseHeld {
             kind: it.word("kind of use", Use::from_name)?,
@@ -290,6 +305,7 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             rows: it.number("rows")?,
             bytes: it.number("bytes")?,
             result: it.optional(|it| it.digest("result"))?,
+            receipt: it.last(|it| it.digest("receipt"))?,
         },
         "contract-ended" => What::ContractEnded {
             why: it.word("why", End::from_word)?,
@@ -351,6 +367,14 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         read(self).map(Some)
+    }
+
+    /// A field that facts of before do not have: absent where it says nothing.
+    fn last<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, BadFact>,
+    ) -> Result<Option<T>, BadFact> {
+        if self.0.as_slice().is_empty() { Ok(None) } else { read(self).map(Some) }
     }
 
     fn text(&mut self, name: &'static str) -> Result<&'a str, BadFact> {

@@ -99,11 +99,16 @@ pub enum What {
         evidence: Digest,
         level: Option<Level>,
         refused: String,
+        /// Of what kind it was; `simulated` is no hardware's. Empty in facts of before.
+        format: String,
     },
+    /// The gate said no. One fact a minute for each contract and code: `more` were refused with this code before, since the
+    /// last such fact and without one of their own. Those after the last fact are in the store, not in the log.
     LeaseRefused {
         kind: Use,
         code: String,
         rule: String,
+        more: u64,
     },
     /// Consumer: a lease of the peer's gate arrived.
     LeaseHeld {
@@ -125,6 +130,8 @@ pub enum What {
         rows: u64,
         bytes: u64,
         result: Option<Digest>,
+        /// SHA-256 of the holder's signature on its return, where it gave one.
+        receipt: Option<Digest>,
     },
     ContractEnded {
         why: End,

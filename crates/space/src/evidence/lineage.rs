@@ -244,7 +244,7 @@ impl Work {
                     self.activity_note(&activity, "ended", how.word());
                 }
             }
-            What::LeaseClosed { how, rows, bytes, result } => {
+            What::LeaseClosed { how, rows, bytes, result, .. } => {
                 if let Some(activity) = self.use_of(fact) {
                     self.activity_note(&activity, "ended", how.word());
                     if let Some(result) = result {

@@ -93,21 +93,27 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::LeaseGranted { kind, uses, until, .. } => {
             format!("Lease granted ({}), use {uses}, until {until}", kind.name())
         }
-        What::Appraised { level, refused, .. } => {
+        What::Appraised { level, refused, format, .. } => {
             let found = level.map_or("–", Level::name);
             let said = lang.pick("环境证明已评估", "Evidence of the environment appraised");
-            if refused.is_empty() {
-                format!("{said}: {found}")
-            } else {
-                format!("{said}: {refused}")
+            let found = if refused.is_empty() { found } else { refused };
+            match format.as_str() {
+                "" => format!("{said}: {found}"),
+                // Whoever reads the level reads what it is worth.
+                format => format!("{said}: {found} ({format})"),
             }
         }
-        What::LeaseRefused { kind, code, rule } => {
-            format!(
+        What::LeaseRefused { kind, code, rule, more } => {
+            let told = format!(
                 "{} ({}): {rule} [{code}]",
                 lang.pick("拒绝使用凭证", "Lease refused"),
                 kind.name()
-            )
+            );
+            match more {
+                0 => told,
+                more if zh => format!("{told}，此前另有 {more} 次同码拒绝"),
+                more => format!("{told}, and {more} more with this code before"),
+            }
         }
         What::LeaseHeld { kind, until } if zh => {
             format!("持有使用凭证（{}），至 {until}", kind.name())

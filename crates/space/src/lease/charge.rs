@@ -2,7 +2,8 @@
 //!
 //! Threat: parallel leases that together take more than is left, and an asker who says that it took less. So all that
 //! a use could take is charged before anything is released, and only the closing on record gives back. Never charges
-//! less than a lease lets happen: seconds are rounded up, and of what cannot be known ahead all that is left is taken.
+//! less than a lease lets happen: seconds are rounded up, and of what cannot be known ahead all that is left is taken. Time
+//! for which the consumer had the key comes back on its signed word alone ([`Refunds`]), by our clock when that arrived.
 
 use std::time::Duration;
 
@@ -182,10 +183,23 @@ fn least(terms: &Terms, of: impl Fn(&Test) -> Option<u64>) -> Option<u64> {
     out
 }
 
+/// Whether time comes back that a key was out for: only its holder knows whether it stopped using it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refunds {
+    /// For a return that the holder signed: its word, kept as evidence.
+    #[default]
+    Signed,
+    /// Never: all that was granted is charged.
+    Never,
+}
+
 /// What the closing of a lease gives back. Nothing where nobody said what came of it: it may all have been used.
-pub fn given_back(it: &Lease, group: &Group) -> Vec<Debit> {
-    let State::Returned { at, outcome } = &it.state else { return vec![] };
+pub fn given_back(it: &Lease, group: &Group, refunds: Refunds) -> Vec<Debit> {
+    let State::Returned { at, outcome, receipt } = &it.state else { return vec![] };
     let Reserved { seconds: lasted, rows, bytes } = it.reserved;
+    let had_key = matches!(it.request.kind, Use::SealedTable | Use::SealedFile);
+    let signed = receipt.is_some() && refunds == Refunds::Signed;
+    let lasted = lasted.filter(|_| signed || !had_key);
     let all = [
         (DebitKind::Seconds, lasted, seconds(it.granted, *at)),
         (DebitKind::Rows, rows, outcome.rows),

@@ -11,7 +11,7 @@ use crate::id::Id;
 use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::limits::{LEASE, LEASE_MAX};
-use crate::negotiation::message::Role;
+use crate::negotiation::message::{Role, Signature};
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
@@ -381,8 +381,8 @@ impl Lease {
 /// What ends a lease.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The user of the data says what came of it.
-    Return(Outcome),
+    /// The user of the data says what came of it, and may sign that.
+    Return(Outcome, Option<Signature>),
     /// Its time is over.
     Expire,
     /// The contract ended.
@@ -404,7 +404,7 @@ impl Kind {
 impl Input {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Return(_) => Kind::Return,
+            Self::Return(..) => Kind::Return,
             Self::Expire => Kind::Expire,
             Self::Revoke => Kind::Revoke,
         }
@@ -421,7 +421,7 @@ pub fn next(it: &Lease, input: Input, now: Time) -> Result<(Lease, bool), Fault>
     }
     let mut it = it.clone();
     it.state = match input {
-        Input::Return(outcome) => State::Returned { at: now, outcome },
+        Input::Return(outcome, receipt) => State::Returned { at: now, outcome, receipt },
         Input::Expire => State::Expired { at: now },
         Input::Revoke => State::Revoked { at: now },
     };

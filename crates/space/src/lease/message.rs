@@ -11,6 +11,7 @@ use tidm_crypto::hash::{Digest, sha256};
 
 use crate::catalog::delivery::Use;
 use crate::id::Id;
+use crate::identity::did::Did;
 use crate::policy::usage::Level;
 use crate::time::Time;
 
@@ -63,6 +64,8 @@ impl Request {
 /// What this node's own appraisal of the asker's evidence came to. Never read from a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
+    /// The evidence's format as its maker is named: `snp`, `tdx`, …, or `simulated`, which no hardware made.
+    pub format: &'static str,
     /// SHA-256 of the evidence as received.
     pub evidence: Digest,
     /// The level proven: E3 or E4; none where no trusted environment was.
@@ -88,4 +91,17 @@ pub struct Outcome {
     pub bytes: u64,
     /// SHA-256 of what left the sandbox; none where nothing did.
     pub result: Option<Digest>,
+}
+
+/// What the holder of a lease signs when it gives it back: which, who, and what came of the use.
+pub fn return_bytes(lease: &Id, holder: &Did, it: &Outcome) -> Vec<u8> {
+    let items = vec![
+        Value::Text(lease.to_string()),
+        Value::Text(holder.to_string()),
+        Value::Bool(it.done),
+        Value::from(it.rows),
+        Value::from(it.bytes),
+        Value::from(it.result),
+    ];
+    tuple(domain::LEASE_RETURN, items)
 }

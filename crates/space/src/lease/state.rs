@@ -4,7 +4,7 @@
 
 use crate::id::Id;
 use crate::identity::did::Did;
-use crate::negotiation::message::Role;
+use crate::negotiation::message::{Role, Signature};
 use crate::policy::usage::Level;
 use crate::time::Time;
 
@@ -35,9 +35,18 @@ pub struct Lease {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Granted,
-    Returned { at: Time, outcome: Outcome },
-    Expired { at: Time },
-    Revoked { at: Time },
+    /// `receipt`: the holder's signature that it gave the lease back, where it gave one.
+    Returned {
+        at: Time,
+        outcome: Outcome,
+        receipt: Option<Signature>,
+    },
+    Expired {
+        at: Time,
+    },
+    Revoked {
+        at: Time,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

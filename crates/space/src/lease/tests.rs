@@ -154,7 +154,7 @@ fn another_peer_learns_nothing() {
 #[test]
 fn the_first_ending_stands() {
     let granted = leases().swap_remove(0);
-    let inputs = || [Input::Return(outcome()), Input::Expire, Input::Revoke];
+    let inputs = || [Input::Return(outcome(), None), Input::Expire, Input::Revoke];
     for first in inputs() {
         let (ended, changed) = next(&granted, first, at(11)).unwrap();
         assert!(changed && ended.state != State::Granted);

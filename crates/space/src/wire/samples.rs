@@ -266,7 +266,7 @@ pub(crate) fn leases() -> Vec<Lease> {
     let mut out = Vec::new();
     for state in [
         LeaseState::Granted,
-        LeaseState::Returned { at: at(7), outcome: outcome() },
+        LeaseState::Returned { at: at(7), outcome: outcome(), receipt: None },
         LeaseState::Expired { at: at(7) },
         LeaseState::Revoked { at: at(7) },
     ] {

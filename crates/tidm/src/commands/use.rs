@@ -19,6 +19,7 @@ use tokio::io::AsyncWriteExt as _;
 use tidm_crypto::kem::KemSecret;
 use tidm_crypto::suite::Suite;
 use tidm_crypto::tdf::Container;
+use tidm_node::jobs::open_program::standing::{self, Question, Standing, Until};
 use tidm_node::jobs::open_program::{self, Opening};
 use tidm_space::id::Id;
 
@@ -179,7 +180,9 @@ async fn open(
         may_export: granted.get("mayExport").and_then(Value::as_bool).unwrap_or(false),
         name,
     };
-    let done = shown(api, &lease, opening, secret, command, export).await;
+    let wanted = asked.get("seconds").and_then(Value::as_u64).unwrap_or(0);
+    let wanted = Duration::from_secs(wanted);
+    let done = shown(api, &lease, opening, secret, (command, wanted), export).await;
     let (ended, bytes) = match &done {
         Ok((_, bytes)) => (true, *bytes),
         Err(_) => (false, 0),
@@ -198,9 +201,12 @@ async fn shown(
     lease: &str,
     opening: Opening,
     secret: KemSecret,
-    command: Option<Vec<std::ffi::OsString>>,
+    (command, wanted): (Option<Vec<std::ffi::OsString>>, Duration),
     export: Option<PathBuf>,
 ) -> Outcome<(ExitCode, u64)> {
+    let until = Until::after(opening.life);
+    let following = standing::follow(&until, wanted, async |it| asked(api, lease, it).await);
+    tokio::pin!(following);
     let path = std::env::temp_dir().join(format!("tidm-{}.sealed", std::process::id()));
     let file = std::fs::File::options()
         .read(true)
@@ -214,25 +220,51 @@ async fn shown(
     if let Ok(Suite::Guomi) = Container::open(&file).map(|it| it.manifest().suite) {
         show::note("sealed with SM4-GCM and HMAC-SM3 (guomi): outside of the OpenTDF standard");
     }
+    let end = until.clone();
     let opened = tokio::task::spawn_blocking(move || match (command, export) {
-        (Some(command), _) => open_program::run(file, &opening, &secret, &command).map(|it| {
-            if it.stopped {
-                show::note("the lease ended: the program was stopped");
-            }
-            (
-                it.status
-                    .code()
-                    .and_then(|it| u8::try_from(it).ok())
-                    .map_or(ExitCode::FAILURE, ExitCode::from),
-                it.bytes,
-            )
-        }),
+        (Some(command), _) => {
+            open_program::run_until(file, &opening, &secret, &command, &end).map(|it| {
+                if it.stopped {
+                    show::note("the lease ended: the program was stopped");
+                }
+                (
+                    it.status
+                        .code()
+                        .and_then(|it| u8::try_from(it).ok())
+                        .map_or(ExitCode::FAILURE, ExitCode::from),
+                    it.bytes,
+                )
+            })
+        }
         (None, Some(path)) => open_program::export(file, &opening, &secret, &path)
             .map(|bytes| (ExitCode::SUCCESS, bytes)),
         (None, None) => Err(open_program::OpenError::Command),
     });
-    let opened = opened.await.context("opening the file")?;
+    tokio::pin!(opened);
+    // Whoever asks is done when the lease is over; the program is when it has ended.
+    let opened = tokio::select! {
+        opened = &mut opened => opened,
+        () = &mut following => opened.await,
+    };
+    let opened = opened.context("opening the file")?;
     Ok(opened.context("opening the file")?)
+}
+
+/// What the node says of the lease; what it refuses is over.
+async fn asked(api: &Api, lease: &str, question: Question) -> Standing {
+    let path = format!("/uses/{}", segment(lease));
+    let answer = match question {
+        Question::Stands => api.get(&path).await,
+        Question::Renew => api.post(&format!("{path}/renew"), &json!({})).await,
+    };
+    match answer {
+        Ok(it) if it.get("state").and_then(Value::as_str) == Some("granted") => {
+            let life = it.get("lifeMs").and_then(Value::as_u64).unwrap_or(0);
+            Standing::Granted(Duration::from_millis(life))
+        }
+        Err(trouble) if trouble.is_passing() => Standing::Silent,
+        Ok(_) | Err(_) => Standing::Over,
+    }
 }
 
 /// Writes an answer to a file.

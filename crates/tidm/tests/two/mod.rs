@@ -124,16 +124,28 @@ impl Node {
         trouble
     }
 
+    /// `tidm` with these words, under way.
+    pub(crate) fn begun(&self, words: &[&str]) -> Child {
+        let mut command = self.command(words);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
     /// Whether it succeeded, its results, and what else it said.
     fn called(&self, words: &[&str]) -> (bool, String, String) {
+        let done = self.command(words).output().unwrap();
+        let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+        (done.status.success(), text(&done.stdout), text(&done.stderr))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDM_")) {
             command.env_remove(name);
         }
         command.env("TIDM_API_KEY", self.token.lock().unwrap().clone());
-        let done = command.arg("--dir").arg(&self.dir).args(words).output().unwrap();
-        let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
-        (done.status.success(), text(&done.stdout), text(&done.stderr))
+        command.arg("--dir").arg(&self.dir).args(words);
+        command
     }
 
     pub(crate) fn start(&self) {

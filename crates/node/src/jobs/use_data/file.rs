@@ -11,7 +11,7 @@ use tidm_space::catalog::delivery::Use;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::{Outcome, Request};
-use tidm_space::lease::state::State;
+use tidm_space::lease::state::{Lease, State};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
@@ -19,6 +19,7 @@ use tidm_space::time::Time;
 
 use super::{ask, close, copy_of, count, failed, ours};
 use crate::app::App;
+use crate::jobs::renewing;
 use crate::objects::{Key, Stream};
 use crate::store::notes::Copy;
 use crate::store::writer::WorkError;
@@ -107,10 +108,7 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
 
 /// The sealed bytes for an open lease of ours.
 pub async fn sealed_copy(app: &App, lease: &Id) -> Result<Sealed, WorkError> {
-    let found = app.store.lease(lease).await.map_err(failed)?;
-    let it = found
-        .filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile)
-        .ok_or(Fault::NotFound { what: "lease" })?;
+    let it = standing(app, lease).await?;
     if it.state != State::Granted || it.until <= app.clock.now() {
         return Err(Fault::denied(
             "lease.ended",
@@ -133,10 +131,22 @@ pub(super) async fn streamed(app: &App, copy: Copy) -> Result<Sealed, WorkError>
 
 /// What came of an opening: `bytes` of plaintext were shown to the program.
 pub async fn close_file(app: &App, lease: &Id, done: bool, bytes: u64) -> Result<(), WorkError> {
-    let found = app.store.lease(lease).await.map_err(failed)?;
-    found
-        .filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile)
-        .ok_or(Fault::NotFound { what: "lease" })?;
+    standing(app, lease).await?;
     count("sealed-file", done);
     close(app, lease, Outcome { done, rows: 0, bytes, result: None }).await
+}
+
+/// An opening's lease, as it stands here.
+pub async fn standing(app: &App, lease: &Id) -> Result<Lease, WorkError> {
+    let found = app.store.lease(lease).await.map_err(failed)?;
+    let it = found.filter(|it| it.role == Role::Consumer && it.request.kind == Use::SealedFile);
+    Ok(it.ok_or(Fault::NotFound { what: "lease" })?)
+}
+
+/// Asks the gate to let an opening go on. `Err`: its no, which ends the use; else how the lease stands now.
+pub async fn renew_file(app: &App, lease: &Id) -> Result<Lease, WorkError> {
+    let it = standing(app, lease).await?;
+    let contract = ours(app, &it.request.contract).await?;
+    renewing::once(app, &contract, lease).await?;
+    standing(app, lease).await
 }

@@ -38,7 +38,9 @@ use tidm_space::lease::message::{Grant, Outcome, Request};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
 
-pub use file::{OpenFile, OpenRequest, Sealed, close_file, open_file, sealed_copy};
+pub use file::{
+    OpenFile, OpenRequest, Sealed, close_file, open_file, renew_file, sealed_copy, standing,
+};
 pub use program::{ProgramFile, program, program_copy};
 
 use super::{provide, query, release, renewing, spool, workers};

@@ -24,9 +24,10 @@ use crate::jobs::tc609::connector;
 /// Milliseconds that a call may be old, or ahead (T13 7.4: replays are found by time and number).
 const WINDOW_MS: i64 = 5 * 60 * 1000;
 
-/// A system of ours.
+/// A system of ours, or the connector of a partner.
 pub(super) struct Caller {
     pub(super) code: NodeCode,
+    pub(super) did: Did,
     key: VerifyingKey,
 }
 
@@ -41,7 +42,10 @@ pub(super) async fn enter(
     let parsed = Unverified::parse(value).map_err(|_| stranger("signValue is no JWS"))?;
     let kid = parsed.header.kid.clone().ok_or_else(|| stranger("signValue names no key"))?;
     let did = kid.split('#').next().and_then(|it| Did::parse(it).ok());
-    let known = did.and_then(|did| app.config.tc609.callers.iter().find(|(_, it)| *it == did));
+    let tc609 = &app.config.tc609;
+    // A proof comes from the other side's connector; nothing else does.
+    let partners = if interface == Interface::Proof { tc609.partners.as_slice() } else { &[] };
+    let known = did.and_then(|did| tc609.callers.iter().chain(partners).find(|(_, it)| *it == did));
     let (code, did) = known.ok_or_else(|| stranger("not one of tc609.callers"))?;
     let key = match app.directory.key(did, Some(&kid)).await {
         Ok(key) => key,
@@ -60,7 +64,7 @@ pub(super) async fn enter(
         let why = "header timestamp: more than five minutes from this node's clock";
         return Err(Fault::misbehaved("tc609.envelope", why));
     }
-    Ok((Caller { code: code.clone(), key }, envelope))
+    Ok((Caller { code: code.clone(), did: did.clone(), key }, envelope))
 }
 
 fn signs(jws: &Unverified, typ: &str, key: &VerifyingKey, payload: &[u8]) -> bool {

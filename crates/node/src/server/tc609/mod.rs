@@ -5,7 +5,8 @@
 //! and each call is signed by a key of that DID ([`door`]): over this node's code, the time (five minutes either way),
 //! the caller's own number and the body, so that nothing is forged, changed, replayed elsewhere or much later. A call
 //! that comes twice is answered as the first time. Callers speak for this node's own organisation, and what they may do
-//! is what an operator may do: negotiations, contracts and the gate are the ones of DSP, never others.
+//! is what an operator may do: negotiations, contracts and the gate are the ones of DSP, never others. Partners' connectors
+//! may send proofs of fulfilment of their own contracts, and nothing else.
 //!
 //! Never on unless `tc609.enabled`: everything here answers 404.
 
@@ -181,7 +182,7 @@ async fn answered(
     let kept = Said {
         path: interface.path().to_owned(),
         id,
-        code: code.or(given).unwrap_or_default(),
+        code: given.or(code).unwrap_or_default(),
         at: app.clock.now(),
         digest,
         body: String::from_utf8_lossy(body).into_owned(),
@@ -218,7 +219,7 @@ async fn act(app: &App, call: &Call<'_>, said: &Message) -> Result<Done, WorkErr
             usage::feedback(app, of, *verdict, details).await
         }
         Message::Abnormal(it) => usage::abnormal(app, it).await,
-        Message::Proof { of, .. } => usage::proof(app, of).await,
+        Message::Proof { of, .. } => usage::proof(app, &call.caller.did, of).await,
         Message::Decision { contract, asked } => usage::decision(app, contract, asked).await,
     }
 }

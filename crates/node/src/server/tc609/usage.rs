@@ -11,6 +11,8 @@ use tidm_space::contract::{Contract, End, State as Standing};
 use tidm_space::engine::commit::Decision;
 use tidm_space::engine::input::{Heard, Input, Received};
 use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Nonce, Request};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
@@ -222,10 +224,21 @@ pub(super) async fn abnormal(app: &App, it: &Abnormal) -> Result<Done, WorkError
     Ok((true, nothing()))
 }
 
-/// Kept with its signature; nothing here is proven by it but that it was said.
-pub(super) async fn proof(app: &App, of: &Instance) -> Result<Done, WorkError> {
-    instance(app, of).await?;
-    Ok((true, nothing()))
+/// Kept with its signature; nothing here is proven by it but that it was said. A partner's connector names the contract by
+/// the agreement, since the code is its own, and gets ours.
+pub(super) async fn proof(app: &App, from: &Did, of: &Instance) -> Result<Done, WorkError> {
+    if !app.config.tc609.partners.iter().any(|(_, did)| did == from) {
+        instance(app, of).await?;
+        return Ok((true, nothing()));
+    }
+    let unknown = || Fault::NotFound { what: "policy instance of this contract" };
+    let id = Id::parse(&format!("urn:uuid:{}", of.strategy)).map_err(|_| unknown())?;
+    let found = app.store.contract(&id).await.map_err(store)?;
+    let contract = found.filter(|it| it.peer == *from).ok_or_else(unknown)?;
+    let mut more = nothing();
+    let code = job::deal_of(app, &contract.negotiation).await?.code;
+    more.insert("contractId".into(), code.to_string().into());
+    Ok((true, more))
 }
 
 /// A report of performance: kept, and answered by `1` where it tells of an action that the contract does not permit.

@@ -18,6 +18,7 @@ use tidm_space::engine::node::{Groups, Signer};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::member::Group;
+use tidm_space::lease::charge::Refunds;
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::{Role, Signature};
 use tidm_space::policy::model::{
@@ -207,6 +208,7 @@ impl Node {
             signer: Arc::new(Key { did: did.clone(), key: signing }),
             demands_signatures: true,
             attests: false,
+            refunds: Refunds::default(),
             service: service(),
         };
         let (tell, after) = mpsc::unbounded_channel();

@@ -8,8 +8,10 @@ use super::side::{Side, ask, pair, request, settle, terms};
 use crate::catalog::product::Approval;
 use crate::engine::commit::Reply;
 use crate::engine::input::{Heard, SayWish, Wish};
+use crate::evidence::encode::summary;
 use crate::evidence::fact::What;
 use crate::fault::Fault;
+use crate::lang::Lang;
 use crate::lease::message::{Proven, Renewal, Request};
 use crate::policy::compile::compile;
 use crate::policy::model::{Operand, Operator, Policy};
@@ -41,15 +43,18 @@ fn heard(
     proven: Option<(Option<Level>, &str)>,
 ) -> Result<(), String> {
     let request = Request { kind, ..ask(&provider.contract().id, nonce) };
+    // A refusal is told once a minute.
+    let now = at(5 + 60 * i64::from(nonce % 100));
     let what = match proven {
         None => Heard::Ask(Box::new(request)),
         Some((level, refused)) => {
             let evidence = sha256(b"evidence");
-            let proven = Proven { evidence, level, refused: refused.to_owned() };
+            let proven =
+                Proven { format: "simulated", evidence, level, refused: refused.to_owned() };
             Heard::Attested(Box::new((request, proven)))
         }
     };
-    match provider.hear(consumer, &format!("urn:ask:{nonce}"), what, at(5)) {
+    match provider.hear(consumer, &format!("urn:ask:{nonce}"), what, now) {
         Ok(Reply::Lease(_)) => Ok(()),
         Ok(other) => panic!("{other:?}"),
         Err(Fault::Denied { code, .. }) => Err(code.to_owned()),
@@ -96,7 +101,10 @@ fn a_key_follows_evidence_that_holds() {
         let terms = compile(&tee.contract().policy).unwrap();
         assert!(!terms.unkeepable(Use::Plain).is_empty(), "no bytes in the clear");
         let last = tee.facts.iter().rev().find_map(|it| {
-            let What::Appraised { level, refused, .. } = &it.what else { return None };
+            let What::Appraised { level, refused, format, .. } = &it.what else { return None };
+            assert_eq!(format, "simulated", "labelled wherever its level is");
+            let said = summary(it, Lang::En);
+            assert!(said.ends_with("(simulated)"), "{said}");
             Some((*level, refused.as_str()))
         });
         assert_eq!(last, proven, "{proven:?}");

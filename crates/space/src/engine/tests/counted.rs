@@ -9,18 +9,23 @@ use super::side::received;
 use crate::catalog::product::{Draft, Kind, Product};
 use crate::contract::Contract;
 use crate::engine::commit::Reply;
+use crate::engine::gate::RETURN_TYPE;
 use crate::engine::input::{Heard, Wish};
+use crate::evidence::fact::What;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::member::{CreditCode, Group};
-use crate::lease::message::{Grant, Outcome, Renewal, Request};
+use crate::lease::charge::Refunds;
+use crate::lease::message::{Grant, Outcome, Renewal, Request, return_bytes};
 use crate::lease::state::State;
+use crate::negotiation::message::Signature;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::model::{Action, Constraint, Operand, Operator, Policy, Rule};
 use crate::policy::usage::Use;
 use crate::time::Time;
 use crate::wire::samples::{agreement, at, constraint, contract, digest, id, request};
+use crate::wire::tidm::notice::{lease_returned, read_lease_returned};
 
 const ROWS: u64 = 40;
 const BYTES: u64 = 1000;
@@ -84,6 +89,29 @@ fn close(side: &mut Side, lease: &Id, rows: u64, bytes: u64, now: Time) {
     side.wish(Wish::Close { lease: lease.clone(), outcome }, now).unwrap();
 }
 
+fn consumer(of: &Contract) -> Side {
+    let mut it = Side::new("consumer", 2);
+    it.me = of.peer.clone();
+    it
+}
+
+/// What the consumer's node says when it is done, as it says it over the wire.
+fn give_back(
+    side: &mut Side,
+    of: &Contract,
+    lease: &Id,
+    signed: bool,
+    now: Time,
+) -> Result<Reply, Fault> {
+    let from = consumer(of);
+    let outcome = Outcome { done: true, rows: 1, bytes: 1, result: None };
+    let bytes = return_bytes(lease, &from.me, &outcome);
+    let jws = || Signature(tidm_crypto::jws::sign("key-1", RETURN_TYPE, &bytes, &from.key));
+    let posting = lease_returned(&id("urn:m"), lease, &outcome, signed.then(jws).as_ref());
+    let (_, what) = read_lease_returned(posting.body.as_bytes())?;
+    side.run(received(&from, None, b"back", what), now)
+}
+
 fn of(kind: Use, nonce: u8) -> Request {
     Request { kind, ..request(nonce) }
 }
@@ -126,6 +154,43 @@ fn a_lease_ends_with_the_hours_of_the_week() {
     assert_eq!(over.unwrap_err().code(), "policy.denied");
 }
 
+/// Who has a key and pays by the second says at once that it is done.
+#[test]
+fn time_that_a_key_was_out_for_comes_back_for_a_signature_alone() {
+    let minute = || one(vec![constraint(Operand::MeteredTime, Operator::Lteq, "PT1M")]);
+    for (kind, signed, refunds, spent) in [
+        (Use::SealedFile, false, Refunds::Signed, 60),
+        (Use::SealedTable, false, Refunds::Signed, 60),
+        (Use::SealedFile, true, Refunds::Signed, 1),
+        (Use::SealedFile, true, Refunds::Never, 60),
+        // No key left.
+        (Use::Query, false, Refunds::Never, 1),
+    ] {
+        let (mut side, it) = minute();
+        side.refunds = refunds;
+        let grant = ask(&mut side, &it, of(kind, 1), at(0)).unwrap();
+        give_back(&mut side, &it, &grant.lease, signed, at(1)).unwrap();
+        assert_eq!(side.spent(&it.id).seconds, spent, "{kind:?} {signed} {refunds:?}");
+        let named = |it: &What| matches!(it, What::LeaseClosed { receipt: Some(_), .. });
+        assert_eq!(side.count(named), usize::from(signed), "the fact names the signature");
+    }
+    // Another's signature, and one over another outcome, end nothing.
+    let (mut side, it) = minute();
+    let grant = ask(&mut side, &it, of(Use::SealedFile, 1), at(0)).unwrap();
+    for (secret, rows) in [(3, 0), (2, 7)] {
+        let from = consumer(&it);
+        let outcome = Outcome { done: true, rows: 0, bytes: 0, result: None };
+        let said = Outcome { rows, ..outcome.clone() };
+        let key = Side::new("other", secret).key;
+        let bytes = return_bytes(&grant.lease, &from.me, &said);
+        let receipt = Some(Signature(tidm_crypto::jws::sign("key-1", RETURN_TYPE, &bytes, &key)));
+        let what = Heard::Return { lease: grant.lease.clone(), outcome, receipt };
+        let no = side.run(received(&from, None, b"back", what), at(1)).unwrap_err();
+        assert_eq!(no.code(), "lease.receipt");
+    }
+    assert_eq!(side.leases[&grant.lease].state, State::Granted);
+}
+
 #[test]
 fn metered_time_is_charged_ahead_and_unused_time_comes_back() {
     let (mut side, it) = one(vec![constraint(Operand::MeteredTime, Operator::Lteq, "PT2M")]);
@@ -137,10 +202,10 @@ fn metered_time_is_charged_ahead_and_unused_time_comes_back() {
     let none = ask(&mut side, &it, of(Use::SealedTable, 3), at(1)).unwrap_err();
     assert_eq!(none.code(), "policy.denied");
     // Ten seconds and a bit: eleven.
-    close(&mut side, &first.lease, 1, 1, Time::from_ms(at(10).ms() + 1));
+    give_back(&mut side, &it, &first.lease, true, Time::from_ms(at(10).ms() + 1)).unwrap();
     assert_eq!(side.spent(&it.id).seconds, 71);
     // Said twice: given back once.
-    close(&mut side, &first.lease, 0, 0, at(11));
+    give_back(&mut side, &it, &first.lease, true, at(11)).unwrap();
     assert_eq!(side.spent(&it.id).seconds, 71);
     // Nobody says what came of the second: all of it was used.
     side.fire(&format!("lease-end {}", second.lease), second.until).unwrap();
@@ -332,7 +397,7 @@ proptest! {
             let mut left = opened;
             for lease in side.leases.values() {
                 let end = match &lease.state {
-                    State::Returned { at, outcome } => {
+                    State::Returned { at, outcome, .. } => {
                         left += if lease.request.kind == Use::Query { outcome.rows } else { 0 };
                         *at
                     }

@@ -104,6 +104,7 @@ fn the_last_lease_ends_a_used_up_contract() {
         let back = |it: &crate::lease::message::Grant| Heard::Return {
             lease: it.lease.clone(),
             outcome: done(),
+            receipt: None,
         };
         provider.hear(&consumer, "urn:m:1", back(&first), at(4)).unwrap();
         assert!(provider.contract().is_active(), "one use is still open");

@@ -6,7 +6,7 @@ use super::side::{Side, agreed, ask, lease, settle};
 use crate::contract::End;
 use crate::engine::commit::{Due, Reply, Timer};
 use crate::engine::input::{Heard, HoldWish, Input, Wish};
-use crate::evidence::fact::What;
+use crate::evidence::fact::{Fact, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal};
@@ -35,6 +35,37 @@ fn renew(
     let reply = gate.hear(holder, &format!("urn:renew:{number}"), Heard::Renew(it), now)?;
     let Reply::Lease(grant) = reply else { panic!("{reply:?}") };
     Ok(grant.until)
+}
+
+/// What the gate told of its refusals: code, and how many before it went untold.
+fn refusals(side: &Side) -> Vec<(String, u64)> {
+    let told = |it: &Fact| {
+        let What::LeaseRefused { code, more, .. } = &it.what else { return None };
+        Some((code.clone(), *more))
+    };
+    side.facts.iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_flood_of_refusals_is_a_fact_a_minute_and_every_one_is_counted() {
+    let (mut provider, consumer, grant) = held(None);
+    let contract = provider.contract().id;
+    let end = Wish::EndContract { contract, why: End::Revoked, reason: "over".to_owned() };
+    provider.wish(end, at(60)).unwrap();
+    for second in 61..181 {
+        for again in 0..5 {
+            lease(&mut provider, &consumer, 100 + again, at(second)).unwrap_err();
+            renew(&mut provider, &consumer, &grant.lease, 1, at(second)).unwrap_err();
+        }
+    }
+    let ended = |more| ("contract.ended".to_owned(), more);
+    // One at once; then what came after it in its minute (it ends at 80), with the first of the next.
+    assert_eq!(refusals(&provider), [ended(0), ended(189), ended(599)]);
+    let left: u64 = provider.refusals.values().map(|it| it.more).sum();
+    assert_eq!((3 + 189 + 599 + left, provider.refusals.len()), (1200, 1));
+    // A clock that is set back tells no more.
+    lease(&mut provider, &consumer, 1, at(70)).unwrap_err();
+    assert_eq!(refusals(&provider).len(), 3);
 }
 
 fn renewals(side: &Side) -> usize {

@@ -14,6 +14,7 @@ use crate::dataflow::state::Flow;
 use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
 use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
+use crate::engine::refusal::Tally;
 use crate::engine::view::{More, Needs, View};
 use crate::engine::{decide, needs, needs_more};
 use crate::evidence::fact::{Fact, What};
@@ -21,6 +22,7 @@ use crate::fault::Fault;
 use crate::id::{Id, Ids};
 use crate::identity::did::Did;
 use crate::identity::member::Group;
+use crate::lease::charge::Refunds;
 use crate::lease::machine::{Debit, DebitKind, Spent};
 use crate::lease::message::{Grant, Request};
 use crate::lease::state::{Lease, Name as LeaseName};
@@ -42,6 +44,7 @@ pub(super) struct Side {
     pub(super) demands: bool,
     pub(super) groups: BTreeMap<Did, Group>,
     pub(super) attests: bool,
+    pub(super) refunds: Refunds,
     pub(super) negotiations: BTreeMap<Id, Negotiation>,
     pub(super) transfers: BTreeMap<Id, Transfer>,
     pub(super) flows: BTreeMap<Id, Flow>,
@@ -51,6 +54,7 @@ pub(super) struct Side {
     pub(super) leases: BTreeMap<Id, Lease>,
     pub(super) products: BTreeMap<Id, Product>,
     pub(super) debits: Vec<Debit>,
+    pub(super) refusals: BTreeMap<(Id, String), Tally>,
     pub(super) facts: Vec<Fact>,
     pub(super) outbox: BTreeMap<Id, Send>,
     pub(super) timers: BTreeMap<String, Timer>,
@@ -84,6 +88,7 @@ impl Side {
             demands: true,
             groups: BTreeMap::new(),
             attests: false,
+            refunds: Refunds::default(),
             negotiations: BTreeMap::new(),
             transfers: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -92,6 +97,7 @@ impl Side {
             leases: BTreeMap::new(),
             products: BTreeMap::new(),
             debits: vec![],
+            refusals: BTreeMap::new(),
             facts: vec![],
             outbox: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -110,6 +116,7 @@ impl Side {
             groups: &self.groups,
             demands_signatures: self.demands,
             attests: self.attests,
+            refunds: self.refunds,
         };
         self.load_more(&needs_more(&node, &view, &input), &mut view);
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);
@@ -175,6 +182,9 @@ impl Side {
             .map(|it| it.contract.clone());
         let contract = needs.contract.clone().or(of_transfer).or_else(|| of_lease.clone());
         view.contract = contract.and_then(|it| self.contracts.get(&it).cloned());
+        if needs.refusals {
+            view.refusals = self.refusals.values().cloned().collect();
+        }
         if let Some(of) = needs.spent.as_ref().or(of_lease.as_ref()) {
             view.spent = self.spent(of);
         }
@@ -257,6 +267,8 @@ impl Side {
         self.leases.extend(commit.leases.into_iter().map(|it| (it.id.clone(), it)));
         self.products.extend(commit.products.into_iter().map(|it| (it.id.clone(), it)));
         self.debits.extend(commit.debits);
+        let tallies = commit.refusals.into_iter();
+        self.refusals.extend(tallies.map(|it| ((it.contract.clone(), it.code.clone()), it)));
         self.facts.extend(commit.facts);
         self.outbox.retain(|_, it| !commit.withdrawn.contains(&it.about));
         self.outbox.retain(|it, _| !commit.unsends.contains(it));

@@ -461,7 +461,7 @@ impl Work<'_> {
             .provider
             .refusals
             .iter()
-            .map(|it| [it.at.to_string(), it.code.clone(), it.rule.clone()])
+            .map(|it| [it.at.to_string(), times(&it.code, it.more), it.rule.clone()])
             .collect();
         for detail in refused {
             self.found(Severity::Note, Code::Refused, None, detail);
@@ -479,4 +479,9 @@ impl Work<'_> {
             self.found(Severity::Note, Code::Trouble, None, detail);
         }
     }
+}
+
+/// A refusal's code, and how many there were.
+fn times(code: &str, more: u64) -> String {
+    if more == 0 { code.to_owned() } else { format!("{code} ×{}", more.saturating_add(1)) }
 }

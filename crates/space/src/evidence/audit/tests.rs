@@ -63,7 +63,13 @@ fn held() -> What {
 }
 
 fn closed(rows: u64) -> What {
-    What::LeaseClosed { how: Closed::Returned, rows, bytes: 5, result: Some(sha256(b"result")) }
+    What::LeaseClosed {
+        how: Closed::Returned,
+        rows,
+        bytes: 5,
+        result: Some(sha256(b"result")),
+        receipt: None,
+    }
 }
 
 fn ended() -> What {

@@ -20,13 +20,24 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
         },
         What::Concluded { signed: hash("s"), provider_signed: some, consumer_signed: !some },
         What::Delivered { bytes: number, content: hash("c") },
-        What::LeaseClosed { how: Closed::Expired, rows: number, bytes: number, result: opt },
+        What::LeaseClosed {
+            how: Closed::Expired,
+            rows: number,
+            bytes: number,
+            result: opt,
+            receipt: opt,
+        },
         What::ContractStanding { change: 1, reason: reason.clone() },
         What::Consented,
         What::DutyMissed { duty: text() },
         What::LeaseRenewed { number: u32::MAX, until: Time::from_ms(7) },
         What::KeyDestroyed,
-        What::Appraised { evidence: hash("e"), level: some.then_some(Level::E3), refused: text() },
+        What::Appraised {
+            evidence: hash("e"),
+            level: some.then_some(Level::E3),
+            refused: text(),
+            format: text(),
+        },
         What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
@@ -57,7 +68,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             uses: number,
             until,
         });
-        out.push(What::LeaseRefused { kind, code: text(), rule: text() });
+        out.push(What::LeaseRefused { kind, code: text(), rule: text(), more: number });
         out.push(What::LeaseHeld { kind, until });
     }
     for (by, why) in Role::ALL.into_iter().flat_map(|by| End::ALL.map(|why| (by, why))) {

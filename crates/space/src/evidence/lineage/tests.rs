@@ -64,6 +64,7 @@ fn facts() -> Vec<Fact> {
                 rows: 1,
                 bytes: 2,
                 result: Some(sha256(b"result")),
+                receipt: None,
             },
         ),
         fact(6, false, false, What::KeyDestroyed),

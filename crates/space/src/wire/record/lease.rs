@@ -15,7 +15,7 @@ use crate::negotiation::message::Role;
 use crate::policy::usage::Level;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url};
-use crate::wire::tidm::notice::{put_outcome, read_outcome};
+use crate::wire::tidm::notice::{put_outcome, read_outcome, read_receipt};
 
 use super::{BadRecord, fields, open, row};
 
@@ -111,9 +111,10 @@ fn write_state(it: &State) -> Value {
     put(&mut doc, "name", Some(it.name().word()));
     match it {
         State::Granted => {}
-        State::Returned { at, outcome } => {
+        State::Returned { at, outcome, receipt } => {
             put(&mut doc, "at", Some(at.to_string()));
             put_outcome(&mut doc, outcome);
+            put(&mut doc, "receipt", receipt.as_ref().map(|it| it.0.as_str()));
         }
         State::Expired { at } | State::Revoked { at } => put(&mut doc, "at", Some(at.to_string())),
     }
@@ -123,7 +124,11 @@ fn write_state(it: &State) -> Value {
 fn read_state(of: &Fields<'_>) -> Result<State, Fault> {
     Ok(match of.text("name")? {
         "granted" => State::Granted,
-        "returned" => State::Returned { at: of.time("at")?, outcome: read_outcome(of)? },
+        "returned" => State::Returned {
+            at: of.time("at")?,
+            outcome: read_outcome(of)?,
+            receipt: read_receipt(of)?,
+        },
         "expired" => State::Expired { at: of.time("at")? },
         "revoked" => State::Revoked { at: of.time("at")? },
         _ => return Err(of.wrong("name", "unknown state")),

@@ -89,6 +89,13 @@ fn contracts_and_leases() {
     let mut renewed = leases[0].clone();
     (renewed.renewals, renewed.renewed) = (2, Some(samples::at(8)));
     leases.push(renewed);
+    let mut signed = leases[0].clone();
+    signed.state = crate::lease::state::State::Returned {
+        at: samples::at(7),
+        outcome: samples::outcome(),
+        receipt: Some(crate::negotiation::message::Signature("a.b.c".to_owned())),
+    };
+    leases.push(signed);
     frozen("lease", &rows(leases, lease::encode, lease::decode));
 }
 

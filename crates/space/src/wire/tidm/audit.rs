@@ -88,7 +88,7 @@ fn account(it: &Account) -> Value {
         it.leases.iter().map(|(id, view)| (id.to_string(), lease(view))).collect();
     doc.insert("leases".to_owned(), Value::Object(leases));
     let refusals = it.refusals.iter().map(|it| {
-        json!({ "at": it.at.to_string(), "kind": it.kind.name(), "code": it.code, "rule": it.rule })
+        json!({ "at": it.at.to_string(), "kind": it.kind.name(), "code": it.code, "rule": it.rule, "more": it.more.to_string() })
     });
     doc.insert("refusals".to_owned(), refusals.collect());
     doc.insert(
@@ -131,5 +131,6 @@ fn closed(it: &ClosedView) -> Value {
         "rows": it.rows.to_string(),
         "bytes": it.bytes.to_string(),
         "result": it.result.map(|it| it.to_string()),
+        "receipt": it.receipt.map(|it| it.to_string()),
     })
 }

@@ -80,22 +80,32 @@ pub fn read_contract_standing(body: &[u8]) -> Result<(Option<Id>, Heard), Fault>
     Ok((top.id_opt("@id")?, heard))
 }
 
-/// `LeaseReturned`: what came of a use.
-pub fn lease_returned(id: &Id, lease: &Id, outcome: &Outcome) -> Posting {
+/// `LeaseReturned`: what came of a use, under the holder's signature ([`crate::lease::message::return_bytes`]).
+pub fn lease_returned(
+    id: &Id,
+    lease: &Id,
+    outcome: &Outcome,
+    receipt: Option<&Signature>,
+) -> Posting {
     let mut doc = envelope("LeaseReturned", Some(id));
     put(&mut doc, "lease", Some(lease.as_str()));
     put_outcome(&mut doc, outcome);
+    put(&mut doc, "receipt", receipt.map(|it| it.0.as_str()));
     Posting { path: RETURNED_PATH.to_owned(), body: Value::Object(doc).to_string() }
 }
 
-/// Reads a `LeaseReturned`.
+/// Reads a `LeaseReturned`; its signature, which older nodes do not give, is checked by the engine.
 pub fn read_lease_returned(body: &[u8]) -> Result<(Option<Id>, Heard), Fault> {
     let value = parse(body)?;
     let top = Fields::top(&value)?;
     top.expect_type("LeaseReturned")?;
     Ok((
         top.id_opt("@id")?,
-        Heard::Return { lease: top.id("lease")?, outcome: read_outcome(&top)? },
+        Heard::Return {
+            lease: top.id("lease")?,
+            outcome: read_outcome(&top)?,
+            receipt: read_receipt(&top)?,
+        },
     ))
 }
 
@@ -135,6 +145,10 @@ pub(crate) fn read_outcome(of: &Fields<'_>) -> Result<Outcome, Fault> {
         bytes: of.number("bytes")?,
         result: of.digest_opt("result")?,
     })
+}
+
+pub(crate) fn read_receipt(of: &Fields<'_>) -> Result<Option<Signature>, Fault> {
+    Ok(of.text_opt("receipt")?.map(|it| Signature(it.to_owned())))
 }
 
 /// `CopiesDeleted`: the consumer's signed receipt.

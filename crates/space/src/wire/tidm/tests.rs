@@ -8,6 +8,7 @@ use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
+use crate::negotiation::message::Signature;
 use crate::policy::usage::Use;
 use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use crate::wire::samples::{self, id};
@@ -266,7 +267,13 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
         (
             "lease-returned",
             include_str!("schema/lease-returned.json"),
-            notice::lease_returned(&m, &id("urn:lease:1"), &samples::outcome()).body,
+            notice::lease_returned(
+                &m,
+                &id("urn:lease:1"),
+                &samples::outcome(),
+                Some(&Signature("g.h.i".to_owned())),
+            )
+            .body,
         ),
         (
             "lease-ended",
@@ -359,7 +366,9 @@ fn fixtures_are_read_as_they_were_meant() {
     let (_, heard) = notice::read_contract_standing(resumed.as_bytes()).unwrap();
     assert!(matches!(heard, Heard::Standing { change: 4, reason: None, .. }));
     let (_, heard) = notice::read_lease_returned(&fixture("lease-returned")).unwrap();
-    assert!(matches!(heard, Heard::Return { outcome, .. } if outcome == samples::outcome()));
+    assert!(
+        matches!(heard, Heard::Return { outcome, receipt: Some(it), .. } if outcome == samples::outcome() && it.0 == "g.h.i")
+    );
     let (_, heard) = notice::read_lease_ended(&fixture("lease-ended")).unwrap();
     assert!(matches!(heard, Heard::LeaseEnded { how: Closed::Revoked, .. }));
     let (_, heard) = notice::read_deleted(&fixture("copies-deleted")).unwrap();

@@ -1,0 +1,240 @@
+//! Proofs of fulfilment (履约证明): when a contract is over, the consumer's node makes one from its archive, signs it, and
+//! sends it to the provider's interface `fulfillmentProof`, until that answers.
+//!
+//! Threat: a proof that is lost, that arrives as two, or that says more than is on record. So it is owed in the store from
+//! the contract's end on, written there before it is sent, repeated byte by byte, and made of the archive's own rows.
+//! Never more than this node's signed word on what its log holds; a patched node's log holds what it likes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+
+use tidm_crypto::hash::sha256;
+use tidm_space::contract::{Contract, State};
+use tidm_space::engine::node::Signer as _;
+use tidm_space::evidence::fact::What;
+use tidm_space::fault::Fault;
+use tidm_space::id::Id;
+use tidm_space::negotiation::message::Role;
+use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
+use tidm_space::time::Time;
+use tidm_space::wire::tc609::answer;
+use tidm_space::wire::tc609::message::covered;
+
+use super::{archive, tc609};
+use crate::app::App;
+use crate::identity::DSP_PATH;
+use crate::server::tc609::PREFIX;
+use crate::store::tc609::{self as rows, Owed, Said};
+use crate::store::writer::WorkError;
+
+/// How often the store is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Proofs of one look.
+const BATCH: i64 = 16;
+/// The first pause between two tries; it doubles.
+const FIRST: Duration = Duration::from_secs(1);
+/// A peer that is back finds the proof within this time.
+const LONGEST: Duration = Duration::from_secs(900);
+/// With the longest pause: about a week, as long as a notice is repeated.
+const TRIES: u32 = 680;
+/// An answer has a flag, a code and a sentence.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// Identifiers of TC609-6-2025-15 have at most so many characters.
+const OWN_ID: usize = 36;
+
+/// The contract is over: its proof is owed from now on, where the peer is a TC609 partner.
+pub async fn owe(app: &App, contract: &Id) -> Result<(), WorkError> {
+    if !app.config.tc609.enabled {
+        return Ok(());
+    }
+    let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
+    let found = app.store.contract(contract).await.map_err(store)?;
+    let found = found.filter(|it| it.role == Role::Consumer && it.is_over());
+    let Some(it) = found.filter(|it| tc609::code_of(app, &it.peer).is_ok()) else { return Ok(()) };
+    let (id, now) = (it.id, app.clock.now());
+    app.writer
+        .note(move |conn| {
+            let id = id.clone();
+            Box::pin(async move { rows::owe(conn, &id, now).await })
+        })
+        .await
+}
+
+/// Runs until it is dropped.
+pub async fn run(app: Arc<App>) {
+    loop {
+        match app.store.owed_proofs(app.clock.now(), BATCH).await {
+            Ok(due) => {
+                for it in due {
+                    deal(&app, it).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "proofs that are owed cannot be read"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn deal(app: &App, mut it: Owed) {
+    let contract = it.contract.clone();
+    match step(app, &mut it).await {
+        Ok(None) => return,
+        Ok(Some(said)) => {
+            if let Err(error) = close(app, contract.clone(), Some(said)).await {
+                tracing::warn!(%error, %contract, "the answer to a proof is not kept; it is sent again");
+            }
+            return;
+        }
+        Err(error) => tracing::info!(%error, %contract, "a proof of fulfilment is not delivered"),
+    }
+    it.tries = it.tries.saturating_add(1);
+    let done = if it.tries >= TRIES {
+        tracing::warn!(%contract, "a proof of fulfilment is given up");
+        close(app, contract.clone(), None).await
+    } else {
+        let pause = FIRST.saturating_mul(1 << it.tries.min(16)).min(LONGEST);
+        it.next = app.clock.now().after(pause);
+        save(app, it).await
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, %contract, "a proof that is owed cannot be put off");
+    }
+}
+
+async fn save(app: &App, it: Owed) -> Result<(), WorkError> {
+    app.writer
+        .note(move |conn| {
+            let it = it.clone();
+            Box::pin(async move { rows::postpone(conn, &it).await })
+        })
+        .await
+}
+
+async fn close(app: &App, contract: Id, said: Option<Said>) -> Result<(), WorkError> {
+    app.writer
+        .note(move |conn| {
+            let (contract, said) = (contract.clone(), said.clone());
+            Box::pin(async move { rows::answered(conn, &contract, said.as_ref()).await })
+        })
+        .await
+}
+
+/// Makes it where it is not made yet, and sends it. `Some`: what the peer answered, yes or no.
+async fn step(app: &App, it: &mut Owed) -> anyhow::Result<Option<Said>> {
+    let Some(contract) = app.store.contract(&it.contract).await? else {
+        close(app, it.contract.clone(), None).await?;
+        return Ok(None);
+    };
+    if it.body.is_empty() {
+        it.body = body(app, &contract).await?;
+        // Written before it is sent: whatever happens now, the peer sees one proof.
+        save(app, it.clone()).await?;
+    }
+    let answer = send(app, &contract, &it.body).await?;
+    let digest = sha256(it.body.as_bytes()).to_string();
+    let whole: Json = serde_json::from_str(&it.body)?;
+    let text = |name: &str| whole.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    Ok(Some(Said {
+        path: Interface::Proof.path().to_owned(),
+        id: text("proofId"),
+        code: text("contractId"),
+        at: app.clock.now(),
+        digest,
+        body: it.body.clone(),
+        answer,
+    }))
+}
+
+/// The signed message.
+async fn body(app: &App, contract: &Contract) -> Result<String, WorkError> {
+    let strategy = contract.id.as_str().trim_start_matches("urn:uuid:").to_owned();
+    if strategy.len() > OWN_ID {
+        let why = "the agreement's id is longer than a policy instance's may be";
+        return Err(Fault::refused("tc609.strategy", why).into());
+    }
+    let code = tc609::deal_of(app, &contract.negotiation).await?.code;
+    let (mut log, file) = (account(app, contract).await?, archive::make(app, contract).await);
+    match file {
+        // Not the file: what a signature of the standard covers stands in the signature, which is bounded.
+        Ok(file) => log["archiveSha256"] = sha256(&file).to_string().into(),
+        Err(WorkError::Fault(Fault::Refused { code, .. })) => log["archiveMissing"] = code.into(),
+        Err(later) => return Err(later),
+    }
+    let mut said = json!({
+        "proofId": uuid::Uuid::now_v7().to_string(),
+        "contractId": code.to_string(),
+        "strategyId": strategy,
+        "log": log,
+        "timestamp": app.clock.now().to_string(),
+    });
+    let payload = covered(said.to_string().as_bytes(), "signature")?;
+    said["signature"] = app.identity.sign(SIGNATURE_TYPE, &payload).into();
+    Ok(said.to_string())
+}
+
+/// What was done under it, as this node's log has it.
+async fn account(app: &App, contract: &Contract) -> Result<Json, WorkError> {
+    let State::Ended { why, by, at, reason } = &contract.state else {
+        return Err(Fault::ApiMisuse("a proof of a contract that is not over").into());
+    };
+    let kinds = ["lease-held", "lease-missed", "lease-closed", "copies-deleted"];
+    let facts = app.store.contract_facts_of(&contract.id, &kinds).await;
+    let facts = facts.map_err(|why| WorkError::Store(why.to_string()))?;
+    let (mut uses, mut rows, mut bytes, mut deleted) = (0_u64, 0_u64, 0_u64, Json::Null);
+    for fact in &facts {
+        if matches!(fact.what, What::LeaseHeld { .. } | What::LeaseMissed { .. }) {
+            uses += 1;
+        }
+        if let What::LeaseClosed { rows: more, bytes: size, .. } = &fact.what {
+            (rows, bytes) = (rows.saturating_add(*more), bytes.saturating_add(*size));
+        }
+        if let What::CopiesDeleted { files, receipt } = &fact.what {
+            deleted = json!({ "files": files.len(), "receiptSha256": receipt.to_string() });
+        }
+    }
+    let ended = json!({
+        "at": at.to_string(), "why": why.word(), "by": by.word(), "reason": reason,
+    });
+    Ok(json!({
+        "agreement": contract.id.as_str(), "ended": ended, "uses": uses.to_string(), "rows": rows.to_string(),
+        "bytes": bytes.to_string(), "deleted": deleted,
+    }))
+}
+
+/// The peer's answer, whichever; `Err`: there was none, and there may be one later.
+async fn send(app: &App, contract: &Contract, body: &str) -> anyhow::Result<String> {
+    let base = contract.address.strip_suffix(DSP_PATH);
+    let base = base.ok_or_else(|| anyhow::anyhow!("{} has no TC609 face", contract.address))?;
+    let interface = Interface::Proof;
+    let at = Time::from_ms(app.clock.now().ms());
+    let envelope = Envelope { interface, at, sequence: uuid::Uuid::now_v7().to_string() };
+    let receiver = tc609::code_of(app, &contract.peer)?;
+    let signed = envelope.signed_bytes(receiver, sha256(body.as_bytes()));
+    let url = format!("{base}{PREFIX}/{}", interface.path());
+    let request = app.client.request(Method::POST, &url).await?;
+    let mut answer = request
+        .header("content-type", "application/json")
+        .header("msgcode", interface.path())
+        .header("msgversion", Envelope::VERSION)
+        .header("timestamp", format!("{:013}", at.ms()))
+        .header("sequenceNum", envelope.sequence)
+        .header("signValue", app.identity.sign(Envelope::TYPE, &signed))
+        .body(body.to_owned())
+        .send()
+        .await?;
+    let status = answer.status();
+    anyhow::ensure!(status.is_success(), "{url} answers {status}");
+    let mut bytes = Vec::new();
+    while let Some(piece) = answer.chunk().await? {
+        anyhow::ensure!(bytes.len() + piece.len() <= ANSWER_BYTES, "{url} answers without end");
+        bytes.extend_from_slice(&piece);
+    }
+    let read = answer::read(interface, &bytes)?;
+    if !read.done {
+        tracing::warn!(code = ?read.code, why = ?read.message, contract = %contract.id, "a proof of fulfilment was refused");
+    }
+    Ok(String::from_utf8(bytes)?)
+}
