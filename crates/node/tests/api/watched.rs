@@ -50,6 +50,7 @@ impl Node {
             role: Role::Consumer,
             peer: peer.clone(),
             request,
+            level: None,
             granted: now,
             until: now.after(MINUTE),
             renewals: 0,
