@@ -23,6 +23,7 @@ pub mod matching;
 pub mod model;
 pub mod network;
 mod place;
+pub mod price;
 pub mod reach;
 pub mod render;
 pub mod sentence;

@@ -17,6 +17,7 @@ use crate::policy::mark::Mark;
 use crate::policy::matching::{Equals, MatchLimit, Matching, Reveal};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
+pub use crate::policy::price::{BadPrice, Price};
 use crate::policy::span::Span;
 pub use crate::policy::truth::Cmp;
 use crate::policy::truth::Truth;
@@ -259,57 +260,6 @@ pub enum Delete {
     By(Time),
     /// Since the first use.
     Within(Span),
-}
-
-/// An amount in millionths of the currency's unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
-    pub micros: u64,
-    /// ISO 4217, three capitals.
-    pub currency: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPrice {
-    #[error("not an amount such as 100 or 99.50 (at most six decimals)")]
-    Amount,
-    #[error("not a currency such as CNY (ISO 4217)")]
-    Currency,
-}
-
-impl Price {
-    pub fn parse(amount: &str, currency: &str) -> Result<Self, BadPrice> {
-        if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(BadPrice::Currency);
-        }
-        let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) || fraction.len() > 6 {
-            return Err(BadPrice::Amount);
-        }
-        let whole: u64 = whole.parse().map_err(|_| BadPrice::Amount)?;
-        let fraction: u64 = format!("{fraction:0<6}").parse().map_err(|_| BadPrice::Amount)?;
-        let micros = whole
-            .checked_mul(1_000_000)
-            .and_then(|n| n.checked_add(fraction))
-            .ok_or(BadPrice::Amount)?;
-        Ok(Self { micros, currency: currency.to_owned() })
-    }
-
-    /// With two to six decimals, for example `99.50`.
-    pub fn amount(&self) -> String {
-        let mut text = format!("{}.{:06}", self.micros / 1_000_000, self.micros % 1_000_000);
-        while text.ends_with('0') && text.rsplit('.').next().is_some_and(|f| f.len() > 2) {
-            text.pop();
-        }
-        text
-    }
-}
-
-impl fmt::Display for Price {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount(), self.currency)
-    }
 }
 
 /// What the permissions for reading or using say in common, flat. With several such permissions a field is set only
