@@ -62,6 +62,9 @@ pub const MAX_RUNS: u32 = 4;
 /// the whole job below 2^-40.
 pub const MAX_LOW_ITEMS: u64 = 1 << 24;
 
+/// Items that the parts of a list may hold over twice what was agreed: the smallest store has as many places.
+pub const FILLED_ITEMS: u64 = 63;
+
 /// Workers of one party. More than cores of a large machine help nobody.
 pub const MAX_WORKERS: u32 = 64;
 
@@ -95,6 +98,9 @@ pub const MAX_LABEL_ENTRY_BYTES: u64 = 64 << 20;
 
 /// Longest message between a process and its caller: an address, or why nobody answers there.
 pub const MAX_CALL_BYTES: usize = 4096;
+
+/// Lines of workers that wait to be looked at; whoever says more waits.
+pub const MAX_WAITING_LINES: usize = 64;
 
 /// Longest line that a worker is listened to: what moved, by step.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;

@@ -15,8 +15,8 @@ use tidm_mpc::session::Party;
 use super::connect::Way;
 use super::failure::Failure;
 use super::limits::{
-    BASE_BYTES, BUFFERED_BYTES, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES, PARTS_PER_WORKER,
-    PATIENCE, SILENCE,
+    BASE_BYTES, BUFFERED_BYTES, FILLED_ITEMS, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES,
+    PARTS_PER_WORKER, PATIENCE, SILENCE,
 };
 use super::progress::Traffic;
 use super::what::{Answer, What};
@@ -312,12 +312,16 @@ impl Order {
     pub fn wanted_parts(&self) -> Result<u32, Failure> {
         // With a few parts each, no worker is left waiting long for the last one.
         let each = if self.workers > 1 { PARTS_PER_WORKER } else { 1 };
-        let least = self.parts.unwrap_or_else(|| each * self.workers.next_power_of_two());
+        let mut least = self.parts.unwrap_or_else(|| each * self.workers.next_power_of_two());
         let most = tidm_mpc::limits::MAX_PARTITIONS;
         if !(1..=most).contains(&least) {
             return Err(Failure::Order(format!("parts are 1 to {most}")));
         }
         let whole = self.whole();
+        // Rather workers without a part than parts that are mostly filling.
+        while self.parts.is_none() && least > 1 && inflates(&Plan { whole, parts: least }) {
+            least /= 2;
+        }
         let powers = (0..=most.ilog2()).map(|log| 1 << log).filter(|parts| *parts > least);
         let plans: Vec<Plan> =
             std::iter::once(least).chain(powers).map(|parts| Plan { whole, parts }).collect();
@@ -363,6 +367,13 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     if rest.is_empty() { bytes.collect() } else { None }
+}
+
+/// Whether the parts of the receiver's list, each filled up to one size, hold many times the items that were agreed. Filling
+/// is room for guesses of a receiver that does not keep to the protocol.
+pub(super) fn inflates(plan: &Plan) -> bool {
+    let filled = plan.part_items().0.saturating_mul(plan.parts.into());
+    plan.parts > 1 && filled > plan.whole.receiver_items.saturating_mul(2) + FILLED_ITEMS
 }
 
 #[cfg(test)]
@@ -434,6 +445,13 @@ mod tests {
             order.share()
         };
         assert_eq!(shares(4), shares(1) / 4 - BASE_BYTES);
+        // A small list is not cut into parts that are mostly filling, however many workers there are.
+        assert_eq!(plan(64, 512, 16).0, 1);
+        let whole = Order::of_json(&json(|_| {})).unwrap().whole();
+        let small = Terms { receiver_items: 64, ..whole };
+        assert!(inflates(&Plan { whole: small, parts: 4096 }));
+        let large = Terms { receiver_items: 1 << 20, ..whole };
+        assert!(!inflates(&Plan { whole: large, parts: 64 }));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::journal::{Entry, Journal};
 use super::limits::MAX_CONNECTIONS;
 use super::link::{Link, Socket};
 use super::more::{self, Extra};
-use super::order::Order;
+use super::order::{Order, inflates};
 use super::progress::Progress;
 use super::room::Room;
 use super::store::Store;
@@ -109,6 +109,11 @@ impl Visitor<'_> {
         }
         let plan = Plan { whole: self.job.whole, parts: agreed.parts };
         plan.part_terms()?;
+        // Each part is filled up: with many small ones a peer could put in many times what was agreed.
+        if agreed.parts > parts && inflates(&plan) {
+            let what = "more parts than these sizes have";
+            return Err(Fault::misbehaved(Step::Greeting, what).into());
+        }
         let finished = compare(&mut session, &state.kept(agreed.parts))?;
         let store = prepare.prepare(self, &agreed, &finished)?;
         let works = ready(&mut session, store.is_some())?;

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::connect::{Connector, Way};
 use super::failure::{ErrorReport, Failure};
 use super::journal::Journal;
-use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, REPLACED_PER_WORKER};
+use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, MAX_WAITING_LINES, REPLACED_PER_WORKER};
 use super::order::{Order, Report, unhex};
 use super::party::{digest, greet, serve};
 use super::progress::{Event, Greeted, Moved, Progress, Tell, Told, Traffic, add, peak_bytes};
@@ -69,7 +69,7 @@ pub struct Crew<'a> {
     key: Option<Zeroizing<String>>,
     way: Way,
     progress: &'a Progress,
-    tell: Sender<Heard>,
+    tell: SyncSender<Heard>,
     heard: Receiver<Heard>,
     workers: Vec<Started>,
 }
@@ -108,7 +108,7 @@ impl<'a> Crew<'a> {
                 Way::ListenFd(std::os::fd::AsRawFd::as_raw_fd(&fd))
             }
         };
-        let (tell, heard) = channel();
+        let (tell, heard) = sync_channel(MAX_WAITING_LINES);
         Ok(Self { order, host, key: None, way, progress, tell, heard, workers: Vec::new() })
     }
 

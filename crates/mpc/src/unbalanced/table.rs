@@ -294,6 +294,10 @@ impl Index {
                 digest: *digest,
             })
             .collect();
+        // Entries are spread evenly: one that has twice its share is made to take memory.
+        if segments.iter().any(|segment| u64::from(segment.count) > 2 * TABLE_SEGMENT_ENTRIES) {
+            return Err(wrong("a segment has more entries than fall into one"));
+        }
         if segments.iter().map(|segment| u64::from(segment.count)).sum::<u64>() != entries {
             return Err(wrong("the index counts other entries than it says"));
         }

@@ -284,7 +284,7 @@ pub(super) async fn begin(
             may_use(&app, &who, &also).await?;
             contracts.push(also);
         }
-        if it.protocol.is_some() || it.workers.is_some() || it.reveal.is_some() {
+        if it.protocol.is_some() || it.workers.is_some() || it.reveal.is_some() || it.table {
             let why = "with further contracts there is one protocol, one process, and rows";
             return Err(Fail::field("also", why));
         }

@@ -231,3 +231,17 @@ pub async fn strip(conn: &mut AnyConnection, it: &Matching) -> Result<(), StoreE
         .await?;
     Ok(())
 }
+
+/// Writes an open row that no lease joined before; whether it was the first to do so.
+pub async fn claim(conn: &mut AnyConnection, it: &Matching) -> Result<bool, StoreError> {
+    let record =
+        serde_json::to_string(&it.record).map_err(|why| bad("matchings", &why.to_string()))?;
+    let done = sqlx::query(
+        "UPDATE matchings SET record = $1 WHERE id = $2 AND state = 'open' AND record NOT LIKE '%\"join\":\"%'",
+    )
+    .bind(record)
+    .bind(it.id.clone())
+    .execute(&mut *conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

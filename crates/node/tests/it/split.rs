@@ -273,7 +273,7 @@ async fn replayed_stale_forged_and_misdirected_leases_bring_no_share() {
     for (it, expected) in [
         (of(signed(provider, &stale)), "split.lease"),
         (of(signed(provider, &changed(|it| it.key = [9; 32]))), "split.lease"),
-        (of(signed(consumer, &changed(|it| it.nonce = [7; 16]))), "split.statement"),
+        (of(signed(consumer, &changed(|it| it.nonce = [7; 16]))), "token.key"),
         (of(it.deposit.clone()), "message.malformed"),
         (Split { deposit: deposits, ..it.clone() }, "split.deposit"),
         (Split { deposit: it.shown.clone(), ..it.clone() }, "split.statement"),

@@ -266,6 +266,11 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         return Err(Fault::NotFound { what: "contract" });
     };
     if let Some(held) = &work.view.lease {
+        // A grant of another request, or one of ours, under this name.
+        if held.role != Role::Consumer || held.request != request {
+            let why = "this lease was granted for another use";
+            return Err(Fault::misbehaved("lease.grant", why));
+        }
         // The answer came twice: what became of the lease meanwhile stands.
         return match held.state {
             State::Granted => Ok(Reply::Lease(held.grant())),

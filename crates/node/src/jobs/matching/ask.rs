@@ -136,7 +136,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             ..Record::default()
         },
     };
-    std::fs::create_dir_all(folder(app, &matching.id)).map_err(here)?;
+    super::keep(app, &matching.id)?;
     save(app, &matching).await?;
     tokio::spawn(run(app.clone(), matching.id.clone()));
     Ok(matching)

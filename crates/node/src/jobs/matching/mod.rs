@@ -112,6 +112,13 @@ fn folder(app: &App, id: &str) -> PathBuf {
     app.config.node.data.join("matchings").join(id)
 }
 
+/// Makes [`folder`], for this node's user alone.
+fn keep(app: &App, id: &str) -> Result<(), WorkError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder(app, id)).map_err(here)
+}
+
 /// Whether this replica is the one that runs it.
 fn is_here(app: &App, id: &str) -> bool {
     folder(app, id).is_dir()

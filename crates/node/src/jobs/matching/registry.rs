@@ -158,6 +158,11 @@ impl Live {
         self.downloads.fetch_add(1, Ordering::Relaxed) < most
     }
 
+    /// Bytes of a table that left and came, which are forgotten.
+    pub(super) fn take_table(&self) -> (u64, u64) {
+        (self.gave.swap(0, Ordering::Relaxed), self.fetched.swap(0, Ordering::Relaxed))
+    }
+
     /// What left and came besides the process's own words, into its report.
     pub(super) fn add_to(&self, report: &mut Report) {
         let (sent, received) =

@@ -4,6 +4,7 @@
 //! message, and open streams without end (bounded). Its process is started only when both leases stand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand_core::Rng as _;
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
-use crate::store::matchings::{Matching, Record, State};
+use crate::store::matchings::{self as rows, Matching, Record, State};
 use crate::store::rows::hex;
 use crate::store::writer::WorkError;
 
@@ -70,7 +71,7 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     }
 }
 
-fn busy() -> Fault {
+pub(super) fn busy() -> Fault {
     let reason = "as many matchings as this node takes at a time are being computed".to_owned();
     Fault::Unavailable { reason, retry_after: Duration::from_secs(5) }
 }
@@ -199,10 +200,27 @@ pub async fn joined(app: &Arc<App>, from: &Did, lease: &Id, grant: Grant) -> Res
     };
     it.record.join = Some(joined);
     // What it keeps lies on this replica's disk, so that it is run here and nowhere else.
-    std::fs::create_dir_all(folder(app, &it.id)).map_err(here)?;
-    save(app, &it).await?;
+    if !claim(app, &it).await? {
+        return Err(Fault::conflict("psi.session", "this session was joined already").into());
+    }
+    super::keep(app, &it.id)?;
     tokio::spawn(run(app.clone(), it.id));
     Ok(())
+}
+
+/// Saves the row with the lease that joins it, if no replica did that before.
+async fn claim(app: &App, it: &Matching) -> Result<bool, WorkError> {
+    let (first, it) = (Arc::new(AtomicBool::new(false)), it.clone());
+    let claimed = first.clone();
+    let saved = app.writer.note(move |conn| {
+        let (it, claimed) = (it.clone(), claimed.clone());
+        Box::pin(async move {
+            claimed.store(rows::claim(conn, &it).await?, Ordering::Relaxed);
+            Ok(())
+        })
+    });
+    saved.await?;
+    Ok(first.load(Ordering::Relaxed))
 }
 
 /// The open matching under a lease of ours, for its consumer.
@@ -268,8 +286,13 @@ async fn run(app: Arc<App>, id: String) {
     // The consumer's process comes again, for as long as it is patient.
     let Some(_place) = app.matchings.serving() else { return };
     let Ok(Some(mut it)) = app.store.matching(&id).await else { return };
-    if it.state != State::Open || it.record.attempts >= ATTEMPTS {
+    if it.state != State::Open {
         return;
+    }
+    if it.record.attempts >= attempts(&it) {
+        // Its node was stopped in it, or its end could not be saved.
+        let why = Fault::denied("psi.attempts", "attempts", "this session was begun too often");
+        return settle::settle(&app, it, Ended::Refused(why)).await;
     }
     it.record.attempts += 1;
     if let Err(why) = save(&app, &it).await {

@@ -146,6 +146,11 @@ pub(super) fn broken_off(app: &App, it: &mut Matching) {
         it.record.broken_off.sent += told.sent;
         it.record.broken_off.received += told.received;
     }
+    if let Some(live) = app.matchings.live(&it.id) {
+        let (gave, fetched) = live.take_table();
+        it.record.broken_off.sent += gave;
+        it.record.broken_off.received += fetched;
+    }
 }
 
 /// Deletes the result of one that is over; that it was stays on record.

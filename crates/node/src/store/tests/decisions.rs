@@ -61,7 +61,9 @@ async fn racing_requests_never_get_more_than_the_contract_counts() {
             number(store, "SELECT COUNT(*) FROM debits").await,
             number(store, "SELECT COUNT(*) FROM facts").await,
         );
-        assert_eq!(found, (10, 10, 10, 10, 64));
+        // Refusals of one kind are one fact a minute.
+        assert!((11..=12).contains(&found.4), "{found:?}");
+        assert_eq!((found.0, found.1, found.2, found.3), (10, 10, 10, 10));
         assert!(store.contract(&it.id).await.unwrap().unwrap().first_use.is_some());
     })
     .await;

@@ -234,7 +234,7 @@ fn a_renewal_is_charged_for_its_time_and_for_nothing_else() {
     assert_eq!(none.code(), "lease.renewal", "it ends when it does");
     let spent = side.spent(&it.id);
     assert_eq!((spent.uses, spent.rows), (1, ROWS), "one use of one table");
-    close(&mut side, &grant.lease, 1, 1, at(110));
+    give_back(&mut side, &it, &grant.lease, true, at(110)).unwrap();
     assert_eq!(side.spent(&it.id).seconds, 110, "what was renewed in vain comes back");
     // The hours of the week end a renewed lease as they end a fresh one.
     let window = constraint(Operand::TimeWindow, Operator::Eq, "Fri 04:00/04:28+08:00");

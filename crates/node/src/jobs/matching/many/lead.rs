@@ -70,6 +70,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let local = spool::local(app, &object).await.map_err(here)?;
     let kind = super::super::kind(&name);
     let items = size(local.path(), kind).await?;
+    has_columns(local.path(), kind, &columns).await?;
     has_columns(local.path(), kind, &it.shown).await?;
     let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
     let mut os = crate::random::os();
@@ -104,7 +105,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
         },
     };
     proposal(app, &matching, &contracts)?;
-    std::fs::create_dir_all(folder(app, &matching.id)).map_err(here)?;
+    super::super::keep(app, &matching.id)?;
     save(app, &matching).await?;
     tokio::spawn(ask::run(app.clone(), matching.id.clone()));
     Ok(matching)

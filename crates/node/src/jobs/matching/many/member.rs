@@ -75,6 +75,8 @@ pub async fn word(app: &App, from: &Did, it: &Invitation) -> Result<Word, WorkEr
     let (contract, number) = looked_at(app, from, &it.contract, &it.proposal).await?;
     let source = app.store.source(&contract.product).await.map_err(store)?;
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
+    // No gate was asked yet: as many at a time as may compute.
+    let _place = app.matchings.serving().ok_or_else(serve::busy)?;
     let local = spool::local(app, &source.object).await.map_err(here)?;
     let items = size(local.path(), kind(TABLE)).await?;
     check_memory(app, items.max(it.proposal.items))?;
@@ -169,6 +171,11 @@ async fn opened(
             ..Record::default()
         },
     };
+    let _one = app.matchings.door().await;
+    if let Some(known) = app.store.matching(&matching.id).await.map_err(store)? {
+        // The same start was answered meanwhile.
+        return Ok(known);
+    }
     save(app, &matching).await?;
     tokio::spawn(serve::forsaken(app.clone(), matching.id.clone(), lease.lease.clone()));
     Ok(matching)
