@@ -127,7 +127,7 @@ fn a_lease_that_evidence_opened_goes_on_while_the_evidence_is_fresh() {
             Err(fault) => Err(fault.code()),
         }
     };
-    assert_eq!(renew(1, 20), Ok(at(3020)));
+    assert_eq!(renew(1, 80), Ok(at(3080)));
     assert_eq!(renew(2, 3000), Ok(at(6000)));
     assert_eq!(renew(3, 3700), Err("lease.renewal"), "it ends at 6000");
 }
