@@ -111,8 +111,8 @@ impl Visitor<'_> {
         plan.part_terms()?;
         // Each part is filled up: with many small ones a peer could put in many times what was agreed.
         if agreed.parts > parts && inflates(&plan) {
-            let what = "more parts than these sizes have";
-            return Err(Fault::misbehaved(Step::Greeting, what).into());
+            let what = "it wants more parts than these sizes have";
+            return Err(Fault::PeerIncompatible { what }.into());
         }
         let finished = compare(&mut session, &state.kept(agreed.parts))?;
         let store = prepare.prepare(self, &agreed, &finished)?;

@@ -30,8 +30,8 @@ use tidm_space::wire::tidm::psi;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, many, process, request, save, stopping, store, streams,
-    table, task, terms, unhex,
+    ATTEMPTS, WORKERS, asked, here, many, process, request, save, stopping, store, streams, table,
+    task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};

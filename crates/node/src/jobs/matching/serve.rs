@@ -27,8 +27,8 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, folder, here, is_here, process, request, save, stopping, store,
-    table, task, terms,
+    ATTEMPTS, WORKERS, asked, here, is_here, process, request, save, stopping, store, table, task,
+    terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};

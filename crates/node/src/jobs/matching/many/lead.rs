@@ -31,7 +31,7 @@ use super::super::ask::{self, Mine, has_columns, hold, list, post, size};
 use super::super::process::Task;
 use super::super::registry::Turn;
 use super::super::settle::Ended;
-use super::super::{folder, here, process, request, save, store, streams, terms, unhex};
+use super::super::{here, process, request, save, store, streams, terms, unhex};
 use super::{check_memory, entity, only_once};
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
