@@ -4,21 +4,23 @@
 //! as long as their leases may be shown again; they are under keys that the operator does not have.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::{Digest, sha256};
+use tidm_space::engine::refusal::Tally;
 use tidm_space::evidence::fact::{Fact, Links, ShareAct, What};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::limits::{CLOCK_SKEW, HOLDS, SHARE_FRESH};
+use tidm_space::limits::{CLOCK_SKEW, HOLDS, SHARE_FRESH, SHARES_A_MINUTE};
 use tidm_space::share::{Answered, Asked, Deposit, Hold, Shown, Verdict, decide};
 use tidm_space::time::Time;
 
-use super::load::bad;
-use super::save::save_fact;
+use super::load::{bad, tally};
+use super::save::{save_fact, save_tally};
 use super::writer::{WorkError, Writer};
 use super::{Store, StoreError};
 
@@ -90,17 +92,47 @@ async fn decided(
     let earlier = earlier(conn, &it.shown.provider, &it.nonce()).await?;
     match decide(asked, &holds, earlier.as_ref(), now) {
         Ok(Verdict::Again(answer)) => Ok(Ok(answer)),
+        _ if too_many(conn, &it.shown.provider, now).await? => Ok(Err(busy(&it.shown.provider))),
         Ok(Verdict::Fresh) => {
             save_answer(conn, it, now).await?;
             save_fact(conn, &it.fact(id, ShareAct::Released, String::new(), now)).await?;
             Ok(Ok(it.answer.clone()))
         }
         Err(fault) => {
-            let code = fault.code().to_owned();
-            save_fact(conn, &it.fact(id, ShareAct::Refused, code, now)).await?;
+            let contract = &it.shown.contract;
+            let counted_as = format!("share {}", fault.code());
+            let found = tally(conn, contract, &counted_as).await?;
+            let (told, now_counted) = Tally::next(found, (contract, &counted_as), now);
+            save_tally(conn, &now_counted).await?;
+            if let Some(more) = told {
+                let mut detail = fault.code().to_owned();
+                if more > 0 {
+                    detail = format!("{detail}; {more} more before, each as this one");
+                }
+                save_fact(conn, &it.fact(id, ShareAct::Refused, detail, now)).await?;
+            }
             Ok(Err(fault))
         }
     }
+}
+
+/// Counts what is asked for under a provider's leases, by the minute, and says whether it is more than is answered.
+async fn too_many(conn: &mut AnyConnection, provider: &Did, now: Time) -> Result<bool, StoreError> {
+    let whose = Id::parse(provider.as_str()).map_err(|_| bad("refusals", "a DID is no id"))?;
+    let code = "share asked";
+    let found = tally(conn, &whose, code).await?;
+    let (_, counted) = Tally::next(found, (&whose, code), now);
+    if counted.more >= SHARES_A_MINUTE {
+        return Ok(true);
+    }
+    save_tally(conn, &counted).await?;
+    Ok(false)
+}
+
+fn busy(provider: &Did) -> Fault {
+    let reason =
+        format!("too many shares were asked for under leases of {provider} in this minute");
+    Fault::Unavailable { reason, retry_after: Duration::from_secs(60) }
 }
 
 async fn earlier(

@@ -6,9 +6,12 @@ use crate::contract::{Deletion, End, State, deletion_bytes};
 use crate::engine::contract::RECEIPT_TYPE;
 use crate::engine::input::{Heard, HoldWish, TransferWish, Wish};
 use crate::evidence::fact::{Closed, What};
+use crate::id::Id;
 use crate::lease::message::Outcome;
 use crate::lease::state::Name;
 use crate::negotiation::message::Signature;
+use crate::policy::sentence::{Sentences, build};
+use crate::policy::usage::Use;
 use crate::transfer::message::{Body, DataAddress};
 use crate::transfer::state::State as Moving;
 use crate::wire::samples::{at, digest};
@@ -247,6 +250,37 @@ fn nobody_else_ends_a_lease() {
     }
     consumer.hear(&provider, "urn:m:4", said(Closed::Revoked), at(4)).unwrap();
     assert_eq!(consumer.leases[&grant.lease].state.name(), Name::Revoked);
+}
+
+/// Whoever tells of the same lost lease again and again makes one fact; of leases that cannot be, none.
+#[test]
+fn a_missed_lease_is_told_once() {
+    let (mut provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    let missed = |it: &What| matches!(it, What::LeaseMissed { .. });
+    for n in 0..20 {
+        let lease = Id::parse(&format!("urn:lease:{}", n % 2)).unwrap();
+        let how = if n % 3 == 0 { Closed::Expired } else { Closed::Returned };
+        let said = Heard::LeaseEnded { contract: contract.clone(), lease, how };
+        consumer.hear(&provider, &format!("urn:m:{n}"), said, at(4 + n)).unwrap();
+    }
+    assert_eq!(consumer.count(missed), 2);
+    // Terms of statements alone: no matching, so no lease of the consumer's to miss.
+    let mut held = provider.contract();
+    for (kind, fine) in [(Use::Psi, true), (Use::Query, false)] {
+        let said = Sentences { kinds: vec![kind], ..Sentences::default() };
+        held.policy.permissions =
+            build(Id::parse("urn:o").unwrap(), None, &said).unwrap().permissions;
+        provider.contracts.insert(contract.clone(), held.clone());
+        for n in 0..3 {
+            let lease = Id::parse(&format!("urn:lease:{fine}")).unwrap();
+            let said =
+                Heard::LeaseEnded { contract: contract.clone(), lease, how: Closed::Expired };
+            let done = provider.hear(&consumer, &format!("urn:n:{fine}:{n}"), said, at(40 + n));
+            assert_eq!(done.is_ok(), fine, "{done:?}");
+        }
+        assert_eq!(provider.count(missed), 1, "{fine}");
+    }
 }
 
 #[test]
