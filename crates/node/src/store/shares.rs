@@ -253,3 +253,65 @@ async fn hold_one(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::world::{Node, at, did, each, id, number};
+
+    fn question(n: u64, from: &str) -> Question {
+        let did = |it: &str| did(&format!("did:web:{it}.example"));
+        let deposit = Deposit {
+            contract: id("urn:contract:1"),
+            product: id("urn:product:1"),
+            provider: did("p"),
+            consumer: did("c"),
+            operator: did("o"),
+            policy: sha256(b"signed"),
+            wrapped: vec![7; 80],
+        };
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&n.to_be_bytes());
+        let shown = Shown {
+            lease: id(&format!("urn:lease:{n}")),
+            contract: deposit.contract.clone(),
+            provider: did("p"),
+            consumer: did("c"),
+            operator: did("o"),
+            nonce,
+            key: [2; 32],
+            granted: at(0),
+            until: at(600),
+        };
+        Question { me: did("o"), from: did(from), deposit, shown, answer: vec![9] }
+    }
+
+    /// Whoever is refused again and again, or signs leases without end, fills no log; the next minute it is heard again.
+    #[tokio::test]
+    async fn refusals_share_a_fact_and_answers_have_a_bound() {
+        each(async |place| {
+            let node = Node::start(&place, "o").await;
+            let facts = async || {
+                number(&node.store, "SELECT COUNT(*) FROM facts WHERE kind = 'share'").await
+            };
+            for n in 0..20 {
+                let refused = answer(&node.writer, question(n, "stranger"), at(1)).await;
+                assert!(matches!(refused, Err(WorkError::Fault(Fault::Denied { .. }))));
+            }
+            assert_eq!(facts().await, 1);
+            for n in 20..SHARES_A_MINUTE {
+                assert!(answer(&node.writer, question(n, "c"), at(1)).await.is_ok(), "{n}");
+            }
+            let told = facts().await;
+            for n in SHARES_A_MINUTE..SHARES_A_MINUTE + 5 {
+                let busy = answer(&node.writer, question(n, "c"), at(1)).await;
+                assert!(matches!(busy, Err(WorkError::Fault(Fault::Unavailable { .. }))), "{n}");
+            }
+            assert_eq!(facts().await, told);
+            // What was answered is answered again, whatever the number.
+            assert!(answer(&node.writer, question(30, "c"), at(1)).await.is_ok());
+            assert!(answer(&node.writer, question(700, "c"), at(61)).await.is_ok());
+        })
+        .await;
+    }
+}
