@@ -335,7 +335,7 @@ fn versions_of_a_line_never_share_a_number() {
     use crate::catalog::product::{Draft, Kind, Product};
     let mut provider = super::side::Side::new("provider", 1);
     for (n, line) in [(1, "a"), (2, "a"), (3, "b"), (4, "a")] {
-        let of = |it: &str| crate::id::Id::parse(it).unwrap();
+        let of = |it: &str| Id::parse(it).unwrap();
         let name = format!("urn:product:{n}");
         let mut draft = Draft::new(of(&name), of(line), "Currents", Kind::Table, at(0));
         (draft.content, draft.origin, draft.bytes) =
