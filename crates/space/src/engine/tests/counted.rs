@@ -163,16 +163,12 @@ fn time_that_a_key_was_out_for_comes_back_for_a_signature_alone() {
         (Use::SealedTable, false, Refunds::Signed, 60),
         (Use::SealedFile, true, Refunds::Signed, 1),
         (Use::SealedFile, true, Refunds::Never, 60),
-        // Half of a matching is the consumer's.
-        (Use::Psi, false, Refunds::Signed, 60),
-        (Use::Psi, true, Refunds::Signed, 1),
         // No key left.
         (Use::Query, false, Refunds::Never, 1),
     ] {
         let (mut side, it) = minute();
         side.refunds = refunds;
-        let request = Request { items: (kind == Use::Psi).then_some(10), ..of(kind, 1) };
-        let grant = ask(&mut side, &it, request, at(0)).unwrap();
+        let grant = ask(&mut side, &it, of(kind, 1), at(0)).unwrap();
         give_back(&mut side, &it, &grant.lease, signed, at(1)).unwrap();
         assert_eq!(side.spent(&it.id).seconds, spent, "{kind:?} {signed} {refunds:?}");
         let named = |it: &What| matches!(it, What::LeaseClosed { receipt: Some(_), .. });

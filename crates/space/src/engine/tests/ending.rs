@@ -267,20 +267,15 @@ fn a_missed_lease_is_told_once() {
     assert_eq!(consumer.count(missed), 2);
     // Terms of statements alone: no matching, so no lease of the consumer's to miss.
     let mut held = provider.contract();
-    for (kind, fine) in [(Use::Psi, true), (Use::Query, false)] {
-        let said = Sentences { kinds: vec![kind], ..Sentences::default() };
-        held.policy.permissions =
-            build(Id::parse("urn:o").unwrap(), None, &said).unwrap().permissions;
-        provider.contracts.insert(contract.clone(), held.clone());
-        for n in 0..3 {
-            let lease = Id::parse(&format!("urn:lease:{fine}")).unwrap();
-            let said =
-                Heard::LeaseEnded { contract: contract.clone(), lease, how: Closed::Expired };
-            let done = provider.hear(&consumer, &format!("urn:n:{fine}:{n}"), said, at(40 + n));
-            assert_eq!(done.is_ok(), fine, "{done:?}");
-        }
-        assert_eq!(provider.count(missed), 1, "{fine}");
-    }
+    let said = Sentences { kinds: vec![Use::Query], ..Sentences::default() };
+    let offered = build(Id::parse("urn:o").unwrap(), None, &said).unwrap();
+    held.policy.permissions = offered.permissions;
+    provider.contracts.insert(contract.clone(), held);
+    let lease = Id::parse("urn:lease:3").unwrap();
+    let said = Heard::LeaseEnded { contract, lease, how: Closed::Expired };
+    let refused = provider.hear(&consumer, "urn:n:1", said, at(40)).unwrap_err();
+    assert_eq!(refused.code(), "not-found");
+    assert_eq!(provider.count(missed), 0);
 }
 
 #[test]
