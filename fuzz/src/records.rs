@@ -128,7 +128,7 @@ fn pages(data: &[u8]) {
     let Ok(page) = facts::read_page(data) else { return };
     let next = page.next.clone().unwrap_or_default();
     let entries: Vec<_> = page.facts.iter().map(|it| (next.clone(), encode::encode(it))).collect();
-    let text = facts::write_page(&page.contract, &entries, page.next.is_some());
+    let text = facts::write_page(&page.contract, &entries, page.next.as_deref());
     let Ok(again) = facts::read_page(text.as_bytes()) else { panic!("not read again: {text}") };
     // A page that is too large for one message is cut; what is there is the same.
     assert_eq!(again.facts.as_slice(), page.facts.get(..again.facts.len()).unwrap_or_default());

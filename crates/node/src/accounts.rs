@@ -96,7 +96,7 @@ impl Who {
         rows::stands(conn, self.session.as_deref(), key, now).await
     }
 
-    /// The call has its entry: the door makes none.
+    /// The call has its entry, or is to have none: the door makes none.
     pub(crate) fn logged(&self) {
         self.call.logged.store(true, Ordering::Relaxed);
     }
@@ -304,15 +304,17 @@ pub async fn sign_in(
         }
         (true, Some(code)) => Some(factor::spend(app, name, from, code).await?),
     };
-    begin_session(app, name, "sign-in", proven).await
+    let found = (stored.as_deref().unwrap_or(NOBODY), person.second_factor);
+    begin_session(app, name, "sign-in", proven, Some(found)).await
 }
 
-/// A session for whoever was found to be `name`.
+/// A session for whoever is `name`, still active, with the hash of the password and the second factor that were `found`.
 pub(crate) async fn begin_session(
     app: &App,
     name: &str,
     act: &'static str,
     proven: Option<Time>,
+    found: Option<(&str, bool)>,
 ) -> Result<Token, Problem> {
     let now = app.clock.now();
     let (id, token) = token(Kind::Session);
@@ -321,11 +323,20 @@ pub(crate) async fn begin_session(
         SessionRow { id, account, digest: digest(token.expose()), created: now, used: now, proven };
     let config = &app.config.people;
     let (born, idle) = (before(now, config.session), before(now, config.idle));
+    let found = found.map(|(secret, factor)| (secret.to_owned(), factor));
+    let begun = people::Slot::new();
+    let told = begun.clone();
     app.writer
         .note(move |conn| {
-            let row = row.clone();
+            let (row, found, told) = (row.clone(), found.clone(), told.clone());
             Box::pin(async move {
                 rows::sweep(conn, born, idle, now).await?;
+                let stands = rows::active(conn, &row.account).await?;
+                let stands = stands.is_some_and(|it| found.is_none_or(|found| it == found));
+                told.put(stands);
+                if !stands {
+                    return Ok(());
+                }
                 say(conn, &Said::done(now, &row.account, act, &row.account)).await?;
                 rows::save_session(conn, &row).await?;
                 rows::bound_sessions(conn, &row.account, SESSIONS_OF_ONE).await
@@ -333,7 +344,11 @@ pub(crate) async fn begin_session(
         })
         .await
         .map_err(|why| broken(&why))?;
-    Ok(token)
+    if begun.take()? {
+        return Ok(token);
+    }
+    people::refused(app, name, act, name, "the account was changed meanwhile").await?;
+    Err(Problem::of("auth.wrong"))
 }
 
 pub async fn sign_out(app: &App, session: &str) -> Result<(), Problem> {

@@ -163,7 +163,7 @@ impl Store {
         self.load_flows(needs, &mut view)?;
         if let Some(id) = Self::wanted(needs, &view) {
             view.contract = self.contract(&id)?;
-            if needs.refusals {
+            if needs.refusals || needs.missed.is_some() {
                 let of = |it: &&Tally| it.contract == id;
                 view.refusals = self.refusals.values().filter(of).cloned().collect();
             }

@@ -272,6 +272,9 @@ pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);
 
 /// How long after its grant a provider's lease brings an operator's share: the asker goes there at once.
 pub const SHARE_FRESH: Duration = Duration::from_secs(120);
+/// Questions for shares of one provider that an operator answers in a minute: each new answer is a fact for ever, and a
+/// provider signs leases as it likes. Ten a second is more than people open files.
+pub const SHARES_A_MINUTE: u64 = 600;
 /// Bytes of one signed statement about a share: two DIDs of 2 kB at most, ids and a wrapped key.
 pub const SHARE_STATEMENT_BYTES: usize = 8 << 10;
 /// Holds of one operator: contracts and participants that somebody decided about by hand.

@@ -97,7 +97,8 @@ struct Call {
     act: String,
     /// The ids of its path.
     subject: String,
-    /// Whether it is an entry when it is done, too: it changes something, or hands out data.
+    /// Whether it is an entry when it is done, too: it changes something, or hands out data. A handler that does neither
+    /// says so ([`Who::logged`]).
     noted: bool,
 }
 

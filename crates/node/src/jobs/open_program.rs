@@ -3,7 +3,8 @@
 //! Threat model: plaintext exists in anonymous memory of this process (memfd) and nowhere on a disk of ours;
 //! the program gets it by a path whose name is a link into this process. When the lease or the program
 //! ends, the memory is overwritten and the link removed, so that a process left behind reads zeros; a
-//! process killed outright takes the memory with it. Not protected against: what the program itself copies
+//! process killed outright takes the link with it, and the memory as soon as nobody else has it open: a program that
+//! does goes on reading it until it ends, and no lease stops it any more. Not protected against: that, what the program copies
 //! while it runs, swap, and the machine's administrator (level E1 says so). Whether the lease stands is asked of the node
 //! all the while ([`standing`]): this process has a clock, and no say.
 //!

@@ -5,11 +5,13 @@
 //! the contract's end on, written there before it is sent, repeated byte by byte, and made of the archive's own rows.
 //! Never more than this node's signed word on what its log holds; a patched node's log holds what it likes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};
+use tokio::task::JoinSet;
 
 use tidm_crypto::hash::sha256;
 use tidm_space::contract::{Contract, State};
@@ -33,7 +35,11 @@ use crate::store::writer::WorkError;
 /// How often the store is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Proofs of one look.
-const BATCH: i64 = 16;
+const BATCH: i64 = 64;
+/// A call is over by then, however slowly it is answered; and no peer's proofs of one look take much longer.
+const CALL: Duration = Duration::from_secs(10);
+/// The other proofs for a peer that failed one wait so long.
+const ASIDE: Duration = Duration::from_secs(30);
 /// The first pause between two tries; it doubles.
 const FIRST: Duration = Duration::from_secs(1);
 /// A peer that is back finds the proof within this time.
@@ -68,9 +74,12 @@ pub async fn run(app: Arc<App>) {
     loop {
         match app.store.owed_proofs(app.clock.now(), BATCH).await {
             Ok(due) => {
-                for it in due {
-                    deal(&app, it).await;
+                let mut turns = JoinSet::new();
+                for (_, all) in by_peer(&app, due).await {
+                    let app = app.clone();
+                    turns.spawn(async move { turn(&app, all).await });
                 }
+                while turns.join_next().await.is_some() {}
             }
             Err(error) => tracing::warn!(%error, "proofs that are owed cannot be read"),
         }
@@ -78,15 +87,49 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-async fn deal(app: &App, mut it: Owed) {
+/// A peer that is slow or silent is waited for by its own proofs alone.
+async fn by_peer(app: &App, due: Vec<Owed>) -> BTreeMap<String, Vec<Owed>> {
+    let mut all: BTreeMap<String, Vec<Owed>> = BTreeMap::new();
+    for it in due {
+        let peer = match app.store.contract(&it.contract).await {
+            Ok(found) => found.map(|it| it.peer.to_string()),
+            Err(error) => {
+                tracing::warn!(%error, "a contract that a proof is owed for cannot be read");
+                continue;
+            }
+        };
+        all.entry(peer.unwrap_or_default()).or_default().push(it);
+    }
+    all
+}
+
+/// One peer's proofs, one after another. When one fails, or they take too long together, the rest make place for others'.
+async fn turn(app: &App, all: Vec<Owed>) {
+    let started = tokio::time::Instant::now();
+    let mut failed = false;
+    for mut it in all {
+        if !failed && started.elapsed() < CALL {
+            failed = !deal(app, it).await;
+            continue;
+        }
+        it.next = app.clock.now().after(ASIDE);
+        let contract = it.contract.clone();
+        if let Err(error) = save(app, it).await {
+            tracing::warn!(%error, %contract, "a proof that is owed cannot be put off");
+        }
+    }
+}
+
+/// `false`: it was not delivered, and is tried again.
+async fn deal(app: &App, mut it: Owed) -> bool {
     let contract = it.contract.clone();
     match step(app, &mut it).await {
-        Ok(None) => return,
+        Ok(None) => return true,
         Ok(Some(said)) => {
             if let Err(error) = close(app, contract.clone(), Some(said)).await {
                 tracing::warn!(%error, %contract, "the answer to a proof is not kept; it is sent again");
             }
-            return;
+            return true;
         }
         Err(error) => tracing::info!(%error, %contract, "a proof of fulfilment is not delivered"),
     }
@@ -102,6 +145,7 @@ async fn deal(app: &App, mut it: Owed) {
     if let Err(error) = done {
         tracing::warn!(%error, %contract, "a proof that is owed cannot be put off");
     }
+    false
 }
 
 async fn save(app: &App, it: Owed) -> Result<(), WorkError> {
@@ -132,8 +176,14 @@ async fn step(app: &App, it: &mut Owed) -> anyhow::Result<Option<Said>> {
         it.body = body(app, &contract).await?;
         // Written before it is sent: whatever happens now, the peer sees one proof.
         save(app, it.clone()).await?;
+        // Another replica may have made one first, or have had it answered.
+        it.body = app.store.owed_proof(&it.contract).await?.unwrap_or_default();
+        if it.body.is_empty() {
+            return Ok(None);
+        }
     }
-    let answer = send(app, &contract, &it.body).await?;
+    let answer = tokio::time::timeout(CALL, send(app, &contract, &it.body)).await;
+    let answer = answer.map_err(|_| anyhow::anyhow!("no whole answer within {CALL:?}"))??;
     let digest = sha256(it.body.as_bytes()).to_string();
     let whole: Json = serde_json::from_str(&it.body)?;
     let text = |name: &str| whole.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -183,10 +233,11 @@ async fn account(app: &App, contract: &Contract) -> Result<Json, WorkError> {
     let kinds = ["lease-held", "lease-missed", "lease-closed", "copies-deleted"];
     let facts = app.store.contract_facts_of(&contract.id, &kinds).await;
     let facts = facts.map_err(|why| WorkError::Store(why.to_string()))?;
-    let (mut uses, mut rows, mut bytes, mut deleted) = (0_u64, 0_u64, 0_u64, Json::Null);
+    let (mut leases, mut rows, mut bytes, mut deleted) =
+        (BTreeSet::new(), 0_u64, 0_u64, Json::Null);
     for fact in &facts {
         if matches!(fact.what, What::LeaseHeld { .. } | What::LeaseMissed { .. }) {
-            uses += 1;
+            leases.extend(&fact.links.lease);
         }
         if let What::LeaseClosed { rows: more, bytes: size, .. } = &fact.what {
             (rows, bytes) = (rows.saturating_add(*more), bytes.saturating_add(*size));
@@ -199,7 +250,7 @@ async fn account(app: &App, contract: &Contract) -> Result<Json, WorkError> {
         "at": at.to_string(), "why": why.word(), "by": by.word(), "reason": reason,
     });
     Ok(json!({
-        "agreement": contract.id.as_str(), "ended": ended, "uses": uses.to_string(), "rows": rows.to_string(),
+        "agreement": contract.id.as_str(), "ended": ended, "uses": leases.len().to_string(), "rows": rows.to_string(),
         "bytes": bytes.to_string(), "deleted": deleted,
     }))
 }

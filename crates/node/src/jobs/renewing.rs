@@ -18,6 +18,7 @@ use tidm_space::limits::LEASE_RENEWAL_PAUSE;
 use tidm_space::negotiation::message::Role;
 use tidm_space::wire::tidm::lease as wire;
 
+use super::split;
 use super::use_data::ask::{UNKNOWN, no_answer, refusal};
 use crate::app::App;
 use crate::net::auth;
@@ -76,6 +77,11 @@ async fn renew(app: &App, contract: &Contract, lease: &Id) -> Result<(), WorkErr
     let held = app.store.lease(lease).await.map_err(store)?;
     let held = held.filter(|it| it.state == State::Granted);
     let held = held.ok_or_else(|| Fault::refused("lease.over", "this lease has ended already"))?;
+    let operator = split::operator_of(contract).filter(|_| contract.role == Role::Consumer);
+    if let Some(operator) = &operator {
+        // A hold ends the use now, and an operator that is silent lets it go on no longer than it may already.
+        split::ready(app, contract, operator).await?;
+    }
     let number = held.renewals.saturating_add(1);
     let asked = Renewal { lease: held.id.clone(), number, span: held.request.span };
     let until = said(app, contract, &held, &asked).await?;

@@ -212,6 +212,46 @@ fn is_of_share(entry: &[u8], party: &Did) -> bool {
     fact.links.peer.as_ref() == Some(party) || provider == party.as_str()
 }
 
+/// Pages of an operator's rows that one request looks through for those of its caller.
+const LOOKS: u32 = 20;
+
+/// Rows of one page, and where the next one begins.
+struct Found {
+    rows: Vec<(i64, Vec<u8>)>,
+    next: Option<i64>,
+}
+
+impl Found {
+    fn cut(mut rows: Vec<(i64, Vec<u8>)>) -> Self {
+        let most = usize::try_from(FACTS).unwrap_or(usize::MAX);
+        let more = rows.len() > most;
+        rows.truncate(most);
+        let next = rows.last().map(|it| it.0).filter(|_| more);
+        Self { rows, next }
+    }
+}
+
+/// What we did as an operator for this party. Page and cursor are those of the rows before they are filtered.
+async fn shares_of(
+    app: &App,
+    contract: &Id,
+    party: &Did,
+    mut after: i64,
+) -> Result<Found, WorkError> {
+    let first = after <= 0;
+    for look in 1.. {
+        let rows = app.store.share_facts_of(contract, after, FACTS + 1).await;
+        let mut found = Found::cut(rows.map_err(|why| WorkError::Store(why.to_string()))?);
+        found.rows.retain(|(_, entry)| is_of_share(entry, party));
+        match found.next {
+            Some(next) if found.rows.is_empty() && look < LOOKS => after = next,
+            None if found.rows.is_empty() && first => return Err(not_found("contract")),
+            Some(_) | None => return Ok(found),
+        }
+    }
+    Err(not_found("contract"))
+}
+
 /// Our facts about a contract, for its other party, or as its operator for both.
 async fn facts_of(
     State(app): Shared,
@@ -225,24 +265,21 @@ async fn facts_of(
         let contract = Id::parse(&contract).map_err(|_| not_found("contract"))?;
         let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
         let known = app.store.contract(&contract).await.map_err(store)?;
-        let mut rows =
-            app.store.facts_of_contract(&contract, page.after, FACTS + 1).await.map_err(store)?;
-        if known.is_none_or(|it| it.peer != who.did) {
+        let found = if known.is_some_and(|it| it.peer == who.did) {
+            let rows = app.store.facts_of_contract(&contract, page.after, FACTS + 1).await;
+            Found::cut(rows.map_err(store)?)
+        } else {
             // No contract of ours with this caller; as an operator we may have been asked for shares under it.
-            rows.retain(|(_, entry)| is_of_share(entry, &who.did));
-            if rows.is_empty() {
-                return Err(not_found("contract"));
-            }
-        }
-        Ok::<_, WorkError>((contract, rows))
+            shares_of(&app, &contract, &who.did, page.after).await?
+        };
+        Ok::<_, WorkError>((contract, found))
     };
     match found.await {
-        Ok((contract, mut rows)) => {
-            let more = rows.len() > usize::try_from(FACTS).unwrap_or(usize::MAX);
-            rows.truncate(usize::try_from(FACTS).unwrap_or(usize::MAX));
+        Ok((contract, Found { rows, next })) => {
             let entries: Vec<(String, Vec<u8>)> =
                 rows.into_iter().map(|(seq, entry)| (seq.to_string(), entry)).collect();
-            json(StatusCode::OK, facts::write_page(&contract, &entries, more))
+            let next = next.map(|it| it.to_string());
+            json(StatusCode::OK, facts::write_page(&contract, &entries, next.as_deref()))
         }
         Err(error) => refusal(error, error::write),
     }

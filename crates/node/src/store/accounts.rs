@@ -99,6 +99,16 @@ pub async fn first_account(
     Ok(true)
 }
 
+/// Hash of the password and whether there is a second factor, of an account that is active.
+pub async fn active(
+    conn: &mut AnyConnection,
+    name: &str,
+) -> Result<Option<(String, bool)>, StoreError> {
+    let sql = "SELECT secret, factor_on FROM accounts WHERE name = $1 AND state = 'active'";
+    let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(&mut *conn).await?;
+    Ok(row.map(|row| (row.get(0), row.get::<i64, _>(1) != 0)))
+}
+
 pub async fn save_session(conn: &mut AnyConnection, it: &SessionRow) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sessions (id, account, digest, created, used, proven) VALUES ($1,$2,$3,$4,$5,$6)",

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
-use tidm_space::engine::refusal::Tally;
+use tidm_space::engine::refusal::{MISSED, Tally, missed};
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
@@ -77,21 +77,37 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         view.contract = read("contracts", record.as_deref(), record::contract::decode)?;
         if needs.refusals {
             view.refusals = refusals(conn, id).await?;
+        } else if let Some(lease) = &needs.missed {
+            view.refusals = tally(conn, &id, &missed(lease)).await?.into_iter().collect();
         }
     }
     Ok(view)
 }
 
-/// One row for each code, of which there are few.
+/// One row for each code, of which there are few; without those of single leases.
 async fn refusals(conn: &mut AnyConnection, contract: Id) -> Result<Vec<Tally>, StoreError> {
-    let sql = "SELECT code, minute, more FROM refusals WHERE contract = $1";
-    let rows = sqlx::query(sql).bind(contract.to_string()).fetch_all(&mut *conn).await?;
-    let tally = |row: &sqlx::any::AnyRow| {
-        let more: i64 = row.get(2);
-        let more = u64::try_from(more).map_err(|_| bad("refusals", "a negative count"))?;
-        Ok(Tally { contract: contract.clone(), code: row.get(0), minute: row.get(1), more })
-    };
-    rows.iter().map(tally).collect()
+    let sql = "SELECT code, minute, more FROM refusals WHERE contract = $1 AND code NOT LIKE $2";
+    let query = sqlx::query(sql).bind(contract.to_string()).bind(format!("{MISSED}%"));
+    let rows = query.fetch_all(&mut *conn).await?;
+    rows.iter().map(|row| tally_of(row, &contract)).collect()
+}
+
+/// The one of this code.
+pub(super) async fn tally(
+    conn: &mut AnyConnection,
+    contract: &Id,
+    code: &str,
+) -> Result<Option<Tally>, StoreError> {
+    let sql = "SELECT code, minute, more FROM refusals WHERE contract = $1 AND code = $2";
+    let query = sqlx::query(sql).bind(contract.to_string()).bind(code.to_owned());
+    let row = query.fetch_optional(&mut *conn).await?;
+    row.map(|row| tally_of(&row, contract)).transpose()
+}
+
+fn tally_of(row: &sqlx::any::AnyRow, contract: &Id) -> Result<Tally, StoreError> {
+    let more: i64 = row.get(2);
+    let more = u64::try_from(more).map_err(|_| bad("refusals", "a negative count"))?;
+    Ok(Tally { contract: contract.clone(), code: row.get(0), minute: row.get(1), more })
 }
 
 async fn load_product(

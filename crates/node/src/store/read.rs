@@ -104,6 +104,19 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
+    /// The same, of what was done as an operator; rows of before facts had a kind are among them, whatever they are.
+    pub async fn share_facts_of(
+        &self,
+        contract: &Id,
+        after: i64,
+        most: i64,
+    ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+        let sql = "SELECT seq, entry FROM facts WHERE contract = $1 AND kind IN ('share', '') AND seq > $2 ORDER BY seq LIMIT $3";
+        let query = sqlx::query(sql).bind(contract.as_str().to_owned()).bind(after).bind(most);
+        let rows = query.fetch_all(self.pool()).await?;
+        Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// Newest first.
     pub async fn negotiations(
         &self,

@@ -5,6 +5,7 @@
 use sqlx::AnyConnection;
 
 use tidm_space::engine::commit::{About, Commit, Send, Timer};
+use tidm_space::engine::refusal::Tally;
 use tidm_space::evidence;
 use tidm_space::evidence::fact::Fact;
 use tidm_space::identity::member::Group;
@@ -189,17 +190,22 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
 
 async fn save_refusals(conn: &mut AnyConnection, commit: &Commit) -> Result<(), StoreError> {
     for it in &commit.refusals {
-        sqlx::query(
-            "INSERT INTO refusals (contract, code, minute, more) VALUES ($1,$2,$3,$4)
-             ON CONFLICT (contract, code) DO UPDATE SET minute = excluded.minute, more = excluded.more",
-        )
-        .bind(it.contract.to_string())
-        .bind(it.code.clone())
-        .bind(it.minute)
-        .bind(i64::try_from(it.more).unwrap_or(i64::MAX))
-        .execute(&mut *conn)
-        .await?;
+        save_tally(conn, it).await?;
     }
+    Ok(())
+}
+
+pub(super) async fn save_tally(conn: &mut AnyConnection, it: &Tally) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO refusals (contract, code, minute, more) VALUES ($1,$2,$3,$4)
+         ON CONFLICT (contract, code) DO UPDATE SET minute = excluded.minute, more = excluded.more",
+    )
+    .bind(it.contract.to_string())
+    .bind(it.code.clone())
+    .bind(it.minute)
+    .bind(i64::try_from(it.more).unwrap_or(i64::MAX))
+    .execute(&mut *conn)
+    .await?;
     Ok(())
 }
 

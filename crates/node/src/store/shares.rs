@@ -4,21 +4,23 @@
 //! as long as their leases may be shown again; they are under keys that the operator does not have.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::{Digest, sha256};
+use tidm_space::engine::refusal::Tally;
 use tidm_space::evidence::fact::{Fact, Links, ShareAct, What};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::limits::{CLOCK_SKEW, HOLDS, SHARE_FRESH};
+use tidm_space::limits::{CLOCK_SKEW, HOLDS, SHARE_FRESH, SHARES_A_MINUTE};
 use tidm_space::share::{Answered, Asked, Deposit, Hold, Shown, Verdict, decide};
 use tidm_space::time::Time;
 
-use super::load::bad;
-use super::save::save_fact;
+use super::load::{bad, tally};
+use super::save::{save_fact, save_tally};
 use super::writer::{WorkError, Writer};
 use super::{Store, StoreError};
 
@@ -90,17 +92,47 @@ async fn decided(
     let earlier = earlier(conn, &it.shown.provider, &it.nonce()).await?;
     match decide(asked, &holds, earlier.as_ref(), now) {
         Ok(Verdict::Again(answer)) => Ok(Ok(answer)),
+        _ if too_many(conn, &it.shown.provider, now).await? => Ok(Err(busy(&it.shown.provider))),
         Ok(Verdict::Fresh) => {
             save_answer(conn, it, now).await?;
             save_fact(conn, &it.fact(id, ShareAct::Released, String::new(), now)).await?;
             Ok(Ok(it.answer.clone()))
         }
         Err(fault) => {
-            let code = fault.code().to_owned();
-            save_fact(conn, &it.fact(id, ShareAct::Refused, code, now)).await?;
+            let contract = &it.shown.contract;
+            let counted_as = format!("share {}", fault.code());
+            let found = tally(conn, contract, &counted_as).await?;
+            let (told, now_counted) = Tally::next(found, (contract, &counted_as), now);
+            save_tally(conn, &now_counted).await?;
+            if let Some(more) = told {
+                let mut detail = fault.code().to_owned();
+                if more > 0 {
+                    detail = format!("{detail}; {more} more before, each as this one");
+                }
+                save_fact(conn, &it.fact(id, ShareAct::Refused, detail, now)).await?;
+            }
             Ok(Err(fault))
         }
     }
+}
+
+/// Counts what is asked for under a provider's leases, by the minute, and says whether it is more than is answered.
+async fn too_many(conn: &mut AnyConnection, provider: &Did, now: Time) -> Result<bool, StoreError> {
+    let whose = Id::parse(provider.as_str()).map_err(|_| bad("refusals", "a DID is no id"))?;
+    let code = "share asked";
+    let found = tally(conn, &whose, code).await?;
+    let (_, counted) = Tally::next(found, (&whose, code), now);
+    if counted.more >= SHARES_A_MINUTE {
+        return Ok(true);
+    }
+    save_tally(conn, &counted).await?;
+    Ok(false)
+}
+
+fn busy(provider: &Did) -> Fault {
+    let reason =
+        format!("too many shares were asked for under leases of {provider} in this minute");
+    Fault::Unavailable { reason, retry_after: Duration::from_secs(60) }
 }
 
 async fn earlier(
@@ -220,4 +252,66 @@ async fn hold_one(
         save_fact(conn, fact).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::world::{Node, at, did, each, id, number};
+
+    fn question(n: u64, from: &str) -> Question {
+        let did = |it: &str| did(&format!("did:web:{it}.example"));
+        let deposit = Deposit {
+            contract: id("urn:contract:1"),
+            product: id("urn:product:1"),
+            provider: did("p"),
+            consumer: did("c"),
+            operator: did("o"),
+            policy: sha256(b"signed"),
+            wrapped: vec![7; 80],
+        };
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&n.to_be_bytes());
+        let shown = Shown {
+            lease: id(&format!("urn:lease:{n}")),
+            contract: deposit.contract.clone(),
+            provider: did("p"),
+            consumer: did("c"),
+            operator: did("o"),
+            nonce,
+            key: [2; 32],
+            granted: at(0),
+            until: at(600),
+        };
+        Question { me: did("o"), from: did(from), deposit, shown, answer: vec![9] }
+    }
+
+    /// Whoever is refused again and again, or signs leases without end, fills no log; the next minute it is heard again.
+    #[tokio::test]
+    async fn refusals_share_a_fact_and_answers_have_a_bound() {
+        each(async |place| {
+            let node = Node::start(&place, "o").await;
+            let facts = async || {
+                number(&node.store, "SELECT COUNT(*) FROM facts WHERE kind = 'share'").await
+            };
+            for n in 0..20 {
+                let refused = answer(&node.writer, question(n, "stranger"), at(1)).await;
+                assert!(matches!(refused, Err(WorkError::Fault(Fault::Denied { .. }))));
+            }
+            assert_eq!(facts().await, 1);
+            for n in 20..SHARES_A_MINUTE {
+                assert!(answer(&node.writer, question(n, "c"), at(1)).await.is_ok(), "{n}");
+            }
+            let told = facts().await;
+            for n in SHARES_A_MINUTE..SHARES_A_MINUTE + 5 {
+                let busy = answer(&node.writer, question(n, "c"), at(1)).await;
+                assert!(matches!(busy, Err(WorkError::Fault(Fault::Unavailable { .. }))), "{n}");
+            }
+            assert_eq!(facts().await, told);
+            // What was answered is answered again, whatever the number.
+            assert!(answer(&node.writer, question(30, "c"), at(1)).await.is_ok());
+            assert!(answer(&node.writer, question(700, "c"), at(61)).await.is_ok());
+        })
+        .await;
+    }
 }

@@ -169,6 +169,21 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// What is sent for this contract; empty before it is made and once it is answered.
+    pub async fn owed_proof(&self, contract: &Id) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT body FROM owed_proofs WHERE contract = $1";
+        let query = sqlx::query_scalar(sql).bind(contract.to_string());
+        Ok(query.fetch_optional(self.pool()).await?)
+    }
+
+    /// Whether a proof under this contract's code is kept.
+    pub async fn has_proof(&self, code: &ContractCode) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM tc609_messages WHERE code = $1 AND path = $2 LIMIT 1";
+        let query = sqlx::query(sql).bind(code.to_string());
+        let query = query.bind(Interface::Proof.path().to_owned());
+        Ok(query.fetch_optional(self.pool()).await?.is_some())
+    }
+
     /// Terms that were on the table in a negotiation, oldest first: when, their digest, and the policy as JSON.
     pub async fn offered_terms(
         &self,
@@ -244,12 +259,14 @@ pub async fn owe(conn: &mut AnyConnection, contract: &Id, now: Time) -> Result<(
 /// When it is sent next, and what: the first body that was made stays.
 pub async fn postpone(conn: &mut AnyConnection, it: &Owed) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE owed_proofs SET next = $2, tries = $3, body = CASE WHEN body = '' THEN $4 ELSE body END WHERE contract = $1",
+        "UPDATE owed_proofs SET next = $2, tries = $3, body = CASE WHEN body = '' THEN $4 ELSE body END WHERE contract = $1 AND next < $5",
     )
     .bind(it.contract.to_string())
     .bind(it.next.ms())
     .bind(i64::from(it.tries))
     .bind(it.body.clone())
+    // One that was answered meanwhile is owed no more.
+    .bind(i64::MAX)
     .execute(&mut *conn)
     .await?;
     Ok(())

@@ -183,6 +183,23 @@ async fn every_call_that_changes_something_is_an_entry_and_refusals_are_counted(
     assert_eq!(strangers.iter().map(|it| it.4).collect::<Vec<_>>(), [119, 1]);
 }
 
+/// `tidm use open` asks several times a second how its lease stands: only refusals are entries.
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_how_a_lease_stands_is_no_entry() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let (lease, _) = node.under_way("urn:agreement:9").await;
+    let count = async || node.app.store.verify_people_log(None).await.unwrap().entries;
+    let before = count().await;
+    for _ in 0..10 {
+        let stands = node.get(&format!("/uses/{lease}"), &admin).await.body;
+        assert_eq!(stands["state"], "granted", "{stands}");
+    }
+    assert_eq!(count().await, before);
+    assert_eq!(node.send(Method::GET, "/uses/urn:lease:none", &admin, Value::Null).await.0, 404);
+    assert_eq!(count().await, before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_before_the_end_leaves_an_entry() {
     let node = node().await;

@@ -28,7 +28,7 @@ use super::contract;
 use super::input::HoldWish;
 use super::node::Node;
 use super::notice;
-use super::refusal;
+use super::refusal::{self, Tally};
 use super::view::{More, Needs, View};
 
 /// The JWS type of a holder's word that it gave a lease back.
@@ -328,7 +328,11 @@ pub(super) fn heard_end(
             end_lease(work, held, event)?;
         }
         Some(_) => return Err(Fault::NotFound { what: "lease" }),
-        // Of those that a consumer grants none is used without this node.
+        // A consumer grants leases for joining a matching, and no others.
+        None if contract.role == Role::Provider && !may_match(&contract) => {
+            return Err(Fault::NotFound { what: "lease" });
+        }
+        // Of those none is used without this node.
         None if contract.role == Role::Provider && how == Closed::Returned => {
             return Err(Fault::misbehaved(
                 "lease.role",
@@ -336,17 +340,31 @@ pub(super) fn heard_end(
             ));
         }
         // One that we never held and that was used all the same: by a program of ours, straight at the gate.
-        None => {
-            let links = Links {
-                peer: Some(contract.peer.clone()),
-                contract: Some(contract.id.clone()),
-                lease: Some(id.clone()),
-                ..Links::default()
-            };
-            work.fact(links, What::LeaseMissed { how });
-        }
+        None => missed(work, &contract, id, how),
     }
     Ok(Reply::Contract(contract.id))
+}
+
+/// Whether the consumer can have granted leases for joining a matching.
+fn may_match(contract: &Contract) -> bool {
+    compile(&contract.policy).is_ok_and(|terms| terms.summary.allows(Use::Psi))
+}
+
+/// Once for each lease, however often the peer says it.
+fn missed(work: &mut Work<'_>, contract: &Contract, id: &Id, how: Closed) {
+    let code = refusal::missed(id);
+    if work.view.refusals.iter().any(|it| it.contract == contract.id && it.code == code) {
+        return;
+    }
+    let (_, told) = Tally::next(None, (&contract.id, &code), work.now);
+    work.commit.refusals.push(told);
+    let links = Links {
+        peer: Some(contract.peer.clone()),
+        contract: Some(contract.id.clone()),
+        lease: Some(id.clone()),
+        ..Links::default()
+    };
+    work.fact(links, What::LeaseMissed { how });
 }
 
 /// Either side: what came of a lease that we hold or granted. The consumer also tells the gate.

@@ -54,6 +54,7 @@ pub fn needs(input: &Input) -> Needs {
             Heard::LeaseEnded { contract, lease, .. } => Needs {
                 contract: Some(contract.clone()),
                 lease: Some(lease.clone()),
+                missed: Some(lease.clone()),
                 ..Needs::default()
             },
             Heard::Ended { contract, .. } => Needs {

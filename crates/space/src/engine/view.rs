@@ -49,6 +49,8 @@ pub struct Needs {
     pub open_under: Option<Id>,
     /// What was refused under the contract that is loaded, since it was told last.
     pub refusals: bool,
+    /// Of the same, whether it was told that this lease ended and was never held.
+    pub missed: Option<Id>,
     /// A data flow; if it is that of a transfer of ours, also the transfer and its contract. The flow of each
     /// transfer that is loaded comes without asking.
     pub flow: Option<Id>,

@@ -3,7 +3,7 @@
 //! Threat: parallel leases that together take more than is left, and an asker who says that it took less. So all that
 //! a use could take is charged before anything is released, and only the closing on record gives back. Never charges
 //! less than a lease lets happen: seconds are rounded up, and of what cannot be known ahead all that is left is taken. Time
-//! for which the consumer had the key comes back on its signed word alone ([`Refunds`]), by our clock when that arrived.
+//! for which the consumer had the key, or took part in a matching, comes back on its signed word alone ([`Refunds`]), by our clock when that arrived.
 
 use std::time::Duration;
 
@@ -197,9 +197,10 @@ pub enum Refunds {
 pub fn given_back(it: &Lease, group: &Group, refunds: Refunds) -> Vec<Debit> {
     let State::Returned { at, outcome, receipt } = &it.state else { return vec![] };
     let Reserved { seconds: lasted, rows, bytes } = it.reserved;
-    let had_key = matches!(it.request.kind, Use::SealedTable | Use::SealedFile);
+    // Whoever held a key, or half of a matching, says itself how long: a word that only its signature makes one.
+    let its_word = matches!(it.request.kind, Use::SealedTable | Use::SealedFile | Use::Psi);
     let signed = receipt.is_some() && refunds == Refunds::Signed;
-    let lasted = lasted.filter(|_| signed || !had_key);
+    let lasted = lasted.filter(|_| signed || !its_word);
     let all = [
         (DebitKind::Seconds, lasted, seconds(it.granted, *at)),
         (DebitKind::Rows, rows, outcome.rows),

@@ -21,6 +21,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use form_urlencoded::Serializer;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use tidm_crypto::hash::sha256;
 use tidm_crypto::jws::Unverified;
@@ -51,6 +52,8 @@ const KEEP: Duration = Duration::from_secs(3600);
 /// For a key that we do not know they are read sooner, yet nobody makes us ask more often.
 const AGAIN: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(10);
+/// Codes that are exchanged at a time: strangers bring them, and each costs the provider a call.
+static CALLS: Semaphore = Semaphore::const_new(8);
 /// A code or a state longer than that is none.
 const CODE_BYTES: usize = 4096;
 
@@ -169,7 +172,7 @@ async fn finished(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
     let expected = Expected { issuer: &config.issuer, client: &config.client, nonce: &begun.nonce };
     oidc::check(&claims, &expected, app.clock.now()).map_err(|why| refused(&why))?;
     let name = account(app, config, &claims, &begun).await?;
-    begin_session(app, &name, "sign-in.oidc", None).await
+    begin_session(app, &name, "sign-in.oidc", None, None).await
 }
 
 /// The provider's documents, no older than `age`.
@@ -213,6 +216,10 @@ async fn exchange(
         .append_pair("client_id", &config.client)
         .append_pair("code_verifier", verifier)
         .finish();
+    let calls = tokio::time::timeout(ANSWER, CALLS.acquire()).await;
+    let Ok(Ok(_call)) = calls else {
+        return Err(trouble("too many sign-ins wait for its token endpoint"));
+    };
     let request = app.client.request(Method::POST, &provider.token).await.map_err(trouble)?;
     let mut request = request
         .timeout(ANSWER)

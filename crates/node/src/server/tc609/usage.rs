@@ -225,7 +225,7 @@ pub(super) async fn abnormal(app: &App, it: &Abnormal) -> Result<Done, WorkError
 }
 
 /// Kept with its signature; nothing here is proven by it but that it was said. A partner's connector names the contract by
-/// the agreement, since the code is its own, and gets ours.
+/// the agreement, since the code is its own, and gets ours: as the consumer, when the contract is over, and once.
 pub(super) async fn proof(app: &App, from: &Did, of: &Instance) -> Result<Done, WorkError> {
     if !app.config.tc609.partners.iter().any(|(_, did)| did == from) {
         instance(app, of).await?;
@@ -235,8 +235,22 @@ pub(super) async fn proof(app: &App, from: &Did, of: &Instance) -> Result<Done, 
     let id = Id::parse(&format!("urn:uuid:{}", of.strategy)).map_err(|_| unknown())?;
     let found = app.store.contract(&id).await.map_err(store)?;
     let contract = found.filter(|it| it.peer == *from).ok_or_else(unknown)?;
+    if contract.role != Role::Provider {
+        let why = "the consumer's node proves fulfilment to the provider's";
+        return Err(Fault::refused("tc609.role", why).into());
+    }
+    if !contract.is_over() {
+        // Our news of the end may be on its way: whoever is told so comes back.
+        let reason = "a proof of fulfilment is made when the contract is over".to_owned();
+        let retry_after = std::time::Duration::from_secs(1);
+        return Err(Fault::Unavailable { reason, retry_after }.into());
+    }
     let mut more = nothing();
     let code = job::deal_of(app, &contract.negotiation).await?.code;
+    if app.store.has_proof(&code).await.map_err(store)? {
+        let why = "a proof of fulfilment of this contract is kept already";
+        return Err(Fault::conflict("tc609.repeated", why).into());
+    }
     more.insert("contractId".into(), code.to_string().into());
     Ok((true, more))
 }

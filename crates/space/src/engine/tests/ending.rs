@@ -6,9 +6,12 @@ use crate::contract::{Deletion, End, State, deletion_bytes};
 use crate::engine::contract::RECEIPT_TYPE;
 use crate::engine::input::{Heard, HoldWish, TransferWish, Wish};
 use crate::evidence::fact::{Closed, What};
+use crate::id::Id;
 use crate::lease::message::Outcome;
 use crate::lease::state::Name;
 use crate::negotiation::message::Signature;
+use crate::policy::sentence::{Sentences, build};
+use crate::policy::usage::Use;
 use crate::transfer::message::{Body, DataAddress};
 use crate::transfer::state::State as Moving;
 use crate::wire::samples::{at, digest};
@@ -249,6 +252,32 @@ fn nobody_else_ends_a_lease() {
     assert_eq!(consumer.leases[&grant.lease].state.name(), Name::Revoked);
 }
 
+/// Whoever tells of the same lost lease again and again makes one fact; of leases that cannot be, none.
+#[test]
+fn a_missed_lease_is_told_once() {
+    let (mut provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    let missed = |it: &What| matches!(it, What::LeaseMissed { .. });
+    for n in 0..20 {
+        let lease = Id::parse(&format!("urn:lease:{}", n % 2)).unwrap();
+        let how = if n % 3 == 0 { Closed::Expired } else { Closed::Returned };
+        let said = Heard::LeaseEnded { contract: contract.clone(), lease, how };
+        consumer.hear(&provider, &format!("urn:m:{n}"), said, at(4 + n)).unwrap();
+    }
+    assert_eq!(consumer.count(missed), 2);
+    // Terms of statements alone: no matching, so no lease of the consumer's to miss.
+    let mut held = provider.contract();
+    let said = Sentences { kinds: vec![Use::Query], ..Sentences::default() };
+    let offered = build(Id::parse("urn:o").unwrap(), None, &said).unwrap();
+    held.policy.permissions = offered.permissions;
+    provider.contracts.insert(contract.clone(), held);
+    let lease = Id::parse("urn:lease:3").unwrap();
+    let said = Heard::LeaseEnded { contract, lease, how: Closed::Expired };
+    let refused = provider.hear(&consumer, "urn:n:1", said, at(40)).unwrap_err();
+    assert_eq!(refused.code(), "not-found");
+    assert_eq!(provider.count(missed), 0);
+}
+
 #[test]
 fn a_deletion_receipt_is_the_consumers_signature() {
     let (mut provider, mut consumer) = agreed(None);
@@ -301,7 +330,7 @@ fn versions_of_a_line_never_share_a_number() {
     use crate::catalog::product::{Draft, Kind, Product};
     let mut provider = super::side::Side::new("provider", 1);
     for (n, line) in [(1, "a"), (2, "a"), (3, "b"), (4, "a")] {
-        let of = |it: &str| crate::id::Id::parse(it).unwrap();
+        let of = |it: &str| Id::parse(it).unwrap();
         let name = format!("urn:product:{n}");
         let mut draft = Draft::new(of(&name), of(line), "Currents", Kind::Table, at(0));
         (draft.content, draft.origin, draft.bytes) =

@@ -182,7 +182,7 @@ impl Side {
             .map(|it| it.contract.clone());
         let contract = needs.contract.clone().or(of_transfer).or_else(|| of_lease.clone());
         view.contract = contract.and_then(|it| self.contracts.get(&it).cloned());
-        if needs.refusals {
+        if needs.refusals || needs.missed.is_some() {
             view.refusals = self.refusals.values().cloned().collect();
         }
         if let Some(of) = needs.spent.as_ref().or(of_lease.as_ref()) {

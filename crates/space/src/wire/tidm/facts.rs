@@ -29,8 +29,9 @@ pub struct Page {
 }
 
 /// `FactsPage` of as many `entries` (cursor, canonical bytes) as fit [`FACTS_PAGE_BYTES`], at least one.
-/// The page's `next` is the cursor of its last entry, if entries were left over or the store holds `more`.
-pub fn write_page(contract: &Id, entries: &[(String, Vec<u8>)], more: bool) -> String {
+/// The page's `next` is the cursor of its last entry, if entries were left over; else where the store says that it holds
+/// `more`, which may be past entries that this reader does not get.
+pub fn write_page(contract: &Id, entries: &[(String, Vec<u8>)], more: Option<&str>) -> String {
     let (mut facts, mut bytes, mut last) = (Vec::new(), 0_usize, None);
     for (cursor, entry) in entries {
         bytes = bytes.saturating_add(entry.len());
@@ -40,11 +41,11 @@ pub fn write_page(contract: &Id, entries: &[(String, Vec<u8>)], more: bool) -> S
         facts.push(base64url(entry));
         last = Some(cursor.as_str());
     }
-    let goes_on = more || facts.len() < entries.len();
+    let next = if facts.len() < entries.len() { last } else { more };
     let mut doc = envelope("FactsPage", None);
     put(&mut doc, "contract", Some(contract.as_str()));
     doc.insert("facts".to_owned(), json!(facts));
-    put(&mut doc, "next", last.filter(|_| goes_on));
+    put(&mut doc, "next", next);
     Value::Object(doc).to_string()
 }
 

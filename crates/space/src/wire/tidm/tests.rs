@@ -289,7 +289,7 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
         (
             "facts-page",
             include_str!("schema/facts-page.json"),
-            facts::write_page(&id("urn:agreement:1"), &entries, true),
+            facts::write_page(&id("urn:agreement:1"), &entries, Some("7")),
         ),
         (
             "catalog-changes",
