@@ -48,19 +48,17 @@ pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
     }
 }
 
-/// Line ends of either kind, and a last line without one; less the header.
+/// Line feeds, and a last line without one; less the header. A carriage return alone ends no record (`keys/csv`).
 fn lines(mut file: File) -> std::io::Result<u64> {
     let mut piece = vec![0; PIECE];
-    let (mut feeds, mut returns, mut last) = (0u64, 0u64, b'\n');
+    let (mut feeds, mut last) = (0u64, b'\n');
     loop {
         let read = file.read(&mut piece)?;
         let Some(bytes) = piece.get(..read).filter(|it| !it.is_empty()) else { break };
         feeds += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        returns += memchr::memchr_iter(b'\r', bytes).count() as u64;
         last = bytes.last().copied().unwrap_or(last);
     }
-    let unended = u64::from(!matches!(last, b'\n' | b'\r'));
-    Ok((feeds.max(returns) + unended).saturating_sub(1))
+    Ok((feeds + u64::from(last != b'\n')).saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -80,6 +78,7 @@ mod tests {
             ("id\n1\n2\n", 2),
             ("id\r\n1\r\n2\r\n", 2),
             ("id\n\"a\nb\"\n", 2),
+            ("id\n1\n2\r", 2),
         ] {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(text.as_bytes()).unwrap();
