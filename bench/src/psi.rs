@@ -43,7 +43,7 @@ const SIZES: &[Wanted] = &[
         seconds: 0.9,
         faster: 3.1,
         resident: 200.0,
-        memory_mib: 200,
+        memory_mib: 256,
         rounds: 3,
         with_peer: true,
     },

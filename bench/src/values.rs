@@ -80,19 +80,18 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
     })
 }
 
-/// The same with twenty terms, among them all that are counted use by use without a result.
+/// The same with twenty terms: uses, time of use, hours of the week, a purpose and moments.
 pub(crate) fn counted(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
     let mut it = contract(name, peer, uses, now)?;
     let term =
         |left, op, right: &str| Constraint::Atomic(Atomic::new(left, op, Value::text(right)));
     let rule = it.policy.permissions.first_mut().context("a permission")?;
     rule.constraints.extend([
-        term(Operand::Frequency, Operator::Lteq, "1000/PT0.1S"),
         term(Operand::MeteredTime, Operator::Lteq, "P100000D"),
         term(Operand::TimeWindow, Operator::Eq, "Mon-Sun 00:00/24:00+00:00"),
         term(Operand::Purpose, Operator::Eq, PURPOSE),
     ]);
-    let days = (1..=15).map(|day| format!("2024-02-{day:02}T09:00:00Z"));
+    let days = (1..=16).map(|day| format!("2024-02-{day:02}T09:00:00Z"));
     rule.constraints.extend(days.map(|day| term(Operand::DateTime, Operator::Gteq, &day)));
     Ok(it)
 }
