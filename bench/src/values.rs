@@ -88,7 +88,7 @@ pub(crate) fn counted(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Co
     let rule = it.policy.permissions.first_mut().context("a permission")?;
     rule.constraints.extend([
         term(Operand::MeteredTime, Operator::Lteq, "P100000D"),
-        term(Operand::TimeWindow, Operator::Eq, "Mon-Sun 00:00/24:00+00:00"),
+        term(Operand::TimeWindow, Operator::Eq, "Mon-Sun 00:00/24:00Z"),
         term(Operand::Purpose, Operator::Eq, PURPOSE),
     ]);
     let days = (1..=16).map(|day| format!("2024-02-{day:02}T09:00:00Z"));
