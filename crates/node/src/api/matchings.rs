@@ -229,6 +229,14 @@ fn contracts(it: &Matching) -> Answer<Vec<Id>> {
     all.map_err(|_| Fail(Problem::of("internal")))
 }
 
+/// Whether the rules let the caller use every contract that it is under.
+async fn may_use_all(app: &App, who: &Who, it: &Matching) -> Answer<()> {
+    for contract in contracts(it)? {
+        may_use(app, who, &contract).await?;
+    }
+    Ok(())
+}
+
 /// As the caller may see it: what matched is for those whom the rules let use the contract.
 async fn shown_to(app: &App, who: &Who, mut it: Matching) -> Answer<Shown> {
     let told = it.record.answer.is_some() || it.record.matched.is_some();
@@ -385,7 +393,7 @@ pub(super) async fn stop(
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
     let it = one(&app, &id).await?;
-    may_use(&app, &who, &it.contract).await?;
+    may_use_all(&app, &who, &it).await?;
     if it.state != Stage::Open || !matching::stop(&app, &it).await? {
         return Err(Fault::conflict("psi.not-running", "it does not run on this node now").into());
     }
@@ -403,7 +411,7 @@ pub(super) async fn forget(
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
     let it = one(&app, &id).await?;
-    may_use(&app, &who, &it.contract).await?;
+    may_use_all(&app, &who, &it).await?;
     if it.state == Stage::Open {
         return Err(Fault::conflict("psi.no-rows", "it is not done yet").into());
     }
@@ -423,9 +431,7 @@ pub(super) async fn rows(
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
     let it = one(&app, &id).await?;
-    for contract in contracts(&it)? {
-        may_use(&app, &who, &contract).await?;
-    }
+    may_use_all(&app, &who, &it).await?;
     let object = it.record.rows.clone();
     given(&app, it, object).await
 }
@@ -442,7 +448,7 @@ pub(super) async fn labels(
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
     let it = one(&app, &id).await?;
-    may_use(&app, &who, &it.contract).await?;
+    may_use_all(&app, &who, &it).await?;
     let object = it.record.labels.clone();
     given(&app, it, object).await
 }
