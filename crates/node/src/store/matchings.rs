@@ -189,12 +189,7 @@ impl Store {
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at).bind(id);
         let rows = query.bind(most + 1).fetch_all(self.pool()).await?;
         let found: Result<Vec<Matching>, StoreError> = rows.iter().map(matching).collect();
-        let mut rows = found?;
-        let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > most;
-        rows.truncate(usize::try_from(most).unwrap_or(0));
-        let last = rows.last().filter(|_| more);
-        let next = last.map(|it| Cursor { key: it.created.ms(), id: it.id.clone() });
-        Ok(Page { rows, next })
+        Ok(Page::cut(found?, most, |it| Cursor { key: it.created.ms(), id: it.id.clone() }))
     }
 }
 

@@ -23,6 +23,17 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    /// Of one row more than are shown, if there are so many.
+    pub(super) fn cut(mut rows: Vec<T>, most: i64, at: impl Fn(&T) -> Cursor) -> Self {
+        let most = usize::try_from(most).unwrap_or(0);
+        let more = rows.len() > most;
+        rows.truncate(most);
+        let next = rows.last().filter(|_| more).map(at);
+        Self { rows, next }
+    }
+}
+
 /// Where the next page begins: the sort key and id of the last row shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {

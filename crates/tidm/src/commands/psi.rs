@@ -178,23 +178,8 @@ impl Psi {
                 with_others(body, also)?;
             }
         }
-        let mut it = api.post("/matchings", &body).await?;
-        let id =
-            it.get("id").and_then(Value::as_str).context("a matching without an id")?.to_owned();
-        let mut said = String::new();
-        while !detach && it.get("state").and_then(Value::as_str) == Some("open") {
-            it = look(api, &id, LOOK).await?;
-            let now = progress(&it);
-            if global.output == Output::Table && !now.is_empty() && now != said {
-                show::note(&now);
-                said = now;
-            }
-        }
-        show::value(&it, global);
-        if let Some(fault) = it.get("fault").filter(|it| !it.is_null()) {
-            let text = fault.get("text").and_then(Value::as_str).unwrap_or("it failed");
-            return Err(Trouble::Here(anyhow::anyhow!("{text}")));
-        }
+        let begun = api.post("/matchings", &body).await?;
+        let (id, it) = watched(global, api, "/matchings", begun, *detach).await?;
         for (out, what) in [(out, "rows"), (labels_out, "labels")] {
             if let Some(out) = out.as_ref().filter(|_| it.get("withheld").is_none()) {
                 fetch(api, &id, what, out).await?;
@@ -215,6 +200,33 @@ fn with_others(body: &mut Map<String, Value>, also: &[String]) -> Outcome<()> {
     }
     body.insert("also".to_owned(), json!(also));
     Ok(())
+}
+
+/// Shows how far it is until it is over, then what came of it; only what it is like now, where it is left alone.
+async fn watched(
+    global: &Global,
+    api: &Api,
+    path: &str,
+    begun: Value,
+    detach: bool,
+) -> Outcome<(String, Value)> {
+    let mut it = begun;
+    let id = it.get("id").and_then(Value::as_str).context("an answer without an id")?.to_owned();
+    let mut said = String::new();
+    while !detach && it.get("state").and_then(Value::as_str) == Some("open") {
+        it = api.get(&format!("{path}/{}?wait={LOOK}", segment(&id))).await?;
+        let now = progress(&it);
+        if global.output == Output::Table && !now.is_empty() && now != said {
+            show::note(&now);
+            said = now;
+        }
+    }
+    show::value(&it, global);
+    if let Some(fault) = it.get("fault").filter(|it| !it.is_null()) {
+        let text = fault.get("text").and_then(Value::as_str).unwrap_or("it failed");
+        return Err(Trouble::Here(anyhow::anyhow!("{text}")));
+    }
+    Ok((id, it))
 }
 
 async fn look(api: &Api, id: &str, wait: u64) -> Outcome<Value> {

@@ -2,15 +2,14 @@
 //!
 //! Never computes here: the node's own process does.
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::Paging;
-use super::{LOOK, progress};
-use crate::cli::{Global, Output};
-use crate::client::{Api, Outcome, Trouble, segment};
+use super::watched;
+use crate::cli::Global;
+use crate::client::{Api, Outcome, segment};
 use crate::show;
 
 #[derive(Debug, Subcommand)]
@@ -72,21 +71,6 @@ async fn look(api: &Api, id: &str, wait: u64) -> Outcome<Value> {
 }
 
 async fn prepared(global: &Global, api: &Api, body: Value, detach: bool) -> Outcome<()> {
-    let mut it = api.post("/psi-tables", &body).await?;
-    let id = it.get("id").and_then(Value::as_str).context("a table without an id")?.to_owned();
-    let mut said = String::new();
-    while !detach && it.get("state").and_then(Value::as_str) == Some("open") {
-        it = look(api, &id, LOOK).await?;
-        let now = progress(&it);
-        if global.output == Output::Table && !now.is_empty() && now != said {
-            show::note(&now);
-            said = now;
-        }
-    }
-    show::value(&it, global);
-    if let Some(fault) = it.get("fault").filter(|it| !it.is_null()) {
-        let text = fault.get("text").and_then(Value::as_str).unwrap_or("it failed");
-        return Err(Trouble::Here(anyhow::anyhow!("{text}")));
-    }
-    Ok(())
+    let begun = api.post("/psi-tables", &body).await?;
+    watched(global, api, "/psi-tables", begun, detach).await.map(drop)
 }
