@@ -387,6 +387,7 @@ fn evidence(cx: &Context<'_>, raw: raw::Evidence, http: &Http) -> Result<Evidenc
 
 fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
     let workers = cx.number("limits.workers", raw.workers, 2, (1, 256))?;
+    let matching = cx.number("limits.matching_mib", raw.matching_mib, 512, (64, 1 << 20))?;
     let rate = cx.number("limits.delivery_kib", raw.delivery_kib, 0, (0, 1 << 30))? * 1024;
     let connections = raw.delivery_connections;
     let connections = cx.number("limits.delivery_connections", connections, 8, (1, 1024))?;
@@ -401,6 +402,7 @@ fn limits(cx: &Context<'_>, raw: &raw::Limits) -> Result<Limits, ConfigError> {
         )?),
         worker_memory_bytes: cx.number("limits.worker_mib", raw.worker_mib, 1024, (64, 1 << 20))?
             * MIB,
+        matching_memory_bytes: matching * MIB,
         workers: usize::try_from(workers).unwrap_or(1),
         upload_bytes: cx.number("limits.upload_mib", raw.upload_mib, 4096, (1, 1 << 22))? * MIB,
         delivery: Bounds {

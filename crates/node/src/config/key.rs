@@ -4,6 +4,7 @@
 
 pub use super::section::SECTIONS;
 
+mod limits;
 mod people;
 mod space;
 mod test_profile;
@@ -236,62 +237,15 @@ pub const KEYS: &[Key] = &[
         "检查点间隔(毫秒)",
         "Checkpoint interval in milliseconds",
     ),
-    key(
-        ("limits", "excel_mib"),
-        Kind::Number,
-        "64",
-        "可读取的 Excel 文件上限(MiB)",
-        "Largest Excel file read, MiB",
-    ),
-    key(
-        ("limits", "query_seconds"),
-        Kind::Number,
-        "60",
-        "单次查询时限(秒)",
-        "Deadline of one query, seconds",
-    ),
-    key(
-        ("limits", "worker_mib"),
-        Kind::Number,
-        "1024",
-        "单个沙箱进程的内存(MiB)",
-        "Memory of one sandbox process, MiB",
-    ),
-    key(
-        ("limits", "workers"),
-        Kind::Number,
-        "2",
-        "同时运行的沙箱进程数",
-        "Sandbox processes at a time",
-    ),
-    key(
-        ("limits", "upload_mib"),
-        Kind::Number,
-        "4096",
-        "单个上传文件上限(MiB)",
-        "Largest upload, MiB",
-    ),
-    key(
-        ("limits", "delivery_kib"),
-        Kind::Number,
-        "0",
-        "同一合约的交付合计速率上限(KiB/秒);0 为不限",
-        "Deliveries of one contract take at most this together, KiB per second; 0: no bound",
-    ),
-    key(
-        ("limits", "delivery_connections"),
-        Kind::Number,
-        "8",
-        "同一合约同时进行的交付连接数;超出者以 429 拒绝",
-        "Connections that deliver under one contract at a time; more are answered 429",
-    ),
-    key(
-        ("limits", "stalled_seconds"),
-        Kind::Number,
-        "120",
-        "接收方多久(秒)不取数据即断开",
-        "A receiver that takes nothing for this long is cut off, seconds",
-    ),
+    limits::EXCEL_MIB,
+    limits::QUERY_SECONDS,
+    limits::WORKER_MIB,
+    limits::MATCHING_MIB,
+    limits::WORKERS,
+    limits::UPLOAD_MIB,
+    limits::DELIVERY_KIB,
+    limits::DELIVERY_CONNECTIONS,
+    limits::STALLED_SECONDS,
     key(
         ("peers", "allow_private_addresses"),
         Kind::Switch,

@@ -229,6 +229,8 @@ pub struct Limits {
     pub excel_bytes: u64,
     pub query_deadline: Duration,
     pub worker_memory_bytes: u64,
+    /// What the processes of one matching may take here together.
+    pub matching_memory_bytes: u64,
     pub workers: usize,
     pub upload_bytes: u64,
     /// What deliveries of one contract may take together.

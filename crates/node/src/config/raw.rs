@@ -115,6 +115,7 @@ pub(super) struct Limits {
     pub(super) excel_mib: Option<u64>,
     pub(super) query_seconds: Option<u64>,
     pub(super) worker_mib: Option<u64>,
+    pub(super) matching_mib: Option<u64>,
     pub(super) workers: Option<u64>,
     pub(super) upload_mib: Option<u64>,
     pub(super) delivery_kib: Option<u64>,

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand_core::Rng as _;
 use reqwest::Method;
 use tokio::net::UnixListener;
 
@@ -23,6 +22,7 @@ use tidm_space::lease::message::{Grant, Request};
 use tidm_space::lease::state::{Lease, State as Standing};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
+use tidm_space::policy::matching::Key;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
@@ -30,8 +30,8 @@ use tidm_space::wire::tidm::psi;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, here, many, process, request, save, stopping, store, streams, table,
-    task, terms, unhex,
+    ATTEMPTS, WORKERS, asked, drawn, here, many, process, request, save, stopping, store, streams,
+    table, task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -88,30 +88,12 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     if it.workers == 0 || it.workers > WORKERS {
         return Err(Fault::refused("psi.workers", format!("workers are 1 to {WORKERS}")).into());
     }
-    let parts: Vec<String> = key.parts.iter().map(|it| it.column.clone()).collect();
-    let columns = if it.columns.is_empty() { parts.clone() } else { it.columns };
-    if columns.len() != parts.len() {
-        let why = format!(
-            "the contract matches by {}: name one column of yours for each, in this order",
-            parts.join(", ")
-        );
-        return Err(Fault::refused("psi.columns", why).into());
-    }
-    let (object, name, temporary) = list(app, &it.mine).await?;
-    let local = spool::local(app, &object).await.map_err(here)?;
-    let kind = super::kind(&name);
-    let items = size(local.path(), kind).await?;
-    has_columns(local.path(), kind, &columns).await?;
-    has_columns(local.path(), kind, &it.shown).await?;
+    let Listed { object, name, temporary, columns, items } =
+        listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
     asked::check(&contract, &it.asked, (it.protocol, it.workers, items))?;
-    let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
-    let mut os = crate::random::os();
-    os.fill_bytes(&mut session);
-    os.fill_bytes(&mut nonce);
-    os.fill_bytes(&mut one_time);
     let now = app.clock.now();
     let matching = Matching {
-        id: hex(&session),
+        id: hex(&drawn::<32>()),
         contract: contract.id.clone(),
         role: Role::Consumer,
         state: State::Open,
@@ -128,21 +110,59 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             columns,
             shown: it.shown,
             temporary,
-            nonce: hex(&nonce),
-            key: hex(&one_time),
+            nonce: hex(&drawn::<16>()),
+            key: hex(&drawn::<32>()),
             workers: it.workers,
             span_ms: u64::try_from(it.span.min(LEASE_MAX).as_millis()).ok(),
             asked: asked::record(&it.asked),
             ..Record::default()
         },
     };
-    super::keep(app, &matching.id)?;
-    save(app, &matching).await?;
-    tokio::spawn(run(app.clone(), matching.id.clone()));
-    Ok(matching)
+    begun(app, matching).await
 }
 
-pub(super) async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
+/// A list of ours, as it is going to be matched.
+pub(super) struct Listed {
+    pub object: String,
+    pub name: String,
+    pub temporary: bool,
+    /// Ours, in the order of the contract's key.
+    pub columns: Vec<String>,
+    /// At least its rows.
+    pub items: u64,
+}
+
+/// Looks a list up and at it. `columns`: those to match by (none: they are called as in the key) and those to show.
+pub(super) async fn listed(
+    app: &App,
+    mine: &Mine,
+    key: &Key,
+    (columns, shown): (Vec<String>, &[String]),
+) -> Result<Listed, WorkError> {
+    let named = || key.parts.iter().map(|it| it.column.clone()).collect();
+    let columns: Vec<String> = if columns.is_empty() { named() } else { columns };
+    if columns.len() != key.parts.len() {
+        let why = format!("lists are matched by {key}: name one column of yours for each part");
+        return Err(Fault::refused("psi.columns", why).into());
+    }
+    let (object, name, temporary) = list(app, mine).await?;
+    let local = spool::local(app, &object).await.map_err(here)?;
+    let kind = super::kind(&name);
+    let items = size(local.path(), kind).await?;
+    has_columns(local.path(), kind, &columns).await?;
+    has_columns(local.path(), kind, shown).await?;
+    Ok(Listed { object, name, temporary, columns, items })
+}
+
+/// Keeps the row of one that somebody here wants, and runs it.
+pub(super) async fn begun(app: &Arc<App>, it: Matching) -> Result<Matching, WorkError> {
+    super::keep(app, &it.id)?;
+    save(app, &it).await?;
+    tokio::spawn(run(app.clone(), it.id.clone()));
+    Ok(it)
+}
+
+async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkError> {
     match mine {
         Mine::Upload { id, account } => {
             let row = app.store.upload(id).await.map_err(store)?;
@@ -176,11 +196,7 @@ pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
 }
 
 /// Columns that the result is to have are in the list.
-pub(super) async fn has_columns(
-    path: &Path,
-    kind: Kind,
-    columns: &[String],
-) -> Result<(), WorkError> {
+async fn has_columns(path: &Path, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
     if columns.is_empty() {
         return Ok(());
     }

@@ -141,6 +141,14 @@ fn request(it: &Matching, query: Option<Digest>) -> Result<Request, Fault> {
     })
 }
 
+/// Fresh bytes of the machine: a session's name, a nonce, a one-time key.
+fn drawn<const N: usize>() -> [u8; N] {
+    use rand_core::Rng as _;
+    let mut bytes = [0; N];
+    crate::random::os().fill_bytes(&mut bytes);
+    bytes
+}
+
 /// Exactly `N` bytes.
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
@@ -221,7 +229,7 @@ fn order(
         dir,
         results,
         connect,
-        memory: app.config.limits.worker_memory_bytes,
+        memory: app.config.limits.matching_memory_bytes,
         workers: it.record.workers,
         parts: None,
         jail: process::JAIL.to_vec(),

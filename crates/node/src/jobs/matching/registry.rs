@@ -18,7 +18,7 @@ use super::WORKERS;
 const STREAMS: usize = 2 * WORKERS as usize;
 
 /// Matchings that compute at a time for each role: each has up to [`WORKERS`] processes and one more, and up to
-/// `limits.worker_mib` of memory. Two counts, so that two nodes that ask each other never wait for one another.
+/// `limits.matching_mib` of memory. Two counts, so that two nodes that ask each other never wait for one another.
 const PLACES: usize = 8;
 
 pub struct Matchings {

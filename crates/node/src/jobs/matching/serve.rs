@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rand_core::Rng as _;
-
 use tidm_compute::job::failure::{Blame, ErrorReport};
 use tidm_compute::job::order::Report;
 
@@ -27,8 +25,8 @@ use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::{
-    ATTEMPTS, WORKERS, asked, here, is_here, process, request, save, stopping, store, table, task,
-    terms,
+    ATTEMPTS, WORKERS, asked, drawn, here, is_here, process, request, save, stopping, store, table,
+    task, terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
@@ -109,10 +107,6 @@ async fn opened(
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
     let local = spool::local(app, &source.object).await.map_err(here)?;
     let items = size(local.path(), super::kind(TABLE)).await?;
-    let (mut nonce, mut one_time) = ([0; 16], [0; 32]);
-    let mut os = crate::random::os();
-    os.fill_bytes(&mut nonce);
-    os.fill_bytes(&mut one_time);
     let now = app.clock.now();
     let matching = Matching {
         id,
@@ -131,21 +125,30 @@ async fn opened(
             object: source.object,
             name: TABLE.to_owned(),
             columns: key.parts.iter().map(|it| it.column.clone()).collect(),
-            nonce: hex(&nonce),
-            key: hex(&one_time),
+            nonce: hex(&drawn::<16>()),
+            key: hex(&drawn::<32>()),
             workers: it.workers.clamp(1, WORKERS),
             asked: asked::record(&it.session.asked),
             ..Record::default()
         },
     };
+    opened_once(app, matching, lease).await
+}
+
+/// Keeps the row of a session that a peer's message opened, and watches its lease; if the same message was answered meanwhile,
+/// that row stands.
+pub(super) async fn opened_once(
+    app: &Arc<App>,
+    it: Matching,
+    lease: &Grant,
+) -> Result<Matching, WorkError> {
     let _one = app.matchings.door().await;
-    if let Some(known) = app.store.matching(&matching.id).await.map_err(store)? {
-        // The same invitation was answered meanwhile.
+    if let Some(known) = app.store.matching(&it.id).await.map_err(store)? {
         return Ok(known);
     }
-    save(app, &matching).await?;
-    tokio::spawn(forsaken(app.clone(), matching.id.clone(), lease.lease.clone()));
-    Ok(matching)
+    save(app, &it).await?;
+    tokio::spawn(forsaken(app.clone(), it.id.clone(), lease.lease.clone()));
+    Ok(it)
 }
 
 /// Ends an open matching of ours with its lease, where no process of it does: its consumer never came, or never came back.

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use rand_core::Rng as _;
 use tokio::net::UnixListener;
 
 use tidm_compute::job::failure::ErrorReport;
@@ -27,11 +26,11 @@ use tidm_space::psi::many::{
 };
 use tidm_space::wire::tidm::{psi, psi_many as wire};
 
-use super::super::ask::{self, Mine, has_columns, hold, list, post, size};
+use super::super::ask::{Listed, Mine, begun, hold, listed, post};
 use super::super::process::Task;
 use super::super::registry::Turn;
 use super::super::settle::Ended;
-use super::super::{here, process, request, save, store, streams, terms, unhex};
+use super::super::{drawn, process, request, save, store, streams, terms, unhex};
 use super::{check_memory, entity, only_once};
 use crate::app::App;
 use crate::jobs::{renewing, spool, workers};
@@ -60,27 +59,12 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let contracts = contracts(app, &it.contracts).await?;
     let first = contracts.first().ok_or(Fault::NotFound { what: "contract" })?;
     let (_, key) = terms(first)?;
-    let named = || key.parts.iter().map(|it| it.column.clone()).collect();
-    let columns: Vec<String> = if it.columns.is_empty() { named() } else { it.columns };
-    if columns.len() != key.parts.len() {
-        let why = format!("the contracts match by {key}: name one column of yours for each part");
-        return Err(Fault::refused("psi.columns", why).into());
-    }
-    let (object, name, temporary) = list(app, &it.mine).await?;
-    let local = spool::local(app, &object).await.map_err(here)?;
-    let kind = super::super::kind(&name);
-    let items = size(local.path(), kind).await?;
-    has_columns(local.path(), kind, &columns).await?;
-    has_columns(local.path(), kind, &it.shown).await?;
-    let (mut session, mut nonce, mut one_time) = ([0; 32], [0; 16], [0; 32]);
-    let mut os = crate::random::os();
-    os.fill_bytes(&mut session);
-    os.fill_bytes(&mut nonce);
-    os.fill_bytes(&mut one_time);
+    let Listed { object, name, temporary, columns, items } =
+        listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
     let party = |it: &Contract| Party { contract: it.id.to_string(), ..Party::default() };
     let now = app.clock.now();
     let matching = Matching {
-        id: hex(&session),
+        id: hex(&drawn::<32>()),
         contract: first.id.clone(),
         role: Role::Consumer,
         state: State::Open,
@@ -96,8 +80,8 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             columns,
             shown: it.shown,
             temporary,
-            nonce: hex(&nonce),
-            key: hex(&one_time),
+            nonce: hex(&drawn::<16>()),
+            key: hex(&drawn::<32>()),
             workers: 1,
             span_ms: u64::try_from(LEASE_MAX.as_millis()).ok(),
             parties: contracts.iter().map(party).collect(),
@@ -105,10 +89,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
         },
     };
     proposal(app, &matching, &contracts)?;
-    super::super::keep(app, &matching.id)?;
-    save(app, &matching).await?;
-    tokio::spawn(ask::run(app.clone(), matching.id.clone()));
-    Ok(matching)
+    begun(app, matching).await
 }
 
 /// Ours as the consumer, active.

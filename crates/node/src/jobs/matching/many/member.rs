@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use rand_core::Rng as _;
-
 use tidm_space::catalog::product::Kind;
 use tidm_space::contract::Contract;
 use tidm_space::engine::node::Signer as _;
@@ -21,7 +19,7 @@ use tidm_space::psi::many::{Invitation, PROTOCOL, Proposal, Start, WORD_TYPE, Wo
 use tidm_space::wire::tidm::psi_many as wire;
 
 use super::super::ask::{TABLE, size};
-use super::super::{here, kind, request, save, serve, store, terms};
+use super::super::{drawn, here, kind, request, serve, store, terms};
 use super::{check_memory, entity, seed};
 use crate::app::App;
 use crate::jobs::spool;
@@ -143,10 +141,6 @@ async fn opened(
     let number = it.agreed.proposal.number_of(&app.identity.did, &contract.id)?;
     let word = it.agreed.words.get(number);
     let items = word.ok_or(Fault::ApiMisuse("a member without a word"))?.items;
-    let (mut nonce, mut one_time) = ([0; 16], [0; 32]);
-    let mut os = crate::random::os();
-    os.fill_bytes(&mut nonce);
-    os.fill_bytes(&mut one_time);
     let now = app.clock.now();
     let matching = Matching {
         id,
@@ -164,19 +158,12 @@ async fn opened(
             object: source.object,
             name: TABLE.to_owned(),
             columns: key.parts.iter().map(|it| it.column.clone()).collect(),
-            nonce: hex(&nonce),
-            key: hex(&one_time),
+            nonce: hex(&drawn::<16>()),
+            key: hex(&drawn::<32>()),
             workers: 1,
             many: Some(wire::agreed_doc(&it.agreed)),
             ..Record::default()
         },
     };
-    let _one = app.matchings.door().await;
-    if let Some(known) = app.store.matching(&matching.id).await.map_err(store)? {
-        // The same start was answered meanwhile.
-        return Ok(known);
-    }
-    save(app, &matching).await?;
-    tokio::spawn(serve::forsaken(app.clone(), matching.id.clone(), lease.lease.clone()));
-    Ok(matching)
+    serve::opened_once(app, matching, lease).await
 }

@@ -64,12 +64,12 @@ fn seed(app: &App, contract: &Id, proposal: &Digest) -> Result<KeySeed, Fault> {
 
 /// Whether our process may have the memory for sets of these sizes: what would fail then must not cost a use.
 fn check_memory(app: &App, items: u64) -> Result<(), Fault> {
-    let (needs, has) = (memory(items), app.config.limits.worker_memory_bytes);
+    let (needs, has) = (memory(items), app.config.limits.matching_memory_bytes);
     if needs <= has {
         return Ok(());
     }
     let why = format!(
-        "{items} items take {needs} bytes of memory at {}, and limits.worker_mib gives {has}",
+        "{items} items take {needs} bytes of memory at {}, and limits.matching_mib gives {has}",
         app.identity.did
     );
     Err(Fault::refused("psi.size", why))
@@ -119,7 +119,7 @@ pub(super) fn order(
         rule,
         mapping,
         source: List { path: list, format: kind(&it.record.name) },
-        memory: app.config.limits.worker_memory_bytes,
+        memory: app.config.limits.matching_memory_bytes,
         jail: super::process::JAIL.to_vec(),
         silence: 20.0,
         patience: PATIENCE.as_secs_f64(),

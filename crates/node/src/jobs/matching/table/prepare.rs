@@ -195,7 +195,7 @@ async fn order(app: &App, it: &Table) -> Result<Task, WorkError> {
         rule,
         source: List { path: local.path().to_owned(), format: kind(LIST) },
         dir,
-        memory: app.config.limits.worker_memory_bytes,
+        memory: app.config.limits.matching_memory_bytes,
     };
     Ok(Task::table(&Order::Prepare(order), vec![local])?)
 }

@@ -83,7 +83,7 @@ pub(in crate::jobs::matching) async fn query_or_answer(
         },
         connect: Way::Dial(socket),
         jail: JAIL.to_vec(),
-        memory: app.config.limits.worker_memory_bytes,
+        memory: app.config.limits.matching_memory_bytes,
         silence: SILENCE,
         patience,
     };
