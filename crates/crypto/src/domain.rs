@@ -7,6 +7,10 @@
 pub const WRAP_KEY: &str = "tidm/aead/wrap-key/v1";
 /// Derivation of the SM4 key from a 32-byte data key ([`crate::suite::Suite::Guomi`]).
 pub const SM4_KEY: &str = "tidm/aead/sm4-key/v1";
+/// Key of one name below a node's root for files at rest ([`crate::rest`]).
+pub const REST_NAME: &str = "tidm/rest/name/v1";
+/// Key of one such file.
+pub const REST_FILE: &str = "tidm/rest/file/v1";
 /// A credential in the address of a delivery, wrapped at rest.
 pub const ADDRESS_SECRET: &str = "tidm/transfer/address-secret/v1";
 /// Seed of the P-256 key under which outside programs wrap shares for our key service.
@@ -98,6 +102,8 @@ pub const ALL: &[&str] = &[
     ATTESTED_REQUEST,
     WRAP_KEY,
     SM4_KEY,
+    REST_NAME,
+    REST_FILE,
     ADDRESS_SECRET,
     KAS_KEY,
     LEASE_KEY,

@@ -35,6 +35,7 @@ pub mod jcs;
 pub mod jws;
 pub mod kem;
 pub mod limits;
+pub mod rest;
 pub mod rsa;
 pub mod secret;
 pub mod sign;

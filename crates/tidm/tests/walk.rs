@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod dataplane;
+mod matching;
 mod membership;
 mod opening;
 mod two;

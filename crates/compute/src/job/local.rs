@@ -133,7 +133,7 @@ impl Local {
             what: Default::default(),
             rule,
             mapping,
-            source: List { path: path.clone(), format: kind(path) },
+            source: List::new(path.clone(), kind(path)),
             dir: dir.join(name),
             results,
             connect,

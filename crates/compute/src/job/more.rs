@@ -29,7 +29,7 @@ pub struct Extra {
 impl Extra {
     /// Reads it from the list, and refuses what cannot be computed with: nothing of the list has left by then.
     pub(super) fn read(order: &Order) -> Result<Self, Failure> {
-        let list = (order.source.path.as_path(), order.format());
+        let list = (order.source.place(), order.format());
         let mut extra = Self::default();
         match &order.what {
             What::Sum { of, column, decimals, .. } if *of == order.role => {

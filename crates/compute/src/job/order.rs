@@ -1,7 +1,7 @@
 //! What a job is told on its stdin, and what it answers: one JSON object each.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use super::limits::{
 };
 use super::progress::Traffic;
 use super::what::{Answer, What};
-use crate::keys::{Delimiter, Equals, Format, Mapping, Rule};
+use crate::keys::{Delimiter, Equals, Format, Key, Mapping, Place, Rule};
 
 /// One party's part in a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +97,19 @@ pub struct Sizes {
 pub struct List {
     pub path: PathBuf,
     pub format: Kind,
+    /// Of a list that is sealed at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+}
+
+impl List {
+    pub fn new(path: PathBuf, format: Kind) -> Self {
+        Self { path, format, key: None }
+    }
+
+    pub fn place(&self) -> Place<'_> {
+        Place { path: &self.path, key: self.key.as_ref() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +152,16 @@ pub struct Results {
     /// What the sender gave with them: CSV.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
+    /// Below which rows and labels are sealed at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+}
+
+impl Results {
+    /// One of its files, as it is to be written.
+    pub(crate) fn place<'p>(&'p self, path: &'p Path) -> Place<'p> {
+        Place { path, key: self.key.as_ref() }
+    }
 }
 
 /// What came of a job.

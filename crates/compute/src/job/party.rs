@@ -30,7 +30,7 @@ use super::store::{Disk, Spill, Store, clear};
 use super::visit::{Ended, Prepare, Visitor, lost, random};
 use super::what::What;
 use super::workers::{Crew, Host};
-use crate::keys::{self, Bitmap};
+use crate::keys::{self, Bitmap, Place};
 
 /// Runs an order to its end. Started again with the same order after any crash, it goes on where it was.
 pub fn run(
@@ -334,8 +334,8 @@ fn read(visitor: &Visitor<'_>, mut spill: Spill) -> Result<(Store, Listed), Fail
     // The agreed size: near what the list has, and known before it is read.
     progress.phase("reading", 0, Some(order.own_items()));
     let (bytes, modified) = stamp(&order.source.path)?;
-    let (path, format) = (&order.source.path, order.format());
-    let mut source = keys::open(path, format, &order.rule, &order.mapping, &job.id)?;
+    let (place, format) = (order.source.place(), order.format());
+    let mut source = keys::open(place, format, &order.rule, &order.mapping, &job.id)?;
     let (mut batch, mut items, mut rows): (Vec<Option<Item>>, Vec<u128>, Vec<u32>) =
         Default::default();
     let mut row = 0u64;
@@ -437,10 +437,12 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
         if let Some(path) = &order.results.rows {
             let format = order.format();
             let columns = order.results.columns.as_deref();
-            keys::write_rows((&order.source.path, format), &bitmap, (path, format), columns)?;
+            let to = (order.results.place(path), format);
+            keys::write_rows((order.source.place(), format), &bitmap, to, columns)?;
         }
         if let (Some(path), What::Labels { columns, .. }) = (&order.results.labels, &order.what) {
-            report.bad_labels = Some(write_labels(journal, path, columns)?).filter(|it| *it > 0);
+            let to = order.results.place(path);
+            report.bad_labels = Some(write_labels(journal, to, columns)?).filter(|it| *it > 0);
         }
     }
     clock.add("writing", began);
@@ -448,7 +450,7 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
 }
 
 /// Labels of all parts, by rows. A part that ran twice has the same ones twice.
-fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<u64, Failure> {
+fn write_labels(journal: &Journal, to: Place<'_>, columns: &[String]) -> Result<u64, Failure> {
     let mut all = BTreeMap::new();
     journal.read(|entry| {
         if let Entry::More(Kept::Labels { found, .. }) = entry {
@@ -456,7 +458,7 @@ fn write_labels(journal: &Journal, path: &Path, columns: &[String]) -> Result<u6
         }
     })?;
     let all = all.iter().map(|(row, label)| (*row, label.as_slice()));
-    Ok(keys::write_labels(path, columns, all)?)
+    Ok(keys::write_labels(to, columns, all)?)
 }
 
 /// Processor time of this process and of children that ended, in steps of 10 ms, as Linux tells it.

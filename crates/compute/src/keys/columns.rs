@@ -3,32 +3,30 @@
 //! Read in a pass of their own, in the order of rows in which keys are read, so that a row's place is its item's. Never shows a
 //! value: faults name columns and rows.
 
-use std::fs::File;
-use std::path::Path;
-
 use arrow::datatypes::Schema;
 
 use super::csv::{Fields, Records, names};
 use super::fault::Fault;
 use super::fixed::fixed;
-use super::ipc;
 use super::labels::put_label;
 use super::limits::MAX_ROWS;
+use super::place::Place;
 use super::source::Format;
 use super::table::Table;
 
 /// One number per row in units of 10^-`decimals`; a row without one counts as zero. Values above `bound` in size, and lists
 /// of more than `most` rows, are refused.
-pub fn values(
-    (path, format): (&Path, Format),
+pub fn values<'p>(
+    (place, format): (impl Into<Place<'p>>, Format),
     column: &str,
     decimals: u32,
     bound: u64,
     most: u64,
 ) -> Result<Vec<i64>, Fault> {
-    let file = path.display().to_string();
+    let place = place.into();
+    let file = place.path.display().to_string();
     let mut values = Vec::new();
-    each(path, format, &[column.to_owned()], "the sum", most, &mut |row, fields| {
+    each(place, format, &[column.to_owned()], "the sum", most, &mut |row, fields| {
         let text = fields.first().copied().unwrap_or_default();
         let value = fixed(text, decimals, bound).map_err(|why| Fault::Value {
             file: file.clone(),
@@ -43,15 +41,16 @@ pub fn values(
 }
 
 /// One label of `bytes` per row, one after the other: the named columns as they stand.
-pub fn labels(
-    (path, format): (&Path, Format),
+pub fn labels<'p>(
+    (place, format): (impl Into<Place<'p>>, Format),
     columns: &[String],
     bytes: usize,
     most: u64,
 ) -> Result<Vec<u8>, Fault> {
-    let file = path.display().to_string();
+    let place = place.into();
+    let file = place.path.display().to_string();
     let mut labels = Vec::new();
-    each(path, format, columns, "what is given with a match", most, &mut |row, fields| {
+    each(place, format, columns, "what is given with a match", most, &mut |row, fields| {
         let found = put_label(fields, bytes, &mut labels);
         let long = |found| Fault::LabelTooLong { file: file.clone(), row, found, most: bytes };
         found.map_err(long)
@@ -65,15 +64,15 @@ type Take<'t> = dyn FnMut(u64, &[&[u8]]) -> Result<(), Fault> + 't;
 /// Calls `take` for every row with its number from 1 and its fields; those of a row that has not as many fields as the header
 /// are empty.
 fn each(
-    path: &Path,
+    from: Place<'_>,
     format: Format,
     columns: &[String],
     purpose: &str,
     most: u64,
     take: &mut Take<'_>,
 ) -> Result<(), Fault> {
-    let input = File::open(path).map_err(Fault::io("open", path))?;
-    let name = path.display().to_string();
+    let input = from.open()?;
+    let name = from.path.display().to_string();
     let place = |present: &[String]| -> Result<Vec<usize>, Fault> {
         columns.iter().map(|column| place(&name, column, purpose, present)).collect()
     };
@@ -94,7 +93,7 @@ fn each(
         Format::Parquet => Table::parquet(input, &name, &wanted)?,
         Format::ArrowFile => Table::arrow_file(input, &name, &wanted)?,
         Format::ArrowStream => {
-            let length = ipc::length(&input);
+            let length = input.length();
             Table::arrow_stream(Box::new(input), length, &name, &wanted)?
         }
         Format::Csv(delimiter) => {

@@ -4,7 +4,6 @@
 //! 2 GB of metadata, or a batch larger than any memory, which ends the program. Here a message's metadata is bounded, and where
 //! the input's own length is known nothing may reach past it. Never reads a value, never judges whether a table is sound.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use arrow::error::ArrowError;
@@ -12,6 +11,7 @@ use arrow::ipc::reader::{FileReader, StreamReader, read_footer_length};
 use arrow::ipc::{root_as_footer, root_as_message};
 
 use super::limits::{MAX_BATCH_BYTES, MAX_METADATA_BYTES, READ_BYTES};
+use super::place::Input;
 
 /// Bytes behind a file's footer: its length, and the format's name.
 const FOOTER_END: usize = 10;
@@ -21,11 +21,6 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// A stream of batches, whose lengths are checked as they come.
 pub(super) type Stream<R> = StreamReader<Checked<BufReader<R>>>;
-
-/// Bytes of a file; unknown of what is none, such as a pipe with a name.
-pub(super) fn length(file: &File) -> Option<u64> {
-    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len())
-}
 
 /// Opens a stream. `length` is that of the input in bytes, where it is known.
 pub(super) fn stream<R: Read>(
@@ -39,15 +34,15 @@ pub(super) fn stream<R: Read>(
 
 /// Opens a file, all of whose blocks lie inside it.
 pub(super) fn file(
-    mut input: File,
+    mut input: Input,
     columns: Option<Vec<usize>>,
-) -> Result<FileReader<BufReader<File>>, ArrowError> {
-    let length = input.metadata()?.len();
+) -> Result<FileReader<BufReader<Input>>, ArrowError> {
+    let length = input.length().ok_or_else(|| beyond("a footer"))?;
     check_blocks(&mut input, length)?;
     FileReader::try_new(BufReader::with_capacity(READ_BYTES, input), columns)
 }
 
-fn check_blocks(input: &mut File, length: u64) -> Result<(), ArrowError> {
+fn check_blocks(input: &mut Input, length: u64) -> Result<(), ArrowError> {
     let behind = length.checked_sub(FOOTER_END as u64).ok_or_else(|| beyond("a footer"))?;
     input.seek(SeekFrom::Start(behind))?;
     let mut end = [0; FOOTER_END];
@@ -186,11 +181,11 @@ mod tests {
         writer.into_inner().unwrap()
     }
 
-    fn on_disk(bytes: &[u8]) -> File {
+    fn on_disk(bytes: &[u8]) -> Input {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        file
+        Input::Plain(file)
     }
 
     #[test]

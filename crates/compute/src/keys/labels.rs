@@ -5,9 +5,9 @@
 //! texts: a failure would tell the peer that the row matched to which it gave such a label.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use super::fault::Fault;
+use super::place::Place;
 use super::rows::Output;
 
 /// Appends a record; how long it would have been, where it does not fit.
@@ -41,13 +41,14 @@ pub fn split_label(label: &[u8], columns: usize) -> Option<Vec<&str>> {
 /// Writes a CSV file: the number of the row of one's own list, from 1, and the texts that the peer gave with it. Returns how many
 /// records were none, which nobody else may learn.
 pub fn write_labels<'l>(
-    target: &Path,
+    target: impl Into<Place<'l>>,
     columns: &[String],
     all: impl Iterator<Item = (u64, &'l [u8])>,
 ) -> Result<u64, Fault> {
+    let target = target.into();
     let output = Output::beside(target)?;
     let mut out = std::io::BufWriter::new(output.writer()?);
-    let failed = |error| Fault::io("write", target)(error);
+    let failed = |error| Fault::io("write", target.path)(error);
     let mut line = String::from("row");
     for column in columns {
         line.push(',');

@@ -14,7 +14,7 @@
 //! the like of another party ("unknown" is not a person). Faults and counts name files, columns and rows; they never
 //! hold a key, and no key is written anywhere but into the file of results that the list's owner asked for.
 //!
-//! Rows of a database come as CSV from the program that reads it.
+//! Rows of a database come as CSV from the program that reads it. Lists and results may be sealed at rest ([`Place`]).
 
 mod batch;
 mod bitmap;
@@ -27,6 +27,7 @@ mod ipc;
 mod labels;
 pub mod limits;
 mod mapping;
+mod place;
 mod rows;
 mod rule;
 mod size;
@@ -40,6 +41,7 @@ pub use fixed::{decimal, fixed};
 pub use form::{Form, Why};
 pub use labels::{split_label, write_labels};
 pub use mapping::Mapping;
+pub use place::{Key, Place};
 pub use rows::{Written, check_columns, write_rows};
 pub use rule::{Equals, Part, Rule};
 pub use size::rows_at_most;

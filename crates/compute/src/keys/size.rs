@@ -2,22 +2,22 @@
 //!
 //! Never less than there are: a line of a CSV file may be a part of a quoted field, a row is never more than one line.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::Read;
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::fault::Fault;
 use super::ipc;
+use super::place::Place;
 use super::source::Format;
 
 /// Bytes that are looked at together.
 const PIECE: usize = 1 << 20;
 
 /// At least the number of the list's rows.
-pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
-    let file = File::open(path).map_err(Fault::io("open", path))?;
+pub fn rows_at_most<'p>(place: impl Into<Place<'p>>, format: Format) -> Result<u64, Fault> {
+    let place = place.into();
+    let (path, file) = (place.path, place.open()?);
     let broken = |reason: String| Fault::Table {
         file: path.display().to_string(),
         format: format.name(),
@@ -38,7 +38,7 @@ pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
                 .map_err(|why| broken(why.to_string()))
         }
         Format::ArrowStream => {
-            let length = ipc::length(&file);
+            let length = file.length();
             let reader = ipc::stream(file, length, Some(vec![]));
             let mut reader = reader.map_err(|why| broken(why.to_string()))?;
             reader
@@ -49,7 +49,7 @@ pub fn rows_at_most(path: &Path, format: Format) -> Result<u64, Fault> {
 }
 
 /// Line feeds, and a last line without one; less the header. A carriage return alone ends no record (`keys/csv`).
-fn lines(mut file: File) -> std::io::Result<u64> {
+fn lines(mut file: impl Read) -> std::io::Result<u64> {
     let mut piece = vec![0; PIECE];
     let (mut feeds, mut last) = (0u64, b'\n');
     loop {
@@ -64,6 +64,7 @@ fn lines(mut file: File) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::path::Path;
 
     use super::super::source::Delimiter;
     use super::*;

@@ -1,9 +1,7 @@
 //! Lists as streams of items, whatever file they come from.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
 use arrow::datatypes::Schema;
 use tidm_mpc::psi::Item;
@@ -12,9 +10,9 @@ use super::batch::Batch;
 use super::csv::{Fields, Records, names};
 use super::fault::Fault;
 use super::form::Why;
-use super::ipc;
 use super::limits::{BATCH_ROWS, MAX_ROWS};
 use super::mapping::Mapping;
+use super::place::Place;
 use super::rule::Rule;
 use super::table::{Table, places};
 
@@ -125,20 +123,21 @@ enum Rows {
 }
 
 /// Opens a list. `caller` is what both parties know of their contract and session; it goes into every item.
-pub fn open(
-    path: &Path,
+pub fn open<'p>(
+    place: impl Into<Place<'p>>,
     format: Format,
     rule: &Rule,
     mapping: &Mapping,
     caller: &[u8],
 ) -> Result<Source, Fault> {
-    let file = File::open(path).map_err(Fault::io("open", path))?;
-    let name = path.display().to_string();
+    let place = place.into();
+    let file = place.open()?;
+    let name = place.path.display().to_string();
     let wanted = |schema: &Schema| places(schema, &name, rule, mapping);
     match format {
         Format::Csv(_) => read(Box::new(file), &name, format, rule, mapping, caller),
         Format::ArrowStream => {
-            let length = ipc::length(&file);
+            let length = file.length();
             source(rule, caller, &name, || {
                 Table::arrow_stream(Box::new(file), length, &name, &wanted)
             })

@@ -3,7 +3,6 @@
 //! Values become the text that a CSV of the same table would have, and go through the same normal forms: the same key gives the
 //! same item whatever file it stands in. Floating-point numbers are no keys.
 
-use std::fs::File;
 use std::io::Read;
 
 use arrow::array::{
@@ -24,6 +23,7 @@ use super::form::Form;
 use super::ipc;
 use super::limits::{BATCH_ROWS, TABLE_ROWS};
 use super::mapping::Mapping;
+use super::place::Input;
 use super::rule::Rule;
 use super::source::Format;
 
@@ -41,7 +41,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn parquet(
-        input: File,
+        input: Input,
         file: &str,
         wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {
@@ -59,7 +59,7 @@ impl Table {
     }
 
     pub(super) fn arrow_file(
-        input: File,
+        input: Input,
         file: &str,
         wanted: &dyn Fn(&Schema) -> Result<Vec<usize>, Fault>,
     ) -> Result<Self, Fault> {

@@ -55,7 +55,8 @@ pub(super) fn query(
     if let Some(path) = &order.results.rows {
         let format = order.source.format.format();
         let columns = order.results.columns.as_deref();
-        keys::write_rows((&order.source.path, format), &bitmap, (path, format), columns)?;
+        let to = (order.results.place(path), format);
+        keys::write_rows((order.source.place(), format), &bitmap, to, columns)?;
     }
     report.matched = Some(bitmap.count());
     Ok(told(report, connections, progress))
@@ -165,8 +166,8 @@ fn over<T>(
 fn read(order: &Query, progress: &Progress, report: &mut Report) -> Result<Distinct, Failure> {
     progress.phase("reading", 0, None);
     let context = bytes32("context", &order.context)?;
-    let (path, format) = (&order.source.path, order.source.format.format());
-    let mut source = keys::open(path, format, &order.rule, &order.mapping, &context)?;
+    let (place, format) = (order.source.place(), order.source.format.format());
+    let mut source = keys::open(place, format, &order.rule, &order.mapping, &context)?;
     let mut batch: Vec<Option<Item>> = Vec::new();
     let (mut part, mut row) = (Part::default(), 0u64);
     while source.next(&mut batch)? {

@@ -82,8 +82,8 @@ fn entries(key: &Key, header: &Header, round: &[Item]) -> Result<Vec<Vec<u128>>,
 fn items(order: &Prepare, progress: &Progress, report: &mut Report) -> Result<Vec<Item>, Failure> {
     progress.phase("reading", 0, None);
     let context = bytes32("context", &order.context)?;
-    let (path, format) = (&order.source.path, order.source.format.format());
-    let mut source = keys::open(path, format, &order.rule, &order.mapping, &context)?;
+    let (place, format) = (order.source.place(), order.source.format.format());
+    let mut source = keys::open(place, format, &order.rule, &order.mapping, &context)?;
     let (mut batch, mut items): (Vec<Option<Item>>, Vec<Item>) = Default::default();
     let (mut row, mut told) = (0u64, 0);
     while source.next(&mut batch)? {

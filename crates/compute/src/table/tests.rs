@@ -38,7 +38,7 @@ impl World {
     }
 
     fn source(&self, name: &str) -> List {
-        List { path: self.path(name), format: Kind::Csv }
+        List::new(self.path(name), Kind::Csv)
     }
 
     fn prepare(&self) -> Prepare {

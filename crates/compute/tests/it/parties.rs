@@ -69,7 +69,7 @@ impl Pair {
             what: What::Rows,
             rule: Rule::single("key", Form::Text, Equals::First).unwrap(),
             mapping: Mapping::of([("key", column)]),
-            source: List { path: self.path(&format!("{name}.csv")), format: Kind::Csv },
+            source: List::new(self.path(&format!("{name}.csv")), Kind::Csv),
             dir: self.path(name),
             results: match role {
                 Role::Receiver => {

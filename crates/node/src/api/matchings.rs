@@ -31,6 +31,7 @@ use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::jobs::matching::many::lead;
 use crate::jobs::matching::table::fetch;
 use crate::jobs::matching::{self, settle};
+use crate::jobs::rest;
 use crate::objects::Key;
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
@@ -113,7 +114,7 @@ impl Reveal {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct List {
-    /// Of `PUT /matchings/list` or `PUT /uploads`; gone when the matching is over. CSV, TSV, Parquet or Arrow by its name's ending.
+    /// Of `PUT /matchings/list`; gone when the matching is over. CSV, TSV, Parquet or Arrow by its name's ending.
     upload: Option<String>,
     /// A table of ours.
     product: Option<String>,
@@ -248,7 +249,7 @@ async fn shown_to(app: &App, who: &Who, mut it: Matching) -> Answer<Shown> {
     Ok(shown(app, it))
 }
 
-/// Send a list ahead, as it is.
+/// Send a list ahead, as it is. It is sealed before it reaches a disk.
 #[utoipa::path(
     put, path = "/matchings/list", tag = "uses", params(Named), security(("bearer" = ["use"])),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -260,7 +261,7 @@ pub(super) async fn send_list(
     Params(named): Params<Named>,
     body: Stream,
 ) -> Answer<impl IntoResponse> {
-    Ok((StatusCode::CREATED, Json(uploads::keep(&app, who.account, named, body).await?)))
+    Ok((StatusCode::CREATED, Json(uploads::keep_list(&app, who.account, named, body).await?)))
 }
 
 /// Match a list of ours with the product of a contract.
@@ -469,13 +470,23 @@ async fn given(
         };
         return Err(Fault::conflict("psi.no-rows", why).into());
     };
+    let headers = |bytes: u64| {
+        [
+            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+            (header::CONTENT_LENGTH, bytes.to_string()),
+        ]
+    };
+    if rest::is_sealed(&object) {
+        let (bytes, stream) = rest::opened(app, &object).await.map_err(|why| {
+            tracing::error!(%why, object, "a result cannot be opened");
+            Fail(Problem::of("internal"))
+        })?;
+        return Ok((headers(bytes), Stream::from_stream(stream)));
+    }
+    // Of before results were sealed.
     let key = Key::parse(&object).map_err(|_| Fail(Problem::of("internal")))?;
     let bytes = app.objects.head(&key).await?.bytes;
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, bytes.to_string()),
-    ];
-    Ok((headers, Stream::from_stream(app.objects.get(&key).await?)))
+    Ok((headers(bytes), Stream::from_stream(app.objects.get(&key).await?)))
 }
 
 async fn one(app: &App, id: &str) -> Answer<Matching> {

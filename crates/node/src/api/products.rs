@@ -239,6 +239,7 @@ async fn bytes(app: &App, it: &Publish, local: bool, account: &str) -> Answer<By
                 .upload(id)
                 .await?
                 .filter(|it| it.account == account)
+                .filter(|it| !crate::jobs::rest::is_sealed(&it.object))
                 .ok_or_else(|| Fail::not_found("upload"))?;
             let spooled = spool::local(app, &row.object).await?;
             Ok(Bytes::Sent { spooled, row })

@@ -29,6 +29,7 @@ pub mod push;
 pub mod query;
 pub mod release;
 pub mod renewing;
+pub mod rest;
 pub mod runs;
 pub mod secrets;
 pub mod sending;

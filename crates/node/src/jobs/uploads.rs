@@ -1,6 +1,6 @@
 //! Bytes that were sent ahead: gone once the call that they were for has used them, or a day later.
 //!
-//! They lie on this node as its own tables do, in clear. Never one that an open matching reads, and never anything but
+//! Lists that are to be matched lie sealed ([`super::rest`]), all others as this node's own tables do. Never one that an open matching reads, and never anything but
 //! uploads: an object without its row stays for who put it there.
 
 use std::collections::BTreeSet;

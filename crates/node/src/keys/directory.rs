@@ -29,6 +29,7 @@ const PEOPLE: Purpose<'_> = Purpose { kind: "people", id: "" };
 
 const MARKS: Purpose<'_> = Purpose { kind: "marks", id: "" };
 const TABLES: Purpose<'_> = Purpose { kind: "tables", id: "" };
+const LISTS: Purpose<'_> = Purpose { kind: "lists", id: "" };
 
 /// The signing keys of a node: file, purpose, kind.
 const SIGNING: [(&str, Purpose<'_>, KeyKind); 3] = [
@@ -210,6 +211,10 @@ impl Keys for Directory {
 
     fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
         self.made("tables.key", TABLES)
+    }
+
+    fn lists_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        self.made("lists.key", LISTS)
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

@@ -18,6 +18,7 @@ pub struct Memory {
     people: Secret<[u8; 32]>,
     marks: Secret<[u8; 32]>,
     tables: Secret<[u8; 32]>,
+    lists: Secret<[u8; 32]>,
     contracts: Mutex<Contracts>,
 }
 
@@ -37,6 +38,7 @@ impl Memory {
             people: random()?,
             marks: random()?,
             tables: random()?,
+            lists: random()?,
             contracts: Mutex::default(),
         })
     }
@@ -97,6 +99,10 @@ impl Keys for Memory {
 
     fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
         Ok(self.tables.clone())
+    }
+
+    fn lists_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
+        Ok(self.lists.clone())
     }
 
     fn list(&self) -> Result<Vec<Id>, KeyError> {

@@ -56,6 +56,9 @@ pub trait Keys: Send + Sync {
     /// What the keys of tables for matching are made from; made at the first call. Another one means other tables.
     fn table_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;
 
+    /// What lists and results of matchings are sealed below on the node's own disks; made at the first call.
+    fn lists_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;
+
     /// Contracts whose key exists, sorted.
     fn list(&self) -> Result<Vec<Id>, KeyError>;
 }

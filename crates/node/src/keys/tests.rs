@@ -14,6 +14,8 @@ fn behaves(keys: &dyn Keys) {
     assert_eq!(keys.people().unwrap().expose(), keys.people().unwrap().expose());
     assert_eq!(keys.table_root().unwrap().expose(), keys.table_root().unwrap().expose());
     assert_ne!(keys.table_root().unwrap().expose(), keys.people().unwrap().expose());
+    assert_eq!(keys.lists_root().unwrap().expose(), keys.lists_root().unwrap().expose());
+    assert_ne!(keys.table_root().unwrap().expose(), keys.lists_root().unwrap().expose());
     let marks = keys.mark_root().unwrap();
     assert_eq!(keys.kept_mark_root().unwrap().unwrap().expose(), marks.expose());
     let (a, b) = (id("urn:uuid:a"), id("../../etc/passwd"));

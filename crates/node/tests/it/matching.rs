@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt as _;
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
 use tidm_node::jobs::matching::serve;
+use tidm_node::jobs::rest;
 use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::accounts::{UploadRow, drop_upload, save_upload};
 use tidm_node::store::matchings::{self, Matching, State};
@@ -39,8 +41,10 @@ pub(crate) fn said(more: Terms) -> Sentences {
 }
 
 pub(crate) async fn uploaded(app: &App, id: &str, bytes: &[u8]) -> Mine {
-    let object = format!("uploads/{id}");
-    app.objects.put_bytes(&ObjectKey::parse(&object).unwrap(), bytes).await.unwrap();
+    let object = format!("{}{id}", rest::LISTS);
+    let pieces: Vec<_> =
+        bytes.chunks(100_000).map(|it| Ok(bytes::Bytes::copy_from_slice(it))).collect();
+    rest::keep(app, &object, futures::stream::iter(pieces), bytes.len() as u64).await.unwrap();
     let row = UploadRow {
         id: id.to_owned(),
         account: "analyst".to_owned(),
@@ -85,9 +89,63 @@ pub(crate) async fn over(app: &Arc<App>, id: &str) -> Matching {
 }
 
 pub(crate) async fn rows(app: &App, it: &Matching) -> String {
-    let key = ObjectKey::parse(it.record.rows.as_deref().unwrap()).unwrap();
-    let bytes = app.objects.head(&key).await.unwrap().bytes;
-    String::from_utf8(app.objects.get_range(&key, 0..bytes).await.unwrap().to_vec()).unwrap()
+    text(app, it.record.rows.as_deref().unwrap()).await
+}
+
+/// What a sealed result holds.
+pub(crate) async fn text(app: &App, object: &str) -> String {
+    let (length, pieces) = rest::opened(app, object).await.unwrap();
+    let pieces: Vec<bytes::Bytes> = pieces.try_collect().await.unwrap();
+    assert_eq!(pieces.iter().map(|it| it.len() as u64).sum::<u64>(), length);
+    String::from_utf8(pieces.concat()).unwrap()
+}
+
+/// Files below `dir` that hold one of these in clear.
+fn holding(dir: &std::path::Path, words: &[&str]) -> Vec<std::path::PathBuf> {
+    let mut found = vec![];
+    let Ok(entries) = std::fs::read_dir(dir) else { return found };
+    for path in entries.flatten().map(|it| it.path()) {
+        if path.is_dir() {
+            found.extend(holding(&path, words));
+            continue;
+        }
+        // What is gone meanwhile held nothing for long.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        if words.iter().any(|it| bytes.windows(it.len()).any(|at| at == it.as_bytes())) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Keys of the analyst's list, some of which match, and the prices beside them.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_of_a_list_lies_on_its_disk_in_clear() {
+    let world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let consumer = &world.consumer().app;
+    let bytes = parts(2500, 60_000);
+    let words = ["P-0002500", "P-0002999", "P-0003000", "P-0062499"];
+    assert!(words.iter().all(|it| bytes.windows(it.len()).any(|at| at == it.as_bytes())));
+    let mine = uploaded(consumer, "a", &bytes).await;
+    let dir = &consumer.config.node.data;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let mut looked = 0;
+    let ours = loop {
+        assert_eq!(holding(dir, &words), Vec::<std::path::PathBuf>::new());
+        looked += 1;
+        let it = app_matching(consumer, &begun.id).await;
+        if it.state != State::Open {
+            break it;
+        }
+    };
+    assert_eq!((ours.state, ours.record.matched), (State::Done, Some(500)));
+    assert!(looked > 1, "it was looked while it ran");
+    assert_eq!(holding(dir, &words), Vec::<std::path::PathBuf>::new());
+    assert!(rows(consumer, &ours).await.contains("P-0002999"));
+    // That the search finds what is there.
+    let provider = &world.provider().app;
+    assert_ne!(holding(&provider.config.node.data, &["part_no"]), Vec::<std::path::PathBuf>::new());
 }
 
 async fn agreed(world: &World, terms: Terms) -> Contract {
@@ -297,7 +355,7 @@ async fn lists_that_nobody_used_go_after_a_day() {
         save.await.unwrap();
         assert_eq!(tidm_node::jobs::uploads::sweep(app).await.unwrap(), usize::from(!kept));
         assert_eq!(app.store.upload(id).await.unwrap().is_some(), kept, "{id}");
-        let key = ObjectKey::parse(&format!("uploads/{id}")).unwrap();
+        let key = ObjectKey::parse(&format!("{}{id}", rest::LISTS)).unwrap();
         assert_eq!(app.objects.head(&key).await.is_ok(), kept, "{id}");
     }
 }

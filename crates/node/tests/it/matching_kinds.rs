@@ -6,7 +6,6 @@ use serde_json::json;
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Wanted, start};
 use tidm_node::jobs::matching::serve;
-use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::matchings::{Matching, State};
 use tidm_space::contract::Contract;
 use tidm_space::lease::message::Request;
@@ -16,7 +15,7 @@ use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 
-use crate::matching::{over, parts, said, uploaded, wanted};
+use crate::matching::{over, parts, said, text, uploaded, wanted};
 use crate::world::{World, fault};
 
 fn revealing(kinds: &[Reveal]) -> Terms {
@@ -115,9 +114,7 @@ async fn an_answer_outside_its_bounds_is_opened_to_nobody() {
 }
 
 async fn object(app: &App, name: Option<&str>) -> String {
-    let key = ObjectKey::parse(name.unwrap()).unwrap();
-    let bytes = app.objects.head(&key).await.unwrap().bytes;
-    String::from_utf8(app.objects.get_range(&key, 0..bytes).await.unwrap().to_vec()).unwrap()
+    text(app, name.unwrap()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -193,7 +193,7 @@ impl Psi {
 fn with_others(body: &mut Map<String, Value>, also: &[String]) -> Outcome<()> {
     let usual = [("protocol", json!("rr22")), ("workers", json!(1))];
     for (name, value) in usual {
-        if body.remove(name) != Some(value) {
+        if body.remove(name).is_some_and(|it| !it.is_null() && it != value) {
             let why = format!("several contracts: --{name} stays as it is");
             return Err(Trouble::Here(anyhow::anyhow!("{why}")));
         }
@@ -347,12 +347,15 @@ mod tests {
 
     #[test]
     fn several_contracts_leave_the_usual_choices() {
-        for (protocol, workers, fits) in
-            [("rr22", 1, true), ("rr22-low", 1, false), ("rr22", 2, false)]
-        {
+        for (protocol, workers, fits) in [
+            (None, 1, true),
+            (Some("rr22"), 1, true),
+            (Some("rr22-low"), 1, false),
+            (None, 2, false),
+        ] {
             let mut body = json!({ "contract": "urn:a", "protocol": protocol, "workers": workers });
             let done = with_others(body.as_object_mut().unwrap(), &["urn:b".to_owned()]);
-            assert_eq!(done.is_ok(), fits, "{protocol} {workers}");
+            assert_eq!(done.is_ok(), fits, "{protocol:?} {workers}");
             let sent = body == json!({ "contract": "urn:a", "also": ["urn:b"] });
             assert_eq!(sent, fits, "{body}");
         }

@@ -43,7 +43,7 @@ pub fn run(local: &Local, also: &[PathBuf], host: &Host) -> Result<All, Failure>
             members: members.clone(),
             rule,
             mapping,
-            source: List { path: list.to_owned(), format: kind(list) },
+            source: List::new(list.to_owned(), kind(list)),
             memory: local.memory,
             jail: Vec::new(),
             silence: super::super::limits::SILENCE.as_secs_f64(),

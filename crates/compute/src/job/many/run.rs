@@ -109,9 +109,9 @@ struct List {
 impl List {
     fn read(order: &Order, progress: &Progress) -> Result<Self, Failure> {
         progress.phase("reading", 0, None);
-        let (path, format, id) = (&order.source.path, order.source.format.format(), order.id()?);
-        let stamp = stamp(path)?;
-        let mut source = keys::open(path, format, &order.rule, &order.mapping, &id.0)?;
+        let (place, format, id) = (order.source.place(), order.source.format.format(), order.id()?);
+        let stamp = stamp(place.path)?;
+        let mut source = keys::open(place, format, &order.rule, &order.mapping, &id.0)?;
         let (mut part, mut batch, mut row) = (Part::default(), Vec::new(), 0u64);
         while source.next(&mut batch)? {
             for item in &batch {
@@ -281,8 +281,8 @@ fn written(
     progress: &Progress,
 ) -> Result<u64, Failure> {
     progress.phase("writing", 0, None);
-    let (path, format) = (&order.source.path, order.source.format.format());
-    if stamp(path)? != list.stamp {
+    let (place, format) = (order.source.place(), order.source.format.format());
+    if stamp(place.path)? != list.stamp {
         return Err(Failure::SourceChanged { what: "its size, or the time of its last change," });
     }
     let mut bitmap = Bitmap::new(list.rows)?;
@@ -294,7 +294,8 @@ fn written(
         written.map_err(Failure::directory("writing the bitmap"))?;
     }
     if let Some(to) = &results.rows {
-        keys::write_rows((path, format), &bitmap, (to, format), results.columns.as_deref())?;
+        let to = (results.place(to), format);
+        keys::write_rows((place, format), &bitmap, to, results.columns.as_deref())?;
     }
     Ok(bitmap.count())
 }

@@ -1,12 +1,12 @@
 //! CSV to CSV: the bytes of matched records as they are.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use super::Job;
 use crate::keys::csv::{Fields, Records, names, raw_fields};
 use crate::keys::fault::Fault;
 use crate::keys::limits::READ_BYTES;
+use crate::keys::place::Input;
 
 pub(super) fn copy(job: Job<'_>, delimiter: u8) -> Result<(), Fault> {
     let input = job.input.try_clone().map_err(Fault::io("read", job.name.as_ref()))?;
@@ -49,7 +49,7 @@ pub(super) fn copy(job: Job<'_>, delimiter: u8) -> Result<(), Fault> {
 }
 
 /// The columns of a list.
-pub(super) fn columns(input: File, name: &str, delimiter: u8) -> Result<Vec<String>, Fault> {
+pub(super) fn columns(input: Input, name: &str, delimiter: u8) -> Result<Vec<String>, Fault> {
     let (_, header) = Records::new(input, name, delimiter)?;
     names(&header, name, delimiter)
 }

@@ -8,11 +8,13 @@ mod table;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
 use super::bitmap::Bitmap;
 use super::fault::Fault;
+use super::place::{Input, Place, Sealing, Writer};
 use super::source::Format;
 
 /// What was written.
@@ -24,17 +26,19 @@ pub struct Written {
 
 /// Writes the rows of `list` that are in `rows` to `out`, all columns or those that are named, in their order. CSV lists
 /// become CSV with the same delimiter; Parquet and Arrow lists become any format.
-pub fn write_rows(
-    list: (&Path, Format),
+pub fn write_rows<'l, 'o>(
+    list: (impl Into<Place<'l>>, Format),
     rows: &Bitmap,
-    out: (&Path, Format),
+    out: (impl Into<Place<'o>>, Format),
     columns: Option<&[String]>,
 ) -> Result<Written, Fault> {
-    let ((path, format), (target, to)) = (list, out);
-    if same_file(path, target) {
+    let ((place, format), (target, to)) = (list, out);
+    let (place, target) = (place.into(), target.into());
+    let path = place.path;
+    if same_file(path, target.path) {
         return Err(Fault::Overwrite { file: path.display().to_string() });
     }
-    let input = File::open(path).map_err(Fault::io("open", path))?;
+    let input = place.open()?;
     let output = Output::beside(target)?;
     let name = path.display().to_string();
     let job = Job { input, name: &name, rows, output: &output, columns };
@@ -55,10 +59,13 @@ pub fn write_rows(
 }
 
 /// Whether a list has these columns, each once: what would fail after a job is to be known before it.
-pub fn check_columns(list: (&Path, Format), columns: &[String]) -> Result<(), Fault> {
-    let (path, format) = list;
-    let input = File::open(path).map_err(Fault::io("open", path))?;
-    let name = path.display().to_string();
+pub fn check_columns<'p>(
+    (place, format): (impl Into<Place<'p>>, Format),
+    columns: &[String],
+) -> Result<(), Fault> {
+    let place = place.into();
+    let input = place.open()?;
+    let name = place.path.display().to_string();
     let present = match format {
         Format::Csv(delimiter) => csv::columns(input, &name, delimiter.byte())?,
         Format::Parquet | Format::ArrowFile | Format::ArrowStream => {
@@ -88,7 +95,7 @@ fn places(file: &str, columns: &[String], present: &[String]) -> Result<Vec<usiz
 
 /// What both kinds of copying are given.
 struct Job<'j> {
-    input: File,
+    input: Input,
     name: &'j str,
     rows: &'j Bitmap,
     output: &'j Output,
@@ -115,30 +122,44 @@ impl Job<'_> {
 pub(super) struct Output {
     file: NamedTempFile,
     target: PathBuf,
+    sealing: Option<Arc<Mutex<Sealing>>>,
 }
 
 impl Output {
-    pub(super) fn beside(target: &Path) -> Result<Self, Fault> {
+    pub(super) fn beside(place: Place<'_>) -> Result<Self, Fault> {
+        let target = place.path;
         let file = tempfile::Builder::new()
             .prefix(".tidm-rows-")
             .tempfile_in(folder(target))
             .map_err(Fault::io("write beside", target))?;
-        Ok(Self { file, target: target.into() })
+        let sealing = place.key.map(|key| {
+            let file = file.as_file().try_clone()?;
+            Sealing::new(file, key).map(|it| Arc::new(Mutex::new(it)))
+        });
+        let sealing = sealing.transpose().map_err(Fault::io("write", target))?;
+        Ok(Self { file, target: target.into(), sealing })
     }
 
-    pub(super) fn writer(&self) -> Result<File, Fault> {
-        self.file.as_file().try_clone().map_err(self.fault())
+    pub(super) fn writer(&self) -> Result<Writer, Fault> {
+        match &self.sealing {
+            Some(it) => Ok(Writer::Sealed(it.clone())),
+            None => self.file.as_file().try_clone().map(Writer::Plain).map_err(self.fault()),
+        }
     }
 
     fn fault(&self) -> impl FnOnce(std::io::Error) -> Fault {
         Fault::io("write", &self.target)
     }
 
-    /// Syncs, renames into place, syncs the folder; gives the length.
+    /// Syncs, renames into place, syncs the folder; gives the length of what was written.
     pub(super) fn publish(self) -> Result<u64, Fault> {
-        let Self { file, target } = self;
+        let Self { file, target, sealing } = self;
+        let bytes = match sealing {
+            Some(it) => it.lock().unwrap_or_else(PoisonError::into_inner).finish(),
+            None => file.as_file().metadata().map(|it| it.len()),
+        };
+        let bytes = bytes.map_err(Fault::io("write", &target))?;
         file.as_file().sync_all().map_err(Fault::io("write", &target))?;
-        let bytes = file.as_file().metadata().map_err(Fault::io("write", &target))?.len();
         file.persist(&target).map_err(|error| Fault::io("rename to", &target)(error.error))?;
         let folder =
             File::open(folder(&target)).map_err(Fault::io("sync the folder of", &target))?;

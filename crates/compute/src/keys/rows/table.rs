@@ -1,6 +1,5 @@
 //! Parquet and Arrow to CSV, Parquet and Arrow.
 
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -19,16 +18,17 @@ use super::{Job, Output};
 use crate::keys::fault::Fault;
 use crate::keys::ipc;
 use crate::keys::limits::{READ_BYTES, TABLE_ROWS};
+use crate::keys::place::{Input, Writer as To};
 use crate::keys::source::Format;
 use crate::keys::table::broken;
 
 /// The columns of a list.
-pub(super) fn columns(input: File, name: &str, format: Format) -> Result<Vec<String>, Fault> {
+pub(super) fn columns(input: Input, name: &str, format: Format) -> Result<Vec<String>, Fault> {
     let broken = |error: ArrowError| Fault::table(name, format.name(), &error);
     let schema = match format {
         Format::ArrowFile => ipc::file(input, None).map_err(broken)?.schema(),
         Format::ArrowStream => {
-            let length = ipc::length(&input);
+            let length = input.length();
             ipc::stream(input, length, None).map_err(broken)?.schema()
         }
         Format::Parquet | Format::Csv(_) => {
@@ -73,7 +73,7 @@ pub(super) fn of_arrow_file(job: Job<'_>, to: Format) -> Result<(), Fault> {
 
 pub(super) fn of_arrow_stream(job: Job<'_>, to: Format) -> Result<(), Fault> {
     let input = job.input.try_clone().map_err(Fault::io("read", job.name.as_ref()))?;
-    let length = ipc::length(&input);
+    let length = input.length();
     let batches = ipc::stream(input, length, None)
         .map_err(|error| Fault::table(job.name, Format::ArrowStream.name(), &error))?;
     let schema = batches.schema();
@@ -160,9 +160,9 @@ fn unwritable(output: &Output, error: &ArrowError) -> Fault {
 
 enum Writer {
     Csv(Csv),
-    Parquet(Box<ArrowWriter<File>>),
-    ArrowFile(FileWriter<BufWriter<File>>),
-    ArrowStream(StreamWriter<BufWriter<File>>),
+    Parquet(Box<ArrowWriter<To>>),
+    ArrowFile(FileWriter<BufWriter<To>>),
+    ArrowStream(StreamWriter<BufWriter<To>>),
 }
 
 impl Writer {
@@ -209,14 +209,14 @@ impl Writer {
 
 /// Values as Arrow shows them, nulls as nothing, quotes where they are needed.
 struct Csv {
-    out: BufWriter<File>,
+    out: BufWriter<To>,
     delimiter: u8,
     line: Vec<u8>,
     value: String,
 }
 
 impl Csv {
-    fn new(out: BufWriter<File>, delimiter: u8, schema: &Schema) -> Result<Self, ArrowError> {
+    fn new(out: BufWriter<To>, delimiter: u8, schema: &Schema) -> Result<Self, ArrowError> {
         let mut csv = Self { out, delimiter, line: Vec::new(), value: String::new() };
         for field in schema.fields() {
             csv.value.clone_from(field.name());

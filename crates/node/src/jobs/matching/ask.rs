@@ -3,7 +3,6 @@
 //! Every step can be repeated: the session, the nonce and the one-time key are saved before they are said, so a lost answer
 //! costs no second use.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ use super::{
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
-use crate::jobs::{renewing, spool, workers};
+use crate::jobs::{renewing, rest, workers};
 use crate::net::auth;
 use crate::net::client::CallError;
 use crate::store::matchings::{Matching, Record, State};
@@ -146,11 +145,11 @@ pub(super) async fn listed(
         return Err(Fault::refused("psi.columns", why).into());
     }
     let (object, name, temporary) = list(app, mine).await?;
-    let local = spool::local(app, &object).await.map_err(here)?;
+    let list = rest::list(app, &object).await.map_err(here)?;
     let kind = super::kind(&name);
-    let items = size(local.path(), kind).await?;
-    has_columns(local.path(), kind, &columns).await?;
-    has_columns(local.path(), kind, shown).await?;
+    let items = size(&list, kind).await?;
+    has_columns(&list, kind, &columns).await?;
+    has_columns(&list, kind, shown).await?;
     Ok(Listed { object, name, temporary, columns, items })
 }
 
@@ -167,7 +166,7 @@ async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkErro
         Mine::Upload { id, account } => {
             let row = app.store.upload(id).await.map_err(store)?;
             let row = row
-                .filter(|it| it.account == *account)
+                .filter(|it| it.account == *account && rest::is_sealed(&it.object))
                 .ok_or(Fault::NotFound { what: "upload" })?;
             Ok((row.object, row.name, true))
         }
@@ -186,23 +185,24 @@ async fn list(app: &App, mine: &Mine) -> Result<(String, String, bool), WorkErro
 pub(super) const TABLE: &str = "table.parquet";
 
 /// At least the rows of a list: what the peer may know.
-pub(super) async fn size(path: &Path, kind: Kind) -> Result<u64, WorkError> {
-    let path = path.to_owned();
-    let counted =
-        tokio::task::spawn_blocking(move || tidm_compute::keys::rows_at_most(&path, kind.format()))
-            .await;
+pub(super) async fn size(list: &rest::List, kind: Kind) -> Result<u64, WorkError> {
+    let list = list.source(kind);
+    let counted = tokio::task::spawn_blocking(move || {
+        tidm_compute::keys::rows_at_most(list.place(), kind.format())
+    });
+    let counted = counted.await;
     let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
     Ok(counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?)
 }
 
 /// Columns that the result is to have are in the list.
-async fn has_columns(path: &Path, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
+async fn has_columns(list: &rest::List, kind: Kind, columns: &[String]) -> Result<(), WorkError> {
     if columns.is_empty() {
         return Ok(());
     }
-    let (path, columns) = (path.to_owned(), columns.to_owned());
+    let (list, columns) = (list.source(kind), columns.to_owned());
     let looked = tokio::task::spawn_blocking(move || {
-        tidm_compute::keys::check_columns((&path, kind.format()), &columns)
+        tidm_compute::keys::check_columns((list.place(), kind.format()), &columns)
     });
     let looked = looked.await.map_err(|_| Fault::ApiMisuse("looking at columns panicked"))?;
     Ok(looked.map_err(|why| Fault::refused("psi.columns", why.to_string()))?)
@@ -221,17 +221,20 @@ pub async fn run(app: Arc<App>, id: String) {
     let found = app.store.matching(&id).await;
     let Ok(Some(mut it)) = found else { return };
     let done = tokio::select! {
-        done = work(&app, &mut it, &turn) => done,
+        done = work(&app, &mut it, &turn) => Some(done),
         () = turn.live.cancelled() => {
-            Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it"))
+            Some(Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")))
         }
-        // It stays open, and is gone on with after the next start.
-        () = stopping(&app) => return,
+        () = stopping(&app) => None,
     };
-    if !matches!(done, Ended::Done(_)) {
+    if !matches!(done, Some(Ended::Done(_))) {
         settle::broken_off(&app, &mut it);
     }
-    settle::settle(&app, it, done).await;
+    match done {
+        Some(done) => settle::settle(&app, it, done).await,
+        // It stays open, and is gone on with after the next start.
+        None => settle::noted(&app, &it).await,
+    }
 }
 
 async fn work(app: &Arc<App>, it: &mut Matching, turn: &Turn) -> Ended {
@@ -383,9 +386,7 @@ async fn attempts(
 ) -> Ended {
     loop {
         it.record.attempts += 1;
-        if let Err(why) = save(app, it).await {
-            tracing::warn!(%why, "a matching's row cannot be saved");
-        }
+        settle::noted(app, it).await;
         let why = match once(app, it, contract, lease, turn).await {
             Err(Ended::Failed(why))
                 if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS =>
@@ -409,12 +410,12 @@ async fn once(
     turn: &Turn,
 ) -> Result<Report, Ended> {
     let here = |why: String| Ended::Refused(Fault::Unavailable { reason: why, retry_after: PAUSE });
-    let local = spool::local(app, &it.record.object).await.map_err(|why| here(why.to_string()))?;
+    let list = rest::list(app, &it.record.object).await.map_err(|why| here(why.to_string()))?;
     let socket = &turn.live.socket;
     // Left by the attempt before.
     drop(std::fs::remove_file(socket));
     let listener = UnixListener::bind(socket).map_err(|why| here(why.to_string()))?;
-    let task = task(app, it, contract, local, &turn.live).await.map_err(|why| match why {
+    let task = task(app, it, contract, list, &turn.live).await.map_err(|why| match why {
         WorkError::Fault(fault) => Ended::Refused(fault),
         why @ (WorkError::Store(_) | WorkError::Stopping) => here(why.to_string()),
     })?;

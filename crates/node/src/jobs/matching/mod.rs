@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::order::{Kind, Learns, List, Order, Results, Role as Part, Security, Sizes};
+use tidm_compute::job::order::{Kind, Learns, Order, Results, Role as Part, Security, Sizes};
 use tidm_compute::job::what::What;
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
@@ -49,7 +49,7 @@ use tidm_space::psi::Protocol;
 use self::process::Task;
 use self::registry::Live;
 use crate::app::App;
-use crate::jobs::spool;
+use crate::jobs::rest;
 use crate::store::matchings::{self as rows, Matching};
 use crate::store::writer::WorkError;
 
@@ -163,7 +163,7 @@ async fn task(
     app: &App,
     it: &Matching,
     contract: &Contract,
-    list: spool::Local,
+    list: rest::List,
     live: &Live,
 ) -> Result<Task, WorkError> {
     if let Some(digest) = table::table_of(&it.record)? {
@@ -171,18 +171,18 @@ async fn task(
     }
     if it.record.is_many() {
         let socket = vec![live.socket.clone()];
-        let order = many::order(app, it, contract, list.path().to_owned(), socket)?;
-        return Ok(Task::many(&order, vec![list])?);
+        let order = many::order(app, it, contract, &list, socket)?;
+        return Ok(Task::many(&order, vec![list.into_file()])?);
     }
-    let order = order(app, it, contract, list.path().to_owned(), live.socket.clone())?;
-    Ok(Task::job(&order, vec![list])?)
+    let order = order(app, it, contract, &list, live.socket.clone())?;
+    Ok(Task::job(&order, vec![list.into_file()])?)
 }
 
 fn order(
     app: &App,
     it: &Matching,
     contract: &Contract,
-    list: PathBuf,
+    list: &rest::List,
     socket: PathBuf,
 ) -> Result<Order, Fault> {
     let (terms, key) = terms(contract)?;
@@ -210,6 +210,7 @@ fn order(
         rows: shown.then(|| dir.join(ROWS)),
         columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
         labels: labels.then(|| dir.join(LABELS)),
+        key: Some(rest::result_key(app, &it.id)?),
         ..Results::default()
     };
     let security = match protocol {
@@ -225,7 +226,7 @@ fn order(
         what,
         rule,
         mapping,
-        source: List { path: list, format: kind(&it.record.name) },
+        source: list.source(kind(&it.record.name)),
         dir,
         results,
         connect,
@@ -241,7 +242,7 @@ fn order(
 /// The matched rows, in a matching's folder.
 const ROWS: &str = "rows";
 /// What the provider gave with them.
-const LABELS: &str = "labels.csv";
+const LABELS: &str = "labels";
 
 /// By a file's ending, as people name files.
 fn kind(name: &str) -> Kind {

@@ -29,7 +29,7 @@ use super::{
     task, terms,
 };
 use crate::app::App;
-use crate::jobs::{renewing, spool, workers};
+use crate::jobs::{renewing, rest, workers};
 use crate::store::matchings::{self as rows, Matching, Record, State};
 use crate::store::rows::hex;
 use crate::store::writer::WorkError;
@@ -105,8 +105,8 @@ async fn opened(
     let (_, key) = terms(&contract)?;
     let source = app.store.source(&contract.product).await.map_err(store)?;
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
-    let local = spool::local(app, &source.object).await.map_err(here)?;
-    let items = size(local.path(), super::kind(TABLE)).await?;
+    let list = rest::list(app, &source.object).await.map_err(here)?;
+    let items = size(&list, super::kind(TABLE)).await?;
     let now = app.clock.now();
     let matching = Matching {
         id,
@@ -298,30 +298,29 @@ async fn run(app: Arc<App>, id: String) {
         return settle::settle(&app, it, Ended::Refused(why)).await;
     }
     it.record.attempts += 1;
-    if let Err(why) = save(&app, &it).await {
-        tracing::warn!(%why, "a matching's row cannot be saved");
-    }
+    settle::noted(&app, &it).await;
     let ended = tokio::select! {
-        ended = once(&app, &it, &turn) => ended,
+        ended = once(&app, &it, &turn) => Some(ended),
         () = turn.live.cancelled() => {
-            Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it"))
+            Some(Ended::Refused(Fault::refused("psi.cancelled", "somebody here stopped it")))
         }
-        // It stays open: the consumer's streams start it again.
-        () = stopping(&app) => return,
+        () = stopping(&app) => None,
     };
-    let lost = matches!(&ended, Ended::Failed(why) if why.blame == Blame::Connection);
-    if !matches!(ended, Ended::Done(_)) {
+    if !matches!(ended, Some(Ended::Done(_))) {
         settle::broken_off(&app, &mut it);
     }
-    if lost && it.record.attempts < attempts(&it) {
+    match ended {
+        // It stays open: the consumer's streams start it again.
+        None => settle::noted(&app, &it).await,
         // It stays open: the consumer comes back, or its lease ends.
-        if let Err(why) = save(&app, &it).await {
-            tracing::warn!(%why, "a matching's row cannot be saved");
+        Some(Ended::Failed(why))
+            if why.blame == Blame::Connection && it.record.attempts < attempts(&it) =>
+        {
+            settle::noted(&app, &it).await;
+            tracing::info!(id, "a matching lost its peer");
         }
-        tracing::info!(id, "a matching lost its peer");
-        return;
+        Some(ended) => settle::settle(&app, it, ended).await,
     }
-    settle::settle(&app, it, ended).await;
 }
 
 async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
@@ -336,11 +335,11 @@ async fn once(app: &Arc<App>, it: &Matching, turn: &Turn) -> Ended {
         Ok(None) => return Ended::Refused(Fault::NotFound { what: "contract" }),
         Err(why) => return here(why.to_string()),
     };
-    let local = match spool::local(app, &it.record.object).await {
-        Ok(local) => local,
+    let list = match rest::list(app, &it.record.object).await {
+        Ok(list) => list,
         Err(why) => return here(why.to_string()),
     };
-    let task = match task(app, it, &contract, local, &turn.live).await {
+    let task = match task(app, it, &contract, list, &turn.live).await {
         Ok(task) => task,
         Err(WorkError::Fault(fault)) => return Ended::Refused(fault),
         Err(why) => return here(why.to_string()),

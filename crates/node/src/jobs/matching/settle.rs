@@ -16,7 +16,7 @@ use tidm_space::psi::many::withheld;
 
 use super::{LABELS, ROWS, asked, folder, here, many, save, terms};
 use crate::app::App;
-use crate::jobs::uploads;
+use crate::jobs::{rest, uploads};
 use crate::objects::Key;
 use crate::store::matchings::{self as rows, Matching, State, Trouble};
 use crate::store::writer::WorkError;
@@ -76,11 +76,11 @@ async fn keep(app: &App, it: &mut Matching, mut report: Report) -> Result<(), Tr
         it.record.withheld = withheld(&all, matched, consumers).map(str::to_owned);
         if it.record.withheld.is_none() {
             it.record.matched = Some(matched);
-            it.record.rows = Some(moved(app, it, ROWS, "").await.map_err(ours)?);
+            it.record.rows = Some(moved(app, it, ROWS).await.map_err(ours)?);
             if let Asked::Labels { .. } = asked::of(&it.record).unwrap_or_default()
                 && it.role == Role::Consumer
             {
-                it.record.labels = Some(moved(app, it, LABELS, "-labels").await.map_err(ours)?);
+                it.record.labels = Some(moved(app, it, LABELS).await.map_err(ours)?);
             }
         }
     }
@@ -88,13 +88,11 @@ async fn keep(app: &App, it: &mut Matching, mut report: Report) -> Result<(), Tr
     Ok(())
 }
 
-/// A file of the matching's folder into the object store: the name it has there.
-async fn moved(app: &App, it: &Matching, name: &str, ending: &str) -> Result<String, String> {
-    let object = format!("matchings/{}{ending}", it.id);
-    let file = tokio::fs::File::open(folder(app, &it.id).join(name)).await;
-    let file = file.map_err(|why| why.to_string())?;
-    let key = Key::parse(&object).map_err(|why| why.to_string())?;
-    app.objects.put(&key, file, u64::MAX).await.map_err(|why| why.to_string())?;
+/// A file of the matching's folder into the object store, sealed as it is: the name it has there.
+async fn moved(app: &App, it: &Matching, name: &str) -> Result<String, String> {
+    let object = rest::result(&it.id, name);
+    let put = rest::put(app, &object, &folder(app, &it.id).join(name)).await;
+    put.map_err(|why| why.to_string())?;
     Ok(object)
 }
 
@@ -135,8 +133,15 @@ async fn clear(app: &App, it: &Matching) {
     if !it.record.temporary {
         return;
     }
-    if let Some(upload) = it.record.object.strip_prefix("uploads/") {
+    if let Some((_, upload)) = it.record.object.rsplit_once('/') {
         uploads::forget(app, upload, &it.record.object).await;
+    }
+}
+
+/// Saves the row of one that stays open.
+pub(super) async fn noted(app: &App, it: &Matching) {
+    if let Err(why) = save(app, it).await {
+        tracing::warn!(%why, id = it.id, "a matching's row cannot be saved");
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Local {
     /// Where to write the rows of mine that both have.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where to write which rows of mine both have: a bit for each row, the first in the lowest bit.
+    #[arg(long, value_name = "FILE")]
+    bitmap: Option<PathBuf>,
 }
 
 impl Local {
@@ -63,6 +66,7 @@ impl Local {
         put("memory-mib", self.memory.map(|it| it.to_string()));
         put("workers", Some(self.workers.to_string()));
         put("out", self.out.as_ref().map(path));
+        put("bitmap", self.bitmap.as_ref().map(path));
         self.also.iter().for_each(|it| put("also", Some(path(it))));
         all
     }

@@ -33,7 +33,7 @@ use super::super::settle::Ended;
 use super::super::{drawn, process, request, save, store, streams, terms, unhex};
 use super::{check_memory, entity, only_once};
 use crate::app::App;
-use crate::jobs::{renewing, spool, workers};
+use crate::jobs::{renewing, rest, workers};
 use crate::store::matchings::{Matching, Party, Record, State};
 use crate::store::rows::hex;
 use crate::store::writer::WorkError;
@@ -325,8 +325,8 @@ async fn once(
     turn: &Turn,
 ) -> Result<Report, Ended> {
     let unable = |why: String| Ended::Refused(later(why));
-    let local = spool::local(app, &it.record.object).await;
-    let local = local.map_err(|why| unable(why.to_string()))?;
+    let list = rest::list(app, &it.record.object).await;
+    let list = list.map_err(|why| unable(why.to_string()))?;
     let (mut sockets, mut all) = (Vec::new(), tokio::task::JoinSet::new());
     for (at, party) in joined.iter().enumerate() {
         let socket = turn.live.socket.with_file_name(format!("s{at}"));
@@ -336,9 +336,9 @@ async fn once(
         sockets.push(socket);
     }
     let first = joined.first().ok_or_else(|| unable("no member".to_owned()))?;
-    let order = super::order(app, it, &first.contract, local.path().to_owned(), sockets);
+    let order = super::order(app, it, &first.contract, &list, sockets);
     let order = order.map_err(Ended::Refused)?;
-    let task = Task::many(&order, vec![local]).map_err(Ended::Refused)?;
+    let task = Task::many(&order, vec![list.into_file()]).map_err(Ended::Refused)?;
     tokio::select! {
         done = process::run(&app.compute, &task, &turn.live) => {
             done.map_err(|why| Ended::Failed(blamed(joined, why)))

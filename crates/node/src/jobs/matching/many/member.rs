@@ -22,7 +22,7 @@ use super::super::ask::{TABLE, size};
 use super::super::{drawn, here, kind, request, serve, store, terms};
 use super::{check_memory, entity, seed};
 use crate::app::App;
-use crate::jobs::spool;
+use crate::jobs::rest;
 use crate::net::auth;
 use crate::store::matchings::{Matching, Record, State};
 use crate::store::rows::hex;
@@ -75,8 +75,8 @@ pub async fn word(app: &App, from: &Did, it: &Invitation) -> Result<Word, WorkEr
     let source = source.ok_or(Fault::NotFound { what: "product" })?;
     // No gate was asked yet: as many at a time as may compute.
     let _place = app.matchings.serving().ok_or_else(serve::busy)?;
-    let local = spool::local(app, &source.object).await.map_err(here)?;
-    let items = size(local.path(), kind(TABLE)).await?;
+    let list = rest::list(app, &source.object).await.map_err(here)?;
+    let items = size(&list, kind(TABLE)).await?;
     check_memory(app, items.max(it.proposal.items))?;
     let key = seed(app, &contract.id, &it.proposal.digest())?.public_key();
     let payload = Word::signed(&it.proposal, number, &key, items);

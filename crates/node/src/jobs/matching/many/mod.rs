@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::many::{KeySeed, Member, Order, Side, memory};
-use tidm_compute::job::order::{List, Results};
+use tidm_compute::job::order::Results;
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
@@ -36,6 +36,7 @@ use tidm_space::wire::tidm::psi_many as wire;
 
 use super::{PATIENCE, ROWS, folder, kind, rule, terms};
 use crate::app::App;
+use crate::jobs::rest;
 use crate::store::matchings::{Matching, Record};
 
 /// What a row says that all agreed on.
@@ -80,7 +81,7 @@ pub(super) fn order(
     app: &App,
     it: &Matching,
     contract: &Contract,
-    list: PathBuf,
+    list: &rest::List,
     sockets: Vec<PathBuf>,
 ) -> Result<Order, Fault> {
     let Agreed { proposal, words } = agreed(&it.record)?;
@@ -95,6 +96,7 @@ pub(super) fn order(
             let results = Results {
                 rows: Some(folder(app, &it.id).join(ROWS)),
                 columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
+                key: Some(rest::result_key(app, &it.id)?),
                 ..Results::default()
             };
             Side::Leader { results, connect: sockets.into_iter().map(dial).collect() }
@@ -118,7 +120,7 @@ pub(super) fn order(
         members: words.iter().map(member).collect(),
         rule,
         mapping,
-        source: List { path: list, format: kind(&it.record.name) },
+        source: list.source(kind(&it.record.name)),
         memory: app.config.limits.matching_memory_bytes,
         jail: super::process::JAIL.to_vec(),
         silence: 20.0,

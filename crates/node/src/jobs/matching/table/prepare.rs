@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidm_compute::job::order::List;
 use tidm_compute::keys::Mapping;
 use tidm_compute::table::{INDEX, Order, Prepare, TABLE};
 use tidm_crypto::hash::{Digest, sha256};
@@ -31,7 +30,7 @@ use super::super::registry::Live;
 use super::super::{here, kind, rule, stopping, store};
 use super::{checked, delete, folder, put, save, seed, spec};
 use crate::app::App;
-use crate::jobs::spool;
+use crate::jobs::rest;
 use crate::store::matchings::{State, Trouble};
 use crate::store::tables::{Record, Table};
 use crate::store::writer::WorkError;
@@ -54,8 +53,8 @@ pub async fn start(app: &Arc<App>, product: &Id, key: Option<Key>) -> Result<Tab
     {
         return Ok(known);
     }
-    let local = spool::local(app, &source.object).await.map_err(here)?;
-    let entries = size(local.path(), kind(LIST)).await?;
+    let local = rest::list(app, &source.object).await.map_err(here)?;
+    let entries = size(&local, kind(LIST)).await?;
     let now = app.clock.now();
     let it = Table {
         id: id.clone(),
@@ -174,7 +173,7 @@ async fn order(app: &App, it: &Table) -> Result<Task, WorkError> {
     let key = Key::parse(&it.record.key).ok_or(Fault::ApiMisuse("a table without its key"))?;
     let source = app.store.source(&it.product).await.map_err(store)?;
     let source = source.ok_or(Fault::NotFound { what: "table" })?;
-    let local = spool::local(app, &source.object).await.map_err(here)?;
+    let local = rest::list(app, &source.object).await.map_err(here)?;
     let dir = folder(app, &it.id);
     // What a run before this one left.
     if let Err(error) = tokio::fs::remove_dir_all(&dir).await
@@ -193,11 +192,11 @@ async fn order(app: &App, it: &Table) -> Result<Task, WorkError> {
         client_items: it.record.items,
         mapping: Mapping::same(&rule),
         rule,
-        source: List { path: local.path().to_owned(), format: kind(LIST) },
+        source: local.source(kind(LIST)),
         dir,
         memory: app.config.limits.matching_memory_bytes,
     };
-    Ok(Task::table(&Order::Prepare(order), vec![local])?)
+    Ok(Task::table(&Order::Prepare(order), vec![local.into_file()])?)
 }
 
 /// Every byte is read again, signed, kept, and a fact.

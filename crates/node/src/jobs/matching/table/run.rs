@@ -1,7 +1,7 @@
 //! What each side's process is told about a session over a table.
 
 use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::order::{List, Results};
+use tidm_compute::job::order::Results;
 use tidm_compute::keys::Mapping;
 use tidm_compute::table::{Answer, INDEX, Order, Query};
 use tidm_crypto::hash::Digest;
@@ -15,7 +15,7 @@ use super::super::registry::Live;
 use super::super::{PATIENCE, ROWS, asked, folder, here, kind, rule, terms};
 use super::{fetch, object, offered, seed, spec};
 use crate::app::App;
-use crate::jobs::spool;
+use crate::jobs::{rest, spool};
 use crate::store::matchings::{Matching, Record};
 use crate::store::writer::WorkError;
 
@@ -35,7 +35,7 @@ pub(in crate::jobs::matching) async fn query_or_answer(
     app: &App,
     it: &Matching,
     contract: &Contract,
-    (table, list, live): (Digest, spool::Local, &Live),
+    (table, list, live): (Digest, rest::List, &Live),
 ) -> Result<Task, WorkError> {
     let (_, key) = terms(contract)?;
     let consumers = if it.role == Role::Consumer { it.record.items } else { it.record.their_items };
@@ -75,10 +75,11 @@ pub(in crate::jobs::matching) async fn query_or_answer(
         items: consumers,
         rule,
         mapping,
-        source: List { path: list.path().to_owned(), format: kind(&it.record.name) },
+        source: list.source(kind(&it.record.name)),
         results: Results {
             rows: Some(dir.join(ROWS)),
             columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
+            key: Some(rest::result_key(app, &it.id)?),
             ..Results::default()
         },
         connect: Way::Dial(socket),
@@ -87,5 +88,5 @@ pub(in crate::jobs::matching) async fn query_or_answer(
         silence: SILENCE,
         patience,
     };
-    Ok(Task::table(&Order::Query(order), vec![index, kept, list])?)
+    Ok(Task::table(&Order::Query(order), vec![index, kept, list.into_file()])?)
 }
