@@ -3,7 +3,7 @@
 //!
 //! Each run has a network namespace of its own, whose loopback counts what both said, headers and all. `TIDM_SPU_PYTHON` names
 //! a Python with `spu` 0.9.5; without it only ours is measured. The peer's time begins when Python has loaded it.
-//! `--long` adds lists of 10^7 (both) and 10^8 (ours), and says what 10^9 would take: a projection, not a measurement.
+//! `--long` adds lists of 10^7 (both), 10^8 and 2 · 10^8 (ours), and says what 10^9 would take: a projection, not a measurement.
 //! A time is as wanted if it is below its bound or so many times below the peer's in the same run.
 //!
 //! Never a figure of one kind beside one of another: files in, file out, both parties on this machine, for both programs.
@@ -65,7 +65,20 @@ const SIZES: &[Wanted] = &[
         rounds: 1,
         with_peer: false,
     },
+    // For the slope of the projection: twice as much, within the same memory.
+    Wanted {
+        items: 200_000_000,
+        seconds: f64::INFINITY,
+        faster: f64::INFINITY,
+        resident: 2048.0,
+        memory_mib: 1800,
+        rounds: 1,
+        with_peer: false,
+    },
 ];
+
+/// What is projected, and the seconds that it may take.
+const PROJECTED: (u64, f64) = (1_000_000_000, 900.0);
 
 /// A variant of the protocol, as each program calls it, and the bytes per item that are wanted.
 struct Variant {
@@ -152,18 +165,26 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What ten times the largest list would take, by how time grew from the one before it, which is a tenth of it.
+/// What a billion would take, by what each further item took between the two largest lists, which both lie on the disk in parts
+/// of one size.
 fn project(report: &mut Report, variant: &str, seconds: &[(&str, u64, f64)]) {
     let of: Vec<(u64, f64)> =
         seconds.iter().filter(|it| it.0 == variant).map(|it| (it.1, it.2)).collect();
     let [.., (few, less), (many, more)] = of.as_slice() else { return };
-    if *many != few * 10 {
+    if *many != few * 2 {
         return;
     }
-    let slope = (more / less).log10();
-    let name = format!("{} × {0}, {variant}: list to result, projected", many * 10);
-    let note = format!("not run: time grew as items^{slope:.2} from {few} to {many}");
-    report.add(&name, more * more / less, "s", Goal::None).note(&note);
+    let (items, goal) = PROJECTED;
+    let each = (more - less) / (many - few) as f64;
+    let power = (more / less).log2();
+    let as_power = more * (items as f64 / *many as f64).powf(power);
+    let name = format!("{items} × {items}, {variant}: list to result, projected");
+    let note = format!(
+        "not run: {less:.1} s for {few} and {more:.1} s for {many}, so {:.2} s for each further million; as a power of the size ({power:.2}) it would be {as_power:.0} s",
+        each * 1e6
+    );
+    let goal = if size::is_full() { Goal::AtMost(goal) } else { Goal::None };
+    report.add(&name, more + (items - many) as f64 * each, "s", goal).note(&note);
 }
 
 /// What is shown of a variant: name, value of a run, unit, goal.
@@ -199,7 +220,7 @@ fn measure(
     };
     let seconds = |run: &Run| run.told.seconds;
     let faster = ratio(&seconds);
-    let time = match size::is_full() && variant.peer.is_some() {
+    let time = match size::is_full() && variant.peer.is_some() && wanted.seconds.is_finite() {
         true => Goal::AtMostOr(wanted.seconds, faster >= wanted.faster),
         false => Goal::None,
     };
@@ -293,9 +314,11 @@ impl Lists<'_> {
 /// Runs a program in a network namespace of its own and reads what its loopback counted.
 fn alone(words: &[&OsStr], items: u64) -> Result<Run> {
     const SCRIPT: &str = "ip link set lo up && \"$@\" && grep lo: /proc/net/dev";
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--map-root-user", "sh", "-c", SCRIPT, "sh"]).args(words);
-    let output = command.output().context("unshare (util-linux) is needed")?;
+    let mut command = Command::new("taskset");
+    // The same two cores for both programs, whatever the machine has.
+    command.args(["--cpu-list", "0,1", "unshare", "--net", "--map-root-user"]);
+    command.args(["sh", "-c", SCRIPT, "sh"]).args(words);
+    let output = command.output().context("taskset and unshare (util-linux) are needed")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let why = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{words:?} failed: {text} {why}");

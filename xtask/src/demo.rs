@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: gets the sample data, builds `tidm` and hands over to `tidm demo`, which walks and tells.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -48,6 +49,15 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     let Options { release, offline, rest } = options(args)?;
     println!("1. sample data");
     let items = data::provide(None, offline, &|line| println!("   {line}"))?;
+    println!("2. building tidm (minutes the first time)");
+    let program = build(&["tidm"], release)?.join("tidm");
+    let call = walk(program, &items)?.args(rest);
+    println!("3. {}", call.shown());
+    exit(call.show()?)
+}
+
+/// `tidm demo` over the sample data.
+pub(crate) fn walk(program: PathBuf, items: &[Item]) -> Result<Call> {
     let path_of = |name: &str| {
         let found = items.iter().find(|item: &&Item| item.name == name);
         found
@@ -55,18 +65,12 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
             .with_context(|| format!("data/ has no manifest called {name}"))
     };
     let (scada, cad) = (path_of("la-haute-borne")?, path_of("cad-assembly")?);
-
-    println!("2. building tidm (minutes the first time)");
-    let program = build(&["tidm"], release)?.join("tidm");
-    let call =
-        Call::new(program).arg("demo").arg("--scada").arg(scada).arg("--cad").arg(cad).args(rest);
-    println!("3. {}", call.shown());
-    exit(call.show()?)
+    Ok(Call::new(program).arg("demo").arg("--scada").arg(scada).arg("--cad").arg(cad))
 }
 
 /// Builds programs of the workspace and returns their folder. The whole workspace is selected, so that Cargo settles
 /// on the features that the tests have and compiles no dependency twice.
-pub(crate) fn build(programs: &[&str], release: bool) -> Result<std::path::PathBuf> {
+pub(crate) fn build(programs: &[&str], release: bool) -> Result<PathBuf> {
     let mut call =
         Call::new("cargo").dir(&place::root()?).args(["build", "--locked", "--workspace"]);
     for program in programs {

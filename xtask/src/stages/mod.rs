@@ -38,6 +38,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "postgres", run: suites::postgres, supplies: Some("TIDM_TEST_POSTGRES") },
     Stage { name: "s3", run: suites::s3, supplies: Some("TIDM_TEST_S3") },
     Stage { name: "sim", run: suites::sim, supplies: None },
+    Stage { name: "demo", run: suites::demo, supplies: None },
     Stage { name: "tck-dsp", run: conformance::dsp, supplies: None },
     Stage { name: "tck-dcp", run: conformance::dcp, supplies: None },
     Stage { name: "tck-dps", run: conformance::dps, supplies: None },

@@ -7,7 +7,7 @@ use crate::servers::s3::S3;
 use crate::shell::{Call, tail};
 use crate::stages::counts::{cargo_test, closing_line};
 use crate::stages::{Context, Counts};
-use crate::tools;
+use crate::{data, demo, tools};
 
 /// Simulated seeds: some hundreds in every run, the number of a release check with `--long`.
 const SEEDS: (&str, &str) = ("300", "10000");
@@ -85,6 +85,29 @@ pub(crate) fn sim(context: &Context) -> Result<Counts> {
     Ok(counts)
 }
 
+/// The walk of `cargo xtask demo`, over look-alikes of its data, so that it needs no network: as many passed as it has steps.
+pub(crate) fn demo(context: &Context) -> Result<Counts> {
+    let build = Call::new("cargo").dir(&context.root);
+    let build = build.args(["build", "--quiet", "--locked", "--workspace", "--bin", "tidm"]);
+    let (built, written) = build.logged_output(&context.log)?;
+    if !built {
+        return Ok(Counts::failure(tail(&written)));
+    }
+    let items = data::provide(None, true, &|_| {})?;
+    let call = demo::walk(context.target.join("debug/tidm"), &items)?.args(["--lang", "en"]);
+    let (success, written) = call.logged_output(&context.log)?;
+    match walked(&written).filter(|_| success) {
+        Some(passed) => Ok(Counts { passed, ..Counts::default() }),
+        None => Ok(Counts::failure(tail(&written))),
+    }
+}
+
+/// How many steps the report says were walked.
+fn walked(written: &str) -> Option<u64> {
+    let line = written.lines().find(|line| line.contains(" steps in "))?;
+    line.trim_start_matches("* ").split(' ').next()?.parse().ok().filter(|steps| *steps > 0)
+}
+
 /// The whole workspace's selection, so that Cargo settles on the same features and compiles no dependency again.
 fn library_tests(context: &Context) -> Call {
     cargo_test_call(context).args(["--workspace", "--lib"])
@@ -108,4 +131,17 @@ fn run_tests(context: &Context, call: Call, filter: &str) -> Result<Counts> {
         counts.add(Counts::failure(format!("no test ran for `{filter}`\n{}", tail(&written))));
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_without_its_last_line_is_none() {
+        assert_eq!(walked("x\n* 43 steps in 2.1 s\n"), Some(43));
+        for text in ["", "* 0 steps in 2.1 s", "* many steps in 2.1 s"] {
+            assert_eq!(walked(text), None, "{text}");
+        }
+    }
 }

@@ -37,7 +37,10 @@ pub(crate) struct Book {
     pub(crate) contracts: Vec<Signed>,
     pub(crate) uses: Vec<String>,
     pub(crate) refusals: Vec<Refusal>,
+    /// Terms and a decision, in both languages.
+    pub(crate) explained: Vec<String>,
     pub(crate) revocation: Vec<String>,
+    pub(crate) recalled: Vec<String>,
     pub(crate) deletions: Vec<String>,
     pub(crate) proven: Vec<String>,
     pub(crate) unproven: Vec<String>,

@@ -44,7 +44,9 @@ fn markdown(tell: &Teller, world: &World, book: &Book) -> String {
         lang.pick("拒绝", "Refusals"),
         book.refusals.iter().map(|it| format!("{}: {}", it.what, it.reason)).collect(),
     );
+    section(lang.pick("说明（中英文）", "Explained, in both languages"), book.explained.clone());
     section(lang.pick("撤销", "Revocation"), book.revocation.clone());
+    section(lang.pick("召回", "Recall, copy by copy"), book.recalled.clone());
     section(lang.pick("销毁与删除", "Destruction and deletion"), book.deletions.clone());
     section(lang.pick("已证明", "Proven, offline"), book.proven.clone());
     section(lang.pick("未证明", "Not proven"), book.unproven.clone());

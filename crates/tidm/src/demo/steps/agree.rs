@@ -106,12 +106,12 @@ pub(crate) async fn walk(
         },
     )
     .await?;
-    explained(tell, consumer, &query).await?;
+    book.explained.extend(explained(tell, consumer, &query).await?);
     Ok(Contracts { query, table, file })
 }
 
 /// The same terms, sentence by sentence, in both languages, each with who keeps it.
-async fn explained(tell: &mut Teller, consumer: &Api, id: &str) -> Result<(), Trouble> {
+async fn explained(tell: &mut Teller, consumer: &Api, id: &str) -> Result<Vec<String>, Trouble> {
     tell.step(
         "合约条款逐句说明（中文与英文），并注明由谁保证",
         "the contract's terms explained in Chinese and English, each with who keeps it",
@@ -129,7 +129,9 @@ async fn explained(tell: &mut Teller, consumer: &Api, id: &str) -> Result<(), Tr
             let lines = zh.iter().zip(&en).map(|(zh, en)| {
                 format!("{}: {} {} / {} {}", zh.level, zh.text, zh.enforced, en.text, en.enforced)
             });
-            Ok(((), lines.collect::<Vec<_>>().join("\n")))
+            let lines: Vec<String> = lines.collect();
+            let proved = lines.join("\n");
+            Ok((lines, proved))
         },
     )
     .await

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::agree::finalized;
 use super::file::files;
 use super::publish::contract;
 use crate::demo::book::Book;
 use crate::demo::client::{segment, text};
-use crate::demo::facts::Contracts;
+use crate::demo::facts::{Contracts, Products};
 use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
@@ -22,6 +23,7 @@ pub(crate) async fn walk(
     world: &World,
     book: &mut Book,
     contracts: &Contracts,
+    products: &Products,
 ) -> Result<(), Trouble> {
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;
@@ -52,7 +54,7 @@ pub(crate) async fn walk(
             .await?;
         book.deletions.push(format!("{}: {line}", lang.pick(zh, en)));
     }
-    recalled(tell, world, &contracts.table).await?;
+    book.recalled.extend(recalled(tell, world, products).await?);
     tell.step(
         "使用方与基础设施节点的磁盘上不再有密文",
         "no sealed bytes on the disks of consumer and infrastructure",
@@ -79,39 +81,81 @@ pub(crate) async fn walk(
     .await
 }
 
-/// The provider recalls: each copy that was delivered has a result of its own.
-async fn recalled(tell: &mut Teller, world: &World, id: &str) -> Result<(), Trouble> {
+/// The provider recalls while the contract stands: each copy that was delivered has a result of its own.
+async fn recalled(
+    tell: &mut Teller,
+    world: &World,
+    products: &Products,
+) -> Result<Vec<String>, Trouble> {
     let lang = world.lang;
-    let provider = world.api(Part::Provider)?;
-    tell.step(
-        "提供方召回数据表：逐份给出结果",
-        "the provider recalls the table: a result for each copy",
-        async {
-            let path = format!("/contracts/{}/recall", segment(id));
-            let reason = json!({"reason": lang.pick("演示召回", "a recall in the demo")});
-            let begun = Instant::now();
-            loop {
-                let it = provider.post(&path, &reason).await?;
-                let copies =
-                    it.get("copies").and_then(Value::as_array).cloned().unwrap_or_default();
-                let mut lines = Vec::new();
-                for copy in &copies {
-                    let digest = super::publish::short(text(copy, "sha256")?);
-                    lines.push(format!("SHA-256 {digest}: {}", text(copy, "says")?));
+    let (provider, consumer) = (world.api(Part::Provider)?, world.api(Part::Consumer)?);
+    let (id, before) = tell
+        .step(
+            "再签一份数据表合约，交付密封表与密封文件各一份",
+            "another contract on the table: a sealed table and a sealed file are delivered",
+            async {
+                let did = world.did(Part::Provider)?;
+                let asked =
+                    json!({"peer": did, "product": products.scada, "offer": products.table_offer});
+                let begun = consumer.post("/negotiations", &asked).await?;
+                let id = finalized(consumer, text(&begun, "id")?).await?;
+                for format in ["sealed-table", "sealed-file"] {
+                    let asked = json!({"contract": id, "format": format});
+                    let it = consumer.post("/transfers?wait=60", &asked).await?;
+                    if text(&it, "state")? != "COMPLETED" {
+                        return Err(Trouble::unexpected(format!(
+                            "the delivery did not complete: {it}"
+                        )));
+                    }
                 }
-                let destroyed =
-                    |it: &Value| it.get("result").and_then(Value::as_str) == Some("destroyed");
-                if !copies.is_empty() && copies.iter().all(destroyed) {
-                    return Ok(((), lines.join("\n")));
+                let before = provider.get(&format!("/contracts/{}/copies", segment(&id))).await?;
+                let lines = results(&before, "in-use")?;
+                let proved = lines.as_ref().map(|it| it.join("\n")).unwrap_or_default();
+                if lines.is_none_or(|it| it.len() < 2) {
+                    return Err(Trouble::unexpected(format!("two copies were expected: {before}")));
                 }
-                if begun.elapsed() > PATIENCE {
-                    return Err(Trouble::unexpected(format!("copies were not destroyed: {it}")));
+                Ok(((id, proved.clone()), proved))
+            },
+        )
+        .await?;
+    let after = tell
+        .step(
+            "提供方召回：逐份给出结果",
+            "the provider recalls: a result for each copy",
+            async {
+                let path = format!("/contracts/{}/recall", segment(&id));
+                let reason = json!({"reason": lang.pick("演示召回", "a recall in the demo")});
+                let begun = Instant::now();
+                loop {
+                    let it = provider.post(&path, &reason).await?;
+                    if let Some(lines) = results(&it, "destroyed")? {
+                        return Ok((lines.clone(), lines.join("\n")));
+                    }
+                    if begun.elapsed() > PATIENCE {
+                        return Err(Trouble::unexpected(format!(
+                            "copies were not destroyed: {it}"
+                        )));
+                    }
+                    tokio::time::sleep(LOOK).await;
                 }
-                tokio::time::sleep(LOOK).await;
-            }
-        },
-    )
-    .await
+            },
+        )
+        .await?;
+    Ok(before.lines().map(str::to_owned).chain(after).collect())
+}
+
+/// A line for each copy, if all have that result.
+fn results(recall: &Value, all: &str) -> Result<Option<Vec<String>>, Trouble> {
+    let copies = recall.get("copies").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    for copy in &copies {
+        if copy.get("result").and_then(Value::as_str) != Some(all) {
+            return Ok(None);
+        }
+        let digest = super::publish::short(text(copy, "sha256")?);
+        lines.push(format!("SHA-256 {digest}: {}", text(copy, "says")?));
+    }
+    Ok((!lines.is_empty()).then_some(lines))
 }
 
 /// Waits for the consumer's receipt to reach the provider and shows what it covers.

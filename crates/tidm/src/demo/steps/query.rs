@@ -2,9 +2,17 @@
 
 use serde_json::{Value, json};
 
+use tidm_node::clock::Clock;
+use tidm_space::lang::Lang;
+use tidm_space::policy::facts::Request;
+use tidm_space::policy::trial::try_out;
+use tidm_space::policy::truth::Truth;
+use tidm_space::policy::usage::Use;
+use tidm_space::wire::odrl;
+
 use super::PURPOSE;
 use crate::demo::book::{Book, refused};
-use crate::demo::client::{number, text};
+use crate::demo::client::{number, segment, text};
 use crate::demo::facts::{Contracts, Products};
 use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
@@ -68,5 +76,44 @@ pub(crate) async fn walk(
         })
         .await?;
     book.refusals.push(refusal);
+    book.explained.extend(decided(tell, world, contracts).await?);
     Ok(())
+}
+
+/// The same question held against the contract's own terms, as the gate does: every step with its fact, in both languages.
+async fn decided(
+    tell: &mut Teller,
+    world: &World,
+    contracts: &Contracts,
+) -> Result<Vec<String>, Trouble> {
+    tell.step(
+        "逐步说明为何拒绝（中文与英文）：规则、条款、事实",
+        "why it was refused, step by step, in Chinese and English: rule, term, fact",
+        async {
+            let here = |why: &dyn std::fmt::Display| Trouble::unexpected(why.to_string());
+            let path = format!("/contracts/{}", segment(&contracts.query));
+            let contract = world.api(Part::Consumer)?.get(&path).await?;
+            let policy = contract.get("policy").map(Value::to_string).unwrap_or_default();
+            let policy = odrl::parse(policy.as_bytes()).map_err(|why| here(&why))?.model;
+            let who = world.did(Part::Consumer)?;
+            let request = Request {
+                purpose: Some("marketing"),
+                uses_so_far: 1,
+                ..Request::new(Clock::default().now(), Use::Query, who)
+            };
+            let mut lines = Vec::new();
+            for lang in [Lang::Zh, Lang::En] {
+                let tried = try_out(&policy, &request, lang)
+                    .map_err(|_| Trouble::unexpected("the contract's terms are not understood"))?;
+                if tried.verdict == Truth::Yes {
+                    return Err(Trouble::unexpected("the explanation permits what was refused"));
+                }
+                lines.push(tried.headline.clone());
+                lines.extend(tried.lines.iter().map(ToString::to_string));
+            }
+            let proved = lines.join("\n");
+            Ok((lines, proved))
+        },
+    )
+    .await
 }
