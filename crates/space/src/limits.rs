@@ -184,6 +184,9 @@ pub const WALLET: usize = 1_000;
 pub const OFFERS_KEPT: usize = 100;
 /// Open credential requests of one holder at our issuer.
 pub const OPEN_REQUESTS: u64 = 100;
+/// Decided requests of one holder that a new one is held against, newest first: a request that comes twice does so within its
+/// retries, each costs an invitation, and an older one that comes again finds its invitation used.
+pub const PAST_REQUESTS: u64 = 100;
 /// A credential that could not be delivered for this long is given up; its holder asks again.
 pub const ISSUANCE_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// Life of a membership credential that we issue.
