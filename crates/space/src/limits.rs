@@ -273,6 +273,10 @@ pub const KAS_OBJECTS: usize = 64;
 /// How long a program of the consumer may use the token its node gave it.
 pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);
 
+/// Leases of one contract that ended and were never held here, told by a fact of their own in a minute: a program of ours that
+/// asks the gate by itself uses fewer, and a peer may invent any number.
+pub const MISSED_A_MINUTE: u64 = 60;
+
 /// How long after its grant a provider's lease brings an operator's share: the asker goes there at once.
 pub const SHARE_FRESH: Duration = Duration::from_secs(120);
 /// Questions for shares of one provider that an operator answers in a minute: each new answer is a fact for ever, and a

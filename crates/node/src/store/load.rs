@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
-use tidm_space::engine::refusal::{MISSED, Tally, missed};
+use tidm_space::engine::refusal::{MISSED, MISSED_TOLD, MISSED_UNTOLD, Tally, missed};
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
@@ -78,7 +78,9 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         if needs.refusals {
             view.refusals = refusals(conn, id).await?;
         } else if let Some(lease) = &needs.missed {
-            view.refusals = tally(conn, &id, &missed(lease)).await?.into_iter().collect();
+            for code in [&*missed(lease), MISSED_TOLD, MISSED_UNTOLD] {
+                view.refusals.extend(tally(conn, &id, code).await?);
+            }
         }
     }
     Ok(view)

@@ -28,7 +28,7 @@ use super::contract;
 use super::input::HoldWish;
 use super::node::Node;
 use super::notice;
-use super::refusal::{self, Tally};
+use super::refusal;
 use super::view::{More, Needs, View};
 
 /// The JWS type of a holder's word that it gave a lease back.
@@ -352,19 +352,14 @@ fn may_match(contract: &Contract) -> bool {
 
 /// Once for each lease, however often the peer says it.
 fn missed(work: &mut Work<'_>, contract: &Contract, id: &Id, how: Closed) {
-    let code = refusal::missed(id);
-    if work.view.refusals.iter().any(|it| it.contract == contract.id && it.code == code) {
-        return;
-    }
-    let (_, told) = Tally::next(None, (&contract.id, &code), work.now);
-    work.commit.refusals.push(told);
+    let Some(more) = refusal::missing(work, &contract.id, id) else { return };
     let links = Links {
         peer: Some(contract.peer.clone()),
         contract: Some(contract.id.clone()),
         lease: Some(id.clone()),
         ..Links::default()
     };
-    work.fact(links, What::LeaseMissed { how });
+    work.fact(links, What::LeaseMissed { how, more });
 }
 
 /// Either side: what came of a lease that we hold or granted. The consumer also tells the gate.
