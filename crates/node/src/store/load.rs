@@ -233,16 +233,21 @@ pub async fn load_more(
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
     // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
-    if let Some((group, product)) = &more.group_uses
+    if let Some((groups, product)) = &more.group_uses
         && let Some(line) =
             one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
     {
-        let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
-            .bind(group.as_str())
-            .bind(line)
-            .fetch_one(&mut *conn)
-            .await?;
-        view.group_uses = Some(u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?);
+        let mut sum = 0_u64;
+        for group in groups {
+            let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
+                .bind(group.as_str())
+                .bind(line.clone())
+                .fetch_one(&mut *conn)
+                .await?;
+            let uses = u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?;
+            sum = sum.saturating_add(uses);
+        }
+        view.group_uses = Some(sum);
     }
     Ok(())
 }
