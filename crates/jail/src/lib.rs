@@ -12,13 +12,15 @@
 //! **Architecture invariant:** a layer that could not be applied is in the [`Report`]; whether
 //! that is acceptable is its starter's decision, made before any key is released or a peer is heard.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, setrlimit};
 use serde::{Deserialize, Serialize};
 
 mod seccomp;
@@ -141,6 +143,29 @@ pub fn enter(plan: &Plan) -> Report {
         (Layer::Seccomp, state(seccomp::apply(plan.calls))),
     ];
     Report { layers }
+}
+
+/// Has the kernel kill the program with the thread that starts it, whatever becomes of that: for a program that is shown what
+/// only its starter may take away again. Not its own children, where they left its group; not a program that changes its user.
+pub fn end_with_starter(command: &mut Command) {
+    let starter = rustix::process::getpid();
+    let bound = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Gone before the kernel was told: nobody would end this process any more.
+        if rustix::process::getppid() == Some(starter) {
+            Ok(())
+        } else {
+            Err(std::io::Error::from_raw_os_error(libc::ESRCH))
+        }
+    };
+    #[expect(
+        unsafe_code,
+        reason = "only the child itself can ask for this, before its program runs"
+    )]
+    // SAFETY: runs between fork and exec, where other threads may hold locks for ever: two system calls, no memory, no lock.
+    unsafe {
+        command.pre_exec(bound);
+    }
 }
 
 fn state<E: std::fmt::Display>(result: Result<(), E>) -> State {

@@ -25,7 +25,7 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::secret::ct_eq;
 pub use tidm_space::people::scope::Scope;
 pub use tries::FREE_FAILURES;
-pub(crate) use tries::{NOWHERE, of_code, right, take_try, tried};
+pub(crate) use tries::{NOWHERE, of_answer, of_code, right, spare, take_try, tried};
 
 use tidm_space::id::Id;
 use tidm_space::limits::SESSIONS_OF_ONE;

@@ -300,7 +300,7 @@ impl Store {
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
         }
-        if let Some((group, product)) = &more.group_uses
+        if let Some((groups, product)) = &more.group_uses
             && let Some(line) = self.product(product)?.map(|it| it.line.clone())
         {
             let mut sum = 0;
@@ -308,7 +308,7 @@ impl Store {
                 let Some(it) = self.contract(id)? else { continue };
                 let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
                 let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
-                if it.role == Role::Provider && of == *group && same {
+                if it.role == Role::Provider && groups.contains(&of) && same {
                     sum += self.spent(id).uses;
                 }
             }

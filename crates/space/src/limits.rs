@@ -184,6 +184,9 @@ pub const WALLET: usize = 1_000;
 pub const OFFERS_KEPT: usize = 100;
 /// Open credential requests of one holder at our issuer.
 pub const OPEN_REQUESTS: u64 = 100;
+/// Decided requests of one holder that a new one is held against, newest first: a request that comes twice does so within its
+/// retries, each costs an invitation, and an older one that comes again finds its invitation used.
+pub const PAST_REQUESTS: u64 = 100;
 /// A credential that could not be delivered for this long is given up; its holder asks again.
 pub const ISSUANCE_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// Life of a membership credential that we issue.
@@ -269,6 +272,10 @@ pub const KAS_POLICIES: usize = 16;
 pub const KAS_OBJECTS: usize = 64;
 /// How long a program of the consumer may use the token its node gave it.
 pub const PROGRAM_TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+/// Leases of one contract that ended and were never held here, told by a fact of their own in a minute: a program of ours that
+/// asks the gate by itself uses fewer, and a peer may invent any number.
+pub const MISSED_A_MINUTE: u64 = 60;
 
 /// How long after its grant a provider's lease brings an operator's share: the asker goes there at once.
 pub const SHARE_FRESH: Duration = Duration::from_secs(120);

@@ -1,8 +1,10 @@
-//! Tries of passwords and codes: counted before they are checked, locked out for a time that doubles, forgotten with time.
+//! Tries of passwords, codes and sign-ins at the identity provider: counted before they are checked, locked out for a time that
+//! doubles, forgotten with time.
 //!
 //! Tries are counted by name and address, and by name alone over all addresses from which nobody got it right within the
 //! last month. So whoever guesses from elsewhere locks out themselves, and with many addresses every stranger, but never
-//! somebody at an address of theirs. Each try is forgotten after a time of its own ([`Pace`]).
+//! somebody at an address of theirs. Who comes back from the provider has no name yet: such tries are counted by address
+//! alone, so that strangers elsewhere keep nobody out. Each try is forgotten after a time of its own ([`Pace`]).
 //!
 //! Threat model: guesses one after another, many at the same time, from many addresses; guesses that are meant to lock
 //! the owner out. Not covered: whoever shares the owner's address, as everybody does behind a proxy: they lock the owner
@@ -54,12 +56,20 @@ const NAME: Pace =
 const CODE: Pace =
     Pace { free: 20, longest: Duration::from_secs(3600), forgotten: Duration::from_secs(3600) };
 
+/// Answers of the provider from one address: nothing there can be guessed, yet each may cost a call at the provider. More are
+/// free, and a lock-out is shorter, than for passwords, since all people of an office may share the address.
+const ANSWER: Pace =
+    Pace { free: 30, longest: Duration::from_secs(300), forgotten: Duration::from_secs(300) };
+/// No account's name begins with a space.
+const PROVIDER: &str = " provider";
+
 /// Whose tries are counted, and where they come from.
 pub(crate) struct Counted<'a> {
     slot: String,
     from: &'a str,
-    /// Over all strange addresses.
-    pace: &'static Pace,
+    own: &'static Pace,
+    /// Over all strange addresses; `None`: they are not counted together.
+    all: Option<&'static Pace>,
     /// Whom the log calls by name.
     account: Option<&'a str>,
 }
@@ -73,11 +83,15 @@ pub(super) fn of_password<'a>(known: bool, name: &'a str, from: &'a str) -> Coun
         format!(" {}", hex.get(..3).unwrap_or_default())
     };
     let slot = if known { name.to_owned() } else { shared() };
-    Counted { slot, from, pace: &NAME, account: known.then_some(name) }
+    Counted { slot, from, own: &ADDRESS, all: Some(&NAME), account: known.then_some(name) }
 }
 
 pub(crate) fn of_code<'a>(name: &'a str, from: &'a str) -> Counted<'a> {
-    Counted { slot: slot(name), from, pace: &CODE, account: Some(name) }
+    Counted { slot: slot(name), from, own: &ADDRESS, all: Some(&CODE), account: Some(name) }
+}
+
+pub(crate) fn of_answer(from: &str) -> Counted<'_> {
+    Counted { slot: PROVIDER.to_owned(), from, own: &ANSWER, all: None, account: None }
 }
 
 /// What counting a try found.
@@ -92,12 +106,12 @@ enum Heard {
 /// Counts a try before it is checked, in one transaction, so that tries at the same time cannot share one; a problem
 /// while no try is heard. Who got it right says so ([`right`]).
 pub(crate) async fn take_try(app: &App, it: &Counted<'_>) -> Result<(), Problem> {
-    let (now, pace, taken) = (app.clock.now(), it.pace, Slot::new());
+    let (now, paces, taken) = (app.clock.now(), (it.own, it.all), Slot::new());
     let (told, slot, from) = (taken.clone(), it.slot.clone(), it.from.to_owned());
     let noted = app.writer.note(move |conn| {
         let (slot, from, told) = (slot.clone(), from.clone(), told.clone());
         Box::pin(async move {
-            told.put(count_try(conn, (&slot, &from), pace, now).await?);
+            told.put(count_try(conn, (&slot, &from), paces, now).await?);
             Ok(())
         })
     });
@@ -123,22 +137,25 @@ pub(crate) async fn take_try(app: &App, it: &Counted<'_>) -> Result<(), Problem>
 async fn count_try(
     conn: &mut AnyConnection,
     (slot, from): (&str, &str),
-    pace: &Pace,
+    (pace, over_all): (&Pace, Option<&Pace>),
     now: Time,
 ) -> Result<Heard, StoreError> {
     let month = now.ms().saturating_sub(i64::try_from(KNOWN.as_millis()).unwrap_or(i64::MAX));
     rows::sweep_tries(conn, now, Time::from_ms(month)).await?;
     let own = rows::tries(conn, slot, from).await?;
     let known = own.proven.ms() > month.max(0);
-    let all = if known { None } else { Some(rows::tries(conn, slot, "").await?) };
-    let locked = [Some(own), all].into_iter().flatten().map(|it| it.until).max();
+    let all = match over_all.filter(|_| !known) {
+        Some(pace) => Some((rows::tries(conn, slot, "").await?, pace)),
+        None => None,
+    };
+    let locked = [Some(own), all.map(|it| it.0)].into_iter().flatten().map(|it| it.until).max();
     if let Some(until) = locked.filter(|it| *it > now) {
         return Ok(Heard::No(until));
     }
-    let (own, tries) = one_more(own, &ADDRESS, now);
+    let (own, tries) = one_more(own, pace, now);
     rows::save_tries(conn, slot, from, &own).await?;
     let mut lock = (own.until > now).then_some((own.until, tries));
-    if let Some(all) = all {
+    if let Some((all, pace)) = all {
         let (all, tries) = one_more(all, pace, now);
         rows::save_tries(conn, slot, "", &all).await?;
         if all.until > now && lock.is_none_or(|(until, _)| until < all.until) {
@@ -168,6 +185,27 @@ pub(crate) async fn right(app: &App, it: &Counted<'_>) -> Result<(), Problem> {
         Box::pin(async move { rows::prove_tries(conn, &slot, &from, now).await })
     });
     noted.await.map_err(|why| broken(&why))
+}
+
+/// The last try failed for what the caller has no part in: it is forgotten, with a lock-out that there would be none without it.
+pub(crate) async fn spare(app: &App, it: &Counted<'_>) -> Result<(), Problem> {
+    let (slot, from, pace, now) = (it.slot.clone(), it.from.to_owned(), it.own, app.clock.now());
+    let noted = app.writer.note(move |conn| {
+        let (slot, from) = (slot.clone(), from.clone());
+        Box::pin(async move {
+            let found = rows::tries(conn, &slot, &from).await?;
+            rows::save_tries(conn, &slot, &from, &one_less(found, pace, now)).await
+        })
+    });
+    noted.await.map_err(|why| broken(&why))
+}
+
+fn one_less(it: Tries, pace: &Pace, now: Time) -> Tries {
+    let less = i64::try_from(pace.forgotten.as_millis()).unwrap_or(i64::MAX);
+    let forgotten = Time::from_ms(it.forgotten.ms().saturating_sub(less).max(0));
+    let kept = forgotten.since(now).as_millis().div_ceil(pace.forgotten.as_millis().max(1));
+    let until = if kept < u128::from(pace.free) { Time::ZERO } else { it.until };
+    Tries { forgotten, until, ..it }
 }
 
 /// Whether this is the caller's own password, counted as a try.
@@ -222,6 +260,10 @@ mod tests {
             (&NAME, 1, 1_000_000, 900),
             (&NAME, 600, 10_000, 0),
             (&CODE, 1, 20, 30),
+            (&ANSWER, 1, 29, 0),
+            (&ANSWER, 1, 31, 30),
+            (&ANSWER, 1, 1_000_000, 300),
+            (&ANSWER, 300, 10_000, 0),
         ] {
             let found = locked(pace, every, tries);
             assert_eq!(found, Duration::from_secs(expected), "{tries} tries, one in {every} s");

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::Answer;
+use super::auth::Origin;
 use super::docs::ProblemDocument;
 use super::extract::Body;
 use super::html;
@@ -53,10 +54,12 @@ pub(super) async fn begin(State(app): State<Arc<App>>) -> Answer<impl IntoRespon
 /// Sign in with what the provider answered.
 #[utoipa::path(
     post, path = "/oidc/finish", tag = "access", request_body = Finish, security(()),
-    responses((status = 201, body = Session), (status = 403, description = "Not accepted: see detail", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 201, body = Session), (status = 403, description = "Not accepted: see detail", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "Locked for a while: see Retry-After", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn finish(
     State(app): State<Arc<App>>,
+    Origin(from): Origin,
     Body(it): Body<Finish>,
 ) -> Answer<impl IntoResponse> {
     let returned = Returned {
@@ -65,7 +68,7 @@ pub(super) async fn finish(
         code: &it.code,
         issuer: it.iss.as_deref(),
     };
-    let token = oidc::finish(&app, &returned).await?;
+    let token = oidc::finish(&app, &returned, &from).await?;
     Ok((StatusCode::CREATED, Json(session::show(&app, &token))))
 }
 

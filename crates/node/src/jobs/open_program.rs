@@ -2,9 +2,10 @@
 //!
 //! Threat model: plaintext exists in anonymous memory of this process (memfd) and nowhere on a disk of ours;
 //! the program gets it by a path whose name is a link into this process. When the lease or the program
-//! ends, the memory is overwritten and the link removed, so that a process left behind reads zeros; a
-//! process killed outright takes the link with it, and the memory as soon as nobody else has it open: a program that
-//! does goes on reading it until it ends, and no lease stops it any more. Not protected against: that, what the program copies
+//! ends, the memory is overwritten and the link removed, so that a process left behind reads zeros. Where this process is
+//! killed outright the link leads nowhere and the kernel kills the program with it. Not protected against: a child of the
+//! program that left its group and has the memory open when this process is killed (it reads on until it ends, and no lease
+//! stops it any more), what the program copies
 //! while it runs, swap, and the machine's administrator (level E1 says so). Whether the lease stands is asked of the node
 //! all the while ([`standing`]): this process has a clock, and no say.
 //!
@@ -131,6 +132,7 @@ pub fn run_until(
         // Its children end with it. With a terminal it must stay in the foreground group to read from it.
         start.process_group(0);
     }
+    tidm_jail::end_with_starter(&mut start);
     let child = start
         .spawn()
         .map_err(|why| OpenError::Start { program: program.to_string_lossy().into_owned(), why })?;

@@ -77,6 +77,11 @@ impl Groups for Directory {
     fn of(&self, participant: &Did) -> Option<Group> {
         self.groups.read().unwrap_or_else(PoisonError::into_inner).get(participant).cloned()
     }
+
+    fn accounts(&self, entity: &Group) -> Vec<Did> {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        groups.iter().filter(|(_, of)| *of == entity).map(|(did, _)| did.clone()).collect()
+    }
 }
 
 impl Directory {

@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_space::identity::did::Did;
 use tidm_space::identity::issuance::state::Issuance;
+use tidm_space::limits::{OPEN_REQUESTS, PAST_REQUESTS};
 use tidm_space::time::Time;
 use tidm_space::wire::record::issuance as record;
 
@@ -84,18 +85,20 @@ pub async fn open(
     issuer: &Did,
     holder: &Did,
 ) -> Result<Vec<Issuance>, StoreError> {
-    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state IN ('received', 'approved')";
-    between(conn, sql, issuer, holder).await
+    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state IN ('received', 'approved')
+         ORDER BY created, id LIMIT $3";
+    between(conn, sql, issuer, holder, OPEN_REQUESTS).await
 }
 
-/// Requests of a holder that are decided, and delivered or given up.
+/// Requests of a holder that are decided, and delivered or given up: the newest [`PAST_REQUESTS`].
 pub async fn past(
     conn: &mut AnyConnection,
     issuer: &Did,
     holder: &Did,
 ) -> Result<Vec<Issuance>, StoreError> {
-    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state NOT IN ('received', 'approved')";
-    between(conn, sql, issuer, holder).await
+    let sql = "SELECT record FROM issuances WHERE issuer = $1 AND holder = $2 AND state NOT IN ('received', 'approved')
+         ORDER BY created DESC, id DESC LIMIT $3";
+    between(conn, sql, issuer, holder, PAST_REQUESTS).await
 }
 
 async fn between(
@@ -103,10 +106,12 @@ async fn between(
     sql: &'static str,
     issuer: &Did,
     holder: &Did,
+    most: u64,
 ) -> Result<Vec<Issuance>, StoreError> {
     let rows: Vec<String> = sqlx::query_scalar(sql)
         .bind(issuer.as_str().to_owned())
         .bind(holder.as_str().to_owned())
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(&mut *conn)
         .await?;
     let read = |it: &String| record::read(it).map_err(|why| bad("issuances", &why.to_string()));

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
-use tidm_space::engine::refusal::{MISSED, Tally, missed};
+use tidm_space::engine::refusal::{MISSED, MISSED_TOLD, MISSED_UNTOLD, Tally, missed};
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
@@ -78,7 +78,9 @@ pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, Store
         if needs.refusals {
             view.refusals = refusals(conn, id).await?;
         } else if let Some(lease) = &needs.missed {
-            view.refusals = tally(conn, &id, &missed(lease)).await?.into_iter().collect();
+            for code in [&*missed(lease), MISSED_TOLD, MISSED_UNTOLD] {
+                view.refusals.extend(tally(conn, &id, code).await?);
+            }
         }
     }
     Ok(view)
@@ -231,16 +233,21 @@ pub async fn load_more(
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
     // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
-    if let Some((group, product)) = &more.group_uses
+    if let Some((groups, product)) = &more.group_uses
         && let Some(line) =
             one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
     {
-        let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
-            .bind(group.as_str())
-            .bind(line)
-            .fetch_one(&mut *conn)
-            .await?;
-        view.group_uses = Some(u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?);
+        let mut sum = 0_u64;
+        for group in groups {
+            let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
+                .bind(group.as_str())
+                .bind(line.clone())
+                .fetch_one(&mut *conn)
+                .await?;
+            let uses = u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?;
+            sum = sum.saturating_add(uses);
+        }
+        view.group_uses = Some(sum);
     }
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! People: invitations, roles kept apart, second factors, keys that follow their owner, rules, and the log of it all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use axum::http::Method;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -110,6 +114,48 @@ impl Node {
         assert_eq!(broken(chain.iter().map(|(it, digest)| (it, *digest))), None);
         all.into_iter().map(|(it, _)| (it.who, it.act, it.allowed)).collect()
     }
+}
+
+/// A password that was right when it was asked for opens nothing for somebody who was disabled while it was checked.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_disabled_while_a_password_is_checked_has_no_session() {
+    let node = node().await;
+    let admin = node.admin().await;
+    drop(node.person(&admin, "li.na").await);
+    let tries = || async {
+        let found = Arc::new(AtomicI64::new(-1));
+        let told = found.clone();
+        let noted = node.app.writer.note(move |conn| {
+            let told = told.clone();
+            Box::pin(async move {
+                let sql = "SELECT COUNT(*) FROM tries WHERE name = 'li.na' AND address = '-' AND forgotten > 0";
+                let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut *conn).await?;
+                told.store(count, Ordering::Relaxed);
+                Ok(())
+            })
+        });
+        noted.await.unwrap();
+        found.load(Ordering::Relaxed)
+    };
+    assert_eq!(tries().await, 0, "what she got right before holds nothing against her");
+    // Strangers take all places where passwords are checked, so that hers waits for its turn.
+    let strangers: Vec<String> = (0..8).map(|it| format!("nobody {it}")).collect();
+    let strangers = join_all(strangers.iter().map(|it| node.sign_in_as(it, OTHER)));
+    let owner = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        node.sign_in_as("li.na", OTHER).await
+    };
+    let disabled = async {
+        while tries().await == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        node.post("/people/li.na/disable", Some(&admin), json!({})).await.status
+    };
+    let (_, (status, token), off) = tokio::join!(strangers, owner, disabled);
+    assert_eq!(off, 204);
+    assert_eq!((status, token.as_str()), (401, ""));
+    let log = node.get("/people-log?account=li.na&route=sign-in", &admin).await.body;
+    assert_eq!(log["items"][0]["reason"], "the account was changed meanwhile", "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

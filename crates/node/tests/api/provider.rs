@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -22,11 +23,15 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::jws::sign;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 use super::people::OTHER;
 use super::{Node, PASSWORD, node_with};
 use tidm_node::accounts;
+use tidm_node::api::auth::From;
 
+/// Bad answers from one address that are heard before the first lock-out.
+const ANSWERS: usize = 30;
 const REDIRECT: &str = "http://localhost:9000/api/oidc";
 
 async fn relying(issuer: &str, more: &[(&str, &str)]) -> Node {
@@ -59,6 +64,18 @@ impl Node {
             url,
         });
         (it.status.as_u16(), went)
+    }
+
+    /// As [`Self::back`], from an address.
+    async fn back_from(&self, from: &str, body: &Value) -> u16 {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/oidc/finish")
+            .header("content-type", "application/json")
+            .extension(From(from.parse::<SocketAddr>().unwrap()))
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        self.router.clone().oneshot(request).await.unwrap().status().as_u16()
     }
 
     /// (status, code, cause, token)
@@ -233,6 +250,40 @@ async fn who_begins_without_end_keeps_nobody_out_and_a_sign_in_ends_once() {
     let log = node.get("/people-log?account=%20anonymous", &admin).await.body;
     assert_eq!(log["items"][0]["reason"], "oidc.refused oidc.state", "{log}");
     assert_eq!(log["items"][0]["act"], "sign-in.oidc");
+}
+
+/// Bad answers are held against where they come from, and against nobody else; a provider that is broken is nobody's fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_badly_without_end_is_not_heard_for_a_while() {
+    let issuer = hostile().await;
+    let base = issuer.lock().unwrap().base.clone();
+    let node = relying(&base, &[]).await;
+    let admin = node.admin().await;
+    let (far, home) = ("198.51.100.7:1", "192.0.2.1:1");
+    for _ in 0..ANSWERS {
+        let body = ready(&node, &issuer, Trick::Endless, json!({})).await;
+        assert_eq!(node.back_from(home, &body).await, 503);
+    }
+    let mut heard = 0;
+    for number in 0..ANSWERS + 10 {
+        let (trick, claims) = match number % 2 {
+            0 => (Trick::Refuses, json!({})),
+            _ => (Trick::None, json!({ "nonce": "of another sign-in" })),
+        };
+        let mut body = ready(&node, &issuer, trick, claims).await;
+        if number % 3 == 0 {
+            body["state"] = json!("of another sign-in");
+        }
+        heard += usize::from(node.back_from(far, &body).await == 403);
+    }
+    assert_eq!(heard, ANSWERS);
+    let good = ready(&node, &issuer, Trick::None, json!({})).await;
+    assert_eq!(node.back_from(far, &good).await, 429);
+    assert_eq!(node.back_from(home, &good).await, 201, "it was not even looked at there");
+    let good = ready(&node, &issuer, Trick::None, json!({})).await;
+    assert_eq!(node.back_from("198.51.100.8:1", &good).await, 201);
+    let log = node.get("/people-log?account=%20anonymous&route=lock-out", &admin).await.body;
+    assert_eq!(log["items"].as_array().unwrap().len(), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -435,6 +486,17 @@ async fn a_real_provider_lets_its_people_in() {
     // The code of this sign-in, brought under another one's handle, is not taken.
     let other = node.go().await.1.unwrap();
     let stolen = json!({ "handle": other.handle, "code": said["code"], "state": other.query["state"], "iss": issuer });
-    let (status, _, cause, _) = node.back(stolen).await;
+    let (status, _, cause, _) = node.back(stolen.clone()).await;
     assert_eq!((status, cause.as_str()), (403, "oidc.code"));
+    // Brought again and again, it is not asked about any more from there.
+    let mut seen = Vec::new();
+    for _ in 0..=ANSWERS {
+        seen.push(node.back_from("198.51.100.7:1", &stolen).await);
+    }
+    assert_eq!((seen.pop(), seen), (Some(429), vec![403; ANSWERS]));
+    let went = node.go().await.1.unwrap();
+    let back = browse(went.url.clone(), "zhao").await;
+    let said: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
+    let body = json!({ "handle": went.handle, "code": said["code"], "state": said["state"], "iss": said["iss"] });
+    assert_eq!(node.back_from("192.0.2.1:1", &body).await, 201);
 }

@@ -250,7 +250,7 @@ async fn each_execution_is_one_use_and_its_ticket_no_second_one() {
         let told = facts.filter(|it| {
             matches!(
                 it.what,
-                tidm_space::evidence::fact::What::LeaseMissed { how: Closed::Returned }
+                tidm_space::evidence::fact::What::LeaseMissed { how: Closed::Returned, .. }
             )
         });
         (told.count() == 4).then_some(())

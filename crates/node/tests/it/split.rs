@@ -9,8 +9,8 @@ use tidm_crypto::secret::Secret;
 use tidm_crypto::tdf::Container;
 use tidm_crypto::{domain, jws};
 use tidm_node::jobs::audit::audit;
-use tidm_node::jobs::release;
-use tidm_node::jobs::use_data::{program, query_sealed};
+use tidm_node::jobs::use_data::{OpenRequest, open_file, program, query_sealed};
+use tidm_node::jobs::{release, renewing};
 use tidm_node::net::auth;
 use tidm_node::random::os;
 use tidm_node::store::shares::set_hold;
@@ -22,6 +22,7 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lang::Lang;
 use tidm_space::lease::message::Request;
+use tidm_space::limits::LEASE_RENEWAL_PAUSE;
 use tidm_space::policy::render::render;
 use tidm_space::policy::sentence::{Export, Sentences};
 use tidm_space::policy::usage::Use;
@@ -193,6 +194,39 @@ async fn an_operator_that_is_gone_is_named_in_time_and_costs_nothing() {
     let Fault::Unavailable { reason, .. } = no else { panic!("{no:?}") };
     assert!(reason.contains(&did) && reason.contains("no use was counted"), "{reason}");
     assert_eq!(spent(&world, &contract).await, 0);
+}
+
+/// A long use of a split key is renewed only where its operator holds nothing and answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_is_asked_before_each_renewal() {
+    let mut world = world().await;
+    let contract = world.ready("note.bin", b"a note", split(&world, 5), Use::SealedFile).await;
+    let consumer = world.consumer().app.clone();
+    let request = OpenRequest {
+        contract: contract.id.clone(),
+        purpose: None,
+        key: KemSecret::generate(&mut os()).public().to_bytes(),
+        span: Duration::from_secs(60),
+        export: false,
+    };
+    let opened = open_file(&consumer, request).await.unwrap();
+    let provider = world.provider().app.clone();
+    let renewals = async || provider.store.lease(&opened.lease).await.unwrap().unwrap().renewals;
+    // As often as the gate takes one.
+    let renewed = async || {
+        tokio::time::sleep(LEASE_RENEWAL_PAUSE).await;
+        renewing::once(&consumer, &contract, &opened.lease).await
+    };
+    held(&world, contract.id.as_str(), Some("核查中")).await;
+    assert_eq!(fault(renewed().await).code(), "split.held");
+    assert_eq!(renewals().await, 0);
+    held(&world, contract.id.as_str(), None).await;
+    renewed().await.unwrap();
+    assert_eq!(renewals().await, 1);
+    world.nodes[2].halt().await;
+    // It ends no use, and lets none go on for longer.
+    renewed().await.unwrap();
+    assert_eq!(renewals().await, 1);
 }
 
 /// A lease of the provider's gate with what the operator is to be shown, as a patched consumer gets it.

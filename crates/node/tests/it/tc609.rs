@@ -1,7 +1,7 @@
 //! Two nodes, and a system of each organisation that speaks TC609 alone: a deal, its use, its end, its archive.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -9,27 +9,34 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tidm_crypto::{jcs, jws};
 use tidm_node::app::App;
+use tidm_node::identity::DSP_PATH;
 use tidm_node::jobs::archive::{self, check::check};
 use tidm_node::jobs::tc609 as job;
 use tidm_node::jobs::use_data::query_at_provider;
+use tidm_node::store::save::save;
+use tidm_node::store::tc609::{self as rows, Owed};
 use tidm_space::catalog::product::Product;
+use tidm_space::contract::Contract;
+use tidm_space::engine::commit::Commit;
 use tidm_space::engine::node::Signer as _;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::policy::usage::Use;
 use tidm_space::tc609::code::{ContractCode, NodeCode, SubjectCode, check_character};
 use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
 use tidm_space::time::Time;
+use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::odrl;
 use tidm_space::wire::tc609::message::{confirmed, covered};
 use tidm_space::wire::tc609::{answer, from_tc609, parse, to_json};
 use tidm_space::wire::terms::digest;
 
-use crate::world::{World, csv, eventually, limited};
+use crate::world::{Node, World, csv, eventually, limited};
 
 const SUBJECTS: [&str; 2] = ["91310000MA0DEMQ19R", "91110000600037341L"];
 
 fn node_code(kind: char, at: usize) -> NodeCode {
-    let body = format!("{kind}{}3101AAAAAAA{at}", SUBJECTS[at]);
+    let body = format!("{kind}{}3101AAAAAAA{at}", SUBJECTS[at % SUBJECTS.len()]);
     NodeCode::parse(&format!("{body}{}", check_character(&body).unwrap())).unwrap()
 }
 
@@ -708,4 +715,105 @@ async fn a_proof_of_fulfilment_arrives_once() {
     let now = world.consumer().app.clock.now().after(Duration::from_secs(365 * 24 * 3600));
     assert!(world.consumer().app.store.owed_proofs(now, 10).await.unwrap().is_empty());
     assert_eq!((said(0).await.len(), said(1).await.len()), (1, 1));
+}
+
+/// A partner that takes the call and never answers is waited for by its own proofs alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_partner_holds_up_no_other_s_proofs() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let stranger = Did::web("127.0.0.1", Some(port)).unwrap();
+    let third = format!("{}={stranger}", node_code('5', 2).as_str());
+    let world = World::of(2, |at, dids| {
+        let other = 1 - at;
+        format!(
+            "[tc609]\nenabled = true\nconnector = \"{}\"\nplatform = \"{}\"\npartners = [\"{}={}\", \"{third}\"]\n",
+            node_code('5', at).as_str(),
+            node_code('4', at).as_str(),
+            node_code('5', other).as_str(),
+            dids[other],
+        )
+    })
+    .await;
+    let product = world.published("t.csv", &csv(), limited(1), &[Use::Query]).await;
+    let answers = world.agreed(&product).await;
+    let app = &world.consumer().app;
+    let keeps_silent = Contract {
+        id: Id::parse("urn:uuid:0190b6a0-0000-7000-8000-0000000000aa").unwrap(),
+        peer: stranger,
+        address: format!("http://127.0.0.1:{port}{DSP_PATH}"),
+        ..answers.clone()
+    };
+    // Both are due at the same look, the silent partner's first. What is said in them does not matter here.
+    let owed = [(&keeps_silent, 1), (&answers, 2)].map(|(it, at)| Owed {
+        contract: it.id.clone(),
+        next: Time::from_ms(at),
+        tries: 0,
+        body: "{}".to_owned(),
+    });
+    let now = app.clock.now();
+    let service = DataService { id: answers.id.clone(), endpoint: String::new(), flight: false };
+    let saved = app.writer.note(move |conn| {
+        let commit = Commit { contracts: vec![keeps_silent.clone()], ..Commit::default() };
+        let (owed, service) = (owed.clone(), service.clone());
+        Box::pin(async move {
+            save(conn, &commit, now, &service).await?;
+            for it in &owed {
+                rows::owe(conn, &it.contract, Time::ZERO).await?;
+                rows::postpone(conn, it).await?;
+            }
+            Ok(())
+        })
+    });
+    saved.await.unwrap();
+    let started = Instant::now();
+    let answered =
+        || async { app.store.owed_proof(&answers.id).await.unwrap().is_none().then_some(()) };
+    eventually("the other's answer", answered).await;
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    let silent_one = Id::parse("urn:uuid:0190b6a0-0000-7000-8000-0000000000aa").unwrap();
+    assert!(app.store.owed_proof(&silent_one).await.unwrap().is_some(), "it is still owed");
+}
+
+/// A proof of the contract, as the partner's own connector says it.
+async fn prove(from: &Node, to: &Desk, contract: &Id, id: &str) -> answer::Answer {
+    let code = job::find(&from.app, contract).await.unwrap().deal.code;
+    let mut said = json!({ "proofId": id, "contractId": code.to_string(),
+        "strategyId": contract.as_str().trim_start_matches("urn:uuid:"), "log": { "uses": "1" },
+        "timestamp": now().to_string() });
+    let payload = covered(said.to_string().as_bytes(), "signature").unwrap();
+    said["signature"] = from.app.identity.sign(SIGNATURE_TYPE, &payload).into();
+    let (body, interface, at) = (said.to_string(), Interface::Proof, now());
+    let envelope = Envelope { interface, at, sequence: format!("p{id}{}", at.ms()) };
+    let signed = envelope.signed_bytes(&to.node, sha256(body.as_bytes()));
+    let mut headers = to.headers(interface, &body, &envelope.sequence, at);
+    headers[4].1 = from.app.identity.sign(Envelope::TYPE, &signed);
+    let (status, bytes) = to.send(interface.path(), headers, &body).await;
+    answer::read(interface, &bytes).unwrap_or_else(|why| panic!("{status} {why}"))
+}
+
+/// A partner's proof is kept of what is over, from the consumer, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_is_taken_of_what_is_over_from_its_consumer_and_once() {
+    let world = world().await;
+    let product = world.published("t.csv", &csv(), limited(5), &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    let (its_door, own_door) = (Desk::new(&world, 0), Desk::new(&world, 1));
+    let at_provider = async |id: &str| prove(consumer, &its_door, &contract.id, id).await;
+    let early = at_provider("e1").await;
+    assert_eq!((early.done, early.code.as_deref()), (false, Some("unavailable")), "{early:?}");
+    let wrong = prove(provider, &own_door, &contract.id, "w1").await;
+    assert_eq!((wrong.done, wrong.code.as_deref()), (false, Some("tc609.role")), "{wrong:?}");
+    world.revoke(&contract).await;
+    let kept = async || {
+        let code = job::find(&provider.app, &contract.id).await.unwrap().deal.code;
+        let all = provider.app.store.tc609_messages(&code.to_string(), 10).await.unwrap();
+        all.into_iter().filter(|it| it.path == Interface::Proof.path()).count()
+    };
+    let arrived = || async { (kept().await == 1).then_some(()) };
+    eventually("the consumer's own proof", arrived).await;
+    let again = at_provider("e2").await;
+    assert_eq!((again.done, again.code.as_deref()), (false, Some("tc609.repeated")), "{again:?}");
+    assert_eq!(kept().await, 1);
 }

@@ -28,7 +28,7 @@ use super::contract;
 use super::input::HoldWish;
 use super::node::Node;
 use super::notice;
-use super::refusal::{self, Tally};
+use super::refusal;
 use super::view::{More, Needs, View};
 
 /// The JWS type of a holder's word that it gave a lease back.
@@ -57,10 +57,16 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     More {
         starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
-        group_uses: wants
-            .group
-            .then(|| (charged_to(&group_of(node, contract), contract), product())),
+        group_uses: wants.group.then(|| (on_record(node, contract), product())),
     }
+}
+
+/// Whom the uses of the consumer's legal entity are on record for: the entity, and its accounts by themselves, as long as nobody
+/// had said whose they are.
+fn on_record(node: &Node<'_>, contract: &Contract) -> Vec<Group> {
+    let entity = charged_to(&group_of(node, contract), contract);
+    let before = node.groups.accounts(&entity);
+    std::iter::once(entity).chain(before.iter().map(Group::from)).collect()
 }
 
 /// The same for a renewal: what was charged with the grant is charged.
@@ -350,21 +356,16 @@ fn may_match(contract: &Contract) -> bool {
     compile(&contract.policy).is_ok_and(|terms| terms.summary.allows(Use::Psi))
 }
 
-/// Once for each lease, however often the peer says it.
+/// Once for each lease, however often the peer says it, and some a minute, however many it invents.
 fn missed(work: &mut Work<'_>, contract: &Contract, id: &Id, how: Closed) {
-    let code = refusal::missed(id);
-    if work.view.refusals.iter().any(|it| it.contract == contract.id && it.code == code) {
-        return;
-    }
-    let (_, told) = Tally::next(None, (&contract.id, &code), work.now);
-    work.commit.refusals.push(told);
+    let Some(more) = refusal::missing(work, &contract.id, id) else { return };
     let links = Links {
         peer: Some(contract.peer.clone()),
         contract: Some(contract.id.clone()),
         lease: Some(id.clone()),
         ..Links::default()
     };
-    work.fact(links, What::LeaseMissed { how });
+    work.fact(links, What::LeaseMissed { how, more });
 }
 
 /// Either side: what came of a lease that we hold or granted. The consumer also tells the gate.

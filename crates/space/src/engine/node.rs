@@ -16,6 +16,8 @@ pub trait Signer: Sync {
 pub trait Groups: Sync {
     /// `None`: nothing that this node trusts says so.
     fn of(&self, participant: &Did) -> Option<Group>;
+    /// All participants of whom [`Self::of`] says this.
+    fn accounts(&self, entity: &Group) -> Vec<Did>;
 }
 
 #[derive(Clone, Copy)]
@@ -37,5 +39,9 @@ pub struct Node<'a> {
 impl Groups for std::collections::BTreeMap<Did, Group> {
     fn of(&self, participant: &Did) -> Option<Group> {
         self.get(participant).cloned()
+    }
+
+    fn accounts(&self, entity: &Group) -> Vec<Did> {
+        self.iter().filter(|(_, of)| *of == entity).map(|(did, _)| did.clone()).collect()
     }
 }

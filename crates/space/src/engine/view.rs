@@ -68,8 +68,9 @@ pub struct More {
     /// When the newest uses under this contract began: at most so many.
     pub starts: Option<(Id, u64)>,
     pub product: Option<Id>,
-    /// How often this legal entity used the line of this product, under all contracts that this node provides.
-    pub group_uses: Option<(Group, Id)>,
+    /// How often a legal entity used the line of this product, under all contracts that this node provides: those on record for
+    /// any of these.
+    pub group_uses: Option<(Vec<Group>, Id)>,
 }
 
 impl More {

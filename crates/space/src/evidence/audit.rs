@@ -294,7 +294,7 @@ impl Account {
                     Some(Opened { at, kind: *kind, until: *until, use_number, purpose, query });
             }
             What::LeaseRenewed { number, until } => drop(lease.renewed.insert(*number, *until)),
-            What::LeaseMissed { how } => lease.missed = Some((at, *how)),
+            What::LeaseMissed { how, .. } => lease.missed = Some((at, *how)),
             What::LeaseClosed { how, rows, bytes, result, receipt } => {
                 let (how, rows, bytes) = (*how, *rows, *bytes);
                 let (result, receipt) = (*result, *receipt);

@@ -155,7 +155,11 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::LeaseRenewed { number, until } => {
             ("lease-renewed", vec![Value::from(u64::from(*number)), Value::Int(until.ms())])
         }
-        What::LeaseMissed { how } => ("lease-missed", vec![text(how.word())]),
+        What::LeaseMissed { how, more } => {
+            let mut fields = vec![text(how.word())];
+            fields.extend((*more > 0).then(|| Value::from(*more)));
+            ("lease-missed", fields)
+        }
         What::LeaseClosed { how, rows, bytes, result, receipt } => {
             let (rows, bytes) = (Value::from(*rows), Value::from(*bytes));
             let mut fields = vec![text(how.word()), rows, bytes, Value::from(*result)];
@@ -299,7 +303,10 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         "lease-renewed" => {
             What::LeaseRenewed { number: it.small("number")?, until: it.time("until")? }
         }
-        "lease-missed" => What::LeaseMissed { how: it.word("how", Closed::from_word)? },
+        "lease-missed" => What::LeaseMissed {
+            how: it.word("how", Closed::from_word)?,
+            more: it.last(|it| it.number("more"))?.unwrap_or_default(),
+        },
         "lease-closed" => What::LeaseClosed {
             how: it.word("how", Closed::from_word)?,
             rows: it.number("rows")?,

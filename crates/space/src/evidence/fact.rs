@@ -121,9 +121,11 @@ pub enum What {
         until: Time,
     },
     /// Consumer: the peer's gate granted a lease that this node never got. Ended as returned, a program of ours used
-    /// it without this node; ended otherwise, the answer was lost and the lease opened nothing.
+    /// it without this node; ended otherwise, the answer was lost and the lease opened nothing. `more` such leases came
+    /// since the last such fact and have none of their own: a peer may name any number.
     LeaseMissed {
         how: Closed,
+        more: u64,
     },
     LeaseClosed {
         how: Closed,

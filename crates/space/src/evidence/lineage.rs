@@ -239,7 +239,7 @@ impl Work {
             }
             // The use goes on: its span ends later.
             What::LeaseRenewed { .. } => drop(self.use_of(fact)),
-            What::LeaseMissed { how } => {
+            What::LeaseMissed { how, .. } => {
                 if let Some(activity) = self.use_of(fact) {
                     self.activity_note(&activity, "ended", how.word());
                 }

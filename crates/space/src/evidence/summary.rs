@@ -125,17 +125,29 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::LeaseRenewed { number, until } => {
             format!("Lease renewed (time {number}), until {until}")
         }
-        What::LeaseMissed { how: Closed::Returned } => lang
-            .pick(
-                "使用凭证由本方程序直接在提供方使用，提供方已告知",
-                "Lease used at the provider by a program of ours, as the provider says",
-            )
-            .to_owned(),
-        What::LeaseMissed { how } => format!(
-            "{} ({})",
-            lang.pick("使用凭证从未到达，未曾使用", "Lease never arrived and opened nothing"),
-            closed(*how, lang)
-        ),
+        What::LeaseMissed { how, more } => {
+            let said = match how {
+                Closed::Returned => lang
+                    .pick(
+                        "使用凭证由本方程序直接在提供方使用，提供方已告知",
+                        "Lease used at the provider by a program of ours, as the provider says",
+                    )
+                    .to_owned(),
+                Closed::Revoked | Closed::Expired => format!(
+                    "{} ({})",
+                    lang.pick(
+                        "使用凭证从未到达，未曾使用",
+                        "Lease never arrived and opened nothing"
+                    ),
+                    closed(*how, lang)
+                ),
+            };
+            match more {
+                0 => said,
+                more if zh => format!("{said}；此前另有 {more} 个凭证未单独记录"),
+                more => format!("{said}; {more} more before it have no entry of their own"),
+            }
+        }
         What::LeaseClosed { how, rows, bytes, .. } if zh => {
             format!("使用凭证{}：{rows} 行，{bytes} 字节", closed(*how, lang))
         }

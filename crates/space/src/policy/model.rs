@@ -386,6 +386,11 @@ terms! {
         Environment = "tidm:executionEnvironment",
         Encryption = "tidm:encryptionMode",
         DeliveryMethod = "tidm:deliveryMethod",
+        // Of the Catena-X profile (CX-0152): the two that say what a term above says.
+        /// `purpose`
+        UsagePurpose = "UsagePurpose",
+        /// `eq`: no use after it, `dateTime lteq`.
+        UsageEndDate = "DataUsageEndDate",
     }
 }
 

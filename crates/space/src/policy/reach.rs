@@ -71,6 +71,8 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::Network
         | Operand::Role
         | Operand::Version
+        | Operand::UsagePurpose
+        | Operand::UsageEndDate
         | Operand::Unknown(_) => return None,
     })
 }

@@ -297,7 +297,7 @@ fn atomic(map: &Map<String, Json>) -> Result<Constraint, BadPolicy> {
     let (mut unit, mut unsupported) = (None, vec![]);
     for (key, value) in map {
         match plain(key) {
-            "leftOperand" => left = text(value).map(|name| Operand::from_name(plain(name))),
+            "leftOperand" => left = text(value).map(operand),
             "operator" => op = text(value).map(|name| operator(plain(name))),
             "rightOperand" => right = Some(right_operand(value)),
             "unit" => {
@@ -311,6 +311,16 @@ fn atomic(map: &Map<String, Json>) -> Result<Constraint, BadPolicy> {
     let op = op.ok_or_else(|| shape("constraint", "has no operator"))?;
     let right = right.ok_or_else(|| shape("constraint", "has no rightOperand"))?;
     Ok(Constraint::Atomic(Atomic { left, op, right, unit, unsupported }))
+}
+
+/// Words of the Catena-X profile that are understood lose their prefix; others keep it, to be refused as they were said.
+fn operand(name: &str) -> Operand {
+    ["cx-policy:", "https://w3id.org/catenax/policy/"]
+        .into_iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .map(Operand::from_name)
+        .filter(|it| matches!(it, Operand::UsagePurpose | Operand::UsageEndDate))
+        .unwrap_or_else(|| Operand::from_name(plain(name)))
 }
 
 fn operator(name: &str) -> Operator {

@@ -70,6 +70,37 @@ async fn an_opened_file_closes_within_a_second_of_a_suspension_and_of_a_revocati
     }
 }
 
+/// Whoever kills the command outright has not freed its program of the lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_ends_with_the_command_that_opened_its_file() {
+    let two = Two::start().await;
+    let product = product(&two).await;
+    let contract = super::agree(&two, &product).await;
+    delivered(&two.consumer, &contract).await;
+    let told = two.dir.path().join("told");
+    // The program itself has the plaintext open, in a process of its own.
+    let exec = format!(
+        r#"sh -c "exec 3< $0; echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600" {{}}"#,
+        told.display()
+    );
+    let mut opened = two.consumer.begun(&["use", "open", &contract, "--exec", &exec]);
+    let process = Path::new("/proc").join(shown(&told).await);
+    assert!(runs(&process));
+    opened.kill().unwrap();
+    opened.wait().unwrap();
+    let since = Instant::now();
+    while runs(&process) {
+        assert!(since.elapsed() <= SECOND, "the program runs on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Nobody may have taken note of its end: then its name stays, and nothing else of it.
+fn runs(process: &Path) -> bool {
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
 /// The consumer heard of the resumption.
 async fn stands(consumer: &Node, contract: &str) {
     let begun = Instant::now();

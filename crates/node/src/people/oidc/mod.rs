@@ -2,7 +2,7 @@
 //!
 //! Threat model: whoever brings a code that is not theirs (state, nonce and verifier belong to one beginning, which ends
 //! well once and whose handle only the browser that began has), whoever begins without end (a beginning is kept nowhere
-//! but in its handle, [`begun`]), another provider's answer (RFC 9207, and the issuer in
+//! but in its handle, [`begun`]), whoever ends badly without end (counted by address), another provider's answer (RFC 9207, and the issuer in
 //! every document), tokens signed by nobody, by a secret or by an unknown key, documents without end (bounded), an
 //! account taken over by its name (an account is found by issuer and subject, never by name or mail).
 //!
@@ -38,7 +38,7 @@ use tidm_space::time::Time;
 use begun::Begun as Beginning;
 
 use super::Slot;
-use crate::accounts::{Token, begin_session, broken, digest};
+use crate::accounts::{Token, begin_session, broken, digest, of_answer, right, spare, take_try};
 use crate::app::App;
 use crate::config::Oidc;
 use crate::passwords::NOBODY;
@@ -135,15 +135,20 @@ fn key(app: &App) -> Result<Secret<[u8; 32]>, Problem> {
     })
 }
 
-/// As [`finished`]; what the provider or the browser said wrong is logged.
-pub async fn finish(app: &App, it: &Returned<'_>) -> Result<Token, Problem> {
+/// As [`finished`]; what the provider or the browser said wrong is logged, and held against the address it came from.
+pub async fn finish(app: &App, it: &Returned<'_>, from: &str) -> Result<Token, Problem> {
+    configured(app)?;
+    let counted = of_answer(from);
+    take_try(app, &counted).await?;
     let done = finished(app, it).await;
-    if let Err(why) = &done
-        && why.code == "oidc.refused"
-    {
-        let cause = why.cause.as_deref().unwrap_or_default();
-        super::refused(app, ANONYMOUS, "sign-in.oidc", "", &format!("{} {cause}", why.code))
-            .await?;
+    match &done {
+        Ok(_) => right(app, &counted).await?,
+        Err(why) if why.code == "oidc.refused" => {
+            let cause = why.cause.as_deref().unwrap_or_default();
+            super::refused(app, ANONYMOUS, "sign-in.oidc", "", &format!("{} {cause}", why.code))
+                .await?;
+        }
+        Err(_) => spare(app, &counted).await?,
     }
     done
 }

@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 
 use tidm_space::identity::issuance::machine::{Input, next};
 use tidm_space::identity::issuance::state::{Issuance, State};
-use tidm_space::limits::OFFERS_KEPT;
+use tidm_space::limits::{OFFERS_KEPT, PAST_REQUESTS};
 
 use super::world::{at, did, each};
 use crate::store::Store;
@@ -122,6 +122,30 @@ async fn what_is_owed_to_a_wallet_is_found_when_it_is_due() {
         assert!(due(100).await.is_empty());
         assert!(issuer::open(&mut conn, &me, &holder).await.unwrap().is_empty());
         assert_eq!(store.issuances_of(&me, &holder).await.unwrap(), [done]);
+    })
+    .await;
+}
+
+/// A decision reads the newest decided requests of a holder, however many there were.
+#[tokio::test]
+async fn the_past_of_a_holder_is_bounded() {
+    each(async |place| {
+        let store = place.store().await;
+        let mut conn = connection(&store).await;
+        let (holder, me) = (did("did:web:h"), did("did:web:i"));
+        let most = i64::try_from(PAST_REQUESTS).unwrap();
+        for number in 0..most + 3 {
+            let it = Issuance { created: at(number), ..received(&format!("n{number:04}")) };
+            let (approved, _) =
+                next(&it, Input::Approve { credentials: Vec::new() }, at(number)).unwrap();
+            let (done, _) = next(&approved, Input::Delivered, at(number)).unwrap();
+            issuer::save(&mut conn, &done, None).await.unwrap();
+        }
+        let past = issuer::past(&mut conn, &me, &holder).await.unwrap();
+        let ids: Vec<String> = past.into_iter().map(|it| it.id).collect();
+        let newest: Vec<String> =
+            (3..most + 3).rev().map(|number| format!("n{number:04}")).collect();
+        assert_eq!(ids, newest);
     })
     .await;
 }

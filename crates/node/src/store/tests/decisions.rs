@@ -9,6 +9,8 @@ use tidm_crypto::hash::sha256;
 use tidm_space::contract::{End, State as ContractState};
 use tidm_space::engine::commit::{Commit, Reply, Send};
 use tidm_space::engine::input::{ContractWish, Heard, Input, Outcome, Received, Wish};
+use tidm_space::engine::view::{More, View};
+use tidm_space::identity::member::Group;
 use tidm_space::lease;
 use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::negotiation::message::Role;
@@ -17,6 +19,7 @@ use tidm_space::policy::model::{Atomic, Constraint, Operand, Operator, Value};
 use tidm_space::wire::dsp::negotiation::{self as wire, Endpoint};
 
 use super::world::{Node, Place, contract, counted, did, each, id, number, product, request};
+use crate::store::load::load_more;
 use crate::store::writer::{Token, WorkError};
 use tidm_space::time::Time;
 
@@ -356,6 +359,38 @@ async fn two_stores_negotiate_to_the_same_contract() {
                 assert_eq!(number(&node.store, "SELECT COUNT(*) FROM outbox").await, 0);
             }
             assert_eq!(digests[0], digests[1]);
+        }
+    })
+    .await;
+}
+
+/// What is on record for an account by itself is found beside what is on record for its legal entity.
+#[tokio::test]
+async fn uses_of_a_legal_entity_are_summed_over_all_its_names() {
+    each(async |place| {
+        let node = Node::start(&place, "provider").await;
+        let entity = Group::parse("credit-code:91350100M000100Y43").unwrap();
+        let [alone, known] = ["did:web:a.example", "did:web:b.example"].map(did);
+        let of = contract("urn:agreement:1", &alone, 1000);
+        let mut other = contract("urn:agreement:2", &known, 1000);
+        other.group = Some(entity.clone());
+        let contracts = vec![of.clone(), other.clone()];
+        let products = vec![product("urn:product:1", 3)];
+        node.put(Commit { contracts, products, ..Commit::default() }).await;
+        for nonce in 0..3 {
+            node.ask(&alone, request(&of.id, nonce)).await.unwrap();
+        }
+        node.ask(&known, request(&other.id, 9)).await.unwrap();
+        let mut conn = node.store.connect().await.unwrap();
+        for (names, uses) in [
+            (vec![entity.clone()], 1),
+            (vec![Group::from(&alone)], 3),
+            (vec![entity.clone(), Group::from(&alone)], 4),
+        ] {
+            let more = More { group_uses: Some((names, of.product.clone())), ..More::default() };
+            let mut view = View::default();
+            load_more(&mut conn, &more, &mut view).await.unwrap();
+            assert_eq!(view.group_uses, Some(uses), "{more:?}");
         }
     })
     .await;

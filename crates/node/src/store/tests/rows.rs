@@ -18,6 +18,7 @@ use sqlx::Connection as _;
 
 use super::world::{at, contract, counted, did, each, id, number, product, put, request, run_on};
 use crate::store::dialect::Dialect;
+use crate::store::matchings::{self, Matching, Record};
 use crate::store::{Store, StoreError, load, schema};
 
 #[tokio::test]
@@ -327,6 +328,41 @@ async fn an_empty_store_has_nothing() {
         assert_eq!(store.spent(&id("urn:x")).await.unwrap(), Spent::default());
         assert!(store.contracts(None, 10).await.unwrap().rows.is_empty());
         store.sweep(at(0)).await.unwrap();
+    })
+    .await;
+}
+
+/// Two replicas that are told of the same session: the second finds the row as the first left it, whatever it read before.
+#[tokio::test]
+async fn a_session_is_claimed_once() {
+    each(async |place| {
+        let store = place.store().await;
+        let mut conn = store.connect().await.unwrap();
+        let open = Matching {
+            id: "00ff".to_owned(),
+            contract: id("urn:c"),
+            role: Role::Provider,
+            state: matchings::State::Open,
+            lease: Some(id("urn:l")),
+            created: at(1),
+            moved: at(1),
+            record: Record::default(),
+        };
+        let joined = |by: &str| Matching {
+            record: Record { join: Some(by.to_owned()), ..Record::default() },
+            ..open.clone()
+        };
+        assert!(!matchings::claim(&mut conn, &joined("urn:l:1")).await.unwrap(), "of no row");
+        matchings::save(&mut conn, &open).await.unwrap();
+        assert!(matchings::claim(&mut conn, &joined("urn:l:1")).await.unwrap());
+        assert!(!matchings::claim(&mut conn, &joined("urn:l:2")).await.unwrap());
+        let kept = store.matching("00ff").await.unwrap().unwrap();
+        assert_eq!(kept.record.join.as_deref(), Some("urn:l:1"));
+        let over =
+            Matching { id: "0100".to_owned(), state: matchings::State::Done, ..open.clone() };
+        matchings::save(&mut conn, &over).await.unwrap();
+        let late = Matching { id: "0100".to_owned(), ..joined("urn:l:3") };
+        assert!(!matchings::claim(&mut conn, &late).await.unwrap(), "of one that is over");
     })
     .await;
 }

@@ -180,6 +180,10 @@ impl Groups for Nobody {
     fn of(&self, _: &Did) -> Option<Group> {
         None
     }
+
+    fn accounts(&self, _: &Group) -> Vec<Did> {
+        Vec::new()
+    }
 }
 
 /// A node without a network: a store, its writers, and what they announce.

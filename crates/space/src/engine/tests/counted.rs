@@ -333,6 +333,43 @@ fn a_legal_entity_has_one_count_for_all_its_accounts() {
     assert_eq!(charged[4], &Group::from(&stranger.peer));
 }
 
+/// Uses from before anybody said whose account it is count from the moment when somebody does: for itself and for the others.
+#[test]
+fn what_an_account_used_before_its_entity_was_known_is_counted() {
+    let sample = contract(terms(vec![constraint(Operand::GroupCount, Operator::Lteq, "4")]));
+    let mut side = provider();
+    let [first, second] = [1, 2].map(|n| {
+        let peer = crate::wire::samples::did(&format!("did:web:account{n}.example"));
+        let mut policy = sample.policy.clone();
+        policy.assignee = Some(id(peer.as_str()));
+        Contract {
+            id: id(&format!("urn:agreement:{n}")),
+            peer,
+            policy,
+            signed_at: at(0),
+            ..sample.clone()
+        }
+    });
+    let entity = Group::of_entity(&CreditCode::parse("91350100M000100Y43").unwrap());
+    for it in [&first, &second] {
+        sign(&mut side, it);
+    }
+    let mut nonce = 0;
+    let mut use_it = |side: &mut Side, it: &Contract| {
+        nonce += 1;
+        ask(side, it, of(Use::Query, nonce), at(0)).is_ok()
+    };
+    for it in [&first, &first, &second] {
+        assert!(use_it(&mut side, it));
+    }
+    for it in [&first, &second] {
+        side.groups.insert(it.peer.clone(), entity.clone());
+    }
+    // Three before, one after: whoever of them asks.
+    assert!(use_it(&mut side, &second));
+    assert!(!use_it(&mut side, &second) && !use_it(&mut side, &first));
+}
+
 #[test]
 fn contracts_without_such_terms_load_nothing_more() {
     let plain = terms(vec![constraint(Operand::Count, Operator::Lteq, "3")]);

@@ -9,6 +9,7 @@ use crate::evidence::fact::{Closed, What};
 use crate::id::Id;
 use crate::lease::message::Outcome;
 use crate::lease::state::Name;
+use crate::limits::MISSED_A_MINUTE;
 use crate::negotiation::message::Signature;
 use crate::policy::sentence::{Sentences, build};
 use crate::policy::usage::Use;
@@ -195,7 +196,7 @@ fn a_use_without_the_consumers_node_is_told_to_it() {
     settle(&mut provider, &mut consumer, at(4));
     assert_eq!(provider.leases[&grant.lease].state.name(), Name::Returned);
     assert_eq!(provider.count(|it| matches!(it, What::LeaseClosed { .. })), 1);
-    let told = |it: &What| matches!(it, What::LeaseMissed { how: Closed::Returned });
+    let told = |it: &What| matches!(it, What::LeaseMissed { how: Closed::Returned, .. });
     assert_eq!(consumer.count(told), 1);
     assert!(consumer.leases.is_empty());
     assert_eq!(consumer.wish(used(), at(5)).unwrap_err().code(), "not-found");
@@ -276,6 +277,33 @@ fn a_missed_lease_is_told_once() {
     let refused = provider.hear(&consumer, "urn:n:1", said, at(40)).unwrap_err();
     assert_eq!(refused.code(), "not-found");
     assert_eq!(provider.count(missed), 0);
+}
+
+/// A peer that invents leases fills no log: some a minute are told, each with how many were not, and none is lost count of.
+#[test]
+fn invented_leases_are_some_facts_a_minute_and_every_one_is_counted() {
+    let (provider, mut consumer) = agreed(None);
+    let contract = provider.contract().id;
+    let mut hear = |n: u64, now| {
+        let lease = Id::parse(&format!("urn:invented:{n}")).unwrap();
+        let how = if n % 2 == 0 { Closed::Expired } else { Closed::Revoked };
+        let said = Heard::LeaseEnded { contract: contract.clone(), lease, how };
+        consumer.hear(&provider, &format!("urn:m:{n}"), said, now).unwrap();
+        let kept: usize = consumer.refusals.len();
+        let more = |it: &What| if let What::LeaseMissed { more, .. } = it { *more } else { 0 };
+        let told = consumer.count(|it| matches!(it, What::LeaseMissed { .. }));
+        (told, consumer.facts.iter().map(|it| more(&it.what)).sum::<u64>(), kept)
+    };
+    let (mut last, most) = ((0, 0, 0), usize::try_from(MISSED_A_MINUTE).unwrap());
+    for n in 0..1000 {
+        last = hear(n, at(4));
+    }
+    assert_eq!((last.0, last.1), (most, 0));
+    assert!(last.2 <= most + 2, "rows do not grow either: {}", last.2);
+    // A clock that is set back tells no more; the next minute does, and says how many went untold.
+    assert_eq!(hear(1000, at(3)).0, most);
+    let later = hear(1001, at(4).after(std::time::Duration::from_secs(60)));
+    assert_eq!((later.0, later.1), (most + 1, 1001 - MISSED_A_MINUTE));
 }
 
 #[test]

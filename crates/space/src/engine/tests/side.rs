@@ -224,14 +224,14 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        if let Some((group, product)) = &more.group_uses
+        if let Some((groups, product)) = &more.group_uses
             && self.products.contains_key(product)
         {
             let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
             let ours = |it: &&Debit| {
                 let contract = &self.contracts[&it.contract];
                 let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
-                of == *group && line(&contract.product) == line(product)
+                groups.contains(&of) && line(&contract.product) == line(product)
             };
             view.group_uses = Some(uses().filter(ours).map(|it| it.amount).sum());
         }

@@ -108,7 +108,7 @@ fn honest() -> (Vec<Fact>, Vec<Fact>) {
 }
 
 fn missed() -> What {
-    What::LeaseMissed { how: Closed::Expired }
+    What::LeaseMissed { how: Closed::Expired, more: 0 }
 }
 
 fn at(seconds: i64) -> Time {
@@ -281,7 +281,7 @@ fn a_use_by_a_program_is_a_note() {
     let held = consumer.iter().position(|it| matches!(it.what, What::LeaseHeld { .. })).unwrap();
     let id = consumer[held].links.lease.clone();
     consumer.retain(|it| it.links.lease != id);
-    let told = What::LeaseMissed { how: Closed::Returned };
+    let told = What::LeaseMissed { how: Closed::Returned, more: 0 };
     let lease = id.map(|it| it.to_string());
     consumer.push(fact(Role::Consumer, 55, lease.as_deref(), None, told));
     let report = check(&subject(), Some(&provider), Some(&consumer), at(1000));

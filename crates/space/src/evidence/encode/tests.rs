@@ -54,7 +54,8 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             key: some.then(|| hash("k")),
         },
     ];
-    out.extend(Closed::ALL.map(|how| What::LeaseMissed { how }));
+    out.extend(Closed::ALL.map(|how| What::LeaseMissed { how, more: 0 }));
+    out.push(What::LeaseMissed { how: Closed::Expired, more: 7 });
     for change in Change::ALL {
         out.push(What::Membership { change, space: text(), credential: opt });
     }

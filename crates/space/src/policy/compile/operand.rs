@@ -179,6 +179,11 @@ impl Reading<'_> {
         number(self.scalar()?).ok_or_else(|| self.no("needs a whole number"))
     }
 
+    fn moment(&self) -> Result<Time, Refusal> {
+        moment(self.scalar()?)
+            .ok_or_else(|| self.no("needs a time with a zone, such as 2026-06-30T00:00:00Z"))
+    }
+
     fn span(&self) -> Result<Span, Refusal> {
         Span::parse(self.scalar()?)
             .map_err(|_| self.no("needs a duration such as P30D or PT60M (xsd:duration)"))
@@ -206,15 +211,18 @@ impl Reading<'_> {
     fn test(&self) -> Result<Test, Refusal> {
         Ok(match &self.it.left {
             Operand::DateTime => {
-                let at = moment(self.scalar()?).ok_or_else(|| {
-                    self.no("needs a time with a zone, such as 2026-06-30T00:00:00Z")
-                })?;
+                let at = self.moment()?;
                 Test::Clock(self.op(self.clock())?, at)
+            }
+            Operand::UsageEndDate => {
+                let last = self.it.op == Operator::Eq && self.side == Side::Grant;
+                let at = self.moment()?;
+                Test::Clock(self.op(last.then_some(Cmp::Lteq))?, at)
             }
             Operand::Count => Test::Count(self.upper()?, self.number()?),
             Operand::ElapsedTime => Test::Elapsed(self.upper()?, self.span()?),
             Operand::DelayPeriod => Test::Delay(self.lower()?, self.span()?),
-            Operand::Purpose => Test::Purpose(self.member()?, self.list()?),
+            Operand::Purpose | Operand::UsagePurpose => Test::Purpose(self.member()?, self.list()?),
             Operand::Recipient => Test::Recipient(self.member()?, self.list()?),
             Operand::KindOfUse => {
                 let kinds: Option<Vec<Use>> =

@@ -2,7 +2,7 @@
 //! whose output is `docs/policy-classes.md`.
 //!
 //! The 25 classes are those of the IDS usage control catalogue (IDS-G, `UsageControl/Contract`), the terms those of
-//! the Catena-X ODRL profile (CX-0152); the policies that say them here are ours.
+//! the Catena-X ODRL profile (CX-0152); the policies that say them here, and the documents in `catena`, are ours.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::policy::compile::{compile, understand};
 use crate::policy::model::{Operand, Policy};
 use crate::policy::render::render;
 use crate::policy::usage::Use;
-use crate::wire::odrl::OdrlPolicy;
+use crate::wire::odrl::{self, OdrlPolicy};
 
 fn atom(left: &str, op: &str, right: &str) -> Json {
     json!({"leftOperand": left, "operator": op, "rightOperand": right})
@@ -149,7 +149,7 @@ const CATENA_X: [(&str, &str, &str); 25] = [
     ("Dismantler", "active", ""),
     ("BusinessPartnerNumber", "BPNL000000000000", "`recipient`"),
     ("BusinessPartnerGroup", "gold", "`recipient` with a list"),
-    ("UsagePurpose", "cx.core.qualityNotifications:1", "`purpose`"),
+    ("UsagePurpose", "cx.core.qualityNotifications:1", ""),
     ("UsageRestriction", "cx.restriction.thirdParty:1", "a prohibition of `distribute`"),
     ("ExclusiveUsage", "cx.exclusive.all:1", ""),
     ("AffiliatesBpnl", "BPNL000000000000", "`recipient` with a list"),
@@ -159,17 +159,64 @@ const CATENA_X: [(&str, &str, &str); 25] = [
     ("ContractReference", "urn:contract:1", ""),
     ("ContractTermination", "cx.termination.all:1", ""),
     ("DataFrequency", "cx.frequency.once:1", "`count`"),
-    ("DataUsageEndDate", "2027-06-30T00:00:00Z", "`dateTime`"),
-    ("DataUsageEndDurationDays", "90", "`elapsedTime` with `P90D`"),
+    ("DataUsageEndDate", "2027-06-30T00:00:00Z", ""),
+    (
+        "DataUsageEndDurationDays",
+        "90",
+        "`dateTime` with the day; `elapsedTime` begins at the first use",
+    ),
     ("DataUsageEndDefinition", "cx.end.contract:1", ""),
-    ("DataProvisioningEndDate", "2027-06-30T00:00:00Z", "`dateTime`"),
-    ("DataProvisioningEndDurationDays", "90", "`elapsedTime` with `P90D`"),
+    ("DataProvisioningEndDate", "2027-06-30T00:00:00Z", PROVIDED),
+    ("DataProvisioningEndDurationDays", "90", PROVIDED),
     ("JurisdictionLocation", "CN", ""),
     ("Liability", "cx.liability.all:1", ""),
     ("Precedence", "cx.precedence.contract:1", ""),
     ("VersionChanges", "cx.version.all:1", ""),
     ("WarrantyDurationMonths", "12", ""),
 ];
+
+const PROVIDED: &str = "nothing: the provider owes it, and no use ends by it";
+
+/// Whole policies in that profile's form: name, document, and the names by which it is refused.
+macro_rules! samples {
+    ($($name:literal: $refused:expr,)*) => {
+        &[$(($name, include_str!(concat!("catena/", $name, ".json")), &$refused)),*]
+    };
+}
+
+const SAMPLES: &[(&str, &str, &[&str])] = samples! {
+    "access-membership": ["access", "Membership"],
+    "access-partner": ["access", "Membership", "BusinessPartnerNumber"],
+    "access-group": ["access", "BusinessPartnerGroup"],
+    "usage-usual": ["Membership", "FrameworkAgreement"],
+    "usage-purpose": [],
+    "usage-purpose-and-end-date": [],
+    "usage-either": [],
+    "usage-nothing-else": [],
+    "usage-prefixed": [],
+    "usage-end-days": ["DataUsageEndDurationDays"],
+    "usage-frequency-once": ["DataFrequency"],
+    "usage-affiliates": ["AffiliatesBpnl", "AffiliatesRegion"],
+    "usage-contract-reference": ["ContractReference", "Precedence"],
+    "usage-restriction": ["UsageRestriction"],
+    "usage-provisioning-end": ["use"],
+    "usage-all-together": [
+        "FrameworkAgreement",
+        "ContractReference",
+        "DataFrequency",
+        "ExclusiveUsage",
+        "VersionChanges",
+        "AffiliatesBpnl",
+        "ManagedLegalEntityBpnl",
+        "WarrantyDurationMonths",
+        "Liability",
+        "ConfidentialInformationSharing",
+        "JurisdictionLocation",
+        "UsageRestriction",
+        "AffiliatesRegion",
+        "use",
+    ],
+};
 
 fn policy(rules: &Json) -> Policy {
     let mut it = json!({"@id": "urn:o", "@type": "Offer"});
@@ -201,28 +248,52 @@ fn answer(it: &Policy) -> String {
             format!("kept: {}", kinds.map(level).collect::<Vec<_>>().join(", "))
         }
         Err(all) => {
-            let why: Vec<String> =
-                all.iter().map(|it| format!("`{}` {}", it.term, it.why)).collect();
-            format!("refused: {}", why.join("; "))
+            let mut why: Vec<(&str, Vec<String>)> = vec![];
+            for it in &all {
+                let term = format!("`{}`", it.term);
+                match why.iter_mut().find(|(why, _)| *why == it.why) {
+                    Some((_, terms)) => terms.push(term),
+                    None => why.push((it.why, vec![term])),
+                }
+            }
+            let said = |(why, terms): &(&str, Vec<String>)| {
+                let each = if terms.len() > 1 { "each of " } else { "" };
+                format!("{each}{} {why}", terms.join(", "))
+            };
+            format!("refused: {}", why.iter().map(said).collect::<Vec<_>>().join("; "))
         }
     }
+}
+
+/// In both languages, for a kind of use in which it can be kept.
+fn sentences(it: &Policy) -> String {
+    let kept = |kind: &Use| compile(it).is_ok_and(|terms| terms.unkeepable(*kind).is_empty());
+    let kind = Use::ALL.into_iter().find(kept).unwrap_or(Use::Query);
+    format!("{} {}", words(it, Lang::Zh, kind), words(it, Lang::En, kind))
 }
 
 fn document() -> String {
     let mut out = include_str!("head.md").to_owned();
     for (number, zh, en, rules) in classes() {
         let it = policy(&rules);
-        let kept = |kind: &Use| compile(&it).is_ok_and(|terms| terms.unkeepable(*kind).is_empty());
-        let kind = Use::ALL.into_iter().find(kept).unwrap_or(Use::Query);
-        let (said_zh, said_en) = (words(&it, Lang::Zh, kind), words(&it, Lang::En, kind));
-        writeln!(out, "| {number} | {zh} {en} | {said_zh} {said_en} | {} |", answer(&it)).unwrap();
+        writeln!(out, "| {number} | {zh} {en} | {} | {} |", sentences(&it), answer(&it)).unwrap();
     }
     out.push_str(include_str!("templates.md"));
     out.push_str(include_str!("catena.md"));
     for (left, value, instead) in CATENA_X {
         let it = policy(&permits(&[atom(left, "eq", value)]));
-        let instead = if instead.is_empty() { "nothing" } else { instead };
+        let instead = match (instead, compile(&it)) {
+            ("", Ok(_)) => "",
+            ("", Err(_)) => "nothing",
+            (instead, _) => instead,
+        };
         writeln!(out, "| `{left}` | {} | {instead} |", answer(&it)).unwrap();
+    }
+    out.push_str(include_str!("samples.md"));
+    for (name, text, _) in SAMPLES {
+        let it = odrl::parse(text.as_bytes()).unwrap().model;
+        let said = if compile(&it).is_ok() { sentences(&it) } else { String::new() };
+        writeln!(out, "| `{name}` | {said} | {} |", answer(&it)).unwrap();
     }
     out
 }
@@ -262,11 +333,51 @@ fn every_class_is_kept_or_refused_by_name() {
 }
 
 #[test]
-fn catena_x_terms_are_refused_by_name() {
+fn catena_x_terms_are_refused_by_name_or_kept_as_ours() {
+    let ours = |left: &str, value: &str| {
+        let (name, op) = match left {
+            "UsagePurpose" => ("purpose", "eq"),
+            "DataUsageEndDate" => ("dateTime", "lteq"),
+            _ => return None,
+        };
+        Some(compile(&policy(&permits(&[atom(name, op, value)]))).unwrap())
+    };
     for (left, value, _) in CATENA_X {
-        let why = compile(&policy(&permits(&[atom(left, "eq", value)]))).unwrap_err();
+        let answer = compile(&policy(&permits(&[atom(left, "eq", value)])));
+        if let Some(same) = ours(left, value) {
+            assert_eq!(answer, Ok(same), "{left}");
+            continue;
+        }
+        let why = answer.unwrap_err();
         assert_eq!(why.len(), 1);
         assert_eq!(why[0].term, left);
         assert!(matches!(Operand::from_name(left), Operand::Unknown(_)), "{left}");
     }
+    // What the profile does not say of them is not guessed at.
+    let end = "DataUsageEndDate";
+    for (op, value) in [
+        ("lteq", "2027-06-30T00:00:00Z"),
+        ("gteq", "2027-06-30T00:00:00Z"),
+        ("eq", "2027-06-30T00:00:00"),
+        ("eq", "90"),
+    ] {
+        assert_eq!(compile(&policy(&permits(&[atom(end, op, value)]))).unwrap_err()[0].term, end);
+    }
+    let ban = json!({"permission": [{"action": "use"}],
+        "prohibition": [{"action": "use", "constraint": [atom(end, "eq", "2027-06-30T00:00:00Z")]}]});
+    assert_eq!(compile(&policy(&ban)).unwrap_err()[0].term, end);
+}
+
+/// Each is refused by every name that is not kept, and goes back to its author as it came.
+#[test]
+fn catena_x_policies_are_kept_whole_or_refused_by_each_name() {
+    for (name, text, refused) in SAMPLES {
+        let it = odrl::parse(text.as_bytes()).unwrap();
+        assert_eq!(odrl::to_json(&it.model), it.original, "{name}");
+        let why = compile(&it.model).err().unwrap_or_default();
+        let terms: Vec<&str> = why.iter().map(|it| &*it.term).collect();
+        assert_eq!(terms, *refused, "{name}");
+    }
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/tests/classes/catena");
+    assert_eq!(std::fs::read_dir(files).unwrap().count(), SAMPLES.len());
 }
