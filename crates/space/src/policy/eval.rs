@@ -60,7 +60,11 @@ fn said(all: &[Reason], lang: Lang) -> String {
     let several = all.iter().any(|it| all.first().is_some_and(|first| first.rule != it.rule));
     let one = |it: &Reason| {
         let text = lang.pick(&it.zh, &it.en);
-        if several { format!("{}{}{text}", it.rule, lang.pick("：", ": ")) } else { text.clone() }
+        if several {
+            format!("{}{}{text}", it.rule, lang.pick("：", ": "))
+        } else {
+            text.to_owned()
+        }
     };
     let all: Vec<String> = all.iter().map(one).collect();
     all.join(lang.pick("；", "; "))

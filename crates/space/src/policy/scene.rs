@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn terms_that_the_attested_program_keeps_rise_and_no_others() {
         let said = [
-            ("tidm:executionEnvironment", "eq", "tee", ["E3", "E3", "E0"]),
-            ("count", "lteq", "5", ["E3", "E3", "E1"]),
-            ("purpose", "eq", "quality", ["E0", "E0", "E0"]),
-            ("spatial", "eq", "CN", ["E0", "E0", "E0"]),
-            ("tidm:columns", "eq", "t", ["E3", "E3", "E1"]),
-            ("tidm:deliveryRate", "lteq", "1000", ["E2", "E2", "E2"]),
-            ("tidm:valueExpression", "eq", "t > 1", ["E2", "E2", "E2"]),
+            ("tidm:executionEnvironment", "eq", "tee", ["E3", "E0"]),
+            ("count", "lteq", "5", ["E3", "E1"]),
+            ("purpose", "eq", "quality", ["E0", "E0"]),
+            ("spatial", "eq", "CN", ["E0", "E0"]),
+            ("tidm:columns", "eq", "t", ["E3", "E1"]),
+            ("tidm:deliveryRate", "lteq", "1000", ["E2", "E2"]),
+            ("tidm:valueExpression", "eq", "t > 1", ["E2", "E2"]),
         ];
         let all: Vec<Json> =
             said.iter().map(|(left, op, right, _)| atom(left, op, right)).collect();
@@ -153,14 +153,14 @@ mod tests {
         };
         let of = |scene: usize| said.iter().map(move |it| it.3[scene]);
         let owed = |level| [level, "E2", "E0"];
-        let three: Vec<&str> = std::iter::once("E3").chain(of(1)).chain(owed("E3")).collect();
+        let three: Vec<&str> = std::iter::once("E3").chain(of(0)).chain(owed("E3")).collect();
         assert_eq!(levels(&with), three);
-        let raised = three.iter().map(|it| if *it == "E3" { "E4" } else { it });
+        let raised = three.iter().map(|it| if *it == "E3" { "E4" } else { *it });
         let mut should: Vec<&str> = raised.collect();
         should.insert(said.len() + 1, "E4");
         assert_eq!(levels(&four), should);
         let plain: Vec<&str> =
-            std::iter::once("E1").chain(of(2).skip(1)).chain(owed("E1")).collect();
+            std::iter::once("E1").chain(of(1).skip(1)).chain(owed("E1")).collect();
         assert_eq!(levels(&without), plain);
     }
 }

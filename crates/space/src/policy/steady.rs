@@ -44,9 +44,8 @@ fn changes(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time>
         Test::Delay(cmp, span) => passed(*cmp, span.after(delayed(request, step)?), now),
         // Once it has happened that stays so.
         Test::Event(_, name) => {
-            let times =
-                || request.more.events.into_iter().flatten().filter(|(it, _)| *it == name.as_str());
-            let first = times().map(|(_, at)| *at).min()?;
+            let all = request.more.events.into_iter().flatten();
+            let first = all.filter(|(it, _)| *it == name.as_str()).map(|(_, at)| *at).min()?;
             (first > now).then_some(first)
         }
         Test::Count(..)

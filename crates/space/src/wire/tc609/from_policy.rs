@@ -283,10 +283,10 @@ fn constraints(all: &[Ours], place: &str, losses: &mut Vec<Loss>) -> Vec<Constra
     let windowed = unread("count", None) && unread("timeWindow", Some(&Operator::Eq));
     let counted = all.iter().any(|it| named(it, &["count", "tc609:count"], None));
     // One window is for one frequency, and for nothing else.
-    let rates = ["tidm:frequency", "tc609:frequency", "tc609:timeWindow", "timeInterval"];
-    let rates =
-        || all.iter().filter(|it| named(it, &rates, None) || named(it, &["elapsedTime"], None));
-    let rated = rates().count() == 1 && !counted;
+    let others = ["tc609:frequency", "tc609:timeWindow", "timeInterval", "elapsedTime"];
+    let rates = all.iter().filter(|it| named(it, &["tidm:frequency"], None)).count();
+    let alone = !counted && !all.iter().any(|it| named(it, &others, None));
+    let rated = rates == 1 && alone;
     let mut out = vec![];
     let mut rest = all;
     while let Some((first, after)) = rest.split_first() {
