@@ -275,7 +275,9 @@ fn verdict(terms: &Terms, asked: &Action, known: u32, world: &World) -> (Truth, 
     let now = Time::parse(NOW).unwrap();
     let events = EVENTS.map(|(name, at)| (name, Time::from_ms(at)));
     let uses = [now];
-    let names = Topic::ALL.into_iter().filter(|it| Use::Query.is(*it).is_none());
+    // A version is a fact of its own, and the kind of use tells the rest.
+    let names =
+        Topic::ALL.into_iter().filter(|it| *it != Topic::Version && Use::Query.is(*it).is_none());
     let topics: Vec<(Topic, &[&str])> = names
         .enumerate()
         .filter(|(at, _)| has(16 + u32::try_from(at % 15).unwrap()))
