@@ -4,6 +4,7 @@
 //! Never a decision that nobody looks at: each must be a yes, which here takes all constraints of the one and the last of the other.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
@@ -53,7 +54,7 @@ fn measured(
         agreed_at: Some(early),
         more: Facts {
             topics: &topics,
-            network: Some([10, 1, 2, 3].into()),
+            network: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
             version: Some("2.1"),
             events: Some(&events),
             uses_at: Some(&uses),

@@ -2,7 +2,7 @@
 //!
 //! Never shared with the product: these are a bench's own.
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -119,7 +119,7 @@ pub(crate) fn counted(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Co
 /// A member as those terms want it.
 pub(crate) fn seen() -> Seen {
     Seen {
-        address: Some(IpAddr::from([10, 1, 2, 3])),
+        address: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
         roles: Some(vec!["consumer".to_owned()]),
         regions: Some(vec!["CN-32".to_owned(), "CN".to_owned()]),
     }
