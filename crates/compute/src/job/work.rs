@@ -194,7 +194,8 @@ impl Parts for Work<'_> {
             return self.journal.keep(&Entry::Done(done.clone())).map_err(spill);
         }
         let random = random().map_err(spill)?;
-        let (run, _) = random.split_first_chunk().ok_or(Fault::ApiMisuse("32 bytes are more"))?;
+        let (run, _) =
+            random.split_first_chunk::<16>().ok_or(Fault::ApiMisuse("32 bytes are more"))?;
         let (part, run, journal) = (done.part, *run, &mut *self.journal);
         let mut note = |rows| journal.note(&Entry::Rows { part, run, rows }).map_err(spill);
         match elsewhere {

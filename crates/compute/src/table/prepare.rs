@@ -71,7 +71,9 @@ fn push_all(
     let mut all = 0;
     loop {
         let more = source.next(&mut batch)?;
-        items.extend(batch.iter().flatten().filter(|_| more));
+        if more {
+            items.extend(batch.iter().flatten());
+        }
         if items.len() < ENTRIES_AT_ONCE * threads && more {
             continue;
         }

@@ -30,7 +30,7 @@ fn labels() -> Vec<u8> {
     (0..250u8).flat_map(|item| [item; 20]).collect()
 }
 
-/// The items 200 to 450 of the sender, all others below 300 or more of the receiver.
+/// The sender has the items 200 to 450, the receiver all below its agreed size.
 fn run<A: Channel + Send, B: Channel + Send>(
     (mut left, mut right): (A, B),
     security: Security,

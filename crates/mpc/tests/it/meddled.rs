@@ -152,7 +152,7 @@ fn a_session_says_every_step_of_the_table() {
         assert_eq!(steps(&sets.said(Security::Malicious)), expected);
         let curious = steps(&sets.said(Security::SemiHonest));
         assert_eq!(curious, steps(&sets.said(Security::SemiHonestLow)));
-        assert!(curious.len() == 8 && curious.is_subset(&expected), "{curious:?}");
+        assert!(curious.len() == 9 && curious.is_subset(&expected), "{curious:?}");
     }
     // Several messages of a step: there are a first, a middle and a last one of trees, and of bins.
     let several = several_bins().said(Security::Malicious);
