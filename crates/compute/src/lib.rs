@@ -4,7 +4,9 @@
 //! its own, so that it can be stopped, bounded and replaced; the node starts it, gives it a connection and reads its progress.
 //!
 //! **Architecture invariant:** nothing here knows contracts, leases or keys of a node: whether a job may run was decided
-//! before. No key of a list is ever written to a disk in clear, and none shows in a message, an error or a log.
+//! before. What a job or a table keeps on a disk on its way holds no key and no item of its owner's list in clear; a journal does hold
+//! labels, columns that the peer gave. What the owner asks for in the end holds both: rows of the own list, and labels. No key shows in
+//! a message, an error or a log.
 //!
 //! | module | what |
 //! |---|---|

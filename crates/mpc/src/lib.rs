@@ -65,7 +65,8 @@
 //! # }
 //! ```
 //!
-//! Each functionality has an `ideal` twin, a function of a trusted dealer, against which tests compare the protocol.
+//! Each functionality has an `ideal` twin, a function of a trusted dealer, against which tests compare the protocol: `base_ot`
+//! (`extension` gives the same), `vole`, `bits`, `opprf`, `psi` (`partition` and `unbalanced` give the same), `circuit`, `many`.
 //! Protocol, parameters and what leaks: `docs/psi.md`.
 
 pub mod base_ot;

@@ -37,11 +37,19 @@ pub enum Entry {
     List(Listed),
     /// A part with its result. Durable before the peer hears that it is.
     Done(Done),
+    /// Some of the matched rows of a part that has many, by one run of it: they count when an entry [`Entry::Whole`] of that run
+    /// stands behind them.
+    Rows { part: u32, run: RunId, rows: Vec<u32> },
+    /// As `Done`, of a part whose rows stand before it.
+    Whole { done: Done, run: RunId },
     /// Of a job that is not about rows alone.
     More(Kept),
     /// Both have everything.
     Closed,
 }
+
+/// Tells rows of one run from those of another that was torn: random.
+pub type RunId = [u8; 16];
 
 /// A list as it was read, to tell whether it is still the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +74,8 @@ pub struct State {
     pub closed: bool,
     pub parts: BTreeMap<u32, Counts>,
     pub more: More,
+    /// Numbers of matched rows whose part is not done.
+    waiting: BTreeMap<(u32, RunId), u64>,
 }
 
 /// Of one finished part.
@@ -74,6 +84,8 @@ pub struct Counts {
     pub items: u64,
     pub left_out: u64,
     pub matched: Option<u64>,
+    /// Whose [`Entry::Rows`] are its rows, if they stand there.
+    pub run: Option<RunId>,
 }
 
 /// The file of this process.
@@ -185,7 +197,14 @@ impl State {
             Entry::List(listed) => self.list = Some(listed),
             Entry::Done(Done { part, items, left_out, places }) => {
                 let matched = places.map(|places| places.len() as u64);
-                self.parts.insert(part, Counts { items, left_out, matched });
+                self.parts.insert(part, Counts { items, left_out, matched, run: None });
+            }
+            Entry::Rows { part, run, rows } => {
+                *self.waiting.entry((part, run)).or_default() += rows.len() as u64;
+            }
+            Entry::Whole { done: Done { part, items, left_out, .. }, run } => {
+                let matched = Some(self.waiting.remove(&(part, run)).unwrap_or(0));
+                self.parts.insert(part, Counts { items, left_out, matched, run: Some(run) });
             }
             Entry::More(kept) => self.more.take(kept),
             Entry::Closed => self.closed = true,
@@ -241,7 +260,7 @@ fn heads(path: &Path, parts: &mut BTreeSet<[u8; 4]>) -> io::Result<()> {
         if !filled(&mut file, begin)? {
             break;
         }
-        if let [5, part @ ..] = &*begin
+        if let [5 | 8, part @ ..] = &*begin
             && let Ok(part) = part.try_into()
         {
             parts.insert(part);
@@ -292,17 +311,17 @@ fn write(entry: &Entry) -> Vec<u8> {
             bytes.extend_from_slice(&done.items.to_le_bytes());
             bytes.extend_from_slice(&done.left_out.to_le_bytes());
             bytes.push(u8::from(done.places.is_some()));
-            let mut last = 0;
-            for place in done.places.iter().flatten() {
-                let mut step = place.wrapping_sub(last);
-                last = *place;
-                while step >= 0x80 {
-                    bytes.push(step.to_le_bytes()[0] | 0x80);
-                    step >>= 7;
-                }
-                bytes.push(step.to_le_bytes()[0]);
-            }
+            write_places(done.places.as_deref().unwrap_or_default(), &mut bytes);
             bytes
+        }
+        Entry::Rows { part, run, rows } => {
+            let mut bytes = [&[7][..], &part.to_le_bytes(), run].concat();
+            write_places(rows, &mut bytes);
+            bytes
+        }
+        Entry::Whole { done, run } => {
+            let counts = [done.items, done.left_out].map(u64::to_le_bytes).concat();
+            [&[8][..], &done.part.to_le_bytes(), run, &counts].concat()
         }
         Entry::More(kept) => [vec![20], kept.write()].concat(),
         Entry::Closed => vec![6],
@@ -337,6 +356,16 @@ fn parse(payload: &[u8]) -> Option<Entry> {
             Entry::Done(Done { part, items, left_out, places: (told == 1).then_some(places) })
         }
         6 => Entry::Closed,
+        7 => Entry::Rows {
+            part: u32::from_le_bytes(take(rest)?),
+            run: take(rest)?,
+            rows: places(rest)?,
+        },
+        8 => {
+            let (part, run) = (u32::from_le_bytes(take(rest)?), take(rest)?);
+            let [items, left_out] = [take(rest)?, take(rest)?].map(u64::from_le_bytes);
+            Entry::Whole { done: Done { part, items, left_out, places: None }, run }
+        }
         20 => Entry::More(Kept::parse(std::mem::take(rest))?),
         _ => return None,
     };
@@ -347,6 +376,20 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (first, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(*first)
+}
+
+/// Writes rising places, as [`places`] reads them.
+fn write_places(places: &[u32], bytes: &mut Vec<u8>) {
+    let mut last = 0;
+    for place in places {
+        let mut step = place.wrapping_sub(last);
+        last = *place;
+        while step >= 0x80 {
+            bytes.push(step.to_le_bytes()[0] | 0x80);
+            step >>= 7;
+        }
+        bytes.push(step.to_le_bytes()[0]);
+    }
 }
 
 /// Rising places, as differences of seven bits a byte.
@@ -388,6 +431,13 @@ mod tests {
             done(0, Some(vec![0, 1, 127, 128, 300, 70_000, u32::MAX])),
             done(1, None),
             done(2, Some(vec![])),
+            Entry::Rows { part: 3, run: [8; 16], rows: vec![1, 4] },
+            Entry::Rows { part: 3, run: [9; 16], rows: vec![1, 2] },
+            Entry::Rows { part: 3, run: [9; 16], rows: vec![7] },
+            Entry::Whole {
+                done: Done { part: 3, items: 2, left_out: 0, places: None },
+                run: [9; 16],
+            },
             Entry::Closed,
         ]
     }
@@ -411,10 +461,13 @@ mod tests {
             two.note(entry).unwrap();
         }
         assert_eq!(all(&one), entries());
-        assert_eq!(two.parts_kept().unwrap(), 3);
+        assert_eq!(two.parts_kept().unwrap(), 4);
         let state = two.state().unwrap();
         assert!(state.closed && state.complete() && state.connections == 1);
-        assert_eq!(state.kept(4), [true, true, true, false]);
+        assert_eq!(state.kept(5), [true, true, true, true, false]);
+        // What a torn run left does not count.
+        let counts = Counts { items: 2, left_out: 0, matched: Some(3), run: Some([9; 16]) };
+        assert_eq!(state.parts[&3], counts);
         assert_eq!(state.parts[&0].matched, Some(7));
         assert_eq!(state.parts[&1].matched, None);
         let other = Journal::open(dir.path(), [8; 32]).unwrap();

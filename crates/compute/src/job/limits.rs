@@ -77,8 +77,11 @@ pub const REPLACED_PER_WORKER: u32 = 8;
 /// Longest order on a program's stdin.
 pub const MAX_ORDER_BYTES: u64 = 1 << 20;
 
-/// Largest entry of a journal: the matched rows of one part, five bytes each at most.
+/// Largest entry of a journal: the labels of one part, and what stands beside them.
 pub const MAX_ENTRY_BYTES: u32 = 128 << 20;
+
+/// Matched rows of one entry of a journal, where a part has more: a mebibyte in memory.
+pub const ROWS_PER_ENTRY: usize = 1 << 18;
 
 /// Memory that a part takes per item where its result stays in shares: 270 bytes were measured at 2^20 items with sums; the
 /// rest is room for what allocators leave between.

@@ -3,6 +3,7 @@
 use tidm_mpc::circuit::Opened;
 use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::labels::{self, Labels};
+use tidm_mpc::partition::part::Distinct;
 use tidm_mpc::partition::plan::Plan;
 use tidm_mpc::partition::run::{Done, Loaded, Parts, receive, send};
 use tidm_mpc::partition::shares::{self, Share, Shares};
@@ -134,6 +135,10 @@ impl Parts for More<'_, '_> {
 impl Shares for More<'_, '_> {
     fn values(&self) -> &[i64] {
         &self.extra.values
+    }
+
+    fn added_up(&mut self, distinct: &Distinct, part: u32) -> Result<Vec<i64>, Fault> {
+        self.work.added_up(distinct, part, &self.extra.values)
     }
 
     fn keep_share(&mut self, share: &Share) -> Result<(), Fault> {

@@ -195,7 +195,8 @@ pub struct Report {
     pub received: u64,
     /// Seconds of each phase, in this start.
     pub seconds: BTreeMap<String, f64>,
-    /// Largest resident set of a process of this party.
+    /// Largest resident sets of all processes of this party that were there at a time, added up: pages that they share count in
+    /// each.
     pub peak_bytes: u64,
     /// Processor time of this start, workers included.
     pub cpu_seconds: f64,

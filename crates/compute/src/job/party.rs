@@ -422,11 +422,22 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
         let now = stamp(&order.source.path)?;
         same(&listed, &Listed { bytes: now.0, modified: now.1, ..listed })?;
         let mut bitmap = Bitmap::new(listed.rows)?;
+        let counts = |part, run| parts.get(&part).is_some_and(|it| it.run == Some(run));
         journal.read(|entry| {
-            if let Entry::Done(done) = entry {
-                for place in done.places.iter().flatten() {
-                    bitmap.set((*place).into());
-                }
+            let rows = match entry {
+                Entry::Done(done) => done.places.unwrap_or_default(),
+                Entry::Rows { part, run, rows } if counts(part, run) => rows,
+                Entry::Nonce(_)
+                | Entry::Agreed(_)
+                | Entry::Connected
+                | Entry::List(_)
+                | Entry::Rows { .. }
+                | Entry::Whole { .. }
+                | Entry::More(_)
+                | Entry::Closed => return,
+            };
+            for row in rows {
+                bitmap.set(row.into());
             }
         })?;
         report.matched = Some(bitmap.count());

@@ -1,8 +1,8 @@
 //! How much of a part is held, whatever its list repeats: equal rows all fall into one part, however many they are.
 //!
 //! With `first` and `refuse` rows that repeat a key are left out while the list is still read, so a part holds about as many
-//! rows as it has keys. With `multiply` each row counts, and a part with more rows than memory allows is refused, with the number
-//! of rows of its most frequent key, before any part runs.
+//! rows as it has keys. With `multiply` each row counts: where a part has more rows than memory allows, the first of each key is held,
+//! and its file is read once more when it is known which keys matched.
 
 use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::part::{Equals, Part};
@@ -43,16 +43,5 @@ impl Room {
             return Err(Fault::TooMany { what: "different keys of one part", count, most });
         }
         Ok(())
-    }
-
-    /// Why a part of so many rows is too large. `counts` has the number of rows of each key.
-    pub(super) fn refused(&self, rows: u64, counts: &Part) -> Fault {
-        let frequent = counts.places.iter().copied().max().map_or(0, u64::from);
-        let most = self.rows;
-        if frequent > most {
-            let what = "rows of the list with one and the same key";
-            return Fault::TooMany { what, count: frequent, most };
-        }
-        Fault::TooMany { what: "rows of one part of the list", count: rows, most }
     }
 }

@@ -4,7 +4,7 @@
 //! reads its list again. The processes of a party share them: who holds the lock of a part's file works on it, the lock dies
 //! with the process, and a file that is gone is a part that both parties have kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -17,7 +17,7 @@ use tidm_mpc::partition::part::{Equals, Part, RECORD_BYTES};
 use tidm_mpc::partition::sealed::{CHUNK_BYTES, Sealer, TAG_BYTES};
 use tidm_mpc::random::Seed;
 
-use super::limits::{BUFFER_BYTES, READ_PIECE_BYTES};
+use super::limits::{BUFFER_BYTES, READ_PIECE_BYTES, ROWS_PER_ENTRY};
 use super::room::Room;
 
 /// Where parts wait.
@@ -69,7 +69,8 @@ impl Store {
         }
     }
 
-    /// The items of a part, without what repeats where that does not count. In memory they can be taken once.
+    /// The items of a part, without what repeats where that does not count or is too much to be held; [`Self::matched`] and
+    /// [`Self::rows`] have it then. In memory they can be taken once.
     pub fn load(&self, part: u32, room: &Room) -> Result<Part, Fault> {
         match self {
             Self::Memory(parts) => {
@@ -78,9 +79,6 @@ impl Store {
             }
             Self::Disk { dir, key } => {
                 let rows = rows(dir, part)?;
-                if room.equals == Equals::Multiply && rows > room.rows {
-                    return Err(room.refused(rows, &counts(dir, key, part, room)?));
-                }
                 let capacity = rows.min(room.rows + (READ_PIECE_BYTES / RECORD_BYTES) as u64);
                 let mut found = Part::with_capacity(usize::try_from(capacity).unwrap_or(0));
                 read(dir, key, part, |records| {
@@ -92,27 +90,61 @@ impl Store {
         }
     }
 
-    /// Looks at all parts before one runs: equal keys of the whole list are refused with their number where they are, and parts
-    /// that would not be held.
+    /// Every row of a part on the disk with its item, in the order of the list.
+    pub fn rows(
+        &self,
+        part: u32,
+        mut each: impl FnMut(u128, u32) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Self::Disk { dir, key } = self else {
+            return Err(Fault::ApiMisuse("a part in memory is taken once"));
+        };
+        read(dir, key, part, |records| {
+            let Part { items, places, .. } = Part::of_records(records);
+            items.into_iter().zip(places).try_for_each(|(item, row)| each(item, row))
+        })
+    }
+
+    /// All rows of a part that matched, rising, some at a time, from the first one of each key that did. The whole part is read,
+    /// whatever matched.
+    pub fn matched(
+        &self,
+        part: u32,
+        firsts: &[u32],
+        mut each: impl FnMut(Vec<u32>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut firsts = firsts.iter().copied().peekable();
+        let mut items = HashSet::with_capacity(firsts.len());
+        let mut found = Vec::new();
+        self.rows(part, |item, row| {
+            // The first row of a key is before its others.
+            if firsts.next_if_eq(&row).is_some() {
+                items.insert(item);
+            } else if !items.contains(&item) {
+                return Ok(());
+            }
+            found.push(row);
+            if found.len() < ROWS_PER_ENTRY { Ok(()) } else { each(std::mem::take(&mut found)) }
+        })?;
+        each(found)
+    }
+
+    /// Looks at all parts before one runs: equal keys of the whole list are refused with their number where they are.
     pub fn admit(&self, room: &Room) -> Result<(), Fault> {
         let mut repeats = 0;
         match (room.equals, self) {
-            (Equals::First, _) | (Equals::Multiply, Self::Memory(_)) => {}
+            (Equals::First | Equals::Multiply, _) => {}
             (Equals::Refuse, Self::Memory(parts)) => {
                 for part in parts.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
                     part.compact();
                     repeats += part.left_out;
                 }
             }
-            (Equals::Refuse | Equals::Multiply, Self::Disk { dir, key }) => {
+            (Equals::Refuse, Self::Disk { .. }) => {
                 for part in (0..tidm_mpc::limits::MAX_PARTITIONS).filter(|part| self.has(*part)) {
-                    if room.equals == Equals::Refuse {
-                        let mut found = self.load(part, room)?;
-                        found.compact();
-                        repeats += found.left_out;
-                    } else if rows(dir, part)? > room.rows {
-                        return Err(room.refused(rows(dir, part)?, &counts(dir, key, part, room)?));
-                    }
+                    let mut found = self.load(part, room)?;
+                    found.compact();
+                    repeats += found.left_out;
                 }
             }
         }
@@ -181,29 +213,6 @@ fn read(
         return Ok(());
     }
     Err(Fault::Spill { reason: "a part came back other than it was written".to_owned() })
-}
-
-/// How often each key of a part is there, in the places. Holds no more than [`Room`] says: beyond, keys that are there once
-/// are the first to go.
-fn counts(dir: &Path, key: &Seed, part: u32, room: &Room) -> Result<Part, Fault> {
-    let mut counts = Part::default();
-    read(dir, key, part, |records| {
-        let begin = counts.len();
-        counts.push_records(records);
-        counts.places.iter_mut().skip(begin).for_each(|place| *place = 1);
-        if counts.len() as u64 > room.rows {
-            counts.add_up();
-            if counts.len() as u64 > room.rows / 2 {
-                let (items, places) = (&counts.items, &counts.places);
-                let often = items.iter().zip(places).filter(|(_, count)| **count > 1);
-                let (items, places) = often.unzip();
-                counts = Part { items, places, left_out: 0 };
-            }
-        }
-        Ok(())
-    })?;
-    counts.add_up();
-    Ok(counts)
 }
 
 /// Where sealed parts go: files under a key of this reading, written in pieces of `buffered` bytes for all parts together.
@@ -421,7 +430,7 @@ mod tests {
         assert!(matches!(store.claim(0).unwrap(), Claim::Gone));
     }
 
-    /// One key in most rows of a list, the others in one each: held as if each were there once, or refused.
+    /// One key in most rows of a list, the others in one each: held as if each were there once, and all rows found in the end.
     #[test]
     fn a_key_in_most_rows_takes_no_more_room_than_one() {
         let rows = |equals, disk_only: bool, often: u32| {
@@ -446,10 +455,17 @@ mod tests {
                 assert!(found.len() as u64 <= room.rows);
                 let distinct = found.distinct(equals, room.most)?;
                 left_out += distinct.left_out;
-                all.extend(
-                    distinct
-                        .all((0..distinct.set.len()).map(|it| distinct.set.place(it)).collect()),
-                );
+                let mut firsts: Vec<u32> =
+                    (0..distinct.set.len()).map(|it| distinct.set.place(it)).collect();
+                firsts.sort_unstable();
+                match distinct.elsewhere {
+                    false => all.extend(distinct.all(firsts)),
+                    true => store.matched(part, &firsts, |rows| {
+                        assert!(rows.is_sorted() && rows.len() <= ROWS_PER_ENTRY);
+                        all.extend(rows);
+                        Ok(())
+                    })?,
+                }
             }
             all.sort_unstable();
             Ok((left_out, all))
@@ -461,9 +477,8 @@ mod tests {
             assert_eq!(refused.unwrap_err(), Fault::Duplicates { count: 99_999 });
             assert_eq!(rows(Equals::Refuse, disk_only, 1).unwrap().0, 0);
             assert_eq!(rows(Equals::Multiply, disk_only, 1500).unwrap().1.len(), 2300);
-            let refused = rows(Equals::Multiply, disk_only, 100_000).unwrap_err();
-            let what = "rows of the list with one and the same key";
-            assert_eq!(refused, Fault::TooMany { what, count: 100_000, most: 2_000 });
+            let (left_out, all) = rows(Equals::Multiply, disk_only, 100_000).unwrap();
+            assert_eq!((left_out, all.len()), (0, 100_800));
         }
     }
 }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidm_mpc::fault::Fault;
+use tidm_mpc::partition::part::Distinct;
 use tidm_mpc::partition::run::{Done, Loaded, Parts};
+use tidm_mpc::partition::shares::add;
 use tidm_mpc::session::Watch as _;
 use tidm_mpc::step::Step;
 
 use super::journal::{Entry, Journal};
-use super::limits::LOOK_AGAIN;
+use super::limits::{LOOK_AGAIN, ROWS_PER_ENTRY};
 use super::progress::Progress;
 use super::room::Room;
 use super::store::{Claim, Store};
+use super::visit::random;
 
 /// How parts become sets.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ pub struct Work<'a> {
     waiting: VecDeque<u32>,
     ahead: Option<Ahead>,
     held: Option<File>,
+    /// The part that runs, where rows of it are found again when it is known which keys matched.
+    rows_elsewhere: Option<u32>,
 }
 
 /// The part that comes next.
@@ -51,17 +56,49 @@ impl<'a> Work<'a> {
         journal: &'a mut Journal,
         progress: &'a Progress,
     ) -> Self {
-        Self { store, sets, journal, progress, waiting, ahead: None, held: None }
+        Self {
+            store,
+            sets,
+            journal,
+            progress,
+            waiting,
+            ahead: None,
+            held: None,
+            rows_elsewhere: None,
+        }
     }
 
     /// Before anything of the part is said.
-    fn begin(&self, part: u32) -> Result<(), Fault> {
+    fn begin(&mut self, loaded: &Loaded) -> Result<(), Fault> {
+        let part = loaded.part;
+        self.rows_elsewhere = loaded.distinct.elsewhere.then_some(part);
         self.progress.part(part);
         if self.sets.counted { self.journal.begin(part) } else { Ok(()) }
     }
 
     pub(super) fn journal(&mut self) -> &mut Journal {
         self.journal
+    }
+
+    /// One value for each item of the part's set: the sum of those of all its rows.
+    pub(super) fn added_up(
+        &self,
+        distinct: &Distinct,
+        part: u32,
+        values: &[i64],
+    ) -> Result<Vec<i64>, Fault> {
+        let items = distinct.set.items();
+        let mut sums = vec![0; items.len()];
+        self.store.rows(part, |item, row| {
+            let missing = Fault::ApiMisuse("an item has no value");
+            let value = values.get(row as usize).ok_or(missing)?;
+            // The set is sorted.
+            if let Some(sum) = items.binary_search(&item).ok().and_then(|at| sums.get_mut(at)) {
+                *sum = add(*sum, *value)?;
+            }
+            Ok(())
+        })?;
+        Ok(sums)
     }
 
     /// Takes the next free part; none if all are gone or taken.
@@ -92,6 +129,10 @@ impl<'a> Work<'a> {
         let panicked = |_| Err(Fault::Spill { reason: "reading a part ahead failed".to_owned() });
         Some((load.join().unwrap_or_else(panicked), lock))
     }
+}
+
+fn spill(why: impl std::fmt::Display) -> Fault {
+    Fault::Spill { reason: why.to_string() }
 }
 
 fn loaded(store: &Store, sets: Sets, part: u32) -> Result<Loaded, Fault> {
@@ -126,7 +167,7 @@ impl Parts for Work<'_> {
         if let Some((part, lock)) = next {
             self.load(part, lock)?;
         }
-        self.begin(loaded.part)?;
+        self.begin(&loaded)?;
         Ok(Some((loaded, part)))
     }
 
@@ -142,13 +183,27 @@ impl Parts for Work<'_> {
         if let Some(next) = next.filter(|next| *next != part && self.store.has(*next)) {
             self.load(next, None)?;
         }
-        self.begin(part)?;
+        self.begin(&loaded)?;
         Ok(loaded)
     }
 
     fn keep(&mut self, done: &Done) -> Result<(), Fault> {
-        let kept = self.journal.keep(&Entry::Done(done.clone()));
-        kept.map_err(|why| Fault::Spill { reason: why.to_string() })
+        let places = done.places.as_deref().unwrap_or_default();
+        let elsewhere = self.rows_elsewhere == Some(done.part) && done.places.is_some();
+        if !elsewhere && places.len() <= ROWS_PER_ENTRY {
+            return self.journal.keep(&Entry::Done(done.clone())).map_err(spill);
+        }
+        let random = random().map_err(spill)?;
+        let (run, _) =
+            random.split_first_chunk::<16>().ok_or(Fault::ApiMisuse("32 bytes are more"))?;
+        let (part, run, journal) = (done.part, *run, &mut *self.journal);
+        let mut note = |rows| journal.note(&Entry::Rows { part, run, rows }).map_err(spill);
+        match elsewhere {
+            true => self.store.matched(part, places, note)?,
+            false => places.chunks(ROWS_PER_ENTRY).try_for_each(|rows| note(rows.to_vec()))?,
+        }
+        let done = Done { places: None, ..*done };
+        self.journal.keep(&Entry::Whole { done, run }).map_err(spill)
     }
 
     fn finished(&mut self, part: u32) -> Result<(), Fault> {

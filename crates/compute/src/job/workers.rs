@@ -4,6 +4,7 @@
 //! bounds, and their journals. A worker gets the order and the key of the parts through its stdin, which stays open: a worker whose coordinator died reads its
 //! end and dies too. One that is killed is replaced; the part it held is free again, as locks die with processes.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Crew<'a> {
     tell: SyncSender<Heard>,
     heard: Receiver<Heard>,
     workers: Vec<Started>,
+    /// How many of them only greeted, before the others were started.
+    greeters: usize,
 }
 
 /// What the worker of this index said.
@@ -109,7 +112,17 @@ impl<'a> Crew<'a> {
             }
         };
         let (tell, heard) = sync_channel(MAX_WAITING_LINES);
-        Ok(Self { order, host, key: None, way, progress, tell, heard, workers: Vec::new() })
+        Ok(Self {
+            order,
+            host,
+            key: None,
+            way,
+            progress,
+            tell,
+            heard,
+            workers: Vec::new(),
+            greeters: 0,
+        })
     }
 
     /// One worker greets the peer and cuts the list.
@@ -165,6 +178,7 @@ impl<'a> Crew<'a> {
     /// Until one worker says that both have everything. False if only this party is sure to have it.
     pub fn run(&mut self, journal: &Journal, key: String) -> Result<bool, Failure> {
         self.key = Some(Zeroizing::new(key));
+        self.greeters = self.workers.len();
         let of = journal.state()?.agreed.map_or(0, |agreed| agreed.parts.into());
         self.progress.phase("running", journal.parts_kept()?, Some(of));
         for number in 0..self.order.workers {
@@ -260,12 +274,19 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// What the workers moved, and the largest of them.
+    /// What the workers moved, and the memory of those that were there at the same time: of one that was replaced, or of who
+    /// replaced it.
     pub fn add_to(&self, report: &mut Report) {
-        for worker in &self.workers {
+        let mut peaks = BTreeMap::<(bool, u32), u64>::new();
+        for (index, worker) in self.workers.iter().enumerate() {
             add(&mut report.traffic, &worker.traffic);
-            report.peak_bytes = report.peak_bytes.max(worker.peak_bytes);
+            let peak = peaks.entry((index < self.greeters, worker.number)).or_default();
+            *peak = worker.peak_bytes.max(*peak);
         }
+        let all = |greet: bool| -> u64 {
+            peaks.iter().filter(|((it, _), _)| *it == greet).map(|(_, peak)| peak).sum()
+        };
+        report.peak_bytes += all(true).max(all(false));
     }
 }
 

@@ -3,12 +3,12 @@
 /// Most items of a client in one session of a table: what `limits` of `space` says as well. A point costs its server 10 µs.
 pub const CLIENT_ITEMS: u64 = 1 << 20;
 
-/// Memory of a preparation per entry: its item, sorted in place; the results of a round of threads and a part of the table
-/// that is sorted lie within the rest.
-pub const PREPARE_BYTES_PER_ENTRY: u64 = 16;
-
-/// Memory of a preparation besides: program, readers, the buffers of 4,096 parts (64 MiB) and one part.
+/// Memory of a preparation: program, readers, a round of threads, and the buffers of up to 4,096 parts (64 MiB).
 pub const PREPARE_BYTES: u64 = 128 << 20;
+
+/// Entries of which one part is in memory at a time, 16 bytes each, four times over: as it is read, as numbers, sorted, coded. Tables have
+/// 4,096 parts from 2^28 entries on.
+pub const PREPARE_BYTES_PER_PART_ENTRY: u64 = 64;
 
 /// Memory of a client's session per item: record, groups, set, point, value and look-up, each at most 48 bytes, and room for what
 /// allocators leave between.

@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tidm_mpc::limits::MAX_TABLE_ENTRIES;
+use tidm_mpc::limits::{MAX_PARTITIONS, MAX_TABLE_ENTRIES, TABLE_SEGMENT_ENTRIES};
 use tidm_mpc::random::Seed;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::limits::{CLIENT_ITEMS, PREPARE_BYTES, PREPARE_BYTES_PER_ENTRY, QUERY_BYTES_PER_ITEM};
+use super::limits::{
+    CLIENT_ITEMS, PREPARE_BYTES, PREPARE_BYTES_PER_PART_ENTRY, QUERY_BYTES_PER_ITEM,
+};
 use crate::job::connect::Way;
 use crate::job::failure::Failure;
 use crate::job::limits::BASE_BYTES;
@@ -164,7 +166,8 @@ impl Order {
                 it.key.seed()?;
                 at_most("entries", it.entries, MAX_TABLE_ENTRIES)?;
                 at_most("items of a client", it.client_items, CLIENT_ITEMS)?;
-                room(PREPARE_BYTES + it.entries * PREPARE_BYTES_PER_ENTRY, it.memory)
+                let part = it.entries.div_ceil(MAX_PARTITIONS.into()).max(TABLE_SEGMENT_ENTRIES);
+                room(PREPARE_BYTES + part * PREPARE_BYTES_PER_PART_ENTRY, it.memory)
             }
             Self::Query(it) => {
                 it.rule.check()?;

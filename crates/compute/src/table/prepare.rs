@@ -1,4 +1,5 @@
-//! From a list to a table: items of the list, each once; F of each under the version's key; sorted, in segments, with an index.
+//! From a list to a table: F of each item under the version's key, equal ones once; sorted, in segments, with an index. Equal keys are
+//! found part by part among the entries, so a list may be as long as the disk allows.
 
 use std::time::Instant;
 
@@ -16,16 +17,9 @@ use crate::job::party::cpu_seconds;
 use crate::job::progress::{Progress, peak_bytes};
 use crate::keys::{self, Equals};
 
-/// How often progress is told while rows are read.
-const TELL_ROWS: u64 = 1 << 18;
-
 pub(super) fn run(order: &Prepare, progress: &Progress) -> Result<Report, Failure> {
     std::fs::create_dir_all(&order.dir).map_err(Failure::directory("opening"))?;
     let mut report = Report { parts: 1, confirmed: true, ..Report::default() };
-    let began = Instant::now();
-    let items = items(order, progress, &mut report)?;
-    report.seconds.insert("reading".to_owned(), began.elapsed().as_secs_f64());
-
     let seed = order.key.seed()?;
     let key = Key::new(&seed)?;
     let header = Header {
@@ -37,24 +31,18 @@ pub(super) fn run(order: &Prepare, progress: &Progress) -> Result<Report, Failur
     let mut waiting = Waiting(order.dir.clone());
     let mut builder = Builder::new(header, &mut waiting)?;
     let began = Instant::now();
-    progress.phase("table", 0, Some(items.len() as u64));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-    let mut done = 0;
-    for round in items.chunks(ENTRIES_AT_ONCE * threads) {
-        for entries in entries(&key, &header, round)? {
-            builder.push(&entries)?;
-        }
-        done += round.len() as u64;
-        progress.done(done);
-        if progress.cancelled() {
-            return Err(Fault::Cancelled.into());
-        }
-    }
-    drop(items);
+    push_all(order, (&key, &header), &mut builder, progress, &mut report)?;
     report.seconds.insert("table".to_owned(), began.elapsed().as_secs_f64());
 
     let began = Instant::now();
     progress.phase("writing", 0, None);
+    report.duplicates = builder.keep_first()?;
+    if report.duplicates > 0 && order.rule.equals == Equals::Refuse {
+        return Err(Fault::Duplicates { count: report.duplicates }.into());
+    }
+    if progress.cancelled() {
+        return Err(Fault::Cancelled.into());
+    }
     let mut table = Written::create(&order.dir.join(TABLE))?;
     let index = builder.finish(&mut table, &seed)?;
     table.finish()?;
@@ -64,6 +52,52 @@ pub(super) fn run(order: &Prepare, progress: &Progress) -> Result<Report, Failur
     report.seconds.insert("writing".to_owned(), began.elapsed().as_secs_f64());
     (report.peak_bytes, report.cpu_seconds) = (peak_bytes(), cpu_seconds());
     Ok(report)
+}
+
+/// The entries of all rows, as they are read: no more of the list is held than one round of all threads.
+fn push_all(
+    order: &Prepare,
+    (key, header): (&Key, &Header),
+    builder: &mut Builder<'_>,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    progress.phase("table", 0, Some(order.entries));
+    let context = bytes32("context", &order.context)?;
+    let (place, format) = (order.source.place(), order.source.format.format());
+    let mut source = keys::open(place, format, &order.rule, &order.mapping, &context)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    let (mut batch, mut items): (Vec<Option<Item>>, Vec<Item>) = Default::default();
+    let mut all = 0;
+    loop {
+        let more = source.next(&mut batch)?;
+        if more {
+            items.extend(batch.iter().flatten());
+        }
+        if items.len() < ENTRIES_AT_ONCE * threads && more {
+            continue;
+        }
+        all += items.len() as u64;
+        if all > order.entries {
+            let (count, most) = (all, order.entries);
+            return Err(Fault::TooMany { what: "entries of the table", count, most }.into());
+        }
+        for entries in entries(key, header, &items)? {
+            builder.push(&entries)?;
+        }
+        items.clear();
+        progress.done(all);
+        if progress.cancelled() {
+            return Err(Fault::Cancelled.into());
+        }
+        if !more {
+            break;
+        }
+    }
+    let counts = source.counts();
+    (report.rows, report.items) = (counts.rows, counts.items());
+    report.malformed = counts.rows - counts.items();
+    Ok(())
 }
 
 /// F of a round's items, by several threads.
@@ -76,39 +110,4 @@ fn entries(key: &Key, header: &Header, round: &[Item]) -> Result<Vec<Vec<u128>>,
         let gone = || Fault::ApiMisuse("a thread of the table panicked");
         begun.into_iter().map(|it| Ok(it.join().map_err(|_| gone())??)).collect()
     })
-}
-
-/// The list's items, each once.
-fn items(order: &Prepare, progress: &Progress, report: &mut Report) -> Result<Vec<Item>, Failure> {
-    progress.phase("reading", 0, None);
-    let context = bytes32("context", &order.context)?;
-    let (place, format) = (order.source.place(), order.source.format.format());
-    let mut source = keys::open(place, format, &order.rule, &order.mapping, &context)?;
-    let (mut batch, mut items): (Vec<Option<Item>>, Vec<Item>) = Default::default();
-    let (mut row, mut told) = (0u64, 0);
-    while source.next(&mut batch)? {
-        row += batch.len() as u64;
-        items.extend(batch.iter().flatten());
-        let (count, most) = (items.len() as u64, order.entries);
-        if count > most {
-            return Err(Fault::TooMany { what: "entries of the table", count, most }.into());
-        }
-        if row / TELL_ROWS > told {
-            told = row / TELL_ROWS;
-            progress.done(row);
-            if progress.cancelled() {
-                return Err(Fault::Cancelled.into());
-            }
-        }
-    }
-    let counts = source.counts();
-    (report.rows, report.items) = (counts.rows, counts.items());
-    report.malformed = counts.rows - counts.items();
-    items.sort_unstable_by_key(|item| item.0);
-    items.dedup();
-    report.duplicates = report.items - items.len() as u64;
-    if report.duplicates > 0 && order.rule.equals == Equals::Refuse {
-        return Err(Fault::Duplicates { count: report.duplicates }.into());
-    }
-    Ok(items)
 }

@@ -208,6 +208,11 @@ fn orders_are_checked_before_a_file_is_opened_and_hide_their_key() {
         json[name] = value;
         assert!(Order::of_json(&json.to_string()).is_err(), "{name}");
     };
+    // A list of any length is made into a table in as much memory as a node has by default.
+    for entries in [0, 1_000_000_000, 1 << 32] {
+        let prepare = Prepare { entries, memory: 512 << 20, ..prepare.clone() };
+        Order::Prepare(prepare).check().unwrap();
+    }
     let prepare = Order::Prepare(prepare);
     for (order, name, value) in [
         (&prepare, "memory", 1.into()),

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tidm_compute::job::order::{Learns, Order};
+use tidm_compute::job::order::{Learns, Order, Results, Role, Security};
+use tidm_compute::job::what::{Answer, What, Within};
 
+use crate::kinds::{priced, total};
 use crate::parties::{Pair, Process, children, eventually, files, run};
 
 /// Kills `victims` after so many milliseconds and starts them again, several times, then lets them come to an end.
@@ -50,28 +52,78 @@ fn killed_parties_that_start_again_come_to_the_same_result() {
     }
 }
 
-/// Either party, killed as each of the parts has just begun; before the first one, too.
+/// Either party, killed as each of the parts has just begun; before the first one, and as an answer is opened, too. Of every
+/// variant and every kind of job.
 #[test]
 fn a_party_killed_at_any_part_comes_to_the_same_result() {
+    use Security::{Malicious, SemiHonest, SemiHonestLow};
     let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
-    let parts = if long { 16 } else { 4 };
-    for (victim, name) in [(0, "receiver"), (1, "sender")] {
-        for begun in 0..=parts {
-            let pair = Pair::new(20_000);
-            let orders = pair.orders(|order| {
-                (order.parts, order.terms.learns) = (Some(parts), Learns::Both);
+    let within = Within { least: 1, most: u64::MAX };
+    let column = || "price".to_owned();
+    let kinds = [
+        (SemiHonest, What::Rows, 4),
+        (SemiHonestLow, What::Rows, 2),
+        (Malicious, What::Rows, 2),
+        (SemiHonest, What::Size { within }, 2),
+        (SemiHonest, What::AtLeast { least: 1000 }, 2),
+        (SemiHonest, What::Sum { of: Role::Sender, column: column(), decimals: 2, within }, 2),
+        (SemiHonest, What::Labels { columns: vec![column()], bytes: 16 }, 2),
+        (Malicious, What::Labels { columns: vec![column()], bytes: 16 }, 2),
+    ];
+    for (security, what, parts) in kinds {
+        let parts = if long { 16 } else { parts };
+        // An answer is begun as a part is.
+        let last = parts + u32::from(what.opens());
+        for (victim, begun) in (0..2).flat_map(|victim| (0..=last).map(move |at| (victim, at))) {
+            let pair = priced(4000);
+            let labels = matches!(what, What::Labels { .. });
+            let mut orders = pair.orders(|order| {
+                (order.parts, order.terms.security) = (Some(parts), security);
+                order.terms.learns = if labels { Learns::Receiver } else { Learns::Both };
+                order.what = what.clone();
+                if what.opens() {
+                    order.results = Results::default();
+                }
             });
-            let mut parties = [Process::start(&orders[0]), Process::start(&orders[1])];
-            // Where both learn, each marks every run on its disk before it begins.
-            let (dir, begun) = (pair.path(name), begun as usize);
-            assert!(eventually(|| files(&dir, "journal-") > 0 && files(&dir, "run-") >= begun));
-            parties[victim].kill();
-            parties[victim] = Process::start(&orders[victim]);
-            let [receiver, sender] = parties;
-            let other = std::thread::spawn(|| sender.told());
-            pair.check(&receiver.told());
-            assert_eq!(other.join().unwrap().unwrap().matched, Some(10_000), "{name} {begun}");
+            if labels {
+                orders[0].results.labels = Some(pair.path("labels.csv"));
+            }
+            killed_at(&pair, &orders, victim, begun as usize, &what);
         }
+    }
+}
+
+/// Kills one party when so many parts have begun, and holds the result against what it is without that.
+fn killed_at(pair: &Pair, orders: &[Order; 2], victim: usize, begun: usize, what: &What) {
+    let mut parties = [Process::start(&orders[0]), Process::start(&orders[1])];
+    // A party of which the other learns marks every run on its disk before it begins; of labels that is the sender alone.
+    let both = orders[0].terms.learns == Learns::Both;
+    let dir = &orders[if both { victim } else { 1 }].dir;
+    let own = &orders[victim].dir;
+    assert!(eventually(|| files(own, "journal-") > 0 && files(dir, "run-") >= begun));
+    parties[victim].kill();
+    parties[victim] = Process::start(&orders[victim]);
+    let [receiver, sender] = parties;
+    let other = std::thread::spawn(|| sender.told());
+    let received = receiver.told();
+    let (received, sent) = (received.unwrap(), other.join().unwrap().unwrap());
+    let case = format!("{what:?} {:?} {victim} {begun}", orders[0].terms.security);
+    let answer = |size, sum, at_least| Some(Answer { within: true, size, sum, at_least });
+    let expected = match what {
+        What::Rows | What::Labels { .. } => None,
+        What::Size { .. } => answer(Some(2000), None, None),
+        What::AtLeast { .. } => answer(None, None, Some(true)),
+        What::Sum { .. } => answer(None, Some(total(1, 2000)), None),
+    };
+    assert_eq!((&received.answer, &sent.answer), (&expected, &expected), "{case}");
+    if what.opens() {
+        return;
+    }
+    assert_eq!((received.matched, sent.matched), (Some(2000), both.then_some(2000)), "{case}");
+    assert_eq!(std::fs::read_to_string(pair.path("out.csv")).unwrap(), pair.expected(), "{case}");
+    if !both {
+        let text = std::fs::read_to_string(pair.path("labels.csv")).unwrap();
+        assert_eq!((text.lines().count(), text.lines().last()), (2001, Some("4000,40.00")));
     }
 }
 

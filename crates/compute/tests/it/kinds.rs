@@ -10,7 +10,7 @@ use tidm_compute::keys::Equals;
 use crate::parties::{Pair, Process, files, run};
 
 /// Lists with a price each: 7 cents per row of its own list, less a hundred.
-fn priced(count: u64) -> Pair {
+pub(crate) fn priced(count: u64) -> Pair {
     let pair = Pair::new(count);
     for name in ["receiver.csv", "sender.csv"] {
         let text = std::fs::read_to_string(pair.path(name)).unwrap();
@@ -50,7 +50,7 @@ fn sum(of: Role, within: Within) -> What {
 }
 
 /// Of the rows `begin` to `end`, as [`priced`] made them.
-fn total(begin: i64, end: i64) -> String {
+pub(crate) fn total(begin: i64, end: i64) -> String {
     let cents: i64 = (begin..=end).map(|row| row * 7 - 10_000).sum();
     let sign = if cents < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)

@@ -4,13 +4,18 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::order::{Learns, Security};
+use tidm_compute::job::order::{Learns, Order, Results, Role, Security};
+use tidm_compute::job::what::{What, Within};
 use tidm_compute::keys::Equals;
+use tidm_mpc::channel::HEARTBEAT;
+use tidm_mpc::step::Step;
 
+use crate::kinds::priced;
 use crate::parties::{Pair, run};
 
 /// 100 Mbit/s and 50 ms each way.
@@ -42,17 +47,21 @@ fn pass(mut from: UnixStream, mut to: UnixStream) {
     });
 }
 
+/// Whoever listens there, in a moment.
+fn reach(path: &Path) -> UnixStream {
+    loop {
+        match UnixStream::connect(path) {
+            Ok(far) => return far,
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
 fn line(dialled: &Path, behind: &Path) {
     let (listener, behind) = (UnixListener::bind(dialled).unwrap(), behind.to_owned());
     thread::spawn(move || {
         for near in listener.incoming() {
-            let near = near.unwrap();
-            let far = loop {
-                match UnixStream::connect(&behind) {
-                    Ok(far) => break far,
-                    Err(_) => thread::sleep(Duration::from_millis(5)),
-                }
-            };
+            let (near, far) = (near.unwrap(), reach(&behind));
             pass(near.try_clone().unwrap(), far.try_clone().unwrap());
             pass(far, near);
         }
@@ -79,46 +88,168 @@ fn every_variant_goes_over_a_line_between_cities() {
     }
 }
 
-/// Two lists of the same agreed sizes, whatever is in them: every step has as many bytes, of either party.
+/// Step and length of every message of one direction, in order, without heartbeats.
+#[derive(Debug, Default, PartialEq)]
+struct Messages {
+    seen: Vec<(Option<Step>, u32)>,
+    head: Vec<u8>,
+    left: usize,
+}
+
+impl Messages {
+    fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let wanted = if self.left > 0 { self.left } else { HEARTBEAT.len() - self.head.len() };
+            let (now, later) = bytes.split_at(wanted.min(bytes.len()));
+            bytes = later;
+            if self.left > 0 {
+                self.left -= now.len();
+                continue;
+            }
+            self.head.extend_from_slice(now);
+            let Some((head, _)) = self.head.split_first_chunk::<5>() else { continue };
+            if *head != HEARTBEAT {
+                let [step, length @ ..] = *head;
+                self.left = u32::from_le_bytes(length) as usize;
+                self.seen.push((Step::from_code(step), u32::from_le_bytes(length)));
+            }
+            self.head.clear();
+        }
+    }
+}
+
+type Heard = Arc<Mutex<Messages>>;
+
+/// Passes on one connection as it is, and writes down what each says: the one that dials, and the other.
+fn tapped(dialled: &Path, behind: &Path) -> [Heard; 2] {
+    let (listener, behind) = (UnixListener::bind(dialled).unwrap(), behind.to_owned());
+    let heard: [Heard; 2] = Default::default();
+    let taps = heard.clone();
+    thread::spawn(move || {
+        let (near, _) = listener.accept().unwrap();
+        let far = reach(&behind);
+        let ends = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+        for ((mut from, mut to), heard) in ends.into_iter().zip(taps) {
+            thread::spawn(move || {
+                let mut piece = vec![0; 16 << 10];
+                while let Ok(count @ 1..) = from.read(&mut piece) {
+                    heard.lock().unwrap().take(&piece[..count]);
+                    if to.write_all(&piece[..count]).is_err() {
+                        return;
+                    }
+                }
+                drop(to.shutdown(std::net::Shutdown::Write));
+            });
+        }
+    });
+    heard
+}
+
+/// A list's rows: the key, and what stands behind it.
+type Rows = Vec<(String, String)>;
+
+const CHANGES: [fn(&mut Rows); 5] = [
+    |_| {},
+    // Nothing in common.
+    |rows| rows.iter_mut().for_each(|(key, _)| key.insert(0, 'x')),
+    // A tenth of the rows.
+    |rows| rows.truncate(100),
+    // Every key ten times.
+    |rows| {
+        let keys: Vec<String> = rows.iter().map(|(key, _)| key.clone()).collect();
+        rows.iter_mut().enumerate().for_each(|(row, (key, _))| key.clone_from(&keys[row / 10]));
+    },
+    // One key in all rows but a few.
+    |rows| rows.iter_mut().take(900).for_each(|(key, _)| "same".clone_into(key)),
+];
+
+fn changed(path: &Path, change: fn(&mut Rows)) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let (header, rest) = text.split_once('\n').unwrap();
+    let row = |line: &str| line.split_once(',').map(|(key, rest)| (key.into(), rest.into()));
+    let mut rows: Rows = rest.lines().filter_map(row).collect();
+    change(&mut rows);
+    let lines: String = rows.iter().map(|(key, rest)| format!("{key},{rest}\n")).collect();
+    std::fs::write(path, format!("{header}\n{lines}")).unwrap();
+}
+
+/// What both say in a job over lists of 1,000 priced rows, of which one was changed.
+fn said(change: impl Fn(&mut Order), list: &str, rows: fn(&mut Rows)) -> [Messages; 2] {
+    let pair = priced(1000);
+    changed(&pair.path(list), rows);
+    let heard = tapped(&pair.path("tap.sock"), &pair.path("sender.sock"));
+    let mut orders = pair.orders(|order| {
+        order.results = Results::default();
+        change(order);
+    });
+    orders[0].connect = Way::Dial(Address::Unix(pair.path("tap.sock")));
+    let (received, sent) = run(&orders);
+    let (received, sent) = (received.unwrap(), sent.unwrap());
+    let said = heard.map(|heard| std::mem::take(&mut *heard.lock().unwrap()));
+    for (messages, report) in said.iter().zip([received, sent]) {
+        // Nothing went past the tap.
+        let all = messages.seen.iter().map(|(_, length)| 5 + u64::from(*length)).sum::<u64>();
+        assert_eq!((all, messages.left, report.connections), (report.sent, 0, 1));
+    }
+    said
+}
+
+/// Two lists of the same agreed sizes, whatever is in either of them: every message has its step and its length in its place.
 #[test]
 fn what_a_job_says_is_as_long_whatever_its_lists_hold() {
-    type Change = fn(&str) -> String;
-    let changes: [Change; 5] = [
-        |text| text.to_owned(),
-        // Nothing in common.
-        |text| text.replace('0', "x"),
-        // A tenth of the rows.
-        |text| text.lines().take(100).map(|line| format!("{line}\n")).collect(),
-        // Every key ten times.
-        |text| {
-            let lines: Vec<&str> = text.lines().collect();
-            let times = (1..lines.len()).map(|row| format!("{}\n", lines[1 + row / 10]));
-            format!("{}\n", lines[0]) + &times.collect::<String>()
-        },
-        // One key in all rows but a few.
-        |text| {
-            let (head, rest) = text.split_at(text.len() / 2);
-            let end = head.rfind('\n').unwrap() + 1;
-            head[..end].to_owned() + &"same,\n".repeat(rest.len() / 23)
-        },
-    ];
-    for (security, learns) in [
-        (Security::SemiHonest, Learns::Receiver),
-        (Security::SemiHonestLow, Learns::Both),
-        (Security::Malicious, Learns::Both),
+    use Equals::{First, Multiply};
+    use Learns::{Both, Receiver};
+    use Security::{Malicious, SemiHonest, SemiHonestLow};
+    let column = || "price".to_owned();
+    let within = Within::default();
+    let labels = What::Labels { columns: vec![column()], bytes: 16 };
+    let sum = What::Sum { of: Role::Sender, column: column(), decimals: 2, within };
+    for (security, learns, equals, what) in [
+        (SemiHonest, Receiver, First, What::Rows),
+        (SemiHonestLow, Both, First, What::Rows),
+        (Malicious, Both, First, What::Rows),
+        (SemiHonest, Both, Multiply, What::Rows),
+        (SemiHonest, Both, First, What::Size { within }),
+        (SemiHonest, Receiver, Multiply, sum),
+        (SemiHonest, Receiver, First, What::AtLeast { least: 500 }),
+        (Malicious, Receiver, First, labels),
     ] {
-        let mut expected = None;
-        for change in changes {
+        let order = |order: &mut Order| {
+            (order.terms.security, order.terms.learns) = (security, learns);
+            (order.parts, order.rule.equals, order.what) = (Some(2), equals, what.clone());
+        };
+        let [unchanged, rest @ ..] = CHANGES;
+        let expected = said(order, "receiver.csv", unchanged);
+        for list in ["receiver.csv", "sender.csv"] {
+            for change in rest {
+                assert_eq!(said(order, list, change), expected, "{what:?} {security:?} {list}");
+            }
+        }
+    }
+}
+
+/// However many parts run over a connection, base transfers and noise values travel once.
+#[test]
+fn one_set_up_serves_all_parts_of_a_connection() {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+        let moved = [1, 4].map(|parts| {
             let pair = Pair::new(1000);
-            let text = std::fs::read_to_string(pair.path("receiver.csv")).unwrap();
-            std::fs::write(pair.path("receiver.csv"), change(&text)).unwrap();
             let orders = pair.orders(|order| {
-                (order.terms.security, order.terms.learns) = (security, learns);
-                (order.parts, order.rule.equals) = (Some(4), Equals::First);
+                (order.terms.security, order.parts) = (security, Some(parts));
             });
             let (received, sent) = run(&orders);
-            let said = [received.unwrap().traffic, sent.unwrap().traffic];
-            assert_eq!(*expected.get_or_insert_with(|| said.clone()), said, "{security:?}");
+            pair.check(&received);
+            sent.unwrap();
+            let report = received.unwrap();
+            assert_eq!((report.connections, report.parts), (1, parts));
+            report.traffic
+        });
+        let [one, four] = &moved;
+        for step in ["base-ot-points", "base-ot-replies", "noise-values"] {
+            assert!(one[step].sent + one[step].received > 0);
+            assert_eq!(one[step], four[step], "{step}");
         }
+        // Trees are of each run.
+        assert!(four["trees"].received > 2 * one["trees"].received);
     }
 }

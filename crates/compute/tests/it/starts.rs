@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +13,24 @@ use tidm_compute::job::party;
 
 use crate::parties::Pair;
 
-fn start(order: Order, after: u64) -> thread::JoinHandle<Report> {
+/// A job of 20 items takes a tenth of a second; a busy machine may take a hundred times that.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn start(order: Order, after: u64) -> Receiver<Report> {
+    let (tell, told) = channel();
     thread::spawn(move || {
         thread::sleep(Duration::from_micros(after));
         let cancelled = Arc::new(AtomicBool::new(false));
-        party::run(&order, &Host::default(), Arc::new(|_| {}), cancelled).unwrap()
+        let report = party::run(&order, &Host::default(), Arc::new(|_| {}), cancelled);
+        drop(tell.send(report.unwrap()));
+    });
+    told
+}
+
+/// What a party says in the end, or a failure instead of a run that hangs.
+fn end(told: &Receiver<Report>, who: &str, round: u32, way: &Way) -> Report {
+    told.recv_timeout(DEADLINE).unwrap_or_else(|why| {
+        panic!("start {round}: the {who} ({way:?}) has not ended within {DEADLINE:?}: {why}")
     })
 }
 
@@ -47,9 +61,11 @@ fn many_starts_in_any_order_all_end() {
         };
         orders[listens].connect = Way::Listen(address.clone());
         orders[1 - listens].connect = Way::Dial(address);
+        let ways = orders.each_ref().map(|order| order.connect.clone());
         let [receiver, sender] = orders;
         let (one, other) = (start(receiver, next(5000)), start(sender, next(5000)));
-        let (received, sent) = (one.join().unwrap(), other.join().unwrap());
+        let received = end(&one, "receiver", round, &ways[0]);
+        let sent = end(&other, "sender", round, &ways[1]);
         assert_eq!(received.matched, Some(10));
         assert_eq!((received.sent, received.received), (sent.received, sent.sent));
     }

@@ -85,6 +85,24 @@ fn a_list_that_does_not_fit_its_memory_goes_over_the_disk() {
     assert!(other.join().unwrap().unwrap().peak_bytes < 40 << 20);
 }
 
+/// What each process of a party takes, all together: as much as ordered for all, and what programs and their libraries take.
+#[test]
+fn workers_share_the_ordered_memory() {
+    const SLACK: u64 = 16 << 20;
+    for (workers, mib) in [(1, 40), (2, 96), (4, 160)] {
+        let pair = Pair::new(200_000);
+        let orders = pair.orders(|order| (order.memory, order.workers) = (mib << 20, workers));
+        let (received, sent) = run(&orders);
+        pair.check(&received);
+        for report in [received.unwrap(), sent.unwrap()] {
+            let (peak, most) = (report.peak_bytes, (mib << 20) + SLACK);
+            assert!(peak <= most, "{workers} workers: {peak} of {most}");
+            // Not of one process alone.
+            assert!(peak > u64::from(workers) * (4 << 20), "{workers} workers: {peak}");
+        }
+    }
+}
+
 #[test]
 fn whoever_hears_the_peer_is_shut_in_before_it_does() {
     let shut_in = |id: u32| {

@@ -8,6 +8,8 @@
 //! Ristretto has prime order and only canonical encodings decode, so there are no small subgroups and no twists to test
 //! for; the neutral element is refused. Choices and logarithms never decide a branch or an address.
 
+pub mod ideal;
+
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity as _;
@@ -118,4 +120,4 @@ impl Tag<'_> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

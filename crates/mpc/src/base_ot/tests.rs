@@ -1,27 +1,26 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::session::tests::both;
 
-/// What a trusted dealer would hand out for these keys and choices.
-pub(crate) fn ideal(keys: &[[u128; 2]], choices: &[u8]) -> Vec<u128> {
-    keys.iter().zip(choices).map(|(pair, choice)| pair[usize::from(*choice)]).collect()
-}
-
-#[test]
-fn the_receiver_gets_the_keys_of_its_choices_and_all_keys_differ() {
-    for count in [0, 1, 33] {
-        let choices: Vec<u8> = (0..count).map(|i| (i % 3 == 0).into()).collect();
-        let picks = choices.clone();
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn both_hold_what_a_dealer_could_have_dealt(choices in proptest::collection::vec(0u8..2, 0..40)) {
+        let (picks, count) = (choices.clone(), choices.len());
         let (received, keys) = both(
             b"t",
             move |session| receive(session, &picks),
             move |session| send(session, count),
         );
-        let keys = keys.unwrap();
-        assert_eq!(received.unwrap(), ideal(&keys, &choices));
-        let mut all: Vec<u128> = keys.concat();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), 2 * count);
+        let (received, keys) = (received.unwrap(), keys.unwrap());
+        prop_assert!(ideal::fits(&keys, &choices, &received));
+        // Not what it would be by another choice.
+        for place in 0..count {
+            let mut other = choices.clone();
+            other[place] ^= 1;
+            prop_assert!(!ideal::fits(&keys, &other, &received));
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! here opens a result; who opens what is decided above. Message lengths depend on the numbers of gates and bits only.
 
 mod gates;
+pub mod ideal;
 mod silent;
 mod transfer;
 

@@ -43,11 +43,12 @@ fn places_are_what_a_dealer_could_deal_and_never_come_twice() {
     const LENGTHS: &[usize] = &[0, 1, MIN_EXPANSION + 1, BIT_EXPANSION + 5];
     let (c, (delta, b)) = produce(LENGTHS);
     for ((c, b), length) in c.iter().zip(&b).zip(LENGTHS) {
-        assert_eq!((c.len(), b.len()), (*length, *length));
-        for (c, b) in c.iter().zip(b) {
-            assert_eq!(b.0 & 1, 0);
-            assert_eq!(c.0 ^ b.0, if c.0 & 1 == 1 { delta } else { 0 });
-        }
+        assert_eq!(c.len(), *length);
+        assert!(ideal::fits(delta, b, c));
+        // A dealer's own do, and no others.
+        let dealt = ideal::deal(&mut Stream::new(&[4; 32]), *length);
+        assert!(ideal::fits(dealt.delta, &dealt.b, &dealt.c));
+        assert!(*length == 0 || !ideal::fits(dealt.delta, b, c));
     }
     let (c, mut b) = (c.concat(), b.concat());
     for bit in 0..128 {
@@ -103,8 +104,7 @@ fn gates_multiply_and_their_shares_look_random() {
             let (x, y) = (share(session, &x, 3), share(session, &y, 4));
             gates.and(session, &x, &y)
         });
-        let expected: Vec<u128> = x.iter().zip(&y).map(|(x, y)| x & y).collect();
-        assert_eq!(opened(&shares), expected);
+        assert_eq!(opened(&shares), ideal::and(&x, &y));
         for share in shares {
             let ones: u32 = share.iter().map(|word| word.count_ones()).sum();
             let all = 128.0 * length as f64;
@@ -120,15 +120,17 @@ fn triples_are_products_of_random_bits() {
         |session| Transfers::set_up(session, Party::Sender, b"x")?.triples(session, 500),
         |session| Transfers::set_up(session, Party::Sender, b"x")?.triples(session, 500),
     );
-    let (one, other) = (one.unwrap(), other.unwrap());
+    let (one, mut other) = (one.unwrap(), other.unwrap());
+    assert!(ideal::are_triples([&one, &other], 500));
     let mut counts = [0u32; 2];
     for i in 0..500 {
         let (a, b) = (one.a[i] ^ other.a[i], one.b[i] ^ other.b[i]);
-        assert_eq!(one.c[i] ^ other.c[i], a & b);
         counts[0] += a.count_ones();
         counts[1] += b.count_ones();
     }
     assert!(counts.iter().all(|count| count.abs_diff(32_000) < 800), "{counts:?}");
+    other.c[499] ^= 1;
+    assert!(!ideal::are_triples([&one, &other], 500));
 }
 
 #[test]
@@ -150,14 +152,7 @@ fn strings_of_any_length_and_number_are_compared() {
             let own = if session.party() == Party::Sender { &ours } else { &theirs };
             gates.equal(session, slices(own, bits), count)
         });
-        let expected: Vec<bool> = ours.iter().zip(&theirs).map(|(a, b)| a == b).collect();
-        let found = opened(&shares);
-        let bit = |i: usize| found[i / 128] >> (i % 128) & 1 == 1;
-        assert_eq!((0..count).map(bit).collect::<Vec<_>>(), expected, "{bits} bits, {count}");
-        assert_eq!(
-            found.iter().map(|word| word.count_ones() as usize).sum::<usize>(),
-            expected.iter().filter(|same| **same).count()
-        );
+        assert_eq!(opened(&shares), ideal::equal(&ours, &theirs), "{bits} bits, {count}");
     }
 }
 
@@ -214,8 +209,15 @@ proptest! {
         mask_tail(&mut bits, values.len());
         let sender = if turned { Party::Receiver } else { Party::Sender };
         let (found, _) = products(sender, &bits, &values);
-        let expected: Vec<u64> = values.iter().enumerate().map(|(i, value)| value * u64::from(bits[i / 128] >> (i % 128) & 1 == 1)).collect();
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(found, ideal::products(&bits, &values));
+    }
+
+    #[test]
+    fn triples_of_any_number_are_what_a_dealer_could_deal(count in 0usize..70, turned: bool) {
+        let sender = if turned { Party::Receiver } else { Party::Sender };
+        let party = |session: &mut Session<'_>| Transfers::set_up(session, sender, b"x")?.triples(session, count);
+        let (one, other) = both(b"t", party, party);
+        prop_assert!(ideal::are_triples([&one.unwrap(), &other.unwrap()], count));
     }
 }
 

@@ -1,14 +1,11 @@
 use super::*;
-use crate::base_ot::tests::ideal;
+use crate::base_ot::ideal;
 use crate::session::tests::both;
 
 /// Base transfers as a dealer would give them.
 fn bases(secret: u128) -> (Vec<[u128; 2]>, Vec<u128>) {
-    let mut stream = Stream::new(&[8; 32]);
-    let pairs: Vec<[u128; 2]> = (0..COLUMNS).map(|_| [stream.block(), stream.block()]).collect();
     let choices: Vec<u8> = (0..COLUMNS).map(|i| u8::from(secret >> i & 1 == 1)).collect();
-    let chosen = ideal(&pairs, &choices);
-    (pairs, chosen)
+    ideal::deal(&mut Stream::new(&[8; 32]), &choices)
 }
 
 #[test]
@@ -38,7 +35,7 @@ fn extended_transfers_are_transfers_again_and_again() {
         let (received, sent): (Vec<Vec<u128>>, Vec<Vec<[u128; 2]>>) =
             (received.unwrap(), sent.unwrap());
         for ((received, sent), choices) in received.iter().zip(&sent).zip(&choices) {
-            assert_eq!(*received, ideal(sent, choices));
+            assert_eq!(*received, ideal::chosen(sent, choices));
             assert!(sent.iter().all(|[zero, one]| zero != one));
         }
     }

@@ -23,6 +23,9 @@ pub struct Distinct {
     pub left_out: u64,
     /// With [`Equals::Multiply`], places of later equals behind the place of the first; rising.
     pub also: Vec<(u32, u32)>,
+    /// With [`Equals::Multiply`]: later equals were left out before all were here, so `also` has none of them, and whoever left
+    /// them out adds their places to the result.
+    pub elsewhere: bool,
 }
 
 impl Distinct {
@@ -70,25 +73,10 @@ impl Part {
 
     /// Of equal items only the first stays: what [`Self::distinct`] would do anyway, while more items are still to come.
     pub fn compact(&mut self) {
-        self.merge(|_, _| {});
-    }
-
-    /// Of equal items one stays, with the sum of their places: for counting how often each is there, if each began with 1.
-    pub fn add_up(&mut self) {
-        self.merge(|sum, more| *sum = sum.saturating_add(more));
-    }
-
-    fn merge(&mut self, mut into: impl FnMut(&mut u32, u32)) {
         let before = std::mem::take(self);
         let (left_out, count) = (before.left_out, before.len());
         let mut all = before.spread();
-        all.dedup_by(|(item, place), (kept, first)| {
-            let equal = item == kept;
-            if equal {
-                into(first, *place);
-            }
-            equal
-        });
+        all.dedup_by_key(|(item, _)| *item);
         let left_out = left_out + (count - all.len()) as u64;
         let (items, places) = all.into_iter().unzip();
         *self = Self { items, places, left_out };
@@ -128,9 +116,11 @@ impl Part {
         let (before, left_out) = (self.items.len(), self.left_out);
         let mut all = self.spread();
         let mut also = Vec::new();
+        let multiplies = equals == Equals::Multiply;
+        let elsewhere = multiplies && left_out > 0;
         all.dedup_by(|(item, place), (kept, first)| {
             let equal = item == kept;
-            if equal && equals == Equals::Multiply {
+            if equal && multiplies && !elsewhere {
                 also.push((*first, *place));
             }
             equal
@@ -143,9 +133,9 @@ impl Part {
         if all.len() as u64 > most {
             return Err(Fault::Unlucky { step: Step::Part });
         }
-        let left_out = if equals == Equals::Multiply { 0 } else { equal };
+        let left_out = if multiplies { 0 } else { equal };
         let (items, places) = all.into_iter().unzip();
-        Ok(Distinct { set: Set::of_parts(items, places), left_out, also })
+        Ok(Distinct { set: Set::of_parts(items, places), left_out, also, elsewhere })
     }
 
     /// In rising order: spread by the top bits, as hashes are even there, then small sorts.

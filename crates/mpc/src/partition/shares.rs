@@ -46,6 +46,12 @@ pub trait Shares: Parts {
     /// This party's values by the places of its list; empty where it brings none.
     fn values(&self) -> &[i64];
 
+    /// One value per item of a part, in the order of its set, where the places of equal rows are not all in it
+    /// ([`Distinct::elsewhere`]): asked only of who leaves some out.
+    fn added_up(&mut self, _distinct: &Distinct, _part: u32) -> Result<Vec<i64>, Fault> {
+        Err(Fault::ApiMisuse("rows were left out, and nobody has them"))
+    }
+
     /// Remembers a share, before [`Parts::keep`] of its part.
     fn keep_share(&mut self, share: &Share) -> Result<(), Fault>;
 
@@ -175,21 +181,23 @@ impl Work {
         parts: &mut P,
         loaded: &Loaded,
     ) -> Result<Option<Vec<u32>>, Fault> {
-        let share = self.one(session, loaded, parts.values())?;
+        let share = self.one(session, loaded, parts)?;
         parts.keep_share(&share)?;
         Ok(None)
     }
 
-    fn one(
+    fn one<P: Shares + ?Sized>(
         &mut self,
         session: &mut Session<'_>,
         loaded: &Loaded,
-        values: &[i64],
+        parts: &mut P,
     ) -> Result<Share, Fault> {
         let own = self.of == Some(session.party());
-        let (set, values) = match own {
-            true => valued(&loaded.distinct, values)?,
-            false => (loaded.distinct.set.clone(), Vec::new()),
+        let distinct = &loaded.distinct;
+        let (set, values) = match (own, distinct.elsewhere) {
+            (true, false) => valued(distinct, parts.values())?,
+            (true, true) => numbered(distinct, parts.added_up(distinct, loaded.part)?),
+            (false, _) => (distinct.set.clone(), Vec::new()),
         };
         self.runs += 1;
         let runs = self.runs.to_le_bytes();
@@ -213,17 +221,26 @@ fn valued(distinct: &Distinct, values: &[i64]) -> Result<(Set, Vec<i64>), Fault>
         let missing = || Fault::ApiMisuse("an item has no value");
         let mut value = at(place).ok_or_else(missing)?;
         for (_, also) in equal {
-            let more = at(*also).ok_or_else(missing)?;
-            value = value.checked_add(more).ok_or(Fault::TooMany {
-                what: "the sum of the values of one key",
-                count: u64::MAX,
-                most: u64::MAX >> 1,
-            })?;
+            value = add(value, at(*also).ok_or_else(missing)?)?;
         }
         found.push(value);
     }
-    let places = (0u32..).take(found.len()).collect();
-    Ok((Set::of_parts(distinct.set.items().to_vec(), places), found))
+    Ok(numbered(distinct, found))
+}
+
+/// The sum of two values of one key.
+pub fn add(value: i64, more: i64) -> Result<i64, Fault> {
+    value.checked_add(more).ok_or(Fault::TooMany {
+        what: "the sum of the values of one key",
+        count: u64::MAX,
+        most: u64::MAX >> 1,
+    })
+}
+
+/// The items with the numbers of their values as places.
+fn numbered(distinct: &Distinct, values: Vec<i64>) -> (Set, Vec<i64>) {
+    let places = (0u32..).take(values.len()).collect();
+    (Set::of_parts(distinct.set.items().to_vec(), places), values)
 }
 
 /// Both have the shares of the same runs: their digest.

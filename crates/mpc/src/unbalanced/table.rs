@@ -198,6 +198,29 @@ impl<'a> Builder<'a> {
         Ok(entries)
     }
 
+    /// Leaves one of equal entries, part by part, and gives how many others there were. Equal items have equal entries, so their list
+    /// need not be held to find them.
+    pub fn keep_first(&mut self) -> Result<u64, Fault> {
+        let parts = u32::try_from(self.parts.len()).unwrap_or(MAX_PARTITIONS);
+        let mut left_out = 0;
+        for part in 0..parts {
+            let mut entries = self.take(part)?;
+            let before = entries.len();
+            entries.dedup();
+            left_out += (before - entries.len()) as u64;
+            if let Some(part) = self.parts.get_mut(part as usize) {
+                part.tag.reset();
+                part.buffer = entries.into_iter().flat_map(u128::to_le_bytes).collect();
+            }
+            self.write_out(part)?;
+            if let Some(part) = self.parts.get_mut(part as usize) {
+                part.buffer = Vec::new();
+            }
+        }
+        self.pushed = self.pushed.saturating_sub(left_out);
+        Ok(left_out)
+    }
+
     /// Fills the table up, writes it and gives its index. Items that were pushed twice are a fault, with the number of the
     /// first part that has some. `seed` is for the filling, and may be the key's.
     pub fn finish(mut self, sink: &mut dyn Sink, seed: &Seed) -> Result<Index, Fault> {

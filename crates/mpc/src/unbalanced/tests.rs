@@ -242,6 +242,21 @@ fn too_many_entries_and_equal_ones_are_faults() {
     builder.push(&key.entries(&header, &[Item(1), Item(2), Item(1)]).unwrap()).unwrap();
     let fault = builder.finish(&mut Vec::new(), &Seed::new([2; 32])).unwrap_err();
     assert_eq!(fault, Fault::Duplicates { count: 1 });
+    // With the first of equal ones it is the table of different ones.
+    let table = |items: &[Item], twice: u64| {
+        let header = Header { entries: 200_000, ..header };
+        let mut space = InMemory::default();
+        let mut builder = Builder::new(header, &mut space).unwrap();
+        let items: Vec<Item> = items.iter().copied().cycle().take(items.len() * 2).collect();
+        let items = if twice > 0 { &items } else { &items[..items.len() / 2] };
+        builder.push(&key.entries(&header, items).unwrap()).unwrap();
+        assert_eq!(builder.keep_first().unwrap(), twice);
+        let mut bytes = Vec::new();
+        let index = builder.finish(&mut bytes, &Seed::new([2; 32])).unwrap();
+        (index.digest(), bytes)
+    };
+    let items: Vec<Item> = (0..50).map(Item).collect();
+    assert_eq!(table(&items, 50), table(&items, 0));
     for header in [
         Header { entries: crate::limits::MAX_TABLE_ENTRIES + 1, ..header },
         Header { client_items: crate::limits::MAX_ITEMS + 1, ..header },

@@ -30,9 +30,9 @@ fn meddle(leader_says: bool, step: Step, change: Option<Change>) -> Results {
         (&Terms { leader_items: 100, members: members.to_vec() }, [set(20..120), set(50..200)]);
     let (one, other) = (pair(), pair());
     let changes = if leader_says { (change, None) } else { (None, change) };
-    let quiet = |inner| Meddled { inner, step, change: None };
-    let mut ours = [quiet(one.0), Meddled { inner: other.0, step, change: changes.0 }];
-    let theirs = [quiet(one.1), Meddled { inner: other.1, step, change: changes.1 }];
+    let (at, quiet) = ((step, 0), |inner| Meddled::new(inner, (step, 0), None));
+    let mut ours = [quiet(one.0), Meddled::new(other.0, at, changes.0)];
+    let theirs = [quiet(one.1), Meddled::new(other.1, at, changes.1)];
     let parties = theirs.into_iter().zip(&keys).zip(&sets).enumerate();
     thread::scope(|scope| {
         let others: Vec<_> = parties
