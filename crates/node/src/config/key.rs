@@ -4,6 +4,7 @@
 
 pub use super::section::SECTIONS;
 
+mod attest;
 mod people;
 mod space;
 mod test_profile;
@@ -489,6 +490,8 @@ pub const KEYS: &[Key] = &[
     people::OIDC_CLIENT,
     people::OIDC_SECRET_FILE,
     people::OIDC_ROLES,
+    attest::MAKER,
+    attest::TSM_ROOT,
     test_profile::FILE,
     test_profile::PIDS_BY_PATH,
 ];

@@ -10,6 +10,7 @@
 //! before it listens ([`Http::admit`]). A secret is never a value in the file, only the path of one; a
 //! database URL may hold one and is redacted wherever it is shown.
 
+mod attest;
 mod check;
 mod credit_code;
 pub mod error;
@@ -65,6 +66,7 @@ pub struct Config {
     pub identity: Mode,
     /// What we show to servers that ask for it: chain and key. Only with a space of the mode `mtls`.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    pub attest: Attest,
     pub people: People,
     pub test_profile: TestProfile,
 }
@@ -283,6 +285,16 @@ pub struct Tc609 {
     pub partners: Vec<(NodeCode, Did)>,
     /// Who may call, for this node's own organisation, and whose keys sign for them.
     pub callers: Vec<(NodeCode, Did)>,
+}
+
+/// Who makes evidence of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attest {
+    None,
+    /// Linux' configfs-tsm, shown there.
+    Tsm {
+        root: PathBuf,
+    },
 }
 
 /// Credentials and wallets.
