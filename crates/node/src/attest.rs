@@ -11,6 +11,7 @@
 //! a demand would look like protection. Must never decide a use: it says what is proven, the gate decides.
 
 pub mod maker;
+pub mod tpm;
 pub mod tsm;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +23,6 @@ use anyhow::Context as _;
 use tidm_attest::appraisal;
 use tidm_attest::handshake::{Ask, Desk, Nonce};
 use tidm_attest::intel::{self, Described};
-use tidm_attest::limits::REPORT_DATA;
 use tidm_attest::policy::{Policy, report_data};
 use tidm_attest::simulated::SimulatedRoot;
 use tidm_attest::{evidence, text};
@@ -100,9 +100,9 @@ impl Attest {
         Ok((nonce, now.after(Duration::from_secs(until.saturating_sub(seconds(now))))))
     }
 
-    /// Whether evidence of this machine can be made here.
-    pub const fn makes(&self) -> bool {
-        self.maker.is_some()
+    /// Whether evidence of a trusted environment can be made here.
+    pub fn makes(&self) -> bool {
+        self.maker.as_ref().is_some_and(Maker::is_of_a_tee)
     }
 
     /// Evidence of this machine that answers a challenge for what is asked, with a key of one time; as it is sent.
@@ -117,11 +117,8 @@ impl Attest {
     ) -> Result<Vec<u8>, Fault> {
         let no = |why: String| Fault::refused("attest.maker", why);
         let maker = self.maker.clone().ok_or_else(|| no("attest.maker is \"none\"".to_owned()))?;
-        let mut data = [0; REPORT_DATA];
-        for (to, from) in data.iter_mut().zip(report_data(&nonce, key, asked)) {
-            *to = from;
-        }
-        let making = tokio::task::spawn_blocking(move || maker.make(&data, nonce));
+        let bound = report_data(&nonce, key, asked);
+        let making = tokio::task::spawn_blocking(move || maker.make(&bound, Some(nonce)));
         let made = match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(made)) => made.map_err(|why| no(why.to_string()))?,
             Ok(Err(_)) => return Err(Fault::ApiMisuse("a maker of evidence panicked")),

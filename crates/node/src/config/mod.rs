@@ -39,6 +39,7 @@ use tidm_space::tc609::code::NodeCode;
 
 pub use error::ConfigError;
 
+use crate::attest::tpm::Place;
 use crate::lang::Lang;
 use crate::server::budget::Bounds;
 
@@ -294,6 +295,12 @@ pub enum Attest {
     /// Linux' configfs-tsm, shown there.
     Tsm {
         root: PathBuf,
+    },
+    /// A TPM 2.0: where, by which persistent key, over which PCRs (PCR 0 is the lowest bit of the first byte).
+    Tpm {
+        place: Place,
+        key: u32,
+        pcrs: [u8; 3],
     },
 }
 

@@ -188,6 +188,9 @@ pub(super) struct Identity {
 pub(super) struct Attest {
     pub(super) maker: Option<String>,
     pub(super) tsm_root: Option<String>,
+    pub(super) tpm: Option<String>,
+    pub(super) tpm_key: Option<String>,
+    pub(super) tpm_pcrs: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -44,7 +44,7 @@ pub(super) fn needed(app: &App, contract: &Contract, it: &Request) -> Result<boo
         return Ok(false);
     }
     let why = format!(
-        "the contract with {} demands a trusted environment, and this node makes no evidence of its machine (attest.maker is \"none\")",
+        "the contract with {} demands a trusted environment, and this node makes no evidence of one (attest.maker is not \"tsm\")",
         contract.peer
     );
     Err(Fault::refused("attest.no-maker", why))

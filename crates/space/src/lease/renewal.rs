@@ -78,6 +78,7 @@ pub fn renew(
         let why = format!("a lease is renewed {LEASE_RENEWALS} times at most: begin a new use");
         return Err(Fault::denied("lease.renewals", "lease", why));
     }
+    let shown = proven_level(lease.request.kind, it.proven)?;
     let pause = now.since(lease.renewed.unwrap_or(lease.granted));
     if pause < LEASE_RENEWAL_PAUSE {
         return Err(Fault::Unavailable {
@@ -85,7 +86,6 @@ pub fn renew(
             retry_after: LEASE_RENEWAL_PAUSE.saturating_sub(pause),
         });
     }
-    let shown = proven_level(lease.request.kind, it.proven)?;
     let (until, metered) = until(it, shown, asked, now)?;
     if until <= lease.until {
         return Ok(None);
