@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use tidm_attest::limits::{CERTIFICATE_TABLE, EVIDENCE, REPORT_DATA};
 use tidm_attest::made::Handed;
 
@@ -99,17 +101,19 @@ impl Entry {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = root.join(format!("tidm-{}-{count}", std::process::id()));
             let Err(why) = std::fs::create_dir(&path) else { return Ok(Self(path)) };
-            match why.kind() {
-                ErrorKind::AlreadyExists => {}
-                ErrorKind::NotFound => return Err(TsmFault::NoFolder(root.to_owned())),
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    return Err(TsmFault::Forbidden(root.to_owned()));
-                }
-                _ if rustix::io::Errno::from_io_error(&why) == Some(rustix::io::Errno::NXIO) => {
-                    return Err(TsmFault::NoProvider);
-                }
-                _ => return Err(TsmFault::Io { name: "the entry", why }),
+            let kind = why.kind();
+            if kind == ErrorKind::AlreadyExists {
+                continue;
             }
+            return Err(if kind == ErrorKind::NotFound {
+                TsmFault::NoFolder(root.to_owned())
+            } else if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
+                TsmFault::Forbidden(root.to_owned())
+            } else if Errno::from_io_error(&why) == Some(Errno::NXIO) {
+                TsmFault::NoProvider
+            } else {
+                TsmFault::Io { name: "the entry", why }
+            });
         }
         Err(TsmFault::Busy("names are taken"))
     }

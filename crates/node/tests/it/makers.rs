@@ -70,11 +70,12 @@ struct Kernel {
 impl Kernel {
     fn start() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let (plays, stop) = (Arc::new(Mutex::new(Plays::default())), Arc::default());
+        let (plays, stop) =
+            (Arc::new(Mutex::new(Plays::default())), Arc::new(AtomicBool::new(false)));
         let (path, of, until) = (root.path().to_owned(), Arc::clone(&plays), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let mut known = BTreeSet::new();
-            while !AtomicBool::load(&until, Ordering::Relaxed) {
+            while !until.load(Ordering::Relaxed) {
                 for entry in std::fs::read_dir(&path).unwrap() {
                     let entry = entry.unwrap().path();
                     if known.insert(entry.clone()) {

@@ -74,7 +74,8 @@ pub(crate) struct Make {
 impl Make {
     fn run(&self, global: &Global) -> anyhow::Result<()> {
         let bound = text::hex("--bound", &self.bound)?;
-        let bound = bound.try_into().map_err(|_| anyhow::anyhow!("--bound is not 32 bytes"))?;
+        let bound: [u8; 32] =
+            bound.try_into().map_err(|_| anyhow::anyhow!("--bound is not 32 bytes"))?;
         let config = client::config(global)?;
         let maker = Maker::of(&config.attest);
         let maker = maker.context("no maker is chosen: set attest.maker to tsm or tpm")?;
