@@ -6,7 +6,9 @@
 use tidm_attest::appraisal::{Level, Outcome};
 use tidm_attest::appraise;
 use tidm_attest::evidence::{Evidence, Kind};
+use tidm_attest::made::Handed;
 use tidm_attest::policy::{Chips, Policy};
+use tidm_attest::tpm::command;
 use tidm_crypto::hash::sha256;
 
 use crate::{Parser, choose};
@@ -16,7 +18,8 @@ const NOW: u64 = 1_750_400_000;
 
 /// Evidence, and what lies beside it.
 pub(crate) fn evidence(data: &[u8]) {
-    const PARSERS: [Parser; 8] = [snp, intel, csv, tpm, simulated, collateral, text, demands];
+    const PARSERS: [Parser; 11] =
+        [snp, intel, csv, tpm, simulated, collateral, text, demands, certificates, handed, answers];
     choose(&PARSERS, data);
 }
 
@@ -87,6 +90,48 @@ fn text(data: &[u8]) {
 fn demands(data: &[u8]) {
     if let Ok(it) = tidm_attest::text::policy(data) {
         assert!(it.report_data.is_empty() && it.simulated.is_none());
+    }
+}
+
+/// A host's table of certificates: whatever is found lies in it, or is what PEM there says.
+fn certificates(data: &[u8]) {
+    if let Ok(it) = tidm_attest::snp::table::certificates(data) {
+        for found in [it.vcek, it.ask, it.ark] {
+            assert!(found.len() <= tidm_attest::limits::CERTIFICATE);
+            let pem = data.windows(10).any(|it| it == b"-----BEGIN");
+            assert!(pem || data.windows(found.len()).any(|it| it == found));
+        }
+    }
+}
+
+/// What a kernel hands out: what is made of it is read again as it was, and carries what was asked for.
+fn handed(data: &[u8]) {
+    let [provider, outblob, auxblob] = parts(data);
+    let it = Handed {
+        provider: String::from_utf8_lossy(provider).into_owned(),
+        outblob: outblob.to_vec(),
+        auxblob: auxblob.to_vec(),
+    };
+    if let Ok(made) = tidm_attest::made::tsm(&it, &[0; 64], None) {
+        let written = made.write().unwrap_or_default();
+        assert_eq!(tidm_attest::text::Text::read(&written), Ok(made));
+        assert!(outblob.windows(64).any(|it| it == [0; 64]));
+    }
+}
+
+/// Answers of a TPM. A key that is read is one that verifiers read.
+fn answers(data: &[u8]) {
+    drop(command::length(data));
+    if let Ok(it) = command::quoted(data) {
+        assert!(it.attested.len() + it.signature.len() < data.len());
+        drop(tidm_attest::made::tpm(it, Vec::new(), Vec::new(), &[0; 32], None));
+    }
+    if let Ok((told, values)) = command::pcr_values(data) {
+        let count: u32 = told.iter().map(|it| it.count_ones()).sum();
+        assert_eq!(values.len(), usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    if let Ok(key) = command::public(data) {
+        assert!(key.starts_with(&[0x30]) && key.len() <= tidm_attest::limits::CERTIFICATE);
     }
 }
 

@@ -147,6 +147,15 @@ pub(crate) fn oidc(log: &Path) -> Option<PathBuf> {
         .ok()
 }
 
+/// The emulator of a TPM, and the tools that make keys in one. Where they cannot be had, the test that needs them says so.
+pub(crate) fn tpm(log: &Path) {
+    let present = || exists("swtpm") && exists("tpm2_createak");
+    if let Err(error) = ensure_debian(&["swtpm", "tpm2-tools", "libtss2-tcti-swtpm0"], present, log)
+    {
+        println!("    note: the test with an emulated TPM is skipped: {error:#}");
+    }
+}
+
 fn environment(packages: &[&str], log: &Path) -> Result<PathBuf> {
     let home = place::tools()?.join(format!("python-{}", packages.join("-")));
     let program = home.join("bin/python");

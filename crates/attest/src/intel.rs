@@ -93,6 +93,14 @@ pub(crate) fn authenticate(quote: &[u8], collateral: &[u8], now: u64) -> Result<
     Ok(Authentic { facts, objections })
 }
 
+/// What a trust domain's quote carries; its signatures are not looked at.
+pub(crate) fn domain_data(quote: &[u8]) -> Result<[u8; 64], Reason> {
+    match Quote::parse(quote)?.body {
+        Body::Domain(it) => it.report_data(),
+        Body::Enclave(_) => Err(Reason::Unsupported),
+    }
+}
+
 /// Where in a quote every byte counts: all of it but the lengths and kinds between, which refuse when they do not fit.
 pub(crate) fn ranges(quote: &[u8]) -> Vec<(std::ops::Range<usize>, &'static str)> {
     let Ok(it) = Quote::parse(quote) else { return Vec::new() };

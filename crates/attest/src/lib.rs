@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod handshake;
 pub mod intel;
 pub mod limits;
+pub mod made;
 mod pem;
 pub mod policy;
 pub mod ranges;

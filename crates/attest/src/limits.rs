@@ -11,6 +11,8 @@ pub const COLLATERAL: usize = 512 * 1024;
 pub const PCRS: usize = 24;
 /// Largest TPM signature: RSA with 4096 bits and its header.
 pub const TPM_SIGNATURE: usize = 6 + 512;
+/// Largest answer of a TPM: what its interfaces hold.
+pub const TPM_ANSWER: usize = 4096;
 /// Longest bytes a report binds: the field in all formats of processors.
 pub const REPORT_DATA: usize = 64;
 /// How long a challenge may be answered: a quote takes below a second, its way around the world a few more.
@@ -23,3 +25,7 @@ pub const CHALLENGES_OF_ONE: usize = 64;
 pub const TEXT: usize = 2 * COLLATERAL;
 /// Most values of one list in a policy.
 pub const VALUES: usize = 10_000;
+/// Longest table of certificates that a host hands its guest: what Linux takes from one at most.
+pub const CERTIFICATE_TABLE: usize = 32 * 1024;
+/// Most entries of such a table: there are five kinds.
+pub const CERTIFICATE_ENTRIES: usize = 16;

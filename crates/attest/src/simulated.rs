@@ -55,6 +55,17 @@ pub(crate) fn authenticate(report: &[u8], policy: &Policy) -> Result<Authentic, 
     Ok(Authentic { facts, objections })
 }
 
+/// What such a report carries.
+#[cfg(any(test, feature = "simulated"))]
+pub(crate) fn report_data(report: &[u8]) -> Result<[u8; 64], Reason> {
+    let report: &[u8; REPORT] = report.try_into().map_err(|_| Reason::Malformed)?;
+    if at::<32>(report, 0)? == *LABEL { at(report, 121) } else { Err(Reason::Malformed) }
+}
+
+/// The name under which tests hand out such reports, in the place of a kernel.
+#[cfg(any(test, feature = "simulated"))]
+pub const PROVIDER: &str = "simulated";
+
 fn endorsed(chip: &[u8; 32], key: &[u8; 32]) -> Vec<u8> {
     [&LABEL[..], chip, key].concat()
 }

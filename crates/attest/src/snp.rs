@@ -21,6 +21,8 @@ use crate::appraisal::{Facts, Reason, SnpTcb, Tcb};
 use crate::reader::at;
 use crate::x509::Certificate;
 
+pub mod table;
+
 #[cfg(test)]
 mod tests;
 
@@ -109,6 +111,12 @@ pub(crate) fn authenticate(
         report_data: report_data.to_vec(),
     };
     Ok(Authentic { facts, objections })
+}
+
+/// What a report carries, if it is of a kind that can be accepted; its signature is not looked at.
+pub(crate) fn report_data(report: &[u8]) -> Result<[u8; 64], Reason> {
+    let bytes: &[u8; REPORT] = report.try_into().map_err(|_| Reason::Malformed)?;
+    Report::parse(bytes).map(|it| it.report_data)
 }
 
 /// What we read of a report; nothing of it counts before the signature held.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::appraisal::{IntelStatus, SnpTcb};
@@ -41,11 +41,11 @@ pub struct Text {
     pub report: Vec<u8>,
     /// The challenge that it answers, where it answers one.
     pub nonce: Option<[u8; 32]>,
-    beside: Beside,
+    pub(crate) beside: Beside,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Beside {
+pub(crate) enum Beside {
     Snp { vcek: Vec<u8>, ask: Vec<u8>, ark: Vec<u8> },
     Intel { collateral: Option<Vec<u8>> },
     Csv { hrk: Vec<u8>, hsk: Vec<u8>, cek: Vec<u8> },
@@ -53,22 +53,32 @@ enum Beside {
     Simulated,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Raw<'a> {
     format: String,
     report: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     vcek: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ask: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ark: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hrk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hsk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cek: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pcrs: Option<Vec<String>>,
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     collateral: Option<&'a RawValue>,
 }
 
@@ -112,6 +122,48 @@ impl Text {
         Ok(Self { report: base64("report", &raw.report)?, nonce, beside })
     }
 
+    /// As [`read`](Self::read) reads it.
+    ///
+    /// # Errors
+    /// The collateral is no JSON.
+    pub fn write(&self) -> Result<Vec<u8>, BadText> {
+        let some = |bytes: &[u8]| Some(STANDARD.encode(bytes));
+        let mut raw = Raw {
+            format: self.evidence(None).kind.name().to_owned(),
+            report: STANDARD.encode(&self.report),
+            nonce: self.nonce.map(|it| digits(&it)),
+            ..Raw::default()
+        };
+        match &self.beside {
+            Beside::Snp { vcek, ask, ark } => {
+                (raw.vcek, raw.ask, raw.ark) = (some(vcek), some(ask), some(ark));
+            }
+            Beside::Intel { collateral } => {
+                if let Some(set) = collateral {
+                    raw.collateral = Some(serde_json::from_slice(set).or_else(bad)?);
+                }
+            }
+            Beside::Csv { hrk, hsk, cek } => {
+                (raw.hrk, raw.hsk, raw.cek) = (some(hrk), some(hsk), some(cek));
+            }
+            Beside::Tpm { key, signature, pcrs } => {
+                (raw.key, raw.signature) = (some(key), some(signature));
+                raw.pcrs = Some(pcrs.iter().map(|it| digits(it)).collect());
+            }
+            Beside::Simulated => {}
+        }
+        serde_json::to_vec(&raw).or_else(bad)
+    }
+
+    /// With a set of Intel's beside a quote; nothing else takes one.
+    #[must_use]
+    pub fn with_collateral(mut self, set: Vec<u8>) -> Self {
+        if let Beside::Intel { collateral } = &mut self.beside {
+            *collateral = Some(set);
+        }
+        self
+    }
+
     /// For the appraisal. `kept` is collateral of our own, which counts before the prover's.
     pub fn evidence<'a>(&'a self, kept: Option<&'a [u8]>) -> Evidence<'a> {
         let kind = match &self.beside {
@@ -141,6 +193,10 @@ fn base64(name: &str, text: &str) -> Result<Vec<u8>, BadText> {
 fn exactly<const N: usize>(name: &str, text: &str) -> Result<[u8; N], BadText> {
     let bytes = hex(name, text)?;
     bytes.try_into().or_else(|_| bad(format!("{name} is not {N} bytes in hexadecimal")))
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 /// Bytes in hexadecimal; `name` is for the writer of a wrong one.
@@ -314,6 +370,26 @@ mod tests {
             assert_ne!(bad, good);
             assert!(policy(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let digits = "07".repeat(32);
+        for text in [
+            r#"{"format":"csv","report":"AAE=","hrk":"AA==","hsk":"AQ==","cek":"Ag=="}"#.to_owned(),
+            r#"{"format":"intel","report":"AAE=","collateral":{"a": 1 }}"#.to_owned(),
+            r#"{"format":"intel","report":"AAE="}"#.to_owned(),
+            format!(
+                r#"{{"format":"tpm","report":"AAE=","nonce":"{digits}","key":"AA==","signature":"AQ==","pcrs":["{digits}"]}}"#
+            ),
+        ] {
+            let it = Text::read(text.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(it.write().unwrap()).unwrap(), text);
+        }
+        let it = Text::read(br#"{"format":"intel","report":"AAE="}"#).unwrap();
+        let with = it.with_collateral(b"{\"a\": 1 }".to_vec());
+        assert!(String::from_utf8(with.write().unwrap()).unwrap().ends_with("{\"a\": 1 }}"));
+        assert!(with.with_collateral(b"{".to_vec()).write().is_err());
     }
 
     #[test]

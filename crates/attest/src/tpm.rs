@@ -25,6 +25,8 @@ use crate::policy::{Chips, Policy};
 use crate::reader::Reader;
 use crate::x509::PublicKey;
 
+pub mod command;
+
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +73,11 @@ pub(crate) fn authenticate(
     };
     let objections = if demanded { Vec::new() } else { vec![Reason::OtherPcrSelection] };
     Ok(Authentic { facts, objections })
+}
+
+/// What a quote carries, and the digest of the values it is about; its signature is not looked at.
+pub(crate) fn carried(quote: &[u8]) -> Result<(&[u8], [u8; 32]), Reason> {
+    Attested::parse(quote).map(|it| (it.extra, it.digest))
 }
 
 /// What we read of a quote.

@@ -87,6 +87,8 @@ pub const MARK_KEY: &str = "tidm/mark/key/v1";
 pub const MARK_CELL: &str = "tidm/mark/cell/v1";
 /// A lease request, as attestation evidence binds it.
 pub const ATTESTED_REQUEST: &str = "tidm/attest/request/v1";
+/// A lease's renewal, as attestation evidence binds it.
+pub const ATTESTED_RENEWAL: &str = "tidm/attest/renewal/v1";
 /// What attestation evidence carries: a nonce, the one-time key it answers for, and what is asked for.
 pub const REPORT_DATA: &str = "tidm/attest/report-data/v1";
 /// Key of a table for matching, of one product version and rule.
@@ -100,6 +102,7 @@ pub const ALL: &[&str] = &[
     TABLE_ITEMS,
     REPORT_DATA,
     ATTESTED_REQUEST,
+    ATTESTED_RENEWAL,
     WRAP_KEY,
     SM4_KEY,
     REST_NAME,

@@ -1,4 +1,5 @@
-//! What this node demands of evidence, the vendors' collateral it keeps, and the desk where challenges are answered.
+//! What this node demands of evidence, the vendors' collateral it keeps, the desk where challenges are answered, and the
+//! maker of evidence of its own machine, where the operator chose one.
 //!
 //! ```text
 //!   <data>/attest/policy.json            demands; without it nothing is appraised and no such term is signed
@@ -9,6 +10,10 @@
 //! and what is kept counts before what is sent. Nothing is fetched. A policy that cannot be read stops the start: half of
 //! a demand would look like protection. Must never decide a use: it says what is proven, the gate decides.
 
+pub mod maker;
+pub mod tpm;
+pub mod tsm;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,16 +23,18 @@ use anyhow::Context as _;
 use tidm_attest::appraisal;
 use tidm_attest::handshake::{Ask, Desk, Nonce};
 use tidm_attest::intel::{self, Described};
-use tidm_attest::policy::Policy;
+use tidm_attest::policy::{Policy, report_data};
 use tidm_attest::simulated::SimulatedRoot;
 use tidm_attest::{evidence, text};
 use tidm_crypto::hash::sha256;
 use tidm_space::fault::Fault;
-use tidm_space::lease::message::{Proven, Request};
+use tidm_space::lease::message::Proven;
 use tidm_space::policy::usage::Level;
 use tidm_space::time::Time;
 
 use crate::random::os;
+
+use maker::Maker;
 
 /// Below the node's data.
 const FOLDER: &str = "attest";
@@ -38,19 +45,23 @@ const SETS: usize = 256;
 /// When a full desk has room again.
 const LATER: Duration = Duration::from_secs(5);
 
+/// A report takes some milliseconds; firmware that is asked too often makes its guests wait for some seconds.
+const MAKING: Duration = Duration::from_secs(30);
+
 /// Appraisal at this node.
 #[derive(Debug)]
 pub struct Attest {
     policy: Option<Policy>,
     collateral: PathBuf,
     desk: Mutex<Desk>,
+    maker: Option<Maker>,
     /// Simulated evidence of tests: whose, and the oldest firmware.
     simulated: OnceLock<(SimulatedRoot, u64)>,
 }
 
 impl Attest {
     /// Reads the operator's demands, if there are any.
-    pub fn open(data: &Path) -> anyhow::Result<Self> {
+    pub fn open(data: &Path, maker: Option<Maker>) -> anyhow::Result<Self> {
         let path = policy_file(data);
         let policy = match std::fs::read(&path) {
             Ok(json) => Some(text::policy(&json).with_context(|| path.display().to_string())?),
@@ -58,7 +69,7 @@ impl Attest {
             Err(why) => return Err(why).with_context(|| path.display().to_string()),
         };
         let collateral = collateral_folder(data);
-        Ok(Self { policy, collateral, desk: Mutex::default(), simulated: OnceLock::new() })
+        Ok(Self { policy, collateral, desk: Mutex::default(), maker, simulated: OnceLock::new() })
     }
 
     /// Whether terms about a trusted environment can be kept here.
@@ -89,14 +100,46 @@ impl Attest {
         Ok((nonce, now.after(Duration::from_secs(until.saturating_sub(seconds(now))))))
     }
 
-    /// Redeems the challenge that the evidence answers, and judges it.
+    /// Whether evidence of a trusted environment can be made here.
+    pub fn makes(&self) -> bool {
+        self.maker.as_ref().is_some_and(Maker::is_of_a_tee)
+    }
+
+    /// Evidence of this machine that answers a challenge for what is asked, with a key of one time; as it is sent.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] `attest.maker` with what the maker says.
+    pub async fn evidence(
+        &self,
+        nonce: Nonce,
+        key: &[u8; 32],
+        asked: &[u8; 32],
+    ) -> Result<Vec<u8>, Fault> {
+        let no = |why: String| Fault::refused("attest.maker", why);
+        let maker = self.maker.clone().ok_or_else(|| no("attest.maker is \"none\"".to_owned()))?;
+        let bound = report_data(&nonce, key, asked);
+        let making = tokio::task::spawn_blocking(move || maker.make(&bound, Some(nonce)));
+        let made = match tokio::time::timeout(MAKING, making).await {
+            Ok(Ok(made)) => made.map_err(|why| no(why.to_string()))?,
+            Ok(Err(_)) => return Err(Fault::ApiMisuse("a maker of evidence panicked")),
+            Err(_) => return Err(no(format!("no report came within {} s", MAKING.as_secs()))),
+        };
+        // Whoever appraises counts its own set first; ours helps where it has none.
+        let made = match self.kept(&made.evidence(None)) {
+            Some(set) => made.with_collateral(set),
+            None => made,
+        };
+        made.write().map_err(|why| no(why.to_string()))
+    }
+
+    /// Redeems the challenge that the evidence answers, and judges it. `key` and `request` are what it must bind.
     ///
     /// # Errors
     /// [`Fault::Refused`] without demands; [`Fault::PeerMisbehaved`] for evidence that cannot be read.
     pub fn appraise(
         &self,
         who: &str,
-        request: &Request,
+        (key, request): ([u8; 32], [u8; 32]),
         json: &[u8],
         now: Time,
     ) -> Result<Proven, Fault> {
@@ -104,7 +147,7 @@ impl Attest {
         let evidence = text::Text::read(json)
             .map_err(|why| Fault::misbehaved("attest.malformed", why.to_string()))?;
         let nonce = evidence.nonce.unwrap_or_default();
-        let ask = Ask { who, nonce, key: request.key, request: request.attested().0 };
+        let ask = Ask { who, nonce, key, request };
         let mut policy = policy.clone();
         if let Some((root, firmware)) = self.simulated.get() {
             policy.simulated = Some(root.clone());

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::attest::Attest;
+use crate::attest::maker::Maker;
 use crate::clock::Clock;
 use crate::config::{Config, Members, Role, Security, Store as StoreConfig};
 use crate::evidence::tiles::Tiles;
@@ -113,7 +114,7 @@ pub async fn build_with(
     let objects = Objects::open(&config.objects)?;
     let (tell, after) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
-    let attest = Attest::open(&config.node.data)?;
+    let attest = Attest::open(&config.node.data, Maker::of(&config.attest))?;
     let myself = Arc::new(Self_ {
         me: config.node.did.clone(),
         address: identity.dsp_base(),

@@ -256,8 +256,8 @@ pub const OIDC_KEYS: usize = 32;
 /// Values of one claim that roles follow from: groups of a person in a large directory.
 pub const OIDC_VALUES: usize = 512;
 
-/// A lease that evidence opened is renewed this long after it: as long as one lease may last, so that no environment is
-/// believed longer than the longest lease would have believed it.
+/// A lease that evidence opened is renewed without new evidence this long after its grant: as long as one lease may last,
+/// so that no environment is believed longer than the longest lease would have believed it.
 pub const EVIDENCE_FRESH: Duration = LEASE_MAX;
 /// Roles that are read of one membership; the white paper knows five, a trade may name some of its own.
 pub const MEMBER_ROLES: usize = 32;

@@ -29,6 +29,7 @@ pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     if let Some(oidc) = tools::oidc(&context.log) {
         call = call.env("TIDM_TEST_OIDC", oidc.display().to_string());
     }
+    tools::tpm(&context.log);
     run_tests(context, call.env("TIDM_PYTHON", python.display().to_string()), "")
 }
 

@@ -6,9 +6,11 @@ use super::{describe, needs, objections};
 use crate::appraisal::{Appraisal, IntelStatus, Level, Reason, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
+use crate::made::{Handed, NotMade, TDX_GUEST, tsm};
 use crate::policy::{Chips, LeastTcb, Policy};
 use crate::ranges::ranges;
 use crate::tests::{flip_every_byte, folder, time};
+use crate::text::Text;
 
 struct Case {
     quote: Vec<u8>,
@@ -288,5 +290,24 @@ fn a_quote_is_judged_quickly() {
         let took = time(|| case.appraise(&policy));
         println!("{name}: {took:?}");
         assert!(took.as_millis() < 10, "{took:?}");
+    }
+}
+
+/// Published quotes, as a guest's kernel would hand them out, with the collateral of whoever makes the evidence.
+#[test]
+fn what_a_kernel_hands_out_becomes_evidence() {
+    for (name, usable) in [("tdx_quote", true), ("tdx_quote_td15ex", true), ("sgx_quote", false)] {
+        let Some(case) = case(name) else { return };
+        let (provider, outblob) = (TDX_GUEST.to_owned(), case.quote.clone());
+        let handed = Handed { provider, outblob, auxblob: vec![] };
+        let data = case.quote[case.data.clone()].try_into().unwrap();
+        let made = tsm(&handed, data, Some([1; 32]));
+        if !usable {
+            assert_eq!(made, Err(NotMade::Report(Reason::Unsupported)));
+            continue;
+        }
+        let made = made.unwrap().with_collateral(case.collateral.clone());
+        let read = Text::read(&made.write().unwrap()).unwrap();
+        assert!(appraise(&read.evidence(None), &case.policy(), case.now).is_accepted(), "{name}");
     }
 }

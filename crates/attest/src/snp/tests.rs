@@ -10,8 +10,10 @@ use super::{Product, REPORT, ROOTS, Report, SIGNED, small};
 use crate::appraisal::{Appraisal, Level, Outcome, Reason, SnpTcb, Tcb};
 use crate::appraise;
 use crate::evidence::{Evidence, Kind};
+use crate::made::{Handed, SEV_GUEST, tsm};
 use crate::policy::{Chips, LeastTcb, Policy};
 use crate::tests::{flip_every_bit, flip_every_byte, folder, time};
+use crate::text::Text;
 
 /// 2025-06-20, when all certificates of the kit are valid.
 const NOW: u64 = 1_750_400_000;
@@ -85,6 +87,19 @@ fn published_reports_are_accepted() {
         assert_eq!(facts.tcb, Tcb::Snp(policy.least_tcb.snp.unwrap()));
         assert_eq!(facts.chip.len(), 64);
     }
+}
+
+/// A published report and its chain, as a guest's kernel would hand them out, become evidence that is accepted.
+#[test]
+fn what_a_kernel_hands_out_becomes_evidence() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let auxblob = super::table::tests::table(&case.vcek, &case.ask, &case.ark);
+    let handed = Handed { provider: SEV_GUEST.to_owned(), outblob: case.report.clone(), auxblob };
+    let data = case.report[0x50..0x90].try_into().unwrap();
+    let made = tsm(&handed, data, Some([1; 32])).unwrap();
+    let read = Text::read(&made.write().unwrap()).unwrap();
+    assert!(appraise(&read.evidence(None), &policy(&case.report), case.now).is_accepted());
 }
 
 #[test]

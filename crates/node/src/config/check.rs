@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use tidm_space::identity::did::Did;
 
+use super::attest::attest;
 use super::credit_code::credit_code_holds;
 use super::error::{ConfigError, From, Text, text};
 use super::layers::Origins;
@@ -105,6 +106,7 @@ pub(super) fn check(dir: &Path, raw: Raw, origins: &Origins) -> Result<Config, C
     Ok(Config {
         identity,
         client_certificate,
+        attest: attest(&cx, raw.attest)?,
         people: people::people(&cx, raw.people)?,
         test_profile: trust::test_profile(&cx, raw.test_profile)?,
         store,

@@ -4,6 +4,7 @@
 
 pub use super::section::SECTIONS;
 
+mod attest;
 mod limits;
 mod people;
 mod space;
@@ -195,13 +196,7 @@ pub const KEYS: &[Key] = &[
     ),
     space::SIGNATURES,
     space::REFUNDS,
-    key(
-        ("space", "also"),
-        Kind::Spaces,
-        "[{ mode = \"mtls\", members = \"other.jws\", operator = \"did:web:other.example.com\", client_ca = \"tls/other-ca.crt\" }]",
-        "本节点所属的其他数据空间:各有身份模式(did、dcp、mtls)、成员名单和运营方;mtls 另需 client_ca",
-        "Further spaces of this node, each with its mode (did, dcp, mtls), member list and operator; mtls needs client_ca, too",
-    ),
+    space::ALSO,
     key(
         ("evidence", "watched"),
         Kind::List,
@@ -443,6 +438,11 @@ pub const KEYS: &[Key] = &[
     people::OIDC_CLIENT,
     people::OIDC_SECRET_FILE,
     people::OIDC_ROLES,
+    attest::MAKER,
+    attest::TSM_ROOT,
+    attest::TPM,
+    attest::TPM_KEY,
+    attest::TPM_PCRS,
     test_profile::FILE,
     test_profile::PIDS_BY_PATH,
 ];

@@ -10,6 +10,7 @@
 //! before it listens ([`Http::admit`]). A secret is never a value in the file, only the path of one; a
 //! database URL may hold one and is redacted wherever it is shown.
 
+mod attest;
 mod check;
 mod credit_code;
 pub mod error;
@@ -38,6 +39,7 @@ use tidm_space::tc609::code::NodeCode;
 
 pub use error::ConfigError;
 
+use crate::attest::tpm::Place;
 use crate::lang::Lang;
 use crate::server::budget::Bounds;
 
@@ -65,6 +67,7 @@ pub struct Config {
     pub identity: Mode,
     /// What we show to servers that ask for it: chain and key. Only with a space of the mode `mtls`.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    pub attest: Attest,
     pub people: People,
     pub test_profile: TestProfile,
 }
@@ -285,6 +288,22 @@ pub struct Tc609 {
     pub partners: Vec<(NodeCode, Did)>,
     /// Who may call, for this node's own organisation, and whose keys sign for them.
     pub callers: Vec<(NodeCode, Did)>,
+}
+
+/// Who makes evidence of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attest {
+    None,
+    /// Linux' configfs-tsm, shown there.
+    Tsm {
+        root: PathBuf,
+    },
+    /// A TPM 2.0: where, by which persistent key, over which PCRs (PCR 0 is the lowest bit of the first byte).
+    Tpm {
+        place: Place,
+        key: u32,
+        pcrs: [u8; 3],
+    },
 }
 
 /// Credentials and wallets.

@@ -25,6 +25,7 @@ pub struct Raw {
     pub(super) tc609: Tc609,
     pub(super) dcp: Dcp,
     pub(super) identity: Identity,
+    pub(super) attest: Attest,
     pub(super) people: People,
     pub(super) test_profile: TestProfile,
 }
@@ -181,6 +182,16 @@ pub(super) struct Identity {
     pub(super) client_names: Option<String>,
     pub(super) client_cert: Option<String>,
     pub(super) client_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Attest {
+    pub(super) maker: Option<String>,
+    pub(super) tsm_root: Option<String>,
+    pub(super) tpm: Option<String>,
+    pub(super) tpm_key: Option<String>,
+    pub(super) tpm_pcrs: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -18,6 +18,7 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("tc609", "数字合约与使用控制接口(TC609)", "Digital contracts and usage control (TC609)"),
     ("dcp", "凭证与钱包(DCP)", "Credentials and wallets (DCP)"),
     ("identity", "对等方如何证明身份", "How peers prove who they are"),
+    ("attest", "本机的环境证明", "Evidence of this machine"),
     ("people", "本节点的人员", "People of this node"),
     (
         "test_profile",

@@ -65,6 +65,23 @@ fn refusals_name_key_reason_and_next_step() {
         ("[evidence]\nqorum = 1", &[], &[], "evidence.qorum", "did you mean evidence.quorum?"),
         ("[identity]\nmode = \"open\"", &[], &[], "identity.mode", "did, dcp, mtls or development"),
         ("[identity]\nclaims = true", &[], &[], "identity.mode", "identity.claims is for"),
+        ("[attest]\nmaker = \"sgx\"", &[], &[], "attest.maker", "none, tsm or tpm"),
+        ("[attest]\ntsm_root = \"/x\"", &[], &[], "attest.tsm_root", "attest.maker is not tsm"),
+        ("[attest]\nmaker = \"tpm\"", &[], &[], "attest.tpm_key", "not the handle"),
+        (
+            "[attest]\nmaker = \"tpm\"\ntpm_key = \"0x81010002\"\ntpm_pcrs = [\"24\"]",
+            &[],
+            &[],
+            "attest.tpm_pcrs",
+            "from 0 to 23",
+        ),
+        (
+            "[attest]\nmaker = \"tpm\"\ntpm = \"host:2321\"",
+            &[],
+            &[],
+            "attest.tpm",
+            "emulator's address",
+        ),
         ("[identity]\ntokens_file = \"x\"", &[], &[], "identity.mode", "set identity.mode"),
         (
             "public_url = \"http://localhost:8443/node\"\n[flight]\nenabled = true",

@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod arriving;
+mod attested;
 pub mod audit;
 pub mod bucket;
 pub mod crawl;

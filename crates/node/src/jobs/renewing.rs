@@ -18,12 +18,23 @@ use tidm_space::limits::LEASE_RENEWAL_PAUSE;
 use tidm_space::negotiation::message::Role;
 use tidm_space::wire::tidm::lease as wire;
 
+use super::attested;
 use super::split;
 use super::use_data::ask::{UNKNOWN, no_answer, refusal};
 use crate::app::App;
 use crate::net::auth;
 use crate::net::client::CallError;
 use crate::store::writer::WorkError;
+
+/// What only keeps a lease from lasting longer.
+const ENDS_BY_ITSELF: [&str; 6] = [
+    "lease.returned",
+    "lease.over",
+    "lease.renewal",
+    "lease.renewals",
+    "attest.not-configured",
+    UNKNOWN,
+];
 
 /// Runs beside a use under a lease that this node holds. Returns what the gate said when it refuses; never otherwise.
 pub async fn refused(app: &App, contract: &Contract, lease: &Id) -> Fault {
@@ -43,12 +54,12 @@ pub async fn refused(app: &App, contract: &Contract, lease: &Id) -> Fault {
         match renew(app, contract, lease).await {
             Ok(()) => {}
             Err(WorkError::Fault(fault)) => match fault.code() {
-                "unavailable" => tracing::info!(%fault, %lease, "a lease is not renewed yet"),
+                "unavailable" | "attest.maker" => {
+                    tracing::info!(%fault, %lease, "a lease is not renewed yet");
+                }
                 // The use came to its end meanwhile; or its terms, its number of renewals or an older gate let it go on
                 // no longer than it may already.
-                "lease.returned" | "lease.over" | "lease.renewal" | "lease.renewals" | UNKNOWN => {
-                    return std::future::pending().await;
-                }
+                code if ENDS_BY_ITSELF.contains(&code) => return std::future::pending().await,
                 _ => {
                     tracing::info!(%fault, %lease, "a lease is not renewed");
                     return fault;
@@ -64,8 +75,8 @@ pub async fn refused(app: &App, contract: &Contract, lease: &Id) -> Fault {
 pub async fn once(app: &App, contract: &Contract, lease: &Id) -> Result<(), WorkError> {
     match renew(app, contract, lease).await {
         Err(WorkError::Fault(fault)) => match fault.code() {
-            "unavailable" | "lease.returned" | "lease.over" | "lease.renewal"
-            | "lease.renewals" | UNKNOWN => Ok(()),
+            "unavailable" | "attest.maker" => Ok(()),
+            code if ENDS_BY_ITSELF.contains(&code) => Ok(()),
             _ => Err(WorkError::Fault(fault)),
         },
         done => done,
@@ -100,7 +111,11 @@ async fn said(
     held: &Lease,
     asked: &Renewal,
 ) -> Result<tidm_space::time::Time, Fault> {
-    let posting = wire::write_renewal(&uuid::Uuid::now_v7().into(), asked);
+    let id = uuid::Uuid::now_v7().into();
+    let posting = match attested::of_renewal(app, contract, held, asked).await? {
+        Some(evidence) => wire::write_attested_renewal(&id, asked, &evidence),
+        None => wire::write_renewal(&id, asked),
+    };
     let url = format!("{}{}", contract.address, posting.path);
     let authorization = auth::speak(app, &contract.peer);
     let call = app.client.call(Method::POST, &url, authorization.as_deref(), Some(posting.body));

@@ -17,10 +17,12 @@ use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
+use tidm_space::lease::seen::ATTESTED;
 use tidm_space::lease::state::State;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Facts, Request as Asked, evaluate};
 use tidm_space::policy::terms::Limits as Terms;
+use tidm_space::policy::usage::Level;
 use tidm_space::time::Time;
 
 use crate::app::App;
@@ -72,6 +74,27 @@ pub fn terms_of(
     recipient: &str,
     now: Time,
 ) -> Result<Terms, Fault> {
+    permitted(contract, request, uses_left, &Asked::new(now, request.kind, recipient))
+}
+
+/// The same where the use brings evidence of where it takes place: what the gate will have found of that holds.
+pub fn terms_attested(
+    contract: &Contract,
+    request: &Request,
+    recipient: &str,
+    now: Time,
+) -> Result<Terms, Fault> {
+    let asked = Asked::new(now, request.kind, recipient);
+    let more = Facts { topics: ATTESTED, ..Facts::default() };
+    permitted(contract, request, None, &Asked { level: Level::E4, more, ..asked })
+}
+
+fn permitted(
+    contract: &Contract,
+    request: &Request,
+    uses_left: Option<u64>,
+    asked: &Asked<'_>,
+) -> Result<Terms, Fault> {
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
@@ -84,11 +107,11 @@ pub fn terms_of(
         purpose: request.purpose.as_deref(),
         uses_so_far: before,
         // The gate at the provider keeps this time; where it is not known, this is the first use.
-        first_use_at: contract.first_use.or(Some(now)),
+        first_use_at: contract.first_use.or(Some(asked.now)),
         agreed_at: Some(contract.signed_at),
         // Of what else is counted the gate had the facts; this is a second look without them.
-        more: Facts { gated: true, ..Facts::default() },
-        ..Asked::new(now, request.kind, recipient)
+        more: Facts { gated: true, ..asked.more },
+        ..asked.clone()
     };
     evaluate(&terms, &asked).permitted()
 }

@@ -54,6 +54,29 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     ),
     entry(
+        "attest.no-maker",
+        422,
+        Party::Node,
+        [
+            "合约要求可信执行环境,而本节点不生成环境证明",
+            "The contract demands a trusted environment, and this node makes no evidence of its own",
+        ],
+        [
+            "请在 AMD SEV-SNP 或 Intel TDX 虚拟机中运行本节点并设置 attest.maker = \"tsm\";或请提供方改用其他条款",
+            "Run this node in a guest of AMD SEV-SNP or Intel TDX and set attest.maker = \"tsm\"; or ask the provider for other terms",
+        ],
+    ),
+    entry(
+        "attest.maker",
+        422,
+        Party::Node,
+        ["本机未能生成环境证明", "This machine made no evidence"],
+        [
+            "请按所述原因检查本机:内核、驱动、权限,以及宿主机提供的证书",
+            "Look at what is said about this machine: kernel, driver, permissions, and the certificates that its host hands out",
+        ],
+    ),
+    entry(
         "attest.malformed",
         400,
         Party::Caller,

@@ -113,7 +113,8 @@ async fn try_ask(app: &App, headers: &Presented, body: &Bytes) -> Result<String,
         Some(evidence) => {
             of_this_peer(app, &who, &request.contract).await?;
             let (who, now) = (who.did.as_str(), app.clock.now());
-            let proven = app.attest.appraise(who, &request, &evidence, now)?;
+            let proven =
+                app.attest.appraise(who, (request.key, request.attested().0), &evidence, now)?;
             Heard::Attested(Box::new((request.clone(), proven)))
         }
     };
@@ -137,6 +138,7 @@ async fn renew(State(app): Shared, headers: Presented, body: Bytes) -> Response 
     let done = async {
         let who = caller(&app, &headers).await?;
         let (id, heard) = lease::read_renewal(&body)?;
+        let heard = reappraised(&app, &who, heard, &body).await?;
         // House D15, as for a lease.
         if let Err(reason) = app.log.readiness() {
             let retry_after = std::time::Duration::from_secs(2);
@@ -151,6 +153,25 @@ async fn renew(State(app): Shared, headers: Presented, body: Bytes) -> Response 
         Ok(body) => json(StatusCode::OK, body),
         Err(error) => refusal(error, lease::write_refusal),
     }
+}
+
+/// A renewal that brings new evidence, with what this node's appraisal came to.
+async fn reappraised(
+    app: &App,
+    who: &Caller,
+    heard: Heard,
+    body: &[u8],
+) -> Result<Heard, WorkError> {
+    let (Heard::Renew(renewal), Some(evidence)) = (&heard, lease::read_evidence(body)?) else {
+        return Ok(heard);
+    };
+    let found = app.store.lease(&renewal.lease).await;
+    let found = found.map_err(|why| WorkError::Store(why.to_string()))?;
+    let theirs = found.filter(|it| it.role == Role::Provider && it.peer == who.did);
+    let held = theirs.ok_or_else(|| not_found("lease"))?;
+    let asked = (held.request.key, renewal.attested().0);
+    let proven = app.attest.appraise(who.did.as_str(), asked, &evidence, app.clock.now())?;
+    Ok(Heard::RenewAttested(Box::new((renewal.clone(), proven))))
 }
 
 /// Runs the query of a lease beside the data; only what passes the output gate leaves.

@@ -25,32 +25,32 @@ use tidm_space::wire::tidm::lease;
 
 use crate::world::{World, csv, fault, limited};
 
-const ROOT: u8 = 3;
-const CHIP: [u8; 32] = [7; 32];
+pub(crate) const ROOT: u8 = 3;
+pub(crate) const CHIP: [u8; 32] = [7; 32];
 
-fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine::new(ROOT, CHIP)
 }
 
 /// Demands of the provider: this measurement, this chip.
-fn demands() -> String {
+pub(crate) fn demands() -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let chips = [hex(&CHIP)];
     json!({ "measurements": [hex(&[0x5A; 48])], "chips": chips, "least": {} }).to_string()
 }
 
-fn in_a_tee() -> Sentences {
+pub(crate) fn in_a_tee() -> Sentences {
     Sentences { level: Some(Level::E3), ..limited(2) }
 }
 
 /// A consumer's environment that asks the provider's gate.
-struct Guest<'a> {
-    world: &'a World,
-    contract: &'a Contract,
+pub(crate) struct Guest<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) contract: &'a Contract,
 }
 
 impl Guest<'_> {
-    async fn post(&self, path: &str, body: String) -> (u16, Vec<u8>) {
+    pub(crate) async fn post(&self, path: &str, body: String) -> (u16, Vec<u8>) {
         let (provider, consumer) = (self.world.provider(), self.world.consumer());
         let bearer = auth::mint(&consumer.app.identity, &provider.did, &consumer.app.clock);
         let url = format!("{}{path}", provider.base());
@@ -60,7 +60,7 @@ impl Guest<'_> {
         (answer.status.as_u16(), answer.body.to_vec())
     }
 
-    async fn challenge(&self) -> [u8; 32] {
+    pub(crate) async fn challenge(&self) -> [u8; 32] {
         let posting = lease::write_challenge_request(&fresh(), &self.contract.id);
         let (status, body) = self.post(&posting.path, posting.body).await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
@@ -108,7 +108,7 @@ impl Guest<'_> {
     }
 }
 
-fn fresh() -> Id {
+pub(crate) fn fresh() -> Id {
     Id::from(uuid::Uuid::now_v7())
 }
 
@@ -116,9 +116,13 @@ fn secret(number: u8) -> KemSecret {
     KemSecret::from_secret_bytes(&[number; 32]).unwrap()
 }
 
-/// A world whose provider judges evidence, simulated one with this test's root included.
+/// A world whose provider judges evidence; simulated one counts once its node is told so.
 async fn world() -> World {
-    let mut world = World::two().await;
+    judging(World::two().await).await
+}
+
+/// The same of this world.
+pub(crate) async fn judging(mut world: World) -> World {
     let path = attest::policy_file(&world.provider().app.config.node.data);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, demands()).unwrap();
@@ -150,8 +154,10 @@ async fn a_key_goes_to_an_attested_environment_only() {
     let guest = Guest { world: &world, contract: &contract };
     let provider = &world.provider().app;
 
-    // The consumer's own node is none, and without evidence the gate says no.
-    assert!(query_sealed(&world.consumer().app, &contract.id, "SELECT 1", None).await.is_err());
+    // The consumer's own node is none, and says so before it asks; without evidence the gate says no.
+    let no = fault(query_sealed(&world.consumer().app, &contract.id, "SELECT 1", None).await);
+    assert_eq!(no.code(), "attest.no-maker");
+    assert!(no.to_string().contains(provider.identity.did.as_str()), "{no}");
     let key = secret(1);
     let plain = lease::write_request(&fresh(), &guest.request(1, &key));
     assert_eq!(guest.post(&plain.path, plain.body).await.0, 403);

@@ -16,6 +16,7 @@ mod flight;
 mod foreign;
 mod infrastructure;
 mod kas;
+mod makers;
 mod matching;
 mod matching_kinds;
 mod matching_many;

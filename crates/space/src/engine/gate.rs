@@ -157,13 +157,13 @@ pub(super) fn asked(
 }
 
 /// What a refusal is counted as. Evidence is refused for one of our reasons first: each is told.
-fn told_as(code: &str, proven: Option<&Proven>) -> String {
+pub(super) fn told_as(code: &str, proven: Option<&Proven>) -> String {
     let first = proven.and_then(|it| it.refused.split(',').next()).filter(|it| !it.is_empty());
     first.map_or_else(|| code.to_owned(), |first| format!("{code} {first}"))
 }
 
 /// Why a key was released or not: the appraisal, beside the gate's answer.
-fn appraised(work: &mut Work<'_>, links: Links, proven: Option<&Proven>) {
+pub(super) fn appraised(work: &mut Work<'_>, links: Links, proven: Option<&Proven>) {
     if let Some(Proven { format, evidence, level, refused }) = proven {
         let (format, refused) = ((*format).to_owned(), refused.clone());
         let what = What::Appraised { evidence: *evidence, level: *level, refused, format };

@@ -92,6 +92,8 @@ pub enum Heard {
     Renew(lease::message::Renewal),
     /// The same with evidence that this node has appraised.
     Attested(Box<(lease::message::Request, lease::message::Proven)>),
+    /// A renewal with new evidence that this node has appraised.
+    RenewAttested(Box<(lease::message::Renewal, lease::message::Proven)>),
     Return {
         lease: Id,
         outcome: lease::message::Outcome,
@@ -135,6 +137,7 @@ impl Heard {
             | Self::Rewrap(_)
             | Self::Renew(_)
             | Self::Attested(_)
+            | Self::RenewAttested(_)
             | Self::LeaseEnded { .. }
             | Self::Standing { .. }
             | Self::Ended { .. } => return None,

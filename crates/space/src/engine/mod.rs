@@ -41,12 +41,8 @@ pub fn needs(input: &Input) -> Needs {
             Heard::Negotiation(it) => negotiation::needs(&heard.from, it),
             Heard::Transfer(it) => transfer::needs(&heard.from, it),
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs(request),
-            Heard::Renew(it) => Needs {
-                lease: Some(it.lease.clone()),
-                lease_contract: true,
-                refusals: true,
-                ..Needs::default()
-            },
+            Heard::Renew(it) => renewal::needs(it),
+            Heard::RenewAttested(it) => renewal::needs(&it.0),
             Heard::Attested(it) => gate::needs(&it.0),
             Heard::Return { lease, .. } => {
                 Needs { lease: Some(lease.clone()), lease_contract: true, ..Needs::default() }
@@ -86,7 +82,7 @@ pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
         Input::Heard(heard) => match &heard.what {
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs_more(node, view, request),
             Heard::Attested(both) => gate::needs_more(node, view, &both.0),
-            Heard::Renew(_) => gate::renewal_needs_more(view),
+            Heard::Renew(_) | Heard::RenewAttested(_) => gate::renewal_needs_more(view),
             Heard::Negotiation(_)
             | Heard::Transfer(_)
             | Heard::Return { .. }
@@ -127,9 +123,15 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
     // A message id that was acknowledged before is acknowledged again; its effect stands already.
     // Not so a request for a lease: its nonce decides, and a lease that ended since must not open again. Nor a renewal,
     // for its number does.
-    if !matches!(it.what, Heard::Ask(_) | Heard::Attested(_) | Heard::Rewrap(_) | Heard::Renew(_))
-        && let Some(seen) = &work.view.seen
-    {
+    let anew = matches!(
+        it.what,
+        Heard::Ask(_)
+            | Heard::Attested(_)
+            | Heard::Rewrap(_)
+            | Heard::Renew(_)
+            | Heard::RenewAttested(_)
+    );
+    if !anew && let Some(seen) = &work.view.seen {
         return notice::seen_again(work, seen, &it);
     }
     let id = it.id.clone();
@@ -145,7 +147,10 @@ fn heard(work: &mut commit::Work<'_>, it: input::Received) -> commit::Answer {
             gate::asked(work, (&it.from, &it.seen), &both.0, Some(&both.1), false)
         }
         Heard::Rewrap(request) => gate::asked(work, (&it.from, &it.seen), &request, None, true),
-        Heard::Renew(renewal) => renewal::asked(work, (&it.from, &it.seen), &renewal),
+        Heard::Renew(renewal) => renewal::asked(work, (&it.from, &it.seen), &renewal, None),
+        Heard::RenewAttested(both) => {
+            renewal::asked(work, (&it.from, &it.seen), &both.0, Some(&both.1))
+        }
         Heard::Return { lease, outcome, receipt } => {
             let key = it.key.as_ref();
             gate::returned(work, (&it.from, key), &lease, outcome, receipt)

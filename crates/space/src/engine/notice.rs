@@ -32,6 +32,7 @@ pub(super) fn seen_again(work: &Work<'_>, seen: &Seen, it: &Received) -> Answer 
         },
         Heard::Ask(_)
         | Heard::Attested(_)
+        | Heard::RenewAttested(_)
         | Heard::Rewrap(_)
         | Heard::Renew(_)
         | Heard::Return { .. } => Reply::Nothing,

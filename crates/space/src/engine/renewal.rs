@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::lease::charge::Known;
-use crate::lease::message::Renewal;
+use crate::lease::message::{Proven, Renewal};
 use crate::lease::renewal::{Renewing, renew};
 use crate::lease::seen::Seen;
 use crate::lease::state::{Lease, State};
@@ -19,9 +19,24 @@ use crate::time::Time;
 use super::commit::{Answer, Due, Reply, Work};
 use super::gate;
 use super::refusal;
+use super::view::Needs;
+
+pub(super) fn needs(it: &Renewal) -> Needs {
+    Needs {
+        lease: Some(it.lease.clone()),
+        lease_contract: true,
+        refusals: true,
+        ..Needs::default()
+    }
+}
 
 /// The gate: may this use go on?
-pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renewal) -> Answer {
+pub(super) fn asked(
+    work: &mut Work<'_>,
+    (from, seen): (&Did, &Seen),
+    it: &Renewal,
+    proven: Option<&Proven>,
+) -> Answer {
     let found = work.view.lease.clone();
     let found = found.filter(|lease| {
         lease.id == it.lease && lease.role == Role::Provider && lease.peer == *from
@@ -39,21 +54,25 @@ pub(super) fn asked(work: &mut Work<'_>, (from, seen): (&Did, &Seen), it: &Renew
     let known = Known { product: work.view.product.as_ref(), ..Known::default() };
     let (spent, group) = (work.view.spent, gate::charged_to(&contract.group, contract));
     let lease_now = &lease;
+    let group = &group;
     let renewing =
-        Renewing { contract, lease: lease_now, session, spent, known, seen, from, group: &group };
+        Renewing { contract, lease: lease_now, session, spent, known, seen, proven, from, group };
     match renew(renewing, it, work.now) {
         Ok(None) => Ok(Reply::Lease(lease.grant())),
         Ok(Some((after, debit))) => {
             let grant = after.grant();
             work.commit.debits.extend(debit);
+            gate::appraised(work, gate::links(&after), proven);
             moved(work, after);
             Ok(Reply::Lease(grant))
         }
         Err(fault) => {
             if let Fault::Denied { code, rule, .. } = &fault
-                && let Some(more) = refusal::counted(work, &lease.request.contract, code)
+                && let Some(more) =
+                    refusal::counted(work, &lease.request.contract, &gate::told_as(code, proven))
             {
                 let links = Links { lease: Some(lease.id.clone()), ..gate::links(&lease) };
+                gate::appraised(work, links.clone(), proven);
                 let what = What::LeaseRefused {
                     kind: lease.request.kind,
                     code: (*code).to_owned(),

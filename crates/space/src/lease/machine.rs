@@ -257,7 +257,7 @@ fn exported(terms: &Terms, asked: &Asked<'_>) -> Result<(), Fault> {
 
 /// The level that evidence proves for a use. Only where a key is released does the asker's environment matter; refused
 /// evidence refuses the use, whether or not its terms ask for any.
-fn proven_level(kind: Use, proven: Option<&Proven>) -> Result<Option<Level>, Fault> {
+pub(super) fn proven_level(kind: Use, proven: Option<&Proven>) -> Result<Option<Level>, Fault> {
     match (proven, kind) {
         (Some(it), _) if !it.refused.is_empty() => {
             Err(Fault::denied("attest.refused", "attestation", it.refused.clone()))

@@ -61,6 +61,18 @@ impl Request {
     }
 }
 
+impl Renewal {
+    /// What attestation evidence binds, beside the one-time key of the request that opened the lease.
+    pub fn attested(&self) -> Digest {
+        let items = vec![
+            Value::Text(self.lease.to_string()),
+            Value::from(u64::from(self.number)),
+            Value::from(u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX)),
+        ];
+        sha256(&tuple(domain::ATTESTED_RENEWAL, items))
+    }
+}
+
 /// What this node's own appraisal of the asker's evidence came to. Never read from a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {

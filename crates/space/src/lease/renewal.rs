@@ -3,8 +3,9 @@
 //! Never brings an ended lease back, and never moves an end towards the past or beyond the contract's. What a grant
 //! promises holds for each renewal: the contract stands and is not suspended, its times, purposes and kinds of use permit
 //! this use now, and what the longer lease takes of metered time is charged before it is granted. A use that goes on is the
-//! same use: its number, its beginning, its rows and bytes were charged with the grant. Evidence is believed for
-//! [`EVIDENCE_FRESH`] from the grant on. A holder that is refused keeps its lease until the end that it has.
+//! same use: its number, its beginning, its rows and bytes were charged with the grant. Evidence that came with the grant is
+//! believed for [`EVIDENCE_FRESH`]; from then on each renewal brings its own, and evidence that is refused refuses. A holder
+//! that is refused keeps its lease until the end that it has.
 
 use std::time::Duration;
 
@@ -19,11 +20,12 @@ use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::Facts;
 use crate::policy::terms::Terms;
+use crate::policy::usage::Level;
 use crate::time::Time;
 
 use super::charge::{self, Known, Reserved};
-use super::machine::{Debit, DebitKind, Spent, end_of, stands};
-use super::message::Renewal;
+use super::machine::{Debit, DebitKind, Spent, end_of, proven_level, stands};
+use super::message::{Proven, Renewal};
 use super::seen::{Seen, Topics};
 use super::state::{Lease, State};
 
@@ -38,6 +40,8 @@ pub struct Renewing<'a> {
     pub spent: Spent,
     pub known: Known<'a>,
     pub seen: &'a Seen,
+    /// What this node's appraisal of new evidence came to, where the renewal brought any.
+    pub proven: Option<&'a Proven>,
     /// Who asks, as authenticated, and whose budget it is.
     pub from: &'a Did,
     pub group: &'a Group,
@@ -74,6 +78,7 @@ pub fn renew(
         let why = format!("a lease is renewed {LEASE_RENEWALS} times at most: begin a new use");
         return Err(Fault::denied("lease.renewals", "lease", why));
     }
+    let shown = proven_level(lease.request.kind, it.proven)?;
     let pause = now.since(lease.renewed.unwrap_or(lease.granted));
     if pause < LEASE_RENEWAL_PAUSE {
         return Err(Fault::Unavailable {
@@ -81,7 +86,7 @@ pub fn renew(
             retry_after: LEASE_RENEWAL_PAUSE.saturating_sub(pause),
         });
     }
-    let (until, metered) = until(it, asked, now)?;
+    let (until, metered) = until(it, shown, asked, now)?;
     if until <= lease.until {
         return Ok(None);
     }
@@ -89,6 +94,7 @@ pub fn renew(
         until,
         renewals: asked.number,
         renewed: Some(now),
+        level: if lease.level.is_some() { shown.or(lease.level) } else { None },
         reserved: Reserved {
             seconds: lease.reserved.seconds.filter(|_| metered).map(|_| charged(lease, until)),
             ..lease.reserved
@@ -114,7 +120,12 @@ fn charged(lease: &Lease, until: Time) -> u64 {
 }
 
 /// The end that the terms permit at this moment, and whether time is metered.
-fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<(Time, bool), Fault> {
+fn until(
+    it: Renewing<'_>,
+    shown: Option<Level>,
+    asked: &Renewal,
+    now: Time,
+) -> Result<(Time, bool), Fault> {
     let Renewing { contract, lease, session, spent, from, .. } = it;
     if contract.role == Role::Consumer {
         // The provider joined a session of ours, and goes on in it for as long as we may.
@@ -126,13 +137,14 @@ fn until(it: Renewing<'_>, asked: &Renewal, now: Time) -> Result<(Time, bool), F
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
     let wants = Wants::of(&terms);
-    fresh(&terms, lease, now)?;
+    fresh(&terms, lease, shown, now)?;
     let request = &lease.request;
-    let about = Topics::of(it.seen, lease.level.is_some());
+    let level = shown.or(lease.level);
+    let about = Topics::of(it.seen, level.is_some());
     let (topics, version) = (about.facts(), it.known.version());
     let deeds = terms.consent(contract.consented.is_some());
     let facts = Asked {
-        level: lease.level.unwrap_or_else(|| request.kind.level()),
+        level: level.unwrap_or_else(|| request.kind.level()),
         purpose: request.purpose.as_deref(),
         // This use is among those that were counted.
         uses_so_far: spent.uses.saturating_sub(1),
@@ -174,12 +186,12 @@ fn going_on(wants: Wants, spent: Spent) -> Facts<'static> {
     }
 }
 
-/// Terms about a trusted environment go by evidence, which was judged with the grant and grows old.
-fn fresh(terms: &Terms, lease: &Lease, now: Time) -> Result<(), Fault> {
+/// Terms about a trusted environment go by evidence: what came with the grant grows old, what comes with the renewal is new.
+fn fresh(terms: &Terms, lease: &Lease, shown: Option<Level>, now: Time) -> Result<(), Fault> {
     let young = lease.level.is_some() && now.since(lease.granted) < EVIDENCE_FRESH;
-    if !terms.need_attestation() || young {
+    if !terms.need_attestation() || young || shown.is_some() {
         return Ok(());
     }
-    let why = "the evidence of this lease is none or too old: it ends when it does, and a new one may be asked for with new evidence";
+    let why = "the evidence of this lease is none or too old: renew it with new evidence, or it ends when it does";
     Err(Fault::denied("lease.renewal", "attestation", why))
 }

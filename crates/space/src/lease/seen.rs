@@ -77,7 +77,7 @@ impl<'a> Topics<'a> {
             all.extend(said.map(|it: Vec<&str>| (topic, it)));
         }
         if attested {
-            all.push((Topic::Environment, TEE.to_vec()));
+            all.extend(ATTESTED.iter().map(|(topic, said)| (*topic, said.to_vec())));
         }
         Self(all)
     }
@@ -89,6 +89,8 @@ impl<'a> Topics<'a> {
 
 /// How policies name a trusted execution environment.
 const TEE: &[&str] = &["tee", "env/tee", "05"];
+/// What accepted evidence proves of where a use takes place.
+pub const ATTESTED: &[(Topic, &[&str])] = &[(Topic::Environment, TEE)];
 
 #[cfg(test)]
 mod tests {

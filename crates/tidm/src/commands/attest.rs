@@ -13,6 +13,7 @@ use tidm_attest::appraisal::{Appraisal, Facts, Outcome as Found, Tcb};
 use tidm_attest::ranges::ranges;
 use tidm_attest::{appraise, text};
 use tidm_node::attest;
+use tidm_node::attest::maker::Maker;
 use tidm_node::clock::Clock;
 use tidm_space::time::Time;
 
@@ -31,6 +32,7 @@ pub(crate) enum Attest {
         /// Sets as JSON: root_ca_crl, pck_crl, tcb_info, qe_identity, their signatures and chains.
         files: Vec<PathBuf>,
     },
+    Make(Make),
     /// A policy to begin with. It accepts nothing until measurements and chips are filled in.
     #[command(after_help = "Example:\n  tidm attest policy > /srv/tidm/data/attest/policy.json")]
     Policy,
@@ -57,6 +59,32 @@ pub(crate) struct Check {
     time: Option<String>,
 }
 
+/// Make evidence of this machine, as the node's settings say, and print it. A provider learns from it which chip and which
+/// measurement to name in its policy.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tidm --dir /srv/tidm attest make --bound 5f3c… > evidence.json"
+)]
+pub(crate) struct Make {
+    /// The 32 bytes that the evidence is to carry, hexadecimal; best a random number of whoever asks for it.
+    #[arg(long, value_name = "HEX")]
+    bound: String,
+}
+
+impl Make {
+    fn run(&self, global: &Global) -> anyhow::Result<()> {
+        let bound = text::hex("--bound", &self.bound)?;
+        let bound: [u8; 32] =
+            bound.try_into().map_err(|_| anyhow::anyhow!("--bound is not 32 bytes"))?;
+        let config = client::config(global)?;
+        let maker = Maker::of(&config.attest);
+        let maker = maker.context("no maker is chosen: set attest.maker to tsm or tpm")?;
+        let made = maker.make(&bound, None).context("this machine made no evidence")?.write()?;
+        show::line(&String::from_utf8(made)?);
+        Ok(())
+    }
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
@@ -79,6 +107,7 @@ impl Attest {
                 let rows: Vec<Value> = kept.into_iter().map(row).collect();
                 show::value(&json!({ "items": rows }), global);
             }
+            Self::Make(it) => it.run(global)?,
             Self::Policy => show::line(text::EXAMPLE.trim_end()),
         }
         Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use tidm_space::wire::tidm::share::Split;
 
 use super::close;
 use crate::app::App;
-use crate::jobs::split;
+use crate::jobs::{attested, split};
 use crate::net::auth;
 use crate::net::certificates;
 use crate::net::client::CallError;
@@ -88,22 +88,12 @@ pub(super) async fn lease(
 /// With the key wrapped to `request.key` where there is one, and what an operator is to be shown.
 async fn granted(app: &App, contract: &Contract, request: Request) -> Result<Answered, WorkError> {
     let id = Id::from(uuid::Uuid::now_v7());
-    let posting = lease::write_request(&id, &request);
-    let url = format!("{}{}", contract.address, posting.path);
-    let started = tokio::time::Instant::now();
-    let mut pause = FIRST_PAUSE;
-    let (grant, wrapped, shown) = loop {
-        let fault = match once(app, contract, &url, &posting.body).await {
-            Ok(granted) => break granted,
-            Err(fault) => fault,
-        };
-        let worth = matches!(fault, Fault::Unavailable { .. }) || fault.code() == UNKNOWN;
-        if !worth || started.elapsed() + pause > PATIENCE {
-            return Err(fault.into());
-        }
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2);
+    let posting = match patiently(|| attested::of_request(app, contract, &request)).await? {
+        Some(evidence) => lease::write_attested(&id, &request, &evidence),
+        None => lease::write_request(&id, &request),
     };
+    let url = format!("{}{}", contract.address, posting.path);
+    let (grant, wrapped, shown) = patiently(|| once(app, contract, &url, &posting.body)).await?;
     if grant.contract != contract.id || grant.until <= app.clock.now() {
         return Err(Fault::misbehaved(
             "lease.grant",
@@ -118,6 +108,27 @@ async fn granted(app: &App, contract: &Contract, request: Request) -> Result<Ans
         })))))
         .await?;
     Ok((grant, wrapped, shown))
+}
+
+/// Asks again for a moment where nobody answers, or where the contract is not known yet.
+async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let started = tokio::time::Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let fault = match ask().await {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        let worth = matches!(fault, Fault::Unavailable { .. }) || fault.code() == UNKNOWN;
+        if !worth || started.elapsed() + pause > PATIENCE {
+            return Err(fault);
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2);
+    }
 }
 
 /// Grant, wrapped key, and what an operator is to be shown.
@@ -186,6 +197,7 @@ pub(in crate::jobs) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
 /// Codes that peers of our own kind say. Another peer's own words stay in the reason.
 const CODES: &[&str] = &[
     "attest.refused",
+    "attest.not-configured",
     "policy.denied",
     "policy.unknown",
     "contract.ended",

@@ -43,7 +43,7 @@ pub use file::{
 };
 pub use program::{ProgramFile, program, program_copy};
 
-use super::{provide, query, release, renewing, spool, workers};
+use super::{attested, provide, query, release, renewing, spool, workers};
 use crate::app::App;
 use crate::net::auth;
 use crate::random::os;
@@ -136,7 +136,12 @@ impl Sealing {
         let app = &self.app;
         let me = app.identity.did.as_str();
         let asked = self.request([0; 32]);
-        let terms = workers::terms_of(&self.contract, &asked, None, me, app.clock.now())?;
+        let now = app.clock.now();
+        let terms = if attested::needed(app, &self.contract, &asked)? {
+            workers::terms_attested(&self.contract, &asked, me, now)?
+        } else {
+            workers::terms_of(&self.contract, &asked, None, me, now)?
+        };
         let local = spool::local(app, &copy.object)
             .await
             .map_err(|why| WorkError::Store(why.to_string()))?;

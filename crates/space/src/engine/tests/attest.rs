@@ -111,23 +111,42 @@ fn a_key_follows_evidence_that_holds() {
     }
 }
 
-/// For an hour from the grant; then the lease ends when it does, and a new one needs new evidence.
+/// For an hour from the grant; from then on each renewal needs new evidence, and refused evidence refuses at any time.
 #[test]
-fn a_lease_that_evidence_opened_goes_on_while_the_evidence_is_fresh() {
+fn a_lease_that_evidence_opened_goes_on_by_fresh_evidence() {
     let (mut gate, consumer) = approved(demanding(Operand::Environment, Operator::Eq, "tee"), true);
     let proven = Some((Some(Level::E3), ""));
     heard(&mut gate, &consumer, (1, Use::SealedTable), proven).unwrap();
     let lease = gate.leases.keys().next().unwrap().clone();
     assert_eq!(gate.leases[&lease].level, Some(Level::E3));
-    let mut renew = |number, now| {
+    let mut renew = |number, shown: Option<(Option<Level>, &str)>, now| {
         let it = Renewal { lease: lease.clone(), number, span: Duration::from_secs(3000) };
-        match gate.hear(&consumer, &format!("urn:renew:{number}"), Heard::Renew(it), at(now)) {
+        let what = match shown {
+            None => Heard::Renew(it),
+            Some((level, refused)) => {
+                let (evidence, refused) = (sha256(b"new"), refused.to_owned());
+                let proven = Proven { format: "simulated", evidence, level, refused };
+                Heard::RenewAttested(Box::new((it, proven)))
+            }
+        };
+        match gate.hear(&consumer, &format!("urn:renew:{number}"), what, at(now)) {
             Ok(Reply::Lease(grant)) => Ok(grant.until),
             Ok(other) => panic!("{other:?}"),
             Err(fault) => Err(fault.code()),
         }
     };
-    assert_eq!(renew(1, 80), Ok(at(3080)));
-    assert_eq!(renew(2, 3000), Ok(at(6000)));
-    assert_eq!(renew(3, 3700), Err("lease.renewal"), "it ends at 6000");
+    let (none, good) = (None, Some((Some(Level::E3), "")));
+    assert_eq!(renew(1, none, 80), Ok(at(3080)));
+    assert_eq!(renew(2, Some((None, "unknown-chip")), 2000), Err("attest.refused"));
+    assert_eq!(renew(2, none, 3000), Ok(at(6000)));
+    assert_eq!(renew(3, none, 3700), Err("lease.renewal"), "too old");
+    // A TPM proves no trusted environment.
+    assert_eq!(renew(3, Some((None, "")), 3800), Err("lease.renewal"));
+    assert_eq!(renew(3, good, 3900), Ok(at(6900)));
+    assert_eq!(renew(3, good, 3910), Ok(at(6900)), "its answer was lost");
+    assert_eq!(renew(4, none, 3920), Err("lease.renewal"), "each brings its own");
+    assert_eq!(renew(4, good, 6800), Ok(at(9800)));
+    let appraised = |it: &&What| matches!(it, What::Appraised { .. });
+    let all = gate.facts.iter().map(|it| &it.what);
+    assert_eq!(all.filter(appraised).count(), 1 + 1 + 1 + 2, "grant, refused, none, two renewals");
 }

@@ -54,7 +54,7 @@ pub fn write_attested(id: &Id, it: &Request, evidence: &[u8]) -> Posting {
     Posting { path: REQUEST_PATH.to_owned(), body: Value::Object(doc).to_string() }
 }
 
-/// The evidence in a `LeaseRequest`, if it has any.
+/// The evidence in a `LeaseRequest` or a `LeaseRenewal`, if it has any.
 ///
 /// # Errors
 /// [`Fault::PeerMisbehaved`] `message.malformed`.
@@ -154,11 +154,23 @@ pub(super) fn request(top: &Fields<'_>) -> Result<Request, Fault> {
 /// `LeaseRenewal`.
 pub fn write_renewal(id: &Id, it: &Renewal) -> Posting {
     let mut doc = envelope("LeaseRenewal", Some(id));
-    put(&mut doc, "lease", Some(it.lease.as_str()));
-    put(&mut doc, "number", Some(it.number));
-    let span = u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX);
-    put(&mut doc, "milliseconds", Some(span));
+    put_renewal(&mut doc, it);
     Posting { path: RENEW_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+/// The same with new evidence of where the use takes place, which is opaque here.
+pub fn write_attested_renewal(id: &Id, it: &Renewal, evidence: &[u8]) -> Posting {
+    let mut doc = envelope("LeaseRenewal", Some(id));
+    put_renewal(&mut doc, it);
+    put(&mut doc, "evidence", Some(base64url(evidence)));
+    Posting { path: RENEW_PATH.to_owned(), body: Value::Object(doc).to_string() }
+}
+
+fn put_renewal(doc: &mut Map<String, Value>, it: &Renewal) {
+    put(doc, "lease", Some(it.lease.as_str()));
+    put(doc, "number", Some(it.number));
+    let span = u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX);
+    put(doc, "milliseconds", Some(span));
 }
 
 /// Reads a `LeaseRenewal`.

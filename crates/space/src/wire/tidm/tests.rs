@@ -224,6 +224,11 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
             lease::write_renewal(&m, &renewal()).body,
         ),
         (
+            "lease-renewal-attested",
+            include_str!("schema/lease-renewal.json"),
+            lease::write_attested_renewal(&m, &renewal(), b"{}").body,
+        ),
+        (
             "psi-invitation",
             include_str!("schema/psi-invitation.json"),
             psi::write_invitation(&m, &invitation()).body,
@@ -341,6 +346,10 @@ fn fixtures_are_read_as_they_were_meant() {
     assert!(matches!(heard, Heard::Ask(it) if *it == samples::request(1)) && got == message);
     let (got, heard) = lease::read_renewal(&fixture("lease-renewal")).unwrap();
     assert!(matches!(heard, Heard::Renew(it) if it == renewal()) && got == message);
+    let attested = fixture("lease-renewal-attested");
+    assert_eq!(lease::read_evidence(&attested).unwrap(), Some(b"{}".to_vec()));
+    let (_, heard) = lease::read_renewal(&attested).unwrap();
+    assert!(matches!(heard, Heard::Renew(it) if it == renewal()));
     assert_eq!(lease::read_grant(&fixture("lease-grant")).unwrap(), (grant(), Some(vec![1, 2, 3])));
     assert_eq!(lease::read_split(&fixture("lease-grant")).unwrap(), None);
     assert_eq!(lease::read_split(&fixture("lease-grant-split")).unwrap(), Some(split()));
