@@ -8,9 +8,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod attest;
 mod dataplane;
+mod lost;
 mod membership;
 mod opening;
+mod restored;
+mod traced;
 mod two;
 
 use std::collections::BTreeMap;
