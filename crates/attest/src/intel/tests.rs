@@ -150,11 +150,12 @@ fn collateral_has_its_time_and_its_platform() {
     }
 }
 
-/// Whatever changes in a set: it is refused, or nothing that counts has changed.
+/// Whatever changes in a set: it is refused, or nothing that counts has changed. Every seventh byte: all of them take minutes.
 #[test]
 fn flipped_bytes_of_collateral() {
-    for case in GOOD.into_iter().filter_map(case) {
-        let began = std::time::Instant::now();
+    let expected = [(1735, 273), (2025, 271), (2663, 801)];
+    for (name, expected) in GOOD.into_iter().zip(expected) {
+        let Some(case) = case(name) else { return };
         let genuine = case.appraise(&case.policy());
         let mut tampered = case.collateral.clone();
         let (mut refused, mut unchanged) = (0, 0);
@@ -169,8 +170,8 @@ fn flipped_bytes_of_collateral() {
                 refused += 1;
             }
         }
-        println!("{refused} bytes refused, {unchanged} change nothing; {:?}", began.elapsed());
-        assert!(refused > unchanged);
+        println!("{name}: {refused} bytes refused, {unchanged} change nothing");
+        assert_eq!((refused, unchanged), expected, "{name}");
     }
 }
 
