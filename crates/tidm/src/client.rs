@@ -153,16 +153,19 @@ impl Api {
         body: &Value,
         code: Option<&str>,
     ) -> Outcome<Value> {
-        let request = self.request(Method::POST, path).json(body);
-        self.json(match code {
-            Some(code) => request.header("tidm-code", code),
-            None => request,
-        })
-        .await
+        self.json(with_code(self.request(Method::POST, path).json(body), code)).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
         self.json(self.request(Method::POST, path).json(body)).await
+    }
+}
+
+/// The request, with a code of the second factor where there is one.
+pub(crate) fn with_code(request: RequestBuilder, code: Option<&str>) -> RequestBuilder {
+    match code {
+        Some(code) => request.header("tidm-code", code),
+        None => request,
     }
 }
 

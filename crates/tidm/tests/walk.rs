@@ -8,10 +8,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod attest;
 mod dataplane;
+mod lost;
 mod matching;
 mod membership;
 mod opening;
+mod restored;
+mod traced;
 mod two;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ use crate::made::{Handed, SEV_GUEST, tsm};
 use crate::policy::{Chips, LeastTcb, Policy};
 use crate::tests::{flip_every_bit, flip_every_byte, folder, time};
 use crate::text::Text;
+use crate::x509::Certificate;
 
 /// 2025-06-20, when all certificates of the kit are valid.
 const NOW: u64 = 1_750_400_000;
@@ -161,6 +162,65 @@ fn chains_and_reports_are_not_mixed() {
     check(Case { now: 2_000_000_000, ..milan(&kit) }, Reason::CertificateOutOfDate);
     check(Case { now: 1_500_000_000, ..milan(&kit) }, Reason::CertificateOutOfDate);
     check(Case { now: u64::MAX, ..milan(&kit) }, Reason::CertificateOutOfDate);
+}
+
+/// What the chain says of the family and what certificate and report say of it must agree.
+#[test]
+fn a_chip_of_one_family_is_none_of_the_other() {
+    let Some(kit) = folder("snp") else { return };
+    let case = milan(&kit);
+    let vcek = Certificate::parse(&case.vcek).unwrap();
+    let fits = |cpu: Option<(u8, u8)>, product| {
+        let mut bytes: [u8; REPORT] = case.report.clone().try_into().unwrap();
+        if let Some((family, model)) = cpu {
+            (bytes[0], bytes[0x188], bytes[0x189]) = (3, family, model);
+        }
+        Report::parse(&bytes).unwrap().fits(&vcek, product)
+    };
+    let (milans, genoas) = (Some((0x19, 0x01)), Some((0x19, 0x11)));
+    for (cpu, product, expected) in [
+        (None, Product::Milan, Ok(())),
+        (milans, Product::Milan, Ok(())),
+        // Milan's certificate under Genoa's root, whatever the report says.
+        (None, Product::Genoa, Err(Reason::OtherChip)),
+        (milans, Product::Genoa, Err(Reason::OtherChip)),
+        (genoas, Product::Genoa, Err(Reason::OtherChip)),
+        // A report of Genoa under Milan's certificate and root.
+        (genoas, Product::Milan, Err(Reason::OtherChip)),
+    ] {
+        assert_eq!(fits(cpu, product), expected, "{cpu:?} {product:?}");
+    }
+}
+
+/// Genoa's own certificates, as AMD publishes them: its root is the one that is pinned, and none of them stands in for
+/// Milan's.
+#[test]
+fn milan_and_genoa_are_not_mixed() {
+    let Some(kit) = folder("snp") else { return };
+    if !kit.join("cert_chain_genoa").is_file() {
+        return println!("SKIPPED: AMD's certificates of Genoa: no cert_chain_genoa in the kit");
+    }
+    let [ask, ark] = chain(&kit, "genoa");
+    assert_eq!(Product::of_root(&ark), Ok(Product::Genoa));
+    let (root, middle) = (Certificate::parse(&ark).unwrap(), Certificate::parse(&ask).unwrap());
+    assert_eq!((root.is_issued_by(&root, NOW), middle.is_issued_by(&root, NOW)), (Ok(()), Ok(())));
+    let genuine = milan(&kit);
+    let policy = policy(&genuine.report);
+    assert!(genuine.appraise(&policy).is_accepted());
+    for case in [
+        // Milan's chip under Genoa's intermediate and root, and under one of both.
+        Case { ask: ask.clone(), ark: ark.clone(), ..milan(&kit) },
+        Case { ask: ask.clone(), ..milan(&kit) },
+        Case { ark: ark.clone(), ..milan(&kit) },
+        // Certificates of Genoa in the place of Milan's chip.
+        Case { vcek: ask.clone(), ..milan(&kit) },
+        Case { vcek: ask.clone(), ask: ask.clone(), ark: ark.clone(), ..milan(&kit) },
+    ] {
+        assert_eq!(case.refused(&policy), [Reason::BrokenChain]);
+    }
+    // A key that Genoa's root did sign is no chip's.
+    let case = Case { vcek: ask, ask: ark.clone(), ark, ..milan(&kit) };
+    assert_eq!(case.refused(&policy), [Reason::OtherKeyKind]);
 }
 
 #[test]

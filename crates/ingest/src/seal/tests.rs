@@ -89,11 +89,13 @@ for k, a in ((bytes(32), aad), (key, b'other'), (key, None)):
     except Exception: continue
     raise SystemExit('opened with a wrong key, a wrong prefix or none')
 ";
-    let python = std::env::var("TIDM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let named = std::env::var("TIDM_PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".to_owned());
     let probe = Command::new(&python)
         .args(["-c", "import pyarrow.parquet.encryption as e; e.create_decryption_properties"])
         .output();
     if !probe.is_ok_and(|p| p.status.success()) {
+        assert!(named.is_none(), "TIDM_PYTHON={python} cannot open with pyarrow and direct keys");
         println!(
             "SKIPPED: {python} cannot import pyarrow with direct decryption keys (pip install pyarrow)"
         );

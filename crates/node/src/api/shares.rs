@@ -15,9 +15,12 @@ use tidm_space::limits::REASON_CHARS;
 use tidm_space::share;
 
 use super::answer::{Answer, Fail};
+use super::auth::Caller;
 use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
+use crate::accounts::Scope;
 use crate::app::App;
+use crate::people::may_destroy_keys;
 use crate::store::shares::set_hold;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,12 +59,14 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Answer<Json<Holds>> {
 /// Operator: release no share for a contract or participant any more.
 #[utoipa::path(
     post, path = "/operator/holds", tag = "operator", request_body = NewHold, security(("bearer" = ["admin"])),
-    responses((status = 204, description = "Held from now on"), (status = 422, description = "Not an id or DID", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 204, description = "Held from now on"), (status = 403, description = "A fresh code is needed", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Not an id or DID", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn hold(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     Body(it): Body<NewHold>,
 ) -> Answer<StatusCode> {
+    may_destroy_keys(&app, &who, Scope::Admin).await?;
     let subject = Id::parse(&it.subject)?;
     let reason = it.reason.trim().to_owned();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS {
@@ -74,9 +79,14 @@ pub(super) async fn hold(
 /// Operator: take a hold away.
 #[utoipa::path(
     delete, path = "/operator/holds/{subject}", tag = "operator", params(("subject" = String, Path)), security(("bearer" = ["admin"])),
-    responses((status = 204, description = "Nothing is held there any more"))
+    responses((status = 204, description = "Nothing is held there any more"), (status = 403, description = "A fresh code is needed", body = ProblemDocument, content_type = "application/problem+json"))
 )]
-pub(super) async fn free(State(app): State<Arc<App>>, OneId(subject): OneId) -> Answer<StatusCode> {
+pub(super) async fn free(
+    State(app): State<Arc<App>>,
+    Caller(who): Caller,
+    OneId(subject): OneId,
+) -> Answer<StatusCode> {
+    may_destroy_keys(&app, &who, Scope::Admin).await?;
     set_hold(&app.writer, &app.identity.did, &subject, None, app.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -455,14 +455,16 @@ fn a_witness_forgets_nothing_and_refuses_nonsense() {
         let signer = NoteSigner::cosigner("w.example", &[9; 32]).unwrap();
         Witness::open(dir.path(), signer, vec![signer_key()]).unwrap()
     };
-    let head = |size: u64| {
+    let head_of = |range: std::ops::Range<u64>| {
         let mut edge = tile::Edge::new();
-        edge.append(&entries(0..size)).unwrap();
+        let size = range.end - range.start;
+        edge.append(&entries(range)).unwrap();
         tidm_ledger::checkpoint::Checkpoint::new(ORIGIN, size, edge.root())
             .unwrap()
             .sign(&signer())
             .unwrap()
     };
+    let head = |size: u64| head_of(0..size);
     let ask = |text: String| open().add_checkpoint(text.as_bytes(), 1_700_000_000).unwrap();
     assert_eq!(ask(format!("old 0\n\n{}", head(5))).status, 200);
     let conflict = ask(format!("old 0\n\n{}", head(6)));
@@ -472,6 +474,12 @@ fn a_witness_forgets_nothing_and_refuses_nonsense() {
     );
     assert_eq!(ask(format!("old 5\n\n{}", head(5))).status, 200);
     assert_eq!(ask(format!("old 5\n\n{}", head(6))).status, 422);
+    // Another history of equal size, signed by the log's own key: not cosigned, and the first one stands.
+    let other = head_of(100..105);
+    for (old, status) in [(5, 422), (0, 409)] {
+        assert_eq!(ask(format!("old {old}\n\n{other}")).status, status);
+    }
+    assert_eq!(ask(format!("old 5\n\n{}", head(5))).status, 200);
     assert_eq!(ask(format!("old 7\n\n{}", head(6))).status, 400);
     for nasty in ["", "old", "old 0\n", "old 00\n\nx", "\0", "old 0\n\nx\n\n— a b\n"] {
         assert_eq!(ask(nasty.into()).status, 400, "{nasty:?}");

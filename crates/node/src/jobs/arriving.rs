@@ -174,9 +174,15 @@ pub async fn digest(path: &Path) -> anyhow::Result<(u64, Digest)> {
     }
 }
 
-/// Where a contract's copy lies.
-pub fn object_of(contract: &Id) -> String {
-    format!("copies/{}", sha256(contract.as_str().as_bytes()))
+/// Where a contract's copy lies: one place for each way in which it can be sealed, so that no delivery takes the place of
+/// another kind's copy, which no receipt would name then. The word is the provider's, and no part of the name.
+pub fn object_of(contract: &Id, sealed: &str) -> String {
+    let kind = match sealed {
+        "table" => "table",
+        "file" => "file",
+        _ => "none",
+    };
+    format!("copies/{}-{kind}", sha256(contract.as_str().as_bytes()))
 }
 
 /// What this transfer delivered, if all of it is here.
@@ -192,7 +198,7 @@ pub async fn keep(
     (bytes, content): (u64, Digest),
     sealed: &str,
 ) -> anyhow::Result<bool> {
-    let object = object_of(&it.contract);
+    let object = object_of(&it.contract, sealed);
     let key = Key::parse(&object)?;
     app.objects.put(&key, tokio::fs::File::open(partial).await?, u64::MAX).await?;
     forget(partial).await?;
@@ -226,6 +232,18 @@ mod tests {
         let mut all = HeaderMap::new();
         all.insert(name, value.parse().unwrap());
         all
+    }
+
+    /// Whatever a provider says of the seal, the name is one of three.
+    #[test]
+    fn a_copy_has_a_place_of_its_kind() {
+        let contract = Id::parse("urn:agreement:1").unwrap();
+        let places =
+            ["table", "file", "none", "", "../x", "TABLE"].map(|it| object_of(&contract, it));
+        assert!(places.iter().all(|it| Key::parse(it).is_ok()), "{places:?}");
+        assert_ne!(places[0], places[1]);
+        assert_ne!(places[1], places[2]);
+        assert!(places[3..].iter().all(|it| *it == places[2]), "{places:?}");
     }
 
     #[test]

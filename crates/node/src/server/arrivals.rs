@@ -58,7 +58,7 @@ pub async fn address(app: &App, contract: &Id, transfer: &Id) -> Result<DataAddr
         contract: contract.clone(),
         transfer: transfer.clone(),
         token: sha256(token.as_bytes()),
-        object: arriving::object_of(contract),
+        object: arriving::object_of(contract, "none"),
         // It ends with the transfer, which may rest; longer than a transfer nothing lives.
         until: app.clock.now().after(TRANSFER_RUNNING.saturating_mul(2)),
     };

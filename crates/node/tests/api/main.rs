@@ -6,6 +6,7 @@ mod facets;
 mod inbox;
 mod people;
 mod provider;
+mod regulator;
 mod watched;
 
 use std::path::Path;

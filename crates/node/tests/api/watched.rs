@@ -335,6 +335,26 @@ async fn keys_are_destroyed_with_a_code_by_whoever_has_a_second_factor() {
     let body = Some(json!({ "reason": "" }));
     let given = node.call(Method::POST, acts[0], Some(&own), &with, body).await;
     assert_eq!(given.status, 404, "past the code");
+    // So are holds of an operator, links into accounts, what is known of people, and rules.
+    assert_eq!(node.send(Method::POST, "/people", &admin, json!({ "name": "li" })).await.0, 201);
+    let hold = json!({ "subject": "urn:c:1", "reason": "x" });
+    for (method, path, body) in [
+        (Method::POST, "/operator/holds", hold),
+        (Method::DELETE, "/operator/holds/urn:c:1", Value::Null),
+        (Method::POST, "/people/li/link", Value::Null),
+        (Method::PUT, "/people/li/groups", json!({ "groups": "group=line-3" })),
+        (Method::PUT, "/access-rules/urn:c:1", json!({ "rule": "group=line-3" })),
+        (Method::DELETE, "/access-rules/urn:c:1", Value::Null),
+    ] {
+        let (status, told) = node.send(method.clone(), path, &own, body.clone()).await;
+        assert_eq!((status, told["code"].as_str()), (403, Some("auth.step-up")), "{method} {path}");
+        assert!(node.app.store.holds().await.unwrap().is_empty());
+        let (status, told) = node.send(method.clone(), path, &admin, body).await;
+        assert!([201, 204].contains(&status), "{method} {path}: {status} {told}");
+        if path == "/operator/holds" {
+            node.send(Method::DELETE, "/operator/holds/urn:c:1", &admin, Value::Null).await;
+        }
+    }
     let key = json!({ "title": "k", "scopes": ["contract"] });
     assert_eq!(node.post("/keys", Some(&own), key).await.body["code"], "auth.step-up");
     let log = node.entries(&admin, "&route=/contracts/%7Bid%7D/revoke").await;

@@ -9,18 +9,20 @@ use futures::StreamExt as _;
 use serde_json::json;
 
 use tidm_crypto::kem::KemSecret;
+use tidm_node::clock::Clock;
 use tidm_node::jobs::open_program::{self, Opening};
 use tidm_node::jobs::use_data::{
     OpenRequest, close_file, open_file, query_at_provider, query_sealed, sealed_copy,
 };
 use tidm_node::net::auth;
 use tidm_node::random::os;
+use tidm_node::store::save::save_fact;
 use tidm_space::approval::Rules;
 use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{ContractWish, Input, Wish};
 use tidm_space::evidence::copies;
-use tidm_space::evidence::fact::What;
+use tidm_space::evidence::fact::{Fact, Links, What};
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::state::Name as Moved;
@@ -167,6 +169,41 @@ async fn a06_the_askers_clock_decides_nothing() {
     let (status, _) = said(&world, world.consumer(), &bearer, &asked(&contract, 1, [1; 32])).await;
     assert_ne!(status, 200);
     assert_eq!(uses(&world, &contract).await, 0);
+}
+
+/// The provider's machine says an earlier time than its store has seen, and the node starts anew: what ended stays ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a07_a_provider_whose_clock_is_set_back_opens_nothing_that_ended() {
+    let mut world = World::two().await;
+    let until = world.provider().app.clock.now().after(Duration::from_secs(600));
+    let sentences = Sentences { until: Some(until), ..limited(5) };
+    let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
+    world.restart(0).await;
+    query_sealed(&world.consumer().app, &contract.id, SQL, None).await.unwrap();
+    // A node that was at work after the end wrote this; now its machine's clock shows the present again.
+    let later = until.after(Duration::from_secs(600));
+    let app = &world.provider().app;
+    let (id, by) = (Id::from(uuid::Uuid::now_v7()), app.identity.did.clone());
+    let fact = Fact { id, at: later, by, links: Links::default(), what: What::Consented };
+    let noted = app.writer.note(move |conn| {
+        let fact = fact.clone();
+        Box::pin(async move { save_fact(conn, &fact).await })
+    });
+    noted.await.unwrap();
+    world.restart(0).await;
+    assert!(Clock::default().now() < until, "by the machine's clock the contract goes on");
+    let (provider, consumer) = (world.provider(), world.consumer());
+    assert!(provider.app.clock.now() >= later);
+    // Told in tokens of the provider's time, so that nothing but the gate refuses.
+    let clock = Clock::starting_at(provider.app.clock.now());
+    for nonce in [1, 2] {
+        let key = KemSecret::generate(&mut os()).public().to_bytes();
+        let bearer = auth::mint(&consumer.app.identity, &provider.did, &clock);
+        let (status, body) = said(&world, consumer, &bearer, &asked(&contract, nonce, key)).await;
+        let no = lease::read_refusal(&body).unwrap().code;
+        assert!(["policy.denied", "contract.ended"].contains(&no.as_str()), "{status} {no}");
+    }
+    assert_eq!(uses(&world, &contract).await, 1);
 }
 
 /// The documented limit of software at the consumer (E1), and where it is shown.

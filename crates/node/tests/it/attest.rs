@@ -1,6 +1,7 @@
 //! Keys that only an attested environment gets. The environment is simulated, and its root made by this test: it asks
 //! the provider's gate in the consumer's name, as a guest of the consumer's would.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,6 +22,7 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::{Level, Use};
+use tidm_space::time::Time;
 use tidm_space::wire::tidm::lease;
 
 use crate::world::{World, csv, fault, limited};
@@ -285,4 +287,89 @@ async fn a14_an_opened_machine_is_believed_until_its_chip_is_off_the_list() {
     std::fs::write(&path, demands().replace("0707", "0808")).unwrap();
     world.restart(0).await;
     assert_eq!(asked(&world, 2).await.unwrap_err().1, "unknown-chip");
+}
+
+/// A published SGX quote and its set, from the kit `attestation`.
+fn published() -> Option<(Vec<u8>, Vec<u8>)> {
+    let beside = || {
+        let start = Path::new(env!("CARGO_MANIFEST_DIR"));
+        start.ancestors().map(|up| up.join("shared/conformance")).find(|it| it.is_dir())
+    };
+    let root = std::env::var_os("TIDM_CONFORMANCE").map(PathBuf::from).or_else(beside);
+    let Some(kit) = root.map(|it| it.join("attestation/sgx-tdx")).filter(|it| it.is_dir()) else {
+        println!("SKIPPED: published evidence: no shared/conformance/attestation/sgx-tdx");
+        return None;
+    };
+    let read = |name: &str| std::fs::read(kit.join(name)).unwrap();
+    Some((read("sgx_quote"), read("sgx_quote_collateral.json")))
+}
+
+/// What the operator imported is kept as it came, listed with its end, and counts at the gate before what a peer sends.
+#[test]
+fn imported_sets_are_kept_listed_and_used_before_what_is_sent() {
+    let Some((quote, set)) = published() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    let (now, from, until) = (1_750_400_000, 1_750_330_571, 1_752_919_278);
+    assert!(attest::listed(data, now).unwrap().is_empty());
+    // Nothing is kept that does not hold: too early, too late, altered, no set at all.
+    let altered = String::from_utf8(set.clone()).unwrap().replacen("UpToDate", "OutOfDate", 1);
+    for (json, at) in
+        [(&set[..], from - 1), (&set, until + 1), (altered.as_bytes(), now), (b"{}", now)]
+    {
+        let no = attest::import(data, json, at).unwrap_err();
+        assert!(no.to_string().starts_with("this collateral is not accepted"), "{no}");
+    }
+    assert!(attest::listed(data, now).unwrap().is_empty());
+    // The second time in the place of the first.
+    for _ in 0..2 {
+        let it = attest::import(data, &set, now).unwrap();
+        assert_eq!((it.environment.as_str(), it.from, it.until), ("SGX", from, until));
+    }
+    let folder = data.join("attest/collateral");
+    let names: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(names, ["sgx-00a067110000.json"]);
+    assert_eq!(std::fs::read(folder.join(&names[0])).unwrap(), set);
+    let listed = |at| attest::listed(data, at).unwrap().remove(0);
+    let (name, found) = listed(until);
+    assert_eq!((name.as_str(), found.unwrap().until), ("sgx-00a067110000", until));
+    assert!(listed(until + 1).1.unwrap_err().ends_with("out-of-date"));
+
+    // At the gate: with a set of ours it does not matter what came beside the quote; without one, only that counts.
+    std::fs::write(attest::policy_file(data), demands()).unwrap();
+    let refused = |collateral: &str| {
+        let gate = attest::Attest::open(data).unwrap();
+        let (at, key) = (Time::from_ms(i64::try_from(now).unwrap() * 1000), secret(1));
+        let (nonce, _) = gate.challenge("did:web:asker.example", at).unwrap();
+        let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+        let report = STANDARD.encode(&quote);
+        let evidence = format!(
+            r#"{{"format": "intel", "report": "{report}", "nonce": "{nonce}", "collateral": {collateral}}}"#
+        );
+        let request = Request {
+            contract: fresh(),
+            kind: Use::SealedTable,
+            nonce: [1; 16],
+            key: key.public().to_bytes(),
+            purpose: None,
+            query: None,
+            items: None,
+            span: Duration::from_secs(60),
+        };
+        let it = gate.appraise("did:web:asker.example", &request, evidence.as_bytes(), at).unwrap();
+        assert_eq!((it.format, it.level), ("intel", None));
+        it.refused
+    };
+    // The quote is genuine, and nobody made it for this request: all that is refused is what the gate demands.
+    let genuine = "other-report-data,unknown-measurement,no-tcb-floor,unknown-chip";
+    let theirs = String::from_utf8(set.clone()).unwrap();
+    assert_eq!(refused("{}"), genuine);
+    assert_eq!(refused(&theirs), genuine);
+    std::fs::remove_file(folder.join(&names[0])).unwrap();
+    assert_eq!(refused("{}"), "bad-collateral");
+    assert_eq!(refused(&theirs), genuine);
+    // One of ours that does not hold is no reason to believe the peer's instead.
+    std::fs::write(folder.join(&names[0]), altered).unwrap();
+    assert_eq!(refused(&theirs), "not-proven");
 }

@@ -1,7 +1,10 @@
 //! A third node keeps sealed objects: it serves them under the owner's tokens and never sees a key.
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 
+use tidm_node::app::App;
 use tidm_node::jobs::use_data::query_sealed;
 use tidm_node::net::auth;
 use tidm_node::objects::Key;
@@ -35,6 +38,10 @@ async fn sealed_bytes_lie_there_and_leave_with_the_contract() {
     let bytes =
         store.app.objects.get_range(&Key::parse(sealed).unwrap(), 0..seal.bytes).await.unwrap();
     assert_eq!(tidm_crypto::hash::sha256(&bytes), seal.digest);
+    // Sealed, at a place that has neither the key nor the contract.
+    assert!(!bytes.windows(6).any(|it| it == b"sensor"));
+    assert!(!matches!(store.app.keys.get(&contract.id), Ok(Some(_))));
+    assert!(store.app.store.contract(&contract.id).await.unwrap().is_none());
     let done = query_sealed(&consumer.app, &contract.id, "SELECT count(*) AS n FROM data", None)
         .await
         .unwrap();
@@ -48,7 +55,16 @@ async fn sealed_bytes_lie_there_and_leave_with_the_contract() {
             assert_eq!(answer.status.as_u16(), 404);
         }
     }
+    // Three places have a copy, and each of them none after the end.
+    let copy = consumer.app.store.copies(&contract.id).await.unwrap().remove(0);
+    let places = [(&provider.app, seal.object.clone()), (&consumer.app, copy.object)];
+    let has = async |(app, object): &(&Arc<App>, String)| {
+        app.objects.head(&Key::parse(object).unwrap()).await.is_ok()
+    };
+    assert!(has(&places[0]).await && has(&places[1]).await);
     world.revoke(&contract).await;
     let gone = || async { kept(store).await.is_empty().then_some(()) };
     eventually("the object is deleted there", gone).await;
+    let gone = || async { (!has(&places[0]).await && !has(&places[1]).await).then_some(()) };
+    eventually("and at both sides", gone).await;
 }

@@ -1,8 +1,10 @@
 //! What a provider can still do while data is in use: suspend, resume, let leases go on, recall.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tidm_node::jobs::matching::ask::start;
+use tidm_node::jobs::order::To;
 use tidm_node::jobs::renewing;
 use tidm_node::jobs::use_data::{
     OpenRequest, close_file, open_file, query_at_provider, query_sealed,
@@ -132,29 +134,74 @@ async fn a_lease_goes_on_for_as_long_as_the_gate_says_so() {
     keeping.abort();
 }
 
-/// Each delivered copy has its own result.
+/// Two copies under one contract, each with a result of its own: a consumer's node that signs for one of them and keeps
+/// the other is shown as just that.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_are_recalled_one_by_one() {
     let world = World::two().await;
-    let contract = world.ready("m.csv", &csv(), Sentences::default(), Use::SealedTable).await;
+    let kinds = [Use::SealedTable, Use::Plain];
+    for hides in [false, true] {
+        let name = if hides { "b.csv" } else { "a.csv" };
+        let product = world.published(name, &csv(), Sentences::default(), &kinds).await;
+        let contract = world.agreed(&product).await;
+        recalled(&world, &contract, hides).await;
+        let no = query_sealed(&world.consumer().app, &contract.id, COUNT, None).await;
+        assert_eq!(fault(no).code(), "contract.ended");
+    }
+}
+
+async fn recalled(world: &World, contract: &Contract, hides: bool) {
     let (provider, consumer) = (world.provider(), world.consumer());
+    let mut delivered = Vec::new();
+    for kind in [Use::SealedTable, Use::Plain] {
+        world.ordered(contract, kind, To::Pull).await;
+        let arrived = || async {
+            let all = consumer.app.store.copies(&contract.id).await.unwrap();
+            all.into_iter().find(|it| !delivered.contains(&it.digest))
+        };
+        let it = eventually("a copy", arrived).await;
+        delivered.push(it.digest);
+    }
     let fates = || async {
         let it = provider.app.store.contract(&contract.id).await.unwrap().unwrap();
         let facts = provider.app.store.contract_facts(&contract.id).await.unwrap();
-        copies(&it, &facts).into_iter().map(|it| it.fate).collect::<Vec<_>>()
+        copies(&it, &facts).into_iter().map(|it| (it.content, it.fate)).collect::<Vec<_>>()
     };
-    assert_eq!(fates().await, [Fate::InUse]);
+    let begun = fates().await;
+    assert_eq!(begun.iter().map(|it| it.0).collect::<Vec<_>>(), delivered);
+    assert!(begun.iter().all(|(_, fate)| *fate == Fate::InUse), "{begun:?}");
+    if hides {
+        // The plain one is known to nobody there when the recall arrives.
+        let (app, digest) = (&consumer.app, delivered[1].to_string());
+        let noted = app.writer.note(move |conn| {
+            let digest = digest.clone();
+            Box::pin(async move {
+                let gone = sqlx::query("DELETE FROM copies WHERE digest = $1").bind(digest);
+                assert_eq!(gone.execute(&mut *conn).await?.rows_affected(), 1);
+                Ok(())
+            })
+        });
+        noted.await.unwrap();
+    }
     let reason = "数据有误".to_owned();
     provider.wish(Wish::Recall { contract: contract.id.clone(), reason }).await;
-    let destroyed = || async {
+    let told = || async {
         let all = fates().await;
-        matches!(all.as_slice(), [Fate::Destroyed { .. }]).then_some(())
+        all.iter().all(|(_, fate)| *fate != Fate::InUse && !is_open(fate)).then_some(all)
     };
-    eventually("the copy is destroyed", destroyed).await;
+    let all = eventually("a result for each copy", told).await;
+    let words: Vec<&str> = all.iter().map(|(_, fate)| fate.word()).collect();
+    assert_eq!(words, ["destroyed", if hides { "not-named" } else { "destroyed" }], "{all:?}");
+    let it = provider.app.store.contract(&contract.id).await.unwrap().unwrap();
+    let named = if hides { &delivered[..1] } else { &delivered[..] };
+    let receipt: BTreeSet<_> = it.deletion.unwrap().files.into_iter().collect();
+    assert_eq!(receipt, named.iter().copied().collect());
     let left = || async {
         consumer.app.store.copies(&contract.id).await.unwrap().is_empty().then_some(())
     };
     eventually("nothing is left", left).await;
-    let no = fault(query_sealed(&consumer.app, &contract.id, COUNT, None).await);
-    assert_eq!(no.code(), "contract.ended");
+}
+
+fn is_open(fate: &Fate) -> bool {
+    matches!(fate, Fate::NotHeard { .. })
 }

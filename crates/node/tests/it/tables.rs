@@ -10,6 +10,7 @@ use tidm_space::contract::{End, State};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
+use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::wire::tidm::lease;
 
@@ -64,6 +65,64 @@ async fn two_uses_then_nothing_and_both_sides_destroy() {
         fault(query_sealed(consumer, &contract.id, SQL, None).await).code(),
         "contract.ended"
     );
+}
+
+/// Nobody uses anything: at the last instant the key is destroyed and the copy goes, on both sides, by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_go_when_their_time_is_over() {
+    let world = World::two().await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let until = provider.clock.now().after(Duration::from_secs(10));
+    let sentences = Sentences { until: Some(until), ..Sentences::default() };
+    let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
+    let copy = consumer.store.copies(&contract.id).await.unwrap().remove(0);
+    let object = Key::parse(&copy.object).unwrap();
+    assert_eq!(consumer.objects.head(&object).await.unwrap().bytes, copy.bytes);
+    assert!(provider.keys.get(&contract.id).unwrap().is_some());
+    assert!(provider.clock.now() < until, "a machine too slow for this test");
+    for app in [provider, consumer] {
+        let over = || async {
+            let it = app.store.contract(&contract.id).await.unwrap().unwrap();
+            (!it.is_active() && it.deletion.is_some()).then_some(it)
+        };
+        let it = eventually("its time is over", over).await;
+        assert!(matches!(it.state, State::Ended { why: End::Expired, .. }), "{:?}", it.state);
+        assert_eq!(it.deletion.unwrap().files, [copy.digest]);
+    }
+    assert!(provider.clock.now() > until);
+    let gone = || async { provider.keys.get(&contract.id).is_err().then_some(()) };
+    eventually("the key is destroyed", gone).await;
+    assert!(matches!(provider.keys.get(&contract.id), Err(KeyError::Destroyed)));
+    assert!(consumer.objects.head(&object).await.is_err(), "the sealed bytes are deleted");
+}
+
+/// Two consumers of one product: what one of them may not have any more is destroyed there, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_consumers_end_destroys_its_copy_and_no_others() {
+    let world = World::of(3, |_, _| String::new()).await;
+    let product = world.published("t.csv", &csv(), limited(5), &[Use::SealedTable]).await;
+    let mut contracts = Vec::new();
+    for at in [1, 2] {
+        let contract = world.agreed_by(&product, at).await;
+        world.delivered_to(&contract, Use::SealedTable, at).await;
+        contracts.push(contract);
+    }
+    world.revoke(&contracts[0]).await;
+    let left = async |at: usize| {
+        world.nodes[at].app.store.copies(&contracts[at - 1].id).await.unwrap().len()
+    };
+    let gone = || async { (left(1).await == 0).then_some(()) };
+    eventually("the first one's copy is destroyed", gone).await;
+    let provider = &world.provider().app;
+    let destroyed =
+        || async { provider.store.seal(&contracts[0].id).await.unwrap().is_none().then_some(()) };
+    eventually("and its key", destroyed).await;
+    assert!(provider.keys.get(&contracts[0].id).is_err());
+    assert_eq!(left(2).await, 1);
+    let used = query_sealed(&world.nodes[2].app, &contracts[1].id, SQL, None).await.unwrap();
+    assert_eq!(used.rows, 2);
+    let no = fault(query_sealed(&world.nodes[1].app, &contracts[0].id, SQL, None).await);
+    assert_eq!(no.code(), "contract.ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,7 +207,8 @@ pub enum Act<'a> {
     /// A key for oneself.
     MakeKey(&'a BTreeSet<Scope>),
     RevokeKeyOf(&'a str),
-    /// What destroys keys of contracts or ends memberships, through a route of this scope.
+    /// What destroys keys of contracts, ends memberships or says which shares of keys are released, through a route of
+    /// this scope.
     NodeKeys(Scope),
 }
 
@@ -242,14 +243,14 @@ impl Act<'_> {
             Self::SetRoles { .. } | Self::ResetSecondFactor(_) | Self::MakeKey(_) => true,
             // A program has no authenticator: somebody gave a code for its key when it was made, and the scope is written
             // on it. `admin` is written on keys that stand for their owner.
-            Self::NodeKeys(_) => !door.is_program(),
+            // The same for who comes into an account, what is known of people, and what a use asks of that.
+            Self::NodeKeys(_) | Self::Link(_) | Self::SetKnown(_) | Self::SetRule => {
+                !door.is_program()
+            }
             Self::Add
             | Self::Disable(_)
             | Self::Enable(_)
             | Self::Unlock(_)
-            | Self::Link(_)
-            | Self::SetKnown(_)
-            | Self::SetRule
             | Self::RevokeKeyOf(_) => false,
         }
     }

@@ -157,6 +157,38 @@ fn the_second_factor_is_asked_of_whom_the_settings_say() {
     assert_eq!(decide(&enrolled, &key, &act, &[], &OFF, NOW), Err(Denied::StepUp));
 }
 
+/// Links, what is known of people, rules: as for keys of contracts.
+#[test]
+fn links_attributes_and_rules_are_set_by_who_gave_a_code() {
+    let key =
+        |scopes: &[Scope]| Door::Key { scopes: scopes.iter().copied().collect(), proven: None };
+    let now = Time::from_ms(1_000_000);
+    let old = Door::Session { proven: Some(Time::from_ms(600_000)) };
+    let fresh = Door::Session { proven: Some(now) };
+    let plain = person("a", &[Role::System, Role::Security]);
+    let enrolled = Person { second_factor: true, ..plain.clone() };
+    let bob = person("bob", &[Role::Analyst]);
+    let asked = Err(Denied::StepUp);
+    for (act, scope) in [
+        (Act::Link(&bob), Scope::Accounts),
+        (Act::SetKnown(&bob), Scope::Rights),
+        (Act::SetRule, Scope::Rights),
+    ] {
+        for (who, door, expected) in [
+            (&plain, session(), Ok(())),
+            (&enrolled, session(), asked.clone()),
+            (&enrolled, old.clone(), asked.clone()),
+            (&enrolled, fresh.clone(), Ok(())),
+            (&enrolled, key(&[Scope::Admin]), asked.clone()),
+            (&enrolled, key(&[scope]), Ok(())),
+            (&enrolled, key(&[Scope::Own]), Err(Denied::Missing(scope))),
+        ] {
+            let found = decide(who, &door, &act, &[], &OFF, now).map(drop);
+            assert_eq!(found, expected, "{act:?} {door:?}, enrolled: {}", who.second_factor);
+        }
+    }
+}
+
 /// Keys of contracts: who has a second factor gives a code, demanded or not; a program's key has the scope or has not.
 #[test]
 fn keys_are_destroyed_by_who_gave_a_code_and_by_programs_made_for_it() {

@@ -6,8 +6,9 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
 
+use super::Code;
 use crate::cli::Global;
-use crate::client::{Api, Outcome, segment};
+use crate::client::{Api, Outcome, segment, with_code};
 use crate::show;
 
 #[derive(Debug, Subcommand)]
@@ -22,12 +23,16 @@ pub(crate) enum Operator {
         /// Told to whoever is refused.
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        code: Code,
     },
     /// Take a hold away.
     #[command(after_help = "Example:\n  tidm operator release did:web:plant.example")]
     Release {
         /// As it was held.
         subject: String,
+        #[command(flatten)]
+        code: Code,
     },
     /// What is held.
     #[command(after_help = "Example:\n  tidm operator holds")]
@@ -37,13 +42,14 @@ pub(crate) enum Operator {
 impl Operator {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         match self {
-            Self::Hold { subject, reason } => {
+            Self::Hold { subject, reason, code } => {
                 let body = json!({ "subject": subject, "reason": reason });
-                api.send(api.request(Method::POST, "/operator/holds").json(&body)).await?;
+                let request = api.request(Method::POST, "/operator/holds").json(&body);
+                api.send(with_code(request, code.given())).await?;
             }
-            Self::Release { subject } => {
+            Self::Release { subject, code } => {
                 let path = format!("/operator/holds/{}", segment(subject));
-                api.send(api.request(Method::DELETE, &path)).await?;
+                api.send(with_code(api.request(Method::DELETE, &path), code.given())).await?;
             }
             Self::Holds => show::value(&api.get("/operator/holds").await?, global),
         }

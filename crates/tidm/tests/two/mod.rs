@@ -31,7 +31,7 @@ pub(crate) struct Node {
     pub(crate) name: &'static str,
     pub(crate) did: String,
     pub(crate) url: String,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     token: Mutex<String>,
     processes: Vec<Process>,
     http: reqwest::Client,
@@ -112,15 +112,19 @@ impl Node {
 
     /// What `tidm` prints when it is called with these words; it must succeed.
     pub(crate) fn tidm(&self, words: &[&str]) -> String {
-        let (done, told, trouble) = self.called(words);
-        assert!(done, "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        let (code, told, trouble) = self.called(words);
+        assert!(code == Some(0), "tidm {words:?}: {told}{trouble}\n{}", self.log());
         told
     }
 
     /// What `tidm` says against these words; it must fail, and print no result.
     pub(crate) fn refused(&self, words: &[&str]) -> String {
-        let (done, told, trouble) = self.called(words);
-        assert!(!done && told.is_empty(), "tidm {words:?}: {told}{trouble}\n{}", self.log());
+        let (code, told, trouble) = self.called(words);
+        assert!(
+            code != Some(0) && told.is_empty(),
+            "tidm {words:?}: {told}{trouble}\n{}",
+            self.log()
+        );
         trouble
     }
 
@@ -131,11 +135,11 @@ impl Node {
         command.spawn().unwrap()
     }
 
-    /// Whether it succeeded, its results, and what else it said.
-    fn called(&self, words: &[&str]) -> (bool, String, String) {
+    /// Its exit code, its results, and what else it said.
+    pub(crate) fn called(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let done = self.command(words).output().unwrap();
         let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
-        (done.status.success(), text(&done.stdout), text(&done.stderr))
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -209,6 +213,23 @@ impl Node {
         }
     }
 
+    /// The exit code of a process that ends by itself, and the end of what it wrote.
+    pub(crate) async fn ended(&self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        loop {
+            let ended = {
+                let mut child =
+                    self.processes[0].child.lock().unwrap_or_else(PoisonError::into_inner);
+                child.as_mut().and_then(|it| it.try_wait().unwrap())
+            };
+            if let Some(status) = ended {
+                return (status.code(), self.log());
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} goes on\n{}", self.name, self.log());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// The end of what the process wrote.
     pub(crate) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.dir.with_extension("log")).unwrap_or_default();
@@ -242,6 +263,17 @@ impl Node {
         body: Value,
     ) -> Result<Value, Miss> {
         let token = self.token.lock().unwrap().clone();
+        self.call_with(&token, method, path, body).await
+    }
+
+    /// One call with somebody's token.
+    pub(crate) async fn call_with(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, Miss> {
         let mut request = self
             .http
             .request(method.clone(), format!("{}/api/v1{path}", self.url))
