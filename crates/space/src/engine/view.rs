@@ -70,6 +70,8 @@ pub struct More {
     pub product: Option<Id>,
     /// How often this legal entity used the line of this product, under all contracts that this node provides.
     pub group_uses: Option<(Group, Id)>,
+    /// Contracts that a product is made under; few.
+    pub sources: Vec<Id>,
 }
 
 impl More {
@@ -93,6 +95,8 @@ pub struct View {
     pub open_negotiations: u32,
     pub transfer: Option<Transfer>,
     pub contract: Option<Contract>,
+    /// Those of [`More::sources`] that there are.
+    pub sources: Vec<Contract>,
     pub product: Option<Product>,
     pub newest: Option<Product>,
     pub lease: Option<Lease>,

@@ -115,7 +115,7 @@ impl Action {
             Self::Archive => ("长期存储", "archiving"),
             Self::Attribute => ("署名", "attribution"),
             Self::ConcurrentUse => ("并发使用", "concurrent use"),
-            Self::Derive => ("制作衍生数据", "making derived data"),
+            Self::Derive => ("制作并提供衍生产品", "making derived products for others"),
             Self::Digitize => ("数字化", "digitisation"),
             Self::EnsureExclusivity => ("保证独家", "keeping the use exclusive"),
             Self::Execute => ("执行", "execution"),

@@ -18,7 +18,7 @@ pub(super) fn remarks(policy: &Policy, kinds: &[Use], out: &mut Vec<Remark>) {
         for (i, rule) in rules.iter().enumerate() {
             let place = format!("{name}[{i}]");
             if side == Side::Ban && rule.constraints.is_empty() && exercised(&rule.action) {
-                weak(&place, kinds, |kind| Some(kind.level()), out);
+                weak(&place, kinds, |kind| Some(render::act_level(&rule.action, kind)), out);
             }
             for (j, it) in rule.constraints.iter().enumerate() {
                 let level = |kind| render::level(it, side, kind);
