@@ -3,8 +3,8 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, derived, flight, matchings, offers, people, queries, split, standing,
-    tables, tc609, watermarks,
+    Party, credentials, deliveries, derived, flight, matchings, offers, people, queries, split,
+    standing, tables, tc609, watermarks,
 };
 
 /// One code.

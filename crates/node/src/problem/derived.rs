@@ -36,10 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "derive.prohibited",
         403,
         Party::Rule,
-        [
-            "来源合约禁止制作并提供衍生产品",
-            "A source contract prohibits products made of its data",
-        ],
+        ["来源合约禁止制作并提供衍生产品", "A source contract prohibits products made of its data"],
         [
             "不要发布;如确有需要,请与提供方协商新合约",
             "Do not publish it; negotiate another contract with the provider if you need to",
@@ -59,10 +56,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "derive.role",
         422,
         Party::Caller,
-        [
-            "本节点不是该合约的使用方",
-            "This node is not the consumer of that contract",
-        ],
+        ["本节点不是该合约的使用方", "This node is not the consumer of that contract"],
         [
             "请填写本节点作为使用方的合约;自有数据无需填写",
             "Name contracts under which this node is the consumer; data of your own need none",

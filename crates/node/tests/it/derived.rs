@@ -92,7 +92,8 @@ async fn a_derived_product_keeps_to_the_terms_of_its_source() {
     let world = World::of(3, |_, _| String::new()).await;
     let [a, b, c] = &world.nodes[..] else { panic!("three nodes") };
     let data = csv();
-    let source = publish(a, &world, ("source.csv", &data), passed_on(2090), &[]).await.unwrap().product;
+    let source =
+        publish(a, &world, ("source.csv", &data), passed_on(2090), &[]).await.unwrap().product;
     let from = agreed(a, b, &source).await;
     for (lang, words) in [(Lang::Zh, "不得宽于"), (Lang::En, "no looser terms")] {
         let all = render(&from.policy, lang, Use::SealedTable);

@@ -185,7 +185,8 @@ pub(super) fn made(work: &Work<'_>, product: Product) -> Result<Product, Fault> 
 /// A fact about each contract: who provided the data finds the product in an audit.
 pub(super) fn told(work: &mut Work<'_>, product: &Product) {
     let Some(content) = product.content else { return };
-    for it in &work.view.sources {
+    let view = work.view;
+    for it in &view.sources {
         let links = Links {
             peer: Some(it.peer.clone()),
             product: Some(product.id.clone()),

@@ -60,6 +60,7 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
         group_uses: wants
             .group
             .then(|| (charged_to(&group_of(node, contract), contract), product())),
+        ..More::default()
     }
 }
 

@@ -156,6 +156,8 @@ fn wider(rules: &[Ruled<'_>], out: &mut Vec<Remark>) {
         let Some(clause) = &it.clause else { continue };
         let wide = grants()
             .filter_map(|other| other.clause.as_ref())
+            // Derived products must be permitted by name.
+            .filter(|other| clause.action != Action::Derive || other.action == Action::Derive)
             .find(|other| free(other) && other.action.covers(&clause.action) && !free(clause));
         if let Some(other) = wide {
             out.push(Remark::new(

@@ -194,9 +194,9 @@ fn implies(by: &Test, it: &Test) -> bool {
         (Test::Enforcement(x), Test::Enforcement(y)) => x >= y,
         (Test::Kind(x), Test::Kind(y)) => x.iter().all(|kind| y.contains(kind)),
         (Test::Purpose(a, x), Test::Purpose(b, y))
-        | (Test::Recipient(a, x), Test::Recipient(b, y)) => listed((*a, x), (*b, y)),
-        (Test::Network(a, x), Test::Network(b, y)) => listed((*a, x), (*b, y)),
-        (Test::Among(s, a, x), Test::Among(t, b, y)) => s == t && listed((*a, x), (*b, y)),
+        | (Test::Recipient(a, x), Test::Recipient(b, y)) => listed(*a, x, *b, y),
+        (Test::Network(a, x), Test::Network(b, y)) => listed(*a, x, *b, y),
+        (Test::Among(s, a, x), Test::Among(t, b, y)) => s == t && listed(*a, x, *b, y),
         // Alternatives, sequences, windows, versions and events are kept as they are written.
         (_, _) => false,
     }
@@ -212,9 +212,9 @@ fn within<T: Into<i128>>((a, x): (Cmp, T), (b, y): (Cmp, T)) -> bool {
 
 fn ends(cmp: Cmp, n: i128) -> Option<(i128, i128)> {
     Some(match cmp {
-        Cmp::Lt => (i128::MIN, n - 1),
+        Cmp::Lt => (i128::MIN, n.saturating_sub(1)),
         Cmp::Lteq => (i128::MIN, n),
-        Cmp::Gt => (n + 1, i128::MAX),
+        Cmp::Gt => (n.saturating_add(1), i128::MAX),
         Cmp::Gteq => (n, i128::MAX),
         Cmp::Eq => (n, n),
         Cmp::Neq => return None,
@@ -231,7 +231,7 @@ fn spanned((a, x): (Cmp, Span), (b, y): (Cmp, Span)) -> bool {
 }
 
 /// Of lists of allowed values a part is narrower, of lists of forbidden ones and of those demanded the whole.
-fn listed<T: PartialEq>((a, x): (Member, &[T]), (b, y): (Member, &[T])) -> bool {
+fn listed<T: PartialEq>(a: Member, x: &[T], b: Member, y: &[T]) -> bool {
     let part = |of: &[T], whole: &[T]| of.iter().all(|it| whole.contains(it));
     match (a, b) {
         (Member::In, Member::In) => part(x, y),

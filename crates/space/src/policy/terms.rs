@@ -316,13 +316,14 @@ impl Terms {
         if !self.summary.allows(kind) {
             why.push("the policy does not permit this kind of use");
         }
-        let (first, all) = (self.grants.first(), self.grants.iter().all(|it| attested(&it.when)));
-        if first.is_some() && all && !kind.reaches(Level::E3) {
+        let read = || self.grants.iter().filter(|it| it.reads());
+        let first = read().next();
+        if first.is_some() && read().all(|it| attested(&it.when)) && !kind.reaches(Level::E3) {
             why.push(
                 "a trusted environment is proven where a key is released: sealed tables and files",
             );
         }
-        if first.is_some() && self.grants.iter().all(|it| otherwise(&it.when, kind)) {
+        if first.is_some() && read().all(|it| otherwise(&it.when, kind)) {
             why.push("the terms ask for another way of encryption or of delivery");
         }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {

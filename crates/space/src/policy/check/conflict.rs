@@ -24,7 +24,9 @@ pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], now: Time, out: &mut
                 let (grant, ban) = (room::pieces(grant, grant_at), room::pieces(ban, ban_at));
                 room::meet(grant, ban, now)
             };
-            if ban.action.stops(&grant.action) && (unconditional(ban) || meets()) {
+            // A permission to use says nothing of derived products.
+            let apart = ban.action == Action::Derive && grant.action != Action::Derive;
+            if !apart && ban.action.stops(&grant.action) && (unconditional(ban) || meets()) {
                 met = true;
                 out.push(meeting(policy.conflict, ban, grant));
             }

@@ -36,18 +36,20 @@ pub(super) fn wider(next: &Limits, has: &Limits) -> Vec<Looser> {
     if let Some(n) = min_group.filter(|n| has.min_group.is_none_or(|it| it < *n)) {
         out.push(Looser::limit(&Operand::MinGroup, &Limit::MinGroup(n)));
     }
-    for (left, next, has, limit) in [
-        (Operand::OutputRows, output_rows, has.output_rows, Limit::OutputRows as fn(u64) -> Limit),
-        (Operand::OutputBytes, output_bytes, has.output_bytes, Limit::OutputBytes),
-        (Operand::DeliveryRate, delivery_rate, has.delivery_rate, Limit::DeliveryRate),
+    type Of = fn(u64) -> Limit;
+    let caps: [(Operand, Option<u64>, Option<u64>, Of); 4] = [
+        (Operand::OutputRows, *output_rows, has.output_rows, Limit::OutputRows),
+        (Operand::OutputBytes, *output_bytes, has.output_bytes, Limit::OutputBytes),
+        (Operand::DeliveryRate, *delivery_rate, has.delivery_rate, Limit::DeliveryRate),
         (
             Operand::DeliveryConnections,
-            delivery_connections,
+            *delivery_connections,
             has.delivery_connections,
             Limit::DeliveryConnections,
         ),
-    ] {
-        if let Some(n) = next.filter(|n| above(has, *n)) {
+    ];
+    for (left, most, has, limit) in caps {
+        if let Some(n) = most.filter(|n| above(has, *n)) {
             out.push(Looser::limit(&left, &limit(n)));
         }
     }

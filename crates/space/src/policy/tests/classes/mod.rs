@@ -249,7 +249,10 @@ fn every_class_is_kept_or_refused_by_name() {
     let numbers: Vec<u8> = all.iter().filter(|(.., it)| kept(it)).map(|(it, ..)| *it).collect();
     assert_eq!(
         numbers,
-        [1, 4, 5, 6, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 17, 19, 20, 23, 25]
+        [
+            1, 4, 5, 6, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 17, 19, 20,
+            23, 25
+        ]
     );
     for (number, _, en, rules) in &all {
         if let Err(why) = compile(&policy(rules)) {
