@@ -114,8 +114,8 @@ fn missing(next: &Clause, grant: &Clause, duties: &[Duty]) -> Vec<Looser> {
     out.extend(parts(&next.when).into_iter().filter(|it| !follows(&has, it)).map(Looser::test));
     out.extend(limits::wider(&next.limits, &grant.limits));
     let owed = |it: &&Duty| {
-        let own = grant.duties.iter().chain(duties);
-        !own.into_iter().any(|has| as_strict(has, it))
+        let mut own = grant.duties.iter().chain(duties);
+        !own.any(|has| as_strict(has, it))
     };
     out.extend(next.duties.iter().filter(owed).map(Looser::duty));
     out

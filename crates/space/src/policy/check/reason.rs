@@ -255,6 +255,7 @@ mod tests {
             include_str!("../compile.rs"),
             include_str!("../compile/operand.rs"),
             include_str!("../counted.rs"),
+            include_str!("../derive.rs"),
             include_str!("../duty.rs"),
             include_str!("../reach.rs"),
             include_str!("../terms.rs"),
