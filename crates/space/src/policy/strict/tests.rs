@@ -378,3 +378,26 @@ proptest! {
         }
     }
 }
+
+/// The property above is about something: changed terms are found strict and permit, and others are found looser.
+#[test]
+fn random_changes_are_kept_and_refused() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut draw = || {
+        let changes = proptest::collection::vec(any_change(), 1..4);
+        let requests = proptest::collection::vec(any_request(), 24);
+        (any_rules(), changes, requests).new_tree(&mut runner).unwrap().current()
+    };
+    let (mut kept, mut refused) = (0, 0);
+    for _ in 0..512 {
+        let ((rules, said), changes, requests) = draw();
+        let (next, offer) = (rules.terms(), changed(&rules, &said, &changes).terms());
+        if !looser(&next, &offer).is_empty() {
+            refused += 1;
+        } else if next != offer && requests.iter().any(|it| permits(&offer, it)) {
+            kept += 1;
+        }
+    }
+    assert!(kept > 10 && refused > 50, "{kept} {refused}");
+}
