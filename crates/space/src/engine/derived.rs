@@ -115,7 +115,8 @@ fn may(me: &Did, contract: &Contract, terms: &Terms, now: Time) -> Result<(), Fa
     // No use, and nothing is proven of the place where the product was made.
     let mut request = Request::new(now, Use::Plain, name.as_str());
     request.agreed_at = Some(contract.signed_at);
-    request.first_use_at = contract.first_use;
+    // Where nobody here knows of the first use, it was no earlier than this.
+    request.first_use_at = Some(contract.first_use.unwrap_or(contract.signed_at));
     // Without it there was no use of which a product could be made.
     let consent = terms.consent(true);
     request.more.deeds = &consent;
