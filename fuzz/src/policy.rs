@@ -6,6 +6,7 @@ use tidm_space::policy::compile::{compile, understand};
 use tidm_space::policy::eval::{Request, Truth, Verdict, evaluate, report};
 use tidm_space::policy::model::{Constraint, Policy, Rule, Value};
 use tidm_space::policy::render::render;
+use tidm_space::policy::strict::looser;
 use tidm_space::policy::trial::try_out;
 use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
@@ -60,6 +61,9 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
     let whole = understand(model);
     // A node signs nothing that is not understood.
     assert!(terms.is_err() || whole.is_ok());
+    if let Ok(terms) = &terms {
+        assert!(looser(terms, terms).is_empty(), "terms that do not keep themselves");
+    }
     let remarks = check(model, Time::from_ms(1_780_000_000_000), &Use::ALL);
     let refused = remarks
         .iter()

@@ -300,6 +300,9 @@ impl Store {
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
         }
+        for id in &more.sources {
+            view.sources.extend(self.contract(id)?);
+        }
         if let Some((groups, product)) = &more.group_uses
             && let Some(line) = self.product(product)?.map(|it| it.line.clone())
         {

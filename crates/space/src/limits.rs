@@ -30,6 +30,8 @@ pub const FACT_BYTES: usize = 65_535;
 pub const FACTS_PAGE_BYTES: usize = 512 * 1024;
 /// Entries of a peer's version document that are looked at.
 pub const VERSIONS: usize = 64;
+/// Contracts that one product is made under: each is loaded and compared when it is published.
+pub const DERIVED_FROM: usize = 16;
 /// Offers of one product.
 pub const OFFERS: usize = 64;
 /// Approval rules of one offer or contract: each state of a negotiation and a transfer some rounds deep.

@@ -62,6 +62,10 @@ pub(super) struct Publish {
     #[serde(default)]
     preview: bool,
     offers: Vec<NewOffer>,
+    /// Contracts of this node, as their consumer, under which what it is made of was used. Each must permit it; where one
+    /// passes its terms on, no offer may be looser.
+    #[serde(default)]
+    derived_from: Vec<String>,
     #[serde(default)]
     reading: Reading,
 }
@@ -138,6 +142,9 @@ pub(super) struct Full {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     preview: Option<Value>,
+    /// Contracts under which what it is made of was used, with those of earlier versions. No catalogue tells them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derived_from: Vec<String>,
     offers: Vec<OfferShown>,
     timeline: Vec<Line>,
 }
@@ -204,6 +211,7 @@ async fn full(app: &App, it: &Product, speak: Speak) -> Answer<Full> {
         origin,
         profile,
         preview,
+        derived_from: it.derived_from.iter().map(Id::to_string).collect(),
         offers: it.offers.iter().map(|it| terms::ours(it, speak)).collect(),
         timeline: facts::timeline(app, About::Product(it.id.clone()), speak).await?,
     })
@@ -288,6 +296,7 @@ fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer
         grade,
         preview: it.preview,
         offers,
+        derived_from: it.derived_from.iter().map(|it| Id::parse(it)).collect::<Result<_, _>>()?,
         options,
     })
 }
@@ -295,7 +304,7 @@ fn request(it: Publish, file: PathBuf, name: Option<String>, by: &str) -> Answer
 /// Publish a file as a product version.
 #[utoipa::path(
     post, path = "/products", tag = "products", request_body = Publish, security(("bearer" = ["publish"])),
-    responses((status = 201, body = Published), (status = 422, description = "The file, terms or texts cannot be published; nothing has changed", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 201, body = Published), (status = 403, description = "A contract that it is made under does not permit it, or not on these terms", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "The file, terms or texts cannot be published; nothing has changed", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn publish(
     State(app): State<Arc<App>>,

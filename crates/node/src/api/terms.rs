@@ -101,6 +101,10 @@ pub(super) struct Choices {
     consent: bool,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
+    /// Products made of the data and offered to others: true permits, false forbids.
+    derive: Option<bool>,
+    /// Such products are offered on no looser terms than these.
+    next_policy: bool,
     delete_after_use: bool,
     /// All copies are deleted by then (RFC 3339); not together with `deleteAfterUse`.
     delete_by: Option<String>,
@@ -196,11 +200,9 @@ impl Choices {
             delivery_connections: self.delivery_connections,
             matching: self.matching()?,
             counted: self.counted()?,
-            export: match self.export {
-                None => Export::Unsaid,
-                Some(false) => Export::Forbidden,
-                Some(true) => Export::Permitted,
-            },
+            export: permission(self.export),
+            derive: permission(self.derive),
+            next_policy: self.next_policy,
             delete_after_use: self.delete_after_use,
             price: self.price.as_deref().map(price).transpose()?,
             kinds: kinds("kinds", &self.kinds)?,
@@ -273,6 +275,14 @@ impl Choices {
                 all => Some(all.iter().map(reveal).collect::<Result<_, _>>()?),
             },
         })
+    }
+}
+
+fn permission(said: Option<bool>) -> Export {
+    match said {
+        None => Export::Unsaid,
+        Some(false) => Export::Forbidden,
+        Some(true) => Export::Permitted,
     }
 }
 

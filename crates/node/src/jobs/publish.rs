@@ -1,6 +1,6 @@
 //! Publishing: a file becomes a product version with origin, profile, preview and offers.
 //!
-//! Never changes anything on bad input: offers are checked before the file is read, the product before its
+//! Never changes anything on bad input: offers, and the contracts that a product is made under, are checked before the file is read, the product before its
 //! bytes are kept, and every temporary file goes with its guard, also when the caller goes away.
 
 use std::io::Read as _;
@@ -19,9 +19,11 @@ use tidm_space::approval::Rules;
 use tidm_space::catalog::product::{
     Approval, BadProduct, Column, Draft, Grade, Kind, Offer, Product,
 };
+use tidm_space::engine::derived;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::limits::DERIVED_FROM;
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::sentence::{self, Sentences};
 use tidm_space::policy::usage::Use;
@@ -48,6 +50,8 @@ pub struct PublishRequest {
     /// Whether sample rows may be shown in the catalogue.
     pub preview: bool,
     pub offers: Vec<OfferRequest>,
+    /// Contracts of ours under which what it is made of was used.
+    pub derived_from: Vec<Id>,
     /// How to read the file; `excel_bytes` comes from the configuration.
     pub options: Options,
 }
@@ -65,6 +69,7 @@ impl PublishRequest {
             grade: Grade::General,
             preview: false,
             offers: vec![],
+            derived_from: vec![],
             options: Options::default(),
         }
     }
@@ -122,10 +127,12 @@ async fn work(
     mut request: PublishRequest,
     progress: Report,
 ) -> Result<Published, WorkError> {
-    let line = line_of(app, request.line.take()).await?;
+    let (line, newest) = line_of(app, request.line.take()).await?;
     let format = format_of(&request).await?;
     let kind = if format == Format::Binary { Kind::File } else { Kind::Table };
     let offers = offers(app, kind, &request.offers)?;
+    let sources = derived::sources(&request.derived_from, newest.as_ref());
+    permitted(app, &sources, &offers).await?;
     let made = read(app, &request, format, progress).await?;
     let id = Id::from(uuid::Uuid::now_v7());
     let origin =
@@ -147,6 +154,7 @@ async fn work(
     draft.grade = request.grade;
     draft.offers = offers;
     draft.preview = request.preview && made.table.is_some();
+    draft.derived_from = sources;
     let product = Product::new(draft).map_err(|why| bad_product(&why))?;
     let object = format!("products/{}/data", id.as_str().rsplit(':').next().unwrap_or_default());
     let source = source(&id, &object, origin, made.table.as_ref())?;
@@ -157,12 +165,22 @@ async fn work(
     Ok(Published { product, format: made.format, skipped })
 }
 
-/// The line, which exists where it was named; the version in it is given when the product is saved.
-async fn line_of(app: &App, line: Option<Id>) -> Result<Id, WorkError> {
-    let Some(line) = line else { return Ok(Id::from(uuid::Uuid::now_v7())) };
+/// The line with its newest version, which exists where it was named; the version in it is given when the product is saved.
+async fn line_of(app: &App, line: Option<Id>) -> Result<(Id, Option<Product>), WorkError> {
+    let Some(line) = line else { return Ok((Id::from(uuid::Uuid::now_v7()), None)) };
     let newest = app.store.newest_of_line(&line).await.map_err(failed)?;
-    newest.ok_or(Fault::NotFound { what: "product line" })?;
-    Ok(line)
+    let newest = newest.ok_or(Fault::NotFound { what: "product line" })?;
+    Ok((line, Some(newest)))
+}
+
+/// What the publication would be refused for, before a large file is read. It is asked again when the product is saved.
+async fn permitted(app: &App, sources: &[Id], offers: &[Offer]) -> Result<(), WorkError> {
+    let mut contracts = Vec::new();
+    for id in sources.iter().take(DERIVED_FROM) {
+        contracts.extend(app.store.contract(id).await.map_err(failed)?);
+    }
+    derived::check(&app.identity.did, sources, &contracts, offers, app.clock.now())?;
+    Ok(())
 }
 
 fn own_name(request: &PublishRequest) -> &Path {

@@ -3,8 +3,8 @@
 //! Never placeholders: what differs from case to case is the problem's `detail` and `cause`.
 
 use super::{
-    Party, credentials, deliveries, flight, matchings, offers, people, queries, split, standing,
-    tables, tc609, watermarks,
+    Party, credentials, deliveries, derived, flight, matchings, offers, people, queries, split,
+    standing, tables, tc609, watermarks,
 };
 
 /// One code.
@@ -34,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         credentials::ENTRIES,
         offers::ENTRIES,
         deliveries::ENTRIES,
+        derived::ENTRIES,
         flight::ENTRIES,
         matchings::ENTRIES,
         tables::ENTRIES,

@@ -10,6 +10,7 @@
 pub mod catalogue;
 mod credentials;
 mod deliveries;
+mod derived;
 mod flight;
 mod matchings;
 mod offers;

@@ -232,6 +232,11 @@ pub async fn load_more(
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
+    for id in &more.sources {
+        let record =
+            one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
+        view.sources.extend(read("contracts", record.as_deref(), record::contract::decode)?);
+    }
     // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
     if let Some((groups, product)) = &more.group_uses
         && let Some(line) =

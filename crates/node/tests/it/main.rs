@@ -9,6 +9,7 @@ mod bucket;
 mod counted;
 mod dcp;
 mod delivery;
+mod derived;
 mod doors;
 mod excerpts;
 mod files;

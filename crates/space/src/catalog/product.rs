@@ -8,7 +8,7 @@ use tidm_crypto::hash::Digest;
 
 use crate::approval::Rules;
 use crate::id::Id;
-use crate::limits::{DESCRIPTION_BYTES, KEYWORDS, OFFERS, POLICY_LIST, TITLE_BYTES};
+use crate::limits::{DERIVED_FROM, DESCRIPTION_BYTES, KEYWORDS, OFFERS, POLICY_LIST, TITLE_BYTES};
 use crate::policy::compile::{Refusal, compile};
 use crate::policy::filter::Kind as Compared;
 use crate::policy::model::{Kind as PolicyKind, Policy};
@@ -45,6 +45,10 @@ pub struct Draft {
     pub published_at: Time,
     /// Whether sample rows may be shown to who may read the catalogue.
     pub preview: bool,
+    /// Contracts under which what it is made of was used, as its publisher names them. Told to nobody by a catalogue.
+    pub derived_from: Vec<Id>,
+    /// Some of those pass their terms on: nobody gets the product on looser terms than an offer's.
+    pub bound: bool,
 }
 
 impl Draft {
@@ -67,6 +71,8 @@ impl Draft {
             offers: vec![],
             published_at,
             preview: false,
+            derived_from: vec![],
+            bound: false,
         }
     }
 }
@@ -182,7 +188,9 @@ impl Approval {
 pub enum BadProduct {
     #[error("{0} is empty or too long")]
     Text(&'static str),
-    #[error("more than {KEYWORDS} keywords, {POLICY_LIST} columns or {OFFERS} offers")]
+    #[error(
+        "more than {KEYWORDS} keywords, {POLICY_LIST} columns, {OFFERS} offers or {DERIVED_FROM} contracts that it is made under"
+    )]
     TooMany,
     #[error("the version starts at 1")]
     Version,
@@ -296,6 +304,7 @@ impl Product {
         if draft.keywords.len() > KEYWORDS
             || draft.columns.len() > POLICY_LIST
             || draft.offers.len() > OFFERS
+            || draft.derived_from.len() > DERIVED_FROM
         {
             return Err(BadProduct::TooMany);
         }
@@ -320,6 +329,13 @@ impl Product {
     pub fn follows(mut self, newest: Option<&Self>, now: Time) -> Self {
         self.0.version = newest.map_or(1, |it| it.version.saturating_add(1));
         self.0.published_at = now;
+        self
+    }
+
+    /// With the contracts that it is made under, and whether some of them pass their terms on.
+    #[must_use]
+    pub fn made_under(mut self, sources: Vec<Id>, bound: bool) -> Self {
+        (self.0.derived_from, self.0.bound) = (sources, bound);
         self
     }
 

@@ -24,7 +24,7 @@ use crate::wire::terms::digest as terms_digest;
 use super::commit::{Answer, Due, Job, Reply, Work};
 use super::input::Adoption;
 use super::signature::what_is_signed;
-use super::{gate, notice, transfer};
+use super::{derived, gate, notice, transfer};
 
 /// The JWS type of a deletion receipt.
 pub(super) const RECEIPT_TYPE: &str = "tidm-deletion+jws";
@@ -325,6 +325,9 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
             format!("the contract {} is known already", known.id),
         ));
     }
+    if it.role == Role::Provider {
+        derived::within(work.view.product.as_ref(), &it.product, &it.policy)?;
+    }
     let terms = compile(&it.policy).map_err(|refused| {
         let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
         Fault::refused(
@@ -406,10 +409,12 @@ pub(super) fn publish(work: &mut Work<'_>, product: Product) -> Answer {
             "a product names the digest of its content, of its origin, and its size",
         ));
     };
+    let product = derived::made(work, product.follows(work.view.newest.as_ref(), work.now))?;
     let what = What::Published { content, origin, rows: product.rows, bytes };
     work.fact(links, what);
+    derived::told(work, &product);
     let id = product.id.clone();
-    work.commit.products.push(product.follows(work.view.newest.as_ref(), work.now));
+    work.commit.products.push(product);
     Ok(Reply::Product(id))
 }
 

@@ -58,6 +58,7 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
         starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
         group_uses: wants.group.then(|| (on_record(node, contract), product())),
+        ..More::default()
     }
 }
 

@@ -404,9 +404,11 @@ impl Wish {
         let contract = |id: &Id| Needs { contract: Some(id.clone()), ..Needs::default() };
         match self {
             Self::Request(_) => Needs::default(),
-            Self::Say { negotiation, .. } => {
-                Needs { negotiation: Some(negotiation.clone()), ..Needs::default() }
-            }
+            Self::Say { negotiation, .. } => Needs {
+                negotiation: Some(negotiation.clone()),
+                negotiation_product: true,
+                ..Needs::default()
+            },
             Self::Fetch(it) => {
                 Needs { data_plane: Some(it.format.clone()), ..contract(&it.contract) }
             }
@@ -455,7 +457,7 @@ impl Wish {
             Self::TablePrepared { product, .. } => {
                 Needs { product: Some(product.clone()), ..Needs::default() }
             }
-            Self::Adopt(it) => contract(&it.id),
+            Self::Adopt(it) => Needs { product: Some(it.product.clone()), ..contract(&it.id) },
             Self::Postpone { .. } => Needs::default(),
         }
     }

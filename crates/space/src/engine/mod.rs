@@ -11,6 +11,7 @@ mod contract;
 mod dataflow;
 mod dataplane;
 mod deliver;
+pub mod derived;
 mod due;
 mod gate;
 pub mod input;
@@ -91,11 +92,10 @@ pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
             | Heard::Ended { .. }
             | Heard::Deleted { .. } => More::default(),
         },
-        Input::Delivered { .. }
-        | Input::Due(_)
-        | Input::Wish(_)
-        | Input::Ordered(_)
-        | Input::Reported(_) => More::default(),
+        Input::Wish(wish) => derived::needs_more(view, wish),
+        Input::Delivered { .. } | Input::Due(_) | Input::Ordered(_) | Input::Reported(_) => {
+            More::default()
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::commit::{About, Answer, Due, Reply, Send, Work};
 use super::input::{ContractWish, NegotiationSpoken, SayWish};
 use super::signature::{check_signature, sign};
 use super::view::Needs;
-use super::{contract, rule};
+use super::{contract, derived, rule};
 
 pub(super) fn needs(from: &Did, it: &NegotiationSpoken) -> Needs {
     let product = match &it.body {
@@ -327,6 +327,14 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
     let Some(it) = work.view.negotiation.clone().filter(|it| it.id == *id) else {
         return Err(Fault::NotFound { what: "negotiation" });
     };
+    let terms = match (&wish, it.state.name()) {
+        (SayWish::Propose(offer), _) => Some(&**offer),
+        (SayWish::Approve, Name::Requested | Name::Accepted) => it.state.offer(),
+        (SayWish::Approve | SayWish::Terminate { .. }, _) => None,
+    };
+    if let Some(terms) = terms.filter(|_| it.role == Role::Provider) {
+        derived::within(work.view.product.as_ref(), &it.product, terms)?;
+    }
     let it = match (wish, it.role, it.state.name()) {
         // A peer that never told its pid cannot be told: it ends here, and the peer hears so if it ever speaks.
         (SayWish::Terminate { reason }, _, _) if it.peer_pid.is_none() && it.is_open() => {

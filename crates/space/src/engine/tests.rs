@@ -3,6 +3,7 @@ mod attest;
 mod counted;
 mod dataflow;
 mod delivery;
+mod derived;
 mod ending;
 mod renewal;
 mod retry;

@@ -71,6 +71,8 @@ pub struct More {
     /// How often a legal entity used the line of this product, under all contracts that this node provides: those on record for
     /// any of these.
     pub group_uses: Option<(Vec<Group>, Id)>,
+    /// Contracts that a product is made under; few.
+    pub sources: Vec<Id>,
 }
 
 impl More {
@@ -94,6 +96,8 @@ pub struct View {
     pub open_negotiations: u32,
     pub transfer: Option<Transfer>,
     pub contract: Option<Contract>,
+    /// Those of [`More::sources`] that there are.
+    pub sources: Vec<Contract>,
     pub product: Option<Product>,
     pub newest: Option<Product>,
     pub lease: Option<Lease>,

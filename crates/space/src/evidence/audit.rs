@@ -91,6 +91,8 @@ pub struct Account {
     pub standing: BTreeMap<u32, (Time, Option<String>)>,
     /// When a duty was found not to be signed for, and which.
     pub missed: Vec<(Time, String)>,
+    /// Consumer: product versions that it published as made under the contract.
+    pub derived: Vec<(Time, Id)>,
     pub key_destroyed: Option<Time>,
     pub deletion: Option<Deletion>,
     /// Messages of the peer that were refused, and deliveries that were given up.
@@ -247,6 +249,9 @@ impl Account {
             What::ContractStanding { change, reason } => {
                 self.standing.insert(*change, (at, reason.clone()));
             }
+            What::Derived { .. } => {
+                self.derived.extend(fact.links.product.clone().map(|it| (at, it)));
+            }
             What::DutyMissed { duty } => self.missed.push((at, duty.clone())),
             What::KeyDestroyed => {
                 self.key_destroyed.get_or_insert(at);
@@ -301,6 +306,7 @@ impl Account {
                 lease.closed = Some(ClosedView { at, how, rows, bytes, result, receipt });
             }
             What::Published { .. }
+            | What::Derived { .. }
             | What::TablePrepared { .. }
             | What::Negotiation { .. }
             | What::Concluded { .. }

@@ -121,6 +121,7 @@ pub fn copies(contract: &Contract, facts: &[Fact]) -> Vec<Copy> {
             What::GaveUp { .. }
             | What::Share { .. }
             | What::Published { .. }
+            | What::Derived { .. }
             | What::TablePrepared { .. }
             | What::Negotiation { .. }
             | What::Concluded { .. }

@@ -97,6 +97,7 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
                 Value::from(*bytes),
             ],
         ),
+        What::Derived { content } => ("derived", vec![Value::from(*content)]),
         What::Negotiation { from, to, by, terms, reason } => (
             "negotiation",
             vec![
@@ -249,6 +250,7 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             rows: it.optional(|it| it.number("rows"))?,
             bytes: it.number("bytes")?,
         },
+        "derived" => What::Derived { content: it.digest("content")? },
         "negotiation" => What::Negotiation {
             from: it.word("from", negotiation::state::Name::from_token)?,
             to: it.word("to", negotiation::state::Name::from_token)?,

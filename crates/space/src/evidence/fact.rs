@@ -47,6 +47,11 @@ pub enum What {
         rows: Option<u64>,
         bytes: u64,
     },
+    /// Consumer: a product version of ours was published as made under this contract, whose provider is the peer: the digest
+    /// of its content. The linked product is the one that was made.
+    Derived {
+        content: Digest,
+    },
     Negotiation {
         from: negotiation::state::Name,
         to: negotiation::state::Name,

@@ -106,7 +106,9 @@ impl Work {
     fn learn(&mut self, fact: &Fact) {
         let links = &fact.links;
         let Some(contract) = &links.contract else { return };
-        if let Some(product) = &links.product {
+        // The product of this fact was made under the contract; the contract is about another one.
+        let derived = matches!(fact.what, What::Derived { .. });
+        if let Some(product) = links.product.as_ref().filter(|_| !derived) {
             self.products.insert(contract.clone(), product.clone());
         }
         match &fact.what {
@@ -118,7 +120,7 @@ impl Work {
             | What::KeyDestroyed => {
                 self.roles.insert(contract.clone(), Role::Provider);
             }
-            What::LeaseHeld { .. } | What::LeaseMissed { .. } => {
+            What::LeaseHeld { .. } | What::LeaseMissed { .. } | What::Derived { .. } => {
                 self.roles.insert(contract.clone(), Role::Consumer);
             }
             // A transfer is asked for by the consumer and started by the provider: who says what about itself tells.
@@ -200,6 +202,7 @@ impl Work {
             What::Published { content, origin, rows, bytes } => {
                 self.published(fact, content, origin, *rows, *bytes);
             }
+            What::Derived { .. } => self.derived(fact),
             What::Negotiation { to, .. } => {
                 if let Some(id) = &fact.links.negotiation {
                     let activity = self.activity("Negotiation", "negotiation", id, fact);
@@ -292,6 +295,25 @@ impl Work {
         self.relate(Relation::Generated, &product, &activity);
         self.relate(Relation::Derived, &product, &source);
         self.relate(Relation::Attributed, &product, &owner);
+    }
+
+    /// What was made under a contract goes back to it, and to what was delivered or asked under it.
+    fn derived(&mut self, fact: &Fact) {
+        let (Some(made), Some(contract)) =
+            (fact.links.product.clone(), fact.links.contract.clone())
+        else {
+            return;
+        };
+        let product = self.product(&made);
+        let agreed = self.contract(&contract);
+        self.relate(Relation::Derived, &product, &agreed);
+        for read in self.inputs(&contract) {
+            self.relate(Relation::Derived, &product, &read);
+        }
+        if let Some(peer) = &fact.links.peer {
+            let provider = self.agent(peer);
+            self.relate(Relation::Attributed, &agreed, &provider);
+        }
     }
 
     fn concluded(&mut self, fact: &Fact, signed: &Digest) {

@@ -28,6 +28,12 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         What::Published { bytes, rows: None, .. } => {
             format!("Published a product version: {bytes} bytes")
         }
+        What::Derived { .. } => lang
+            .pick(
+                "发布了源自本合约的产品版本",
+                "Published a product version made under this contract",
+            )
+            .to_owned(),
         What::TablePrepared { entries, bytes, .. } if zh => {
             format!("已制作并签名匹配表：{entries} 个条目，{bytes} 字节")
         }

@@ -72,9 +72,11 @@ impl Action {
         self.implies().as_ref() == Some(asked)
     }
 
-    /// A prohibition also stops a wider act than it names: who may not read may not use freely.
+    /// A prohibition also stops a wider act than it names: who may not read may not use freely. Not where it is about what becomes
+    /// of data afterwards: who may not hand them on, or offer what was made of them, may use them.
     pub fn stops(&self, asked: &Self) -> bool {
-        self.covers(asked) || (asked.covers(self) && *self.current() != Self::Distribute)
+        let afterwards = matches!(self.current(), Self::Distribute | Self::Derive);
+        self.covers(asked) || (asked.covers(self) && !afterwards)
     }
 
     /// When a duty of this kind is due; `condition`: it stands inside a permission (ODRL §2.6.3).
@@ -115,7 +117,7 @@ impl Action {
             Self::Archive => ("长期存储", "archiving"),
             Self::Attribute => ("署名", "attribution"),
             Self::ConcurrentUse => ("并发使用", "concurrent use"),
-            Self::Derive => ("制作衍生数据", "making derived data"),
+            Self::Derive => ("制作并提供衍生产品", "making derived products for others"),
             Self::Digitize => ("数字化", "digitisation"),
             Self::EnsureExclusivity => ("保证独家", "keeping the use exclusive"),
             Self::Execute => ("执行", "execution"),

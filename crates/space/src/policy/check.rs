@@ -106,6 +106,7 @@ pub fn check(policy: &Policy, now: Time, kinds: &[Use]) -> Vec<Remark> {
     }
     let terms = compile(policy).ok();
     deletion(policy, terms.as_ref(), now, &mut out);
+    passing(policy, &mut out);
     let usable = usable(terms.as_ref(), kinds, &mut out);
     level::remarks(policy, &usable, &mut out);
     out.sort_by_key(|it| it.severity);
@@ -155,6 +156,8 @@ fn wider(rules: &[Ruled<'_>], out: &mut Vec<Remark>) {
         let Some(clause) = &it.clause else { continue };
         let wide = grants()
             .filter_map(|other| other.clause.as_ref())
+            // Derived products must be permitted by name.
+            .filter(|other| clause.action != Action::Derive || other.action == Action::Derive)
             .find(|other| free(other) && other.action.covers(&clause.action) && !free(clause));
         if let Some(other) = wide {
             out.push(Remark::new(
@@ -254,6 +257,21 @@ fn deletion(policy: &Policy, terms: Option<&Terms>, now: Time, out: &mut Vec<Rem
                 "copies are deleted before the use has to end",
             ));
         }
+    }
+}
+
+/// A duty about products made of the data, where nobody may make any.
+fn passing(policy: &Policy, out: &mut Vec<Remark>) {
+    let makes = |it: &Rule| matches!(it.action, Action::Derive | Action::Distribute);
+    let owed = policy.obligations.iter().position(|it| it.action == Action::NextPolicy);
+    if let Some(i) = owed.filter(|_| !policy.permissions.iter().any(makes)) {
+        out.push(Remark::new(
+            Severity::Note,
+            format!("obligation[{i}]"),
+            "next.idle",
+            "没有许可允许制作衍生产品或转交，此义务不起作用",
+            "no permission allows derived products or handing on, so that the duty says nothing",
+        ));
     }
 }
 

@@ -5,12 +5,13 @@
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
 //! mean by it; a node's duties are `delete`, `compensate`, `watermark`,
-//! `acceptTracking` and `inform`, which hold for every lease, and `obtainConsent`, which a person of the provider gives to
-//! the whole contract; whom `inform` tells is the provider. `spatial` is the region of the user as its membership says,
+//! `acceptTracking` and `inform`, which hold for every lease, `obtainConsent`, which a person of the provider gives to
+//! the whole contract, and `nextPolicy`, which passes on these very terms; whom `inform` tells is the provider. `spatial` is the region of the user as its membership says,
 //! for where a use takes place nobody can prove.
 
 use crate::policy::apart::{Meeting, meeting};
 use crate::policy::counted;
+use crate::policy::derive;
 use crate::policy::duty::Duties;
 use crate::policy::model::{Action, Conflict, Constraint, Operand, PROFILE, Policy, Rule};
 use crate::policy::reach::{self, Reach};
@@ -86,6 +87,7 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
             refused.extend(void(&grants, &bans));
         }
         refused.extend(counted::unkept(&grants, &bans));
+        refused.extend(derive::unkept(&grants, &bans));
     }
     if !refused.is_empty() {
         return Err(refused);
@@ -190,6 +192,7 @@ impl Reader {
                     | Action::AcceptTracking
                     | Action::Inform
                     | Action::ObtainConsent
+                    | Action::NextPolicy
             );
             let why = if duty {
                 "is a duty, not a use"

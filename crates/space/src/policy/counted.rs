@@ -4,7 +4,7 @@
 //! no alternative and no second permission leads around the counter. Never counts by itself.
 
 use crate::policy::compile::{Refusal, refusal};
-use crate::policy::model::{Action, Constraint, Operand, Policy};
+use crate::policy::model::{Constraint, Operand, Policy};
 use crate::policy::terms::{Clause, Terms, Test, Topic};
 
 /// What the gate loads and charges beside the number of uses.
@@ -112,7 +112,7 @@ pub(super) fn unkept(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
         out.push(refusal(it.name, if it.looked { LOOKED } else { ALWAYS }));
     }
     // The place of use has no counters: it could not tell which of two permissions the gate found to hold.
-    let mut used = grants.iter().filter(|it| it.action != Action::Distribute);
+    let mut used = grants.iter().filter(|it| it.reads());
     let same = used.next().is_none_or(|first| used.all(|it| it.limits == first.limits));
     const SAME: &str = "is counted for the whole contract, so that all permissions need the same limits on results";
     const ALONE: &str =

@@ -2,7 +2,8 @@
 //!
 //! A node accepts those that somebody here does or bills: deletion, payment, watermarks of its own, and that uses are tracked and
 //! told, which every lease does by itself; and that a person of the provider consents to the contract before any use, which
-//! the gate asks. Never accepts another one for signing: nobody here would do it.
+//! the gate asks; and that products made of the data are offered on no looser terms (`nextPolicy`), which the consumer's node
+//! asks when they are published. Never accepts another one for signing: nobody here would do it.
 
 use crate::policy::action::Phase;
 use crate::policy::compile::{Part, Refusal, Side, UNKNOWN, part, refusal};
@@ -70,7 +71,12 @@ impl Duties {
             }
         }
         for (name, said) in [("target", &rule.target), ("assignee", &rule.assignee)] {
-            if said.is_some() {
+            if said.is_some() && rule.action == Action::NextPolicy {
+                refused.push(refusal(
+                    name,
+                    "names other terms to pass on: only those in which the duty stands can be",
+                ));
+            } else if said.is_some() {
                 refused.push(refusal(name, "is understood in the policy only, not in a rule"));
             }
         }
@@ -94,7 +100,7 @@ impl Duties {
             }
         } else if matches!(
             rule.action,
-            Action::AcceptTracking | Action::Inform | Action::ObtainConsent
+            Action::AcceptTracking | Action::Inform | Action::ObtainConsent | Action::NextPolicy
         ) {
             if !rule.constraints.is_empty() {
                 refused.push(refusal(

@@ -3,7 +3,8 @@
 //! [`model`] is ODRL; [`compile`] turns a policy into checked [`terms`] or refuses terms by name, as far as [`reach`]
 //! says; [`eval`] answers one request by its [`facts`] and [`explain`]s the answer; [`sentence`] builds policies from plain choices and [`render`] says them in words;
 //! [`check`](mod@check) says what is wrong or weak in one, and [`trial`] what it would answer;
-//! [`diff`] says what changed between two; [`cost`] what one costs.
+//! [`diff`] says what changed between two, [`strict`] whether one permits no more than another, [`derive`](mod@derive)
+//! whether products may be made of the data; [`cost`] what one costs.
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
 pub mod action;
@@ -12,6 +13,7 @@ pub mod check;
 pub mod compile;
 pub mod cost;
 pub mod counted;
+pub mod derive;
 pub mod diff;
 mod duty;
 pub mod eval;
@@ -31,6 +33,7 @@ pub mod scene;
 pub mod sentence;
 pub mod span;
 pub mod steady;
+pub mod strict;
 mod summary;
 pub mod terms;
 #[cfg(test)]

@@ -77,10 +77,16 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
     })
 }
 
-/// Whether some kind of use exercises this action, so that a permission for it means something here.
+/// Whether some kind of use, or the publication of a derived product, exercises this action, so that a permission for it
+/// means something here.
 pub(super) fn exercised(it: &Action) -> bool {
     matches!(
         it,
-        Action::Use | Action::Read | Action::Display | Action::Aggregate | Action::Distribute
+        Action::Use
+            | Action::Read
+            | Action::Display
+            | Action::Aggregate
+            | Action::Derive
+            | Action::Distribute
     )
 }

@@ -90,7 +90,7 @@ fn rule_sentences(
                 format!("Prohibited when all of the following hold: {action}.")
             }
         };
-        out.push(said(text, scene.level()));
+        out.push(said(text, act_level(&rule.action, scene)));
     }
     for constraint in &rule.constraints {
         // Side by side at the top, each its own sentence.
@@ -114,6 +114,9 @@ fn rule_sentences(
     }));
     out.extend(rule.duties.iter().map(|d| {
         let it = duty_sentence(d, lang, scene);
+        if d.action == Action::NextPolicy {
+            return it;
+        }
         Sentence {
             text: format!("{}{}", lang.pick("使用之前：", "Before use: "), it.text), ..it
         }
@@ -265,7 +268,13 @@ fn limit_level(it: &Limit, scene: Scene) -> Level {
     }
 }
 
-/// What every lease does by itself.
+/// Who keeps a rule about an action: of what is made of the data the consumer's own node knows, at best.
+pub(super) fn act_level(it: &Action, scene: Scene) -> Level {
+    let published = matches!(it, Action::Derive | Action::NextPolicy);
+    if published { scene.level().min(Level::E1) } else { scene.level() }
+}
+
+/// What every lease, or every publication, does by itself.
 fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
     if *it == Action::AcceptTracking {
         Some(lang.pick("每次使用均留痕，双方可查。", "Each use is recorded by both parties."))
@@ -275,6 +284,12 @@ fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
         Some(lang.pick(
             "提供方的人员就本合约表示同意之后方可使用。",
             "No use before a person of the provider consents to this contract.",
+        ))
+    } else if *it == Action::NextPolicy {
+        Some(lang.pick(
+            "使用方节点发布注明源自本合约的产品时，其要约不得宽于本合约条款；是否注明由使用方自己声明。",
+            "What the consumer's node publishes as made under this contract is offered on no looser terms than these; that it \
+             is named so is the consumer's word.",
         ))
     } else {
         None
@@ -321,7 +336,7 @@ fn duty_sentence(rule: &Rule, lang: Lang, scene: Scene) -> Sentence {
     {
         // Consent is kept by the provider's node, from which nothing leaves before it.
         let own = rule.action == Action::ObtainConsent;
-        Ok(said(text.to_owned(), if own { Level::E2 } else { scene.level() }))
+        Ok(said(text.to_owned(), if own { Level::E2 } else { act_level(&rule.action, scene) }))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);

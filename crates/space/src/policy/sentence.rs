@@ -53,6 +53,10 @@ pub struct Sentences {
     pub matching: Matching,
     pub counted: Counted,
     pub export: Export,
+    /// Making products of the data and offering them to others.
+    pub derive: Export,
+    /// Such products are offered on no looser terms than these.
+    pub next_policy: bool,
     pub delete_after_use: bool,
     /// All copies are deleted by then; not together with `delete_after_use`.
     pub delete_by: Option<Time>,
@@ -91,7 +95,7 @@ pub struct Counted {
     pub entity_uses: Option<u64>,
 }
 
-/// Handing on to third parties. Unsaid is not permitted either; forbidden says so.
+/// Handing on to third parties, or products made of the data. Unsaid is not permitted either; forbidden says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Export {
     #[default]
@@ -122,6 +126,14 @@ pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, Bad
         Export::Unsaid => {}
         Export::Forbidden => policy.prohibitions.push(Rule::new(Action::Distribute, vec![])),
         Export::Permitted => policy.permissions.push(Rule::new(Action::Distribute, facts(it))),
+    }
+    match it.derive {
+        Export::Unsaid => {}
+        Export::Forbidden => policy.prohibitions.push(Rule::new(Action::Derive, vec![])),
+        Export::Permitted => policy.permissions.push(Rule::new(Action::Derive, of_publication(it))),
+    }
+    if it.next_policy {
+        policy.obligations.push(Rule::new(Action::NextPolicy, vec![]));
     }
     if it.consent {
         policy.obligations.push(Rule::new(Action::ObtainConsent, vec![]));
@@ -225,6 +237,14 @@ fn facts(it: &Sentences) -> Vec<Constraint> {
     out.extend(it.within.map(|it| atomic(Operand::ElapsedTime, Operator::Lteq, &it.to_string())));
     out.extend(it.delay.map(|it| atomic(Operand::DelayPeriod, Operator::Gteq, &it.to_string())));
     out.extend(list(Operand::Purpose, &it.purposes));
+    out
+}
+
+/// Those that a publication can be held against.
+fn of_publication(it: &Sentences) -> Vec<Constraint> {
+    let known = [Operand::Recipient, Operand::DateTime, Operand::DelayPeriod];
+    let mut out = facts(it);
+    out.retain(|it| matches!(it, Constraint::Atomic(it) if known.contains(&it.left)));
     out
 }
 

@@ -74,6 +74,11 @@ impl Span {
         self.ms
     }
 
+    /// Whether it ends no later than `other`, wherever both begin. Months and days compare each with their own.
+    pub fn at_most(self, other: Self) -> bool {
+        self.months <= other.months && self.ms <= other.ms
+    }
+
     pub fn is_zero(self) -> bool {
         self.months == 0 && self.ms == 0
     }

@@ -286,7 +286,24 @@ impl Summary {
     }
 }
 
+impl Clause {
+    /// Whether it is about uses of the data, rather than about handing on or making products of them.
+    pub fn reads(&self) -> bool {
+        !matches!(self.action, Action::Distribute | Action::Derive)
+    }
+}
+
 impl Terms {
+    /// Whether products made of the data may be offered on no looser terms than these.
+    pub fn passes_on(&self) -> bool {
+        self.owed().any(|it| it.action == Action::NextPolicy)
+    }
+
+    /// Duties of the policy and of its permissions.
+    fn owed(&self) -> impl Iterator<Item = &Duty> {
+        self.duties.iter().chain(self.grants.iter().flat_map(|it| &it.duties))
+    }
+
     /// Whether only evidence of a trusted environment can meet some of these terms.
     pub fn need_attestation(&self) -> bool {
         self.grants.iter().chain(&self.bans).any(|it| attested(&it.when))
@@ -299,13 +316,14 @@ impl Terms {
         if !self.summary.allows(kind) {
             why.push("the policy does not permit this kind of use");
         }
-        let (first, all) = (self.grants.first(), self.grants.iter().all(|it| attested(&it.when)));
-        if first.is_some() && all && !kind.reaches(Level::E3) {
+        let read = || self.grants.iter().filter(|it| it.reads());
+        let first = read().next();
+        if first.is_some() && read().all(|it| attested(&it.when)) && !kind.reaches(Level::E3) {
             why.push(
                 "a trusted environment is proven where a key is released: sealed tables and files",
             );
         }
-        if first.is_some() && self.grants.iter().all(|it| otherwise(&it.when, kind)) {
+        if first.is_some() && read().all(|it| otherwise(&it.when, kind)) {
             why.push("the terms ask for another way of encryption or of delivery");
         }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
@@ -317,6 +335,9 @@ impl Terms {
             why.push("a file has no columns");
         }
         let handed = kind == Use::Plain || (kind == Use::SealedFile && self.summary.export);
+        if kind == Use::Plain && self.bans.iter().any(|it| it.action == Action::Derive) {
+            why.push("plain bytes can be put to any use, derived products among them");
+        }
         if handed && self.tracked() {
             why.push("uses of what is handed over are seen by no gate: they can be neither tracked nor told");
         }
@@ -342,7 +363,7 @@ impl Terms {
     /// What the one copy of a contract cannot be at once, or what its kind of use has no copy for.
     fn uncut(&self, kind: Use, why: &mut Vec<&'static str>) {
         let limits = &self.summary.limits;
-        let read = || self.grants.iter().filter(|g| g.action != Action::Distribute);
+        let read = || self.grants.iter().filter(|g| g.reads());
         if kind == Use::SealedFile && self.filtered() {
             why.push("a file has no rows");
         }
@@ -395,15 +416,13 @@ impl Terms {
     /// Places of the duties by which a person of the provider consents first, and what became of each.
     pub fn consent(&self, given: bool) -> Vec<(&str, Deed)> {
         let deed = if given { Deed::Done } else { Deed::Open };
-        let all = self.duties.iter().chain(self.grants.iter().flat_map(|it| &it.duties));
-        let asked = all.filter(|it| it.action == Action::ObtainConsent);
+        let asked = self.owed().filter(|it| it.action == Action::ObtainConsent);
         asked.map(|it| (it.place.as_str(), deed)).collect()
     }
 
     /// Whether each use is to be tracked or told.
     fn tracked(&self) -> bool {
-        let all = self.duties.iter().chain(self.grants.iter().flat_map(|it| &it.duties));
-        all.into_iter().any(|it| matches!(it.action, Action::AcceptTracking | Action::Inform))
+        self.owed().any(|it| matches!(it.action, Action::AcceptTracking | Action::Inform))
     }
 
     /// A match says of each item whether the provider has it: that is a row, and no aggregate.

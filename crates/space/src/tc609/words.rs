@@ -127,7 +127,10 @@ pub static ACTIONS: [ActionWord; 20] = [
         "process",
         "加工",
         Some(Action::Derive),
-        Fit::Near("derive 总是产生新的数据", "derive always makes a new asset"),
+        Fit::Near(
+            "derive 总是产生新的数据，并包括向他人提供",
+            "derive always makes a new asset, and offers it to others here",
+        ),
     ),
     action("jointDevelop", "联合开发", None, LACKING),
     action("distribute", "分发", Some(Action::Distribute), Fit::Same),
@@ -147,8 +150,8 @@ pub static ACTIONS: [ActionWord; 20] = [
         "策略传递",
         Some(Action::NextPolicy),
         Fit::Near(
-            "nextPolicy 可为任意后续策略，TC609 要求原策略",
-            "nextPolicy may be any policy further on; TC609 means the original one",
+            "nextPolicy 可指明其他策略（节点拒绝签署）；不指明时即原策略，与 TC609 相同",
+            "nextPolicy may name another policy, which no node signs; where it names none it is the original one, as in TC609",
         ),
     ),
     action("delivery", "交付", None, LACKING),

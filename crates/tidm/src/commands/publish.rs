@@ -18,7 +18,7 @@ use crate::show;
 /// Publish files as products.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  tidm publish bearings.csv --title 轴承检测 --aggregates-only --min-group 10 --as query\n  tidm publish part.step --to did:web:plant.example --uses 3 --until 2027-01-01T00:00:00Z --purpose 质检 --no-export --delete-after-use --as sealed-file\n  tidm publish readings.csv --template burn --set uses=3 --as sealed-table\n  tidm publish drawings.zip --split-with did:web:operator.example --as sealed-file"
+    after_help = "Examples:\n  tidm publish bearings.csv --title 轴承检测 --aggregates-only --min-group 10 --as query\n  tidm publish part.step --to did:web:plant.example --uses 3 --until 2027-01-01T00:00:00Z --purpose 质检 --no-export --delete-after-use --as sealed-file\n  tidm publish readings.csv --template burn --set uses=3 --as sealed-table\n  tidm publish drawings.zip --split-with did:web:operator.example --as sealed-file\n  tidm publish readings.csv --derive --next-policy --until 2027-06-30T00:00:00Z --as query\n  tidm publish means.csv --derived-from urn:uuid:0190b6a0-0000-7000-8000-000000000000 --next-policy --until 2027-06-30T00:00:00Z --as query"
 )]
 pub(crate) struct Publish {
     #[arg(required = true)]
@@ -43,6 +43,9 @@ pub(crate) struct Publish {
     /// The line of an earlier product: this is its next version.
     #[arg(long)]
     line: Option<String>,
+    /// A contract under which what it is made of was used, with this node as the consumer; may be repeated.
+    #[arg(long, value_name = "CONTRACT")]
+    derived_from: Vec<String>,
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
@@ -66,6 +69,7 @@ impl Publish {
             "title": self.title.clone().unwrap_or_else(name),
             "description": self.description,
             "preview": self.preview,
+            "derivedFrom": self.derived_from,
             "offers": [{ "terms": self.terms.json(), "approval": self.approval, "deliveries": self.terms.kinds, "rules": self.rules.json() }],
             "reading": { "sheet": self.sheet, "lenient": self.lenient.unwrap_or(0) },
         });

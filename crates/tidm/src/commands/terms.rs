@@ -123,6 +123,15 @@ pub(crate) struct Terms {
     /// Permit handing on.
     #[arg(long = "export")]
     pub(crate) export_ok: bool,
+    /// Forbid products made of the data and offered to others.
+    #[arg(long, conflicts_with = "derive_ok")]
+    pub(crate) no_derive: bool,
+    /// Permit products made of the data and offered to others.
+    #[arg(long = "derive")]
+    pub(crate) derive_ok: bool,
+    /// Such products are offered on no looser terms than these.
+    #[arg(long)]
+    pub(crate) next_policy: bool,
     /// All copies are deleted after use.
     #[arg(long)]
     pub(crate) delete_after_use: bool,
@@ -194,6 +203,8 @@ impl Terms {
         put("totalRows", json!(self.total_rows), self.total_rows.is_some());
         put("entityUses", json!(self.entity_uses), self.entity_uses.is_some());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
+        put("derive", json!(self.derive_ok), self.derive_ok || self.no_derive);
+        put("nextPolicy", json!(true), self.next_policy);
         put("deleteAfterUse", json!(true), self.delete_after_use);
         put("price", json!(self.price), self.price.is_some());
         put("kinds", json!(self.kinds), !self.kinds.is_empty());

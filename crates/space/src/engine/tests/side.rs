@@ -221,6 +221,8 @@ impl Side {
             all.truncate(usize::try_from(*most).unwrap());
             view.starts = Some(all);
         }
+        view.sources =
+            more.sources.iter().filter_map(|it| self.contracts.get(it).cloned()).collect();
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }

@@ -1,4 +1,4 @@
-//! Suspensions and resumptions, laid side by side, and duties that were not signed for.
+//! Suspensions and resumptions, laid side by side, duties that were not signed for, and products made under the contract.
 //!
 //! Never a contradiction because of a message that is still under way: a consumer may not have heard of the last change.
 
@@ -65,6 +65,11 @@ pub(super) fn lines(it: &Account, who: &str, lang: Lang, out: &mut String) -> st
     for (at, duty) in &it.missed {
         let word = lang.pick("未按期收到义务回执", "got no receipt for a duty in time");
         writeln!(out, "- {at}: {who} {word}: {}", super::text::cell(duty))?;
+    }
+    for (at, product) in &it.derived {
+        let word =
+            lang.pick("发布了源自本合约的产品", "published a product made under the contract");
+        writeln!(out, "- {at}: {who} {word}: {}", super::text::cell(product.as_str()))?;
     }
     Ok(())
 }

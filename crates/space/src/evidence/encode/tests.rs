@@ -19,6 +19,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             bytes: number,
         },
         What::Concluded { signed: hash("s"), provider_signed: some, consumer_signed: !some },
+        What::Derived { content: hash("c") },
         What::Delivered { bytes: number, content: hash("c") },
         What::LeaseClosed {
             how: Closed::Expired,

@@ -97,6 +97,20 @@ fn a_result_leads_back_to_its_source() {
 }
 
 #[test]
+fn what_was_made_under_a_contract_leads_back_through_it() {
+    let mut all = facts();
+    let mut made = fact(7, false, false, What::Derived { content: sha256(b"made") });
+    made.links.product = Some(id("urn:made"));
+    all.push(made);
+    let graph = graph(&all);
+    let (made, contract) = (name("product", "urn:made"), name("contract", "urn:contract"));
+    assert!(graph.relations.contains(&(Relation::Derived, made.clone(), contract.clone())));
+    let origin = graph.entities.iter().find(|(_, it)| it.kind == "Origin").unwrap().0;
+    assert!(leads(&graph, &made, origin), "{graph:#?}");
+    assert!(!leads(&graph, &contract, &made), "the contract is about its own product");
+}
+
+#[test]
 fn every_name_is_declared_and_escaped() {
     let document = prov::to_json(&graph(&facts()));
     let known: Vec<&String> = ["entity", "activity", "agent"]

@@ -23,7 +23,7 @@ pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], out: &mut Vec<Remark
             }
         }
         // What is not permitted is denied anyway; only a carved-out part needs a prohibition. Handing on is said often.
-        let hands_on = ban.action == Action::Distribute;
+        let hands_on = matches!(ban.action, Action::Distribute | Action::Derive);
         if !met && !hands_on {
             out.push(Remark::new(
                 Severity::Note,

@@ -20,7 +20,7 @@ pub(super) fn remarks(policy: &Policy, kinds: &[Use], out: &mut Vec<Remark>) {
         for (i, rule) in rules.iter().enumerate() {
             let place = format!("{name}[{i}]");
             if side == Side::Ban && rule.constraints.is_empty() && exercised(&rule.action) {
-                weak(&place, &scenes, |scene| Some(scene.level()), out);
+                weak(&place, &scenes, |scene| Some(render::act_level(&rule.action, scene)), out);
             }
             for (j, it) in rule.constraints.iter().enumerate() {
                 let level = |scene| render::level(it, side, scene);

@@ -73,6 +73,18 @@ const ZH: &[(&str, &str)] = &[
         "needs codes of regions such as CN or CN-32 (ISO 3166)",
         "需要地区代码，如 CN 或 CN-32（ISO 3166）",
     ),
+    (
+        "names other terms to pass on: only those in which the duty stands can be",
+        "指明了要传递的其他条款：只能传递该义务所在的条款",
+    ),
+    (
+        "says nothing of a publication: derived products are bound by times and recipients alone",
+        "与发布无关：衍生产品只能以时间和使用方为条件",
+    ),
+    (
+        "plain bytes can be put to any use, derived products among them",
+        "明文可作任何用途，包括制作衍生产品",
+    ),
     ("belongs into a compensate duty", "应写在付费义务中"),
     ("belongs into a duty to watermark", "应写在加水印的义务中"),
     ("cannot say when to delete", "不能说明何时删除"),
@@ -248,6 +260,7 @@ mod tests {
             include_str!("../compile.rs"),
             include_str!("../compile/operand.rs"),
             include_str!("../counted.rs"),
+            include_str!("../derive.rs"),
             include_str!("../duty.rs"),
             include_str!("../reach.rs"),
             include_str!("../terms.rs"),

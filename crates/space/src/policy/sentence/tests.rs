@@ -80,6 +80,12 @@ prop_compose! {
                 reveal,
             },
             export,
+            derive: match export {
+                Export::Unsaid => Export::Permitted,
+                Export::Forbidden => Export::Unsaid,
+                Export::Permitted => Export::Forbidden,
+            },
+            next_policy: has_until,
             delete_after_use,
             price: price.map(|micros| Price { micros, currency: "CNY".to_owned() }),
             kinds,
@@ -111,6 +117,7 @@ proptest! {
 
         let terms = compile(&policy).map_err(|why| TestCaseError::fail(format!("{why:?}")))?;
         let said = &terms.summary;
+        prop_assert_eq!(terms.passes_on(), it.next_policy);
         prop_assert_eq!(terms.price, it.price);
         prop_assert_eq!(&terms.mark, &it.mark);
         prop_assert_eq!(&said.limits.filter, &it.rows);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::product::{Approval, Column, Draft, Grade, Kind, Offer, Product};
 use crate::fault::Fault;
+use crate::id::Id;
 use crate::negotiation::message::Role;
 use crate::policy::usage::Use;
 use crate::wire::dsp::put;
@@ -32,6 +33,11 @@ pub fn encode(it: &Product) -> String {
     doc.insert("offers".to_owned(), it.offers.iter().map(write_offer).collect());
     put(&mut doc, "publishedAt", Some(it.published_at.to_string()));
     put(&mut doc, "preview", Some(it.preview));
+    if !it.derived_from.is_empty() {
+        let all: Vec<&str> = it.derived_from.iter().map(Id::as_str).collect();
+        doc.insert("derivedFrom".to_owned(), json!(all));
+        put(&mut doc, "bound", Some(it.bound));
+    }
     row(doc)
 }
 
@@ -55,6 +61,14 @@ pub fn decode(text: &str) -> Result<Product, BadRecord> {
         offers: each(&top, "offers", read_offer)?,
         published_at: top.time("publishedAt")?,
         preview: top.truth("preview")?,
+        // Rows of before, and of what is made under no contract, say nothing of it.
+        derived_from: top
+            .values("derivedFrom")
+            .iter()
+            .map(|it| it.as_str().and_then(|it| Id::parse(it).ok()))
+            .collect::<Option<_>>()
+            .ok_or_else(|| top.wrong("derivedFrom", "not an array of ids"))?,
+        bound: !top.values("derivedFrom").is_empty() && top.truth("bound")?,
     };
     Product::new(draft).map_err(|why| BadRecord::Field(why.to_string()))
 }

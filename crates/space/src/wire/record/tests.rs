@@ -168,6 +168,22 @@ fn products() {
     frozen("product", &rows(all, product::encode, product::decode));
 }
 
+/// What a product is made under goes with its row; rows without it are those of above.
+#[test]
+fn products_made_under_contracts() {
+    let (id, line) = (samples::id("urn:product:1"), samples::id("urn:line:1"));
+    let draft = Draft::new(id, line, "means", Kind::Table, samples::at(0));
+    let plain = Product::new(draft).unwrap();
+    let it = plain.clone().made_under(vec![samples::id("urn:contract:1")], true);
+    let row = product::encode(&it);
+    assert_eq!(product::decode(&row).unwrap(), it);
+    assert!(!product::encode(&plain).contains("bound"));
+    for (has, said) in [("\"urn:contract:1\"", "7"), ("\"bound\":true", "\"bound\":1")] {
+        assert!(row.contains(has), "{row}");
+        assert!(product::decode(&row.replace(has, said)).is_err(), "{said}");
+    }
+}
+
 /// What came with deliveries that go on: where a suspended transfer was, and pushes. Rows without them are those of above.
 #[test]
 fn suspended_addresses_and_pushes() {

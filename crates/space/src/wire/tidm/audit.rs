@@ -97,6 +97,9 @@ fn account(it: &Account) -> Value {
             "at": it.at.to_string(), "why": it.why.word(), "by": it.by.word(), "reason": it.reason,
         }))),
     );
+    let derived =
+        it.derived.iter().map(|(at, id)| json!({ "at": at.to_string(), "product": id.as_str() }));
+    doc.insert("derived".to_owned(), derived.collect());
     doc.insert("keyDestroyed".to_owned(), json!(it.key_destroyed.map(|it| it.to_string())));
     doc.insert(
         "deletion".to_owned(),
