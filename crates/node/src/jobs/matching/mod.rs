@@ -210,7 +210,7 @@ fn order(
         rows: shown.then(|| dir.join(ROWS)),
         columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
         labels: labels.then(|| dir.join(LABELS)),
-        key: Some(rest::result_key(app, &it.id)?),
+        key: (shown || labels).then(|| rest::result_key(app, &it.id)).transpose()?,
         ..Results::default()
     };
     let security = match protocol {
