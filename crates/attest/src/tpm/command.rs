@@ -128,6 +128,13 @@ pub fn pcr_read(pcrs: [u8; 3]) -> Vec<u8> {
     command(NO_SESSIONS, PCR_READ, &[&selection(pcrs)])
 }
 
+/// Whether a TPM only says that the command is to be sent again: it yields, tests itself, or spares its memory
+/// (`TPM_RC_YIELDED`, `TESTING`, `NV_RATE`, `RETRY`).
+pub fn again(answer: &[u8]) -> bool {
+    let code = answer.get(6..10).and_then(|it| it.first_chunk()).map(|it| u32::from_be_bytes(*it));
+    matches!(code, Some(0x908 | 0x90A | 0x920 | 0x922))
+}
+
 /// The parameters of an answer that is a yes.
 fn parameters(answer: &[u8], sessions: bool) -> Result<Reader<'_>, TpmFault> {
     let size = length(answer)?.ok_or(TpmFault::Malformed)?;

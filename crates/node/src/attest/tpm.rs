@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidm_attest::handshake::Nonce;
 use tidm_attest::limits::TPM_ANSWER;
@@ -21,6 +21,7 @@ use tidm_attest::tpm::command::{self, TpmFault};
 
 /// A TPM signs within a second or two.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Software may extend a PCR between its value and the quote; again then.
 const TRIES: u32 = 3;
 
@@ -120,8 +121,20 @@ impl Tpm {
         line.map_err(|why| self.failed(why))
     }
 
-    /// One command and its answer. The device takes a command in one piece, and hands an answer out in one.
+    /// One command and its answer, sent again for as long as the TPM says no more than that.
     fn ask(&self, line: &mut dyn Line, command: &[u8]) -> Result<Vec<u8>, Fault> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.said(line, command)?;
+            if !command::again(&answer) || Instant::now() >= until {
+                return Ok(answer);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The device takes a command in one piece, and hands an answer out in one.
+    fn said(&self, line: &mut dyn Line, command: &[u8]) -> Result<Vec<u8>, Fault> {
         line.write_all(command).map_err(|why| self.failed(why))?;
         let mut answer = Vec::new();
         let mut piece = vec![0; TPM_ANSWER];

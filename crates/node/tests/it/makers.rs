@@ -31,7 +31,7 @@ use tidm_space::lease::message::Renewal;
 use tidm_space::policy::usage::{Level, Use};
 use tidm_space::wire::tidm::lease;
 
-use crate::attest::{CHIP, Guest, ROOT, fresh, in_a_tee, judging, machine};
+use crate::attest::{Guest, ROOT, fresh, in_a_tee, judging, machine};
 use crate::files::opened;
 use crate::world::{World, csv, fault};
 

@@ -2,7 +2,7 @@ use p256::ecdsa::SigningKey;
 use p256::pkcs8::EncodePublicKey as _;
 
 use super::{
-    ECC, ECDSA, NULL, P256, RSA, RSASSA, SHA256, TpmFault, all_values, length, pcr_read,
+    ECC, ECDSA, NULL, P256, RSA, RSASSA, SHA256, TpmFault, again, all_values, length, pcr_read,
     pcr_values, public, quote, quoted, read_public,
 };
 use crate::limits::TPM_ANSWER;
@@ -132,6 +132,7 @@ fn answers_of_any_length_are_refused_or_read() {
     let mut scheme = good.clone();
     scheme[24..26].copy_from_slice(&[0, 0x16]);
     assert_eq!(quoted(&scheme), Err(TpmFault::Unsupported));
+    assert!(again(&answer(1, 0x922, &[])) && !again(&answer(1, 0x18B, &[])) && !again(&good));
     assert_eq!(length(&[0; 5]), Ok(None));
     assert_eq!(length(&[0x80, 1, 0, 0, 0, 9]), Err(TpmFault::Malformed));
     let long = u32::try_from(TPM_ANSWER + 1).unwrap().to_be_bytes();
