@@ -320,7 +320,7 @@ async fn administrators_give_a_code_and_each_code_works_once() {
     // One step back, now, one step on: three codes at hand, if no step ends in between.
     let left = 30_000 - node.app.clock.now().ms() % 30_000;
     if left < 15_000 {
-        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(left).unwrap())).await;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap())).await;
     }
     let now = u64::try_from(node.app.clock.now().seconds()).unwrap() / totp::STEP;
     let [before, this, next] = [now - 1, now, now + 1].map(|it| totp::code(&secret, it).unwrap());
@@ -497,7 +497,7 @@ async fn links_of_before_open_nothing_and_keys_and_sessions_are_bounded() {
     assert_eq!(node.get("/me", &li).await.status, 401, "disabling ended it");
     let li = node.sign_in_as("li", OTHER).await.1;
     // A key's key ends with it; there are so many and no more.
-    let end = node.app.clock.now().after(std::time::Duration::from_secs(3600)).to_string();
+    let end = node.app.clock.now().after(Duration::from_secs(3600)).to_string();
     let body = |until: Value| json!({ "title": "k", "scopes": ["own"], "until": until });
     let (_, first) = node.send(Method::POST, "/keys", &li, body(json!(end))).await;
     let token = first["token"].as_str().unwrap();

@@ -266,12 +266,13 @@ async fn who_ends_badly_without_end_is_not_heard_for_a_while() {
     }
     let mut heard = 0;
     for number in 0..ANSWERS + 10 {
-        let (trick, claims) = match number % 2 {
-            0 => (Trick::Refuses, json!({})),
-            _ => (Trick::None, json!({ "nonce": "of another sign-in" })),
+        let (trick, claims) = if number.is_multiple_of(2) {
+            (Trick::Refuses, json!({}))
+        } else {
+            (Trick::None, json!({ "nonce": "of another sign-in" }))
         };
         let mut body = ready(&node, &issuer, trick, claims).await;
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             body["state"] = json!("of another sign-in");
         }
         heard += usize::from(node.back_from(far, &body).await == 403);

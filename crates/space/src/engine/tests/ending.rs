@@ -286,7 +286,7 @@ fn invented_leases_are_some_facts_a_minute_and_every_one_is_counted() {
     let contract = provider.contract().id;
     let mut hear = |n: u64, now| {
         let lease = Id::parse(&format!("urn:invented:{n}")).unwrap();
-        let how = if n % 2 == 0 { Closed::Expired } else { Closed::Revoked };
+        let how = if n.is_multiple_of(2) { Closed::Expired } else { Closed::Revoked };
         let said = Heard::LeaseEnded { contract: contract.clone(), lease, how };
         consumer.hear(&provider, &format!("urn:m:{n}"), said, now).unwrap();
         let kept: usize = consumer.refusals.len();
