@@ -53,7 +53,7 @@ pub(crate) async fn run(report: &mut Report, disk: &Disk) -> Result<()> {
     let times = collect(askers).await?;
     let rate = total as f64 / started.elapsed().as_secs_f64();
     report.add("leases under twenty terms", rate, "/s", Goal::AtLeast(2000.0));
-    report.note("uses, time of use, hours of the week, purpose and moments: counted and debited");
+    report.note("counts, budgets, frequency, hours, moments, purpose, role, region, address, limits: counted and debited");
     report.add("a lease under twenty terms, p99", times.at(0.99), "ms", Goal::None);
 
     let started = Instant::now();
@@ -106,7 +106,7 @@ async fn direct(gate: Arc<App>, peer: Did, contract: Id) -> Result<Vec<Duration>
             from: peer.clone(),
             key: None,
             id: None,
-            seen: Default::default(),
+            seen: values::seen(),
             digest: sha256(&request.nonce),
             what: Heard::Ask(Box::new(request)),
         };

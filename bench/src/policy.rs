@@ -1,19 +1,22 @@
-//! One evaluation with its explanation: a policy of twenty constraints, and the `or` of 262 pairs that the ODRL test suite has.
+//! One evaluation with its explanation: a policy of twenty constraints on as many matters, and an `or` of 262 pairs of our
+//! own, as many as the longest policy of the ODRL test suite has.
 //!
 //! Never a decision that nobody looks at: each must be a yes, which here takes all constraints of the one and the last of the other.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 
 use tidm_space::id::Id;
 use tidm_space::lang::Lang;
 use tidm_space::policy::compile::understand;
-use tidm_space::policy::eval::{Request, Truth, evaluate};
+use tidm_space::policy::eval::{Facts, Request, Truth, evaluate};
 use tidm_space::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value,
 };
+use tidm_space::policy::terms::Topic;
 use tidm_space::policy::usage::Use;
 use tidm_space::time::Time;
 
@@ -40,7 +43,29 @@ fn measured(
     let terms = understand(black_box(&policy)).map_err(|why| anyhow!("{what}: {why:?}"))?;
     let compiled = started.elapsed();
     let now = Time::parse(NOW)?;
-    let request = Request { purpose: Some("p7"), ..Request::new(now, Use::Plain, "did:web:me") };
+    let early = Time::parse("2024-02-01T00:00:00Z")?;
+    let (regions, roles) = (["CN-32", "CN"], ["consumer"]);
+    let topics = [(Topic::Region, &regions[..]), (Topic::Role, &roles[..])];
+    let (uses, events) = ([early], [("urn:release", early)]);
+    let request = Request {
+        purpose: Some("p7"),
+        uses_so_far: 1,
+        first_use_at: Some(early),
+        agreed_at: Some(early),
+        more: Facts {
+            topics: &topics,
+            network: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
+            version: Some("2.1"),
+            events: Some(&events),
+            uses_at: Some(&uses),
+            metered: Some(Duration::from_secs(60)),
+            bytes: Some(4096),
+            records: Some(100),
+            group_uses: Some(3),
+            ..Facts::default()
+        },
+        ..Request::new(now, Use::Query, "did:web:me")
+    };
     ensure!(evaluate(&terms, &request).why.truth == Truth::Yes, "{what}: another decision");
     let once = || {
         let one = Instant::now();
@@ -65,11 +90,37 @@ fn clock(op: Operator, day: usize) -> Constraint {
     Atomic::new(Operand::DateTime, op, Value::text(at)).into()
 }
 
+/// One condition on each of twenty matters; a permission takes all of them.
 fn twenty() -> Vec<Constraint> {
+    use Operand as L;
+    use Operator as O;
     let purposes = (0..20).map(|it| Value::text(format!("p{it}"))).collect();
-    let mut all: Vec<Constraint> = (0..18).map(|it| clock(Operator::Gteq, it)).collect();
-    all.push(Atomic::new(Operand::Purpose, Operator::IsAnyOf, Value::List(purposes)).into());
-    all.push(Atomic::new(Operand::Count, Operator::Lteq, Value::text("5")).into());
+    let said = [
+        (L::DateTime, O::Lteq, "2024-06-30T00:00:00Z"),
+        (L::Count, O::Lteq, "5"),
+        (L::Recipient, O::Eq, "did:web:me"),
+        (L::ElapsedTime, O::Lteq, "P3M"),
+        (L::DelayPeriod, O::Gteq, "P1D"),
+        (L::KindOfUse, O::Eq, "query"),
+        (L::Enforcement, O::Gteq, "E2"),
+        (L::TimeWindow, O::Eq, "Mon-Fri 08:00/18:00Z"),
+        (L::MeteredTime, O::Lteq, "PT10H"),
+        (L::TimeInterval, O::Eq, "PT1H"),
+        (L::Frequency, O::Lteq, "5/P1D"),
+        (L::DataSize, O::Lteq, "1000000"),
+        (L::RecordCount, O::Lteq, "5000"),
+        (L::GroupCount, O::Lteq, "100"),
+        (L::Network, O::IsAnyOf, "10.0.0.0/8"),
+        (L::Version, O::Gteq, "2"),
+        (L::Event, O::Gteq, "urn:release"),
+        (L::Spatial, O::IsPartOf, "CN"),
+        (L::Role, O::Eq, "consumer"),
+    ];
+    let mut all: Vec<Constraint> = said
+        .into_iter()
+        .map(|(left, op, right)| Atomic::new(left, op, Value::text(right)).into())
+        .collect();
+    all.push(Atomic::new(L::Purpose, O::IsAnyOf, Value::List(purposes)).into());
     all
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Never shared with the product: these are a bench's own.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 
 use tidm_crypto::hash::{Digest, sha256};
@@ -17,6 +18,7 @@ use tidm_space::engine::commit::{Commit, Due, Timer};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Request;
+use tidm_space::lease::seen::Seen;
 use tidm_space::limits::TRANSFER_RUNNING;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::model::{
@@ -80,20 +82,47 @@ pub(crate) fn contract(name: &str, peer: &Did, uses: u64, now: Time) -> Result<C
     })
 }
 
-/// The same with twenty terms: uses, time of use, hours of the week, a purpose and moments.
+/// The same with twenty terms of as many kinds, all of which the gate looks at, counts or hands to the worker.
 pub(crate) fn counted(name: &str, peer: &Did, uses: u64, now: Time) -> Result<Contract> {
     let mut it = contract(name, peer, uses, now)?;
     let term =
         |left, op, right: &str| Constraint::Atomic(Atomic::new(left, op, Value::text(right)));
     let rule = it.policy.permissions.first_mut().context("a permission")?;
+    use Operand as L;
+    use Operator as O;
     rule.constraints.extend([
-        term(Operand::MeteredTime, Operator::Lteq, "P100000D"),
-        term(Operand::TimeWindow, Operator::Eq, "Mon-Sun 00:00/24:00Z"),
-        term(Operand::Purpose, Operator::Eq, PURPOSE),
+        term(L::MeteredTime, O::Lteq, "P100000D"),
+        term(L::TimeWindow, O::Eq, "Mon-Sun 00:00/24:00Z"),
+        // More than one gate grants: counted in full, and never the end of a run.
+        term(L::Frequency, O::Lteq, "256/PT0.01S"),
+        term(L::DataSize, O::Lteq, "9000000000000000"),
+        term(L::RecordCount, O::Lteq, "9000000000000000"),
+        term(L::Network, O::IsAnyOf, "10.0.0.0/8"),
+        term(L::Role, O::IsAnyOf, "consumer"),
+        term(L::Spatial, O::IsPartOf, "CN"),
+        term(L::Recipient, O::Eq, peer.as_str()),
+        term(L::Purpose, O::Eq, PURPOSE),
+        term(L::DateTime, O::Gteq, "2024-02-01T09:00:00Z"),
+        term(L::DateTime, O::Lteq, "2099-01-01T00:00:00Z"),
+        term(L::ElapsedTime, O::Lteq, "P10Y"),
+        term(L::DelayPeriod, O::Gteq, "PT0S"),
+        term(L::KindOfUse, O::Eq, Use::Query.name()),
+        term(L::Enforcement, O::Gteq, "E2"),
+        term(L::Encryption, O::Eq, "enc/plain"),
+        term(L::OutputBytes, O::Lteq, "4096"),
+        term(L::OutputRows, O::Lteq, "16"),
     ]);
-    let days = (1..=16).map(|day| format!("2024-02-{day:02}T09:00:00Z"));
-    rule.constraints.extend(days.map(|day| term(Operand::DateTime, Operator::Gteq, &day)));
+    ensure!(rule.constraints.len() == 20, "twenty terms are {}", rule.constraints.len());
     Ok(it)
+}
+
+/// A member as those terms want it.
+pub(crate) fn seen() -> Seen {
+    Seen {
+        address: Some(Ipv4Addr::new(10, 1, 2, 3).into()),
+        roles: Some(vec!["consumer".to_owned()]),
+        regions: Some(vec!["CN-32".to_owned(), "CN".to_owned()]),
+    }
 }
 
 /// What all requests here say they are for.
