@@ -4,6 +4,7 @@
 //! Codes are written as printed, slips included. Never a word of ours that means more than TC609's without a note.
 
 use crate::policy::model::{Action, Operand, Operator};
+use crate::policy::usage::Use;
 
 /// How well our word fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub enum Fit {
     Same,
     /// Close; the note says in what they differ, Chinese and English.
     Near(&'static str, &'static str),
+    /// Close, and never more than TC609's in a permission; anywhere else kept like a missing one, since a prohibition of
+    /// less would permit more. The note says in what they differ.
+    Granted(&'static str, &'static str),
     /// We have no word; kept as `tc609:` and its code, which no node signs.
     Missing(&'static str, &'static str),
 }
@@ -20,6 +24,8 @@ pub struct ActionWord {
     pub code: &'static str,
     pub zh: &'static str,
     pub ours: Option<Action>,
+    /// The kinds of use that our permission is for, as its first condition; empty: none is said.
+    pub kinds: &'static [Use],
     pub fit: Fit,
 }
 
@@ -66,7 +72,18 @@ const fn action(
     ours: Option<Action>,
     fit: Fit,
 ) -> ActionWord {
-    ActionWord { code, zh, ours, fit }
+    ActionWord { code, zh, ours, kinds: &[], fit }
+}
+
+/// Of permissions alone.
+const fn granted(
+    code: &'static str,
+    zh: &'static str,
+    ours: Action,
+    kinds: &'static [Use],
+    (said_zh, said_en): (&'static str, &'static str),
+) -> ActionWord {
+    ActionWord { code, zh, ours: Some(ours), kinds, fit: Fit::Granted(said_zh, said_en) }
 }
 
 const LACKING: Fit = Fit::Missing(
@@ -78,7 +95,16 @@ pub static ACTIONS: [ActionWord; 20] = [
     action("transform", "转换", Some(Action::Transform), Fit::Same),
     action("anonymize", "匿名化", Some(Action::Anonymize), Fit::Same),
     action("desensitize", "脱敏", None, LACKING),
-    action("access", "访问", None, LACKING),
+    granted(
+        "access",
+        "访问",
+        Action::Read,
+        &[Use::Query],
+        (
+            "许可读作经提供方沙箱查询的读取；禁止中保留 TC609 名称，节点拒绝签署",
+            "a permission is read as reading by queries at the provider; elsewhere kept under its TC609 name, which no node signs",
+        ),
+    ),
     action("read", "读取", Some(Action::Read), Fit::Same),
     action("reproduce", "复制", Some(Action::Reproduce), Fit::Same),
     action(
@@ -87,7 +113,16 @@ pub static ACTIONS: [ActionWord; 20] = [
         Some(Action::Archive),
         Fit::Near("archive 仅指非临时存储", "archive means storing that lasts, only"),
     ),
-    action("download", "下载", None, LACKING),
+    granted(
+        "download",
+        "下载",
+        Action::Read,
+        &[Use::SealedTable, Use::SealedFile],
+        (
+            "许可读作密封副本的读取，明文交付须另行写明；禁止中保留 TC609 名称，节点拒绝签署",
+            "a permission is read as reading a sealed copy, plain delivery must be said; elsewhere kept under its TC609 name, which no node signs",
+        ),
+    ),
     action(
         "process",
         "加工",
@@ -96,7 +131,16 @@ pub static ACTIONS: [ActionWord; 20] = [
     ),
     action("jointDevelop", "联合开发", None, LACKING),
     action("distribute", "分发", Some(Action::Distribute), Fit::Same),
-    action("compute", "计算", None, LACKING),
+    granted(
+        "compute",
+        "计算",
+        Action::Aggregate,
+        &[],
+        (
+            "许可读作在提供方沙箱内的汇总查询；禁止中保留 TC609 名称，节点拒绝签署",
+            "a permission is read as queries at the provider with aggregate results; elsewhere kept under its TC609 name, which no node signs",
+        ),
+    ),
     action("grantUse", "授权使用", Some(Action::GrantUse), Fit::Same),
     action(
         "plicyTransmit",
@@ -178,12 +222,12 @@ pub static CONSTRAINTS: [ConstraintWord; 18] = [
     ConstraintWord {
         code: "frequency",
         zh: "使用频次",
-        ours: None,
+        ours: Some(Operand::Frequency),
         form: Form::Number,
         most: 16,
-        fit: Fit::Missing(
-            "TC609 未规定频次的时间单位，无法解释",
-            "TC609 has no field for the period that a frequency is counted in",
+        fit: Fit::Near(
+            "与等于的时间窗口同现时读作任意该时段内的次数；无时间窗口则无法解释",
+            "beside a timeWindow with eq it is read as uses in any such period; without one it has no period and no reading",
         ),
     },
     constraint("dataSize", "数据规模", Operand::DataSize, Form::Number, 64),
@@ -226,8 +270,11 @@ impl ActionWord {
         ACTIONS.iter().find(|it| it.code == code)
     }
 
-    pub fn for_ours(it: &Action) -> Option<&'static Self> {
-        ACTIONS.iter().find(|word| word.ours.as_ref() == Some(it))
+    /// What says the same of whatever kind of use; outside of permissions (`granted`) fewer do.
+    pub fn for_ours(it: &Action, granted: bool) -> Option<&'static Self> {
+        let fits = |word: &&Self| granted || !matches!(word.fit, Fit::Granted(..));
+        let mut all = ACTIONS.iter().filter(fits).filter(|word| word.kinds.is_empty());
+        all.find(|word| word.ours.as_ref() == Some(it))
     }
 }
 
@@ -291,7 +338,12 @@ mod tests {
         for it in &ACTIONS {
             assert_eq!(ActionWord::by_code(it.code), Some(it));
             if let Some(ours) = &it.ours {
-                assert_eq!(ActionWord::for_ours(ours), Some(it));
+                let bare = it.kinds.is_empty();
+                assert_eq!(ActionWord::for_ours(ours, true) == Some(it), bare);
+                let anywhere = !matches!(it.fit, Fit::Granted(..));
+                assert_eq!(ActionWord::for_ours(ours, false) == Some(it), anywhere);
+                let same = |other: &&ActionWord| other.ours == it.ours && other.kinds == it.kinds;
+                assert_eq!(ACTIONS.iter().filter(same).count(), 1, "{}", it.code);
             }
             assert_eq!(it.ours.is_none(), matches!(it.fit, Fit::Missing(..)), "{}", it.code);
         }

@@ -14,10 +14,10 @@ use crate::tc609::document::{
     Act, BadDocument, Clause, Constraint, Document, EXTENSION, Expansion, Frame, Item, Name,
 };
 use crate::tc609::loss::{Kind, Loss};
-use crate::tc609::words::{ActionWord, Fit};
+use crate::tc609::words::{ACTIONS, ActionWord, ConstraintWord, Fit};
 
 use super::clause::{Class, act as read_act, expansion as read_expansion};
-use super::to_policy::{EXPANSION, action, header, profile, rules};
+use super::to_policy::{EXPANSION, action, header, only, profile, rules};
 use super::{PREFIX, extension, parse, term, to_json};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +132,7 @@ pub(super) fn items_of(
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<Item>, BadMapping> {
     let mut out = vec![];
-    for group in groups(all) {
+    for group in groups(all, class) {
         let Some(first) = group.first() else { continue };
         let place = format!("{}[{}]", class.name(), out.len());
         let product =
@@ -159,21 +159,38 @@ fn product(rule: &Rule, frame: &Frame, target: Option<&Id>) -> Option<ProductCod
     rule.target.as_ref().and_then(known).or_else(|| target.and_then(known)).or_else(sole)
 }
 
-fn groups(all: &[Rule]) -> Vec<&[Rule]> {
-    let bare = |it: &Rule| Rule { action: Action::Use, ..it.clone() };
+/// A rule as an action of TC609 and the rest: an action that is for some kinds of use says the condition on them.
+fn face(it: &Rule, class: Class) -> (Act, Rule) {
+    let granted = class == Class::Permission;
+    if let (true, Some((first, rest))) = (granted, it.constraints.split_first()) {
+        let mut words = ACTIONS.iter().filter(|word| !word.kinds.is_empty());
+        let word =
+            words.find(|word| word.ours.as_ref() == Some(&it.action) && only(word.kinds) == *first);
+        if let Some(word) = word {
+            return (Act::Listed(word), Rule { constraints: rest.to_vec(), ..it.clone() });
+        }
+    }
+    (act(&it.action, granted), it.clone())
+}
+
+fn groups(all: &[Rule], class: Class) -> Vec<&[Rule]> {
+    let bare = |it: &Rule| {
+        let (act, rest) = face(it, class);
+        (act, Rule { action: Action::Use, ..rest })
+    };
     let mut out: Vec<&[Rule]> = vec![];
     let mut rest = all;
     while let Some(first) = rest.first() {
-        let like = bare(first);
-        let mut end = 1;
-        while let Some(next) = rest.get(end) {
-            let said = rest.iter().take(end).any(|it| it.action == next.action);
-            if said || end >= TC609_ACTIONS || bare(next) != like {
+        let (act, like) = bare(first);
+        let mut said = vec![act];
+        for next in rest.iter().skip(1) {
+            let (act, bare) = bare(next);
+            if said.contains(&act) || said.len() >= TC609_ACTIONS || bare != like {
                 break;
             }
-            end += 1;
+            said.push(act);
         }
-        let Some((group, after)) = rest.split_at_checked(end) else { break };
+        let Some((group, after)) = rest.split_at_checked(said.len()) else { break };
         out.push(group);
         rest = after;
     }
@@ -182,11 +199,12 @@ fn groups(all: &[Rule]) -> Vec<&[Rule]> {
 
 /// Rules that differ in their action only.
 fn clause(group: &[Rule], class: Class, place: &str, losses: &mut Vec<Loss>) -> Clause {
-    let actions: Vec<Act> = group.iter().map(|it| act(&it.action)).collect();
-    for it in group {
-        losses.extend(action_loss(&it.action, place));
+    let faces: Vec<(Act, Rule)> = group.iter().map(|it| face(it, class)).collect();
+    let actions: Vec<Act> = faces.iter().map(|(act, _)| act.clone()).collect();
+    for it in &faces {
+        losses.extend(action_loss(it, class == Class::Permission, place));
     }
-    let Some(first) = group.first() else {
+    let Some((_, first)) = faces.first() else {
         return Clause { actions, constraints: vec![], expansion: None };
     };
     let mut told = vec![];
@@ -217,7 +235,7 @@ fn terms(rule: &Rule, class: Class, place: &str, losses: &mut Vec<Loss>) -> Clau
         Class::Obligation => &mut rest.consequences,
     };
     let owed = std::mem::take(list);
-    let duties: Vec<Clause> = groups(&owed)
+    let duties: Vec<Clause> = groups(&owed, Class::Obligation)
         .iter()
         .enumerate()
         .map(|(i, group)| {
@@ -264,6 +282,11 @@ fn constraints(all: &[Ours], place: &str, losses: &mut Vec<Loss>) -> Vec<Constra
     };
     let windowed = unread("count", None) && unread("timeWindow", Some(&Operator::Eq));
     let counted = all.iter().any(|it| named(it, &["count", "tc609:count"], None));
+    // One window is for one frequency, and for nothing else.
+    let others = ["tc609:frequency", "tc609:timeWindow", "timeInterval", "elapsedTime"];
+    let rates = all.iter().filter(|it| named(it, &["tidm:frequency"], None)).count();
+    let alone = !counted && !all.iter().any(|it| named(it, &others, None));
+    let rated = rates == 1 && alone;
     let mut out = vec![];
     let mut rest = all;
     while let Some((first, after)) = rest.split_first() {
@@ -275,6 +298,16 @@ fn constraints(all: &[Ours], place: &str, losses: &mut Vec<Loss>) -> Vec<Constra
         {
             out.push(Some(price));
             rest = others;
+            continue;
+        }
+        if let (Ours::Atomic(it), true) = (first, rated)
+            && it.left == Operand::Frequency
+            && let Some(both) = term::write_rate(it)
+        {
+            if let Some(Fit::Near(zh, en)) = ConstraintWord::for_ours(&it.left).map(|it| it.fit) {
+                losses.push(Loss::new(place, it.left.name(), Kind::Near, (zh, en)));
+            }
+            out.extend(both.map(Some));
             continue;
         }
         let lone = !windowed && counted && named(first, &["timeInterval"], None);
@@ -325,10 +358,10 @@ fn carried(it: &Ours, place: &str, losses: &mut Vec<Loss>) -> Option<Constraint>
     extension::write(&Rule::new(Action::Use, vec![it.clone()]))
 }
 
-/// `read(act(a))` is `a`.
-fn act(it: &Action) -> Act {
+/// `read(act(a))` is `a`. `granted`: of a permission.
+fn act(it: &Action, granted: bool) -> Act {
     let own = || Act::Own(it.name().to_owned());
-    if let Some(word) = ActionWord::for_ours(it) {
+    if let Some(word) = ActionWord::for_ours(it, granted) {
         return Act::Listed(word);
     }
     let Some(kept) = it.name().strip_prefix(PREFIX) else { return own() };
@@ -338,17 +371,18 @@ fn act(it: &Action) -> Act {
         None => Ok(kept.into()),
     };
     let found = json.ok().and_then(|it| read_act(&it));
-    found.filter(|found| action(found) == *it).unwrap_or_else(own)
+    found.filter(|found| action(found, granted) == *it).unwrap_or_else(own)
 }
 
-fn action_loss(it: &Action, place: &str) -> Option<Loss> {
-    let (kind, why) = match act(it) {
+fn action_loss((act, rule): &(Act, Rule), granted: bool, place: &str) -> Option<Loss> {
+    let (kind, why) = match act {
         Act::Listed(word) => match word.fit {
+            Fit::Granted(zh, en) if granted => (Kind::Near, (zh, en)),
             Fit::Near(zh, en) => (Kind::Near, (zh, en)),
-            Fit::Same | Fit::Missing(..) => return None,
+            Fit::Same | Fit::Granted(..) | Fit::Missing(..) => return None,
         },
         Act::Unlisted(_) | Act::Foreign(_) => return None,
         Act::Own(_) => (Kind::Carried, OWN),
     };
-    Some(Loss::new(place, it.name(), kind, why))
+    Some(Loss::new(place, rule.action.name(), kind, why))
 }

@@ -27,11 +27,61 @@ pub(super) fn windowed(all: &[Constraint]) -> bool {
     has("count", None) && has("timeWindow", Some(Operator::Eq))
 }
 
+/// A frequency and the window that it is counted in.
+pub(super) struct Rate {
+    /// Where both stand.
+    pub(super) at: [usize; 2],
+    pub(super) ours: Ours,
+}
+
+/// `frequency` beside the only `timeWindow`, with 01, in one policy: so many uses in any such period. Beside a `count` it is
+/// not said which of the two the window is for.
+pub(super) fn rate(all: &[Constraint]) -> Option<Rate> {
+    let named = |code: &'static str| {
+        let mut found = all.iter().enumerate().filter(move |(_, it)| it.name.code() == code);
+        (found.next(), found.next().is_none())
+    };
+    let (Some((at, number)), true) = named("frequency") else { return None };
+    let (Some((window_at, window)), true) = named("timeWindow") else { return None };
+    if named("count").0.is_some() || window.op.ours != Operator::Eq {
+        return None;
+    }
+    let says = |it: &Constraint, most: usize| it.value.chars().nth(most).is_none();
+    let most = |it: &Constraint| match &it.name {
+        Name::Listed(word) => Some(word.most),
+        Name::Extension | Name::Unlisted(_) => None,
+    };
+    let fits = says(number, most(number)?) && says(window, most(window)?);
+    let upper = matches!(number.op.ours, Operator::Eq | Operator::Lt | Operator::Lteq);
+    let read = self::number(&number.value) && Span::parse(&window.value).is_ok();
+    (fits && upper && read).then(|| {
+        let right = Value::text(format!("{}/{}", number.value, window.value));
+        let ours = Atomic::new(Operand::Frequency, number.op.ours.clone(), right).into();
+        Rate { at: [at, window_at], ours }
+    })
+}
+
+/// `tidm:frequency` as the two of them. `None`: it would not be read back as it is.
+pub(super) fn write_rate(it: &Atomic) -> Option<[Constraint; 2]> {
+    let (number, span) = scalar(&it.right)?.split_once('/')?;
+    let said = |left: &Operand, op: &Operator, value: &str| {
+        let name = Name::Listed(ConstraintWord::for_ours(left)?);
+        Some(Constraint { name, op: OperatorWord::for_ours(op)?, value: value.to_owned() })
+    };
+    let both = [
+        said(&Operand::Frequency, &it.op, number)?,
+        said(&Operand::TimeInterval, &Operator::Eq, span)?,
+    ];
+    (rate(&both)?.ours == Ours::from(it.clone())).then_some(both)
+}
+
 /// What it says in our words. `None`: we have none, or it is not in its form.
 pub(super) fn read(it: &Constraint, windowed: bool) -> Option<Vec<Ours>> {
     let Name::Listed(word) = &it.name else { return None };
     let code = word.code;
-    if windowed && (code == "count" || code == "timeWindow")
+    // By itself a frequency has no period, see `rate`.
+    if code == "frequency"
+        || windowed && (code == "count" || code == "timeWindow")
         || it.value.chars().nth(word.most).is_some()
     {
         return None;

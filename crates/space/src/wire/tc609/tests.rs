@@ -7,11 +7,13 @@ use super::*;
 use crate::id::Id;
 use crate::lang::Lang;
 use crate::policy::compile::{compile, understand};
+use crate::policy::eval::{Request, evaluate};
 use crate::policy::model::{
     Action, Atomic, Conflict, Constraint as Ours, Kind as PolicyKind, Operand, Operator, Policy,
     Rule, Value,
 };
 use crate::policy::sentence::{build, tests::sentences};
+use crate::policy::usage::Use;
 use crate::tc609::code::ProductCode;
 use crate::tc609::document::{
     Act, Clause, Constraint, Document, Expansion, Frame, Item, Name, Subject,

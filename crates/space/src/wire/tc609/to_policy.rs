@@ -8,6 +8,7 @@ use crate::policy::model::{
     Action, Atomic, Constraint as Ours, Kind as PolicyKind, Operand, Operator, PROFILE, Policy,
     Rule, Value,
 };
+use crate::policy::usage::Use;
 use crate::tc609::code::urn;
 use crate::tc609::document::{
     Act, Clause, Constraint, Document, EXTENSION, Expansion, Frame, Item, Name, Role,
@@ -175,6 +176,7 @@ fn item_rules(
 /// One rule for each action.
 pub(super) fn rules(it: &Clause, class: Class, place: &str, losses: &mut Vec<Loss>) -> Vec<Rule> {
     let mut base = base(&it.constraints, place, losses);
+    let granted = class == Class::Permission;
     match &it.expansion {
         None => {}
         Some(Expansion::Text(text)) => {
@@ -197,26 +199,50 @@ pub(super) fn rules(it: &Clause, class: Class, place: &str, losses: &mut Vec<Los
     it.actions
         .iter()
         .map(|act| {
-            losses.extend(action_loss(act, place));
-            Rule { action: action(act), ..base.clone() }
+            losses.extend(action_loss(act, granted, place));
+            let mut rule = Rule { action: action(act, granted), ..base.clone() };
+            if let Act::Listed(word) = act
+                && granted
+                && !word.kinds.is_empty()
+            {
+                rule.constraints.insert(0, only(word.kinds));
+            }
+            rule
         })
         .collect()
 }
 
-pub(super) fn action(it: &Act) -> Action {
+/// The condition that names kinds of use.
+pub(super) fn only(kinds: &[Use]) -> Ours {
+    let name = |it: &Use| Value::text(it.name());
+    let (op, right) = match kinds {
+        [one] => (Operator::Eq, name(one)),
+        all => (Operator::IsAnyOf, Value::List(all.iter().map(name).collect())),
+    };
+    Atomic::new(Operand::KindOfUse, op, right).into()
+}
+
+/// `granted`: of a permission.
+pub(super) fn action(it: &Act, granted: bool) -> Action {
     let kept = |name: &str| Action::Unknown(format!("{PREFIX}{name}"));
     match it {
-        Act::Listed(word) => word.ours.clone().unwrap_or_else(|| kept(word.code)),
+        Act::Listed(word) => {
+            let fits = granted || !matches!(word.fit, Fit::Granted(..));
+            word.ours.clone().filter(|_| fits).unwrap_or_else(|| kept(word.code))
+        }
         Act::Unlisted(token) => kept(token),
         Act::Own(name) => Action::from_name(name),
         Act::Foreign(text) => kept(&format!("{EXTENSION}:{text}")),
     }
 }
 
-fn action_loss(it: &Act, place: &str) -> Option<Loss> {
+fn action_loss(it: &Act, granted: bool, place: &str) -> Option<Loss> {
     let (term, kind, why) = match it {
         Act::Listed(word) => match word.fit {
             Fit::Same => return None,
+            Fit::Granted(zh, en) => {
+                (word.code, if granted { Kind::Near } else { Kind::Carried }, (zh, en))
+            }
             Fit::Near(zh, en) => (word.code, Kind::Near, (zh, en)),
             Fit::Missing(zh, en) => (word.code, Kind::Carried, (zh, en)),
         },
@@ -230,8 +256,17 @@ fn action_loss(it: &Act, place: &str) -> Option<Loss> {
 /// A rule with all that constraints say, extensions among them.
 fn base(all: &[Constraint], place: &str, losses: &mut Vec<Loss>) -> Rule {
     let windowed = term::windowed(all);
+    let rate = term::rate(all);
     let mut base = Rule::new(Action::Use, vec![]);
-    for it in all {
+    for (at, it) in all.iter().enumerate() {
+        if let Some(rate) = rate.as_ref().filter(|rate| rate.at.contains(&at)) {
+            // Said where the first of the two stands.
+            if rate.at.iter().min() == Some(&at) {
+                base.constraints.push(rate.ours.clone());
+            }
+            losses.extend(constraint_loss(it, true, windowed, place));
+            continue;
+        }
         if let Some(more) = extension::read(it) {
             base.constraints.extend(more.constraints);
             base.target = base.target.or(more.target);
@@ -255,9 +290,10 @@ fn constraint_loss(it: &Constraint, read: bool, windowed: bool, place: &str) -> 
         Name::Unlisted(_) => (Kind::Carried, UNLISTED),
         Name::Listed(word) => match word.fit {
             Fit::Missing(zh, en) => (Kind::Carried, (zh, en)),
-            Fit::Near(zh, en) if read => (Kind::Near, (zh, en)),
+            Fit::Near(zh, en) | Fit::Granted(zh, en) if read => (Kind::Near, (zh, en)),
             Fit::Same if read => return None,
-            Fit::Near(..) | Fit::Same => {
+            Fit::Near(zh, en) if word.code == "frequency" => (Kind::Carried, (zh, en)),
+            Fit::Near(..) | Fit::Granted(..) | Fit::Same => {
                 let pair = windowed && ["count", "timeWindow"].contains(&word.code);
                 (Kind::Carried, if pair { WINDOWED } else { VALUE })
             }

@@ -88,7 +88,8 @@ fn every_code_of_the_dictionaries_comes_back() {
 
 #[test]
 fn good_values_have_a_word_of_ours() {
-    for word in CONSTRAINTS.iter().filter(|it| it.ours.is_some()) {
+    // A frequency is read with its window alone, see below.
+    for word in CONSTRAINTS.iter().filter(|it| it.code != "frequency") {
         let ops: &[&str] = if word.form == Form::Span { &["01", "11"] } else { &["01"] };
         for (op, value) in ops.iter().flat_map(|op| values(word).into_iter().map(move |v| (op, v)))
         {
@@ -100,6 +101,121 @@ fn good_values_have_a_word_of_ours() {
                 "{it:?}"
             );
         }
+    }
+}
+
+fn listed(code: &str) -> Act {
+    Act::Listed(ACTIONS.iter().find(|it| it.code == code).unwrap())
+}
+
+/// What a node keeps of words that are near in permissions; anywhere else they are refused by name.
+#[test]
+fn words_that_permit_less_are_signed_in_permissions_alone() {
+    for (code, kinds) in [
+        ("access", &[Use::Query][..]),
+        ("download", &[Use::SealedTable, Use::SealedFile]),
+        ("compute", &[Use::Query]),
+        ("read", &[Use::Query, Use::SealedTable, Use::SealedFile]),
+    ] {
+        let it = document(vec![item(plain(vec![listed(code)], vec![]))]);
+        let (back, policy, losses) = there_and_back(&it);
+        assert_eq!(back, it);
+        assert_eq!(
+            losses.iter().any(|it| it.term == code && it.kind == Kind::Near),
+            code != "read"
+        );
+        // Whoever asks: the contract's own parties are another matter.
+        let terms = compile(&Policy { assignee: None, ..policy }).unwrap();
+        let permits = |kind: &Use| {
+            let asked = Request::new(Time::ZERO, *kind, "did:web:a.example");
+            terms.unkeepable(*kind).is_empty() && evaluate(&terms, &asked).permitted().is_ok()
+        };
+        let found: Vec<Use> = Use::ALL.into_iter().filter(permits).collect();
+        assert_eq!(found, kinds, "{code}");
+        // A prohibition of less would permit more.
+        let mut ban = document(vec![item(plain(vec![listed("sell")], vec![]))]);
+        ban.prohibitions = vec![item(plain(vec![listed(code)], vec![]))];
+        let (back, policy, _) = there_and_back(&ban);
+        assert_eq!(back, ban);
+        let named =
+            compile(&policy).unwrap_err().iter().any(|it| it.term == format!("tc609:{code}"));
+        assert_eq!(named, code != "read", "{code}");
+    }
+    // Side by side in one policy, and beside a word of both.
+    let all = ["read", "access", "process", "compute", "download"].map(listed).to_vec();
+    let it = document(vec![item(plain(all, vec![]))]);
+    assert_eq!(there_and_back(&it).0, it);
+    for code in ["desensitize", "jointDevelop", "delivery", "alert"] {
+        let it = document(vec![item(plain(vec![listed(code)], vec![]))]);
+        let why = compile(&there_and_back(&it).1).unwrap_err();
+        assert!(why.iter().any(|it| it.term == format!("tc609:{code}")), "{why:?}");
+    }
+}
+
+#[test]
+fn a_frequency_is_counted_in_its_window() {
+    let say = |code: &str, op: &str, value: &str| Constraint {
+        name: Name::from_code(code).unwrap(),
+        op: OperatorWord::by_code(op).unwrap(),
+        value: value.to_owned(),
+    };
+    let (five, day) = (say("frequency", "11", "5"), say("timeWindow", "01", "P1D"));
+    let until = say("time", "11", "20301231235959");
+    for (all, said, same) in [
+        (vec![five.clone(), day.clone()], Some("5/P1D"), true),
+        (vec![until.clone(), five.clone(), day.clone()], Some("5/P1D"), true),
+        // Written otherwise, with the same meaning.
+        (vec![day.clone(), five.clone()], Some("5/P1D"), false),
+        (vec![five.clone(), until, day.clone()], Some("5/P1D"), false),
+        (vec![five.clone()], None, true),
+        (vec![say("frequency", "03", "5"), day.clone()], None, true),
+        (vec![five.clone(), say("timeWindow", "11", "P1D")], None, true),
+        (vec![five.clone(), day.clone(), day.clone()], None, true),
+        (vec![five.clone(), five.clone(), day.clone()], None, true),
+        (vec![five, day, say("count", "11", "100")], None, true),
+    ] {
+        let it = document(vec![item(plain(vec![listed("read")], all.clone()))]);
+        let (back, policy, losses) = there_and_back(&it);
+        assert_eq!(back == it, same, "{all:?}");
+        assert_eq!(losses.iter().any(|it| it.term == "permissionPolicies"), !same);
+        let found = policy.permissions[0].constraints.iter().find_map(|it| match it {
+            Ours::Atomic(it) if it.left == Operand::Frequency => it.right.as_text(),
+            Ours::Atomic(_) | Ours::And(_) | Ours::Or(_) | Ours::Xone(_) | Ours::AndSequence(_) => {
+                None
+            }
+        });
+        assert_eq!(found, said, "{all:?}");
+        match compile(&policy) {
+            Ok(_) => assert!(said.is_some(), "{all:?}"),
+            Err(why) => {
+                assert!(said.is_none() && why.iter().any(|it| it.term == "tc609:frequency"))
+            }
+        }
+    }
+    // Ours comes back as it was, also where it has no place of its own.
+    let rate = || atomic(Operand::Frequency, Operator::Lteq, Value::text("5/P1D"));
+    let interval = || atomic(Operand::TimeInterval, Operator::Eq, Value::text("PT1H"));
+    let elapsed = || atomic(Operand::ElapsedTime, Operator::Lteq, Value::text("P90D"));
+    let count = || atomic(Operand::Count, Operator::Lteq, Value::text("100"));
+    let kept =
+        |name: &str, op| atomic(Operand::Unknown(format!("tc609:{name}")), op, Value::text("5"));
+    let window =
+        atomic(Operand::Unknown("tc609:timeWindow".into()), Operator::Eq, Value::text("P1D"));
+    for (all, near) in [
+        (vec![rate()], true),
+        (vec![rate(), elapsed()], false),
+        (vec![interval(), rate()], false),
+        (vec![count(), rate()], false),
+        (vec![rate(), rate()], false),
+        (vec![kept("frequency", Operator::Lteq), window], false),
+        (vec![kept("frequency", Operator::Lteq), interval()], false),
+    ] {
+        let mut policy = Policy::new(Id::parse("urn:o").unwrap(), PolicyKind::Offer);
+        policy.permissions.push(Rule::new(Action::Read, all.clone()));
+        let (contract, losses) = to_tc609(&policy, &frame()).unwrap();
+        assert_eq!(from_tc609(&contract).unwrap().0.permissions, policy.permissions, "{all:?}");
+        let told = |kind| losses.iter().any(|it| it.term == "tidm:frequency" && it.kind == kind);
+        assert!(told(Kind::Near) == near, "{all:?} {losses:?}");
     }
 }
 
