@@ -13,9 +13,9 @@ pub enum Fault {
     /// The peer speaks a dialect or asks for a term that we cannot honour. HTTP 400.
     #[error("not supported here ({code}): {reason}")]
     PeerIncompatible { code: &'static str, reason: String },
-    /// The rules say no. `rule` names the term that said so. HTTP 403.
+    /// The rules say no. `rule` names the term that said so, `zh` its reason in Chinese where it was given. HTTP 403.
     #[error("denied by {rule}: {reason}")]
-    Denied { code: &'static str, rule: String, reason: String },
+    Denied { code: &'static str, rule: String, reason: String, zh: Option<Box<str>> },
     /// Nobody here knows that id, or the caller may not know that it exists. HTTP 404.
     #[error("no such {what}")]
     NotFound { what: &'static str },
@@ -43,7 +43,16 @@ impl Fault {
     }
 
     pub fn denied(code: &'static str, rule: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Denied { code, rule: rule.into(), reason: reason.into() }
+        Self::Denied { code, rule: rule.into(), reason: reason.into(), zh: None }
+    }
+
+    /// The same denial, with its reason in Chinese as well; other faults stay as they are.
+    #[must_use]
+    pub fn in_chinese(mut self, said: impl Into<Box<str>>) -> Self {
+        if let Self::Denied { zh, .. } = &mut self {
+            *zh = Some(said.into());
+        }
+        self
     }
 
     pub fn refused(code: &'static str, reason: impl Into<String>) -> Self {

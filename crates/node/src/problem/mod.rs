@@ -66,6 +66,8 @@ pub struct Problem {
     pub party: Party,
     /// What exactly is wrong this time, in the words of whoever found it. Already fit for strangers.
     pub detail: Option<String>,
+    /// The same in Chinese, where whoever found it said it so.
+    pub detail_zh: Option<String>,
     /// The term, field or earlier event that led here.
     pub cause: Option<String>,
     pub retry_after: Option<Duration>,
@@ -82,6 +84,7 @@ impl Problem {
             code,
             party: entry.party,
             detail: None,
+            detail_zh: None,
             cause: None,
             retry_after: None,
             family: "internal",
@@ -112,6 +115,12 @@ impl Problem {
         lang.pick(entry.next_zh, entry.next_en)
     }
 
+    /// What is wrong this time, in the reader's language where it was said in it.
+    pub fn said(&self, lang: Lang) -> Option<&str> {
+        let zh = self.detail_zh.as_deref().filter(|_| lang == Lang::Zh);
+        zh.or(self.detail.as_deref())
+    }
+
     /// The members of RFC 9457 §3.1 and ours (`code`, `party`, `cause`, `nextStep`).
     pub fn document(&self, lang: Lang) -> Value {
         let mut it = Map::new();
@@ -121,7 +130,7 @@ impl Problem {
         it.insert("code".into(), json!(self.code));
         it.insert("party".into(), json!(self.party.key()));
         it.insert("nextStep".into(), json!(self.next_step(lang)));
-        if let Some(detail) = &self.detail {
+        if let Some(detail) = self.said(lang) {
             it.insert("detail".into(), json!(detail));
         }
         if let Some(cause) = &self.cause {
@@ -150,6 +159,16 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
+        let detail_zh = match &fault {
+            Fault::Denied { zh, .. } => zh.as_deref().map(str::to_owned),
+            Fault::PeerMisbehaved { .. }
+            | Fault::PeerIncompatible { .. }
+            | Fault::NotFound { .. }
+            | Fault::Conflict { .. }
+            | Fault::Refused { .. }
+            | Fault::Unavailable { .. }
+            | Fault::ApiMisuse(_) => None,
+        };
         let (status, party, family, detail, cause, retry_after) = match fault {
             Fault::PeerMisbehaved { reason, .. } => {
                 (400, Party::Peer, "peer.misbehaved", Some(reason), None, None)
@@ -175,7 +194,7 @@ impl From<Fault> for Problem {
             // Our own mistake: its text is for our log alone.
             Fault::ApiMisuse(_) => (500, Party::Node, "internal", None, None, None),
         };
-        Self { status, code, party, detail, cause, retry_after, family }
+        Self { status, code, party, detail, detail_zh, cause, retry_after, family }
     }
 }
 

@@ -159,13 +159,19 @@ pub(in crate::jobs) fn no_answer(peer: &Did, why: &str) -> Fault {
 pub(in crate::jobs) fn refusal(peer: &Did, status: u16, body: &[u8]) -> Fault {
     let said = lease::read_refusal(body).ok();
     let reason = said.as_ref().map_or_else(|| format!("HTTP {status}"), |it| it.reason.clone());
+    let zh = said.as_ref().and_then(|it| it.zh.as_deref());
+    let zh = zh.map(|it| format!("提供方 {peer} 称：{it}"));
     let reason = format!("the provider {peer} says: {reason}");
     match (status, said) {
-        (403, Some(said)) => Fault::denied(
-            code(&said.code),
-            said.rule.unwrap_or_else(|| "policy".to_owned()),
-            reason,
-        ),
+        (403, Some(said)) => {
+            let rule = said.rule.unwrap_or_else(|| "policy".to_owned());
+            let denied = Fault::denied(code(&said.code), rule, reason);
+            // Peers before this one say no Chinese.
+            match zh {
+                Some(zh) => denied.in_chinese(zh),
+                None => denied,
+            }
+        }
         (403, None) => Fault::denied("policy.denied", "policy", reason),
         (404, _) => certificates::refused_by(peer, body).unwrap_or_else(|| {
             let why = format!("the provider {peer} knows no such contract, or not us as its party");
@@ -239,10 +245,20 @@ mod tests {
 
     #[test]
     fn a_refusal_names_party_code_and_rule() {
-        let said =
-            lease::write_refusal(&Fault::denied("policy.denied", "permission[0]", "the third use"));
+        let denied = Fault::denied("policy.denied", "permission[0]", "the third use");
+        // A peer of today says it in both languages, an older one in English.
+        for (said, chinese) in
+            [(denied.clone().in_chinese("第三次使用"), true), (denied.clone(), false)]
+        {
+            let said = lease::write_refusal(&said);
+            let Fault::Denied { zh, .. } = refusal(&peer(), 403, said.as_bytes()) else {
+                panic!("{said}")
+            };
+            assert_eq!(zh.is_some_and(|it| it.contains("第三次使用")), chinese, "{said}");
+        }
+        let said = lease::write_refusal(&denied);
         match refusal(&peer(), 403, said.as_bytes()) {
-            Fault::Denied { code, rule, reason } => {
+            Fault::Denied { code, rule, reason, .. } => {
                 assert_eq!((code, rule.as_str()), ("policy.denied", "permission[0]"));
                 assert!(
                     reason.contains("did:web:plant.example") && reason.contains("the third use"),

@@ -54,7 +54,7 @@ fn of(fault: Fault, lang: Lang) -> Status {
     let code = code(&fault);
     let problem = Problem::from(fault);
     let mut text = problem.title(lang).to_owned();
-    if let Some(detail) = &problem.detail {
+    if let Some(detail) = problem.said(lang) {
         text = format!("{text}: {detail}");
     }
     let text: String =

@@ -241,6 +241,8 @@ pub struct Refusal {
     /// The term that said no, where one did.
     pub rule: Option<String>,
     pub reason: String,
+    /// The same in Chinese, where the gate said it.
+    pub zh: Option<String>,
 }
 
 /// `LeaseRefusal`.
@@ -248,7 +250,10 @@ pub fn write_refusal(fault: &Fault) -> String {
     let mut doc = envelope("LeaseRefusal", None);
     put(&mut doc, "code", Some(fault.code()));
     let (rule, reason) = match fault {
-        Fault::Denied { rule, reason, .. } => (Some(rule.as_str()), bounded(reason)),
+        Fault::Denied { rule, reason, zh, .. } => {
+            put(&mut doc, "reasonZh", zh.as_deref().map(bounded));
+            (Some(rule.as_str()), bounded(reason))
+        }
         Fault::PeerMisbehaved { .. }
         | Fault::PeerIncompatible { .. }
         | Fault::NotFound { .. }
@@ -271,5 +276,6 @@ pub fn read_refusal(body: &[u8]) -> Result<Refusal, Fault> {
         code: bounded(top.text("code")?),
         rule: top.text_opt("rule")?.map(bounded),
         reason: bounded(top.text("reason")?),
+        zh: top.text_opt("reasonZh")?.map(bounded),
     })
 }

@@ -252,7 +252,10 @@ fn messages_are_their_fixtures_and_fit_their_schemas() {
         (
             "lease-refusal",
             include_str!("schema/lease-refusal.json"),
-            lease::write_refusal(&Fault::denied("lease.denied", "permission[0]", "no use is left")),
+            lease::write_refusal(
+                &Fault::denied("lease.denied", "permission[0]", "no use is left")
+                    .in_chinese("使用次数已用完"),
+            ),
         ),
         (
             "contract-ended",

@@ -284,8 +284,10 @@ async fn any_over(app: &App, joined: &[Joined]) -> Fault {
 }
 
 fn named(contract: &Contract, why: Fault) -> Fault {
-    if let Fault::Denied { code, rule, reason } = why {
-        return Fault::denied(code, rule, format!("with {}: {reason}", contract.peer));
+    if let Fault::Denied { code, rule, reason, zh } = why {
+        let peer = &contract.peer;
+        let zh = zh.map(|it| format!("与 {peer}：{it}").into());
+        return Fault::Denied { code, rule, reason: format!("with {peer}: {reason}"), zh };
     }
     why
 }
