@@ -18,8 +18,14 @@ impl Time {
     pub const ZERO: Self = Self(0);
 
     /// Clamped into what RFC 3339 can write.
-    pub fn from_ms(ms: i64) -> Self {
-        Self(ms.clamp(0, LAST_MS))
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(if ms < 0 {
+            0
+        } else if ms > LAST_MS {
+            LAST_MS
+        } else {
+            ms
+        })
     }
 
     pub fn ms(self) -> i64 {

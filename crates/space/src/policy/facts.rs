@@ -5,8 +5,9 @@
 use core::net::IpAddr;
 use std::time::Duration;
 
+use crate::policy::action::Phase;
 use crate::policy::model::Action;
-use crate::policy::terms::Topic;
+use crate::policy::terms::{Duty, Topic};
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 
@@ -60,6 +61,13 @@ impl<'a> Request<'a> {
     /// What became of the duty at a place of the policy.
     pub(super) fn deed(&self, place: &str) -> Option<Deed> {
         self.more.deeds.iter().find_map(|(it, deed)| (*it == place).then_some(*deed))
+    }
+
+    /// What became of a duty; of a payment that comes first, by whether it was paid.
+    pub(super) fn became(&self, it: &Duty) -> Option<Deed> {
+        let first = it.phase == Phase::Before && *it.action.current() == Action::Compensate;
+        let paid = |it: bool| if it { Deed::Done } else { Deed::Open };
+        self.deed(&it.place).or_else(|| self.paid.filter(|_| first).map(paid))
     }
 }
 

@@ -63,7 +63,7 @@ fn sequence<'a>(
 
 /// From when on a test holds, where that is one moment.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other tests hold from no one moment")]
-fn since(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time> {
+pub(super) fn since(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time> {
     match it {
         Test::Clock(Cmp::Gt | Cmp::Gteq, at) => Some(*at),
         Test::Event(true, name) => happened(request, name).flatten(),

@@ -1,33 +1,53 @@
 //! Until when terms answer as they do now: a lease that ends by then lies within them from its first to its last instant.
 //!
-//! Never later than the first change, of whatever test that only time changes: alternatives, prohibitions and conditions
-//! that begin to hold count, too. Such an end may come early; the consumer asks again then.
+//! Never later than the first change, of whatever test that only time changes: alternatives, prohibitions, deadlines of
+//! open duties and conditions that begin to hold count, too, and in a sequence from where its steps count. Such an end
+//! may come early; the consumer asks again then. What is counted (`timeInterval`, `tidm:frequency`) only begins to hold
+//! as time goes by and is signed side by side with all else, so that it never ends what it permitted.
 
 use std::time::Duration;
 
-use crate::policy::facts::Request;
-use crate::policy::hold::delayed;
-use crate::policy::terms::{Cmp, Terms, Test};
+use crate::policy::facts::{Deed, Request};
+use crate::policy::hold::{delayed, since};
+use crate::policy::terms::{Cmp, Duty, Terms, Test};
 use crate::time::Time;
 
 /// The first instant after `request.now` at which a test of time may answer otherwise; `None`: never.
 pub fn until(terms: &Terms, request: &Request<'_>) -> Option<Time> {
-    let rules = terms.grants.iter().chain(&terms.bans);
-    rules.filter_map(|it| changes(&it.when, request)).min()
+    let rules = terms.grants.iter().chain(&terms.bans).map(|it| &it.when);
+    let owed = terms.duties.iter().chain(terms.grants.iter().flat_map(|it| &it.duties));
+    let open = |it: &&Duty| request.became(it) == Some(Deed::Open);
+    let tests = rules.chain(owed.filter(open).map(|it| &it.when));
+    tests.filter_map(|it| changes(it, request, None)).min()
 }
 
-fn changes(it: &Test, request: &Request<'_>) -> Option<Time> {
+/// `step`: in a sequence, since when the step in front holds.
+fn changes(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time> {
     let now = request.now;
     match it {
-        Test::All(all) | Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
-            all.iter().filter_map(|it| changes(it, request)).min()
+        Test::All(all) | Test::Any(all) | Test::One(all) => {
+            all.iter().filter_map(|it| changes(it, request, step)).min()
+        }
+        Test::Sequence(all) => {
+            let next = |step: &mut Option<Time>, it: &Test| {
+                let change = changes(it, request, *step);
+                *step = since(it, request, *step).or(*step);
+                Some(change)
+            };
+            all.iter().scan(step, next).flatten().min()
         }
         Test::Window(window) => window.changes_after(now),
         Test::Clock(cmp, at) => passed(*cmp, *at, now),
         Test::Elapsed(cmp, span) => {
             passed(*cmp, span.after(request.first_use_at.unwrap_or(now)), now)
         }
-        Test::Delay(cmp, span) => passed(*cmp, span.after(delayed(request, None)?), now),
+        Test::Delay(cmp, span) => passed(*cmp, span.after(delayed(request, step)?), now),
+        // Once it has happened that stays so.
+        Test::Event(_, name) => {
+            let all = request.more.events.into_iter().flatten();
+            let first = all.filter(|(it, _)| *it == name.as_str()).map(|(_, at)| *at).min()?;
+            (first > now).then_some(first)
+        }
         Test::Count(..)
         | Test::Purpose(..)
         | Test::Recipient(..)
@@ -41,7 +61,6 @@ fn changes(it: &Test, request: &Request<'_>) -> Option<Time> {
         | Test::Group(..)
         | Test::Network(..)
         | Test::Version(..)
-        | Test::Event(..)
         | Test::Among(..) => None,
     }
 }
