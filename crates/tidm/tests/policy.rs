@@ -42,9 +42,6 @@ fn a_template_is_explained_checked_and_tried() {
 #[test]
 fn facts_are_told_and_decide() {
     let dir = tempfile::tempdir().unwrap();
-    let atom = |left: &str, op: &str, right: &str| {
-        format!(r#"{{"leftOperand": "{left}", "operator": "{op}", "rightOperand": "{right}"}}"#)
-    };
     let all = [
         atom("tidm:assigneeRole", "eq", "consumer"),
         atom("spatial", "isPartOf", "CN"),
@@ -53,11 +50,7 @@ fn facts_are_told_and_decide() {
         atom("tidm:application", "eq", "urn:app:7"),
         atom("event", "gteq", "urn:event:recall"),
     ];
-    let offer = format!(
-        r#"{{"@id": "urn:o", "@type": "Offer", "permission": [{{"action": "use", "constraint": [{}]}}]}}"#,
-        all.join(",")
-    );
-    std::fs::write(dir.path().join("offer.json"), offer).unwrap();
+    offer(dir.path(), &permits(&all));
     let told = [
         ["--role", "consumer"],
         ["--region", "CN-32"],
@@ -75,6 +68,111 @@ fn facts_are_told_and_decide() {
         let code = if without == 0 { 0 } else { 3 };
         assert_eq!(answer.status.code(), Some(code), "{without}: {answer:?}");
     }
+}
+
+fn offer(dir: &Path, rules: &str) {
+    std::fs::write(
+        dir.join("offer.json"),
+        format!(r#"{{"@id": "urn:o", "@type": "Offer", {rules}}}"#),
+    )
+    .unwrap();
+}
+
+fn atom(left: &str, op: &str, right: &str) -> String {
+    format!(r#"{{"leftOperand": "{left}", "operator": "{op}", "rightOperand": "{right}"}}"#)
+}
+
+fn permits(constraints: &[String]) -> String {
+    format!(r#""permission": [{{"action": "use", "constraint": [{}]}}]"#, constraints.join(","))
+}
+
+/// When it is asked, and for what: each by itself turns the answer.
+#[test]
+fn time_and_purpose_decide() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = atom("dateTime", "gteq", "2027-01-01T00:00:00Z");
+    let until = atom("dateTime", "lteq", "2027-06-30T00:00:00Z");
+    offer(dir.path(), &permits(&[from, until, atom("purpose", "eq", "quality")]));
+    for (time, purpose, code) in [
+        ("2027-03-01T00:00:00Z", Some("quality"), 0),
+        ("2027-06-30T08:00:00+08:00", Some("quality"), 0),
+        ("2026-12-31T23:59:59Z", Some("quality"), 3),
+        ("2027-06-30T00:00:01Z", Some("quality"), 3),
+        ("2027-03-01T00:00:00Z", Some("sale"), 3),
+        ("2027-03-01T00:00:00Z", None, 3),
+        ("tomorrow", Some("quality"), 1),
+    ] {
+        let subject = "did:web:firm.example";
+        let mut asked = vec!["try", "offer.json", "--subject", subject, "--time", time];
+        asked.extend(purpose.into_iter().flat_map(|it| ["--purpose", it]));
+        let answer = tidm(dir.path(), &asked);
+        assert_eq!(answer.status.code(), Some(code), "{time} {purpose:?}: {answer:?}");
+    }
+}
+
+/// What can never work is an error with its code and place, and the exit code says so.
+#[test]
+fn a_check_names_what_cannot_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let ban = |conflict: &str| {
+        let rules = permits(&[atom("count", "lteq", "5")]);
+        format!(r#"{rules}, "prohibition": [{{"action": "read"}}]{conflict}"#)
+    };
+    let late = atom("dateTime", "gteq", "2031-01-01T00:00:00Z");
+    let early = atom("dateTime", "lteq", "2030-01-01T00:00:00Z");
+    for (rules, code, place, exit) in [
+        (ban(""), "conflict.overlap", "prohibition[0]", 1),
+        (ban(r#", "conflict": "prohibit""#), "conflict.carved", "prohibition[0]", 0),
+        (permits(&[late, early]), "window.empty", "permission[0].constraint[1]", 1),
+        (
+            permits(&[atom("dateTime", "lteq", "2020-01-01T00:00:00Z")]),
+            "window.past",
+            "permission[0].constraint[0]",
+            1,
+        ),
+        (
+            permits(&[atom("systemDevice", "eq", "urn:connector:7")]),
+            "term.refused",
+            "permission[0].constraint[0]",
+            1,
+        ),
+    ] {
+        offer(dir.path(), &rules);
+        let said = tidm(dir.path(), &["check", "offer.json", "--as", "query", "--lang", "en"]);
+        assert_eq!(said.status.code(), Some(exit), "{rules}: {said:?}");
+        let line = text(&said).lines().find(|it| it.contains(code)).map(str::to_owned);
+        assert!(line.is_some_and(|it| it.contains(place)), "{rules}: {said:?}");
+    }
+}
+
+/// Every kind of use that the policy permits, each term with its level there.
+#[test]
+fn an_explanation_has_every_kind_of_use() {
+    let dir = tempfile::tempdir().unwrap();
+    for (constraints, kinds, levels) in [
+        (
+            vec![atom("count", "lteq", "5")],
+            &["query", "sealed-table", "sealed-file", "plain"][..],
+            &["E2", "E1", "E1", "E0"][..],
+        ),
+        (
+            vec![atom("count", "lteq", "5"), atom("tidm:executionEnvironment", "eq", "tee")],
+            &["sealed-table", "sealed-file"],
+            &["E3", "E3"],
+        ),
+    ] {
+        offer(dir.path(), &permits(&constraints));
+        let said = tidm(dir.path(), &["explain", "offer.json", "--lang", "en", "--output", "json"]);
+        let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        let rows = said["items"].as_array().unwrap();
+        let count = rows.iter().filter(|it| it["text"] == "At most 5 uses.");
+        let found: Vec<_> =
+            count.map(|it| (it["kind"].as_str().unwrap(), it["level"].as_str().unwrap())).collect();
+        let should: Vec<_> = kinds.iter().copied().zip(levels.iter().copied()).collect();
+        assert_eq!(found, should, "{rows:?}");
+    }
+    let one = tidm(dir.path(), &["explain", "offer.json", "--as", "plain", "--lang", "en"]);
+    assert!(text(&one).contains("plain") && !text(&one).contains("sealed-table"), "{one:?}");
 }
 
 #[test]

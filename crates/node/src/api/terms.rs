@@ -18,6 +18,7 @@ use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::network::Network;
 use tidm_space::policy::render::{self, render};
+use tidm_space::policy::scene::{self, Scene};
 use tidm_space::policy::sentence::template::{Template, templates};
 use tidm_space::policy::sentence::{Asker, Counted, Export, Sentences};
 use tidm_space::policy::span::Span;
@@ -366,7 +367,8 @@ pub(super) fn changed(
     speak: Speak,
 ) -> Changed {
     // Of the ways in which it may be used the one that is enforced least: no term looks stronger than it is.
-    let weakest = kinds_of(after).into_iter().min_by_key(|it| it.level()).unwrap_or(Use::Plain);
+    let weakest = scene::kinds(after).into_iter().min_by_key(|it| it.level());
+    let weakest = weakest.unwrap_or(Use::Plain);
     let lang = speak.core();
     let it = diff::diff(before, after, lang, weakest);
     Changed {
@@ -380,23 +382,13 @@ pub(super) fn changed(
 pub(super) fn meaning(policy: &Policy, kind: Use, speak: Speak) -> Meaning {
     let lang = speak.core();
     let sentences = shown(render(policy, lang, kind), lang);
-    Meaning { kind: kind.name(), words: kind.words(lang), level: kind.level().name(), sentences }
+    let level = Scene::of(policy, kind).level().name();
+    Meaning { kind: kind.name(), words: kind.words(lang), level, sentences }
 }
 
 /// The meaning for every kind of use that a policy permits and that can be kept.
 pub(super) fn meanings(policy: &Policy, speak: Speak) -> Vec<Meaning> {
-    kinds_of(policy).into_iter().map(|kind| meaning(policy, kind, speak)).collect()
-}
-
-fn kinds_of(policy: &Policy) -> Vec<Use> {
-    match compile(policy) {
-        Ok(terms) => {
-            let fits = |it: &Use| terms.summary.allows(*it) && terms.unkeepable(*it).is_empty();
-            Use::ALL.into_iter().filter(fits).collect()
-        }
-        // Not understood: shown as the weakest, its unknown terms marked.
-        Err(_) => vec![Use::Plain],
-    }
+    scene::kinds(policy).into_iter().map(|kind| meaning(policy, kind, speak)).collect()
 }
 
 /// An offer of a product.

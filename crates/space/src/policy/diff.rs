@@ -5,7 +5,8 @@
 
 use crate::lang::Lang;
 use crate::policy::model::{Action, Policy};
-use crate::policy::render::{Sentence, render};
+use crate::policy::render::{Sentence, render_in};
+use crate::policy::scene::Scene;
 use crate::policy::usage::Use;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,7 @@ fn uses(it: &Policy) -> usize {
 fn sentences(policy: &Policy, many: bool, lang: Lang, kind: Use) -> Vec<Sentence> {
     let mut out = vec![];
     let mut number = 0;
+    let scene = Scene::of(policy, kind);
     for rule in &policy.permissions {
         let is_use = rule.action == Action::Use;
         number += usize::from(is_use);
@@ -60,17 +62,17 @@ fn sentences(policy: &Policy, many: bool, lang: Lang, kind: Use) -> Vec<Sentence
             Lang::En => format!("Permission {number}: "),
         });
         let part = only(policy, |it| it.permissions.push(rule.clone()));
-        out.extend(of_rule(render(&part, lang, kind), name, !is_use, lang));
+        out.extend(of_rule(render_in(&part, lang, scene), name, !is_use, lang));
     }
     for rule in &policy.prohibitions {
         let part = only(policy, |it| it.prohibitions.push(rule.clone()));
-        out.extend(of_rule(render(&part, lang, kind), None, true, lang));
+        out.extend(of_rule(render_in(&part, lang, scene), None, true, lang));
     }
     let rest = only(policy, |it| {
         it.obligations.clone_from(&policy.obligations);
         it.unsupported.clone_from(&policy.unsupported);
     });
-    out.extend(render(&rest, lang, kind));
+    out.extend(render_in(&rest, lang, scene));
     out
 }
 

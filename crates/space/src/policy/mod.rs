@@ -7,6 +7,7 @@
 //! Never trusts a term that it does not know: unknown terms are refused when signing, and unknown facts deny.
 
 pub mod action;
+mod apart;
 pub mod check;
 pub mod compile;
 pub mod cost;
@@ -26,6 +27,7 @@ mod place;
 pub mod price;
 pub mod reach;
 pub mod render;
+pub mod scene;
 pub mod sentence;
 pub mod span;
 pub mod steady;

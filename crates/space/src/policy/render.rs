@@ -1,7 +1,7 @@
 //! Policies in sentences, Chinese and English, each with who enforces it (decision D4).
 //!
 //! Never drops a term: what is not understood is said verbatim and marked as such. A term is never shown with a
-//! higher level than the kind of use has.
+//! higher level than the kind of use has under these very terms ([`Scene`]).
 
 use crate::lang::Lang;
 use crate::policy::compile::{self, Part, Side};
@@ -9,6 +9,7 @@ use crate::policy::duty;
 use crate::policy::matching::MatchLimit;
 use crate::policy::model::{Action, Atomic, Constraint, Policy, Rule};
 use crate::policy::reach::{Reach, exercised};
+use crate::policy::scene::Scene;
 use crate::policy::terms::{Delete, Limit, Test, Topic};
 use crate::policy::usage::{Level, Use};
 use crate::policy::words::{clock, limit_words, mark_words, test_words};
@@ -24,14 +25,19 @@ pub struct Sentence {
 
 /// All sentences of a policy as they hold for one kind of use.
 pub fn render(policy: &Policy, lang: Lang, kind: Use) -> Vec<Sentence> {
+    render_in(policy, lang, Scene::of(policy, kind))
+}
+
+/// Of a part of a policy, as it holds under the whole of it.
+pub(super) fn render_in(policy: &Policy, lang: Lang, scene: Scene) -> Vec<Sentence> {
     let mut out = vec![];
     for (rules, permission) in [(&policy.permissions, true), (&policy.prohibitions, false)] {
         for rule in rules {
-            rule_sentences(rule, permission, lang, kind, &mut out);
+            rule_sentences(rule, permission, lang, scene, &mut out);
         }
     }
     for rule in &policy.obligations {
-        out.push(duty_sentence(rule, lang, kind));
+        out.push(duty_sentence(rule, lang, scene));
     }
     out.extend(policy.unsupported.iter().map(|name| unknown(name, lang)));
     out
@@ -60,7 +66,13 @@ fn said(text: String, level: Level) -> Sentence {
     Sentence { text, level, understood: true }
 }
 
-fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mut Vec<Sentence>) {
+fn rule_sentences(
+    rule: &Rule,
+    permission: bool,
+    lang: Lang,
+    scene: Scene,
+    out: &mut Vec<Sentence>,
+) {
     let side = if permission { Side::Grant } else { Side::Ban };
     if let Action::Unknown(name) = &rule.action {
         out.push(unknown(name, lang));
@@ -78,19 +90,19 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
                 format!("Prohibited when all of the following hold: {action}.")
             }
         };
-        out.push(said(text, kind.level()));
+        out.push(said(text, scene.level()));
     }
     for constraint in &rule.constraints {
         // Side by side at the top, each its own sentence.
         match constraint {
             Constraint::And(parts) => {
-                out.extend(parts.iter().map(|p| sentence(p, side, lang, kind)));
+                out.extend(parts.iter().map(|p| sentence(p, side, lang, scene)));
             }
             Constraint::Atomic(_)
             | Constraint::Or(_)
             | Constraint::Xone(_)
             | Constraint::AndSequence(_) => {
-                out.push(sentence(constraint, side, lang, kind));
+                out.push(sentence(constraint, side, lang, scene));
             }
         }
     }
@@ -101,7 +113,7 @@ fn rule_sentences(rule: &Rule, permission: bool, lang: Lang, kind: Use, out: &mu
         unkept(&format!("{name}{}", named(&it.action, lang)), lang)
     }));
     out.extend(rule.duties.iter().map(|d| {
-        let it = duty_sentence(d, lang, kind);
+        let it = duty_sentence(d, lang, scene);
         Sentence {
             text: format!("{}{}", lang.pick("使用之前：", "Before use: "), it.text), ..it
         }
@@ -127,8 +139,8 @@ fn own_parties(rule: &Rule, lang: Lang) -> impl Iterator<Item = Sentence> {
     })
 }
 
-fn sentence(it: &Constraint, side: Side, lang: Lang, kind: Use) -> Sentence {
-    let (text, level, grasp) = words(it, side, lang, kind);
+fn sentence(it: &Constraint, side: Side, lang: Lang, scene: Scene) -> Sentence {
+    let (text, level, grasp) = words(it, side, lang, scene);
     match grasp {
         Grasp::Unknown => return unknown(&text, lang),
         Grasp::Understood => return unkept(&text, lang),
@@ -146,20 +158,20 @@ fn sentence(it: &Constraint, side: Side, lang: Lang, kind: Use) -> Sentence {
 }
 
 /// Who enforces a constraint in a kind of use; `None`: a node does not sign it.
-pub(super) fn level(it: &Constraint, side: Side, kind: Use) -> Option<Level> {
-    let (_, level, grasp) = words(it, side, Lang::En, kind);
+pub(super) fn level(it: &Constraint, side: Side, scene: Scene) -> Option<Level> {
+    let (_, level, grasp) = words(it, side, Lang::En, scene);
     (grasp == Grasp::Kept).then_some(level)
 }
 
 /// Who enforces a duty in a kind of use.
-pub(super) fn duty_level(rule: &Rule, kind: Use) -> Option<Level> {
-    let it = duty_sentence(rule, Lang::En, kind);
+pub(super) fn duty_level(rule: &Rule, scene: Scene) -> Option<Level> {
+    let it = duty_sentence(rule, Lang::En, scene);
     it.understood.then_some(it.level)
 }
 
-fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, Grasp) {
+fn words(it: &Constraint, side: Side, lang: Lang, scene: Scene) -> (String, Level, Grasp) {
     let (parts, joint) = match it {
-        Constraint::Atomic(atomic) => return atomic_words(atomic, side, lang, kind),
+        Constraint::Atomic(atomic) => return atomic_words(atomic, side, lang, scene),
         Constraint::And(parts) => (parts, lang.pick("并且", " and ")),
         Constraint::Or(parts) => (parts, lang.pick("或者", " or ")),
         Constraint::Xone(parts) => {
@@ -167,18 +179,18 @@ fn words(it: &Constraint, side: Side, lang: Lang, kind: Use) -> (String, Level, 
         }
         Constraint::AndSequence(parts) => (parts, lang.pick("，然后", " and then ")),
     };
-    let all: Vec<_> = parts.iter().map(|p| words(p, side, lang, kind)).collect();
+    let all: Vec<_> = parts.iter().map(|p| words(p, side, lang, scene)).collect();
     let level = all.iter().map(|(_, level, _)| *level).min().unwrap_or(Level::E0);
     let grasp = all.iter().map(|(.., grasp)| *grasp).min().unwrap_or(Grasp::Unknown);
     let texts: Vec<String> = all.into_iter().map(|(text, ..)| text).collect();
     (format!("（{}）", texts.join(joint)), level, grasp)
 }
 
-fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Level, Grasp) {
+fn atomic_words(it: &Atomic, side: Side, lang: Lang, scene: Scene) -> (String, Level, Grasp) {
     match compile::part(it, side, Reach::Node) {
-        Ok(Part::Test(test)) => (test_words(&test, lang), test_level(&test, kind), Grasp::Kept),
+        Ok(Part::Test(test)) => (test_words(&test, lang), test_level(&test, scene), Grasp::Kept),
         Ok(Part::Limit(limit)) if side == Side::Grant => {
-            (limit_words(&limit, lang), limit_level(&limit, kind), Grasp::Kept)
+            (limit_words(&limit, lang), limit_level(&limit, scene), Grasp::Kept)
         }
         Ok(Part::Limit(_)) | Err(_) => {
             match compile::part(it, side, Reach::Whole) {
@@ -197,7 +209,7 @@ fn atomic_words(it: &Atomic, side: Side, lang: Lang, kind: Use) -> (String, Leve
 }
 
 /// A purpose is what somebody declares: bound into lease and log, enforced by nobody. What no node signs yet is too.
-fn test_level(it: &Test, kind: Use) -> Level {
+fn test_level(it: &Test, scene: Scene) -> Level {
     match it {
         // The gate asks who vouches for the member: where the use itself takes place nobody sees.
         Test::Among(Topic::Region, ..) => Level::E0,
@@ -205,8 +217,10 @@ fn test_level(it: &Test, kind: Use) -> Level {
         Test::Network(..)
         | Test::Version(..)
         | Test::Among(Topic::Role | Topic::Version | Topic::Encryption | Topic::Delivery, ..) => {
-            kind.level()
+            scene.level()
         }
+        // Evidence names the program and its machine; without it nobody here knows where a use takes place.
+        Test::Among(Topic::Environment, ..) if scene.attested() => scene.level(),
         Test::Purpose(..) | Test::Event(..) | Test::Among(..) => Level::E0,
         Test::All(_)
         | Test::Any(_)
@@ -218,7 +232,7 @@ fn test_level(it: &Test, kind: Use) -> Level {
         | Test::Elapsed(..)
         | Test::Delay(..)
         | Test::Kind(_)
-        | Test::Enforcement(_) => kind.level(),
+        | Test::Enforcement(_) => scene.level(),
         // Kept by the gate of each lease; plain bytes have none.
         Test::Window(_)
         | Test::Metered(..)
@@ -226,13 +240,13 @@ fn test_level(it: &Test, kind: Use) -> Level {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
-        | Test::Group(..) => kind.level(),
+        | Test::Group(..) => scene.level(),
     }
 }
 
 /// Columns of plain data are cut by the provider before delivery; results are seen by queries and sealed tables only.
-fn limit_level(it: &Limit, kind: Use) -> Level {
-    match (it, kind) {
+fn limit_level(it: &Limit, scene: Scene) -> Level {
+    match (it, scene.kind) {
         // What is put in is counted at the gate; how small a result may be is looked at where it arrives first.
         (Limit::Matching(MatchLimit::Least(_) | MatchLimit::Share(_)), Use::Psi) => Level::E1,
         (Limit::Matching(_), Use::Psi) | (Limit::Columns(_), Use::Plain | Use::Psi) => Level::E2,
@@ -242,12 +256,12 @@ fn limit_level(it: &Limit, kind: Use) -> Level {
         // A node's own query is answered at once; only tools' results are slowed down like deliveries.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), Use::Query) => Level::E0,
         // Two gates release, and neither sees what the consumer's program does with the key.
-        (Limit::KeyOperator(_), Use::SealedTable | Use::SealedFile) => kind.level(),
+        (Limit::KeyOperator(_), Use::SealedTable | Use::SealedFile) => scene.level(),
         (Limit::KeyOperator(_), _) => Level::E0,
         // The bytes leave through the provider's own hands, whatever they are.
         (Limit::DeliveryRate(_) | Limit::DeliveryConnections(_), _) => Level::E2,
         (_, Use::SealedFile | Use::Plain | Use::Psi) => Level::E0,
-        (_, Use::Query | Use::SealedTable) => kind.level(),
+        (_, Use::Query | Use::SealedTable) => scene.level(),
     }
 }
 
@@ -267,7 +281,7 @@ fn by_construction(it: &Action, lang: Lang) -> Option<&'static str> {
     }
 }
 
-fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
+fn duty_sentence(rule: &Rule, lang: Lang, scene: Scene) -> Sentence {
     let compiled = if rule.action == Action::Delete {
         duty::delete(rule).map(|it| {
             let text = match it {
@@ -286,7 +300,7 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
                     ),
                 },
             };
-            said(text, kind.level())
+            said(text, scene.level())
         })
     } else if rule.action == Action::Compensate {
         duty::price(rule).map(|price| {
@@ -297,7 +311,9 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
             // A bill is a claim; no software makes anybody pay.
             said(text, Level::E0)
         })
-    } else if rule.action == Action::Watermark && matches!(kind, Use::SealedTable | Use::Plain) {
+    } else if rule.action == Action::Watermark
+        && matches!(scene.kind, Use::SealedTable | Use::Plain)
+    {
         // The provider's own node sets it before the copy leaves.
         duty::mark(rule).map(|it| said(mark_words(&it, lang), Level::E2))
     } else if let Some(text) = by_construction(&rule.action, lang)
@@ -305,7 +321,7 @@ fn duty_sentence(rule: &Rule, lang: Lang, kind: Use) -> Sentence {
     {
         // Consent is kept by the provider's node, from which nothing leaves before it.
         let own = rule.action == Action::ObtainConsent;
-        Ok(said(text.to_owned(), if own { Level::E2 } else { kind.level() }))
+        Ok(said(text.to_owned(), if own { Level::E2 } else { scene.level() }))
     } else {
         if let Action::Unknown(name) = &rule.action {
             return unknown(name, lang);

@@ -15,7 +15,8 @@ use tidm_space::lang::Lang;
 use tidm_space::policy::check::{Severity, check};
 use tidm_space::policy::eval::Request;
 use tidm_space::policy::model::Policy as Model;
-use tidm_space::policy::render::render;
+use tidm_space::policy::render::{Sentence, render};
+use tidm_space::policy::scene;
 use tidm_space::policy::sentence::template::{Template, templates};
 use tidm_space::policy::trial::try_out;
 use tidm_space::policy::truth::Truth;
@@ -34,13 +35,15 @@ use told::Told;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// What a policy says, sentence by sentence, with who keeps each term.
-    #[command(after_help = "Example:\n  tidm policy explain offer.json --as query --lang en")]
+    #[command(
+        after_help = "Examples:\n  tidm policy explain offer.json\n  tidm policy explain offer.json --as query --lang en"
+    )]
     Explain {
         /// ODRL as JSON.
         file: PathBuf,
-        /// The kind of use: query, sealed-table, sealed-file, plain or psi.
-        #[arg(long = "as", default_value = "query")]
-        kind: String,
+        /// Kinds of use: query, sealed-table, sealed-file, plain, psi; all that the policy permits when absent.
+        #[arg(long = "as", value_delimiter = ',')]
+        kinds: Vec<String>,
     },
     /// What is wrong with a policy: conflicts, windows that never open, terms nobody here keeps. Exit code 1 for errors.
     #[command(after_help = "Example:\n  tidm policy check offer.json --as query,sealed-table")]
@@ -115,15 +118,7 @@ impl Policy {
             cli::Lang::En => Lang::En,
         };
         Ok(match self {
-            Self::Explain { file, kind: name } => {
-                let said = render(&read(file)?, lang, kind(name)?);
-                let rows: Vec<Value> = said
-                    .iter()
-                    .map(|it| json!({ "level": it.level.name(), "text": it.text, "enforced": it.level.words(lang) }))
-                    .collect();
-                show::value(&json!({ "items": rows }), global);
-                ExitCode::SUCCESS
-            }
+            Self::Explain { file, kinds } => explained(&read(file)?, kinds, lang, global)?,
             Self::Check { file, kinds } => checked(&read(file)?, kinds, lang, global)?,
             Self::Try(it) => it.run(lang, global)?,
             Self::Template { name: None, .. } => {
@@ -137,6 +132,31 @@ impl Policy {
             }
         })
     }
+}
+
+fn explained(
+    policy: &Model,
+    names: &[String],
+    lang: Lang,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let kinds: Vec<Use> = match names {
+        [] => scene::kinds(policy),
+        some => some.iter().map(|it| kind(it)).collect::<anyhow::Result<_>>()?,
+    };
+    let row = |kind: Use, it: &Sentence| json!({ "kind": kind.name(), "level": it.level.name(), "text": it.text, "enforced": it.level.words(lang) });
+    let said = kinds.iter().flat_map(|kind| {
+        let all = render(policy, lang, *kind);
+        all.iter().map(|it| row(*kind, it)).collect::<Vec<Value>>()
+    });
+    show::value(&json!({ "items": said.collect::<Vec<Value>>() }), global);
+    if kinds.is_empty() {
+        show::note(lang.pick(
+            "没有任何使用方式能够履行此策略；--as 指明一种即可查看",
+            "in no kind of use can this policy be kept; name one with --as to see it",
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn checked(

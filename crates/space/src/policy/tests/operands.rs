@@ -204,7 +204,7 @@ fn party() -> Vec<Row> {
                 |it| topic(it, &[(Topic::Environment, &["sandbox"])]),
                 Unknown,
             ),
-            // As other topics: what evidence says of the place, shown at its least.
+            // Of a query nobody has evidence; of what is sealed see below.
             E0,
         ),
         row(
@@ -280,6 +280,10 @@ fn every_operand_is_evaluated_and_signed_or_refused_by_name() {
             }
         };
         assert_eq!(level, it.signed, "{}", it.operand);
+        // A key goes to nobody without evidence of the environment: the demand is kept by what the evidence names.
+        let sealed = render(&of, Lang::En, Use::SealedTable);
+        let proven = sealed.iter().any(|it| it.level >= Level::E3);
+        assert_eq!(proven, it.operand == "tidm:executionEnvironment", "{}", it.operand);
     }
 }
 

@@ -54,6 +54,18 @@ fn classes() -> Vec<(u8, &'static str, &'static str, Json)> {
         (6, "指定用途", "purpose", permits(&[atom("purpose", "eq", "quality")])),
         (7, "事件", "event", permits(&[atom("event", "gteq", "urn:event:recall")])),
         (8, "安全等级", "security level", permits(&[atom("tidm:enforcementLevel", "gteq", "E1")])),
+        (
+            8,
+            "可信执行环境",
+            "trusted environment",
+            permits(&[atom("tidm:executionEnvironment", "eq", "tee"), atom("count", "lteq", "10")]),
+        ),
+        (
+            8,
+            "独立可信执行环境",
+            "independent trusted environment",
+            permits(&[atom("tidm:enforcementLevel", "gteq", "E4")]),
+        ),
         (9, "起止时间", "time interval", permits(&[from(), until()])),
         (
             9,
@@ -249,7 +261,10 @@ fn every_class_is_kept_or_refused_by_name() {
     let numbers: Vec<u8> = all.iter().filter(|(.., it)| kept(it)).map(|(it, ..)| *it).collect();
     assert_eq!(
         numbers,
-        [1, 4, 5, 6, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 19, 20, 23, 25]
+        [
+            1, 4, 5, 6, 8, 8, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 19, 20,
+            23, 25
+        ]
     );
     for (number, _, en, rules) in &all {
         if let Err(why) = compile(&policy(rules)) {
