@@ -61,7 +61,9 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
     // A node signs nothing that is not understood.
     assert!(terms.is_err() || whole.is_ok());
     let remarks = check(model, Time::from_ms(1_780_000_000_000), &Use::ALL);
-    let refused = remarks.iter().any(|it| matches!(it.code, "term.refused" | "conflict.void"));
+    let refused = remarks
+        .iter()
+        .any(|it| matches!(it.code, "term.refused" | "conflict.void" | "conflict.overlap"));
     assert!(terms.is_ok() || refused, "a refusal was lost");
     for kind in Use::ALL {
         for lang in [Lang::Zh, Lang::En] {

@@ -96,7 +96,7 @@ pub fn check(policy: &Policy, now: Time, kinds: &[Use]) -> Vec<Remark> {
         room::remarks(it, policy, now, &mut out);
         limit::remarks(it, &mut out);
     }
-    conflict::remarks(policy, &rules, now, &mut out);
+    conflict::remarks(policy, &rules, &mut out);
     wider(&rules, &mut out);
     repeated(policy, &mut out);
     for it in &rules {

@@ -9,6 +9,7 @@
 //! the whole contract; whom `inform` tells is the provider. `spatial` is the region of the user as its membership says,
 //! for where a use takes place nobody can prove.
 
+use crate::policy::apart::{Meeting, meeting};
 use crate::policy::counted;
 use crate::policy::duty::Duties;
 use crate::policy::model::{Action, Conflict, Constraint, Operand, PROFILE, Policy, Rule};
@@ -80,21 +81,10 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
     for (i, rule) in policy.obligations.iter().enumerate() {
         owed.extend(duties.add(rule, &format!("obligation[{i}]"), false, reach, &mut refused));
     }
-    if matches!(policy.conflict, None | Some(Conflict::Invalid)) {
-        let void = |b: &&Clause| {
-            b.when == Test::All(vec![])
-                && b.target.is_none()
-                && b.assignee.is_none()
-                && grants.iter().any(|g| g.action == b.action)
-        };
-        refused.extend(bans.iter().filter(void).map(|b| {
-            refusal(
-                b.action.name(),
-                "is permitted and prohibited at once, which makes the policy void (ODRL conflict)",
-            )
-        }));
-    }
     if reach == Reach::Node {
+        if matches!(policy.conflict, None | Some(Conflict::Invalid)) {
+            refused.extend(void(&grants, &bans));
+        }
         refused.extend(counted::unkept(&grants, &bans));
     }
     if !refused.is_empty() {
@@ -112,6 +102,23 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
         mark: duties.mark,
         summary,
     })
+}
+
+/// Prohibitions that make the whole policy void, or would in some use (ODRL §2.10, `invalid`).
+fn void(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
+    const VOID: &str =
+        "is permitted and prohibited at once, which makes the policy void (ODRL conflict)";
+    const PERHAPS: &str = "may be permitted and prohibited at once, which would make the whole policy void: needs conditions that exclude each other, or conflict prohibit or perm";
+    let mut out = vec![];
+    for ban in bans {
+        let all: Vec<Meeting> = grants.iter().map(|it| meeting(it, ban)).collect();
+        if all.contains(&Meeting::Always) {
+            out.push(refusal(ban.action.name(), VOID));
+        } else if all.contains(&Meeting::Perhaps) {
+            out.push(refusal(ban.action.name(), PERHAPS));
+        }
+    }
+    out
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

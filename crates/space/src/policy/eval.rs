@@ -50,9 +50,24 @@ impl Decision<'_> {
             Verdict::Unknown(reasons) => ("policy.unknown", reasons),
         };
         let rule = reasons.first().map_or_else(|| "policy".to_owned(), |r| r.rule.clone());
-        let said: Vec<String> = reasons.into_iter().map(|r| r.en).collect();
-        Err(Fault::denied(code, rule, said.join("; ")))
+        Err(Fault::denied(code, rule, said(&reasons, Lang::En))
+            .in_chinese(said(&reasons, Lang::Zh)))
     }
+}
+
+/// All reasons; where several rules said no, each with the rule that it belongs to.
+fn said(all: &[Reason], lang: Lang) -> String {
+    let several = all.iter().any(|it| all.first().is_some_and(|first| first.rule != it.rule));
+    let one = |it: &Reason| {
+        let text = lang.pick(&it.zh, &it.en);
+        if several {
+            format!("{}{}{text}", it.rule, lang.pick("：", ": "))
+        } else {
+            text.to_owned()
+        }
+    };
+    let all: Vec<String> = all.iter().map(one).collect();
+    all.join(lang.pick("；", "; "))
 }
 
 /// What one rule asks of a request, each premise with its answer: for reports rather than for deciding.
@@ -109,17 +124,13 @@ pub fn evaluate<'a>(terms: &'a Terms, request: &'a Request<'a>) -> Decision<'a> 
     bound = bound.min(healed(terms, request, &mut parts, &mut reasons));
     let banned = bans(terms, request, &mut parts, &mut reasons);
     let (granted, limits) = grants(terms, request, &mut parts, &mut reasons);
-    let met = banned == Truth::No && granted == Truth::Yes;
     let free = match terms.conflict {
         // A permission that holds wins over any prohibition (ODRL §2.10); one that may hold leaves it open.
         Some(Conflict::Permission) => banned.max(granted),
-        None | Some(Conflict::Invalid) if met => {
-            let it = Explanation::new(What::Void, Truth::No, vec![]);
-            note(&mut reasons, "policy", &it);
-            parts.push(it);
-            Truth::No
+        Some(Conflict::Prohibition) => banned,
+        None | Some(Conflict::Invalid) => {
+            banned.min(valid(terms, request, &mut parts, &mut reasons))
         }
-        None | Some(_) => banned,
     };
     let truth = bound.min(free).min(granted);
     let why = Explanation::new(What::Asked, truth, parts);
@@ -174,6 +185,38 @@ fn bans<'a>(
         free = free.min(truth);
     }
     free
+}
+
+/// Whether no permission and prohibition of the policy meet: under `invalid` one such conflict makes it void as a whole,
+/// whichever act was asked for (ODRL §2.10). They meet where the acts of both overlap and the conditions of both hold.
+fn valid<'a>(
+    terms: &'a Terms,
+    request: &'a Request<'a>,
+    parts: &mut Vec<Explanation<'a>>,
+    reasons: &mut Vec<Reason>,
+) -> Truth {
+    let holds = |it: &'a Clause| {
+        let own = Truth::all(parties(it, request).iter().map(|it| it.truth));
+        own.min(Truth::all(constraints(it, request).map(|it| it.truth)))
+    };
+    let mut valid = Truth::Yes;
+    for ban in &terms.bans {
+        let mut over = terms.grants.iter().filter(|it| ban.action.stops(&it.action)).peekable();
+        if over.peek().is_none() {
+            continue;
+        }
+        let applies = holds(ban);
+        for grant in over.filter(|_| applies != Truth::No) {
+            let truth = applies.min(holds(grant)).opposite();
+            valid = valid.min(truth);
+            if truth != Truth::Yes {
+                let it = Explanation::new(What::Void(grant, ban), truth, vec![]);
+                note(reasons, "policy", &it);
+                parts.push(it);
+            }
+        }
+    }
+    valid
 }
 
 /// Whether a permission holds, and the widest limits of those that do.
@@ -265,27 +308,27 @@ fn constraints<'a>(
 /// Whether a duty stands in the way of the use: one that comes first and is not done, and any that was violated and
 /// is not made good by its consequences (ODRL §2.6.4). What is owed from the use on does not.
 fn duty<'a>(it: &'a Duty, request: &'a Request<'a>) -> Explanation<'a> {
-    let paid = request.paid.filter(|_| *it.action.current() == Action::Compensate);
     let first = it.phase == Phase::Before;
-    let deed = request.deed(&it.place);
-    let deed = deed.or_else(|| first.then(|| paid.map(paid_for)).flatten());
-    let late = deed == Some(Deed::Open) && overdue(&it.when, request);
+    let deed = request.became(it);
     let mut parts = vec![];
     let truth = match deed {
         Some(Deed::Done) => Truth::Yes,
         Some(Deed::Violated) => owed_besides(it, request, &mut parts),
-        Some(Deed::Open) if late => owed_besides(it, request, &mut parts),
-        Some(Deed::Open) => Truth::of(!first),
+        Some(Deed::Open) => match overdue(&it.when, request) {
+            Truth::Yes => owed_besides(it, request, &mut parts),
+            Truth::No => Truth::of(!first),
+            // Certain only where both would answer the same.
+            Truth::Unknown => {
+                let late = owed_besides(it, request, &mut parts);
+                if late == Truth::of(!first) { late } else { Truth::Unknown }
+            }
+        },
         // The gate asked; the place of use has nobody to ask.
         None if request.more.gated && it.action == Action::ObtainConsent => Truth::Yes,
         None if first => Truth::Unknown,
         None => Truth::Yes,
     };
     Explanation::new(What::Duty(it), truth, parts)
-}
-
-fn paid_for(it: bool) -> Deed {
-    if it { Deed::Done } else { Deed::Open }
 }
 
 fn owed_besides<'a>(
@@ -314,13 +357,13 @@ fn remedy<'a>(it: &'a Duty, request: &'a Request<'a>) -> Explanation<'a> {
 
 /// Whether a deadline among the conditions has passed.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other tests are no deadlines")]
-fn overdue(it: &Test, request: &Request<'_>) -> bool {
+fn overdue(it: &Test, request: &Request<'_>) -> Truth {
     match it {
         Test::Clock(Cmp::Lt | Cmp::Lteq, _)
         | Test::Elapsed(Cmp::Lt | Cmp::Lteq, _)
-        | Test::Delay(Cmp::Lt | Cmp::Lteq, _) => test(it, request, None).truth == Truth::No,
-        Test::All(all) => all.iter().any(|it| overdue(it, request)),
-        _ => false,
+        | Test::Delay(Cmp::Lt | Cmp::Lteq, _) => test(it, request, None).truth.opposite(),
+        Test::All(all) => Truth::any(all.iter().map(|it| overdue(it, request))),
+        _ => Truth::No,
     }
 }
 

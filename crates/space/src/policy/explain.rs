@@ -47,8 +47,8 @@ pub enum What<'a> {
     /// Columns asked for that no permission has.
     Columns(Vec<&'a str>),
     NoPermission(&'a Action),
-    /// A permission and a prohibition met (ODRL conflict strategy `invalid`).
-    Void,
+    /// A permission and a prohibition do not meet (true), or do, which voids the policy (ODRL conflict `invalid`).
+    Void(&'a Clause, &'a Clause),
 }
 
 /// What the question was held against.
@@ -162,12 +162,13 @@ impl<'a> Explanation<'a> {
             }
             What::NoPermission(it) if zh => format!("没有许可允许“{}”", it.words(lang)),
             What::NoPermission(it) => format!("no permission grants {}", it.words(lang)),
-            What::Void => lang
-                .pick(
-                    "许可与禁止冲突，策略整体无效",
-                    "a permission and a prohibition meet, which makes the policy void",
-                )
-                .to_owned(),
+            What::Void(grant, ban) if zh => {
+                format!("许可（{}）与禁止（{}）不冲突，否则策略整体无效", grant.place, ban.place)
+            }
+            What::Void(grant, ban) => {
+                let (grant, ban) = (&grant.place, &ban.place);
+                format!("{grant} and {ban} do not conflict, which would make the whole policy void")
+            }
         }
     }
 }

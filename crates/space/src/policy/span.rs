@@ -65,6 +65,15 @@ impl Span {
         Time::from_ms(moved).after(Duration::from_millis(self.ms))
     }
 
+    pub(super) fn months(self) -> u32 {
+        self.months
+    }
+
+    /// Without the months.
+    pub(super) fn ms(self) -> u64 {
+        self.ms
+    }
+
     pub fn is_zero(self) -> bool {
         self.months == 0 && self.ms == 0
     }

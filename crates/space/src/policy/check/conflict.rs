@@ -3,30 +3,23 @@
 //! Never decides which of them is meant: it says what the policy's own strategy makes of them.
 
 use crate::lang::Lang;
-use crate::policy::check::{Remark, Ruled, Severity, room};
+use crate::policy::apart::{Meeting, meeting};
+use crate::policy::check::{Remark, Ruled, Severity};
 use crate::policy::compile::Side;
 use crate::policy::model::{Action, Conflict, Policy};
 use crate::policy::terms::{Clause, Test};
-use crate::time::Time;
 
-pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], now: Time, out: &mut Vec<Remark>) {
+pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], out: &mut Vec<Remark>) {
     let side = |side: Side| {
-        rules
-            .iter()
-            .filter(move |it| it.side == side)
-            .filter_map(|it| Some((it, it.clause.as_ref()?)))
+        rules.iter().filter(move |it| it.side == side).filter_map(|it| it.clause.as_ref())
     };
-    for (ban_at, ban) in side(Side::Ban) {
+    for ban in side(Side::Ban) {
         let mut met = false;
-        for (grant_at, grant) in side(Side::Grant) {
-            // What forbids always meets whatever is permitted, be that possible or not.
-            let meets = || {
-                let (grant, ban) = (room::pieces(grant, grant_at), room::pieces(ban, ban_at));
-                room::meet(grant, ban, now)
-            };
-            if ban.action.stops(&grant.action) && (unconditional(ban) || meets()) {
+        for grant in side(Side::Grant) {
+            let how = meeting(grant, ban);
+            if how != Meeting::Never {
                 met = true;
-                out.push(meeting(policy.conflict, ban, grant));
+                out.push(told(policy.conflict, how == Meeting::Always, ban, grant));
             }
         }
         // What is not permitted is denied anyway; only a carved-out part needs a prohibition. Handing on is said often.
@@ -43,14 +36,12 @@ pub(super) fn remarks(policy: &Policy, rules: &[Ruled<'_>], now: Time, out: &mut
     }
 }
 
-/// It applies whatever the facts are.
 fn unconditional(it: &Clause) -> bool {
     it.when == Test::All(vec![]) && it.target.is_none() && it.assignee.is_none()
 }
 
-fn meeting(strategy: Option<Conflict>, ban: &Clause, grant: &Clause) -> Remark {
-    let always = unconditional(ban);
-    let whole = always && ban.action.covers(&grant.action);
+/// `whole`: whatever the permission permits is prohibited.
+fn told(strategy: Option<Conflict>, whole: bool, ban: &Clause, grant: &Clause) -> Remark {
     let (severity, code, zh, en) = match strategy {
         None | Some(Conflict::Invalid) if whole => (
             Severity::Error,
@@ -59,10 +50,10 @@ fn meeting(strategy: Option<Conflict>, ban: &Clause, grant: &Clause) -> Remark {
             "the same is permitted and prohibited, which makes the policy void",
         ),
         None | Some(Conflict::Invalid) => (
-            Severity::Warning,
+            Severity::Error,
             "conflict.overlap",
-            "许可与禁止可能同时适用，此时策略无效",
-            "both may apply at once, which makes the policy void in that case",
+            "许可与禁止可能同时适用，届时策略整体无效，节点不签署：须写互斥的条件，或写明 conflict",
+            "both may apply at once, which would make the whole policy void, so that no node signs it: say conditions that exclude each other, or a conflict strategy",
         ),
         Some(Conflict::Prohibition) if whole => (
             Severity::Error,

@@ -6,6 +6,7 @@
 /// Of [`compile`](crate::policy::compile::compile); the check says it with both places instead.
 pub(super) const VOID: &str =
     "is permitted and prohibited at once, which makes the policy void (ODRL conflict)";
+pub(super) const PERHAPS: &str = "may be permitted and prohibited at once, which would make the whole policy void: needs conditions that exclude each other, or conflict prohibit or perm";
 pub(super) const UNGRANTED: &str = "no permission grants what such a use does";
 pub(super) const TOO_WEAK: &str = "the permissions ask for a higher enforcement level";
 
@@ -13,6 +14,10 @@ const ZH: &[(&str, &str)] = &[
     (UNGRANTED, "没有许可允许此种使用的行为"),
     (TOO_WEAK, "许可要求更高的控制强度"),
     (VOID, "同时被允许和禁止，策略因此无效（ODRL 冲突）"),
+    (
+        PERHAPS,
+        "可能同时被允许和禁止，届时策略整体无效：须写互斥的条件，或写明 conflict 为 prohibit 或 perm",
+    ),
     ("a file has no columns", "文件没有字段"),
     ("a file has no rows", "文件没有行"),
     ("a watermark is set in tables that leave the provider", "水印只加在离开提供方的表中"),

@@ -15,7 +15,7 @@ pub(super) fn remarks(policy: &Policy, out: &mut Vec<Remark>) {
     let Err(all) = compile(policy) else { return };
     let mut open = count(all);
     // Told by `conflict`, with both places.
-    open.retain(|(_, why), _| *why != reason::VOID);
+    open.retain(|(_, why), _| ![reason::VOID, reason::PERHAPS].contains(why));
     type List = fn(&mut Policy) -> &mut Vec<Rule>;
     let lists: [(&str, &[Rule], List); 3] = [
         ("permission", &policy.permissions, |it| &mut it.permissions),

@@ -16,34 +16,32 @@ use crate::policy::words::test_words;
 use crate::time::Time;
 
 /// One condition that binds, and where it stands.
-pub(super) struct Piece<'a> {
-    pub(super) place: String,
-    pub(super) test: &'a Test,
+struct Piece<'a> {
+    place: String,
+    test: &'a Test,
 }
 
 /// The conditions of a clause side by side; alternatives stay whole.
-pub(super) fn pieces<'a>(it: &'a Clause, ruled: &Ruled<'_>) -> Vec<Piece<'a>> {
+fn pieces<'a>(it: &'a Clause, ruled: &Ruled<'_>) -> Vec<Piece<'a>> {
     let mut out = vec![];
     let tests =
         if let Test::All(all) = &it.when { &all[..] } else { std::slice::from_ref(&it.when) };
     let mut places = place::tests(ruled.rule, &ruled.place).into_iter();
     for test in tests {
         let place = places.next().unwrap_or_else(|| ruled.place.clone());
-        flatten(test, place, &mut out);
+        flatten(test, place, false, &mut out);
     }
     out
 }
 
-fn flatten<'a>(test: &'a Test, place: String, out: &mut Vec<Piece<'a>>) {
+/// In a sequence (`stepped`) a delay counts from the step in front, not from the agreement.
+fn flatten<'a>(test: &'a Test, place: String, stepped: bool, out: &mut Vec<Piece<'a>>) {
     if let Test::All(parts) | Test::Sequence(parts) = test {
+        let stepped = stepped || matches!(test, Test::Sequence(_));
         for (i, part) in parts.iter().enumerate() {
-            // In a sequence a delay counts from the step in front, not from the agreement.
-            let own = matches!((test, part), (Test::Sequence(_), Test::Delay(..)));
-            if !own {
-                flatten(part, place::member(test, &place, i), out);
-            }
+            flatten(part, place::member(test, &place, i), stepped, out);
         }
-    } else {
+    } else if !(stepped && matches!(test, Test::Delay(..))) {
         out.push(Piece { place, test });
     }
 }
@@ -122,7 +120,7 @@ struct Room<'a> {
 }
 
 /// Conditions that cannot hold together.
-pub(super) struct Clash {
+struct Clash {
     code: &'static str,
     at: usize,
     with: Option<usize>,
@@ -186,12 +184,6 @@ fn clash<'a>(pieces: &[Piece<'a>], now: Time) -> Result<Room<'a>, Clash> {
         }
     }
     Ok(room)
-}
-
-/// Whether two rules can be about one use, as far as their conditions go.
-pub(super) fn meet(one: Vec<Piece<'_>>, other: Vec<Piece<'_>>, now: Time) -> bool {
-    let all: Vec<Piece<'_>> = one.into_iter().chain(other).collect();
-    clash(&all, now).is_ok()
 }
 
 /// The level that a permission asks for, if it asks for one.
@@ -295,7 +287,7 @@ fn alternatives<'a>(
         let mut dead = vec![];
         for (i, branch) in branches.iter().enumerate() {
             let mut inner = vec![];
-            flatten(branch, place::member(it.test, &it.place, i), &mut inner);
+            flatten(branch, place::member(it.test, &it.place, i), false, &mut inner);
             let mut room = room.clone();
             let at = pieces.len();
             if inner.iter().any(|part| room.add(part.test, at, now).is_some()) {

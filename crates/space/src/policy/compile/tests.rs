@@ -96,6 +96,7 @@ fn constraints_compile_or_are_refused_by_name() {
 #[test]
 fn whole_policies_are_refused_for_what_they_would_lose() {
     let atom = json!({"leftOperand": "count", "operator": "lteq", "rightOperand": "5"});
+    let beyond = json!({"leftOperand": "count", "operator": "gt", "rightOperand": "5"});
     let limit = json!({"leftOperand": "tidm:minGroup", "operator": "gteq", "rightOperand": "5"});
     let pay = |amount: &str, currency: &str| {
         json!({"action": "compensate", "constraint": [
@@ -123,6 +124,17 @@ fn whole_policies_are_refused_for_what_they_would_lose() {
         (json!({"prohibition": [{"action": "use", "constraint": [limit]}]}), &["tidm:minGroup"]),
         (json!({"prohibition": [{"action": "use"}]}), &["use"]),
         (json!({"prohibition": [{"action": "use"}], "conflict": "perm"}), &[]),
+        // What some use might do both under is no policy that anybody could keep.
+        (json!({"prohibition": [{"action": "read"}]}), &["read"]),
+        (json!({"prohibition": [{"action": "read"}], "conflict": "invalid"}), &["read"]),
+        (json!({"prohibition": [{"action": "read"}], "conflict": "prohibit"}), &[]),
+        (json!({"prohibition": [{"action": "read", "constraint": [atom]}]}), &["count"]),
+        (json!({"prohibition": [{"action": "read", "constraint": [beyond]}]}), &["read"]),
+        (
+            json!({"permission": [{"action": "use", "constraint": [atom]}],
+                "prohibition": [{"action": "read", "constraint": [beyond]}]}),
+            &[],
+        ),
         (json!({"prohibition": [{"action": "distribute"}]}), &[]),
         (json!({"obligation": [{"action": "delete"}]}), &[]),
         (json!({"obligation": [{"action": "inform"}]}), &[]),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::policy::compile::compile;
+use crate::policy::compile::understand;
 use crate::policy::usage::{Level, Use};
 use crate::time::Time;
 use crate::wire::odrl::OdrlPolicy;
@@ -18,7 +18,7 @@ fn terms(permission: Json, more: Json) -> Terms {
     for (key, value) in more.as_object().unwrap() {
         policy[key] = value.clone();
     }
-    compile(&OdrlPolicy::parse(policy).unwrap().model).unwrap()
+    understand(&OdrlPolicy::parse(policy).unwrap().model).unwrap()
 }
 
 fn atom(left: &str, op: &str, right: impl Into<Json>) -> Json {
@@ -176,6 +176,62 @@ fn rules_combine_towards_less() {
     }
 }
 
+/// One conflict makes the whole policy void, whichever act is asked for (ODRL §2.10); the other strategies settle it where it is.
+#[test]
+fn one_conflict_voids_the_whole_policy() {
+    use Truth::{No, Unknown, Yes};
+    let (read, print, export) = (Action::Read, Action::Print, Action::Distribute);
+    let permission = json!([{"action": "use"}, {"action": "distribute"}]);
+    let ban =
+        |action: &str| json!([{"action": action, "constraint": [atom("purpose", "eq", "b")]}]);
+    for (banned, purpose, asked, [invalid, prohibit, perm]) in [
+        ("read", Some("a"), &read, [Yes, Yes, Yes]),
+        ("read", Some("a"), &print, [Yes, Yes, Yes]),
+        ("read", Some("b"), &read, [No, No, Yes]),
+        ("read", Some("b"), &print, [No, Yes, Yes]),
+        ("read", Some("b"), &export, [No, Yes, Yes]),
+        ("read", None, &read, [Unknown, Unknown, Yes]),
+        ("read", None, &print, [Unknown, Yes, Yes]),
+        // Acts that do not overlap with what is permitted are in conflict with nothing.
+        ("sell", Some("b"), &print, [Yes, Yes, Yes]),
+    ] {
+        for (strategy, expected) in
+            [("", invalid), ("invalid", invalid), ("prohibit", prohibit), ("perm", perm)]
+        {
+            let mut more = json!({"prohibition": ban(banned)});
+            if !strategy.is_empty() {
+                more["conflict"] = json!(strategy);
+            }
+            let asked = Request { purpose, action: asked.clone(), ..request() };
+            let got = answer(&terms(permission.clone(), more), &asked);
+            assert_eq!(got, expected, "{strategy} {banned} {purpose:?} {:?}", asked.action);
+        }
+    }
+    // Where the permission does not hold there is no conflict, and nobody else is hit.
+    let mine = json!([{"action": "use", "constraint": [atom("recipient", "eq", "did:web:other")]},
+        {"action": "print"}]);
+    let it = terms(mine, json!({"prohibition": [{"action": "read"}]}));
+    assert_eq!(answer(&it, &Request { action: Action::Print, ..request() }), Yes);
+    let both = terms(json!([{"action": "use"}]), json!({"prohibition": [{"action": "read"}]}));
+    let print = Request { action: Action::Print, ..request() };
+    let why = evaluate(&both, &print).why.render(Lang::En);
+    assert!(why.contains("✗ permission[0] and prohibition[0] do not conflict"), "{why}");
+}
+
+/// A deadline of which nobody knows whether it is over leaves it open.
+#[test]
+fn deadlines_that_nobody_knows_leave_it_open() {
+    let owed = json!({"obligation": [{"action": "inform", "constraint": [atom("delayPeriod", "lteq", "PT1H")]}]});
+    let it = terms(json!([{"action": "use"}]), owed);
+    let deeds = [("obligation[0]", Deed::Open)];
+    let more = Facts { deeds: &deeds, ..Facts::default() };
+    for (agreed, expected) in
+        [(None, Truth::Unknown), (Some(request().now), Truth::Yes), (Some(Time::ZERO), Truth::No)]
+    {
+        assert_eq!(answer(&it, &Request { agreed_at: agreed, more, ..request() }), expected);
+    }
+}
+
 #[test]
 fn a_permit_carries_its_limits() {
     let it = use_if(&[
@@ -210,6 +266,22 @@ fn a_denial_names_rule_and_fact_in_both_languages() {
         matches!(&fault, Fault::Denied { code: "policy.denied", rule, .. } if rule == "permission[0]"),
         "{fault}"
     );
+    // What a caller gets says the same in both languages, and whose word each reason is where several rules say no.
+    let two = terms(
+        json!([{"action": "use", "constraint": [atom("count", "lteq", "2")]}]),
+        json!({"prohibition": [{"action": "use", "constraint": [atom("recipient", "eq", ME)]}], "conflict": "prohibit"}),
+    );
+    let Err(Fault::Denied { reason, zh: Some(zh), .. }) = evaluate(&two, &request).permitted()
+    else {
+        panic!("denied")
+    };
+    for place in ["permission[0]", "prohibition[0]"] {
+        assert!(
+            reason.contains(&format!("{place}: ")) && zh.contains(&format!("{place}：")),
+            "{reason} {zh}"
+        );
+    }
+    assert!(reason.contains("at most 2 uses") && zh.contains("最多使用 2 次"), "{reason} {zh}");
 }
 
 proptest! {

@@ -165,7 +165,7 @@ fn counted_terms_are_signed_where_they_bind_always() {
             vec!["tidm:frequency"],
         ),
         (
-            json!({"permission": [read(json!([]))], "prohibition": [{"action": "read",
+            json!({"conflict": "prohibit", "permission": [read(json!([]))], "prohibition": [{"action": "read",
                 "constraint": [atom("tidm:dataSize", "gt", json!("5")), purpose()]}]}),
             vec!["tidm:dataSize"],
         ),
@@ -312,7 +312,7 @@ fn conflicts_are_resolved_as_the_policy_says() {
         assert_eq!(why.truth, truth, "{conflict}");
         let said = (why.render(Lang::Zh), why.render(Lang::En));
         assert_eq!(said.0.contains("策略整体无效"), void, "{}", said.0);
-        assert_eq!(said.1.contains("makes the policy void"), void, "{}", said.1);
+        assert_eq!(said.1.contains("make the whole policy void"), void, "{}", said.1);
     }
 }
 

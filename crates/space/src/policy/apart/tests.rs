@@ -1,0 +1,180 @@
+//! Rows of what meets and what does not; and that nothing which is called apart ever holds together.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::compile::understand;
+use crate::policy::eval::{Request, report};
+use crate::policy::facts::Facts;
+use crate::policy::model::Value;
+use crate::policy::model::{Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule};
+use crate::policy::truth::Truth;
+use crate::policy::usage::Use;
+use crate::time::Time;
+use crate::wire::samples::id;
+
+fn policy(acts: (Action, Action), grant: Vec<Constraint>, ban: Vec<Constraint>) -> Policy {
+    let mut it = Policy::new(id("urn:o"), Kind::Set);
+    it.permissions = vec![Rule::new(acts.0, grant)];
+    it.prohibitions = vec![Rule::new(acts.1, ban)];
+    it
+}
+
+fn found(it: &Policy) -> Meeting {
+    let terms = understand(it).unwrap();
+    meeting(&terms.grants[0], &terms.bans[0])
+}
+
+fn atom(left: Operand, op: Operator, right: &str) -> Constraint {
+    Atomic::new(left, op, Value::text(right)).into()
+}
+
+#[test]
+fn conditions_meet_unless_they_exclude_each_other() {
+    use Meeting::{Always, Never, Perhaps};
+    use Operand as L;
+    use Operator as O;
+    let year = || vec![atom(L::ElapsedTime, O::Lteq, "P1Y")];
+    let until = |at| vec![atom(L::DateTime, O::Lteq, at)];
+    let from = |op, at| vec![atom(L::DateTime, op, at)];
+    let at = "2027-01-01T00:00:00Z";
+    let either = |all| vec![Constraint::Or(all)];
+    let steps = |op| {
+        let wait = atom(L::DelayPeriod, op, "PT1H");
+        vec![Constraint::AndSequence(vec![atom(L::DateTime, O::Gteq, at), wait])]
+    };
+    for (acts, grant, ban, should) in [
+        ((Action::Use, Action::Use), vec![], vec![], Always),
+        ((Action::Read, Action::Use), vec![], vec![], Always),
+        ((Action::Use, Action::Read), vec![], vec![], Perhaps),
+        ((Action::Print, Action::Read), vec![], vec![], Never),
+        ((Action::Use, Action::Distribute), vec![], vec![], Never),
+        ((Action::Use, Action::Read), until(at), from(O::Gt, at), Never),
+        ((Action::Use, Action::Read), until(at), from(O::Gteq, at), Perhaps),
+        ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P1Y")], Never),
+        ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P365D")], Perhaps),
+        ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P373D")], Never),
+        ((Action::Use, Action::Read), year(), vec![atom(L::MeteredTime, O::Gt, "P2Y")], Perhaps),
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::Purpose, O::Eq, "a")],
+            either(vec![atom(L::Purpose, O::Neq, "a"), atom(L::Purpose, O::Eq, "b")]),
+            Never,
+        ),
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::Purpose, O::Eq, "a")],
+            either(vec![atom(L::Purpose, O::Neq, "a"), atom(L::Count, O::Gt, "5")]),
+            Perhaps,
+        ),
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::Spatial, O::Eq, "CN")],
+            vec![atom(L::Spatial, O::Neq, "CN")],
+            Perhaps,
+        ),
+        // The step in front makes a delay later, so that only its beginning is known.
+        (
+            (Action::Use, Action::Read),
+            steps(O::Gteq),
+            vec![atom(L::DelayPeriod, O::Lt, "PT1H")],
+            Never,
+        ),
+        (
+            (Action::Use, Action::Read),
+            steps(O::Lt),
+            vec![atom(L::DelayPeriod, O::Gteq, "PT1H")],
+            Perhaps,
+        ),
+    ] {
+        assert_eq!(found(&policy(acts, grant.clone(), ban.clone())), should, "{grant:?} {ban:?}");
+    }
+}
+
+fn any_atom() -> impl Strategy<Value = Constraint> {
+    use Operand as L;
+    use Operator as O;
+    let op = proptest::sample::select(vec![O::Lt, O::Lteq, O::Gt, O::Gteq]);
+    let left = proptest::sample::select(vec![
+        (L::DateTime, "2026-02-27T00:00:00Z", "2026-03-01T12:00:00Z"),
+        (L::Count, "2", "3"),
+        (L::ElapsedTime, "P1M", "P30D"),
+        (L::DelayPeriod, "P1M", "P29D"),
+        (L::MeteredTime, "PT1H", "PT2H"),
+        (L::DataSize, "100", "101"),
+        (L::RecordCount, "7", "7"),
+        (L::GroupCount, "1", "4"),
+    ]);
+    let named = proptest::sample::select(vec![
+        (L::Purpose, "a", "b"),
+        (L::Recipient, "did:web:me", "did:web:you"),
+        (L::KindOfUse, "query", "plain"),
+    ]);
+    let equal = proptest::sample::select(vec![O::Eq, O::Neq]);
+    let pick = |(left, one, other), op, first| atom(left, op, if first { one } else { other });
+    let event = |op| atom(L::Event, op, "e");
+    prop_oneof![
+        (left, op.clone(), any::<bool>()).prop_map(move |(it, op, first)| pick(it, op, first)),
+        (named, equal, any::<bool>()).prop_map(move |(it, op, first)| pick(it, op, first)),
+        op.prop_map(event),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Vec<Constraint>> {
+    let one = any_atom().prop_recursive(2, 6, 3, |inner| {
+        (proptest::collection::vec(inner, 1..3), 0..4).prop_map(|(all, how)| match how {
+            0 => Constraint::And(all),
+            1 => Constraint::Or(all),
+            2 => Constraint::Xone(all),
+            _ => Constraint::AndSequence(all),
+        })
+    });
+    proptest::collection::vec(one, 1..3)
+}
+
+proptest! {
+    // Few pairs are apart.
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// Whatever the facts are: rules that are said to be apart never hold both.
+    #[test]
+    fn rules_that_are_apart_never_hold_together(
+        grant in conditions(),
+        ban in conditions(),
+        (day, used, agreed, uses) in (0..70_i64, 0..70_i64, 0..70_i64, 0..4_u64),
+        (amount, purpose, query, happened) in (99..103_u64, "[abc]", any::<bool>(), any::<bool>()),
+    ) {
+        let it = policy((Action::Use, Action::Read), grant, ban);
+        if found(&it) != Meeting::Never {
+            return Ok(());
+        }
+        let start = Time::parse("2026-01-20T00:00:00Z").unwrap();
+        let at = |days: i64| Time::from_ms(start.ms() + days * 86_400_000);
+        let events = [("e", at(1))];
+        let kind = if query { Use::Query } else { Use::Plain };
+        let request = Request {
+            uses_so_far: uses,
+            first_use_at: Some(at(used.min(day))),
+            agreed_at: Some(at(agreed.min(day))),
+            purpose: Some(&purpose),
+            more: Facts {
+                metered: Some(Duration::from_secs(amount * 60)),
+                bytes: Some(amount),
+                records: Some(amount - 94),
+                group_uses: Some(uses),
+                events: Some(if happened { &events } else { &[] }),
+                ..Facts::default()
+            },
+            ..Request::new(at(day), kind, "did:web:me")
+        };
+        let terms = understand(&it).unwrap();
+        let both = report(&terms, &request);
+        let holds = |it: &crate::policy::eval::RuleReport<'_>| {
+            let tests = it.premises.iter().filter(|it| matches!(it.what, crate::policy::eval::What::Test(_)));
+            Truth::all(tests.map(|it| it.truth))
+        };
+        prop_assert!(both.iter().any(|it| holds(it) != Truth::Yes));
+    }
+}
