@@ -170,22 +170,32 @@ fn constraint() -> impl Strategy<Value = Constraint> {
     })
 }
 
+/// Rules of every list, with duties, remedies and consequences, which may have some in their turn.
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    let rule = bare_rule().prop_recursive(2, 6, 2, |inner| {
+        let list = || proptest::collection::vec(inner.clone(), 0..2);
+        (bare_rule(), list(), list(), list()).prop_map(|(rule, duties, remedies, consequences)| {
+            Rule { duties, remedies, consequences, ..rule }
+        })
+    });
+    proptest::collection::vec(rule, 0..3)
+}
+
+fn bare_rule() -> impl Strategy<Value = Rule> {
     let action = prop_oneof![
         proptest::sample::select(Action::KNOWN),
         "x:[a-z]{1,5}".prop_map(Action::Unknown)
     ];
     let party = || proptest::option::of("[a-z]{1,5}".prop_map(|it| id(&it)));
-    let rule = (action, proptest::collection::vec(constraint(), 0..3), party(), party()).prop_map(
+    (action, proptest::collection::vec(constraint(), 0..3), party(), party()).prop_map(
         |(action, all, target, assignee)| Rule { target, assignee, ..Rule::new(action, all) },
-    );
-    proptest::collection::vec(rule, 0..3)
+    )
 }
 
 proptest! {
     #[test]
     fn models_survive_the_wire(
-        (permissions, prohibitions, obligations, duties) in (rules(), rules(), rules(), rules()),
+        (permissions, prohibitions, obligations) in (rules(), rules(), rules()),
         target in proptest::option::of("[a-z]{1,5}"),
         kind in prop_oneof![Just(Kind::Offer), Just(Kind::Agreement), Just(Kind::Set)],
         conflict in proptest::option::of(prop_oneof![Just(Conflict::Permission), Just(Conflict::Prohibition), Just(Conflict::Invalid)]),
@@ -193,13 +203,6 @@ proptest! {
         let mut policy = Policy::new(Id::parse("urn:o").unwrap(), kind);
         policy.target = target.map(|t| Id::parse(&t).unwrap());
         policy.permissions = permissions;
-        if let Some(first) = policy.permissions.first_mut() {
-            first.duties = duties.clone();
-            first.remedies = duties.clone();
-            if let Some(duty) = first.duties.first_mut() {
-                duty.consequences = duties;
-            }
-        }
         policy.prohibitions = prohibitions;
         policy.obligations = obligations;
         policy.conflict = conflict;
