@@ -124,7 +124,8 @@ fn words_that_permit_less_are_signed_in_permissions_alone() {
             losses.iter().any(|it| it.term == code && it.kind == Kind::Near),
             code != "read"
         );
-        let terms = compile(&policy).unwrap();
+        // Whoever asks: the contract's own parties are another matter.
+        let terms = compile(&Policy { assignee: None, ..policy }).unwrap();
         let permits = |kind: &Use| {
             let asked = Request::new(Time::ZERO, *kind, "did:web:a.example");
             terms.unkeepable(*kind).is_empty() && evaluate(&terms, &asked).permitted().is_ok()
@@ -144,12 +145,10 @@ fn words_that_permit_less_are_signed_in_permissions_alone() {
     let all = ["read", "access", "process", "compute", "download"].map(listed).to_vec();
     let it = document(vec![item(plain(all, vec![]))]);
     assert_eq!(there_and_back(&it).0, it);
-    for (code, none) in
-        [("desensitize", true), ("jointDevelop", true), ("delivery", true), ("alert", true)]
-    {
+    for code in ["desensitize", "jointDevelop", "delivery", "alert"] {
         let it = document(vec![item(plain(vec![listed(code)], vec![]))]);
         let why = compile(&there_and_back(&it).1).unwrap_err();
-        assert_eq!(why.iter().any(|it| it.term == format!("tc609:{code}")), none);
+        assert!(why.iter().any(|it| it.term == format!("tc609:{code}")), "{why:?}");
     }
 }
 
