@@ -290,24 +290,26 @@ async fn a14_an_opened_machine_is_believed_until_its_chip_is_off_the_list() {
 }
 
 /// A published SGX quote and its set, from the kit `attestation`.
-fn published() -> Option<(Vec<u8>, Vec<u8>)> {
+fn published() -> Result<(Vec<u8>, Vec<u8>), &'static str> {
     let beside = || {
         let start = Path::new(env!("CARGO_MANIFEST_DIR"));
         start.ancestors().map(|up| up.join("shared/conformance")).find(|it| it.is_dir())
     };
     let root = std::env::var_os("TIDM_CONFORMANCE").map(PathBuf::from).or_else(beside);
-    let Some(kit) = root.map(|it| it.join("attestation/sgx-tdx")).filter(|it| it.is_dir()) else {
-        println!("SKIPPED: published evidence: no shared/conformance/attestation/sgx-tdx");
-        return None;
-    };
+    let kit = root.map(|it| it.join("attestation/sgx-tdx")).filter(|it| it.is_dir());
+    let kit =
+        kit.ok_or("SKIPPED: published evidence: no shared/conformance/attestation/sgx-tdx")?;
     let read = |name: &str| std::fs::read(kit.join(name)).unwrap();
-    Some((read("sgx_quote"), read("sgx_quote_collateral.json")))
+    Ok((read("sgx_quote"), read("sgx_quote_collateral.json")))
 }
 
 /// What the operator imported is kept as it came, listed with its end, and counts at the gate before what a peer sends.
 #[test]
 fn imported_sets_are_kept_listed_and_used_before_what_is_sent() {
-    let Some((quote, set)) = published() else { return };
+    let (quote, set) = match published() {
+        Ok(it) => it,
+        Err(why) => return println!("{why}"),
+    };
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path();
     let (now, from, until) = (1_750_400_000, 1_750_330_571, 1_752_919_278);
