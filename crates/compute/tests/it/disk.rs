@@ -33,7 +33,7 @@ fn traces(order: &Order) -> HashSet<Begin> {
     }
     let id: Vec<u8> = (0..64).step_by(2).map(|at| hex(&order.job[at..at + 2])).collect();
     let (path, format) = (&order.source.path, order.format());
-    let id = id.try_into().unwrap();
+    let id: [u8; 32] = id.try_into().unwrap();
     let mut source = keys::open(path, format, &order.rule, &order.mapping, &id).unwrap();
     let mut batch = Vec::new();
     while source.next(&mut batch).unwrap() {
