@@ -34,7 +34,6 @@ pub(super) fn meeting(grant: &Clause, ban: &Clause) -> Meeting {
 type Placed<'a> = (&'a Test, bool);
 
 /// Whether no use fulfils both.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others are no groups")]
 fn exclude((one, stepped): Placed<'_>, other: Placed<'_>) -> bool {
     match (one, other.0) {
         (Test::All(all), _) => all.iter().any(|it| exclude((it, stepped), other)),
@@ -51,7 +50,6 @@ fn exclude((one, stepped): Placed<'_>, other: Placed<'_>) -> bool {
 }
 
 /// Of two tests that are no groups.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other tests are not compared")]
 fn contradict(one: Placed<'_>, other: Placed<'_>) -> bool {
     if let (Some((axis, low, high)), Some((its, from, to))) = (range(one), range(other)) {
         return axis == its && (before(high, from) || before(to, low));

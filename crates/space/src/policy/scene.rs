@@ -21,7 +21,8 @@ impl Scene {
     /// Of terms that nobody signs it is the kind of use alone.
     pub fn of(policy: &Policy, kind: Use) -> Self {
         let proven = compile(policy).ok().and_then(|it| demanded(&it, kind));
-        Self { kind, level: proven.map_or(kind.level(), |it| it.max(kind.level())) }
+        let own = kind.level();
+        Self { kind, level: proven.map_or(own, |it| it.max(own)) }
     }
 
     /// Who keeps what happens to the data in such a use.
