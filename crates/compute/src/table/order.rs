@@ -24,7 +24,7 @@ pub enum Order {
     /// Make a table of a list.
     Prepare(Prepare),
     /// Ask about the items of a list.
-    Query(Query),
+    Query(Box<Query>),
     /// Evaluate what one client asks about.
     Answer(Answer),
 }

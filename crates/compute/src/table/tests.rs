@@ -97,7 +97,7 @@ impl World {
             silence: 5.0,
             patience: 5.0,
         };
-        (Order::Query(query), Order::Answer(answer))
+        (Order::Query(Box::new(query)), Order::Answer(answer))
     }
 }
 

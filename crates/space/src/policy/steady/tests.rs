@@ -54,7 +54,7 @@ fn a_delay_in_a_sequence_counts_from_the_step_in_front() {
             Some(9 * DAY + HOUR + 1),
         ),
         (json!({"xone": [{"andSequence": [from, delay]}, used]}), DAY + 1, Some(DAY + 6 * HOUR)),
-        (delay.clone(), DAY, None),
+        (delay, DAY, None),
     ] {
         let it = terms(json!({"permission": [{"action": "use", "constraint": [constraint]}]}));
         let until = until(&it, &asked(now)).map(Time::ms);

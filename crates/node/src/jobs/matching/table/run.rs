@@ -88,5 +88,5 @@ pub(in crate::jobs::matching) async fn query_or_answer(
         silence: SILENCE,
         patience,
     };
-    Ok(Task::table(&Order::Query(order), vec![index, kept, list.into_file()])?)
+    Ok(Task::table(&Order::Query(Box::new(order)), vec![index, kept, list.into_file()])?)
 }

@@ -188,7 +188,7 @@ fn a_frequency_is_counted_in_its_window() {
         match compile(&policy) {
             Ok(_) => assert!(said.is_some(), "{all:?}"),
             Err(why) => {
-                assert!(said.is_none() && why.iter().any(|it| it.term == "tc609:frequency"))
+                assert!(said.is_none() && why.iter().any(|it| it.term == "tc609:frequency"));
             }
         }
     }
