@@ -358,7 +358,7 @@ proptest! {
             prop_assert!(found.iter().any(|it| gone["action"] == it.term), "{found:?}");
         }
         if !rules.prohibition.is_empty() {
-            let without = Rules { prohibition: vec![], ..rules.clone() };
+            let without = Rules { prohibition: vec![], ..rules };
             prop_assert!(!looser(&next, &without.terms()).is_empty());
         }
     }
