@@ -127,10 +127,7 @@ pub static ACTIONS: [ActionWord; 20] = [
         "process",
         "加工",
         Some(Action::Derive),
-        Fit::Near(
-            "derive 总是产生新的数据，并包括向他人提供",
-            "derive always makes a new asset, and offers it to others here",
-        ),
+        Fit::Near("derive 总是产生新的数据", "derive always makes a new asset"),
     ),
     action("jointDevelop", "联合开发", None, LACKING),
     action("distribute", "分发", Some(Action::Distribute), Fit::Same),
