@@ -300,21 +300,40 @@ impl Store {
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
         }
-        if let Some((group, product)) = &more.group_uses
-            && let Some(line) = self.product(product)?.map(|it| it.line.clone())
+        if let Some((group, product)) = &more.group
+            && let Some(of) = self.of_group(group, product)?
         {
-            let mut sum = 0;
-            for id in self.contracts.keys() {
-                let Some(it) = self.contract(id)? else { continue };
-                let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
-                let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
-                if it.role == Role::Provider && of == *group && same {
-                    sum += self.spent(id).uses;
-                }
-            }
-            view.group_uses = Some(sum);
+            let sums = of.iter().map(|it| self.spent(it));
+            view.group = Some(sums.fold(Spent::default(), |all, it| {
+                let add = |all: Spent, kind| all.with(kind, all.of(kind) + it.of(kind));
+                DebitKind::ALL.into_iter().fold(all, add)
+            }));
+        }
+        if let Some((group, product, most)) = &more.group_starts
+            && let Some(of) = self.of_group(group, product)?
+        {
+            let theirs = uses().filter(|it| of.contains(&it.contract));
+            let mut all: Vec<Time> = theirs.map(|it| it.at).collect();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            all.truncate(usize::try_from(*most).unwrap_or(usize::MAX));
+            view.group_starts = Some(all);
         }
         Ok(())
+    }
+
+    /// Contracts of a legal entity about the line of a product; `None`: the product is not here.
+    fn of_group(&self, group: &Group, product: &Id) -> Result<Option<Vec<Id>>, StoreError> {
+        let Some(line) = self.product(product)?.map(|it| it.line.clone()) else { return Ok(None) };
+        let mut found = Vec::new();
+        for id in self.contracts.keys() {
+            let Some(it) = self.contract(id)? else { continue };
+            let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
+            let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
+            if it.role == Role::Provider && of == *group && same {
+                found.push(id.clone());
+            }
+        }
+        Ok(Some(found))
     }
 
     pub fn product(&self, id: &Id) -> Result<Option<Product>, BadRecord> {

@@ -16,6 +16,7 @@ mod flight;
 mod foreign;
 mod infrastructure;
 mod kas;
+mod last_day;
 mod matching;
 mod matching_kinds;
 mod matching_many;

@@ -68,8 +68,10 @@ pub struct More {
     /// When the newest uses under this contract began: at most so many.
     pub starts: Option<(Id, u64)>,
     pub product: Option<Id>,
-    /// How often this legal entity used the line of this product, under all contracts that this node provides.
-    pub group_uses: Option<(Group, Id)>,
+    /// What this legal entity was debited for the line of this product, under all contracts that this node provides.
+    pub group: Option<(Group, Id)>,
+    /// When the newest of its uses of that line began: at most so many.
+    pub group_starts: Option<(Group, Id, u64)>,
 }
 
 impl More {
@@ -98,7 +100,8 @@ pub struct View {
     pub lease: Option<Lease>,
     pub spent: Spent,
     pub starts: Option<Vec<Time>>,
-    pub group_uses: Option<u64>,
+    pub group: Option<Spent>,
+    pub group_starts: Option<Vec<Time>>,
     pub open_leases: Vec<Lease>,
     pub refusals: Vec<Tally>,
     pub open_transfers: Vec<Transfer>,

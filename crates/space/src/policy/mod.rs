@@ -11,6 +11,7 @@ pub mod check;
 pub mod compile;
 pub mod cost;
 pub mod counted;
+pub mod deadline;
 pub mod diff;
 mod duty;
 pub mod eval;

@@ -39,6 +39,7 @@ fn changes(it: &Test, request: &Request<'_>) -> Option<Time> {
         | Test::Size(..)
         | Test::Records(..)
         | Test::Group(..)
+        | Test::Entity(_)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)

@@ -203,9 +203,13 @@ impl Side {
     }
 
     pub(super) fn spent(&self, of: &Id) -> Spent {
+        self.sums(|it| it.contract == *of)
+    }
+
+    fn sums(&self, ours: impl Fn(&Debit) -> bool) -> Spent {
         DebitKind::ALL.into_iter().fold(Spent::default(), |spent, kind| {
             let sum = |back| -> u64 {
-                let of = |it: &&Debit| it.contract == *of && it.kind == kind && it.back == back;
+                let of = |it: &&Debit| ours(it) && it.kind == kind && it.back == back;
                 self.debits.iter().filter(of).map(|it| it.amount).sum()
             };
             spent.with(kind, sum(false) - sum(true))
@@ -224,16 +228,25 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        if let Some((group, product)) = &more.group_uses
+        let ours = |group: &Group, product: &Id, it: &Debit| {
+            let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
+            let contract = &self.contracts[&it.contract];
+            let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
+            of == *group && line(&contract.product) == line(product)
+        };
+        if let Some((group, product)) = &more.group
             && self.products.contains_key(product)
         {
-            let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
-            let ours = |it: &&Debit| {
-                let contract = &self.contracts[&it.contract];
-                let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
-                of == *group && line(&contract.product) == line(product)
-            };
-            view.group_uses = Some(uses().filter(ours).map(|it| it.amount).sum());
+            view.group = Some(self.sums(|it| ours(group, product, it)));
+        }
+        if let Some((group, product, most)) = &more.group_starts
+            && self.products.contains_key(product)
+        {
+            let of = uses().filter(|it| ours(group, product, it));
+            let mut all: Vec<Time> = of.map(|it| it.at).collect();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            all.truncate(usize::try_from(*most).unwrap());
+            view.group_starts = Some(all);
         }
     }
 
