@@ -139,7 +139,7 @@ pub(super) fn seconds_left(
 
 /// A test of sums, and those that it is about: the contract's, or its legal entity's. `None`: nobody knows those.
 fn whose(it: &Test, own: Spent, group: Option<Spent>) -> Option<(&Test, Spent)> {
-    if let Test::Entity(it) = it { Some((it, group?)) } else { Some((it, own)) }
+    if let Test::Entity(it) = it { Some((&**it, group?)) } else { Some((it, own)) }
 }
 
 /// A lease's length in whole seconds, a begun one counted whole.

@@ -24,10 +24,10 @@ fn by() -> Policy {
     build(id("urn:offer:1"), None, &said).unwrap()
 }
 
-/// Copies are gone 30 seconds after the first use.
+/// Copies are gone 20 seconds after the first use.
 fn within() -> Policy {
     let mut it = build(id("urn:offer:1"), None, &Sentences::default()).unwrap();
-    let span = constraint(Operand::ElapsedTime, Operator::Lteq, "PT30S");
+    let span = constraint(Operand::ElapsedTime, Operator::Lteq, "PT20S");
     it.obligations = vec![Rule::new(Action::Delete, vec![span])];
     it
 }
@@ -76,7 +76,7 @@ fn missed(side: &Side) -> usize {
 fn both_sides_end_by_themselves_and_the_receipt_comes_later() {
     for policy in [by(), within()] {
         let (mut provider, mut consumer) = agreed(&policy);
-        let grant = used(&mut provider, &mut consumer, 1, at(70));
+        let grant = used(&mut provider, &mut consumer, 1, at(80));
         assert_eq!(grant.until, at(100), "no lease outlasts the copies");
         assert_eq!((end_of(&provider), end_of(&consumer)), (Some(at(100)), Some(at(100))));
         // A timer that is early ends nothing.
@@ -124,7 +124,7 @@ fn the_consumer_does_not_wait_for_its_provider() {
     let (mut provider, mut consumer) = agreed(&by());
     consumer.fire("contract-end", at(100)).unwrap();
     let told = consumer.waiting();
-    deliver(&consumer, &mut provider, &told, at(40)).unwrap();
+    deliver(&consumer, &mut provider, &told, at(30)).unwrap();
     assert!(matches!(provider.contract().state, State::Ended { why: End::Agreed, .. }));
     // Its row of that time is no reason to end anything twice.
     let ends = |it: &Side| it.count(|it| matches!(it, What::ContractEnded { .. }));
@@ -139,10 +139,10 @@ fn a_span_begins_with_the_first_use() {
     let first = used(&mut provider, &mut consumer, 1, at(10));
     assert_eq!(
         (first.until, end_of(&provider), end_of(&consumer)),
-        (at(40), Some(at(40)), Some(at(40)))
+        (at(30), Some(at(30)), Some(at(30)))
     );
-    assert_eq!(used(&mut provider, &mut consumer, 2, at(20)).until, at(40), "the first one counts");
-    assert_eq!(end_of(&consumer), Some(at(40)));
+    assert_eq!(used(&mut provider, &mut consumer, 2, at(20)).until, at(30), "the first one counts");
+    assert_eq!(end_of(&consumer), Some(at(30)));
 
     for (kind, begins) in [(Use::Plain, true), (Use::SealedTable, false)] {
         let (mut provider, mut consumer) = agreed(&within());
@@ -165,11 +165,11 @@ fn a_span_begins_with_the_first_use() {
             Wish::Provided { transfer, address: Some(address), bytes: 7, content: digest("c") };
         provider.wish(provided, at(5)).unwrap();
         // It may be read from now on, whether or not anybody says so.
-        assert_eq!(end_of(&provider), begins.then_some(at(35)), "{kind:?}");
+        assert_eq!(end_of(&provider), begins.then_some(at(25)), "{kind:?}");
         settle(&mut provider, &mut consumer, at(6));
-        assert_eq!(end_of(&consumer), begins.then_some(at(36)), "{kind:?}");
+        assert_eq!(end_of(&consumer), begins.then_some(at(26)), "{kind:?}");
         let contract = provider.contract();
-        let late = contract.first_use.map_or(at(99), |it| it.after(Duration::from_secs(30)));
+        let late = contract.first_use.map_or(at(99), |it| it.after(Duration::from_secs(20)));
         assert_eq!(deliverable(&contract, kind, late).is_err(), begins, "{kind:?}");
     }
 }

@@ -54,7 +54,7 @@ fn two_contracts_share_bytes_rows_and_periods() {
         (upper(Operand::GroupFrequency, "3/PT1H"), Use::Query, 3),
         (upper(Operand::GroupMeteredTime, "PT3M"), Use::SealedTable, 3),
     ] {
-        let (mut side, [first, second, stranger]) = three(&[term.clone()]);
+        let (mut side, [first, second, stranger]) = three(std::slice::from_ref(&term));
         for nonce in 0..8 {
             let it = if nonce % 2 == 0 { &first } else { &second };
             let got = asked(&mut side, it, kind, nonce, at(1));
