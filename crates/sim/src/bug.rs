@@ -61,10 +61,14 @@ pub enum Bug {
     RenewTheDead,
     /// A legal entity's uses are counted for one contract alone.
     CountAccounts,
+    /// The gate is not shown by when copies have to be gone.
+    GateWithoutDate,
+    /// The timer of a contract's end by the clock is not saved.
+    NoLastDay,
 }
 
 impl Bug {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::BlindGate,
         Self::DeafGate,
         Self::SkipDebit,
@@ -93,6 +97,8 @@ impl Bug {
         Self::RenewBlindly,
         Self::RenewTheDead,
         Self::CountAccounts,
+        Self::GateWithoutDate,
+        Self::NoLastDay,
     ];
 
     pub fn name(self) -> &'static str {
@@ -125,6 +131,8 @@ impl Bug {
             Self::RenewBlindly => "renew-blindly",
             Self::RenewTheDead => "renew-the-dead",
             Self::CountAccounts => "count-accounts",
+            Self::GateWithoutDate => "gate-without-date",
+            Self::NoLastDay => "no-last-day",
         }
     }
 

@@ -15,7 +15,7 @@ use tidm_space::dataflow::registration::Registration;
 use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::{About, Seen, Send, Timer};
 use tidm_space::engine::refusal::Tally;
-use tidm_space::engine::view::{More, Needs, View};
+use tidm_space::engine::view::{More, Needs, View, newest};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::member::Group;
@@ -303,21 +303,34 @@ impl Store {
         for id in &more.sources {
             view.sources.extend(self.contract(id)?);
         }
-        if let Some((groups, product)) = &more.group_uses
-            && let Some(line) = self.product(product)?.map(|it| it.line.clone())
+        if let Some((groups, product)) = &more.group
+            && let Some(of) = self.of_group(groups, product)?
         {
-            let mut sum = 0;
-            for id in self.contracts.keys() {
-                let Some(it) = self.contract(id)? else { continue };
-                let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
-                let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
-                if it.role == Role::Provider && groups.contains(&of) && same {
-                    sum += self.spent(id).uses;
-                }
-            }
-            view.group_uses = Some(sum);
+            view.group =
+                Some(of.iter().map(|it| self.spent(it)).fold(Spent::default(), Spent::and));
+        }
+        if let Some((groups, product, most)) = &more.group_starts
+            && let Some(of) = self.of_group(groups, product)?
+        {
+            let theirs = uses().filter(|it| of.contains(&it.contract));
+            view.group_starts = Some(newest(theirs.map(|it| it.at).collect(), *most));
         }
         Ok(())
+    }
+
+    /// Contracts of a legal entity, on record for any of these, about the line of a product; `None`: the product is not here.
+    fn of_group(&self, groups: &[Group], product: &Id) -> Result<Option<Vec<Id>>, StoreError> {
+        let Some(line) = self.product(product)?.map(|it| it.line.clone()) else { return Ok(None) };
+        let mut found = Vec::new();
+        for id in self.contracts.keys() {
+            let Some(it) = self.contract(id)? else { continue };
+            let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
+            let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
+            if it.role == Role::Provider && groups.contains(&of) && same {
+                found.push(id.clone());
+            }
+        }
+        Ok(Some(found))
     }
 
     pub fn product(&self, id: &Id) -> Result<Option<Product>, BadRecord> {

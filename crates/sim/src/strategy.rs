@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tidm_space::approval::{Rule, Rules, Then, When};
+use tidm_space::approval::{self, Rules, Then, When};
 use tidm_space::catalog::delivery::Use;
 use tidm_space::catalog::product::{Approval, BadProduct, Draft, Kind, Offer, Product};
 use tidm_space::dataflow::message::Profile;
@@ -13,7 +13,7 @@ use tidm_space::id::{Id, Ids as _};
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Name;
-use tidm_space::policy::model::Policy;
+use tidm_space::policy::model::{Action, Atomic, Operand, Operator, Policy, Rule, Value};
 use tidm_space::policy::sentence::{Counted, Sentences, build};
 use tidm_space::policy::span::Span;
 use tidm_space::time::Time;
@@ -130,11 +130,27 @@ fn product(world: &mut World, id: Id, now: Time) -> Result<Product, BadProduct> 
             counted(Counted { rows: Some(12), bytes: Some(1500), ..Counted::default() }),
         ),
         (Approval::Auto, counted(Counted { entity_uses: Some(2), ..Counted::default() })),
+        (
+            Approval::Auto,
+            counted(Counted {
+                entity_frequency: period(2, "PT5M"),
+                entity_metered: span("PT2M"),
+                entity_bytes: Some(1500),
+                entity_rows: Some(12),
+                ..Counted::default()
+            }),
+        ),
+        (Approval::Auto, Sentences { delete_by: Some(soon), ..Sentences::default() }),
+        (Approval::Auto, Sentences::default()),
     ];
     for (number, (approval, sentences)) in listed.into_iter().enumerate() {
         let offer =
             Id::parse(&format!("{id}:offer:{number}")).map_err(|_| BadProduct::Text("the id"))?;
-        let policy = build(offer, None, &sentences).map_err(|_| BadProduct::Text("the offer"))?;
+        let mut policy =
+            build(offer, None, &sentences).map_err(|_| BadProduct::Text("the offer"))?;
+        if number == LAST {
+            policy.obligations.push(gone_within("PT90S"));
+        }
         let offer = Offer::new(policy, approval, vec![Use::Query, Use::SealedTable])?;
         // One of them answers by rules, so that timers come due among crashes and lost messages.
         let rules = if number == RULED { rules() } else { Rules::default() };
@@ -155,12 +171,20 @@ fn period(uses: u64, text: &str) -> Option<(u64, Span)> {
     Some((uses, span(text)?))
 }
 
+/// All copies are deleted so long after the first use: the offer that no sentence says.
+fn gone_within(text: &str) -> Rule {
+    let within = Atomic::new(Operand::ElapsedTime, Operator::Lteq, Value::text(text));
+    Rule::new(Action::Delete, vec![within.into()])
+}
+
+const LAST: usize = 11;
+
 /// The offer with rules: its contracts end while their timers wait.
 const RULED: usize = 4;
 
 /// Agreement, finalization and a break in each transfer, none of them at once.
 fn rules() -> Rules {
-    let rule = |when, round, then, seconds| Rule {
+    let rule = |when, round, then, seconds| approval::Rule {
         when,
         round,
         then,

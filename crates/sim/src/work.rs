@@ -3,7 +3,7 @@
 //! Never decides: this is the simulated twin of the node's `store::writer`. Planted bugs live here.
 
 use tidm_space::contract::State as ContractState;
-use tidm_space::engine::commit::{About, Answer, Commit, Decision, Timer};
+use tidm_space::engine::commit::{About, Answer, Commit, Decision, Due, Timer};
 use tidm_space::engine::input::{Heard, Input, Outcome};
 use tidm_space::engine::view::View;
 use tidm_space::engine::{decide, needs, needs_more};
@@ -206,6 +206,10 @@ impl World {
 
 fn blind(bug: Option<Bug>, asks: bool, view: &mut View) {
     let Some(contract) = view.contract.as_mut().filter(|_| asks) else { return };
+    // Once its row is not saved again with the grant: the terms themselves stay.
+    if bug == Some(Bug::GateWithoutDate) && contract.first_use.is_some() {
+        contract.policy.obligations.clear();
+    }
     let shown = match &contract.state {
         ContractState::Active => false,
         ContractState::Suspended { .. } => bug == Some(Bug::DeafGate),
@@ -222,7 +226,7 @@ fn forget(bug: Option<Bug>, view: &mut View) {
         view.starts = view.starts.take().map(|_| vec![]);
     }
     if bug == Some(Bug::CountAccounts) {
-        view.group_uses = view.group_uses.map(|_| view.spent.uses);
+        view.group = view.group.map(|_| view.spent);
     }
 }
 
@@ -244,6 +248,9 @@ fn renew_anyway(bug: Option<Bug>, now: Time, view: &mut View) {
 fn twist(bug: Option<Bug>, commit: &mut Commit) {
     match bug {
         Some(Bug::SkipDebit) => commit.debits.clear(),
+        Some(Bug::NoLastDay) => {
+            commit.timers.retain(|it| !matches!(it.what, Due::ContractEnd { .. }));
+        }
         Some(Bug::FreeTime) => commit.debits.retain(|it| it.kind != DebitKind::Seconds),
         Some(Bug::FreeAmounts) => {
             commit.debits.retain(|it| !matches!(it.kind, DebitKind::Rows | DebitKind::Bytes));

@@ -133,7 +133,9 @@ fn short(app: &App, it: &Contract) -> Short {
         }
         Standing::Active | Standing::Ended { .. } => None,
     };
-    let summary = compile(&it.policy).map(|terms| terms.summary).unwrap_or_default();
+    let terms = compile(&it.policy).ok();
+    let uses = terms.as_ref().and_then(|terms| terms.summary.uses);
+    let until = terms.and_then(|terms| terms.until(it.first_use));
     Short {
         id: it.id.to_string(),
         role: it.role.word(),
@@ -146,8 +148,8 @@ fn short(app: &App, it: &Contract) -> Short {
         suspended,
         ended,
         signed_at: it.signed_at.to_string(),
-        until: summary.until.map(|it| it.to_string()),
-        uses: summary.uses,
+        until: until.map(|it| it.to_string()),
+        uses,
     }
 }
 

@@ -90,6 +90,12 @@ pub(super) struct Choices {
     total_rows: Option<u64>,
     /// Most uses by the consumer's legal entity, under all its contracts.
     entity_uses: Option<u64>,
+    /// The same of its uses in any such period, of its time, bytes and rows, and of items put into matchings.
+    entity_frequency: Option<String>,
+    entity_metered: Option<String>,
+    entity_bytes: Option<u64>,
+    entity_rows: Option<u64>,
+    entity_items: Option<u64>,
     /// What of a match is revealed: rows, size, sum, atLeast, labels, common; rows alone when empty.
     match_reveal: Vec<String>,
     /// Roles and regions (ISO 3166) of who may use it, as its membership says.
@@ -106,7 +112,7 @@ pub(super) struct Choices {
     /// Such products are offered on no looser terms than these.
     next_policy: bool,
     delete_after_use: bool,
-    /// All copies are deleted by then (RFC 3339); not together with `deleteAfterUse`.
+    /// All copies are deleted by then, and the contract ends (RFC 3339); not together with `deleteAfterUse`.
     delete_by: Option<String>,
     /// For example `100 CNY`.
     price: Option<String>,
@@ -225,21 +231,27 @@ impl Choices {
         let span = |name: &str, it: &Option<String>| {
             it.as_deref().map(Span::parse).transpose().map_err(|why| Fail::field(name, why))
         };
-        let frequency = |text: &String| {
+        let frequency = |name: &str, it: &Option<String>| {
+            let Some(text) = it else { return Ok(None) };
             let read = text
                 .split_once('/')
                 .and_then(|(n, span)| Some((n.parse().ok()?, Span::parse(span).ok()?)));
-            read.ok_or_else(|| Fail::field("frequency", "a number and a period, such as 5/P1D"))
+            let why = "a number and a period, such as 5/P1D";
+            read.map(Some).ok_or_else(|| Fail::field(name, why))
         };
         let window = self.window.as_deref().map(Window::parse).transpose();
         Ok(Counted {
-            frequency: self.frequency.as_ref().map(frequency).transpose()?,
+            frequency: frequency("frequency", &self.frequency)?,
             interval: span("interval", &self.interval)?,
             window: window.map_err(|why| Fail::field("window", why))?,
             metered: span("metered", &self.metered)?,
             bytes: self.total_bytes,
             rows: self.total_rows,
             entity_uses: self.entity_uses,
+            entity_frequency: frequency("entityFrequency", &self.entity_frequency)?,
+            entity_metered: span("entityMetered", &self.entity_metered)?,
+            entity_bytes: self.entity_bytes,
+            entity_rows: self.entity_rows,
         })
     }
 
@@ -267,6 +279,7 @@ impl Choices {
             key: self.match_key.as_ref().map(key).transpose()?,
             items: self.match_items,
             budget: self.match_budget,
+            group_budget: self.entity_items,
             least: self.min_matches,
             share: self.match_share,
             to: self.match_result.as_ref().map(to).transpose()?,

@@ -108,7 +108,7 @@ pub(super) async fn offer(
     }
     let token = token(&it.id, &random::key());
     let until = app.clock.now().after(LIFE);
-    let until = terms.summary.until.map_or(until, |end| end.min(until));
+    let until = terms.until(contract.first_use).map_or(until, |end| end.min(until));
     let grant = Grant {
         contract: it.contract.clone(),
         transfer: it.id.clone(),

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row as _};
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
 use tidm_space::engine::refusal::{MISSED, MISSED_TOLD, MISSED_UNTOLD, Tally, missed};
-use tidm_space::engine::view::{More, Needs, View};
+use tidm_space::engine::view::{More, Needs, View, newest};
 use tidm_space::id::Id;
 use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::limits::OPEN_NEGOTIATIONS;
@@ -22,10 +22,15 @@ use super::StoreError;
 pub(super) const NEWEST_OF_LINE: &str =
     "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
 
-/// One row for each contract of the legal entity about the line; their uses are summed up already.
-const USES_OF_GROUP: &str = "SELECT CAST(COALESCE(SUM(spent.amount), 0) AS BIGINT) FROM contracts
-  JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id AND spent.kind = 'use'
-  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2";
+/// A few rows for each contract of the legal entity about the line; they are summed up already.
+const SPENT_OF_GROUP: &str = "SELECT spent.kind, CAST(SUM(spent.amount) AS BIGINT) FROM contracts
+  JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id
+  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2 GROUP BY spent.kind";
+
+const STARTS_OF_GROUP: &str = "SELECT debits.at FROM contracts
+  JOIN products ON products.id = contracts.product
+  JOIN debits ON debits.contract = contracts.id AND debits.kind = 'use'
+  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2 ORDER BY debits.at DESC LIMIT $3";
 
 /// Loads all that is asked for.
 pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
@@ -237,30 +242,46 @@ pub async fn load_more(
             one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
         view.sources.extend(read("contracts", record.as_deref(), record::contract::decode)?);
     }
-    // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
-    if let Some((groups, product)) = &more.group_uses
-        && let Some(line) =
-            one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
+    if let Some((groups, product)) = &more.group
+        && let Some(line) = line_of(conn, product).await?
     {
-        let mut sum = 0_u64;
+        let mut all = Spent::default();
         for group in groups {
-            let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
+            let query = sqlx::query(SPENT_OF_GROUP).bind(group.as_str()).bind(line.clone());
+            all = all.and(summed(&query.fetch_all(&mut *conn).await?)?);
+        }
+        view.group = Some(all);
+    }
+    if let Some((groups, product, most)) = &more.group_starts
+        && let Some(line) = line_of(conn, product).await?
+    {
+        let mut all = Vec::new();
+        for group in groups {
+            let starts: Vec<i64> = sqlx::query_scalar(STARTS_OF_GROUP)
                 .bind(group.as_str())
                 .bind(line.clone())
-                .fetch_one(&mut *conn)
+                .bind(i64::try_from(*most).unwrap_or(i64::MAX))
+                .fetch_all(&mut *conn)
                 .await?;
-            let uses = u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?;
-            sum = sum.saturating_add(uses);
+            all.extend(starts.into_iter().map(Time::from_ms));
         }
-        view.group_uses = Some(sum);
+        view.group_starts = Some(newest(all, *most));
     }
     Ok(())
+}
+
+/// Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
+async fn line_of(conn: &mut AnyConnection, product: &Id) -> Result<Option<String>, StoreError> {
+    one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await
 }
 
 /// What was debited so far under one contract.
 pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, StoreError> {
     let sql = "SELECT kind, amount FROM spent WHERE contract = $1";
-    let rows = sqlx::query(sql).bind(contract.as_str()).fetch_all(&mut *conn).await?;
+    summed(&sqlx::query(sql).bind(contract.as_str()).fetch_all(&mut *conn).await?)
+}
+
+fn summed(rows: &[sqlx::any::AnyRow]) -> Result<Spent, StoreError> {
     let mut spent = Spent::default();
     for row in rows {
         let kind: String = row.get(0);

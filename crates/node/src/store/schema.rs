@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V22];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -313,4 +313,14 @@ CREATE INDEX facts_kind ON facts (contract, kind, seq);
 CREATE TABLE owed_proofs (
   contract TEXT PRIMARY KEY, next BIGINT NOT NULL, tries BIGINT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX owed_proofs_next ON owed_proofs (next)
+";
+
+/// V22: contracts that stand and oblige to delete have their end by the clock looked at once: those of before have no timer for
+/// the day of deletion. Who looks sets the timer, or ends what is over.
+const V22: &str = "
+INSERT INTO timers (name, at, claimed, record)
+  SELECT 'contract-end ' || id, 0, 0,
+    '{\"at\":\"1970-01-01T00:00:00.000Z\",\"attempts\":0,\"id\":\"' || id || '\",\"key\":\"contract-end ' || id || '\",\"v\":1,\"what\":\"contract-end\"}'
+  FROM contracts WHERE active = 1 AND record LIKE '%delete%'
+  ON CONFLICT (name) DO UPDATE SET at = excluded.at, claimed = excluded.claimed, record = excluded.record
 ";

@@ -17,6 +17,7 @@ mod flight;
 mod foreign;
 mod infrastructure;
 mod kas;
+mod last_day;
 mod makers;
 mod matching;
 mod matching_kinds;

@@ -7,16 +7,17 @@ use tidm_node::jobs::matching::ask::start;
 use tidm_node::jobs::order::To;
 use tidm_node::jobs::renewing;
 use tidm_node::jobs::use_data::{
-    OpenRequest, close_file, open_file, query_at_provider, query_sealed,
+    OpenRequest, UseResult, close_file, open_file, query_at_provider, query_sealed,
 };
 use tidm_node::store::matchings::State;
+use tidm_node::store::writer::WorkError;
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::Wish;
 use tidm_space::evidence::copies::{Fate, copies};
 use tidm_space::evidence::fact::What;
 use tidm_space::lease::state::State as Lease;
 use tidm_space::policy::matching::Matching as Terms;
-use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::sentence::{Counted, Sentences};
 use tidm_space::policy::usage::Use;
 
 use crate::matching::{over, parts, said, uploaded, wanted};
@@ -204,4 +205,95 @@ async fn recalled(world: &World, contract: &Contract, hides: bool) {
 
 fn is_open(fate: &Fate) -> bool {
     matches!(fate, Fate::NotHeard { .. })
+}
+
+/// Joined rows by the million million: hours, on whatever machine.
+const ENDLESS: &str = "SELECT count(*), sum(a.temp + b.temp) FROM data a JOIN \
+     (SELECT b.line, b.temp + c.temp AS temp FROM data b JOIN \
+     (SELECT c.line, c.temp + d.temp AS temp FROM data c JOIN data d ON c.line = d.line) c \
+     ON b.line = c.line) b ON a.line = b.line";
+
+/// Statements may take an hour, so that no limit of a node's own stops what is to be stopped.
+async fn patient() -> World {
+    World::of(2, |_, _| "[limits]\nquery_seconds = 3600\n".to_owned()).await
+}
+
+fn long() -> Vec<u8> {
+    let mut text = "sensor,line,temp\n".to_owned();
+    for i in 0..4000 {
+        text.push_str(&format!("s{i},{},{}.5\n", if i % 2 == 0 { "A" } else { "B" }, i % 10));
+    }
+    text.into_bytes()
+}
+
+type Running = tokio::task::JoinHandle<Result<UseResult, WorkError>>;
+
+/// The statement under a lease of its own, in a worker of whoever runs this kind of use, a while after it began.
+async fn running(world: &World, contract: &Contract, kind: Use) -> Running {
+    let (app, id) = (world.consumer().app.clone(), contract.id.clone());
+    let it = tokio::spawn(async move {
+        if kind == Use::Query {
+            query_at_provider(&app, &id, ENDLESS, None).await
+        } else {
+            query_sealed(&app, &id, ENDLESS, None).await
+        }
+    });
+    let store = &world.provider().app.store;
+    let granted = || async { (store.spent(&contract.id).await.unwrap().uses == 1).then_some(()) };
+    eventually("its lease", granted).await;
+    tokio::time::sleep(2 * SECOND).await;
+    assert!(!it.is_finished(), "it would take hours");
+    it
+}
+
+/// A worker that is in the middle of a statement, at the provider and at the consumer. The aim is a second; what is allowed here
+/// for a busy machine is next to nothing of what the statement takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_statement_is_stopped_by_a_suspension_and_by_a_revocation() {
+    let world = patient().await;
+    let provider = world.provider();
+    for (kind, revoked) in [
+        (Use::Query, false),
+        (Use::Query, true),
+        (Use::SealedTable, false),
+        (Use::SealedTable, true),
+    ] {
+        let name = format!("{}-{revoked}.csv", kind.name());
+        let product = world.published(&name, &long(), Sentences::default(), &[kind]).await;
+        let contract = world.agreed(&product).await;
+        if kind == Use::SealedTable {
+            world.delivered(&contract, kind).await;
+        }
+        let statement = running(&world, &contract, kind).await;
+        let since = Instant::now();
+        if revoked {
+            world.revoke(&contract).await;
+        } else {
+            provider.wish(suspended(&contract)).await;
+        }
+        let no = fault(statement.await.unwrap());
+        let took = since.elapsed();
+        assert_eq!(no.code(), "lease.ended", "{name}: {no:?}");
+        assert!(took < 10 * SECOND, "{name}: it ran on for {took:?}");
+    }
+}
+
+/// Nobody tells the consumer that its time is over: the provider is gone. Its own node stops the worker when the lease ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_without_its_provider_ends_with_its_lease() {
+    let mut world = patient().await;
+    // A lease of 20 seconds, which no gate could let go on.
+    let metered = tidm_space::policy::span::Span::parse("PT20S").ok();
+    let counted = Counted { metered, ..Counted::default() };
+    let sentences = Sentences { counted, ..Sentences::default() };
+    let contract = world.ready("l.csv", &long(), sentences, Use::SealedTable).await;
+    let statement = running(&world, &contract, Use::SealedTable).await;
+    let now = || tidm_node::clock::Clock::default().now();
+    let begun = now();
+    world.nodes[0].halt().await;
+    let no = fault(statement.await.unwrap());
+    assert_eq!(no.code(), "lease.ended", "{no:?}");
+    assert!(no.to_string().contains("expired"), "{no}");
+    let took = now().since(begun);
+    assert!(took < 30 * SECOND, "it ran on for {took:?} of a lease of 20 s");
 }

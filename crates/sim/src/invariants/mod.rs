@@ -19,12 +19,14 @@
 //! | 14 a request is answered by one credential at most, and issuer and holder end alike | DCP §6.4, §6.8 | `issued_once` |
 //! | 15 under a suspended contract nothing is granted, let in or released | DSP §9 has no word for it; `docs/usage-during.md` | `suspended_contracts` |
 //! | 16 renewals are of leases and contracts that stand, cost no use, and last no longer than was charged | `docs/usage-during.md` | `renewals_within_grants` |
+//! | 17 nothing is released, let in or renewed beyond the day by which copies have to be gone, and then the contract ends on both sides, with a receipt or the fact that none came | `docs/usage-during.md` | `copies_gone_in_time` |
 //!
 //! Not failure conditions: a message refused, a negotiation that ends by its deadline, a fact without a peer's
 //! counterpart, a node that was set back and knows less than its peers.
 
 mod closed_leases;
 mod consumer_contracts;
+mod copies_gone_in_time;
 mod destroyed_keys;
 mod facts_logged;
 mod flows_stop;
@@ -115,7 +117,7 @@ pub struct Violation {
 
 type Check = fn(&World, &Moment<'_>) -> Result<(), String>;
 
-const ALL: [(&str, Check); 16] = [
+const ALL: [(&str, Check); 17] = [
     ("1 no lease without a contract", leases_need_contracts::check),
     ("2 releases within the count", releases_within_count::check),
     ("3 terminal states are final", terminal_states_final::check),
@@ -132,6 +134,7 @@ const ALL: [(&str, Check); 16] = [
     ("14 a request is answered once", issued_once::check),
     ("15 suspended contracts open nothing", suspended_contracts::check),
     ("16 renewals within their grants", renewals_within_grants::check),
+    ("17 copies are gone in time", copies_gone_in_time::check),
 ];
 
 /// Every property, at this moment.

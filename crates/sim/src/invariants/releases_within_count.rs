@@ -94,6 +94,13 @@ fn counted(
             Test::Group(Cmp::Lteq, most) => {
                 (entity(world, node, contract, lease), *most, "uses of a legal entity")
             }
+            Test::Entity(it) => {
+                let all = relatives(world, node, contract, test);
+                match of_entity(world, node, contract, (it, all.as_slice())) {
+                    Some((found, most)) => (found, most, "of a legal entity"),
+                    None => continue,
+                }
+            }
             _ => continue,
         };
         if found > most {
@@ -102,6 +109,58 @@ fn counted(
         }
     }
     Ok(())
+}
+
+/// Leases that were released to a contract's legal entity, under all contracts about the product with this very term: what
+/// others let it take is not theirs to bound.
+fn relatives(world: &World, node: usize, contract: &Contract, term: &Test) -> Vec<Lease> {
+    let store = &world.nodes[node].store;
+    let alike = |it: &Contract| {
+        let entity = Entities.of(&contract.peer);
+        let same = it.peer == contract.peer || entity.is_some() && Entities.of(&it.peer) == entity;
+        let says = |terms: Terms| terms.grants.iter().any(|it| flat(&it.when).contains(&term));
+        same && it.product == contract.product && compile(&it.policy).is_ok_and(says)
+    };
+    let of = world.reference.released.iter().filter(|((at, id), _)| {
+        *at == node && store.contract(id).ok().flatten().is_some_and(|it| alike(&it))
+    });
+    of.flat_map(|(_, all)| all).filter_map(|it| store.lease(it).ok().flatten()).collect()
+}
+
+/// What they took together, and what the term says.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are said of no entity")]
+fn of_entity(
+    world: &World,
+    node: usize,
+    contract: &Contract,
+    (term, leases): (&Test, &[Lease]),
+) -> Option<(u64, u64)> {
+    let left = |of: fn(&(u64, u64)) -> u64| -> u64 {
+        leases
+            .iter()
+            .filter_map(|it| world.reference.left.get(&(node, it.id.clone())))
+            .map(of)
+            .sum()
+    };
+    match term {
+        Test::Frequency(most, span) => {
+            let within = |first: &Lease| {
+                let window = first.granted..span.after(first.granted);
+                leases.iter().filter(|it| window.contains(&it.granted)).count()
+            };
+            let found = leases.iter().map(within).max().unwrap_or(0);
+            Some((u64::try_from(found).unwrap_or(u64::MAX), *most))
+        }
+        Test::Metered(Cmp::Lteq, span) => {
+            let ms = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+            // Each lease's seconds were rounded up: what lasted is never more than what was charged.
+            let most = span.after(contract.signed_at).since(contract.signed_at);
+            Some((ms(leases.iter().map(lasts).sum()), ms(most)))
+        }
+        Test::Records(Cmp::Lteq, most) => Some((left(|it| it.0), *most)),
+        Test::Size(Cmp::Lteq, most) => Some((left(|it| it.1), *most)),
+        _ => None,
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "alternatives hold nothing that is counted")]

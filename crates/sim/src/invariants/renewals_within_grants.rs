@@ -42,7 +42,7 @@ pub(super) fn check(world: &World, moment: &Moment<'_>) -> Result<(), String> {
     let Ok(terms) = compile(&held.policy) else {
         return Err(format!("n{node}: contract {contract} does not compile"));
     };
-    if terms.summary.until.is_some_and(|it| lease.until > it) {
+    if terms.until(held.first_use).is_some_and(|it| lease.until > it) {
         return Err(format!("n{node}: {id} was renewed beyond the end of {contract}"));
     }
     let length = lease.until.since(lease.granted);

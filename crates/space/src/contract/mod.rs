@@ -18,6 +18,7 @@ use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::negotiation::message::{Role, Signature};
 use crate::policy::model::Policy;
+use crate::policy::terms::Terms;
 use crate::time::Time;
 
 /// One side's copy of a finalized agreement.
@@ -40,6 +41,7 @@ pub struct Contract {
     pub provider_signature: Option<Signature>,
     pub consumer_signature: Option<Signature>,
     pub signed_at: Time,
+    /// When the first lease was granted or held, or plain bytes were first delivered; each side by its own clock.
     pub first_use: Option<Time>,
     /// Provider: when its person consented to uses, where the terms ask for that first.
     pub consented: Option<Time>,
@@ -121,6 +123,15 @@ impl Contract {
         match self.role {
             Role::Provider => &self.peer,
             Role::Consumer => me,
+        }
+    }
+
+    /// When this node ends it by its own clock. The end of its use is the provider's to say, whose gate counts; that its copies are
+    /// gone in time each side sees to, whether or not it hears of the other.
+    pub fn ends(&self, terms: &Terms) -> Option<Time> {
+        match self.role {
+            Role::Provider => terms.until(self.first_use),
+            Role::Consumer => terms.gone_by(self.first_use),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::transfer::message::Body as TransferBody;
 
 use crate::policy::compile::compile;
 use crate::policy::model::{Action, Policy};
+use crate::policy::terms::Terms;
 use crate::wire::terms::digest as terms_digest;
 
 use super::commit::{Answer, Due, Job, Reply, Work};
@@ -51,6 +52,50 @@ pub(super) fn end(work: &mut Work<'_>, id: &Id, why: End, reason: String) -> Ans
     }
     let by = contract.role;
     let id = contract.id.clone();
+    end_active(work, contract, why, by, reason)?;
+    Ok(Reply::Contract(id))
+}
+
+/// This side's timer of the contract's end by the clock, where its terms have one by now.
+fn timed(work: &mut Work<'_>, contract: &Contract, terms: &Terms) {
+    if let Some(at) = contract.ends(terms) {
+        work.timer(at, Due::ContractEnd { contract: contract.id.clone() });
+    }
+}
+
+/// Its first use begins now; `None`: it began before. From it on a duty to delete within some time counts.
+pub(super) fn first_used(work: &mut Work<'_>, contract: &Contract) -> Option<Contract> {
+    if contract.first_use.is_some() {
+        return None;
+    }
+    let begun = Contract { first_use: Some(work.now), ..contract.clone() };
+    if let Ok(terms) = compile(&begun.policy) {
+        timed(work, &begun, &terms);
+    }
+    Some(begun)
+}
+
+/// Either side: the time of the contract may be over, by this node's clock. Also of one that was kept before its terms had a timer.
+pub(super) fn time_over(work: &mut Work<'_>, id: &Id) -> Answer {
+    let found = work.view.contract.clone().filter(|it| it.id == *id);
+    let contract = found.ok_or(Fault::NotFound { what: "contract" })?;
+    let terms = compile(&contract.policy).map_err(|_| {
+        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
+    })?;
+    let Some(at) = contract.ends(&terms).filter(|_| !contract.is_over()) else {
+        return Ok(Reply::Contract(contract.id));
+    };
+    if at > work.now {
+        timed(work, &contract, &terms);
+        return Ok(Reply::Contract(contract.id));
+    }
+    let reason = match terms.gone_by(contract.first_use).filter(|it| *it <= work.now) {
+        Some(at) => format!("all copies are to be deleted by {at}"),
+        None => "its time is over".to_owned(),
+    };
+    // What a consumer may say of an end: it is the one that the terms name.
+    let (by, id) = (contract.role, contract.id.clone());
+    let why = if by == Role::Provider { End::Expired } else { End::Agreed };
     end_active(work, contract, why, by, reason)?;
     Ok(Reply::Contract(id))
 }
@@ -302,11 +347,7 @@ pub(super) fn conclude(
         missed: None,
         rules: it.rules.clone(),
     };
-    if let Some(until) = terms.summary.until
-        && it.role == Role::Provider
-    {
-        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
-    }
+    timed(work, &contract, &terms);
     let what = What::Concluded {
         signed: digest,
         provider_signed: contract.provider_signature.is_some(),
@@ -362,11 +403,7 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
         missed: None,
         rules: it.rules,
     };
-    if let Some(until) = terms.summary.until
-        && contract.role == Role::Provider
-    {
-        work.timer(until, Due::ContractEnd { contract: contract.id.clone() });
-    }
+    timed(work, &contract, &terms);
     let what = What::Concluded { signed: digest, provider_signed: false, consumer_signed: false };
     work.fact(links(&contract), what);
     let id = contract.id.clone();

@@ -2,7 +2,6 @@
 //!
 //! Never runs a job: the shell does, and reports by a wish. A timer that is due is gone unless set again.
 
-use crate::contract::End;
 use crate::fault::Fault;
 use crate::negotiation::message::{Body, Message};
 use crate::negotiation::state::Name;
@@ -75,7 +74,7 @@ pub(super) fn due(work: &mut Work<'_>, timer: Timer) -> Answer {
         }
         Due::ContractEnd { contract } => {
             work.commit.untimers.push(timer.key.clone());
-            super::contract::end(work, contract, End::Expired, "its time is over".to_owned())
+            super::contract::time_over(work, contract)
         }
         Due::DeletionDue { contract } => {
             work.commit.untimers.push(timer.key.clone());

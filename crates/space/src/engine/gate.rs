@@ -54,10 +54,12 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     let wants = Wants::of(&terms);
     let sized = (wants.size || wants.records) && request.kind != Use::Query || wants.version;
     let product = || contract.product.clone();
+    let group = || on_record(node, contract);
     More {
         starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
-        group_uses: wants.group.then(|| (on_record(node, contract), product())),
+        group: wants.group.then(|| (group(), product())),
+        group_starts: (wants.group_starts > 0).then(|| (group(), product(), wants.group_starts)),
         ..More::default()
     }
 }
@@ -72,13 +74,17 @@ fn on_record(node: &Node<'_>, contract: &Contract) -> Vec<Group> {
 
 /// The same for a renewal: what was charged with the grant is charged.
 pub(super) fn renewal_needs_more(view: &View) -> More {
-    let contract = view.contract.as_ref().filter(|it| counted::mentions(&it.policy));
-    let versioned = |it: &&Contract| {
-        it.role == Role::Provider
-            && compile(&it.policy).is_ok_and(|terms| Wants::of(&terms).version)
-    };
-    let product = contract.filter(versioned).map(|it| it.product.clone());
-    More { product, ..More::default() }
+    let ours = |it: &&Contract| it.role == Role::Provider && counted::mentions(&it.policy);
+    let Some(contract) = view.contract.as_ref().filter(ours) else { return More::default() };
+    let Ok(terms) = compile(&contract.policy) else { return More::default() };
+    let wants = Wants::of(&terms);
+    let product = || contract.product.clone();
+    More {
+        product: wants.version.then(product),
+        group: (wants.group && wants.metered)
+            .then(|| (vec![charged_to(&contract.group, contract)], product())),
+        ..More::default()
+    }
 }
 
 /// The consumer's legal entity, as the contract has it or else as it is known now.
@@ -105,7 +111,8 @@ pub(super) fn asked(
     let known = Known {
         starts: work.view.starts.as_deref(),
         product: work.view.product.as_ref(),
-        group_uses: work.view.group_uses,
+        group: work.view.group,
+        group_starts: work.view.group_starts.as_deref(),
     };
     let group = group_of(work.node, contract);
     let gate = Gate {
@@ -122,11 +129,10 @@ pub(super) fn asked(
     match machine::grant_proven(gate, request, proven, id, work.now) {
         Ok(Granted::Again(lease)) => Ok(Reply::Lease(lease.grant())),
         Ok(Granted::New { lease, debits }) => {
-            let mut contract = contract.clone();
-            if contract.first_use.is_none() || contract.group != group {
-                contract.first_use = contract.first_use.or(Some(work.now));
-                contract.group = group;
-                work.commit.contracts.push(contract);
+            let begun = contract::first_used(work, contract);
+            if begun.is_some() || contract.group != group {
+                let contract = begun.unwrap_or_else(|| contract.clone());
+                work.commit.contracts.push(Contract { group, ..contract });
             }
             let uses = work.view.spent.uses.saturating_add(1);
             work.commit.debits.extend(debits);
@@ -307,6 +313,10 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         reserved: Reserved::default(),
         state: State::Granted,
     };
+    if contract.role == Role::Consumer {
+        let begun = contract::first_used(work, contract);
+        work.commit.contracts.extend(begun);
+    }
     work.fact(links(&lease), What::LeaseHeld { kind: lease.request.kind, until: lease.until });
     work.timer(lease.until, Due::LeaseEnd { lease: lease.id.clone() });
     work.commit.leases.push(lease);

@@ -51,7 +51,8 @@ pub(super) fn asked(
             && held.request.query == lease.request.query
     };
     let session = work.view.open_leases.iter().find(same);
-    let known = Known { product: work.view.product.as_ref(), ..Known::default() };
+    let known =
+        Known { product: work.view.product.as_ref(), group: work.view.group, ..Known::default() };
     let (spent, group) = (work.view.spent, gate::charged_to(&contract.group, contract));
     let lease_now = &lease;
     let group = &group;

@@ -4,7 +4,7 @@
 
 use tidm_crypto::hash::Digest;
 
-use crate::catalog::delivery::{FLIGHT_SQL_PULL, Way};
+use crate::catalog::delivery::{FLIGHT_SQL_PULL, Use, Way};
 use crate::contract::Contract;
 use crate::evidence::fact::{Links, What};
 use crate::fault::Fault;
@@ -19,6 +19,7 @@ use crate::transfer::state::{Name, State, Transfer};
 use crate::wire::dsp;
 
 use super::commit::{About, Answer, Due, Job, Reply, Send, Work};
+use super::contract;
 use super::dataflow;
 use super::input::{TransferSpoken, TransferWish};
 use super::rule;
@@ -79,6 +80,9 @@ pub(super) fn heard(work: &mut Work<'_>, from: &Did, id: Option<Id>, it: Transfe
     }
     let moved = !step.moved.is_empty();
     let after = settle(work, after, step)?;
+    if moved && starts {
+        delivered(work, &after);
+    }
     if moved {
         // What is acknowledged is the state that the message led to, before our own answer to it.
         let answered = match rule::reached_transfer(work, &after) {
@@ -325,7 +329,20 @@ pub(super) fn rests(work: &mut Work<'_>, id: &Id, seen: Time) -> Answer {
     Ok(Reply::Transfer { it: Box::new(it), created: false })
 }
 
+/// Plain bytes are used from their delivery on: nobody asks for a lease. Told before the first of them can leave.
+fn delivered(work: &mut Work<'_>, it: &Transfer) {
+    let plain = it.delivery().is_none_or(|it| it.kind == Use::Plain);
+    let found = work.view.contract.clone().filter(|of| of.id == it.contract);
+    if let Some(contract) = found.filter(|_| plain && it.format != FLIGHT_SQL_PULL) {
+        let begun = contract::first_used(work, &contract);
+        work.commit.contracts.extend(begun);
+    }
+}
+
 pub(super) fn say_now(work: &mut Work<'_>, it: Transfer, body: Body) -> Result<Transfer, Fault> {
+    if it.role == Role::Provider && matches!(body, Body::Start { .. }) {
+        delivered(work, &it);
+    }
     let message = Message { id: Some(work.ids.fresh()), body };
     let (after, step) = machine::next(&it, Event::Say(message), work.now)?;
     settle(work, after, step)

@@ -68,11 +68,20 @@ pub struct More {
     /// When the newest uses under this contract began: at most so many.
     pub starts: Option<(Id, u64)>,
     pub product: Option<Id>,
-    /// How often a legal entity used the line of this product, under all contracts that this node provides: those on record for
-    /// any of these.
-    pub group_uses: Option<(Vec<Group>, Id)>,
+    /// What a legal entity was debited for the line of this product, under all contracts that this node provides: those on record
+    /// for any of these.
+    pub group: Option<(Vec<Group>, Id)>,
+    /// When the newest of its uses of that line began: at most so many.
+    pub group_starts: Option<(Vec<Group>, Id, u64)>,
     /// Contracts that a product is made under; few.
     pub sources: Vec<Id>,
+}
+
+/// The newest so many, newest first.
+pub fn newest(mut all: Vec<Time>, most: u64) -> Vec<Time> {
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    all.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    all
 }
 
 impl More {
@@ -103,7 +112,8 @@ pub struct View {
     pub lease: Option<Lease>,
     pub spent: Spent,
     pub starts: Option<Vec<Time>>,
-    pub group_uses: Option<u64>,
+    pub group: Option<Spent>,
+    pub group_starts: Option<Vec<Time>>,
     pub open_leases: Vec<Lease>,
     pub refusals: Vec<Tally>,
     pub open_transfers: Vec<Transfer>,

@@ -11,7 +11,7 @@ use crate::catalog::product::Product;
 use crate::fault::Fault;
 use crate::identity::member::Group;
 use crate::policy::counted::Wants;
-use crate::policy::facts::{Facts, Request as Asked};
+use crate::policy::facts::{Facts, Request as Asked, Sums};
 use crate::policy::hold::length;
 use crate::policy::terms::{Cmp, Limits, Terms, Test};
 use crate::policy::usage::Use;
@@ -26,8 +26,9 @@ pub struct Known<'a> {
     /// When the newest uses began.
     pub starts: Option<&'a [Time]>,
     pub product: Option<&'a Product>,
-    /// Uses of the product's line by the consumer's legal entity.
-    pub group_uses: Option<u64>,
+    /// What the consumer's legal entity was debited for the product's line, and when the newest of those uses began.
+    pub group: Option<Spent>,
+    pub group_starts: Option<&'a [Time]>,
 }
 
 impl Known<'_> {
@@ -56,7 +57,13 @@ pub(super) fn facts<'a>(wants: Wants, spent: Spent, known: Known<'a>, kind: Use)
         metered: wants.metered.then(|| Duration::from_secs(spent.seconds.saturating_add(1))),
         bytes: bytes.filter(|_| wants.size).map(|it| spent.bytes.saturating_add(it)),
         records: rows.filter(|_| wants.records).map(|it| spent.rows.saturating_add(it)),
-        group_uses: known.group_uses.filter(|_| wants.group),
+        group_uses: known.group.map(|it| it.uses),
+        group: Sums {
+            uses_at: known.group_starts,
+            metered: known.group.map(|it| Duration::from_secs(it.seconds.saturating_add(1))),
+            bytes: bytes.zip(known.group).map(|(n, it)| it.bytes.saturating_add(n)),
+            records: rows.zip(known.group).map(|(n, it)| it.rows.saturating_add(n)),
+        },
         ..Facts::default()
     }
 }
@@ -88,20 +95,23 @@ pub(super) fn amounts(
     let mut out = Charge::default();
     let (bytes, rows) = sizes(known, kind);
     let all = [
-        (wants.size, DebitKind::Bytes, bytes, spent.bytes, limits.output_bytes),
-        (wants.records, DebitKind::Rows, rows, spent.rows, limits.output_rows),
+        (wants.size, DebitKind::Bytes, bytes, limits.output_bytes),
+        (wants.records, DebitKind::Rows, rows, limits.output_rows),
     ];
-    for (wanted, debit, known, so_far, most) in all {
+    for (wanted, debit, size, most) in all {
         if !wanted {
             continue;
         }
         let amount = if kind == Use::Query {
-            let left = least(terms, |it| cap(it, debit)).map(|cap| cap.saturating_sub(so_far));
+            let left = least(terms, |it| {
+                let (it, so_far) = whose(it, spent, known.group)?;
+                cap(it, debit).map(|cap| cap.saturating_sub(so_far.of(debit)))
+            });
             // Whatever permission holds: of nothing that is left nothing is taken.
             let left = left.filter(|it| *it > 0).ok_or_else(|| spent_up(debit))?;
             left.min(most.unwrap_or(u64::MAX))
         } else {
-            known.ok_or_else(|| spent_up(debit))?
+            size.ok_or_else(|| spent_up(debit))?
         };
         out.debits.push((debit, amount));
     }
@@ -114,13 +124,22 @@ pub(super) fn amounts(
 }
 
 /// How long a lease may last by what is left of the time that is metered; `None`: it is not.
-pub(super) fn seconds_left(terms: &Terms, asked: &Asked<'_>, spent: Spent) -> Option<u64> {
+pub(super) fn seconds_left(
+    terms: &Terms,
+    asked: &Asked<'_>,
+    (spent, group): (Spent, Option<Spent>),
+) -> Option<u64> {
     // One that is used up decides nothing more: the evaluation knows.
     let open = |it: &Test| {
-        let cap = metered_cap(it, asked)?;
-        cap.checked_sub(spent.seconds).filter(|left| *left > 0)
+        let (it, so_far) = whose(it, spent, group)?;
+        metered_cap(it, asked)?.checked_sub(so_far.seconds).filter(|left| *left > 0)
     };
     least(terms, open)
+}
+
+/// A test of sums, and those that it is about: the contract's, or its legal entity's. `None`: nobody knows those.
+fn whose(it: &Test, own: Spent, group: Option<Spent>) -> Option<(&Test, Spent)> {
+    if let Test::Entity(it) = it { Some((&**it, group?)) } else { Some((it, own)) }
 }
 
 /// A lease's length in whole seconds, a begun one counted whole.

@@ -28,6 +28,7 @@ pub fn deliverable(contract: &Contract, kind: Use, now: Time) -> Result<Terms, F
     if let Some(why) = terms.unkeepable(kind).first() {
         return Err(denied(why));
     }
+    terms.check_not_gone(contract.first_use, now)?;
     if kind == Use::Plain {
         let purpose = terms.summary.purposes.as_ref().and_then(|all| all.first()).cloned();
         // Whom the terms name is the peer, as was checked when they were signed; other programs have names of their own.

@@ -85,7 +85,7 @@ impl Debit {
     }
 }
 
-/// What was debited so far under one contract, without what was given back.
+/// What was debited so far under one contract or several, without what was given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     pub uses: u64,
@@ -96,6 +96,17 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// The sum of one kind.
+    pub fn of(self, kind: DebitKind) -> u64 {
+        match kind {
+            DebitKind::Use => self.uses,
+            DebitKind::Rows => self.rows,
+            DebitKind::Bytes => self.bytes,
+            DebitKind::Items => self.items,
+            DebitKind::Seconds => self.seconds,
+        }
+    }
+
     /// With the sum of one kind.
     #[must_use]
     pub fn with(mut self, kind: DebitKind, sum: u64) -> Self {
@@ -107,6 +118,13 @@ impl Spent {
             DebitKind::Seconds => &mut self.seconds,
         } = sum;
         self
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let add = |all: Self, kind| all.with(kind, all.of(kind).saturating_add(other.of(kind)));
+        DebitKind::ALL.into_iter().fold(self, add)
     }
 }
 
@@ -162,6 +180,7 @@ pub fn grant_proven(
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
+    terms.check_not_gone(contract.first_use.or(Some(now)), now)?;
     let wants = Wants::of(&terms);
     // Evidence was judged when the lease was granted.
     let level = if earlier.is_some() { None } else { proven_level(request.kind, proven)? };
@@ -199,9 +218,9 @@ pub fn grant_proven(
     }
     let limits = evaluate(&terms, &asked).permitted()?;
     if request.kind == Use::Psi {
-        matched(&limits.matching, request, spent)?;
+        matched(&limits.matching, request, (spent, known.group))?;
     }
-    let left = charge::seconds_left(&terms, &asked, spent);
+    let left = charge::seconds_left(&terms, &asked, (spent, known.group));
     let metered = left.map(|it| now.after(Duration::from_secs(it)));
     let until = end_of(&terms, &asked, request.span, metered);
     let mut charge = charge::amounts((wants, &terms, &limits), spent, known, request.kind)?;
@@ -270,26 +289,32 @@ pub(super) fn proven_level(kind: Use, proven: Option<&Proven>) -> Result<Option<
 }
 
 /// The terms of a matching that are known before it: what is put in, at a time and altogether.
-fn matched(terms: &Matching, request: &Request, spent: Spent) -> Result<(), Fault> {
+fn matched(
+    terms: &Matching,
+    request: &Request,
+    (spent, group): (Spent, Option<Spent>),
+) -> Result<(), Fault> {
     let (Some(_), Some(items)) = (request.query, request.items) else {
         return Err(Fault::misbehaved(
             "lease.session",
             "a matching needs its session and its size",
         ));
     };
-    let over = |rule: &str, most: u64, so_far: u64| {
-        let why = format!(
-            "{items} items are asked for, {so_far} were put in before, at most {most} may be"
-        );
-        Err(Fault::denied("psi.items", rule, why))
-    };
-    match (terms.items, terms.budget) {
-        (Some(most), _) if items > most => over("tidm:matchItems", most, 0),
-        (_, Some(most)) if spent.items.saturating_add(items) > most => {
-            over("tidm:matchBudget", most, spent.items)
+    // Of a legal entity whose sums nobody knows nothing is left.
+    let group = group.map_or(u64::MAX, |it| it.items);
+    for (rule, most, so_far) in [
+        ("tidm:matchItems", terms.items, 0),
+        ("tidm:matchBudget", terms.budget, spent.items),
+        ("tidm:groupMatchBudget", terms.group_budget, group),
+    ] {
+        if let Some(most) = most.filter(|most| so_far.saturating_add(items) > *most) {
+            let why = format!(
+                "{items} items are asked for, {so_far} were put in before, at most {most} may be"
+            );
+            return Err(Fault::denied("psi.items", rule, why));
         }
-        (_, _) => Ok(()),
     }
+    Ok(())
 }
 
 /// The consumer's gate: the provider may join the session for which it granted `ours`, with its own list. Nothing is
@@ -335,7 +360,7 @@ pub fn join(
     Ok(Granted::New { lease, debits: vec![] })
 }
 
-/// A lease never outlives the contract, nor what only time changes in its terms, nor the time that is metered.
+/// A lease never outlives the contract and its copies, nor what only time changes in its terms, nor the time that is metered.
 pub(super) fn end_of(
     terms: &Terms,
     asked: &Asked<'_>,
@@ -343,7 +368,8 @@ pub(super) fn end_of(
     metered: Option<Time>,
 ) -> Time {
     let span = if span.is_zero() { LEASE } else { span.min(LEASE_MAX) };
-    let ends = [terms.summary.until, steady_until(terms, asked), metered];
+    let ended = terms.until(asked.first_use_at.or(Some(asked.now)));
+    let ends = [ended, steady_until(terms, asked), metered];
     ends.into_iter().flatten().fold(asked.now.after(span), Time::min)
 }
 

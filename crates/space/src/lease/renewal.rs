@@ -18,7 +18,7 @@ use crate::negotiation::message::Role;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
-use crate::policy::facts::Facts;
+use crate::policy::facts::{Facts, Sums};
 use crate::policy::terms::Terms;
 use crate::policy::usage::Level;
 use crate::time::Time;
@@ -136,6 +136,7 @@ fn until(
     let terms = compile(&contract.policy).map_err(|_| {
         Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
     })?;
+    terms.check_not_gone(contract.first_use, now)?;
     let wants = Wants::of(&terms);
     fresh(&terms, lease, shown, now)?;
     let request = &lease.request;
@@ -155,11 +156,11 @@ fn until(
             network: it.seen.address,
             version: version.as_deref(),
             deeds: &deeds,
-            ..going_on(wants, spent)
+            ..going_on(wants, spent, it.known.group)
         },
         ..Asked::new(now, request.kind, from.as_str())
     };
-    let left = charge::seconds_left(&terms, &facts, spent);
+    let left = charge::seconds_left(&terms, &facts, (spent, it.known.group));
     if wants.metered && left.is_none() {
         let why = "the time of use that the terms permit is charged to the last second: this lease ends when it does";
         return Err(Fault::denied("lease.renewal", "meteredTime", why));
@@ -175,13 +176,20 @@ fn until(
 
 /// What terms count of a use that was charged as a whole with its grant: it holds, as it did then. A little more time is
 /// what is asked for.
-fn going_on(wants: Wants, spent: Spent) -> Facts<'static> {
+fn going_on(wants: Wants, spent: Spent, group: Option<Spent>) -> Facts<'static> {
+    let more = |it: Spent| Duration::from_secs(it.seconds.saturating_add(1));
     Facts {
         uses_at: Some(&[]),
         group_uses: Some(0),
+        group: Sums {
+            uses_at: Some(&[]),
+            metered: group.map(more),
+            bytes: Some(0),
+            records: Some(0),
+        },
         bytes: Some(spent.bytes),
         records: Some(spent.rows),
-        metered: wants.metered.then(|| Duration::from_secs(spent.seconds.saturating_add(1))),
+        metered: wants.metered.then(|| more(spent)),
         ..Facts::default()
     }
 }

@@ -248,13 +248,13 @@ fn deletion(policy: &Policy, terms: Option<&Terms>, now: Time, out: &mut Vec<Rem
                 "the date of deletion is already over",
             ));
         }
-        if terms.is_some_and(|it| it.summary.until.is_none_or(|until| at < until)) {
+        if terms.is_some_and(|it| it.summary.until.is_some_and(|until| at < until)) {
             out.push(Remark::new(
                 Severity::Warning,
                 place,
                 "delete.early",
-                "删除期限早于最晚使用时间",
-                "copies are deleted before the use has to end",
+                "合约随删除期限终止，早于条款所说的最晚使用时间",
+                "the contract ends with the deletion of its copies, before the last use that its terms name",
             ));
         }
     }

@@ -15,7 +15,10 @@ pub struct Wants {
     pub metered: bool,
     pub size: bool,
     pub records: bool,
+    /// What the consumer's legal entity was debited.
     pub group: bool,
+    /// The same of that entity's newest uses.
+    pub group_starts: u64,
     /// A lease ends with the hours of the week.
     pub window: bool,
     /// Of the product, from its row.
@@ -28,6 +31,7 @@ impl Wants {
     pub fn of(terms: &Terms) -> Self {
         let mut out = Self::default();
         terms.grants.iter().chain(&terms.bans).for_each(|it| out.gather(&it.when));
+        out.group |= terms.grants.iter().any(|it| it.limits.matching.group_budget.is_some());
         out
     }
 
@@ -53,6 +57,15 @@ impl Wants {
             Test::Size(..) => self.size = true,
             Test::Records(..) => self.records = true,
             Test::Group(..) => self.group = true,
+            Test::Entity(it) => {
+                if let Test::Frequency(most, _) = **it {
+                    self.group_starts = self.group_starts.max(most).max(1);
+                } else {
+                    // Debited as if it were the contract's own.
+                    self.group = true;
+                    self.gather(it);
+                }
+            }
             Test::Window(_) => self.window = true,
             Test::Version(..) | Test::Among(Topic::Version, ..) => self.version = true,
             Test::Network(..) | Test::Among(Topic::Role | Topic::Region, ..) => self.seen = true,
@@ -85,6 +98,11 @@ fn in_constraint(it: &Constraint) -> bool {
                 | Operand::DataSize
                 | Operand::RecordCount
                 | Operand::GroupCount
+                | Operand::GroupFrequency
+                | Operand::GroupMeteredTime
+                | Operand::GroupDataSize
+                | Operand::GroupRecordCount
+                | Operand::GroupMatchBudget
                 | Operand::Version
         ),
         Constraint::And(all)
@@ -144,6 +162,7 @@ fn walk(it: &Test, inside: bool, out: &mut Vec<Gated>) {
         Test::Size(..) => ("tidm:dataSize", false),
         Test::Records(..) => ("tidm:recordCount", false),
         Test::Group(..) => ("tidm:groupCount", false),
+        Test::Entity(it) => (entity(it), false),
         Test::Network(..) => ("tidm:networkAddress", true),
         Test::Version(..) | Test::Among(Topic::Version, ..) => ("version", true),
         Test::Among(Topic::Role, ..) => ("tidm:assigneeRole", true),
@@ -161,4 +180,17 @@ fn walk(it: &Test, inside: bool, out: &mut Vec<Gated>) {
         | Test::Among(..) => return,
     };
     out.push(Gated { name, inside, looked });
+}
+
+/// The operand of what is counted over a legal entity.
+fn entity(it: &Test) -> &'static str {
+    if let Test::Frequency(..) = it {
+        "tidm:groupFrequency"
+    } else if let Test::Metered(..) = it {
+        "tidm:groupMeteredTime"
+    } else if let Test::Size(..) = it {
+        "tidm:groupDataSize"
+    } else {
+        "tidm:groupRecordCount"
+    }
 }

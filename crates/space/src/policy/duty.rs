@@ -200,7 +200,7 @@ fn nested(it: &Constraint, reach: Reach) -> Result<Test, Refusal> {
     })
 }
 
-/// `delete` alone means after use; with a time, by then; with a duration, so long after the first use.
+/// `delete` alone means when the contract ends; with a time, by then; with a duration, so long after the first use.
 pub(super) fn delete(rule: &Rule) -> Result<Delete, Refusal> {
     match rule.constraints.as_slice() {
         [] => Ok(Delete::AfterUse),

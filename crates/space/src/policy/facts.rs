@@ -94,6 +94,8 @@ pub struct Facts<'a> {
     pub records: Option<u64>,
     /// Uses of this product's line by all of the recipient's legal entity before this one.
     pub group_uses: Option<u64>,
+    /// What else is counted of that entity, as above.
+    pub group: Sums<'a>,
     /// A gate has counted for this very use already: what it counts holds. For a second look at the place of use,
     /// which has no counters.
     pub gated: bool,
@@ -101,6 +103,23 @@ pub struct Facts<'a> {
     pub deeds: &'a [(&'a str, Deed)],
     /// Places of the prohibitions that were infringed.
     pub infringed: &'a [&'a str],
+}
+
+/// What uses add up to; see [`Facts`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums<'a> {
+    pub uses_at: Option<&'a [Time]>,
+    pub metered: Option<Duration>,
+    pub bytes: Option<u64>,
+    pub records: Option<u64>,
+}
+
+impl<'a> Facts<'a> {
+    /// Of the one contract.
+    pub(super) fn own(&self) -> Sums<'a> {
+        let Self { uses_at, metered, bytes, records, .. } = *self;
+        Sums { uses_at, metered, bytes, records }
+    }
 }
 
 /// What became of a duty.

@@ -127,7 +127,8 @@ fn fact<'a>(it: &'a Test, request: &'a Request<'a>, step: Option<Time>) -> (Trut
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
-        | Test::Group(..) => counted(it, request),
+        | Test::Group(..)
+        | Test::Entity(_) => counted(it, request),
         Test::Network(how, all) => {
             known(request.more.network, |it| (networked(*how, all, it), Fact::Address(it)))
         }
@@ -163,25 +164,26 @@ fn counted<'a>(it: &Test, request: &'a Request<'a>) -> (Truth, Fact<'a>) {
     if request.more.gated {
         return (Truth::Yes, Fact::Parts);
     }
+    let (it, sums) = if let Test::Entity(it) = it {
+        (&**it, request.more.group)
+    } else {
+        (it, request.more.own())
+    };
     match it {
-        Test::Metered(cmp, span) => known(request.more.metered, |lasted| {
+        Test::Metered(cmp, span) => known(sums.metered, |lasted| {
             (cmp.holds(lasted, length(*span, request)), Fact::Lasted(lasted))
         }),
-        Test::Interval(span) => known(request.more.uses_at, |all| {
+        Test::Interval(span) => known(sums.uses_at, |all| {
             let free = all.iter().all(|at| span.after(*at) <= now);
             (free, all.iter().max().map_or(Fact::Number(0), |last| Fact::Between(*last, now)))
         }),
-        Test::Frequency(most, span) => known(request.more.uses_at, |all| {
+        Test::Frequency(most, span) => known(sums.uses_at, |all| {
             let recent = all.iter().filter(|at| span.after(**at) > now).count();
             let with_this = u64::try_from(recent).unwrap_or(u64::MAX).saturating_add(1);
             (with_this <= *most, Fact::Use(with_this))
         }),
-        Test::Size(cmp, n) => {
-            known(request.more.bytes, |has| (cmp.holds(has, *n), Fact::Number(has)))
-        }
-        Test::Records(cmp, n) => {
-            known(request.more.records, |has| (cmp.holds(has, *n), Fact::Number(has)))
-        }
+        Test::Size(cmp, n) => known(sums.bytes, |has| (cmp.holds(has, *n), Fact::Number(has))),
+        Test::Records(cmp, n) => known(sums.records, |has| (cmp.holds(has, *n), Fact::Number(has))),
         Test::Group(cmp, n) => known(request.more.group_uses, |has| {
             let this = has.saturating_add(1);
             (cmp.holds(this, *n), Fact::Use(this))

@@ -18,6 +18,8 @@ pub struct Matching {
     pub items: Option<u64>,
     /// Most items that the consumer puts in under the contract altogether.
     pub budget: Option<u64>,
+    /// Most items that all of the consumer's legal entity puts in under all contracts about the product.
+    pub group_budget: Option<u64>,
     /// Fewest matches of a result; a smaller one is not shown.
     pub least: Option<u64>,
     /// Most of the consumer's items that may match, in percent; a result above is not shown.
@@ -203,6 +205,7 @@ pub enum MatchLimit {
     Key(Key),
     Items(u64),
     Budget(u64),
+    GroupBudget(u64),
     Least(u64),
     Share(u64),
     To(To),
@@ -222,6 +225,7 @@ impl Matching {
             }
             MatchLimit::Items(n) => least(&mut self.items, n),
             MatchLimit::Budget(n) => least(&mut self.budget, n),
+            MatchLimit::GroupBudget(n) => least(&mut self.group_budget, n),
             MatchLimit::Share(n) => least(&mut self.share, n),
             MatchLimit::Least(n) => self.least = Some(self.least.map_or(n, |old| old.max(n))),
             MatchLimit::Reveal(new) => {

@@ -13,6 +13,7 @@ pub mod check;
 pub mod compile;
 pub mod cost;
 pub mod counted;
+pub mod deadline;
 pub mod derive;
 pub mod diff;
 mod duty;

@@ -377,6 +377,13 @@ terms! {
         RecordCount = "tidm:recordCount",
         /// Uses of the product's line by all of the consumer's legal entity, under whatever contract.
         GroupCount = "tidm:groupCount",
+        /// The same of what else is counted, as [`Self::Frequency`], [`Self::MeteredTime`], [`Self::DataSize`],
+        /// [`Self::RecordCount`] and [`Self::MatchBudget`] are written.
+        GroupFrequency = "tidm:groupFrequency",
+        GroupMeteredTime = "tidm:groupMeteredTime",
+        GroupDataSize = "tidm:groupDataSize",
+        GroupRecordCount = "tidm:groupRecordCount",
+        GroupMatchBudget = "tidm:groupMatchBudget",
         Role = "tidm:assigneeRole",
         /// Addresses and networks (CIDR), see [`super::network`].
         Network = "tidm:networkAddress",

@@ -51,6 +51,7 @@ pub(super) fn member(group: &Test, place: &str, i: usize) -> String {
         | Test::Size(..)
         | Test::Records(..)
         | Test::Group(..)
+        | Test::Entity(_)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)

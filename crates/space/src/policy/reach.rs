@@ -43,6 +43,11 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::DataSize
         | Operand::RecordCount
         | Operand::GroupCount
+        | Operand::GroupFrequency
+        | Operand::GroupMeteredTime
+        | Operand::GroupDataSize
+        | Operand::GroupRecordCount
+        | Operand::GroupMatchBudget
         | Operand::PayAmount
         | Operand::Currency
         | Operand::Columns

@@ -243,7 +243,8 @@ fn test_level(it: &Test, scene: Scene) -> Level {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
-        | Test::Group(..) => scene.level(),
+        | Test::Group(..)
+        | Test::Entity(_) => scene.level(),
     }
 }
 
@@ -301,16 +302,23 @@ fn duty_sentence(rule: &Rule, lang: Lang, scene: Scene) -> Sentence {
         duty::delete(rule).map(|it| {
             let text = match it {
                 Delete::AfterUse => lang
-                    .pick("使用后立即删除全部副本。", "All copies are deleted after use.")
+                    .pick(
+                        "合约终止时删除全部副本。",
+                        "All copies are deleted when the contract ends.",
+                    )
                     .to_owned(),
                 Delete::By(at) => match lang {
-                    Lang::Zh => format!("最迟于 {} 删除全部副本。", clock(at)),
-                    Lang::En => format!("All copies are deleted by {}.", clock(at)),
+                    Lang::Zh => format!("于 {} 删除全部副本，合约随之终止。", clock(at)),
+                    Lang::En => {
+                        format!("All copies are deleted by {}, and the contract ends.", clock(at))
+                    }
                 },
                 Delete::Within(span) => match lang {
-                    Lang::Zh => format!("首次使用后 {} 内删除全部副本。", span.words(true)),
+                    Lang::Zh => {
+                        format!("首次使用后 {} 内删除全部副本，合约随之终止。", span.words(true))
+                    }
                     Lang::En => format!(
-                        "All copies are deleted within {} of the first use.",
+                        "All copies are deleted within {} of the first use, and the contract ends.",
                         span.words(false)
                     ),
                 },

@@ -93,6 +93,11 @@ pub struct Counted {
     pub rows: Option<u64>,
     /// Uses by the consumer's legal entity under all its contracts.
     pub entity_uses: Option<u64>,
+    /// The same of its uses in any such period, and of its time, bytes and rows altogether.
+    pub entity_frequency: Option<(u64, Span)>,
+    pub entity_metered: Option<Span>,
+    pub entity_bytes: Option<u64>,
+    pub entity_rows: Option<u64>,
 }
 
 /// Handing on to third parties, or products made of the data. Unsaid is not permitted either; forbidden says so.
@@ -172,11 +177,15 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         ("delivery_connections", it.delivery_connections),
         ("match_items", it.matching.items),
         ("match_budget", it.matching.budget),
+        ("entity_items", it.matching.group_budget),
         ("min_matches", it.matching.least),
         ("frequency", it.counted.frequency.map(|it| it.0)),
         ("bytes", it.counted.bytes),
         ("rows", it.counted.rows),
         ("entity_uses", it.counted.entity_uses),
+        ("entity_frequency", it.counted.entity_frequency.map(|it| it.0)),
+        ("entity_bytes", it.counted.entity_bytes),
+        ("entity_rows", it.counted.entity_rows),
     ] {
         if value == Some(0) {
             return Err(BadSentences::Zero(name));
@@ -194,6 +203,8 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         ("period", it.counted.frequency.map(|it| it.1)),
         ("interval", it.counted.interval),
         ("metered", it.counted.metered),
+        ("entity_period", it.counted.entity_frequency.map(|it| it.1)),
+        ("entity_metered", it.counted.entity_metered),
     ] {
         if span.is_some_and(Span::is_zero) {
             return Err(BadSentences::Zero(name));
@@ -282,13 +293,17 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
 }
 
 fn counted(it: &Counted) -> Vec<Constraint> {
-    let frequency = it.frequency.map(|(n, span)| format!("{n}/{span}"));
+    let per = |it: Option<(u64, Span)>| it.map(|(n, span)| format!("{n}/{span}"));
     let upper = [
-        (Operand::Frequency, frequency),
+        (Operand::Frequency, per(it.frequency)),
         (Operand::MeteredTime, it.metered.map(|it| it.to_string())),
         (Operand::DataSize, it.bytes.map(|it| it.to_string())),
         (Operand::RecordCount, it.rows.map(|it| it.to_string())),
         (Operand::GroupCount, it.entity_uses.map(|it| it.to_string())),
+        (Operand::GroupFrequency, per(it.entity_frequency)),
+        (Operand::GroupMeteredTime, it.entity_metered.map(|it| it.to_string())),
+        (Operand::GroupDataSize, it.entity_bytes.map(|it| it.to_string())),
+        (Operand::GroupRecordCount, it.entity_rows.map(|it| it.to_string())),
     ];
     let exact = [
         (Operand::TimeInterval, it.interval.map(|it| it.to_string())),
@@ -307,6 +322,7 @@ fn matching(it: &Matching) -> Vec<Constraint> {
     let cap = |left, most: Option<u64>| most.map(|n| atomic(left, Operator::Lteq, &n.to_string()));
     out.extend(cap(Operand::MatchItems, it.items));
     out.extend(cap(Operand::MatchBudget, it.budget));
+    out.extend(cap(Operand::GroupMatchBudget, it.group_budget));
     out.extend(cap(Operand::MatchShare, it.share));
     out.extend(it.least.map(|n| atomic(Operand::MinMatches, Operator::Gteq, &n.to_string())));
     out.extend(it.to.map(|to| atomic(Operand::MatchResult, Operator::Eq, to.name())));

@@ -59,6 +59,7 @@ fn changes(it: &Test, request: &Request<'_>, step: Option<Time>) -> Option<Time>
         | Test::Size(..)
         | Test::Records(..)
         | Test::Group(..)
+        | Test::Entity(_)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Among(..) => None,

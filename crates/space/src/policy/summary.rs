@@ -57,6 +57,7 @@ fn gather(test: &Test, out: &mut Summary) {
         | Test::Size(..)
         | Test::Records(..)
         | Test::Group(..)
+        | Test::Entity(_)
         | Test::Network(..)
         | Test::Version(..)
         | Test::Event(..)

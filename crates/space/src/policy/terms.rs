@@ -104,6 +104,8 @@ pub enum Test {
     Records(Cmp, u64),
     /// Compares the number of this use among all of the consumer's legal entity, of this product's line.
     Group(Cmp, u64),
+    /// A frequency, or a sum of time, bytes or rows, over all uses of the product's line by the consumer's legal entity.
+    Entity(Box<Self>),
     Network(Member, Vec<Network>),
     Version(Cmp, Version),
     /// The event has happened (`true`), or has not yet.
@@ -255,7 +257,7 @@ pub enum Limit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delete {
-    /// As soon as a use ends.
+    /// When the contract ends, however it does.
     AfterUse,
     By(Time),
     /// Since the first use.

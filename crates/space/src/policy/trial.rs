@@ -193,6 +193,7 @@ fn said(it: &Limits, lang: Lang) -> Vec<String> {
         m.key.clone().map(|it| Limit::Matching(MatchLimit::Key(it))),
         m.items.map(|it| Limit::Matching(MatchLimit::Items(it))),
         m.budget.map(|it| Limit::Matching(MatchLimit::Budget(it))),
+        m.group_budget.map(|it| Limit::Matching(MatchLimit::GroupBudget(it))),
         m.least.map(|it| Limit::Matching(MatchLimit::Least(it))),
         m.share.map(|it| Limit::Matching(MatchLimit::Share(it))),
         m.to.map(|it| Limit::Matching(MatchLimit::To(it))),

@@ -86,7 +86,8 @@ pub(super) fn test_words(it: &Test, lang: Lang) -> String {
         | Test::Frequency(..)
         | Test::Size(..)
         | Test::Records(..)
-        | Test::Group(..) => counted_words(it, lang),
+        | Test::Group(..)
+        | Test::Entity(_) => counted_words(it, lang),
     }
 }
 
@@ -140,6 +141,17 @@ fn counted_words(it: &Test, lang: Lang) -> String {
             format!(
                 "{cmp} {n} uses of the product by the user's legal entity, all contracts together"
             )
+        }
+        Test::Entity(it) => {
+            let (said, all) = (
+                counted_words(it, lang),
+                "for all of the user's legal entity, under all contracts about the product that count it",
+            );
+            if zh {
+                format!("使用方所属法人在该产品全部计量此项的合约下{said}")
+            } else {
+                format!("{said}, {all}")
+            }
         }
         // The others are said by `test_words`.
         _ => String::new(),
@@ -290,6 +302,14 @@ fn match_words(it: &MatchLimit, lang: Lang) -> String {
         MatchLimit::Items(n) => format!("at most {n} items of the consumer at a time"),
         MatchLimit::Budget(n) if zh => format!("使用方累计至多投入 {n} 个条目"),
         MatchLimit::Budget(n) => format!("at most {n} items of the consumer under the contract"),
+        MatchLimit::GroupBudget(n) if zh => {
+            format!("使用方所属法人在该产品全部合约下累计至多投入 {n} 个条目")
+        }
+        MatchLimit::GroupBudget(n) => {
+            format!(
+                "at most {n} items of the consumer's legal entity, under all contracts about the product"
+            )
+        }
         MatchLimit::Least(n) if zh => format!("匹配数不足 {n} 时不给出结果"),
         MatchLimit::Least(n) => format!("no result of fewer than {n} matches"),
         MatchLimit::Share(n) if zh => format!("匹配数超过使用方条目的 {n}% 时不给出结果"),

@@ -105,6 +105,21 @@ pub(crate) struct Terms {
     /// Most uses by the consumer's legal entity, under all its contracts.
     #[arg(long, value_name = "N")]
     pub(crate) entity_uses: Option<u64>,
+    /// The same in any such period: 5/P1D.
+    #[arg(long, value_name = "N/PERIOD")]
+    pub(crate) entity_frequency: Option<String>,
+    /// Time of use of the consumer's legal entity altogether: PT10H.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) entity_metered: Option<String>,
+    /// Most bytes of all its uses together.
+    #[arg(long, value_name = "N")]
+    pub(crate) entity_bytes: Option<u64>,
+    /// Most rows of all its uses together.
+    #[arg(long, value_name = "N")]
+    pub(crate) entity_rows: Option<u64>,
+    /// Most items that it puts into matchings altogether.
+    #[arg(long, value_name = "N")]
+    pub(crate) entity_items: Option<u64>,
     /// Role of who may use it, as its membership says; may be repeated.
     #[arg(long = "only-role", value_name = "ROLE")]
     pub(crate) roles: Vec<String>,
@@ -132,10 +147,10 @@ pub(crate) struct Terms {
     /// Such products are offered on no looser terms than these.
     #[arg(long)]
     pub(crate) next_policy: bool,
-    /// All copies are deleted after use.
+    /// All copies are deleted when the contract ends.
     #[arg(long)]
     pub(crate) delete_after_use: bool,
-    /// All copies are deleted by then (RFC 3339).
+    /// All copies are deleted by then, and the contract ends (RFC 3339).
     #[arg(long, value_name = "TIME", conflicts_with = "delete_after_use")]
     pub(crate) delete_by: Option<String>,
     /// Least enforcement level, E0 to E4.
@@ -202,6 +217,12 @@ impl Terms {
         put("totalBytes", json!(self.total_bytes), self.total_bytes.is_some());
         put("totalRows", json!(self.total_rows), self.total_rows.is_some());
         put("entityUses", json!(self.entity_uses), self.entity_uses.is_some());
+        let said = self.entity_frequency.is_some();
+        put("entityFrequency", json!(self.entity_frequency), said);
+        put("entityMetered", json!(self.entity_metered), self.entity_metered.is_some());
+        put("entityBytes", json!(self.entity_bytes), self.entity_bytes.is_some());
+        put("entityRows", json!(self.entity_rows), self.entity_rows.is_some());
+        put("entityItems", json!(self.entity_items), self.entity_items.is_some());
         put("export", json!(self.export_ok), self.export_ok || self.no_export);
         put("derive", json!(self.derive_ok), self.derive_ok || self.no_derive);
         put("nextPolicy", json!(true), self.next_policy);

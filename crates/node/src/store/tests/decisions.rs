@@ -72,8 +72,8 @@ async fn racing_requests_never_get_more_than_the_contract_counts() {
     .await;
 }
 
-/// The same race for whatever else is counted: two replicas, 64 requests at once, half of them under each of two contracts
-/// of one consumer about one product.
+/// The same race for whatever else is counted: two replicas, 64 requests at once, half of them under each of two contracts,
+/// of two participants of one legal entity, about one product.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_requests_never_get_more_than_any_counter_has() {
     let one = |left: Operand, right: &str| -> Constraint {
@@ -85,13 +85,16 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
         (one(Operand::MeteredTime, "PT5M"), 600, DebitKind::Seconds),
         (one(Operand::DataSize, "99"), 2 * 5 * 17, DebitKind::Bytes),
         (one(Operand::GroupCount, "10"), 10, DebitKind::Use),
+        (one(Operand::GroupFrequency, "10/P1D"), 10, DebitKind::Use),
+        (one(Operand::GroupMeteredTime, "PT10M"), 600, DebitKind::Seconds),
+        (one(Operand::GroupDataSize, "186"), 10 * 17, DebitKind::Bytes),
     ] {
         each(async |place| {
-            let consumer = did("did:web:consumer.example");
             let nodes =
                 [Node::start(&place, "provider").await, Node::start(&place, "provider").await];
-            let contracts = ["urn:agreement:1", "urn:agreement:2"].map(|name| {
-                let mut it = contract(name, &consumer, 1000);
+            let contracts = [1, 2].map(|n| {
+                let account = did(&format!("did:web:account{n}.example"));
+                let mut it = contract(&format!("urn:agreement:{n}"), &account, 1000);
                 it.policy.permissions[0].constraints = vec![term.clone()];
                 it
             });
@@ -100,8 +103,8 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
             nodes[0].put(rows).await;
             let asked = (0..64_u64).map(|nonce| {
                 let turn = usize::try_from(nonce).unwrap();
-                let of = &contracts[turn / 2 % 2].id;
-                nodes[turn % 2].ask(&consumer, request(of, nonce))
+                let of = &contracts[turn / 2 % 2];
+                nodes[turn % 2].ask(&of.peer, request(&of.id, nonce))
             });
             for answer in futures::future::join_all(asked).await {
                 if let Err(why) = answer {

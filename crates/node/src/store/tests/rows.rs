@@ -76,6 +76,9 @@ async fn every_older_version_migrates_with_its_rows() {
             );
             let known = store.known(&did("did:web:a"), &["urn:p"]).await.unwrap();
             assert_eq!(known["urn:p"], Known { digest: None, direct: true });
+            // Of a contract that obliges to delete and stands the end by the clock is looked at.
+            let [timer]: [_; 1] = store.due_timers(at(0)).await.unwrap().try_into().unwrap();
+            assert_eq!(timer.what, Due::ContractEnd { contract: id("urn:agreement:1") });
             let versions = number(&store, "SELECT COUNT(*) FROM schema_version").await;
             assert_eq!(versions, i64::try_from(schema::MIGRATIONS.len()).unwrap());
         })
@@ -98,6 +101,14 @@ fn statements(from: usize) -> Vec<String> {
             "INSERT INTO debits (lease, kind, contract, grp, amount, at) VALUES ('urn:lease:{lease}', 'use', 'urn:agreement:1', 'did:web:c.example', 2, 0)"
         ));
     }
+    for (name, active, record) in
+        [(1, 1, r#"{"action":"delete"}"#), (2, 0, r#"{"action":"delete"}"#), (3, 1, "{}")]
+    {
+        all.push(format!(
+            "INSERT INTO contracts (id, peer, role, product, negotiation, active, signed_at, record) VALUES ('urn:agreement:{name}', 'did:web:c.example', 'consumer', 'urn:p', 'urn:n', {active}, 0, '{record}')"
+        ));
+    }
+    all.push("INSERT INTO timers (name, at, claimed, record) VALUES ('contract-end urn:agreement:1', 4000000000000, 0, 'later')".to_owned());
     all.push("INSERT INTO remote_products (id, provider, address, title, search, seen, dataset) VALUES ('urn:p', 'did:web:a', 'x', 'x', 'x', 0, '{}')".to_owned());
     if from >= 8 {
         // Written by every program since; the migration does it for rows of before.

@@ -27,17 +27,17 @@ use crate::time::Time;
 use crate::wire::samples::{agreement, at, constraint, contract, digest, id, request};
 use crate::wire::tidm::notice::{lease_returned, read_lease_returned};
 
-const ROWS: u64 = 40;
-const BYTES: u64 = 1000;
+pub(super) const ROWS: u64 = 40;
+pub(super) const BYTES: u64 = 1000;
 
-fn terms(constraints: Vec<Constraint>) -> Policy {
+pub(super) fn terms(constraints: Vec<Constraint>) -> Policy {
     let mut it = agreement(false).policy;
     it.permissions = vec![Rule::new(Action::Use, constraints)];
     it
 }
 
 /// A provider with one product of two versions and no contract.
-fn provider() -> Side {
+pub(super) fn provider() -> Side {
     let mut it = Side::new("provider", 1);
     for name in ["urn:product:1", "urn:product:2"] {
         let mut draft = Draft::new(id(name), id("urn:line:1"), "Currents", Kind::Table, at(0));
@@ -47,7 +47,7 @@ fn provider() -> Side {
     it
 }
 
-fn sign(provider: &mut Side, of: &Contract) {
+pub(super) fn sign(provider: &mut Side, of: &Contract) {
     compile(&of.policy).expect("a node signs it");
     provider.contracts.insert(of.id.clone(), of.clone());
 }
@@ -59,7 +59,12 @@ fn one(constraints: Vec<Constraint>) -> (Side, Contract) {
     (provider, it)
 }
 
-fn ask(side: &mut Side, of: &Contract, request: Request, now: Time) -> Result<Grant, Fault> {
+pub(super) fn ask(
+    side: &mut Side,
+    of: &Contract,
+    request: Request,
+    now: Time,
+) -> Result<Grant, Fault> {
     let mut from = Side::new("consumer", 2);
     from.me = of.peer.clone();
     let request = Request { contract: of.id.clone(), ..request };
@@ -68,7 +73,7 @@ fn ask(side: &mut Side, of: &Contract, request: Request, now: Time) -> Result<Gr
     Ok(grant)
 }
 
-fn renew(
+pub(super) fn renew(
     side: &mut Side,
     of: &Contract,
     lease: &Id,
@@ -84,7 +89,7 @@ fn renew(
     Ok(grant)
 }
 
-fn close(side: &mut Side, lease: &Id, rows: u64, bytes: u64, now: Time) {
+pub(super) fn close(side: &mut Side, lease: &Id, rows: u64, bytes: u64, now: Time) {
     let outcome = Outcome { done: true, rows, bytes, result: Some(digest("result")) };
     side.wish(Wish::Close { lease: lease.clone(), outcome }, now).unwrap();
 }
@@ -96,7 +101,7 @@ fn consumer(of: &Contract) -> Side {
 }
 
 /// What the consumer's node says when it is done, as it says it over the wire.
-fn give_back(
+pub(super) fn give_back(
     side: &mut Side,
     of: &Contract,
     lease: &Id,
@@ -112,7 +117,7 @@ fn give_back(
     side.run(received(&from, None, b"back", what), now)
 }
 
-fn of(kind: Use, nonce: u8) -> Request {
+pub(super) fn of(kind: Use, nonce: u8) -> Request {
     Request { kind, ..request(nonce) }
 }
 

@@ -15,7 +15,7 @@ use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
 use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
 use crate::engine::refusal::Tally;
-use crate::engine::view::{More, Needs, View};
+use crate::engine::view::{More, Needs, View, newest};
 use crate::engine::{decide, needs, needs_more};
 use crate::evidence::fact::{Fact, What};
 use crate::fault::Fault;
@@ -203,9 +203,13 @@ impl Side {
     }
 
     pub(super) fn spent(&self, of: &Id) -> Spent {
+        self.sums(|it| it.contract == *of)
+    }
+
+    fn sums(&self, ours: impl Fn(&Debit) -> bool) -> Spent {
         DebitKind::ALL.into_iter().fold(Spent::default(), |spent, kind| {
             let sum = |back| -> u64 {
-                let of = |it: &&Debit| it.contract == *of && it.kind == kind && it.back == back;
+                let of = |it: &&Debit| ours(it) && it.kind == kind && it.back == back;
                 self.debits.iter().filter(of).map(|it| it.amount).sum()
             };
             spent.with(kind, sum(false) - sum(true))
@@ -226,16 +230,22 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        if let Some((groups, product)) = &more.group_uses
+        let ours = |groups: &[Group], product: &Id, it: &Debit| {
+            let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
+            let contract = &self.contracts[&it.contract];
+            let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
+            groups.contains(&of) && line(&contract.product) == line(product)
+        };
+        if let Some((groups, product)) = &more.group
             && self.products.contains_key(product)
         {
-            let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
-            let ours = |it: &&Debit| {
-                let contract = &self.contracts[&it.contract];
-                let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
-                groups.contains(&of) && line(&contract.product) == line(product)
-            };
-            view.group_uses = Some(uses().filter(ours).map(|it| it.amount).sum());
+            view.group = Some(self.sums(|it| ours(groups, product, it)));
+        }
+        if let Some((groups, product, most)) = &more.group_starts
+            && self.products.contains_key(product)
+        {
+            let of = uses().filter(|it| ours(groups, product, it));
+            view.group_starts = Some(newest(of.map(|it| it.at).collect(), *most));
         }
     }
 

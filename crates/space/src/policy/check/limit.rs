@@ -58,9 +58,12 @@ fn width(it: &Limit) -> Option<i128> {
         | Limit::OutputBytes(n)
         | Limit::DeliveryRate(n)
         | Limit::DeliveryConnections(n)
-        | Limit::Matching(MatchLimit::Items(n) | MatchLimit::Budget(n) | MatchLimit::Share(n)) => {
-            Some(i128::from(*n))
-        }
+        | Limit::Matching(
+            MatchLimit::Items(n)
+            | MatchLimit::Budget(n)
+            | MatchLimit::GroupBudget(n)
+            | MatchLimit::Share(n),
+        ) => Some(i128::from(*n)),
         Limit::Columns(_)
         | Limit::AggregatesOnly
         | Limit::Rows(_)
@@ -141,7 +144,7 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
     let mut never = |what: Operand, code: &'static str, zh: String, en: String| {
         out.push(Remark::new(Severity::Error, at(what), code, zh, en));
     };
-    let most = it.items.into_iter().chain(it.budget).min();
+    let most = it.items.into_iter().chain(it.budget).chain(it.group_budget).min();
     if let (Some(least), Some(most)) = (it.least, most) {
         let shown = it.share.map_or_else(
             || u128::from(most),
@@ -172,22 +175,27 @@ fn matching<'a>(it: &Matching, at: &impl Fn(Operand) -> &'a str, out: &mut Vec<R
             "no result is ever shown: no item may match, and some must".to_owned(),
         );
     }
-    if let (Some(items), Some(budget)) = (it.items, it.budget)
-        && budget < items
+    for (what, budget) in
+        [(Operand::MatchBudget, it.budget), (Operand::GroupMatchBudget, it.group_budget)]
     {
+        let (Some(items), Some(budget)) = (it.items, budget) else { continue };
+        if budget >= items {
+            continue;
+        }
         out.push(Remark::new(
             Severity::Warning,
-            at(Operand::MatchBudget),
+            at(what),
             "match.budget",
             format!("累计条目数 {budget} 小于每次条目数 {items}"),
             format!("{budget} items altogether are fewer than the {items} at a time"),
         ));
     }
     telling(it, at, out);
-    let said = it.items.is_some() || it.budget.is_some() || it.least.is_some();
+    let said = it.items.or(it.budget).or(it.group_budget).or(it.least).is_some();
     if it.key.is_none() && (said || it.share.is_some() || it.to.is_some() || it.reveal.is_some()) {
         let first = [Operand::MatchItems, Operand::MatchBudget, Operand::MinMatches];
         let first = first.into_iter().chain([
+            Operand::GroupMatchBudget,
             Operand::MatchShare,
             Operand::MatchResult,
             Operand::MatchReveal,

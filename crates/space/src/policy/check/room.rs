@@ -57,6 +57,9 @@ enum Axis {
     Size,
     Records,
     Group,
+    GroupMetered,
+    GroupSize,
+    GroupRecords,
 }
 
 impl Axis {
@@ -66,7 +69,29 @@ impl Axis {
             Self::Count | Self::Group => "count.never",
             Self::Elapsed => "elapsed.never",
             Self::Delay => "delay.never",
-            Self::Metered | Self::Size | Self::Records => "total.never",
+            Self::Metered
+            | Self::Size
+            | Self::Records
+            | Self::GroupMetered
+            | Self::GroupSize
+            | Self::GroupRecords => "total.never",
+        }
+    }
+
+    /// The same, over all uses of a legal entity.
+    fn of_group(self) -> Option<Self> {
+        match self {
+            Self::Metered => Some(Self::GroupMetered),
+            Self::Size => Some(Self::GroupSize),
+            Self::Records => Some(Self::GroupRecords),
+            Self::Clock
+            | Self::Count
+            | Self::Elapsed
+            | Self::Delay
+            | Self::Group
+            | Self::GroupMetered
+            | Self::GroupSize
+            | Self::GroupRecords => None,
         }
     }
 
@@ -75,7 +100,14 @@ impl Axis {
         match self {
             Self::Clock => i128::MIN,
             Self::Count | Self::Group => 1,
-            Self::Elapsed | Self::Delay | Self::Metered | Self::Size | Self::Records => 0,
+            Self::Elapsed
+            | Self::Delay
+            | Self::Metered
+            | Self::Size
+            | Self::Records
+            | Self::GroupMetered
+            | Self::GroupSize
+            | Self::GroupRecords => 0,
         }
     }
 }
@@ -93,6 +125,10 @@ fn range(it: &Test, now: Time) -> Option<(Axis, i128, i128)> {
         Test::Size(cmp, n) => (Axis::Size, cmp, i128::from(*n)),
         Test::Records(cmp, n) => (Axis::Records, cmp, i128::from(*n)),
         Test::Group(cmp, n) => (Axis::Group, cmp, i128::from(*n)),
+        Test::Entity(it) => {
+            let (axis, low, high) = range(it, now)?;
+            return Some((axis.of_group()?, low, high));
+        }
         _ => return None,
     };
     let (low, high) = match cmp {
@@ -150,6 +186,7 @@ impl<'a> Room<'a> {
                 kinds.is_empty()
             }
             Test::Frequency(most, _) => *most == 0,
+            Test::Entity(it) => matches!(**it, Test::Frequency(0, _)),
             _ => false,
         };
         empty.then_some(Clash { code: "list.empty", at, with: None })

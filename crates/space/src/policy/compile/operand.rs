@@ -40,6 +40,7 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::MatchKey
             | Operand::MatchItems
             | Operand::MatchBudget
+            | Operand::GroupMatchBudget
             | Operand::MinMatches
             | Operand::MatchShare
             | Operand::MatchResult
@@ -111,6 +112,7 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
         Operand::MatchKey
         | Operand::MatchItems
         | Operand::MatchBudget
+        | Operand::GroupMatchBudget
         | Operand::MinMatches
         | Operand::MatchShare
         | Operand::MatchResult
@@ -144,6 +146,9 @@ fn match_limit(it: &Atomic) -> Result<MatchLimit, Refusal> {
         }
         Operand::MatchItems => MatchLimit::Items(cap(&it.op, number()?).ok_or(op)?),
         Operand::MatchBudget => MatchLimit::Budget(cap(&it.op, number()?).ok_or(op)?),
+        Operand::GroupMatchBudget => {
+            MatchLimit::GroupBudget(cap(&it.op, number()?).ok_or(op)?)
+        }
         Operand::MatchShare => {
             let percent = cap(&it.op, number()?).ok_or(op)?;
             if percent > 100 {
@@ -274,20 +279,14 @@ impl Reading<'_> {
                 self.op((self.it.op == Operator::Eq).then_some(()))?;
                 Test::Interval(self.period(self.span()?)?)
             }
-            Operand::Frequency => {
-                let (n, span) = self.scalar()?.split_once('/').unwrap_or_default();
-                let said = number(n).zip(Span::parse(span).ok()).ok_or_else(|| {
-                    self.no("needs a number and a period such as 5/P1D (five uses a day)")
-                })?;
-                let most = self.op(cap(&self.it.op, said.0))?;
-                if self.reach == Reach::Node && most > FREQUENCY_USES {
-                    return Err(self.no("counts more uses than a gate looks back at"));
-                }
-                Test::Frequency(most, self.period(said.1)?)
-            }
+            Operand::Frequency => self.frequency()?,
             Operand::DataSize => Test::Size(self.upper()?, self.budget()?),
             Operand::RecordCount => Test::Records(self.upper()?, self.budget()?),
             Operand::GroupCount => Test::Group(self.upper()?, self.number()?),
+            Operand::GroupFrequency => entity(self.frequency()?),
+            Operand::GroupMeteredTime => entity(Test::Metered(self.upper()?, self.span()?)),
+            Operand::GroupDataSize => entity(Test::Size(self.upper()?, self.budget()?)),
+            Operand::GroupRecordCount => entity(Test::Records(self.upper()?, self.budget()?)),
             Operand::Network => {
                 let all: Option<Vec<Network>> =
                     self.list()?.iter().map(|it| Network::parse(it).ok()).collect();
@@ -318,6 +317,19 @@ impl Reading<'_> {
         })
     }
 
+    fn frequency(&self) -> Result<Test, Refusal> {
+        let (n, span) = self.scalar()?.split_once('/').unwrap_or_default();
+        let said = number(n).zip(Span::parse(span).ok());
+        let said = said.ok_or_else(|| {
+            self.no("needs a number and a period such as 5/P1D (five uses a day)")
+        })?;
+        let most = self.op(cap(&self.it.op, said.0))?;
+        if self.reach == Reach::Node && most > FREQUENCY_USES {
+            return Err(self.no("counts more uses than a gate looks back at"));
+        }
+        Ok(Test::Frequency(most, self.period(said.1)?))
+    }
+
     /// What is reserved ahead is added up, so that it must not come near the end of numbers.
     fn budget(&self) -> Result<u64, Refusal> {
         let most = self.number()?;
@@ -331,6 +343,10 @@ impl Reading<'_> {
     fn period(&self, it: Span) -> Result<Span, Refusal> {
         if it.is_zero() { Err(self.no("needs a period longer than nothing")) } else { Ok(it) }
     }
+}
+
+fn entity(it: Test) -> Test {
+    Test::Entity(Box::new(it))
 }
 
 /// A code by its letters; whether there is such a region nobody here knows.

@@ -23,11 +23,14 @@ fn a_counter_offer_reads_as_what_came_and_what_went() {
         policy(&Sentences { uses: Some(5), delete_after_use: true, ..Sentences::default() });
     let it = diff(&listed, &asked, Lang::En, Use::Query);
     assert_eq!(texts(&it.kept), ["Permitted: use."]);
-    assert_eq!(texts(&it.added), ["At most 5 uses.", "All copies are deleted after use."]);
+    assert_eq!(
+        texts(&it.added),
+        ["At most 5 uses.", "All copies are deleted when the contract ends."]
+    );
     assert_eq!(texts(&it.removed), ["At most 3 uses.", "Price: 100.00 CNY."]);
     let zh = diff(&listed, &asked, Lang::Zh, Use::Query);
     assert_eq!(texts(&zh.kept), ["允许使用。"]);
-    assert_eq!(texts(&zh.added), ["最多使用 5 次。", "使用后立即删除全部副本。"]);
+    assert_eq!(texts(&zh.added), ["最多使用 5 次。", "合约终止时删除全部副本。"]);
     assert_eq!(texts(&zh.removed), ["最多使用 3 次。", "价格：100.00 CNY。"]);
 }
 

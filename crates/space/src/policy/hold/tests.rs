@@ -7,7 +7,7 @@ use crate::lang::Lang;
 use crate::policy::compile::{compile, understand};
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Deed, Verdict, evaluate};
-use crate::policy::facts::Facts;
+use crate::policy::facts::{Facts, Sums};
 use crate::policy::terms::Terms;
 use crate::policy::usage::Use;
 use crate::wire::odrl::OdrlPolicy;
@@ -66,6 +66,7 @@ fn facts_decide_and_ignorance_does_not() {
     let version = |it| Facts { version: Some(it), ..none };
     let bytes = |it| Facts { bytes: Some(it), ..none };
     let group = |it| Facts { group_uses: Some(it), ..none };
+    let sums = |group| Facts { group, ..none };
     let records = |it| Facts { records: Some(it), ..none };
     let metered = |it| Facts { metered: Some(it), ..none };
     for (left, op, right, facts, truth) in [
@@ -115,6 +116,48 @@ fn facts_decide_and_ignorance_does_not() {
         ("tidm:recordCount", "eq", json!("10"), records(9), Yes),
         ("tidm:groupCount", "lteq", json!("10"), group(9), Yes),
         ("tidm:groupCount", "lteq", json!("10"), group(10), No),
+        (
+            "tidm:groupFrequency",
+            "lteq",
+            json!("2/P1D"),
+            sums(Sums { uses_at: Some(&uses), ..Sums::default() }),
+            Yes,
+        ),
+        (
+            "tidm:groupFrequency",
+            "lteq",
+            json!("2/P1M"),
+            sums(Sums { uses_at: Some(&uses), ..Sums::default() }),
+            No,
+        ),
+        (
+            "tidm:groupMeteredTime",
+            "lteq",
+            json!("PT1H"),
+            sums(Sums { metered: Some(hour), ..Sums::default() }),
+            Yes,
+        ),
+        (
+            "tidm:groupMeteredTime",
+            "lt",
+            json!("PT1H"),
+            sums(Sums { metered: Some(hour), ..Sums::default() }),
+            No,
+        ),
+        (
+            "tidm:groupDataSize",
+            "lteq",
+            json!("1000"),
+            sums(Sums { bytes: Some(1000), ..Sums::default() }),
+            Yes,
+        ),
+        (
+            "tidm:groupRecordCount",
+            "lteq",
+            json!("10"),
+            sums(Sums { records: Some(11), ..Sums::default() }),
+            No,
+        ),
     ] {
         let said = atom(left, op, right);
         assert_eq!(answer(&terms(&said), facts), truth, "{said}");

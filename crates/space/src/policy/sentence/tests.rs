@@ -74,6 +74,7 @@ prop_compose! {
                 key: keyed.then(|| Key::parse("零件号:text,maker:credit-code;first").unwrap()),
                 items,
                 budget,
+                group_budget: least,
                 least,
                 share,
                 to: both.map(|both| if both { To::Both } else { To::Consumer }),
@@ -100,6 +101,10 @@ prop_compose! {
                 bytes: output_bytes,
                 rows: output_rows,
                 entity_uses: uses,
+                entity_frequency: items.zip(within).map(|(n, days)| (n, Span::days(days))),
+                entity_metered: delay.map(Span::days),
+                entity_bytes: output_rows,
+                entity_rows: min_group,
             },
             delete_by: delete_by.filter(|_| !delete_after_use).map(Time::from_ms),
         }
@@ -138,8 +143,8 @@ proptest! {
     fn every_choice_is_said_in_both_languages(it in sentences()) {
         let policy = build(Id::parse("urn:o").unwrap(), None, &it).unwrap();
         for (lang, aggregates, export, no_export, delete) in [
-            (Lang::Zh, "只能得到汇总结果", "允许导出", "禁止导出", "使用后立即删除"),
-            (Lang::En, "nly aggregate results", "Permitted: export", "Prohibited: export", "deleted after use"),
+            (Lang::Zh, "只能得到汇总结果", "允许导出", "禁止导出", "合约终止时删除"),
+            (Lang::En, "nly aggregate results", "Permitted: export", "Prohibited: export", "deleted when the contract ends"),
         ] {
             let all = render(&policy, lang, Use::SealedTable);
             prop_assert!(all.iter().all(|s| s.understood), "{:?}", all);

@@ -11,6 +11,7 @@ use clap::Args;
 use tidm_space::lease::seen::regions;
 use tidm_space::policy::compile::topic;
 use tidm_space::policy::eval::{Deed, Facts};
+use tidm_space::policy::facts::Sums;
 use tidm_space::policy::model::Operand;
 use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Topic;
@@ -51,6 +52,18 @@ pub(super) struct Told {
     /// Earlier uses of the product by the user's legal entity.
     #[arg(long)]
     entity_uses: Option<u64>,
+    /// When one of those began; again for each.
+    #[arg(long = "entity-used-at", value_name = "TIME")]
+    entity_used: Vec<String>,
+    /// How long they took together, such as PT40M.
+    #[arg(long)]
+    entity_metered: Option<String>,
+    /// Bytes of them together, this use included.
+    #[arg(long)]
+    entity_bytes: Option<u64>,
+    /// Records of them together, this use included.
+    #[arg(long)]
+    entity_records: Option<u64>,
     /// Whether the price was paid, where payment comes first.
     #[arg(long)]
     pub(super) paid: Option<bool>,
@@ -75,6 +88,8 @@ pub(super) struct Known<'a> {
     events: Vec<(&'a str, Time)>,
     used: Vec<Time>,
     metered: Option<Duration>,
+    entity_used: Vec<Time>,
+    entity_metered: Option<Duration>,
     deeds: Vec<(&'a str, Deed)>,
     infringed: Vec<&'a str>,
 }
@@ -100,10 +115,11 @@ impl Told {
             let (name, at) = it.rsplit_once('@').with_context(|| format!("{it} has no @TIME"))?;
             Ok((name, time(at)?))
         };
-        let metered = self.metered.as_deref().map(|it| {
+        let lasted = |it: &str| {
             let span = Span::parse(it).map_err(|_| anyhow::anyhow!("{it} is no duration"))?;
             Ok::<_, anyhow::Error>(span.after(now).since(now))
-        });
+        };
+        let times = |all: &[String]| all.iter().map(|it| time(it)).collect::<anyhow::Result<_>>();
         let deed = |all: &'a [String], deed| all.iter().map(move |it| (it.as_str(), deed));
         let deeds = deed(&self.done, Deed::Done)
             .chain(deed(&self.open, Deed::Open))
@@ -112,8 +128,10 @@ impl Told {
             told: self,
             topics,
             events: self.events.iter().map(|it| event(it)).collect::<anyhow::Result<_>>()?,
-            used: self.used.iter().map(|it| time(it)).collect::<anyhow::Result<_>>()?,
-            metered: metered.transpose()?,
+            used: times(&self.used)?,
+            metered: self.metered.as_deref().map(lasted).transpose()?,
+            entity_used: times(&self.entity_used)?,
+            entity_metered: self.entity_metered.as_deref().map(lasted).transpose()?,
             deeds: deeds.collect(),
             infringed: self.infringed.iter().map(String::as_str).collect(),
         })
@@ -139,6 +157,12 @@ impl Known<'_> {
             bytes: self.told.bytes,
             records: self.told.records,
             group_uses: self.told.entity_uses,
+            group: Sums {
+                uses_at: (!self.entity_used.is_empty()).then_some(self.entity_used.as_slice()),
+                metered: self.entity_metered,
+                bytes: self.told.entity_bytes,
+                records: self.told.entity_records,
+            },
             deeds: &self.deeds,
             infringed: &self.infringed,
             ..Facts::default()

@@ -131,7 +131,7 @@ const KINDS: Parameter = Parameter::new(
 );
 const DELETE: Parameter = Parameter::new(
     "delete_after_use",
-    ("使用后立即删除", "delete after use"),
+    ("合约终止时删除", "delete when the contract ends"),
     Shape::Flag(|s, it| s.delete_after_use = it),
     Need::Default("yes"),
 );

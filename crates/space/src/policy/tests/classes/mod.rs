@@ -83,13 +83,41 @@ fn classes() -> Vec<(u8, &'static str, &'static str, Json)> {
             "number of usages of a legal entity",
             permits(&[atom("tidm:groupCount", "lteq", "10")]),
         ),
-        (12, "使用后删除", "delete after use", owes("delete")),
+        (
+            11,
+            "法人使用频次",
+            "rate of usages of a legal entity",
+            permits(&[atom("tidm:groupFrequency", "lteq", "100/P1D")]),
+        ),
+        (
+            11,
+            "法人累计时长",
+            "metered time of a legal entity",
+            permits(&[atom("tidm:groupMeteredTime", "lteq", "PT10H")]),
+        ),
+        (
+            11,
+            "法人累计数据量",
+            "bytes and records of a legal entity",
+            permits(&[
+                atom("tidm:groupDataSize", "lteq", "1000000"),
+                atom("tidm:groupRecordCount", "lteq", "10000"),
+            ]),
+        ),
+        (12, "合约终止时删除", "delete after use", owes("delete")),
         (
             12,
             "限期删除",
             "delete by a date",
             json!({"permission": [{"action": "use"}],
             "obligation": [{"action": "delete", "constraint": [until()]}]}),
+        ),
+        (
+            12,
+            "定时长删除",
+            "delete within a time",
+            json!({"permission": [{"action": "use"}],
+            "obligation": [{"action": "delete", "constraint": [atom("elapsedTime", "lteq", "P30D")]}]}),
         ),
         (13, "传输中修改", "modify in transit", first("anonymize")),
         (
@@ -333,8 +361,8 @@ fn every_class_is_kept_or_refused_by_name() {
     assert_eq!(
         numbers,
         [
-            1, 4, 5, 6, 8, 8, 8, 9, 9, 10, 10, 11, 11, 11, 12, 12, 13, 13, 13, 15, 16, 17, 17, 19,
-            20, 23, 25
+            1, 4, 5, 6, 8, 8, 8, 9, 9, 10, 10, 11, 11, 11, 11, 11, 11, 12, 12, 12, 13, 13, 13, 15,
+            16, 17, 17, 19, 20, 23, 25
         ]
     );
     for (number, _, en, rules) in &all {
