@@ -300,7 +300,17 @@ impl Store {
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
         }
-        if let Some((group, product)) = &more.group_uses
+        view.group_uses = self.of_group(&more.group_uses, |it| it.uses)?;
+        view.group_epsilon = self.of_group(&more.group_epsilon, |it| it.epsilon)?;
+        Ok(())
+    }
+
+    fn of_group(
+        &self,
+        whose: &Option<(Group, Id)>,
+        what: impl Fn(Spent) -> u64,
+    ) -> Result<Option<u64>, StoreError> {
+        if let Some((group, product)) = whose
             && let Some(line) = self.product(product)?.map(|it| it.line.clone())
         {
             let mut sum = 0;
@@ -309,12 +319,12 @@ impl Store {
                 let of = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
                 let same = self.product(&it.product)?.is_some_and(|it| it.line == line);
                 if it.role == Role::Provider && of == *group && same {
-                    sum += self.spent(id).uses;
+                    sum += what(self.spent(id));
                 }
             }
-            view.group_uses = Some(sum);
+            return Ok(Some(sum));
         }
-        Ok(())
+        Ok(None)
     }
 
     pub fn product(&self, id: &Id) -> Result<Option<Product>, BadRecord> {

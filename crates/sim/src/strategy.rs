@@ -313,6 +313,7 @@ pub(crate) fn ask(world: &mut World, contract: Id) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span,
     }
 }

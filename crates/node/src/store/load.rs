@@ -10,6 +10,7 @@ use tidm_space::engine::commit::Seen;
 use tidm_space::engine::refusal::{MISSED, Tally, missed};
 use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
+use tidm_space::identity::member::Group;
 use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::limits::OPEN_NEGOTIATIONS;
 use tidm_space::policy::usage::Use;
@@ -23,8 +24,8 @@ pub(super) const NEWEST_OF_LINE: &str =
     "SELECT record FROM products WHERE line = $1 ORDER BY published DESC, id DESC LIMIT 1";
 
 /// One row for each contract of the legal entity about the line; their uses are summed up already.
-const USES_OF_GROUP: &str = "SELECT CAST(COALESCE(SUM(spent.amount), 0) AS BIGINT) FROM contracts
-  JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id AND spent.kind = 'use'
+const SPENT_BY_GROUP: &str = "SELECT CAST(COALESCE(SUM(spent.amount), 0) AS BIGINT) FROM contracts
+  JOIN products ON products.id = contracts.product JOIN spent ON spent.contract = contracts.id AND spent.kind = $3
   WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2";
 
 /// Loads all that is asked for.
@@ -230,19 +231,32 @@ pub async fn load_more(
         let record = one(conn, "SELECT record FROM products WHERE id = $1", &[id.as_str()]).await?;
         view.product = read("products", record.as_deref(), record::product::decode)?;
     }
-    // Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
-    if let Some((group, product)) = &more.group_uses
-        && let Some(line) =
-            one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?
-    {
-        let uses: i64 = sqlx::query_scalar(USES_OF_GROUP)
-            .bind(group.as_str())
-            .bind(line)
-            .fetch_one(&mut *conn)
-            .await?;
-        view.group_uses = Some(u64::try_from(uses).map_err(|_| bad("debits", "a negative sum"))?);
+    if let Some((group, product)) = &more.group_uses {
+        view.group_uses = spent_by(conn, group, product, DebitKind::Use).await?;
+    }
+    if let Some((group, product)) = &more.group_epsilon {
+        view.group_epsilon = spent_by(conn, group, product, DebitKind::Epsilon).await?;
     }
     Ok(())
+}
+
+/// What a legal entity was debited for a product's line, under all contracts that this node provides. Of a product that is
+/// not here nobody knows what else is of its line: that stays unknown, and denies.
+pub async fn spent_by(
+    conn: &mut AnyConnection,
+    group: &Group,
+    product: &Id,
+    kind: DebitKind,
+) -> Result<Option<u64>, StoreError> {
+    let line = one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await?;
+    let Some(line) = line else { return Ok(None) };
+    let sum: i64 = sqlx::query_scalar(SPENT_BY_GROUP)
+        .bind(group.as_str())
+        .bind(line)
+        .bind(kind.word())
+        .fetch_one(&mut *conn)
+        .await?;
+    u64::try_from(sum).map(Some).map_err(|_| bad("debits", "a negative sum"))
 }
 
 /// What was debited so far under one contract.

@@ -258,6 +258,7 @@ async fn a_session_is_joined_once_and_over_once() {
         contract: contract.id.clone(),
         until: provider.clock.now().after(LEASE_MAX),
         uses_left: None,
+        epsilon_left: None,
     };
     let no = fault(serve::joined(provider, from, &lease, grant.clone()).await);
     assert_eq!(no.code(), "psi.session");

@@ -21,6 +21,7 @@ use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::{Role, Signature};
 use crate::policy::compile::compile;
 use crate::policy::counted::{self, Wants};
+use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Use;
 
 use super::commit::{Answer, Due, Reply, Work};
@@ -54,12 +55,12 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     let wants = Wants::of(&terms);
     let sized = (wants.size || wants.records) && request.kind != Use::Query || wants.version;
     let product = || contract.product.clone();
+    let line = || (charged_to(&group_of(node, contract), contract), product());
     More {
         starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
-        group_uses: wants
-            .group
-            .then(|| (charged_to(&group_of(node, contract), contract), product())),
+        group_uses: wants.group.then(line),
+        group_epsilon: wants.privacy.then(line),
     }
 }
 
@@ -99,6 +100,7 @@ pub(super) fn asked(
         starts: work.view.starts.as_deref(),
         product: work.view.product.as_ref(),
         group_uses: work.view.group_uses,
+        group_epsilon: work.view.group_epsilon,
     };
     let group = group_of(work.node, contract);
     let gate = Gate {
@@ -174,6 +176,7 @@ fn granted(work: &mut Work<'_>, lease: Lease, uses: u64) -> Grant {
         query: it.query,
         key: sha256(&it.key),
         uses,
+        epsilon: it.epsilon.map_or(0, Epsilon::micro),
         until: lease.until,
     };
     work.fact(links(&lease), what);
@@ -296,6 +299,7 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         renewals: 0,
         renewed: None,
         uses_left: grant.uses_left,
+        epsilon_left: grant.epsilon_left,
         level: None,
         reserved: Reserved::default(),
         state: State::Granted,

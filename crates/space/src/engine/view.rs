@@ -70,6 +70,8 @@ pub struct More {
     pub product: Option<Id>,
     /// How often this legal entity used the line of this product, under all contracts that this node provides.
     pub group_uses: Option<(Group, Id)>,
+    /// What of ε it spent on that line, the same way.
+    pub group_epsilon: Option<(Group, Id)>,
 }
 
 impl More {
@@ -99,6 +101,7 @@ pub struct View {
     pub spent: Spent,
     pub starts: Option<Vec<Time>>,
     pub group_uses: Option<u64>,
+    pub group_epsilon: Option<u64>,
     pub open_leases: Vec<Lease>,
     pub refusals: Vec<Tally>,
     pub open_transfers: Vec<Transfer>,

@@ -28,6 +28,8 @@ pub struct Known<'a> {
     pub product: Option<&'a Product>,
     /// Uses of the product's line by the consumer's legal entity.
     pub group_uses: Option<u64>,
+    /// What it has spent of ε on that line, in millionths.
+    pub group_epsilon: Option<u64>,
 }
 
 impl Known<'_> {

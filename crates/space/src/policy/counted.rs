@@ -16,6 +16,8 @@ pub struct Wants {
     pub size: bool,
     pub records: bool,
     pub group: bool,
+    /// Answers cost of a budget that all contracts of a legal entity share.
+    pub privacy: bool,
     /// A lease ends with the hours of the week.
     pub window: bool,
     /// Of the product, from its row.
@@ -28,6 +30,7 @@ impl Wants {
     pub fn of(terms: &Terms) -> Self {
         let mut out = Self::default();
         terms.grants.iter().chain(&terms.bans).for_each(|it| out.gather(&it.when));
+        out.privacy = terms.grants.iter().any(|it| it.limits.privacy.asked());
         out
     }
 
@@ -85,6 +88,8 @@ fn in_constraint(it: &Constraint) -> bool {
                 | Operand::DataSize
                 | Operand::RecordCount
                 | Operand::GroupCount
+                | Operand::PrivacyBudget
+                | Operand::PrivacyUnit
                 | Operand::Version
         ),
         Constraint::And(all)

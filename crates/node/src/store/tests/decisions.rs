@@ -82,6 +82,8 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
         (one(Operand::MeteredTime, "PT5M"), 600, DebitKind::Seconds),
         (one(Operand::DataSize, "99"), 2 * 5 * 17, DebitKind::Bytes),
         (one(Operand::GroupCount, "10"), 10, DebitKind::Use),
+        // Ten answers for a tenth each, under both contracts together.
+        (one(Operand::PrivacyBudget, "1"), 1_000_000, DebitKind::Epsilon),
     ] {
         each(async |place| {
             let consumer = did("did:web:consumer.example");
@@ -90,6 +92,11 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
             let contracts = ["urn:agreement:1", "urn:agreement:2"].map(|name| {
                 let mut it = contract(name, &consumer, 1000);
                 it.policy.permissions[0].constraints = vec![term.clone()];
+                if kind == DebitKind::Epsilon {
+                    let unit =
+                        Atomic::new(Operand::PrivacyUnit, Operator::Eq, Value::text("worker;3"));
+                    it.policy.permissions[0].constraints.push(unit.into());
+                }
                 it
             });
             let products = vec![product("urn:product:1", 3)];
@@ -98,11 +105,16 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
             let asked = (0..64_u64).map(|nonce| {
                 let turn = usize::try_from(nonce).unwrap();
                 let of = &contracts[turn / 2 % 2].id;
-                nodes[turn % 2].ask(&consumer, request(of, nonce))
+                let mut request = request(of, nonce);
+                if kind == DebitKind::Epsilon {
+                    (request.kind, request.epsilon) = (Use::Query, Epsilon::from_micro(100_000));
+                }
+                nodes[turn % 2].ask(&consumer, request)
             });
+            let denied = if kind == DebitKind::Epsilon { "privacy.budget" } else { "policy.denied" };
             for answer in futures::future::join_all(asked).await {
                 if let Err(why) = answer {
-                    assert_eq!(code(&why), "policy.denied", "{term:?}");
+                    assert_eq!(code(&why), denied, "{term:?}");
                 }
             }
             let mut sum = Spent::default();
@@ -111,10 +123,12 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
                 sum.uses += spent.uses;
                 sum.seconds += spent.seconds;
                 sum.bytes += spent.bytes;
+                sum.epsilon += spent.epsilon;
             }
             let found = match kind {
                 DebitKind::Seconds => sum.seconds,
                 DebitKind::Bytes => sum.bytes,
+                DebitKind::Epsilon => sum.epsilon,
                 _ => sum.uses,
             };
             assert_eq!(found, most, "{term:?}");

@@ -224,7 +224,18 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        if let Some((group, product)) = &more.group_uses
+        let all = || self.debits.iter();
+        view.group_uses = self.of_group(&more.group_uses, uses());
+        let epsilon = all().filter(|it| it.kind == DebitKind::Epsilon);
+        view.group_epsilon = self.of_group(&more.group_epsilon, epsilon);
+    }
+
+    fn of_group<'a>(
+        &self,
+        whose: &Option<(Group, Id)>,
+        debits: impl Iterator<Item = &'a Debit>,
+    ) -> Option<u64> {
+        if let Some((group, product)) = whose
             && self.products.contains_key(product)
         {
             let line = |id: &Id| self.products.get(id).map(|it| it.line.clone());
@@ -233,8 +244,9 @@ impl Side {
                 let of = contract.group.clone().unwrap_or_else(|| Group::from(&contract.peer));
                 of == *group && line(&contract.product) == line(product)
             };
-            view.group_uses = Some(uses().filter(ours).map(|it| it.amount).sum());
+            return Some(debits.filter(ours).map(|it| it.amount).sum());
         }
+        None
     }
 
     fn load_flows(&self, needs: &Needs, view: &mut View) {
@@ -468,6 +480,7 @@ pub(super) fn ask(contract: &Id, nonce: u8) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span,
     }
 }

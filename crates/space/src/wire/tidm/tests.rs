@@ -30,6 +30,7 @@ fn grant() -> Grant {
         contract: id("urn:agreement:1"),
         until: samples::at(60),
         uses_left: Some(2),
+        epsilon_left: None,
     }
 }
 
