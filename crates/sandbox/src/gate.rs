@@ -52,10 +52,7 @@ impl Rules {
     /// Whether results must be aggregated.
     #[must_use]
     pub fn protected(&self) -> bool {
-        self.noise.is_some()
-            || self.aggregates_only
-            || !self.raw_rows_allowed
-            || self.min_group > 1
+        self.noise.is_some() || self.aggregates_only || !self.raw_rows_allowed || self.min_group > 1
     }
 
     /// The smallest group that may show, in rows or entities.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr,
-    Statement as SqlStatement, Value,
+    Statement as SqlStatement, TableFactor, TableWithJoins, Value,
 };
 use datafusion::sql::sqlparser::tokenizer::Token;
 use tidm_noise::limits::PARTS;
@@ -20,11 +20,54 @@ use crate::refusal::{Code, Refusal};
 
 /// Words of constructs that have no place in such a statement. A column of such a name is written in quotes.
 const WORDS: &[&str] = &[
-    "ALL", "ANY", "AVG", "CASE", "CAST", "CROSS", "CUBE", "DISTINCT", "EXCEPT", "EXISTS", "FETCH",
-    "FILTER", "FULL", "GROUP", "GROUPING", "HAVING", "INNER", "INTERSECT", "JOIN", "LATERAL", "LEFT",
-    "LIMIT", "MAX", "MEDIAN", "MIN", "NATURAL", "NOW", "OFFSET", "ORDER", "OVER", "PARTITION",
-    "QUALIFY", "RANDOM", "RIGHT", "ROLLUP", "SAFE_CAST", "SOME", "STDDEV", "TABLESAMPLE", "TOP",
-    "TRY_CAST", "UNION", "UNNEST", "USING", "VALUES", "VAR", "WINDOW", "WITH",
+    "ALL",
+    "ANY",
+    "AVG",
+    "CASE",
+    "CAST",
+    "CROSS",
+    "CUBE",
+    "DISTINCT",
+    "EXCEPT",
+    "EXISTS",
+    "FETCH",
+    "FILTER",
+    "FULL",
+    "GROUP",
+    "GROUPING",
+    "HAVING",
+    "INNER",
+    "INTERSECT",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIMIT",
+    "MAX",
+    "MEDIAN",
+    "MIN",
+    "NATURAL",
+    "NOW",
+    "OFFSET",
+    "ORDER",
+    "OVER",
+    "PARTITION",
+    "QUALIFY",
+    "RANDOM",
+    "RIGHT",
+    "ROLLUP",
+    "SAFE_CAST",
+    "SOME",
+    "STDDEV",
+    "TABLESAMPLE",
+    "TOP",
+    "TRY_CAST",
+    "UNION",
+    "UNNEST",
+    "USING",
+    "VALUES",
+    "VAR",
+    "WINDOW",
+    "WITH",
 ];
 
 /// One column of the answer.
@@ -48,6 +91,9 @@ pub(super) enum What {
 pub fn preflight(sql: &str) -> Result<(), Refusal> {
     let mut selects = 0;
     for token in tokens(sql)? {
+        if token == Token::DoubleColon {
+            return no("::");
+        }
         let Token::Word(word) = token else { continue };
         if word.quote_style.is_some() {
             continue;
@@ -68,6 +114,13 @@ pub(super) fn read(statement: Statement) -> Result<(Vec<Item>, Statement), Refus
     let SqlStatement::Query(mut query) = *inner else { return Err(malformed()) };
     let SetExpr::Select(select) = &mut *query.body else { return no("more than one SELECT") };
 
+    let alone = |it: &TableWithJoins| {
+        let named = matches!(it.relation, TableFactor::Table { alias: None, args: None, .. });
+        named && it.joins.is_empty()
+    };
+    if select.from.len() != 1 || !select.from.iter().all(alone) {
+        return no("FROM anything but the table");
+    }
     let mut items = Vec::new();
     let mut columns: Vec<Ident> = Vec::new();
     for selected in &select.projection {
@@ -84,10 +137,9 @@ pub(super) fn read(statement: Statement) -> Result<(Vec<Item>, Statement), Refus
     }
     select.projection = match columns.is_empty() {
         true => vec![SelectItem::UnnamedExpr(Expr::value(Value::Boolean(true)))],
-        false => columns
-            .into_iter()
-            .map(|it| SelectItem::UnnamedExpr(Expr::Identifier(it)))
-            .collect(),
+        false => {
+            columns.into_iter().map(|it| SelectItem::UnnamedExpr(Expr::Identifier(it))).collect()
+        }
     };
     Ok((items, Statement::Statement(Box::new(SqlStatement::Query(query)))))
 }
@@ -119,7 +171,8 @@ fn item(it: &SelectItem) -> Result<(Item, Option<Ident>), Refusal> {
 /// The column of a `sum(column)` that is nothing but that.
 fn summed(call: &Function) -> Option<&Ident> {
     let FunctionArguments::List(list) = &call.args else { return None };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(column)))] = &*list.args else {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(column)))] = &*list.args
+    else {
         return None;
     };
     let plain = call.name.to_string().eq_ignore_ascii_case("sum")

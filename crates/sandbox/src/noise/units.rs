@@ -24,7 +24,8 @@ pub(super) fn names(it: &DataType) -> bool {
 
 /// Whether values of this type can be added up.
 pub(super) fn sums(it: &DataType) -> bool {
-    it.is_integer() || matches!(it, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
+    it.is_integer()
+        || matches!(it, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
 }
 
 pub(super) struct Units {

@@ -111,7 +111,8 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
                 }
                 nodes[turn % 2].ask(&consumer, request)
             });
-            let denied = if kind == DebitKind::Epsilon { "privacy.budget" } else { "policy.denied" };
+            let denied =
+                if kind == DebitKind::Epsilon { "privacy.budget" } else { "policy.denied" };
             for answer in futures::future::join_all(asked).await {
                 if let Err(why) = answer {
                     assert_eq!(code(&why), denied, "{term:?}");
