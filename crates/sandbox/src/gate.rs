@@ -63,7 +63,10 @@ impl Rules {
 
     /// The column that the gate looks at, whether or not the asker may name it.
     pub(crate) fn counted_by(&self) -> Option<&str> {
-        self.noise.as_ref().map(|it| &*it.unit).or(self.entity.as_deref())
+        match &self.noise {
+            Some(noise) => Some(&noise.unit),
+            None => self.entity.as_deref(),
+        }
     }
 
     /// Whether the asker may name `column`.

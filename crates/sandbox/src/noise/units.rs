@@ -73,6 +73,7 @@ impl Units {
 }
 
 /// Each cell as whole steps, by itself; a column that stands in for one that nobody asked for has none.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nobody asks for the sums of other types")]
 fn steps(column: &dyn Array, exponent: i8) -> Result<Vec<Option<i64>>, Refusal> {
     let failed = |_| Refusal::bare(Code::Failed);
     let decimals = |column: &dyn Array, scale: i8| -> Vec<Option<i64>> {

@@ -411,7 +411,8 @@ fn columns_fit(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadPr
     // Whole numbers or text: what tells rows of different units apart exactly.
     let exact = |name: &str| {
         let column = draft.columns.iter().find(|it| it.name == name);
-        let fits = |it: &str| it.contains("Int") || kind_of(it) == Some(Compared::Text);
+        let whole = |it: &str| it.contains("Int") && kind_of(it) == Some(Compared::Number);
+        let fits = |it: &str| whole(it) || kind_of(it) == Some(Compared::Text);
         column.is_some_and(|it| fits(&it.data_type))
     };
     let no_unit = units().map(|it| &*it.column).find(|it| !exact(it));

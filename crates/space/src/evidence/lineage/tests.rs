@@ -53,7 +53,7 @@ fn facts() -> Vec<Fact> {
                 key: digest,
                 uses: 1,
                 until: Time::from_ms(9),
-                epsilon: 100_000,
+                epsilon: 0,
             },
         ),
         fact(
