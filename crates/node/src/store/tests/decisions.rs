@@ -14,6 +14,8 @@ use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Name;
 use tidm_space::policy::model::{Atomic, Constraint, Operand, Operator, Value};
+use tidm_space::policy::privacy::Epsilon;
+use tidm_space::policy::usage::Use;
 use tidm_space::wire::dsp::negotiation::{self as wire, Endpoint};
 
 use super::world::{Node, Place, contract, counted, did, each, id, number, product, request};
