@@ -135,12 +135,12 @@ pub(super) fn read(statement: Statement) -> Result<(Vec<Item>, Statement), Refus
     if items.len() > PARTS {
         return no(format!("more than {PARTS} numbers"));
     }
-    select.projection = match columns.is_empty() {
-        true => vec![SelectItem::UnnamedExpr(Expr::value(Value::Boolean(true)))],
-        false => {
-            columns.into_iter().map(|it| SelectItem::UnnamedExpr(Expr::Identifier(it))).collect()
-        }
-    };
+    let column = |it| SelectItem::UnnamedExpr(Expr::Identifier(it));
+    select.projection = columns.into_iter().map(column).collect();
+    if select.projection.is_empty() {
+        let constant = Expr::value(Value::Boolean(true));
+        select.projection.push(SelectItem::UnnamedExpr(constant));
+    }
     Ok((items, Statement::Statement(Box::new(SqlStatement::Query(query)))))
 }
 

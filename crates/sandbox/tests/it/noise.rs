@@ -131,9 +131,9 @@ async fn numbers(sql: &str, path: &std::path::Path, rules: Rules) -> Vec<f64> {
     let done = fixture::run(fixture::job(sql, path, rules), fixture::limits()).await.unwrap();
     assert_eq!(done.rows, 1, "{sql}");
     let batch = &batches(&done)[0];
-    let number = |column: &arrow::array::ArrayRef| match column.data_type() {
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(0) as f64,
-        _ => column.as_primitive::<Decimal128Type>().value_as_string(0).parse().unwrap(),
+    let number = |column: &arrow::array::ArrayRef| match column.as_primitive_opt::<Int64Type>() {
+        Some(count) => count.value(0) as f64,
+        None => column.as_primitive::<Decimal128Type>().value_as_string(0).parse().unwrap(),
     };
     batch.columns().iter().map(number).collect()
 }

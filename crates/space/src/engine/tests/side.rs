@@ -224,9 +224,8 @@ impl Side {
         if let Some(id) = &more.product {
             view.product = self.products.get(id).cloned();
         }
-        let all = || self.debits.iter();
         view.group_uses = self.of_group(&more.group_uses, uses());
-        let epsilon = all().filter(|it| it.kind == DebitKind::Epsilon);
+        let epsilon = self.debits.iter().filter(|it| it.kind == DebitKind::Epsilon);
         view.group_epsilon = self.of_group(&more.group_epsilon, epsilon);
     }
 
