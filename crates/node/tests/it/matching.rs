@@ -385,6 +385,7 @@ async fn what_nobody_follows_up_ends_with_its_lease() {
         purpose: None,
         query: Some(session.digest()),
         items: Some(10),
+        epsilon: None,
         span: Duration::from_secs(3600),
     };
     let invitation = Invitation { session, workers: 1, lease };
