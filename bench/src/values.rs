@@ -138,6 +138,7 @@ pub(crate) fn request(contract: &Id) -> Request {
         purpose: Some(PURPOSE.to_owned()),
         query: Some(query()),
         items: None,
+        epsilon: None,
         span: Duration::from_secs(60),
     }
 }

@@ -6,6 +6,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::identity::member::CreditCode;
 use tidm_space::identity::token;
 use tidm_space::lang::Lang;
+use tidm_space::policy::privacy::{Epsilon, Unit};
 use tidm_space::policy::span::Span;
 use tidm_space::policy::terms::Price;
 use tidm_space::time::Time;
@@ -14,12 +15,24 @@ use crate::{Parser, choose};
 
 /// Whatever is accepted is accepted again as it was printed.
 pub(crate) fn names(data: &[u8]) {
-    const PARSERS: [Parser; 8] = [ids, dids, times, spans, codes, prices, claims, certificates];
+    const PARSERS: [Parser; 9] =
+        [ids, dids, times, spans, codes, prices, claims, certificates, units];
     choose(&PARSERS, data);
 }
 
 fn text(data: &[u8]) -> &str {
     std::str::from_utf8(data).unwrap_or_default()
+}
+
+fn units(data: &[u8]) {
+    let text = text(data);
+    if let Some(it) = Unit::parse(text) {
+        assert!(it.sums.iter().all(|it| it.low <= it.high && (it.low, it.high) != (0, 0)), "{it}");
+        assert_eq!(Unit::parse(&it.to_string()), Some(it));
+    }
+    if let Some(it) = Epsilon::parse(text) {
+        assert_eq!(Epsilon::parse(&it.to_string()), Some(it));
+    }
 }
 
 fn ids(data: &[u8]) {

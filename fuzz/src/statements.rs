@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use tidm_sandbox::noise::shape;
 use tidm_sandbox::plan::canonical_hash;
 use tidm_sandbox::refusal::Refusal;
 use tidm_sandbox::{frame, job, trial};
@@ -10,7 +11,7 @@ use crate::{Parser, choose, contained};
 
 /// A statement is refused by a name of ours, or becomes a plan whose rows stand for groups; frames are bounded.
 pub(crate) fn statements(data: &[u8]) {
-    const PARSERS: [Parser; 4] = [statement, spelling, frames, hello];
+    const PARSERS: [Parser; 5] = [statement, spelling, frames, hello, noisy];
     choose(&PARSERS, data);
 }
 
@@ -29,6 +30,20 @@ fn statement(data: &[u8]) {
         for hidden in trial::HIDDEN {
             assert!(!cells.iter().any(|cell| cell.contains(hidden)), "{sql} shows {hidden}");
         }
+    }
+}
+
+/// An answer with noise is one row, whatever is asked; and it is refused before or after it is planned.
+fn noisy(data: &[u8]) {
+    let Ok(sql) = std::str::from_utf8(data) else { return };
+    let mut rows = None;
+    contained(|| {
+        let run = || RUNTIME.block_on(trial::noisy(sql));
+        rows = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok();
+    });
+    if let Some(Ok(rows)) = rows {
+        assert_eq!(rows, 1, "{sql}");
+        assert!(shape::preflight(sql).is_ok(), "{sql}");
     }
 }
 

@@ -33,6 +33,7 @@ use parquet::errors::ParquetError;
 use crate::files::{Files, SharedFiles};
 use crate::gate::protect::{self, Guarded, Protected};
 use crate::job::{Request, Summary, TableRequest};
+use crate::noise;
 use crate::plan::{self, Stage, function, safe, statement};
 use crate::refusal::{Code, Refusal};
 use crate::scrub;
@@ -81,6 +82,9 @@ pub(crate) async fn over(
     request: &Request,
     guarded: &HashMap<String, Guarded>,
 ) -> Result<Answer, Refusal> {
+    if request.tables.iter().any(|table| table.rules.noise.is_some()) {
+        return noise::answer(context, request, guarded).await;
+    }
     let state = context.state();
     let Protected { plan, global } = planned(&state, request, guarded).await?;
     let sealed = request.tables.iter().any(|table| table.aad_prefix.is_some());
@@ -112,7 +116,7 @@ async fn planned(
 }
 
 /// Errors while names and types are resolved: the column is named, everything else is not.
-fn misfit(error: &DataFusionError) -> Refusal {
+pub(crate) fn misfit(error: &DataFusionError) -> Refusal {
     use datafusion::common::SchemaError;
 
     if let DataFusionError::SchemaError(schema, _) = error.find_root() {
@@ -233,13 +237,13 @@ async fn open(
     Ok(Guarded { rules: table.rules.clone(), full })
 }
 
-/// The columns that exist for the asker, and the same plus the entity column for the gate.
+/// The columns that exist for the asker, and the same plus the entity's or the unit's column for the gate.
 fn narrowed(whole: &Schema, table: &TableRequest) -> Result<(SchemaRef, SchemaRef), Refusal> {
     let rules = &table.rules;
     let visible: Vec<Arc<Field>> =
         whole.fields().iter().filter(|field| rules.opens(field.name())).cloned().collect();
     let mut full = visible.clone();
-    if let Some(entity) = &rules.entity
+    if let Some(entity) = rules.counted_by()
         && !visible.iter().any(|field| field.name() == entity)
     {
         let missing = |_| Refusal::new(Code::Table, &table.name);
@@ -250,13 +254,13 @@ fn narrowed(whole: &Schema, table: &TableRequest) -> Result<(SchemaRef, SchemaRe
 
 /// What may leave: the strictest of all tables.
 #[derive(Clone, Copy)]
-struct Caps {
-    rows: u64,
-    bytes: u64,
+pub(crate) struct Caps {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Caps {
-    fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         let rules = || request.tables.iter().map(|table| &table.rules);
         let rows = rules().filter_map(|rules| rules.max_rows).min().unwrap_or(u64::MAX);
         let bytes = rules().filter_map(|rules| rules.max_bytes).min().unwrap_or(u64::MAX);

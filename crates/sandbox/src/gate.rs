@@ -19,6 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MIN_GROUP_FLOOR;
+use crate::noise::Noise;
 
 mod origin;
 pub(crate) mod protect;
@@ -43,19 +44,29 @@ pub struct Rules {
     pub max_bytes: Option<u64>,
     /// Rows of the table may leave as they are.
     pub raw_rows_allowed: bool,
+    /// Only counts and sums with noise may leave, whatever else is said.
+    pub noise: Option<Noise>,
 }
 
 impl Rules {
     /// Whether results must be aggregated.
     #[must_use]
     pub fn protected(&self) -> bool {
-        self.aggregates_only || !self.raw_rows_allowed || self.min_group > 1
+        self.noise.is_some() || self.aggregates_only || !self.raw_rows_allowed || self.min_group > 1
     }
 
     /// The smallest group that may show, in rows or entities.
     #[must_use]
     pub fn threshold(&self) -> u64 {
         if self.protected() { self.min_group.max(MIN_GROUP_FLOOR) } else { 1 }
+    }
+
+    /// The column that the gate looks at, whether or not the asker may name it.
+    pub(crate) fn counted_by(&self) -> Option<&str> {
+        match &self.noise {
+            Some(noise) => Some(&noise.unit),
+            None => self.entity.as_deref(),
+        }
     }
 
     /// Whether the asker may name `column`.

@@ -21,8 +21,8 @@
 //! doors, [`plan`] decides which statements exist at all, [`gate`] decides what may come out.
 //!
 //! What is *not* promised: a query's running time is observable, and many legal queries can be
-//! compared with each other (differencing). Budgets and noise against that live at the provider's
-//! gate, outside this crate.
+//! compared with each other (differencing), except under terms that ask for [`noise`]. What answers with noise
+//! cost altogether is counted at the provider's gate, outside this crate.
 
 pub mod frame;
 pub mod gate;
@@ -30,6 +30,7 @@ pub mod host;
 pub mod jail;
 pub mod job;
 pub mod limits;
+pub mod noise;
 pub mod plan;
 pub mod refusal;
 pub mod result;

@@ -32,6 +32,8 @@ pub const MIN_GROUP_FLOOR: u64 = 2;
 /// Highest total degree of a polynomial inside a protected aggregate: products of two columns
 /// (power = voltage × current) are useful, higher powers make one row dominate a sum.
 pub const MAX_DEGREE: u8 = 2;
+/// Memory that one unit takes while noisy answers are added up: its name, its sums, and its place in the table.
+pub const UNIT_BYTES: u64 = 512;
 /// Descriptors a worker may hold besides its tables: stdio, duplicates, slack.
 pub const SPARE_FILES: u64 = 16;
 /// Address space beyond the query's memory: binary, heap arenas, guard pages.

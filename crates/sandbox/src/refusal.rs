@@ -34,6 +34,8 @@ pub enum Code {
     Aggregate,
     /// The entity column was used for something else than counting or joining entities.
     Entity,
+    /// What has no noisy answer, where only those may leave.
+    Noise,
     /// Fewer source rows (or entities) than the contract's minimum.
     SmallGroup,
     /// More result rows than the contract allows.
@@ -90,6 +92,9 @@ impl Code {
                 "this aggregate can reveal single cells; use avg, sum, count, stddev or var over plain columns"
             }
             Self::Entity => "the entity column may only be counted (COUNT DISTINCT) or joined on",
+            Self::Noise => {
+                "answers under this contract are noisy: SELECT count(*), sum(column) FROM the table WHERE columns compare with constants"
+            }
             Self::SmallGroup => "fewer source rows than the contract's minimum",
             Self::TooManyRows => "more result rows than the contract allows; aggregate or LIMIT",
             Self::TooManyBytes => "more result bytes than the contract allows; aggregate or LIMIT",

@@ -13,11 +13,12 @@ use datafusion::catalog::default_table_source::DefaultTableSource;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 
-use crate::engine::{over, session};
+use crate::engine::{Answer, over, session};
 use crate::files::Files;
 use crate::gate::Rules;
 use crate::gate::protect::Guarded;
 use crate::job::{Bounds, Request, TableRequest};
+use crate::noise::{Clamp, Noise};
 use crate::refusal::{Code, Refusal};
 use crate::result;
 use crate::sealed::Keyring;
@@ -34,11 +35,27 @@ const MAX_ROWS: u64 = 1000;
 /// # Errors
 /// As a worker would refuse it.
 pub async fn answer(sql: &str) -> Result<Vec<String>, Refusal> {
-    let rules = Rules {
-        columns: Some(["site", "kw", "day"].map(str::to_owned).to_vec()),
-        min_group: 5,
-        ..Rules::default()
-    };
+    let answer = under(sql, Rules { min_group: 5, ..opened() }).await?;
+    cells(&answer.ipc).ok_or_else(|| Refusal::bare(Code::Failed))
+}
+
+/// How many rows the noisy answer to `sql` has.
+///
+/// # Errors
+/// As a worker would refuse it.
+pub async fn noisy(sql: &str) -> Result<usize, Refusal> {
+    let clamp = Clamp { column: "kw".to_owned(), exponent: -1, low: 0, high: 50 };
+    let noise = Noise { unit: "site".to_owned(), rows: 2, sums: vec![clamp], epsilon: 100_000 };
+    let answer = under(sql, Rules { noise: Some(noise), ..opened() }).await?;
+    let read = result::read(&answer.ipc).ok_or_else(|| Refusal::bare(Code::Failed))?;
+    Ok(read.batches.iter().map(RecordBatch::num_rows).sum())
+}
+
+fn opened() -> Rules {
+    Rules { columns: Some(["site", "kw", "day"].map(str::to_owned).to_vec()), ..Rules::default() }
+}
+
+async fn under(sql: &str, rules: Rules) -> Result<Answer, Refusal> {
     let table =
         TableRequest { name: TABLE.to_owned(), files: 0, rules: rules.clone(), aad_prefix: None };
     let bounds = Bounds {
@@ -61,8 +78,7 @@ pub async fn answer(sql: &str) -> Result<Vec<String>, Refusal> {
     context.register_table(TABLE, held(opened)?).map_err(failed)?;
     let full = Arc::new(DefaultTableSource::new(held(whole)?));
     let guarded = HashMap::from([(TABLE.to_owned(), Guarded { rules, full })]);
-    let answer = over(&context, &request, &guarded).await?;
-    cells(&answer.ipc).ok_or_else(|| Refusal::bare(Code::Failed))
+    over(&context, &request, &guarded).await
 }
 
 /// Seven rows of one site and three of another.
@@ -99,6 +115,18 @@ fn cells(ipc: &[u8]) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn noisy_answers_are_one_row() {
+        assert_eq!(noisy("SELECT count(*), sum(kw) FROM t WHERE day > 3").await, Ok(1));
+        for (sql, code) in [
+            ("SELECT sum(day) FROM t", Code::Noise),
+            ("SELECT sum(kw) FROM t WHERE secret = 'x'", Code::UnknownColumn),
+            ("SELECT * FROM t", Code::Noise),
+        ] {
+            assert_eq!(noisy(sql).await.unwrap_err().code, code, "{sql}");
+        }
+    }
 
     #[tokio::test]
     async fn groups_show_and_what_is_hidden_does_not() {

@@ -337,6 +337,7 @@ pub(crate) fn ask(world: &mut World, contract: Id) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span,
     }
 }

@@ -261,7 +261,7 @@ fn twist(bug: Option<Bug>, commit: &mut Commit) {
                 DebitKind::Seconds => lease.reserved.seconds,
                 DebitKind::Rows => lease.reserved.rows,
                 DebitKind::Bytes => lease.reserved.bytes,
-                DebitKind::Use | DebitKind::Items => None,
+                DebitKind::Use | DebitKind::Items | DebitKind::Epsilon => None,
             };
             for it in commit.debits.iter_mut().filter(|it| it.back) {
                 let lease = commit.leases.iter().find(|lease| lease.id == it.lease);

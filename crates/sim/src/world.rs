@@ -380,7 +380,11 @@ impl World {
             for it in node.store.debits.values() {
                 match it.kind {
                     DebitKind::Use => coverage.leases += 1,
-                    DebitKind::Rows | DebitKind::Bytes | DebitKind::Items | DebitKind::Seconds => {
+                    DebitKind::Rows
+                    | DebitKind::Bytes
+                    | DebitKind::Items
+                    | DebitKind::Seconds
+                    | DebitKind::Epsilon => {
                         *coverage.charged.entry(it.word()).or_default() += 1;
                     }
                 }

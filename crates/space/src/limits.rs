@@ -61,6 +61,16 @@ pub const LEASE_MAX: Duration = Duration::from_secs(3600);
 pub const FREQUENCY_USES: u64 = 1000;
 /// Largest budget of bytes or rows: nine petabytes, a whole number in every reader's JSON, and sums stay far from overflow.
 pub const BUDGET: u64 = 1 << 53;
+/// Largest ε of a budget or an answer, in millionths, and decimals of it: a hundred is no protection any more, and a
+/// millionth no information.
+pub const EPSILON_BUDGET: u64 = 100_000_000;
+pub const EPSILON_DECIMALS: u32 = 6;
+/// Above such a budget (in millionths) somebody who offers it is told so: e^10 is 22,000 to one.
+pub const EPSILON_WEAK: u64 = 10_000_000;
+/// Most rows of one unit that may count, and largest bound of its sum, in steps: noise grows with them, and both keep
+/// scales within the whole numbers of whoever draws it.
+pub const UNIT_ROWS: u64 = 1 << 40;
+pub const UNIT_BOUND: u64 = 1 << 62;
 
 /// Renewals of one lease: each is a fact in two logs. Half-hourly renewals of the longest lease last three weeks.
 pub const LEASE_RENEWALS: u32 = 1_000;

@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("attest", 2),
     ("mpc", 2),
     ("mark", 2),
+    ("noise", 2),
     ("ledger", 2),
     ("sandbox", 3),
     ("learn", 3),

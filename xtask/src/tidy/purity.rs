@@ -11,6 +11,7 @@ const PURE: &[&str] = &[
     "crates/space/",
     "crates/mpc/",
     "crates/mark/",
+    "crates/noise/",
 ];
 /// What would let the world in.
 const WORLD: &[&str] = &[

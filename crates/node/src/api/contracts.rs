@@ -13,8 +13,10 @@ use tidm_space::contract::{Contract, End, State as Standing};
 use tidm_space::engine::commit::About as Subject;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
+use tidm_space::lease::privacy;
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::compile::compile;
+use tidm_space::policy::privacy::micro_text;
 
 use super::answer::{Answer, Fail};
 use super::auth::Caller;
@@ -84,6 +86,9 @@ pub(super) struct Full {
     /// As the gate counts, where this node is the gate; as the last lease said, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     uses_left: Option<u64>,
+    /// What is left of the privacy budget, the same way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epsilon_left: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_use: Option<String>,
     /// SHA-256 of what was signed.
@@ -162,11 +167,13 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
         }
         (Some(most), Role::Consumer) => Some(app.store.uses_left(&it.id).await?.unwrap_or(most)),
     };
+    let epsilon_left = epsilon_left(app, it).await?;
     Ok(Full {
         short,
         negotiation: it.negotiation.to_string(),
         terms: terms::meanings(&it.policy, speak),
         uses_left,
+        epsilon_left,
         first_use: it.first_use.map(|it| it.to_string()),
         digest: it.digest.to_string(),
         deletion: it.deletion.as_ref().map(|it| Deleted {
@@ -179,6 +186,16 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
         timeline: facts::timeline(app, About::Contract(it.id.clone()), speak).await?,
         messages: messages::of(app, &Subject::Negotiation(it.negotiation.clone())).await?,
     })
+}
+
+async fn epsilon_left(app: &App, it: &Contract) -> Answer<Option<String>> {
+    let budget = compile(&it.policy).ok().and_then(|it| it.summary.limits.privacy.budget);
+    let Some(budget) = budget else { return Ok(None) };
+    let left = match it.role {
+        Role::Provider => privacy::left(budget, app.store.epsilon_spent(it).await?),
+        Role::Consumer => app.store.epsilon_left(&it.id).await?.unwrap_or_else(|| budget.micro()),
+    };
+    Ok(Some(micro_text(left)))
 }
 
 /// Contracts, newest first.

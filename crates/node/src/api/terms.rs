@@ -17,6 +17,7 @@ use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::network::Network;
+use tidm_space::policy::privacy::{Epsilon, Privacy, Unit};
 use tidm_space::policy::render::{self, render};
 use tidm_space::policy::scene::{self, Scene};
 use tidm_space::policy::sentence::template::{Template, templates};
@@ -77,6 +78,10 @@ pub(super) struct Choices {
     match_share: Option<u64>,
     /// consumer or both.
     match_result: Option<String>,
+    /// Noisy answers only: what they may cost together (ε), for example `1.5`, and whose rows are protected: column, most
+    /// rows, columns that may be summed with step and range, for example `worker;3;hours:0.1:0:60`. Both or neither.
+    privacy_budget: Option<String>,
+    privacy_unit: Option<String>,
     /// Most uses in any such period, for example `5/P1D`.
     frequency: Option<String>,
     /// At most one use in each such period, for example `PT1H`.
@@ -205,6 +210,7 @@ impl Choices {
             delivery_rate: self.delivery_rate,
             delivery_connections: self.delivery_connections,
             matching: self.matching()?,
+            privacy: self.privacy()?,
             counted: self.counted()?,
             export: permission(self.export),
             derive: permission(self.derive),
@@ -252,6 +258,21 @@ impl Choices {
             entity_metered: span("entityMetered", &self.entity_metered)?,
             entity_bytes: self.entity_bytes,
             entity_rows: self.entity_rows,
+        })
+    }
+
+    fn privacy(&self) -> Answer<Privacy> {
+        let budget = |text: &String| {
+            Epsilon::parse(text)
+                .ok_or_else(|| Fail::field("privacyBudget", "above 0, at most 100, such as 1.5"))
+        };
+        let unit = |text: &String| {
+            let why = "a column, most rows, and columns with step and range, such as worker;3;hours:0.1:0:60";
+            Unit::parse(text).ok_or_else(|| Fail::field("privacyUnit", why))
+        };
+        Ok(Privacy {
+            budget: self.privacy_budget.as_ref().map(budget).transpose()?,
+            unit: self.privacy_unit.as_ref().map(unit).transpose()?,
         })
     }
 

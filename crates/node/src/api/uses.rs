@@ -24,6 +24,7 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::state::{Lease, State as Standing};
 use tidm_space::limits::LEASE;
+use tidm_space::policy::privacy::{Epsilon, micro_text};
 use tidm_space::time::Time;
 
 use super::answer::{Answer, Fail};
@@ -63,6 +64,9 @@ pub(super) struct Query {
     /// provider or here.
     #[serde(default, rename = "where")]
     place: Place,
+    /// What the answer may cost of a privacy budget: `0.1`. Only where the contract's answers are noisy.
+    #[serde(default)]
+    epsilon: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -72,6 +76,9 @@ pub(super) struct Rows {
     /// Absent: the contract does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     uses_left: Option<u64>,
+    /// What is left of the privacy budget; absent: answers have no noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epsilon_left: Option<String>,
     columns: Vec<String>,
     rows: u64,
     /// One object a row.
@@ -217,9 +224,15 @@ pub(super) async fn query(
     let contract = Id::parse(&it.contract)?;
     may_use(&app, &who, &contract).await?;
     let purpose = it.purpose.as_deref();
-    let done = match it.place {
-        Place::Provider => use_data::query_at_provider(&app, &contract, &it.sql, purpose).await?,
-        Place::Here => use_data::query_sealed(&app, &contract, &it.sql, purpose).await?,
+    let epsilon = it.epsilon.as_deref().map(epsilon).transpose()?;
+    let done = match (it.place, epsilon) {
+        (Place::Provider, _) => {
+            use_data::noisy_at_provider(&app, &contract, &it.sql, (purpose, epsilon)).await?
+        }
+        (Place::Here, None) => use_data::query_sealed(&app, &contract, &it.sql, purpose).await?,
+        (Place::Here, Some(_)) => {
+            return Err(Fail::field("epsilon", "noise is added at the provider alone"));
+        }
     };
     let arrow = headers
         .get_all(header::ACCEPT)
@@ -233,11 +246,18 @@ pub(super) async fn query(
     Ok(Json(shown).into_response())
 }
 
+fn epsilon(text: &str) -> Answer<Epsilon> {
+    Epsilon::parse(text).ok_or_else(|| {
+        Fail::field("epsilon", "above 0, at most 100, with at most six decimals, such as 0.1")
+    })
+}
+
 fn streamed(done: UseResult) -> Response {
     let mut answer = ([(header::CONTENT_TYPE, ARROW)], done.ipc).into_response();
     let named = [
         ("tidm-lease", Some(done.lease.to_string())),
         ("tidm-uses-left", done.uses_left.map(|it| it.to_string())),
+        ("tidm-epsilon-left", done.epsilon_left.map(micro_text)),
     ];
     for (name, value) in named {
         if let Some(value) = value.and_then(|it| it.parse().ok()) {
@@ -252,6 +272,7 @@ fn shown(done: &UseResult) -> Answer<Rows> {
     Ok(Rows {
         lease: done.lease.to_string(),
         uses_left: done.uses_left,
+        epsilon_left: done.epsilon_left.map(micro_text),
         columns,
         rows: done.rows,
         data,

@@ -201,7 +201,10 @@ fn write(
         let step = mark.columns.iter().find(|it| it.column == column)?.step;
         marker?.marked(column, &row_key(mark, row), step.exponent(), value)
     };
-    let columns = limits.columns.as_ref();
+    // Whose rows noise protects, the worker must know; nobody else gets that copy.
+    let unit = limits.privacy.unit.iter().map(|it| it.column.clone());
+    let columns = limits.columns.clone().map(|all| all.into_iter().chain(unit).collect());
+    let columns = columns.as_ref();
     let cut = Cut { columns, reads: &reads, keep: &keep, changes: &changes, change: &change };
     Ok(excerpt(plain, out, &cut)?)
 }

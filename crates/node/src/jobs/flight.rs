@@ -102,7 +102,10 @@ pub(super) async fn offer(
     // A contract that names no kinds of use means whatever the product is delivered as.
     let offered =
         product.is_some_and(|it| it.kind == Kind::Table && it.deliveries().contains(&Use::Query));
-    if !offered || !terms.summary.allows(Use::Query) || !terms.unkeepable(Use::Query).is_empty() {
+    // A tool cannot say what an answer may cost.
+    let noisy = terms.grants.iter().any(|it| it.limits.privacy.asked());
+    let kept = terms.summary.allows(Use::Query) && terms.unkeepable(Use::Query).is_empty();
+    if !offered || noisy || !kept {
         let reason = vec![format!("the contract does not grant {}", Use::Query.name())];
         return refuse(app, &it.id, "transfer.kind", reason).await;
     }

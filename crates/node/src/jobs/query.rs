@@ -175,7 +175,7 @@ async fn run(
     let table = Table {
         name: workers::TABLE.to_owned(),
         files: vec![file],
-        rules: workers::rules(&terms),
+        rules: workers::rules(&terms, lease.request.epsilon)?,
         aad_prefix: None,
     };
     let job = Job { sql, tables: vec![table] };

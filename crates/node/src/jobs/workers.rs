@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tidm_sandbox::gate::Rules;
 use tidm_sandbox::host::{Failure, Job, KeyDenied, Limits as Bounds, Outcome, Worker};
 use tidm_sandbox::job::{Hello, TableKey};
+use tidm_sandbox::noise::{Clamp, Noise};
 use tidm_sandbox::refusal::{Code, Refusal};
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
@@ -21,6 +22,7 @@ use tidm_space::lease::seen::ATTESTED;
 use tidm_space::lease::state::State;
 use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Facts, Request as Asked, evaluate};
+use tidm_space::policy::privacy::{Epsilon, Unit};
 use tidm_space::policy::terms::Limits as Terms;
 use tidm_space::policy::usage::Level;
 use tidm_space::time::Time;
@@ -116,16 +118,42 @@ fn permitted(
     evaluate(&terms, &asked).permitted()
 }
 
-/// The contract's terms as the output gate reads them.
-pub fn rules(terms: &Terms) -> Rules {
-    Rules {
+/// The contract's terms as the output gate reads them. `epsilon`: what the gate charged for a noisy answer.
+///
+/// # Errors
+/// [`Fault::ApiMisuse`] where the terms ask for noise that nobody paid for.
+pub fn rules(terms: &Terms, epsilon: Option<Epsilon>) -> Result<Rules, Fault> {
+    let noise = match (&terms.privacy.unit, epsilon) {
+        (None, _) if !terms.privacy.asked() => None,
+        (Some(unit), Some(epsilon)) => Some(noise(unit, epsilon)),
+        (None, _) | (Some(_), None) => {
+            return Err(Fault::ApiMisuse("a noisy answer without unit or price was granted"));
+        }
+    };
+    Ok(Rules {
         columns: terms.columns.as_ref().map(|all| all.iter().cloned().collect()),
         aggregates_only: terms.aggregates_only,
         min_group: terms.min_group.unwrap_or(0),
         entity: None,
         max_rows: terms.output_rows,
         max_bytes: terms.output_bytes,
-        raw_rows_allowed: !terms.aggregates_only,
+        raw_rows_allowed: !terms.aggregates_only && noise.is_none(),
+        noise,
+    })
+}
+
+fn noise(unit: &Unit, epsilon: Epsilon) -> Noise {
+    let clamp = |it: &tidm_space::policy::privacy::Clamp| Clamp {
+        column: it.column.clone(),
+        exponent: it.step.exponent(),
+        low: it.low,
+        high: it.high,
+    };
+    Noise {
+        unit: unit.column.clone(),
+        rows: unit.rows,
+        sums: unit.sums.iter().map(clamp).collect(),
+        epsilon: epsilon.micro(),
     }
 }
 
@@ -210,6 +238,7 @@ pub fn refused(it: &Refusal) -> Fault {
     match it.code {
         Code::RawRows => Fault::denied("query.raw-rows", "tidm:aggregatesOnly", says),
         Code::Aggregate => Fault::denied("query.aggregate", "tidm:aggregatesOnly", says),
+        Code::Noise => Fault::denied("query.noise", "tidm:privacyUnit", says),
         Code::SmallGroup => Fault::denied("query.small-group", "tidm:minGroup", says),
         Code::Entity => Fault::denied("query.entity", "tidm:minGroup", says),
         Code::TooManyRows => Fault::denied("query.too-many-rows", "tidm:outputRows", says),

@@ -21,6 +21,40 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["请使用更粗的分组", "Group more coarsely"],
     ),
     entry(
+        "query.noise",
+        403,
+        Party::Rule,
+        ["该语句没有加噪声的回答", "The statement has no noisy answer"],
+        [
+            "请只使用 SELECT count(*)、sum(字段) FROM data WHERE 字段与常量的比较；可求和的字段见合约条款",
+            "Use SELECT count(*), sum(column) FROM data WHERE columns compare with constants; the terms say which columns",
+        ],
+    ),
+    entry(
+        "privacy.epsilon",
+        403,
+        Party::Rule,
+        ["未说明回答的隐私代价 ε", "The statement does not say what its answer may cost"],
+        ["请说明 ε，如 --epsilon 0.1", "Say ε, for example --epsilon 0.1"],
+    ),
+    entry(
+        "privacy.budget",
+        403,
+        Party::Rule,
+        ["隐私预算不足", "Not enough is left of the privacy budget"],
+        [
+            "请使用更小的 ε；预算由所属法人的全部合约共用，用完后须与提供方重新商定",
+            "Ask for less; all contracts of the legal entity share the budget, and only the provider can agree on more",
+        ],
+    ),
+    entry(
+        "privacy.unasked",
+        403,
+        Party::Rule,
+        ["合约没有隐私预算", "The contract has no privacy budget"],
+        ["请不要说明 ε：回答不加噪声", "Ask without ε: answers have no noise"],
+    ),
+    entry(
         "query.too-many-rows",
         403,
         Party::Rule,

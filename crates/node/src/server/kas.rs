@@ -319,6 +319,7 @@ impl Call<'_> {
             purpose: self.program.purpose.clone(),
             query: None,
             items: None,
+            epsilon: None,
             span: Duration::ZERO,
         };
         let received = Received {

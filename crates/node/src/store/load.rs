@@ -10,6 +10,7 @@ use tidm_space::engine::commit::Seen;
 use tidm_space::engine::refusal::{MISSED, MISSED_TOLD, MISSED_UNTOLD, Tally, missed};
 use tidm_space::engine::view::{More, Needs, View, newest};
 use tidm_space::id::Id;
+use tidm_space::identity::member::Group;
 use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::limits::OPEN_NEGOTIATIONS;
 use tidm_space::policy::usage::Use;
@@ -242,15 +243,8 @@ pub async fn load_more(
             one(conn, "SELECT record FROM contracts WHERE id = $1", &[id.as_str()]).await?;
         view.sources.extend(read("contracts", record.as_deref(), record::contract::decode)?);
     }
-    if let Some((groups, product)) = &more.group
-        && let Some(line) = line_of(conn, product).await?
-    {
-        let mut all = Spent::default();
-        for group in groups {
-            let query = sqlx::query(SPENT_OF_GROUP).bind(group.as_str()).bind(line.clone());
-            all = all.and(summed(&query.fetch_all(&mut *conn).await?)?);
-        }
-        view.group = Some(all);
+    if let Some((groups, product)) = &more.group {
+        view.group = spent_by(conn, groups, product).await?;
     }
     if let Some((groups, product, most)) = &more.group_starts
         && let Some(line) = line_of(conn, product).await?
@@ -273,6 +267,21 @@ pub async fn load_more(
 /// Of a product that is not here nobody knows what else is of its line: that stays unknown, and denies.
 async fn line_of(conn: &mut AnyConnection, product: &Id) -> Result<Option<String>, StoreError> {
     one(conn, "SELECT line FROM products WHERE id = $1", &[product.as_str()]).await
+}
+
+/// What a legal entity, on record for any of these, was debited for a product's line, under all contracts that this node provides.
+pub async fn spent_by(
+    conn: &mut AnyConnection,
+    groups: &[Group],
+    product: &Id,
+) -> Result<Option<Spent>, StoreError> {
+    let Some(line) = line_of(conn, product).await? else { return Ok(None) };
+    let mut all = Spent::default();
+    for group in groups {
+        let query = sqlx::query(SPENT_OF_GROUP).bind(group.as_str()).bind(line.clone());
+        all = all.and(summed(&query.fetch_all(&mut *conn).await?)?);
+    }
+    Ok(Some(all))
 }
 
 /// What was debited so far under one contract.

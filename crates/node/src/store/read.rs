@@ -7,7 +7,8 @@ use sqlx::Row as _;
 use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
-use tidm_space::lease::machine::Spent;
+use tidm_space::identity::member::Group;
+use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::lease::state::Lease;
 use tidm_space::negotiation::state::Negotiation;
 use tidm_space::transfer::state::Transfer;
@@ -87,6 +88,15 @@ impl Store {
     pub async fn spent(&self, contract: &Id) -> Result<Spent, StoreError> {
         let mut conn = self.pool().acquire().await?;
         load::spent(&mut conn, contract).await
+    }
+
+    /// What of ε the consumer's legal entity has spent on the product of a contract of ours, in millionths.
+    pub async fn epsilon_spent(&self, it: &Contract) -> Result<u64, StoreError> {
+        let mut conn = self.pool().acquire().await?;
+        let group = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
+        let own = load::spent(&mut conn, &it.id).await?.epsilon;
+        let all = load::spent_by(&mut conn, std::slice::from_ref(&group), &it.product).await?;
+        Ok(all.map_or(own, |all| all.max(own)))
     }
 
     /// The latest time that any fact of ours bears: our clock never goes behind it (usage-control A7).

@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use tidm_space::evidence::encode::decode;
 use tidm_space::evidence::fact::Fact;
 use tidm_space::id::Id;
+use tidm_space::lease::state::Lease;
 use tidm_space::wire::record;
 
 use super::load::{self, bad};
@@ -84,11 +85,19 @@ impl Store {
 
     /// What the newest lease under a contract left over, where this node holds leases.
     pub async fn uses_left(&self, contract: &Id) -> Result<Option<u64>, StoreError> {
+        Ok(self.newest_lease(contract).await?.and_then(|it| it.uses_left))
+    }
+
+    /// The same of ε, in millionths.
+    pub async fn epsilon_left(&self, contract: &Id) -> Result<Option<u64>, StoreError> {
+        Ok(self.newest_lease(contract).await?.and_then(|it| it.epsilon_left))
+    }
+
+    async fn newest_lease(&self, contract: &Id) -> Result<Option<Lease>, StoreError> {
         let sql =
             "SELECT record FROM leases WHERE contract = $1 ORDER BY granted DESC, id DESC LIMIT 1";
         let record: Option<String> =
             sqlx::query_scalar(sql).bind(contract.to_string()).fetch_optional(self.pool()).await?;
-        let lease = load::read("leases", record.as_deref(), record::lease::decode)?;
-        Ok(lease.and_then(|it| it.uses_left))
+        load::read("leases", record.as_deref(), record::lease::decode)
     }
 }

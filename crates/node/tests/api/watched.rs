@@ -43,6 +43,7 @@ impl Node {
             purpose: None,
             query: None,
             items: None,
+            epsilon: None,
             span: MINUTE,
         };
         let lease = Lease {
@@ -56,6 +57,7 @@ impl Node {
             renewals: 0,
             renewed: None,
             uses_left: None,
+            epsilon_left: None,
             reserved: Reserved { seconds: None, rows: None, bytes: None },
             state: LeaseState::Granted,
         };

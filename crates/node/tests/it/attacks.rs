@@ -44,6 +44,7 @@ fn asked(contract: &Contract, nonce: u8, key: [u8; 32]) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::ZERO,
     }
 }

@@ -78,6 +78,7 @@ impl Guest<'_> {
             purpose: None,
             query: None,
             items: None,
+            epsilon: None,
             span: Duration::from_secs(600),
         }
     }

@@ -35,6 +35,7 @@ async fn ask(world: &World, contract: &Contract, nonce: u8, seconds: u64) -> Opt
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::from_secs(seconds),
     };
     let id = Id::parse(&format!("urn:uuid:ask-{nonce}")).unwrap();

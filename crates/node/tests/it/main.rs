@@ -25,6 +25,7 @@ mod matching_many;
 mod matching_table;
 mod modes;
 mod mtls;
+mod noise;
 mod publish;
 mod pushes;
 mod query;

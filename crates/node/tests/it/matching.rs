@@ -316,6 +316,7 @@ async fn a_session_is_joined_once_and_over_once() {
         contract: contract.id.clone(),
         until: provider.clock.now().after(LEASE_MAX),
         uses_left: None,
+        epsilon_left: None,
     };
     let no = fault(serve::joined(provider, from, &lease, grant.clone()).await);
     assert_eq!(no.code(), "psi.session");
@@ -442,6 +443,7 @@ async fn what_nobody_follows_up_ends_with_its_lease() {
         purpose: None,
         query: Some(session.digest()),
         items: Some(10),
+        epsilon: None,
         span: Duration::from_secs(3600),
     };
     let invitation = Invitation { session, workers: 1, lease };

@@ -173,6 +173,7 @@ async fn what_the_contract_does_not_reveal_is_refused_on_both_sides() {
             purpose: None,
             query: Some(session.digest()),
             items: Some(10),
+            epsilon: None,
             span: LEASE_MAX,
         };
         let invitation = Invitation { session, workers: 1, lease };

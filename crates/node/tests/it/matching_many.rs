@@ -215,6 +215,7 @@ fn request(contract: &Contract, query: tidm_crypto::hash::Digest, items: u64) ->
         purpose: None,
         query: Some(query),
         items: Some(items),
+        epsilon: None,
         span: LEASE_MAX,
     }
 }

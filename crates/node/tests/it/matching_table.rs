@@ -255,6 +255,7 @@ async fn what_a_table_cannot_answer_is_refused_on_both_sides() {
             purpose: None,
             query: Some(session.digest()),
             items: Some(items),
+            epsilon: None,
             span: LEASE_MAX,
         };
         Invitation { session, workers: 1, lease }

@@ -75,6 +75,7 @@ async fn a_lease_is_for_one_run_of_one_statement_by_one_asker() {
             purpose: None,
             query: Some(query::digest(SQL).unwrap()),
             items: None,
+            epsilon: None,
             span: std::time::Duration::ZERO,
         };
         let what = Heard::Ask(Box::new(request));

@@ -130,6 +130,7 @@ fn asking(world: &World, contract: &Contract, kind: Use) -> Input {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: std::time::Duration::ZERO,
     };
     let (app, did) = (&world.provider().app, &world.consumer().did);

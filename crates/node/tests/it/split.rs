@@ -239,6 +239,7 @@ async fn leased(world: &World, contract: &Contract, nonce: u8, key: &KemSecret) 
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::from_secs(60),
     };
     let posting = lease::write_request(&Id::from(uuid::Uuid::now_v7()), &request);

@@ -202,6 +202,7 @@ async fn a_copy_that_was_handed_on_opens_nowhere() {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::ZERO,
     };
     let posting = lease::write_request(&Id::parse("urn:uuid:x").unwrap(), &request);

@@ -30,7 +30,7 @@ use tidm_space::engine::input::{ContractWish, Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::identity::member::{Member, MemberList, Role};
+use tidm_space::identity::member::{CreditCode, Member, MemberList, Role};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::transfer::state::{Name, Transfer};
@@ -84,6 +84,25 @@ impl World {
             let reached =
                 format!("public_url = \"http://{}\"\ninsecure_http = true", plan.places[at]);
             plan.text(at, &reached, &more(at, &plan.dids))
+        })
+        .await
+    }
+
+    /// As [`Self::of`]; all but the provider are accounts of one legal entity.
+    pub(crate) async fn accounts(count: usize) -> Self {
+        Self::planned(count, |plan, at| {
+            let path = plan.dir.join("accounts.jws");
+            let code = CreditCode::parse("91350100M000100Y43").unwrap();
+            let code = |it: &Did| (*it != plan.dids[0]).then(|| code.clone());
+            let list = members_with(&plan.dids, (&plan.dids[0], &plan.keys[0]), code);
+            // Once for all nodes: another edition would be another list.
+            if !path.exists() {
+                std::fs::write(&path, list).unwrap();
+            }
+            let reached =
+                format!("public_url = \"http://{}\"\ninsecure_http = true", plan.places[at]);
+            let text = plan.text(at, &reached, "");
+            text.replace(&plan.list.display().to_string(), &path.display().to_string())
         })
         .await
     }
@@ -305,12 +324,20 @@ pub(crate) async fn start(config: Config, keys: Arc<dyn Keys>, listener: TcpList
     Node { app, did, stop, task: Some(task) }
 }
 
-fn members_of(dids: &[Did], (operator, keys): (&Did, &Arc<dyn Keys>)) -> String {
+fn members_of(dids: &[Did], by: (&Did, &Arc<dyn Keys>)) -> String {
+    members_with(dids, by, |_| None)
+}
+
+fn members_with(
+    dids: &[Did],
+    (operator, keys): (&Did, &Arc<dyn Keys>),
+    code: impl Fn(&Did) -> Option<CreditCode>,
+) -> String {
     let member = |did: &Did| Member {
         did: did.clone(),
         name: did.to_string(),
         roles: Role::ALL.to_vec(),
-        credit_code: None,
+        credit_code: code(did),
         endpoint: None,
         cut: false,
     };

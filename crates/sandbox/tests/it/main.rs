@@ -10,6 +10,7 @@
 mod caps;
 mod fixture;
 mod jail;
+mod noise;
 mod redteam;
 mod results;
 mod seal;

@@ -411,7 +411,10 @@ fn columns_fit(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadPr
     let listed = limits().filter_map(|it| it.columns.as_ref()).flatten().map(String::as_str);
     let filtered = filters().flat_map(|it| it.columns());
     let marked = offer.terms.mark.iter().flat_map(|it| it.names());
-    let mut said = listed.chain(filtered).chain(marked);
+    let units = || limits().filter_map(|it| it.privacy.unit.as_ref());
+    let summed = || units().flat_map(|it| &it.sums).map(|it| &*it.column);
+    let protected = units().map(|it| &*it.column).chain(summed());
+    let mut said = listed.chain(filtered).chain(marked).chain(protected);
     if let Some(column) = said.find(|it| names.binary_search(it).is_err()) {
         return Err(BadProduct::UnknownColumn { offer: id(), column: column.to_owned() });
     }
@@ -420,8 +423,16 @@ fn columns_fit(offer: &Offer, draft: &Draft, names: &[&str]) -> Result<(), BadPr
         kind_of(&column.data_type)
     };
     let numbers = offer.terms.mark.iter().flat_map(|it| &it.columns).map(|it| &*it.column);
-    let no_number = numbers.into_iter().find(|it| kind(it) != Some(Compared::Number));
-    match filters().find_map(|it| it.misfit(kind)).or(no_number) {
+    let no_number = numbers.chain(summed()).find(|it| kind(it) != Some(Compared::Number));
+    // Whole numbers or text: what tells rows of different units apart exactly.
+    let exact = |name: &str| {
+        let column = draft.columns.iter().find(|it| it.name == name);
+        let whole = |it: &str| it.contains("Int") && kind_of(it) == Some(Compared::Number);
+        let fits = |it: &str| whole(it) || kind_of(it) == Some(Compared::Text);
+        column.is_some_and(|it| fits(&it.data_type))
+    };
+    let no_unit = units().map(|it| &*it.column).find(|it| !exact(it));
+    match filters().find_map(|it| it.misfit(kind)).or(no_number).or(no_unit) {
         Some(column) => Err(BadProduct::ColumnKind { offer: id(), column: column.to_owned() }),
         None => Ok(()),
     }

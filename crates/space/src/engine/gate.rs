@@ -21,6 +21,7 @@ use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::{Role, Signature};
 use crate::policy::compile::compile;
 use crate::policy::counted::{self, Wants};
+use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Use;
 
 use super::commit::{Answer, Due, Reply, Work};
@@ -187,6 +188,7 @@ fn granted(work: &mut Work<'_>, lease: Lease, uses: u64) -> Grant {
         query: it.query,
         key: sha256(&it.key),
         uses,
+        epsilon: it.epsilon.map_or(0, Epsilon::micro),
         until: lease.until,
     };
     work.fact(links(&lease), what);
@@ -309,6 +311,7 @@ pub(super) fn hold(work: &mut Work<'_>, wish: HoldWish) -> Answer {
         renewals: 0,
         renewed: None,
         uses_left: grant.uses_left,
+        epsilon_left: grant.epsilon_left,
         level: None,
         reserved: Reserved::default(),
         state: State::Granted,

@@ -127,17 +127,18 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::Delivered { bytes, content } => {
             ("delivered", vec![Value::from(*bytes), Value::from(*content)])
         }
-        What::LeaseGranted { kind, purpose, query, key, uses, until } => (
-            "lease-granted",
-            vec![
+        What::LeaseGranted { kind, purpose, query, key, uses, until, epsilon } => {
+            let mut fields = vec![
                 text(kind.name()),
                 text_opt(purpose.as_ref()),
                 Value::from(*query),
                 Value::from(*key),
                 Value::from(*uses),
                 Value::Int(until.ms()),
-            ],
-        ),
+            ];
+            fields.extend((*epsilon > 0).then(|| Value::from(*epsilon)));
+            ("lease-granted", fields)
+        }
         What::Appraised { evidence, level, refused, format } => {
             let level = level.map(|it| it.name().to_owned());
             let level = text_opt(level.as_ref());
@@ -285,6 +286,7 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
             key: it.digest("key")?,
             uses: it.number("uses")?,
             until: it.time("until")?,
+            epsilon: it.last(|it| it.number("epsilon"))?.unwrap_or_default(),
         },
         "appraised" => What::Appraised {
             evidence: it.digest("evidence")?,

@@ -98,6 +98,8 @@ pub enum What {
         key: Digest,
         uses: u64,
         until: Time,
+        /// What the answer costs, in millionths of ε; 0: answers have no price.
+        epsilon: u64,
     },
     /// Evidence of the asker's environment was judged: the level it proves, or codes of what was refused.
     Appraised {

@@ -10,6 +10,7 @@ use tidm_crypto::hash::Digest;
 use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation::message::Role;
+use crate::policy::privacy::micro_text;
 use crate::policy::usage::Use;
 use crate::time::Time;
 
@@ -223,10 +224,13 @@ impl Work {
                 }
             }
             What::Delivered { bytes, content } => self.delivered(fact, *bytes, content),
-            What::LeaseGranted { kind, purpose, query, uses, .. } => {
+            What::LeaseGranted { kind, purpose, query, uses, epsilon, .. } => {
                 if let Some(activity) = self.use_of(fact) {
                     self.activity_note(&activity, "kindOfUse", kind.name());
                     self.activity_note(&activity, "useNumber", uses);
+                    if *epsilon > 0 {
+                        self.activity_note(&activity, "epsilon", micro_text(*epsilon));
+                    }
                     if let Some(purpose) = purpose {
                         self.activity_note(&activity, "purpose", purpose);
                     }

@@ -6,6 +6,7 @@ use crate::contract::End;
 use crate::dataflow::message::Plane;
 use crate::lang::Lang;
 use crate::negotiation::message::Role;
+use crate::policy::privacy::micro_text;
 use crate::policy::usage::Level;
 
 use super::fact::{Change, Closed, Fact, ShareAct, What};
@@ -93,11 +94,16 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
         }
         What::Delivered { bytes, .. } if zh => format!("交付 {bytes} 字节"),
         What::Delivered { bytes, .. } => format!("Delivered {bytes} bytes"),
-        What::LeaseGranted { kind, uses, until, .. } if zh => {
-            format!("授予使用凭证（{}），第 {uses} 次使用，至 {until}", kind.name())
-        }
-        What::LeaseGranted { kind, uses, until, .. } => {
-            format!("Lease granted ({}), use {uses}, until {until}", kind.name())
+        What::LeaseGranted { kind, uses, until, epsilon, .. } => {
+            let cost = match epsilon {
+                0 => String::new(),
+                it => format!("{}ε {}", lang.pick("，", ", "), micro_text(*it)),
+            };
+            if zh {
+                format!("授予使用凭证（{}），第 {uses} 次使用{cost}，至 {until}", kind.name())
+            } else {
+                format!("Lease granted ({}), use {uses}{cost}, until {until}", kind.name())
+            }
         }
         What::Appraised { level, refused, format, .. } => {
             let found = level.map_or("–", Level::name);

@@ -25,6 +25,7 @@ use crate::time::Time;
 
 use super::charge::{self, Known, Reserved};
 use super::message::{Grant, Outcome, Proven, Request};
+use super::privacy;
 use super::seen::{Seen, Topics};
 use super::state::{Lease, Name, State};
 
@@ -53,10 +54,13 @@ pub enum DebitKind {
     Items,
     /// Lengths of leases.
     Seconds,
+    /// Prices of noisy answers, in millionths of ε.
+    Epsilon,
 }
 
 impl DebitKind {
-    pub const ALL: [Self; 5] = [Self::Use, Self::Rows, Self::Bytes, Self::Items, Self::Seconds];
+    pub const ALL: [Self; 6] =
+        [Self::Use, Self::Rows, Self::Bytes, Self::Items, Self::Seconds, Self::Epsilon];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -65,6 +69,7 @@ impl DebitKind {
             Self::Bytes => "bytes",
             Self::Items => "items",
             Self::Seconds => "seconds",
+            Self::Epsilon => "epsilon",
         }
     }
 
@@ -93,6 +98,7 @@ pub struct Spent {
     pub bytes: u64,
     pub items: u64,
     pub seconds: u64,
+    pub epsilon: u64,
 }
 
 impl Spent {
@@ -116,6 +122,7 @@ impl Spent {
             DebitKind::Bytes => &mut self.bytes,
             DebitKind::Items => &mut self.items,
             DebitKind::Seconds => &mut self.seconds,
+            DebitKind::Epsilon => &mut self.epsilon,
         } = sum;
         self
     }
@@ -220,6 +227,7 @@ pub fn grant_proven(
     if request.kind == Use::Psi {
         matched(&limits.matching, request, (spent, known.group))?;
     }
+    let price = privacy::price(&limits.privacy, request, spent, known)?;
     let left = charge::seconds_left(&terms, &asked, (spent, known.group));
     let metered = left.map(|it| now.after(Duration::from_secs(it)));
     let until = end_of(&terms, &asked, request.span, metered);
@@ -242,6 +250,7 @@ pub fn grant_proven(
         renewals: 0,
         renewed: None,
         uses_left,
+        epsilon_left: price.map(|it| it.left),
         level: level.filter(|_| terms.need_attestation()),
         reserved: charge.reserved,
         state: State::Granted,
@@ -259,6 +268,7 @@ pub fn grant_proven(
     let items = request.items.filter(|_| request.kind == Use::Psi);
     let mut debits = vec![debit(DebitKind::Use, 1)];
     debits.extend(items.map(|items| debit(DebitKind::Items, items)));
+    debits.extend(price.map(|it| debit(DebitKind::Epsilon, it.amount)));
     debits.extend(charge.debits.into_iter().map(|(kind, amount)| debit(kind, amount)));
     Ok(Granted::New { lease, debits })
 }
@@ -353,6 +363,7 @@ pub fn join(
         renewals: 0,
         renewed: None,
         uses_left: None,
+        epsilon_left: None,
         level: None,
         reserved: Reserved::default(),
         state: State::Granted,
@@ -400,6 +411,7 @@ impl Lease {
             contract: self.request.contract.clone(),
             until: self.until,
             uses_left: self.uses_left,
+            epsilon_left: self.epsilon_left,
         }
     }
 }

@@ -12,6 +12,7 @@ use tidm_crypto::hash::{Digest, sha256};
 use crate::catalog::delivery::Use;
 use crate::id::Id;
 use crate::identity::did::Did;
+use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Level;
 use crate::time::Time;
 
@@ -31,6 +32,8 @@ pub struct Request {
     pub query: Option<Digest>,
     /// Items that the asker puts into a matching: what the gate counts.
     pub items: Option<u64>,
+    /// What a noisy answer may cost.
+    pub epsilon: Option<Epsilon>,
     /// How long the use needs the key.
     pub span: Duration,
 }
@@ -48,7 +51,7 @@ pub struct Renewal {
 impl Request {
     /// What attestation evidence binds: all of the request but the one-time key, which it binds by itself.
     pub fn attested(&self) -> Digest {
-        let items = vec![
+        let mut items = vec![
             Value::Text(self.contract.to_string()),
             Value::Text(self.kind.name().to_owned()),
             Value::Bytes(self.nonce.to_vec()),
@@ -57,6 +60,7 @@ impl Request {
             Value::from(self.items),
             Value::from(u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX)),
         ];
+        items.extend(self.epsilon.map(|it| Value::from(it.micro())));
         sha256(&tuple(domain::ATTESTED_REQUEST, items))
     }
 }
@@ -93,6 +97,8 @@ pub struct Grant {
     pub until: Time,
     /// `None`: the contract does not count.
     pub uses_left: Option<u64>,
+    /// In millionths; `None`: answers have no price.
+    pub epsilon_left: Option<u64>,
 }
 
 /// What came of a use: the consumer's receipt, or the provider's own finding for a query.

@@ -20,6 +20,7 @@ pub mod charge;
 pub mod delivery;
 pub mod machine;
 pub mod message;
+pub mod privacy;
 pub mod renewal;
 pub mod rewrap;
 pub mod seen;

@@ -25,6 +25,8 @@ pub struct Lease {
     pub renewed: Option<Time>,
     /// Uses that remained after this one, where the contract counts.
     pub uses_left: Option<u64>,
+    /// What remained of ε, in millionths, where answers have a price.
+    pub epsilon_left: Option<u64>,
     /// What evidence proved at the grant, where terms ask for any; nothing in the consumer's copy.
     pub level: Option<Level>,
     /// What the gate charged ahead; nothing in the consumer's copy.

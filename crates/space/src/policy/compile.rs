@@ -14,6 +14,7 @@ use crate::policy::counted;
 use crate::policy::derive;
 use crate::policy::duty::Duties;
 use crate::policy::model::{Action, Conflict, Constraint, Operand, PROFILE, Policy, Rule};
+use crate::policy::privacy;
 use crate::policy::reach::{self, Reach};
 use crate::policy::summary::summary;
 use crate::policy::terms::{Clause, Duty, Limit, Limits, Terms, Test, Topic};
@@ -88,6 +89,7 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
         }
         refused.extend(counted::unkept(&grants, &bans));
         refused.extend(derive::unkept(&grants, &bans));
+        refused.extend(privacy::unkept(&grants));
     }
     if !refused.is_empty() {
         return Err(refused);
@@ -328,6 +330,7 @@ fn narrow(limits: &mut Limits, limit: Limit) -> bool {
             });
         }
         Limit::Matching(limit) => return limits.matching.narrow(limit),
+        Limit::Privacy(limit) => return limits.privacy.narrow(limit),
     }
     true
 }

@@ -31,7 +31,10 @@ impl Wants {
     pub fn of(terms: &Terms) -> Self {
         let mut out = Self::default();
         terms.grants.iter().chain(&terms.bans).for_each(|it| out.gather(&it.when));
-        out.group |= terms.grants.iter().any(|it| it.limits.matching.group_budget.is_some());
+        out.group |= terms
+            .grants
+            .iter()
+            .any(|it| it.limits.matching.group_budget.is_some() || it.limits.privacy.asked());
         out
     }
 
@@ -103,6 +106,8 @@ fn in_constraint(it: &Constraint) -> bool {
                 | Operand::GroupDataSize
                 | Operand::GroupRecordCount
                 | Operand::GroupMatchBudget
+                | Operand::PrivacyBudget
+                | Operand::PrivacyUnit
                 | Operand::Version
         ),
         Constraint::And(all)

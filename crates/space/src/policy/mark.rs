@@ -22,7 +22,7 @@ pub struct Marked {
 }
 
 /// A power of ten, by its exponent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step(i8);
 
 impl Step {

@@ -28,6 +28,7 @@ pub mod model;
 pub mod network;
 mod place;
 pub mod price;
+pub mod privacy;
 pub mod reach;
 pub mod render;
 pub mod scene;

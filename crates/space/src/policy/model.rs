@@ -342,6 +342,10 @@ terms! {
         MatchResult = "tidm:matchResult",
         /// How a copy is marked, in a duty to `watermark`, see [`super::mark::Mark`].
         Watermark = "tidm:watermark",
+        /// `lteq "1.5"`: what noisy answers may cost together, see [`super::privacy`].
+        PrivacyBudget = "tidm:privacyBudget",
+        /// Whose rows are protected, and how much they may add, see [`super::privacy::Unit`].
+        PrivacyUnit = "tidm:privacyUnit",
         /// What may be worked out of a match, see [`super::matching::Reveal`].
         MatchReveal = "tidm:matchReveal",
         /// Kinds of use, see [`super::usage::Use`].

@@ -65,6 +65,8 @@ pub(super) fn operand(it: &Operand) -> Option<&'static str> {
         | Operand::MatchShare
         | Operand::MatchResult
         | Operand::MatchReveal
+        | Operand::PrivacyBudget
+        | Operand::PrivacyUnit
         | Operand::ValueExpression
         | Operand::Watermark
         | Operand::KindOfUse

@@ -254,6 +254,9 @@ fn limit_level(it: &Limit, scene: Scene) -> Level {
         // What is put in is counted at the gate; how small a result may be is looked at where it arrives first.
         (Limit::Matching(MatchLimit::Least(_) | MatchLimit::Share(_)), Use::Psi) => Level::E1,
         (Limit::Matching(_), Use::Psi) | (Limit::Columns(_), Use::Plain | Use::Psi) => Level::E2,
+        // Noise is added, and paid for, where the answer is made.
+        (Limit::Privacy(_), Use::Query) => Level::E2,
+        (Limit::Privacy(_), _) => Level::E0,
         // Rows that are not permitted are in no copy and before no worker.
         (Limit::Rows(_), Use::Query | Use::SealedTable | Use::Plain) => Level::E2,
         (Limit::Matching(_), _) => Level::E0,

@@ -12,6 +12,7 @@ use crate::policy::model::{
     Action, Atomic, Constraint, Kind, Operand, Operator, PROFILE, Policy, Rule, Value,
 };
 use crate::policy::network::Network;
+use crate::policy::privacy::{Privacy, Unit};
 use crate::policy::span::Span;
 use crate::policy::terms::Price;
 use crate::policy::usage::{Level, Use};
@@ -51,6 +52,8 @@ pub struct Sentences {
     /// The data key is split: this operator and the provider must both release it.
     pub split_with: Option<Did>,
     pub matching: Matching,
+    /// Answers are noisy; budget and unit, or neither.
+    pub privacy: Privacy,
     pub counted: Counted,
     pub export: Export,
     /// Making products of the data and offering them to others.
@@ -117,6 +120,10 @@ pub enum BadSentences {
     Period,
     #[error("copies are deleted after use or by a date, not both")]
     Delete,
+    #[error(
+        "noisy answers need a budget and a unit whose sums are permitted columns, and no smallest group"
+    )]
+    Privacy,
     #[error("{0} holds an empty or repeated entry, or more than {POLICY_LIST}")]
     List(&'static str),
 }
@@ -197,6 +204,9 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
     if it.delete_after_use && it.delete_by.is_some() {
         return Err(BadSentences::Delete);
     }
+    if !noisy(it) {
+        return Err(BadSentences::Privacy);
+    }
     for (name, span) in [
         ("within", it.within),
         ("delay", it.delay),
@@ -235,6 +245,17 @@ fn check(it: &Sentences) -> Result<(), BadSentences> {
         }
     }
     Ok(())
+}
+
+/// Whether noise protects what it is to protect, where there is any.
+fn noisy(it: &Sentences) -> bool {
+    let hidden = |column: &String| !it.columns.is_empty() && !it.columns.contains(column);
+    let bounded = |unit: &Unit| !unit.sums.iter().any(|it| hidden(&it.column));
+    match (&it.privacy.budget, &it.privacy.unit) {
+        (None, None) => true,
+        (Some(_), Some(unit)) => it.min_group.is_none() && bounded(unit),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 /// Conditions on who, when, how often and what for.
@@ -289,6 +310,10 @@ fn constraints(it: &Sentences) -> Vec<Constraint> {
     out.extend(operator.map(|it| atomic(Operand::KeyOperator, Operator::Eq, it.as_str())));
     out.extend(counted(&it.counted));
     out.extend(matching(&it.matching));
+    let (budget, unit) = (it.privacy.budget, &it.privacy.unit);
+    out.extend(budget.map(|it| atomic(Operand::PrivacyBudget, Operator::Lteq, &it.to_string())));
+    let unit = unit.as_ref();
+    out.extend(unit.map(|it| atomic(Operand::PrivacyUnit, Operator::Eq, &it.to_string())));
     out
 }
 

@@ -18,6 +18,7 @@ use crate::policy::matching::{Equals, MatchLimit, Matching, Reveal};
 use crate::policy::model::{Action, Conflict};
 use crate::policy::network::Network;
 pub use crate::policy::price::{BadPrice, Price};
+use crate::policy::privacy::{self, Privacy, PrivacyLimit};
 use crate::policy::span::Span;
 pub use crate::policy::truth::Cmp;
 use crate::policy::truth::Truth;
@@ -209,6 +210,7 @@ pub struct Limits {
     /// Which rows may be touched; `None`: all.
     pub filter: Option<Filter>,
     pub matching: Box<Matching>,
+    pub privacy: Box<Privacy>,
 }
 
 impl Limits {
@@ -253,6 +255,7 @@ pub enum Limit {
     KeyOperator(Did),
     Rows(Filter),
     Matching(MatchLimit),
+    Privacy(PrivacyLimit),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,6 +349,7 @@ impl Terms {
         if kind == Use::Psi {
             self.unmatchable(any, &mut why);
         }
+        why.extend(privacy::unnoised(&self.grants, kind));
         self.uncut(kind, &mut why);
         self.uncounted(kind, &mut why);
         why

@@ -14,6 +14,7 @@ use crate::policy::facts::Request;
 use crate::policy::matching::MatchLimit;
 use crate::policy::model::{Conflict, Policy, Rule};
 use crate::policy::place;
+use crate::policy::privacy::PrivacyLimit;
 use crate::policy::terms::{Limit, Limits, Terms, Test};
 use crate::policy::truth::Truth;
 use crate::policy::words::limit_words;
@@ -190,6 +191,8 @@ fn said(it: &Limits, lang: Lang) -> Vec<String> {
         it.delivery_connections.map(Limit::DeliveryConnections),
         it.operator.clone().map(Limit::KeyOperator),
         it.filter.clone().map(Limit::Rows),
+        it.privacy.budget.map(|it| Limit::Privacy(PrivacyLimit::Budget(it))),
+        it.privacy.unit.clone().map(|it| Limit::Privacy(PrivacyLimit::Unit(it))),
         m.key.clone().map(|it| Limit::Matching(MatchLimit::Key(it))),
         m.items.map(|it| Limit::Matching(MatchLimit::Items(it))),
         m.budget.map(|it| Limit::Matching(MatchLimit::Budget(it))),

@@ -5,6 +5,7 @@
 use crate::lang::Lang;
 use crate::policy::mark::Mark;
 use crate::policy::matching::{Equals, MatchLimit, Reveal, To};
+use crate::policy::privacy::{PrivacyLimit, Unit};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic};
 use crate::time::Time;
@@ -259,6 +260,7 @@ pub(super) fn limit_words(it: &Limit, lang: Lang) -> String {
             }
         },
         Limit::Matching(limit) => match_words(limit, lang),
+        Limit::Privacy(limit) => privacy_words(limit, lang),
         Limit::Rows(filter) => {
             format!("{}{filter}", lang.pick("仅限满足条件的行：", "only the rows with "))
         }
@@ -278,6 +280,44 @@ pub(super) fn mark_words(it: &Mark, lang: Lang) -> String {
             "The provider sets a watermark before release: about one value in eight changes, by one step at most ({columns}); rows are told apart by {key}."
         ),
     }
+}
+
+fn privacy_words(it: &PrivacyLimit, lang: Lang) -> String {
+    match (it, lang) {
+        (PrivacyLimit::Budget(it), Lang::Zh) => {
+            format!(
+                "只能得到加噪声的统计结果，使用方所属法人在全部合约下对该产品的隐私预算合计 ε 不超过 {it}"
+            )
+        }
+        (PrivacyLimit::Budget(it), Lang::En) => format!(
+            "only sums and counts with noise, at a total ε of at most {it} for the product by the user's legal entity, all contracts together"
+        ),
+        (PrivacyLimit::Unit(it), _) => unit_words(it, lang),
+    }
+}
+
+fn unit_words(it: &Unit, lang: Lang) -> String {
+    let zh = lang == Lang::Zh;
+    let one = |column: &str, (low, high): (String, String), step: &dyn std::fmt::Display| {
+        if zh {
+            format!("{column} 之和计入 {low} 至 {high}（步长 {step}）")
+        } else {
+            format!("a sum of {column} from {low} to {high} in steps of {step}")
+        }
+    };
+    let sums: Vec<String> =
+        it.sums.iter().map(|it| one(&it.column, it.range(), &it.step)).collect();
+    let (column, rows) = (&it.column, it.rows);
+    let mut out = if zh {
+        format!("以 {column} 为受保护的单位，每个单位至多计入 {rows} 行")
+    } else {
+        format!("what is protected is each {column}, which counts with at most {rows} rows")
+    };
+    for sum in sums {
+        out.push_str(lang.pick("、", ", "));
+        out.push_str(&sum);
+    }
+    out
 }
 
 fn match_words(it: &MatchLimit, lang: Lang) -> String {

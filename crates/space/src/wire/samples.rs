@@ -254,6 +254,7 @@ pub(crate) fn request(nonce: u8) -> Request {
         purpose: Some("quality".to_owned()),
         query: Some(digest("select 1")),
         items: None,
+        epsilon: None,
         span: Duration::from_secs(60),
     }
 }
@@ -280,6 +281,7 @@ pub(crate) fn leases() -> Vec<Lease> {
             renewals: 0,
             renewed: None,
             uses_left: Some(2),
+            epsilon_left: None,
             level: None,
             reserved: Reserved::default(),
             state,

@@ -84,6 +84,13 @@ pub(crate) struct Terms {
     /// providers at a time). Rows alone when absent.
     #[arg(long, value_delimiter = ',', value_name = "KINDS")]
     pub(crate) match_reveal: Vec<String>,
+    /// Only counts and sums with noise, which may cost so much together (ε): 1.5.
+    #[arg(long, value_name = "EPSILON", requires = "privacy_unit")]
+    pub(crate) privacy_budget: Option<String>,
+    /// Whose rows noise protects: column, most rows, columns that may be summed with step and range:
+    /// "worker;3;hours:0.1:0:60".
+    #[arg(long, value_name = "UNIT", requires = "privacy_budget")]
+    pub(crate) privacy_unit: Option<String>,
     /// Most uses in any such period: 5/P1D.
     #[arg(long, value_name = "N/PERIOD")]
     pub(crate) frequency: Option<String>,
@@ -206,6 +213,8 @@ impl Terms {
         put("matchShare", json!(self.match_share), self.match_share.is_some());
         put("matchResult", json!(self.match_result), self.match_result.is_some());
         put("matchReveal", json!(self.match_reveal), !self.match_reveal.is_empty());
+        put("privacyBudget", json!(self.privacy_budget), self.privacy_budget.is_some());
+        put("privacyUnit", json!(self.privacy_unit), self.privacy_unit.is_some());
         put("roles", json!(self.roles), !self.roles.is_empty());
         put("regions", json!(self.regions), !self.regions.is_empty());
         put("addresses", json!(self.addresses), !self.addresses.is_empty());

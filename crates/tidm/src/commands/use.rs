@@ -48,6 +48,9 @@ pub(crate) enum Use {
         purpose: Option<String>,
         #[arg(long = "where", value_enum, default_value = "provider")]
         place: Place,
+        /// What a noisy answer may cost of the contract's privacy budget: 0.1.
+        #[arg(long)]
+        epsilon: Option<String>,
     },
     /// Let tools such as pyarrow or ADBC ask at the provider: shows address, token and how to connect.
     #[command(
@@ -100,19 +103,21 @@ pub(crate) enum Use {
 impl Use {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<ExitCode> {
         match self {
-            Self::Query { contract, sql, purpose, place } => {
+            Self::Query { contract, sql, purpose, place, epsilon } => {
                 let place = match place {
                     Place::Provider => "provider",
                     Place::Here => "here",
                 };
-                let body =
-                    json!({ "contract": contract, "sql": sql, "purpose": purpose, "where": place });
+                let body = json!({ "contract": contract, "sql": sql, "purpose": purpose, "where": place, "epsilon": epsilon });
                 let answer = api.post("/uses/query", &body).await?;
                 match (global.output, answer.get("data").and_then(Value::as_array)) {
                     (Output::Table, Some(rows)) => {
                         show::table(rows);
                         if let Some(left) = answer.get("usesLeft") {
                             show::note(&format!("uses left: {left}"));
+                        }
+                        if let Some(left) = answer.get("epsilonLeft").and_then(Value::as_str) {
+                            show::note(&format!("ε left: {left}"));
                         }
                     }
                     (_, _) => show::value(&answer, global),

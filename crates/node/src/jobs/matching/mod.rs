@@ -137,6 +137,7 @@ fn request(it: &Matching, query: Option<Digest>) -> Result<Request, Fault> {
         purpose: it.record.purpose.clone(),
         query,
         items: Some(it.record.items),
+        epsilon: None,
         span: it.record.span_ms.map_or(LEASE_MAX, Duration::from_millis),
     })
 }

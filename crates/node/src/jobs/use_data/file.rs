@@ -83,6 +83,7 @@ pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, Work
         purpose: it.purpose,
         query: None,
         items: None,
+        epsilon: None,
         span: it.span.min(LEASE_MAX),
     };
     let app = app.clone();

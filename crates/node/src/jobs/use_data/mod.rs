@@ -28,6 +28,7 @@ use tidm_crypto::hash::sha256;
 use tidm_crypto::kem::KemSecret;
 use tidm_sandbox::host::{Job, KeyDenied, Table};
 use tidm_sandbox::job::{Hello, TableKey};
+use tidm_sandbox::noise::shape;
 use tidm_sandbox::result;
 use tidm_space::catalog::delivery::Use;
 use tidm_space::contract::Contract;
@@ -37,6 +38,7 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Outcome, Request};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
+use tidm_space::policy::privacy::Epsilon;
 
 pub use file::{
     OpenFile, OpenRequest, Sealed, close_file, open_file, renew_file, sealed_copy, standing,
@@ -56,9 +58,18 @@ pub struct UseResult {
     pub lease: Id,
     /// Uses that remain; `None`: the contract does not count.
     pub uses_left: Option<u64>,
+    /// What remains of a privacy budget, in millionths; `None`: answers have no price.
+    pub epsilon_left: Option<u64>,
     pub rows: u64,
     /// An Arrow IPC stream.
     pub ipc: Vec<u8>,
+}
+
+impl UseResult {
+    fn of(grant: Grant, (rows, ipc): (u64, Vec<u8>)) -> Self {
+        let Grant { lease, uses_left, epsilon_left, .. } = grant;
+        Self { lease, uses_left, epsilon_left, rows, ipc }
+    }
 }
 
 /// Largest result taken from a provider; its own workers let out no more ([`workers::bounds`]).
@@ -129,7 +140,7 @@ impl Sealing {
         count("sealed-table", result.done);
         close(&self.app, &grant.lease, result).await?;
         let (rows, ipc) = done?;
-        Ok(UseResult { lease: grant.lease, uses_left: grant.uses_left, rows, ipc })
+        Ok(UseResult::of(grant, (rows, ipc)))
     }
 
     async fn work(&self, sql: String, copy: Copy) -> Result<(u64, Vec<u8>), WorkError> {
@@ -150,7 +161,7 @@ impl Sealing {
         let table = Table {
             name: workers::TABLE.to_owned(),
             files: vec![file],
-            rules: workers::rules(&terms),
+            rules: workers::rules(&terms, None)?,
             aad_prefix: Some(aad.as_bytes().to_vec()),
         };
         let job = Job { sql, tables: vec![table] };
@@ -174,6 +185,7 @@ impl Sealing {
             purpose: self.purpose.clone(),
             query: None,
             items: None,
+            epsilon: None,
             span: self.app.config.limits.query_deadline.min(LEASE_MAX),
         }
     }
@@ -245,8 +257,25 @@ pub async fn query_at_provider(
     sql: &str,
     purpose: Option<&str>,
 ) -> Result<UseResult, WorkError> {
+    noisy_at_provider(app, contract, sql, (purpose, None)).await
+}
+
+/// The same for what the answer may cost, where answers are noisy.
+///
+/// # Errors
+/// As [`query_at_provider`]; [`Fault::Denied`] `query.noise` before anything is paid, where the words of the statement alone
+/// say that it has no noisy answer.
+pub async fn noisy_at_provider(
+    app: &Arc<App>,
+    contract: &Id,
+    sql: &str,
+    (purpose, epsilon): (Option<&str>, Option<Epsilon>),
+) -> Result<UseResult, WorkError> {
     let contract = ours(app, contract).await?;
     let digest = query::digest(sql)?;
+    if epsilon.is_some() {
+        shape::preflight(sql).map_err(|why| workers::refused(&why))?;
+    }
     let request = Request {
         contract: contract.id.clone(),
         kind: Use::Query,
@@ -256,6 +285,7 @@ pub async fn query_at_provider(
         purpose: purpose.map(str::to_owned),
         query: Some(digest),
         items: None,
+        epsilon,
         span: app.config.limits.query_deadline.min(LEASE_MAX),
     };
     let (app, sql) = (app.clone(), sql.to_owned());
@@ -278,7 +308,7 @@ pub async fn query_at_provider(
         count("query", outcome.done);
         close(&app, &grant.lease, outcome).await?;
         let (rows, ipc) = done?;
-        Ok(UseResult { lease: grant.lease, uses_left: grant.uses_left, rows, ipc })
+        Ok(UseResult::of(grant, (rows, ipc)))
     });
     using.await.map_err(|_| Fault::ApiMisuse("a use's task panicked"))?
 }

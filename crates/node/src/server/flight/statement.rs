@@ -145,6 +145,7 @@ pub(super) async fn execute(
         purpose: ticket.purpose,
         query: Some(digest),
         items: None,
+        epsilon: None,
         span: app.config.limits.query_deadline.min(LEASE_MAX),
     };
     let heard = Received {

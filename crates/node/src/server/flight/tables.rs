@@ -77,6 +77,7 @@ async fn schema(
         purpose,
         query: None,
         items: None,
+        epsilon: None,
         span: std::time::Duration::ZERO,
     };
     let now = app.clock.now();

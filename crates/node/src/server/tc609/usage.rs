@@ -112,6 +112,7 @@ async fn gate(
         purpose: asked.purpose.clone(),
         query: None,
         items: None,
+        epsilon: None,
         span: std::time::Duration::ZERO,
     };
     if let Err(reason) = app.log.readiness() {

@@ -16,6 +16,8 @@ use tidm_space::lease::machine::{DebitKind, Spent};
 use tidm_space::negotiation::message::Role;
 use tidm_space::negotiation::state::Name;
 use tidm_space::policy::model::{Atomic, Constraint, Operand, Operator, Value};
+use tidm_space::policy::privacy::Epsilon;
+use tidm_space::policy::usage::Use;
 use tidm_space::wire::dsp::negotiation::{self as wire, Endpoint};
 
 use super::world::{Node, Place, contract, counted, did, each, id, number, product, request};
@@ -88,6 +90,8 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
         (one(Operand::GroupFrequency, "10/P1D"), 10, DebitKind::Use),
         (one(Operand::GroupMeteredTime, "PT10M"), 600, DebitKind::Seconds),
         (one(Operand::GroupDataSize, "186"), 10 * 17, DebitKind::Bytes),
+        // Ten answers for a tenth each, under both contracts together.
+        (one(Operand::PrivacyBudget, "1"), 1_000_000, DebitKind::Epsilon),
     ] {
         each(async |place| {
             let nodes =
@@ -96,6 +100,11 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
                 let account = did(&format!("did:web:account{n}.example"));
                 let mut it = contract(&format!("urn:agreement:{n}"), &account, 1000);
                 it.policy.permissions[0].constraints = vec![term.clone()];
+                if kind == DebitKind::Epsilon {
+                    let unit =
+                        Atomic::new(Operand::PrivacyUnit, Operator::Eq, Value::text("worker;3"));
+                    it.policy.permissions[0].constraints.push(unit.into());
+                }
                 it
             });
             let products = vec![product("urn:product:1", 3)];
@@ -104,11 +113,17 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
             let asked = (0..64_u64).map(|nonce| {
                 let turn = usize::try_from(nonce).unwrap();
                 let of = &contracts[turn / 2 % 2];
-                nodes[turn % 2].ask(&of.peer, request(&of.id, nonce))
+                let mut request = request(&of.id, nonce);
+                if kind == DebitKind::Epsilon {
+                    (request.kind, request.epsilon) = (Use::Query, Epsilon::from_micro(100_000));
+                }
+                nodes[turn % 2].ask(&of.peer, request)
             });
+            let denied =
+                if kind == DebitKind::Epsilon { "privacy.budget" } else { "policy.denied" };
             for answer in futures::future::join_all(asked).await {
                 if let Err(why) = answer {
-                    assert_eq!(code(&why), "policy.denied", "{term:?}");
+                    assert_eq!(code(&why), denied, "{term:?}");
                 }
             }
             let mut sum = Spent::default();
@@ -117,10 +132,12 @@ async fn racing_requests_never_get_more_than_any_counter_has() {
                 sum.uses += spent.uses;
                 sum.seconds += spent.seconds;
                 sum.bytes += spent.bytes;
+                sum.epsilon += spent.epsilon;
             }
             let found = match kind {
                 DebitKind::Seconds => sum.seconds,
                 DebitKind::Bytes => sum.bytes,
+                DebitKind::Epsilon => sum.epsilon,
                 _ => sum.uses,
             };
             assert_eq!(found, most, "{term:?}");
@@ -390,10 +407,10 @@ async fn uses_of_a_legal_entity_are_summed_over_all_its_names() {
             (vec![Group::from(&alone)], 3),
             (vec![entity.clone(), Group::from(&alone)], 4),
         ] {
-            let more = More { group_uses: Some((names, of.product.clone())), ..More::default() };
+            let more = More { group: Some((names, of.product.clone())), ..More::default() };
             let mut view = View::default();
             load_more(&mut conn, &more, &mut view).await.unwrap();
-            assert_eq!(view.group_uses, Some(uses), "{more:?}");
+            assert_eq!(view.group.map(|it| it.uses), Some(uses), "{more:?}");
         }
     })
     .await;

@@ -172,6 +172,7 @@ fn lease(state: LeaseState) -> Lease {
         renewals: 2,
         renewed: Some(at(9)),
         uses_left: None,
+        epsilon_left: None,
         level: None,
         reserved: Reserved { seconds: Some(60), rows: None, bytes: Some(u64::from(u32::MAX) * 4) },
         state,
@@ -312,7 +313,7 @@ async fn facts_debits_and_queues_come_back_as_they_were_saved() {
         };
         put(&store, &commit).await;
         let bytes = u64::from(u32::MAX) * 4;
-        let spent = Spent { uses: 3, rows: 40, bytes, items: 0, seconds: 11 };
+        let spent = Spent { uses: 3, rows: 40, bytes, items: 0, seconds: 11, epsilon: 0 };
         assert_eq!(store.spent(&agreement).await.unwrap(), spent);
         assert_eq!(store.latest_fact().await.unwrap(), at(4));
         let rows = store.facts_of_contract(&agreement, 2, 2).await.unwrap();

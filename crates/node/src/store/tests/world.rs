@@ -150,6 +150,7 @@ pub(crate) fn request(contract: &Id, nonce: u64) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::from_secs(60),
     }
 }

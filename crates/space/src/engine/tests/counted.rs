@@ -22,6 +22,7 @@ use crate::negotiation::message::Signature;
 use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::model::{Action, Constraint, Operand, Operator, Policy, Rule};
+use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Use;
 use crate::time::Time;
 use crate::wire::samples::{agreement, at, constraint, contract, digest, id, request};
@@ -455,4 +456,57 @@ proptest! {
             }
         }
     }
+}
+
+/// A22: what answers cost is one budget for a legal entity and a product's line, under whatever contract; and nothing of
+/// it comes back.
+#[test]
+fn a_legal_entity_has_one_privacy_budget() {
+    let noise = || {
+        terms(vec![
+            constraint(Operand::PrivacyBudget, Operator::Lteq, "1"),
+            constraint(Operand::PrivacyUnit, Operator::Eq, "worker;3"),
+        ])
+    };
+    let mut side = provider();
+    let sample = contract(noise());
+    let made = |n: u8, product: &str| {
+        let mut policy = noise();
+        let peer = crate::wire::samples::did(&format!("did:web:account{n}.example"));
+        policy.assignee = Some(id(peer.as_str()));
+        let (id, product) = (id(&format!("urn:agreement:{n}")), id(product));
+        Contract { id, product, peer, policy, signed_at: at(0), ..sample.clone() }
+    };
+    // Two accounts of one entity, another version of the product; a stranger.
+    let all = [made(1, "urn:product:1"), made(2, "urn:product:2"), made(3, "urn:product:1")];
+    let [first, second, stranger] = &all;
+    let entity = Group::of_entity(&CreditCode::parse("91350100M000100Y43").unwrap());
+    all.iter().for_each(|it| sign(&mut side, it));
+    for it in [first, second] {
+        side.groups.insert(it.peer.clone(), entity.clone());
+    }
+    for (nonce, (it, micro, left)) in (1..).zip([
+        (first, 600_000, Ok(400_000)),
+        (second, 400_001, Err("privacy.budget")),
+        (second, 300_000, Ok(100_000)),
+        (first, 100_001, Err("privacy.budget")),
+        (first, 0, Err("privacy.epsilon")),
+        (stranger, 1_000_000, Ok(0)),
+        (first, 100_000, Ok(0)),
+        (second, 1, Err("privacy.budget")),
+    ]) {
+        let request = Request { epsilon: Epsilon::from_micro(micro), ..of(Use::Query, nonce) };
+        let got = ask(&mut side, it, request, at(0));
+        let said = got.as_ref().map(|it| it.epsilon_left.unwrap()).map_err(Fault::code);
+        assert_eq!(said, left, "{nonce}");
+        if let Ok(grant) = got {
+            // Given back at once, unused: it was spent.
+            let outcome = Outcome { done: false, rows: 0, bytes: 0, result: None };
+            let before = side.spent(&it.id).epsilon;
+            side.wish(Wish::Close { lease: grant.lease, outcome }, at(1)).unwrap();
+            assert_eq!(side.spent(&it.id).epsilon, before, "{nonce}");
+        }
+    }
+    let spent: Vec<u64> = all.iter().map(|it| side.spent(&it.id).epsilon).collect();
+    assert_eq!(spent, [700_000, 300_000, 1_000_000]);
 }

@@ -480,6 +480,7 @@ pub(super) fn ask(contract: &Id, nonce: u8) -> Request {
         purpose: None,
         query: None,
         items: None,
+        epsilon: None,
         span,
     }
 }

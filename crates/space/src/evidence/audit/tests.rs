@@ -55,6 +55,7 @@ fn granted(uses: u64) -> What {
         key: sha256(b"key"),
         uses,
         until: Time::from_ms(200_000),
+        epsilon: 0,
     }
 }
 

@@ -69,6 +69,7 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             key: hash("k"),
             uses: number,
             until,
+            epsilon: number,
         });
         out.push(What::LeaseRefused { kind, code: text(), rule: text(), more: number });
         out.push(What::LeaseHeld { kind, until });

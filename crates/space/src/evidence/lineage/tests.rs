@@ -53,6 +53,7 @@ fn facts() -> Vec<Fact> {
                 key: digest,
                 uses: 1,
                 until: Time::from_ms(9),
+                epsilon: 0,
             },
         ),
         fact(

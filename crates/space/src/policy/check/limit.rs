@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::limits::EPSILON_WEAK;
 use crate::policy::check::{Remark, Ruled, Severity};
 use crate::policy::compile::{Part, Side, part};
 use crate::policy::matching::{MatchLimit, Matching, Reveal};
 use crate::policy::model::{Constraint, Operand};
+use crate::policy::privacy::{Privacy, PrivacyLimit};
 use crate::policy::reach::Reach;
 use crate::policy::terms::Limit;
 
@@ -40,6 +42,19 @@ pub(super) fn remarks(ruled: &Ruled<'_>, out: &mut Vec<Remark>) {
         all.iter().find(|it| it.what == what).map_or(&*ruled.place, |it| &*it.place)
     };
     matching(&clause.limits.matching, &at, out);
+    out.extend(weak(&clause.limits.privacy, &at));
+}
+
+/// A budget by which little is protected.
+fn weak<'a>(it: &Privacy, at: &impl Fn(Operand) -> &'a str) -> Option<Remark> {
+    let budget = it.budget.filter(|it| it.micro() > EPSILON_WEAK)?;
+    Some(Remark::new(
+        Severity::Warning,
+        at(Operand::PrivacyBudget),
+        "privacy.weak",
+        format!("隐私预算 {budget} 过大，几乎不提供保护；通常不超过 1，至多 10"),
+        format!("a budget of {budget} protects hardly anything: 1 is usual, 10 is much"),
+    ))
 }
 
 fn gather(it: &Constraint, place: String, out: &mut Vec<Said>) {
@@ -64,7 +79,9 @@ fn width(it: &Limit) -> Option<i128> {
             | MatchLimit::GroupBudget(n)
             | MatchLimit::Share(n),
         ) => Some(i128::from(*n)),
+        Limit::Privacy(PrivacyLimit::Budget(it)) => Some(i128::from(it.micro())),
         Limit::Columns(_)
+        | Limit::Privacy(PrivacyLimit::Unit(_))
         | Limit::AggregatesOnly
         | Limit::Rows(_)
         | Limit::KeyOperator(_)

@@ -224,6 +224,39 @@ const ZH: &[(&str, &str)] = &[
         "为 rows、size、sum、atLeast、labels 中的一个或几个",
     ),
     ("the policy does not permit this kind of use", "策略不允许此种使用方式"),
+    (
+        "needs a number above 0, at most 100, with at most six decimals, such as 1.5",
+        "需要大于 0、不超过 100、至多六位小数的数字，如 1.5",
+    ),
+    (
+        "needs a column, most rows, and columns with step and range, such as worker;3;hours:0.1:0:60",
+        "需要单位字段、最多行数、各求和字段的步长与范围，如 worker;3;hours:0.1:0:60",
+    ),
+    (
+        "belongs to the permission of the use, not to that of handing on",
+        "应写在使用的许可中，而不是转交的许可中",
+    ),
+    (
+        "is spent for the whole contract, so that all permissions need the same budget and unit",
+        "按整个合约消耗，因此各许可的隐私预算和单位必须相同",
+    ),
+    (
+        "needs tidm:privacyUnit beside it: whose rows are protected",
+        "需要同时说明 tidm:privacyUnit：保护谁的行",
+    ),
+    (
+        "needs tidm:privacyBudget beside it: how much may be learnt",
+        "需要同时说明 tidm:privacyBudget：允许了解多少",
+    ),
+    (
+        "cannot stand beside noise: that a group is too small would be an exact answer",
+        "不能与噪声并用：“分组过小”本身就是精确的回答",
+    ),
+    ("lets a column be summed that the terms do not permit", "允许对条款未许可的字段求和"),
+    (
+        "noise is added at the provider alone: a query in its sandbox",
+        "噪声只在提供方加入：在提供方沙箱内查询",
+    ),
 ];
 
 /// The Chinese of a reason. One that the table lacks is given as it is: better than none, and the test finds it.
@@ -262,6 +295,7 @@ mod tests {
             include_str!("../counted.rs"),
             include_str!("../derive.rs"),
             include_str!("../duty.rs"),
+            include_str!("../privacy.rs"),
             include_str!("../reach.rs"),
             include_str!("../terms.rs"),
         ] {

@@ -96,6 +96,61 @@ fn impossible_conditions_are_found() {
     }
 }
 
+/// Noise that would protect nothing is not signed; what is signed is kept by queries at the provider and by nothing else.
+#[test]
+fn noise_stands_whole_and_alone() {
+    let budget = |it: &str| atom("tidm:privacyBudget", "lteq", it);
+    let unit = |it: &str| atom("tidm:privacyUnit", "eq", it);
+    let both = || vec![budget("1.5"), unit("worker;3;hours:0.1:0:60")];
+    let with = |more: Vec<Json>| permits(&[both(), more].concat());
+    let refused = |rules: &Json| -> Vec<String> {
+        compile(&policy(rules)).err().into_iter().flatten().map(|it| it.term).collect()
+    };
+    let two = |other: Vec<Json>| json!({"permission": [{"action": "use", "constraint": both()}, {"action": "use", "constraint": other}]});
+    const BUDGET: &[&str] = &["tidm:privacyBudget"];
+    const UNIT: &[&str] = &["tidm:privacyUnit"];
+    for (rules, terms) in [
+        (permits(&[budget("1")]), BUDGET),
+        (permits(&[unit("worker;3")]), UNIT),
+        (with(vec![atom("tidm:minGroup", "gteq", "5")]), &["tidm:minGroup"]),
+        (with(vec![atom("tidm:columns", "eq", "wage")]), UNIT),
+        (with(vec![unit("worker;4")]), UNIT),
+        (permits(&[budget("0"), unit("worker;3")]), BUDGET),
+        (permits(&[budget("1e-3"), unit("worker;3")]), BUDGET),
+        (permits(&[atom("tidm:privacyBudget", "gteq", "1"), unit("worker;3")]), BUDGET),
+        (permits(&[json!({"or": both()})]), &["tidm:privacyBudget", "tidm:privacyUnit"]),
+        // A second permission would lead around the budget; so would a longer list of columns.
+        (two(vec![]), BUDGET),
+        (two(vec![budget("2"), unit("worker;3;hours:0.1:0:60")]), BUDGET),
+        (two([both(), vec![atom("tidm:columns", "eq", "wage")]].concat()), UNIT),
+        (
+            json!({"permission": [{"action": "use"}, {"action": "distribute", "constraint": both()}]}),
+            BUDGET,
+        ),
+        (
+            json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": both()}]}),
+            &["tidm:privacyBudget", "tidm:privacyUnit"],
+        ),
+    ] {
+        assert_eq!(refused(&rules), terms, "{rules}");
+    }
+    for rules in [
+        with(vec![]),
+        with(vec![budget("2"), atom("tidm:columns", "eq", "hours")]),
+        with(vec![atom("tidm:aggregatesOnly", "eq", "true"), atom("count", "lteq", "9")]),
+        two(both()),
+        json!({"permission": [{"action": "use", "constraint": both()}, {"action": "distribute"}]}),
+    ] {
+        let terms = compile(&policy(&rules)).unwrap();
+        let kept: Vec<Use> =
+            Use::ALL.into_iter().filter(|it| terms.unkeepable(*it).is_empty()).collect();
+        assert_eq!(kept, [Use::Query], "{rules}");
+        assert_eq!(terms.summary.limits.privacy.budget.map(|it| it.micro()), Some(1_500_000));
+    }
+    let weak = permits(&[budget("20"), unit("worker;3")]);
+    assert_eq!(found(&weak, &[]), ["privacy.weak permission[0].constraint[0]"]);
+}
+
 #[test]
 fn limits_on_matching_are_held_against_each_other() {
     let key = || atom("tidm:matchKey", "eq", "id");

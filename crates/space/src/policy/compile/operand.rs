@@ -11,6 +11,7 @@ use crate::policy::filter::Filter;
 use crate::policy::matching::{Key, MatchLimit, Reveal, To};
 use crate::policy::model::{Atomic, Operand, Operator};
 use crate::policy::network::Network;
+use crate::policy::privacy::{Epsilon, PrivacyLimit, Unit};
 use crate::policy::reach::{self, Reach};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic, Version};
@@ -45,6 +46,8 @@ pub(super) fn limits(it: &Operand) -> bool {
             | Operand::MatchShare
             | Operand::MatchResult
             | Operand::MatchReveal
+            | Operand::PrivacyBudget
+            | Operand::PrivacyUnit
     )
 }
 
@@ -109,6 +112,16 @@ fn limit(it: &Atomic) -> Result<Limit, Refusal> {
             Filter::parse(scalar()?)
                 .map_err(|_| no("needs a condition on columns such as temperature >= 20"))?,
         ),
+        Operand::PrivacyBudget if matches!(it.op, Operator::Lteq | Operator::Eq) => {
+            Limit::Privacy(PrivacyLimit::Budget(Epsilon::parse(scalar()?).ok_or_else(|| {
+                no("needs a number above 0, at most 100, with at most six decimals, such as 1.5")
+            })?))
+        }
+        Operand::PrivacyUnit if it.op == Operator::Eq => {
+            Limit::Privacy(PrivacyLimit::Unit(Unit::parse(scalar()?).ok_or_else(|| {
+                no("needs a column, most rows, and columns with step and range, such as worker;3;hours:0.1:0:60")
+            })?))
+        }
         Operand::MatchKey
         | Operand::MatchItems
         | Operand::MatchBudget

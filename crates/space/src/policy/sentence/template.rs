@@ -156,6 +156,11 @@ impl Template {
 fn together(why: &BadSentences, given: &BTreeMap<String, String>) -> BadParameter {
     let (name, zh, en) = match why {
         BadSentences::Period => ("until", "不早于 from 的时间", "a time not before `from`"),
+        BadSentences::Privacy => (
+            "privacy_unit",
+            "与 privacy_budget 同时给出，且不与 min_group 并用",
+            "together with `privacy_budget`, and not with `min_group`",
+        ),
         BadSentences::Delete => ("delete_by", "与 delete 二选一", "only one way of deletion"),
         BadSentences::Zero(name) => (*name, "大于 0", "more than 0"),
         BadSentences::List(name) => {

@@ -6,6 +6,7 @@ use super::*;
 use crate::lang::Lang;
 use crate::policy::compile::compile;
 use crate::policy::matching::{Key, Reveal, To};
+use crate::policy::privacy::Epsilon;
 use crate::policy::render::render;
 use crate::wire::odrl::{OdrlPolicy, to_json};
 
@@ -80,6 +81,11 @@ prop_compose! {
                 to: both.map(|both| if both { To::Both } else { To::Consumer }),
                 reveal,
             },
+            privacy: if keyed && min_group.is_none() {
+                Privacy { budget: Epsilon::from_micro(1_050_000), unit: Unit::parse("员工;3") }
+            } else {
+                Privacy::default()
+            },
             export,
             derive: match export {
                 Export::Unsaid => Export::Permitted,
@@ -134,6 +140,7 @@ proptest! {
         prop_assert_eq!((said.limits.min_group, said.limits.output_rows, said.limits.output_bytes), (it.min_group, it.output_rows, it.output_bytes));
         prop_assert_eq!((said.limits.delivery_rate, said.limits.delivery_connections), (it.delivery_rate, it.delivery_connections));
         prop_assert_eq!(&*said.limits.matching, &it.matching);
+        prop_assert_eq!(&*said.limits.privacy, &it.privacy);
         prop_assert_eq!(said.limits.columns.clone().unwrap_or_default().into_iter().collect::<Vec<_>>(), it.columns);
         prop_assert_eq!(said.purposes.clone().unwrap_or_default(), it.purposes);
         prop_assert_eq!(said.kinds.clone().unwrap_or_default(), it.kinds);
@@ -158,6 +165,8 @@ proptest! {
             wanted.extend(it.mark.iter().flat_map(|it| it.names().map(str::to_owned).collect::<Vec<_>>()));
             wanted.extend(it.price.iter().map(Price::to_string));
             wanted.extend(it.level.iter().map(|l| l.name().to_owned()));
+            wanted.extend(it.privacy.budget.iter().map(|it| format!("{it}")));
+            wanted.extend(it.privacy.unit.iter().map(|it| it.column.clone()));
             for (set, words) in [
                 (it.aggregates_only, aggregates),
                 (it.export == Export::Permitted, export),

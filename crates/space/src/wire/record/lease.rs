@@ -12,9 +12,11 @@ use crate::lease::charge::Reserved;
 use crate::lease::message::Request;
 use crate::lease::state::{Lease, State};
 use crate::negotiation::message::Role;
+use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Level;
 use crate::wire::dsp::put;
 use crate::wire::json::{Fields, base64url};
+use crate::wire::tidm::lease::epsilon;
 use crate::wire::tidm::notice::{put_outcome, read_outcome, read_receipt};
 
 use super::{BadRecord, fields, open, row};
@@ -30,6 +32,7 @@ pub fn encode(it: &Lease) -> String {
     put(&mut doc, "renewals", (it.renewals > 0).then_some(it.renewals));
     put(&mut doc, "renewed", it.renewed.map(|it| it.to_string()));
     put(&mut doc, "usesLeft", it.uses_left);
+    put(&mut doc, "epsilonLeft", it.epsilon_left);
     put(&mut doc, "level", it.level.map(Level::name));
     put(&mut doc, "reserved", write_reserved(it.reserved));
     doc.insert("state".to_owned(), write_state(&it.state));
@@ -49,6 +52,7 @@ pub fn decode(text: &str) -> Result<Lease, BadRecord> {
         renewals: top.get("renewals").map_or(Ok(0), |_| top.small_number("renewals"))?,
         renewed: top.time_opt("renewed")?,
         uses_left: top.number_opt("usesLeft")?,
+        epsilon_left: top.number_opt("epsilonLeft")?,
         level: top.get("level").map(|_| top.word("level", Level::from_name)).transpose()?,
         reserved: match top.object_opt("reserved")? {
             Some(it) => read_reserved(&it)?,
@@ -83,6 +87,7 @@ fn write_request(it: &Request) -> Value {
     put(&mut doc, "purpose", it.purpose.as_deref());
     put(&mut doc, "query", it.query.map(|it| it.to_string()));
     put(&mut doc, "items", it.items);
+    put(&mut doc, "epsilon", it.epsilon.map(Epsilon::micro));
     // Seconds and nanoseconds apart: a repeated request must compare equal.
     doc.insert("span".to_owned(), json!({"s": it.span.as_secs(), "ns": it.span.subsec_nanos()}));
     Value::Object(doc)
@@ -102,6 +107,7 @@ fn read_request(of: &Fields<'_>) -> Result<Request, Fault> {
         purpose: of.text_opt("purpose")?.map(str::to_owned),
         query: of.digest_opt("query")?,
         items: of.number_opt("items")?,
+        epsilon: epsilon(of)?,
         span: Duration::new(span.number("s")?, nanos),
     })
 }

@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
 use crate::limits::LEASE_MAX;
+use crate::policy::privacy::Epsilon;
 use crate::time::Time;
 use crate::wire::Posting;
 use crate::wire::dsp::put;
@@ -114,6 +115,7 @@ pub(super) fn put_request(doc: &mut Map<String, Value>, it: &Request) {
     put(doc, "purpose", it.purpose.as_deref());
     put(doc, "query", it.query.map(|it| it.to_string()));
     put(doc, "items", it.items);
+    put(doc, "epsilon", it.epsilon.map(Epsilon::micro));
     doc.insert(
         "milliseconds".to_owned(),
         json!(u64::try_from(it.span.as_millis()).unwrap_or(u64::MAX)),
@@ -147,8 +149,18 @@ pub(super) fn request(top: &Fields<'_>) -> Result<Request, Fault> {
             .map(str::to_owned),
         query: top.digest_opt("query")?,
         items: top.number_opt("items")?,
+        epsilon: epsilon(top)?,
         span,
     })
+}
+
+/// What an answer may cost, in millionths; one that no budget has is no price.
+pub(crate) fn epsilon(of: &Fields<'_>) -> Result<Option<Epsilon>, Fault> {
+    let read = |micro| {
+        let none = || of.wrong("epsilon", "not above zero, or more than any budget has");
+        Epsilon::from_micro(micro).ok_or_else(none)
+    };
+    of.number_opt("epsilon")?.map(read).transpose()
 }
 
 /// `LeaseRenewal`.
@@ -223,6 +235,7 @@ pub(super) fn put_grant(doc: &mut Map<String, Value>, it: &Grant) {
     put(doc, "contract", Some(it.contract.as_str()));
     put(doc, "until", Some(it.until.to_string()));
     put(doc, "usesLeft", it.uses_left);
+    put(doc, "epsilonLeft", it.epsilon_left);
 }
 
 /// Reads a `LeaseGrant` and its wrapped key, which the caller unwraps with the one-time key of its request.
@@ -243,6 +256,7 @@ pub(super) fn grant(top: &Fields<'_>) -> Result<Grant, Fault> {
         contract: top.id("contract")?,
         until: top.time("until")?,
         uses_left: top.number_opt("usesLeft")?,
+        epsilon_left: top.number_opt("epsilonLeft")?,
     })
 }
 

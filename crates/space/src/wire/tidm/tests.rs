@@ -30,6 +30,7 @@ fn grant() -> Grant {
         contract: id("urn:agreement:1"),
         until: samples::at(60),
         uses_left: Some(2),
+        epsilon_left: None,
     }
 }
 
@@ -419,4 +420,33 @@ fn nasty_inputs() {
         assert!(notice::read_contract_standing(body).is_err());
         assert!(notice::read_deleted(body).is_err() && facts::read_page(body).is_err());
     }
+}
+
+/// A price is above zero and within what budgets have; it comes back from wire and store as it was.
+#[test]
+fn prices_are_read_as_written_or_not_at_all() {
+    let request = Request {
+        epsilon: crate::policy::privacy::Epsilon::from_micro(100_000),
+        ..samples::request(1)
+    };
+    let body = lease::write_request(&id("urn:message:1"), &request).body;
+    let (_, Heard::Ask(read)) = lease::read_request(body.as_bytes()).unwrap() else {
+        panic!("a request")
+    };
+    assert_eq!(*read, request);
+    assert_ne!(read.attested(), samples::request(1).attested());
+    let whole: Value = serde_json::from_str(&body).unwrap();
+    for bad in [0.into(), 100_000_001.into(), (-1).into(), 0.5.into(), "1".into(), u64::MAX.into()]
+    {
+        let mut it = whole.clone();
+        it["epsilon"] = bad;
+        assert!(lease::read_request(it.to_string().as_bytes()).is_err(), "{it}");
+    }
+    let mut kept = samples::leases().swap_remove(0);
+    (kept.request, kept.epsilon_left) = (request, Some(900_000));
+    let row = crate::wire::record::lease::encode(&kept);
+    assert_eq!(crate::wire::record::lease::decode(&row).unwrap(), kept);
+    let granted = Grant { epsilon_left: Some(0), ..grant() };
+    let text = lease::write_grant(&granted, None);
+    assert_eq!(lease::read_grant(text.as_bytes()).unwrap(), (granted, None));
 }

@@ -263,6 +263,7 @@ async fn at_the_gate(world: &World, contract: &str) -> Result<Refusal, Trouble> 
         purpose: Some(PURPOSE.to_owned()),
         query: None,
         items: None,
+        epsilon: None,
         span: Duration::from_secs(SECONDS),
     };
     let posting = lease::write_request(&FreshIds.fresh(), &request);

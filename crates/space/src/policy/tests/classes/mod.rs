@@ -179,6 +179,15 @@ fn classes() -> Vec<(u8, &'static str, &'static str, Json)> {
             permits(&[atom("ids:dataClassification", "eq", "general")]),
         ),
         (25, "匿名化（隐私计算）", "anonymisation", permits(&statistics)),
+        (
+            25,
+            "加噪声的统计（差分隐私）",
+            "noisy statistics (differential privacy)",
+            permits(&[
+                atom("tidm:privacyBudget", "lteq", "1.5"),
+                atom("tidm:privacyUnit", "eq", "worker;3;hours:0.1:0:60"),
+            ]),
+        ),
     ]
 }
 
@@ -362,7 +371,7 @@ fn every_class_is_kept_or_refused_by_name() {
         numbers,
         [
             1, 4, 5, 6, 8, 8, 8, 9, 9, 10, 10, 11, 11, 11, 11, 11, 11, 12, 12, 12, 13, 13, 13, 15,
-            16, 17, 17, 19, 20, 23, 25
+            16, 17, 17, 19, 20, 23, 25, 25
         ]
     );
     for (number, _, en, rules) in &all {
