@@ -68,7 +68,7 @@ pub struct Problem {
     /// What exactly is wrong this time, in the words of whoever found it. Already fit for strangers.
     pub detail: Option<String>,
     /// The same in Chinese, where whoever found it said it so.
-    pub detail_zh: Option<String>,
+    pub detail_zh: Option<Box<str>>,
     /// The term, field or earlier event that led here.
     pub cause: Option<String>,
     pub retry_after: Option<Duration>,
@@ -161,7 +161,7 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
         let detail_zh = match &fault {
-            Fault::Denied { zh, .. } => zh.as_deref().map(str::to_owned),
+            Fault::Denied { zh, .. } => zh.as_deref().map(Box::from),
             Fault::PeerMisbehaved { .. }
             | Fault::PeerIncompatible { .. }
             | Fault::NotFound { .. }

@@ -8,7 +8,7 @@ use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
 use tidm_space::identity::member::Group;
-use tidm_space::lease::machine::{DebitKind, Spent};
+use tidm_space::lease::machine::Spent;
 use tidm_space::lease::state::Lease;
 use tidm_space::negotiation::state::Negotiation;
 use tidm_space::transfer::state::Transfer;
@@ -96,7 +96,7 @@ impl Store {
         let group = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
         let own = load::spent(&mut conn, &it.id).await?.epsilon;
         let all = load::spent_by(&mut conn, std::slice::from_ref(&group), &it.product).await?;
-        Ok(all.map_or(own, |all| all.max(own)))
+        Ok(all.map_or(own, |all| all.epsilon.max(own)))
     }
 
     /// The latest time that any fact of ours bears: our clock never goes behind it (usage-control A7).

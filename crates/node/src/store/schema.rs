@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V22];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -315,9 +315,9 @@ CREATE TABLE owed_proofs (
 CREATE INDEX owed_proofs_next ON owed_proofs (next)
 ";
 
-/// V22: contracts that stand and oblige to delete have their end by the clock looked at once: those of before have no timer for
+/// V19: contracts that stand and oblige to delete have their end by the clock looked at once: those of before have no timer for
 /// the day of deletion. Who looks sets the timer, or ends what is over.
-const V22: &str = "
+const V19: &str = "
 INSERT INTO timers (name, at, claimed, record)
   SELECT 'contract-end ' || id, 0, 0,
     '{\"at\":\"1970-01-01T00:00:00.000Z\",\"attempts\":0,\"id\":\"' || id || '\",\"key\":\"contract-end ' || id || '\",\"v\":1,\"what\":\"contract-end\"}'

@@ -342,7 +342,7 @@ fn imported_sets_are_kept_listed_and_used_before_what_is_sent() {
     // At the gate: with a set of ours it does not matter what came beside the quote; without one, only that counts.
     std::fs::write(attest::policy_file(data), demands()).unwrap();
     let refused = |collateral: &str| {
-        let gate = attest::Attest::open(data).unwrap();
+        let gate = attest::Attest::open(data, None).unwrap();
         let (at, key) = (Time::from_ms(i64::try_from(now).unwrap() * 1000), secret(1));
         let (nonce, _) = gate.challenge("did:web:asker.example", at).unwrap();
         let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -358,15 +358,17 @@ fn imported_sets_are_kept_listed_and_used_before_what_is_sent() {
             purpose: None,
             query: None,
             items: None,
+            epsilon: None,
             span: Duration::from_secs(60),
         };
-        let it = gate.appraise("did:web:asker.example", &request, evidence.as_bytes(), at).unwrap();
+        let asked = (request.key, request.attested().0);
+        let it = gate.appraise("did:web:asker.example", asked, evidence.as_bytes(), at).unwrap();
         assert_eq!((it.format, it.level), ("intel", None));
         it.refused
     };
     // The quote is genuine, and nobody made it for this request: all that is refused is what the gate demands.
     let genuine = "other-report-data,unknown-measurement,no-tcb-floor,unknown-chip";
-    let theirs = String::from_utf8(set.clone()).unwrap();
+    let theirs = String::from_utf8(set).unwrap();
     assert_eq!(refused("{}"), genuine);
     assert_eq!(refused(&theirs), genuine);
     std::fs::remove_file(folder.join(&names[0])).unwrap();

@@ -110,6 +110,7 @@ impl Spent {
             DebitKind::Bytes => self.bytes,
             DebitKind::Items => self.items,
             DebitKind::Seconds => self.seconds,
+            DebitKind::Epsilon => self.epsilon,
         }
     }
 

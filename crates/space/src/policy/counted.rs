@@ -188,7 +188,7 @@ fn walk(it: &Test, inside: bool, out: &mut Vec<Gated>) {
 }
 
 /// The operand of what is counted over a legal entity.
-fn entity(it: &Test) -> &'static str {
+pub(super) fn entity(it: &Test) -> &'static str {
     if let Test::Frequency(..) = it {
         "tidm:groupFrequency"
     } else if let Test::Metered(..) = it {

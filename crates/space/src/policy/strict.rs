@@ -186,6 +186,7 @@ fn implies(by: &Test, it: &Test) -> bool {
         | (Test::Size(a, x), Test::Size(b, y))
         | (Test::Records(a, x), Test::Records(b, y))
         | (Test::Group(a, x), Test::Group(b, y)) => within((*a, *x), (*b, *y)),
+        (Test::Entity(x), Test::Entity(y)) => implies(x, y),
         (Test::Elapsed(a, x), Test::Elapsed(b, y))
         | (Test::Delay(a, x), Test::Delay(b, y))
         | (Test::Metered(a, x), Test::Metered(b, y)) => spanned((*a, *x), (*b, *y)),
@@ -262,6 +263,7 @@ pub(super) fn operand(it: &Test) -> &'static str {
         Test::Size(..) => "tidm:dataSize",
         Test::Records(..) => "tidm:recordCount",
         Test::Group(..) => "tidm:groupCount",
+        Test::Entity(it) => crate::policy::counted::entity(it),
         Test::Network(..) => "tidm:networkAddress",
         Test::Version(..) => "version",
         Test::Event(..) => "event",

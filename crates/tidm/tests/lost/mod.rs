@@ -103,6 +103,7 @@ async fn a02_an_answer_that_is_lost_in_a_crash_is_the_same_lease_again() {
             purpose: None,
             query: None,
             items: None,
+            epsilon: None,
             span: Duration::from_secs(60),
         };
         let before = leases(&two, &contract).await;

@@ -169,7 +169,8 @@ fn a_span_begins_with_the_first_use() {
         settle(&mut provider, &mut consumer, at(6));
         assert_eq!(end_of(&consumer), begins.then_some(at(26)), "{kind:?}");
         let contract = provider.contract();
-        let late = contract.first_use.map_or(at(99), |it| it.after(Duration::from_secs(20)));
+        let late =
+            contract.first_use.map_or_else(|| at(99), |it| it.after(Duration::from_secs(20)));
         assert_eq!(deliverable(&contract, kind, late).is_err(), begins, "{kind:?}");
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::policy::matching::{MatchLimit, Matching, Reveal, To};
 use crate::policy::model::Operand;
+use crate::policy::privacy::{Privacy, PrivacyLimit};
 use crate::policy::terms::{Limit, Limits};
 
 use super::Looser;
@@ -23,6 +24,7 @@ pub(super) fn wider(next: &Limits, has: &Limits) -> Vec<Looser> {
         operator,
         filter,
         matching,
+        privacy,
     } = next;
     let mut out = vec![];
     if let Some(all) = columns
@@ -60,6 +62,7 @@ pub(super) fn wider(next: &Limits, has: &Limits) -> Vec<Looser> {
         out.push(Looser::limit(&Operand::ValueExpression, &Limit::Rows(it)));
     }
     out.extend(matched(matching, &has.matching));
+    out.extend(noisy(privacy, &has.privacy));
     out
 }
 
@@ -67,8 +70,23 @@ fn above(has: Option<u64>, most: u64) -> bool {
     has.is_none_or(|it| it > most)
 }
 
+/// Answers that are as noisy, of no larger budget, and about the same unit.
+fn noisy(next: &Privacy, has: &Privacy) -> Vec<Looser> {
+    let Privacy { budget, unit } = next;
+    let mut out = vec![];
+    if let Some(most) = budget.filter(|most| has.budget.is_none_or(|it| it > *most)) {
+        let limit = Limit::Privacy(PrivacyLimit::Budget(most));
+        out.push(Looser::limit(&Operand::PrivacyBudget, &limit));
+    }
+    if let Some(unit) = unit.clone().filter(|it| has.unit.as_ref() != Some(it)) {
+        let limit = Limit::Privacy(PrivacyLimit::Unit(unit));
+        out.push(Looser::limit(&Operand::PrivacyUnit, &limit));
+    }
+    out
+}
+
 fn matched(next: &Matching, has: &Matching) -> Vec<Looser> {
-    let Matching { key, items, budget, least, share, to, reveal } = next;
+    let Matching { key, items, budget, group_budget, least, share, to, reveal } = next;
     let mut out = vec![];
     let mut lacks =
         |left: Operand, it: MatchLimit| out.push(Looser::limit(&left, &Limit::Matching(it)));
@@ -80,6 +98,9 @@ fn matched(next: &Matching, has: &Matching) -> Vec<Looser> {
     }
     if let Some(n) = budget.filter(|n| above(has.budget, *n)) {
         lacks(Operand::MatchBudget, MatchLimit::Budget(n));
+    }
+    if let Some(n) = group_budget.filter(|n| above(has.group_budget, *n)) {
+        lacks(Operand::GroupMatchBudget, MatchLimit::GroupBudget(n));
     }
     if let Some(n) = share.filter(|n| above(has.share, *n)) {
         lacks(Operand::MatchShare, MatchLimit::Share(n));

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::id::Id;
 use crate::policy::compile::{compile, understand};
+use crate::policy::facts::Sums;
 use crate::policy::model::{Atomic, Constraint, Kind, Operand, Operator, Policy, Rule, Value};
 use crate::policy::terms::Topic;
 use crate::policy::usage::Use;
@@ -302,6 +303,12 @@ fn verdict(terms: &Terms, asked: &Action, known: u32, world: &World) -> (Truth, 
             recipient_in: has(9).then_some(&club[..]),
             records: has(10).then_some(101),
             group_uses: has(11).then_some(1),
+            group: Sums {
+                uses_at: has(5).then_some(&uses[..]),
+                metered: has(6).then_some(Duration::from_secs(60)),
+                bytes: has(7).then_some(101),
+                records: has(10).then_some(101),
+            },
             target: has(12).then_some("urn:product"),
             target_in: has(13).then_some(&line[..]),
             gated: false,
