@@ -28,7 +28,7 @@ pub struct Moved {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     Progress(Told),
-    /// What a worker has moved so far; the last one counts.
+    /// What this process, or all workers of a party, have moved so far; of each step the most that was said counts.
     Moved {
         traffic: Traffic,
         peak_bytes: u64,
@@ -96,8 +96,6 @@ pub fn to_stdout() -> Tell {
 pub struct Progress {
     tell: Tell,
     cancelled: Arc<AtomicBool>,
-    /// Whether what moved is told too.
-    tells_moved: bool,
     inner: Mutex<Inner>,
 }
 
@@ -116,12 +114,7 @@ impl Progress {
     pub fn new(tell: Tell, cancelled: Arc<AtomicBool>) -> Self {
         let now = Told::default();
         let inner = Inner { now, last: None, began: None, within: 0.0, moved: BTreeMap::new() };
-        Self { tell, cancelled, tells_moved: false, inner: Mutex::new(inner) }
-    }
-
-    /// Tells what moved with every step, so that it is known even of a process that is killed.
-    pub fn with_moved(tell: Tell, cancelled: Arc<AtomicBool>) -> Self {
-        Self { tells_moved: true, ..Self::new(tell, cancelled) }
+        Self { tell, cancelled, inner: Mutex::new(inner) }
     }
 
     /// What stops this process when it is set.
@@ -197,10 +190,13 @@ impl Progress {
         }
         drop(inner);
         self.event(&Event::Progress(told));
-        if self.tells_moved {
-            let (traffic, peak_bytes) = (self.traffic(), peak_bytes());
-            self.event(&Event::Moved { traffic, peak_bytes });
-        }
+        self.tell_moved();
+    }
+
+    /// What moved, by step: so it is known even of a process that is killed.
+    fn tell_moved(&self) {
+        let (traffic, peak_bytes) = (self.traffic(), peak_bytes());
+        self.event(&Event::Moved { traffic, peak_bytes });
     }
 
     pub fn event(&self, event: &Event) {
@@ -238,6 +234,13 @@ fn share(step: Step, done: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of parts stay far below 2^53")]
 fn float(count: u64) -> f64 {
     count as f64
+}
+
+impl Drop for Progress {
+    /// The last word, before the report or the error.
+    fn drop(&mut self) {
+        self.tell_moved();
+    }
 }
 
 impl Watch for Progress {

@@ -140,6 +140,7 @@ impl<'a> Crew<'a> {
                         if let Some(worker) = self.workers.get_mut(index) {
                             (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
                         }
+                        self.tell_moved(peak_bytes);
                     }
                     Event::Ended | Event::Report(_) => {}
                 },
@@ -252,6 +253,7 @@ impl<'a> Crew<'a> {
                     }
                     Event::Moved { traffic, peak_bytes } => {
                         (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
+                        self.tell_moved(peak_bytes);
                     }
                     Event::Ended => worker.ended = true,
                     Event::Error(error) => worker.error = Some(error),
@@ -272,6 +274,13 @@ impl<'a> Crew<'a> {
                 }
             }
         }
+    }
+
+    /// What all of them moved so far.
+    fn tell_moved(&self, peak_bytes: u64) {
+        let mut traffic = Traffic::new();
+        self.workers.iter().for_each(|it| add(&mut traffic, &it.traffic));
+        self.progress.event(&Event::Moved { traffic, peak_bytes });
     }
 
     /// What the workers moved, and the memory of those that were there at the same time: of one that was replaced, or of who
@@ -350,7 +359,7 @@ fn work(
     (tell, jail): (&Tell, tidm_jail::Report),
 ) -> Result<(), Failure> {
     // What moved is told with every step of progress, so that a worker's death takes little of it away.
-    let progress = Progress::with_moved(Arc::clone(tell), Arc::new(AtomicBool::new(false)));
+    let progress = Progress::new(Arc::clone(tell), Arc::new(AtomicBool::new(false)));
     let job = order.job()?;
     let journal = Journal::open(&order.dir, digest(&job))?;
     let mut visitor = Visitor { order, job, journal, progress: &progress, number };

@@ -2,6 +2,7 @@
 //!
 //! Never an item or a key of either side: only counts, bytes by kind, and one's own rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,13 +171,27 @@ pub(super) struct Shown {
     fault: Option<Value>,
     /// Bytes that left and came in attempts that ended without a report.
     #[serde(skip_serializing_if = "Option::is_none")]
-    broken_off: Option<Moved>,
+    broken_off: Option<BrokenOff>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BrokenOff {
+    sent: u64,
+    received: u64,
+    /// The same by kind.
+    traffic: BTreeMap<String, Moved>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Moved {
     sent: u64,
     received: u64,
+}
+
+impl From<Bytes> for Moved {
+    fn from(Bytes { sent, received }: Bytes) -> Self {
+        Self { sent, received }
+    }
 }
 
 /// One of several providers.
@@ -199,8 +214,10 @@ fn shown(app: &App, it: Matching) -> Shown {
     let progress = app.matchings.told(&it.id).and_then(|it| serde_json::to_value(it).ok());
     let record = it.record;
     let Bytes { sent, received } = record.broken_off;
+    let kinds = record.broken_kinds.into_iter();
+    let traffic = kinds.map(|(kind, moved)| (kind, moved.into())).collect();
     Shown {
-        broken_off: (sent + received > 0).then_some(Moved { sent, received }),
+        broken_off: (sent + received > 0).then_some(BrokenOff { sent, received, traffic }),
         id: it.id,
         role: it.role.word(),
         contract: it.contract.to_string(),

@@ -2,6 +2,8 @@
 //!
 //! Never an item, a key or a matched row: results are objects, named here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -82,6 +84,9 @@ pub struct Record {
     pub attempts: u32,
     /// Of attempts that ended without a report.
     pub broken_off: Bytes,
+    /// The same by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub broken_kinds: BTreeMap<String, Bytes>,
     /// The process's report, as it said it.
     pub report: Option<serde_json::Value>,
     /// Rows of ours that matched: an object, where we are to know them.

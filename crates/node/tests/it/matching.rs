@@ -478,7 +478,8 @@ async fn it_goes_on_after_a_restart() {
     let mine = uploaded(&world.consumer().app, "a", &parts(150_000, 300_000)).await;
     let begun = start(&world.consumer().app, wanted(&contract, mine)).await.unwrap();
     let consumer = world.consumer().app.clone();
-    let running = || async { consumer.matchings.told(&begun.id).map(drop) };
+    let running =
+        || async { consumer.matchings.told(&begun.id).filter(|it| it.sent > 0).map(drop) };
     eventually("it runs", running).await;
     drop(consumer);
     world.restart(1).await;
@@ -490,6 +491,10 @@ async fn it_goes_on_after_a_restart() {
     );
     let spent = world.provider().app.store.spent(&contract.id).await.unwrap();
     assert_eq!((spent.uses, spent.items), (1, 300_000));
+    // What had left before is known by kind.
+    let (all, kinds) = (it.record.broken_off, it.record.broken_kinds);
+    assert!(all.sent > 0 && kinds.values().map(|it| it.sent).sum::<u64>() == all.sent, "{kinds:?}");
+    assert!(kinds.contains_key("greeting"), "{kinds:?}");
 }
 
 /// Streams are for the contract's consumer, and for a matching that stands.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use tidm_compute::job::order::Report;
-use tidm_compute::job::progress::{Moved, Told};
+use tidm_compute::job::progress::{Moved, Told, Traffic};
 
 use super::WORKERS;
 
@@ -51,6 +51,8 @@ pub struct Live {
     fetched: AtomicU64,
     downloads: AtomicU32,
     told: Mutex<Option<Told>>,
+    /// What its process moved, by kind.
+    moved: Mutex<Traffic>,
     cancel: watch::Sender<bool>,
 }
 
@@ -97,6 +99,7 @@ impl Matchings {
             fetched: AtomicU64::new(0),
             downloads: AtomicU32::new(0),
             told: Mutex::default(),
+            moved: Mutex::default(),
             cancel: watch::Sender::new(false),
         });
         entries.insert(id.to_owned(), live.clone());
@@ -127,11 +130,6 @@ impl Matchings {
         self.live(id)?.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What its process said last, which is forgotten.
-    pub fn take_told(&self, id: &str) -> Option<Told> {
-        self.live(id)?.told.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     /// Stops it; `false` where it does not run here.
     pub fn cancel(&self, id: &str) -> bool {
         self.live(id).map(|it| it.cancel.send_replace(true)).is_some()
@@ -141,6 +139,28 @@ impl Matchings {
 impl Live {
     pub fn tell(&self, told: Told) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
+    /// Of each kind the most that was said counts: a process only ever adds to it.
+    pub fn moved(&self, traffic: Traffic) {
+        let mut all = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, said) in traffic {
+            let it = all.entry(kind).or_default();
+            it.sent = it.sent.max(said.sent);
+            it.received = it.received.max(said.received);
+        }
+    }
+
+    /// What its process moved, by kind, which is forgotten; with what of a table left and came.
+    pub(super) fn take_moved(&self) -> Traffic {
+        let mut all =
+            std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
+        let (sent, received) =
+            (self.gave.swap(0, Ordering::Relaxed), self.fetched.swap(0, Ordering::Relaxed));
+        if sent > 0 || received > 0 {
+            all.insert("table".to_owned(), Moved { sent, received });
+        }
+        all
     }
 
     /// Bytes of a table left for the peer.
@@ -156,11 +176,6 @@ impl Live {
     /// One more download of the table; `false`: there were enough.
     pub fn downloads(&self, most: u32) -> bool {
         self.downloads.fetch_add(1, Ordering::Relaxed) < most
-    }
-
-    /// Bytes of a table that left and came, which are forgotten.
-    pub(super) fn take_table(&self) -> (u64, u64) {
-        (self.gave.swap(0, Ordering::Relaxed), self.fetched.swap(0, Ordering::Relaxed))
     }
 
     /// What left and came besides the process's own words, into its report.
@@ -197,6 +212,14 @@ mod tests {
         assert!(!all.cancel("b"));
         assert!(all.cancel("a"));
         turn.live.cancelled().await;
+        for (sent, received) in [(5, 0), (3, 7), (9, 2)] {
+            turn.live.moved(Traffic::from([("okvs".to_owned(), Moved { sent, received })]));
+        }
+        turn.live.gave(4);
+        let all = turn.live.take_moved();
+        let moved = |kind: &str| all.get(kind).map(|it| (it.sent, it.received));
+        assert_eq!((moved("okvs"), moved("table")), (Some((9, 7)), Some((4, 0))));
+        assert!(turn.live.take_moved().is_empty());
         drop(turn);
         assert!(!folder.exists());
         assert!(all.begin("a").unwrap().is_some());

@@ -147,14 +147,13 @@ pub(super) async fn noted(app: &App, it: &Matching) {
 
 /// What left and came in an attempt that ended without a report, so that the list of what left this node is whole.
 pub(super) fn broken_off(app: &App, it: &mut Matching) {
-    if let Some(told) = app.matchings.take_told(&it.id) {
-        it.record.broken_off.sent += told.sent;
-        it.record.broken_off.received += told.received;
-    }
-    if let Some(live) = app.matchings.live(&it.id) {
-        let (gave, fetched) = live.take_table();
-        it.record.broken_off.sent += gave;
-        it.record.broken_off.received += fetched;
+    let Some(live) = app.matchings.live(&it.id) else { return };
+    for (kind, moved) in live.take_moved() {
+        let of = it.record.broken_kinds.entry(kind).or_default();
+        for all in [of, &mut it.record.broken_off] {
+            all.sent += moved.sent;
+            all.received += moved.received;
+        }
     }
 }
 
