@@ -174,6 +174,11 @@ pub(in super::super) async fn work(app: &Arc<App>, it: &mut Matching, turn: &Tur
         Err(WorkError::Fault(fault)) => return Ended::Refused(fault),
         Err(why) => return Ended::Refused(later(why.to_string())),
     };
+    // The one run.
+    it.record.attempts = 1;
+    if let Err(why) = save(app, it).await {
+        return Ended::Refused(later(why.to_string()));
+    }
     let running = run(app, it, &joined, turn);
     tokio::select! {
         done = running => done,
@@ -307,14 +312,8 @@ async fn given_up(app: &App, it: &Joined) -> Fault {
     Fault::conflict("psi.over", format!("{peer} gave up its part; its own node says why"))
 }
 
-/// The one run.
 async fn run(app: &Arc<App>, it: &Matching, joined: &[Joined], turn: &Turn) -> Ended {
-    let mut it = it.clone();
-    it.record.attempts = 1;
-    if let Err(why) = save(app, &it).await {
-        return Ended::Refused(later(why.to_string()));
-    }
-    match once(app, &it, joined, turn).await {
+    match once(app, it, joined, turn).await {
         Ok(report) => Ended::Done(Box::new(report)),
         Err(ended) => ended,
     }
