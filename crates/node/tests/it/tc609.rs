@@ -767,9 +767,12 @@ async fn a_silent_partner_holds_up_no_other_s_proofs() {
     });
     saved.await.unwrap();
     let started = Instant::now();
-    let answered =
-        || async { app.store.owed_proof(&answers.id).await.unwrap().is_none().then_some(()) };
-    eventually("the other's answer", answered).await;
+    // The partner that answers refuses it, so it is put off; the silent one still has its call.
+    let heard = || async {
+        let due = app.store.owed_proofs(app.clock.now(), 10).await.unwrap();
+        (!due.iter().any(|it| it.contract == answers.id)).then_some(())
+    };
+    eventually("the other's answer", heard).await;
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     let silent_one = Id::parse("urn:uuid:0190b6a0-0000-7000-8000-0000000000aa").unwrap();
     assert!(app.store.owed_proof(&silent_one).await.unwrap().is_some(), "it is still owed");

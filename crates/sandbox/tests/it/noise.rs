@@ -52,7 +52,6 @@ async fn what_has_no_bounded_answer_is_refused_by_name() {
         ("noise", "SELECT count(*) FROM t, t AS u"),
         ("noise", "SELECT count(*) FROM t AS u"),
         ("noise", "SELECT count(*) FROM (SELECT * FROM t) AS u"),
-        ("noise", "SELECT count(*) FROM (t)"),
         ("noise", "WITH u AS (SELECT * FROM t) SELECT count(*) FROM u"),
         ("noise", "SELECT count(*) FROM t WHERE temp > (SELECT 1)"),
         ("noise", "SELECT count(*) FROM t WHERE EXISTS (SELECT 1 FROM t)"),

@@ -214,9 +214,10 @@ impl Privacy {
 pub(super) fn unkept(grants: &[Clause]) -> Vec<Refusal> {
     const BUDGET: &str = "tidm:privacyBudget";
     const UNIT: &str = "tidm:privacyUnit";
-    let used = || grants.iter().filter(|it| it.action != Action::Distribute);
+    let afterwards = |it: &Clause| matches!(it.action, Action::Distribute | Action::Derive);
+    let used = || grants.iter().filter(|it| !afterwards(it));
     let mut out = vec![];
-    if grants.iter().any(|it| it.action == Action::Distribute && it.limits.privacy.asked()) {
+    if grants.iter().any(|it| afterwards(it) && it.limits.privacy.asked()) {
         out.push(refusal(
             BUDGET,
             "belongs to the permission of the use, not to that of handing on",

@@ -89,7 +89,7 @@ async fn walk(tell: &mut Teller, world: &mut World, options: &Options) -> Result
     steps::parts::walk(tell, world, &mut book).await?;
     steps::file::walk(tell, world, &mut book, &contracts).await?;
     steps::revoke::walk(tell, world, &mut book, &contracts).await?;
-    steps::burn::walk(tell, world, &mut book, &contracts, &products).await?;
+    steps::burn::walk(tell, world, &mut book, &contracts).await?;
     steps::prove::walk(tell, world, &mut book, &contracts).await?;
     report::write(tell, world, &book)
 }

@@ -36,7 +36,10 @@ fn it_must_be_said_and_nothing_may_forbid_it() {
             json!({"permission": derive(), "prohibition": rule("distribute", &[])}),
             prohibited(Action::Distribute),
         ),
-        (json!({"permission": derive(), "prohibition": rule("use", &[])}), prohibited(Action::Use)),
+        (
+            json!({"permission": derive(), "prohibition": rule("use", &[]), "conflict": "prohibit"}),
+            prohibited(Action::Use),
+        ),
         (
             // A permission that wins elsewhere does not here.
             json!({"permission": rule("distribute", &[]), "prohibition": rule("derive", &[]), "conflict": "perm"}),

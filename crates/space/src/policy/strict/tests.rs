@@ -77,9 +77,8 @@ impl Rules {
     fn terms(&self) -> Terms {
         let mut it = json!({"@id": "urn:o", "@type": "Offer", "permission": self.permission,
             "prohibition": self.prohibition, "obligation": self.obligation});
-        if let Some(conflict) = self.conflict {
-            it["conflict"] = json!(conflict);
-        }
+        // Under `invalid` most of what is made here would not be signed.
+        it["conflict"] = json!(self.conflict.unwrap_or("prohibit"));
         compile(&OdrlPolicy::parse(it).unwrap().model).unwrap()
     }
 }

@@ -9,7 +9,7 @@ use super::file::files;
 use super::publish::contract;
 use crate::demo::book::Book;
 use crate::demo::client::{segment, text};
-use crate::demo::facts::{Contracts, Products};
+use crate::demo::facts::Contracts;
 use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
@@ -23,7 +23,6 @@ pub(crate) async fn walk(
     world: &World,
     book: &mut Book,
     contracts: &Contracts,
-    products: &Products,
 ) -> Result<(), Trouble> {
     let lang = tell.lang;
     let consumer = world.api(Part::Consumer)?;
@@ -54,7 +53,7 @@ pub(crate) async fn walk(
             .await?;
         book.deletions.push(format!("{}: {line}", lang.pick(zh, en)));
     }
-    book.recalled.extend(recalled(tell, world, products).await?);
+    book.recalled.extend(recalled(tell, world).await?);
     tell.step(
         "使用方与基础设施节点的磁盘上不再有密文",
         "no sealed bytes on the disks of consumer and infrastructure",
@@ -82,21 +81,22 @@ pub(crate) async fn walk(
 }
 
 /// The provider recalls while the contract stands: each copy that was delivered has a result of its own.
-async fn recalled(
-    tell: &mut Teller,
-    world: &World,
-    products: &Products,
-) -> Result<Vec<String>, Trouble> {
+async fn recalled(tell: &mut Teller, world: &World) -> Result<Vec<String>, Trouble> {
     let lang = world.lang;
     let (provider, consumer) = (world.api(Part::Provider)?, world.api(Part::Consumer)?);
     let (id, before) = tell
         .step(
-            "再签一份数据表合约，交付密封表与密封文件各一份",
-            "another contract on the table: a sealed table and a sealed file are delivered",
+            "备件清单再签一份合约，交付密封表与密封文件各一份",
+            "a contract on the part list: a sealed table and a sealed file are delivered",
             async {
-                let did = world.did(Part::Provider)?;
+                let product = json!({
+                    "path": world.dir.join("parts.csv").display().to_string(),
+                    "title": lang.pick("备件清单（演示用虚构数据）", "Parts in stock (made up)"),
+                    "offers": [{ "approval": "auto", "terms": { "kinds": ["sealed-table", "sealed-file"] } }]
+                });
+                let made = provider.post("/products", &product).await?;
                 let asked =
-                    json!({"peer": did, "product": products.scada, "offer": products.table_offer});
+                    json!({"peer": world.did(Part::Provider)?, "product": text(&made, "id")?});
                 let begun = consumer.post("/negotiations", &asked).await?;
                 let id = finalized(consumer, text(&begun, "id")?).await?;
                 for format in ["sealed-table", "sealed-file"] {

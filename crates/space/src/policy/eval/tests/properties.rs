@@ -75,7 +75,7 @@ fn tests() -> Vec<Said> {
 const VALUES: [&str; 2] = ["CN", "CN-32"];
 
 /// Limits stand at the top of a permission only, and so does a demand for a level.
-const LIMITS: [Said; 17] = [
+const LIMITS: [Said; 20] = [
     (Operand::MinGroup, Operator::Gteq, "5"),
     (Operand::OutputRows, Operator::Lteq, "10"),
     (Operand::OutputBytes, Operator::Lteq, "4096"),
@@ -88,6 +88,9 @@ const LIMITS: [Said; 17] = [
     (Operand::MatchKey, Operator::Eq, "id:text;first"),
     (Operand::MatchItems, Operator::Lteq, "100"),
     (Operand::MatchBudget, Operator::Lteq, "1000"),
+    (Operand::GroupMatchBudget, Operator::Lteq, "2000"),
+    (Operand::PrivacyBudget, Operator::Lteq, "1.5"),
+    (Operand::PrivacyUnit, Operator::Eq, "worker;3;hours:0.1:0:60"),
     (Operand::MinMatches, Operator::Gteq, "3"),
     (Operand::MatchShare, Operator::Lteq, "50"),
     (Operand::MatchResult, Operator::Eq, "consumer"),

@@ -241,7 +241,7 @@ const SAMPLES: &[(&str, &str, &[&str])] = samples! {
     "usage-purpose": [],
     "usage-purpose-and-end-date": [],
     "usage-either": [],
-    "usage-nothing-else": [],
+    "usage-nothing-else": ["use"],
     "usage-prefixed": [],
     "usage-end-days": ["DataUsageEndDurationDays"],
     "usage-frequency-once": ["DataFrequency"],
