@@ -216,8 +216,8 @@ mod tests {
             turn.live.moved(Traffic::from([("okvs".to_owned(), Moved { sent, received })]));
         }
         turn.live.gave(4);
-        let all = turn.live.take_moved();
-        let moved = |kind: &str| all.get(kind).map(|it| (it.sent, it.received));
+        let kinds = turn.live.take_moved();
+        let moved = |kind: &str| kinds.get(kind).map(|it| (it.sent, it.received));
         assert_eq!((moved("okvs"), moved("table")), (Some((9, 7)), Some((4, 0))));
         assert!(turn.live.take_moved().is_empty());
         drop(turn);
