@@ -31,6 +31,8 @@ fn tests() -> Vec<Said> {
         (L::ElapsedTime, O::Lteq, "P1M"),
         (L::DelayPeriod, O::Gteq, "PT1H"),
         (L::Purpose, O::Eq, "a"),
+        (L::UsagePurpose, O::Eq, "a"),
+        (L::UsageEndDate, O::Eq, NOW),
         (L::Purpose, O::Neq, "a"),
         (L::Recipient, O::Eq, "did:web:me"),
         (L::KindOfUse, O::Eq, "query"),
