@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,12 +28,10 @@ use super::page::{Page, Wanted as Which};
 use super::uploads::{self, Named, Upload};
 use crate::accounts::Who;
 use crate::app::App;
+use crate::jobs::matching;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::jobs::matching::many::lead;
 use crate::jobs::matching::table::fetch;
-use crate::jobs::matching::{self, settle};
-use crate::jobs::rest;
-use crate::objects::Key;
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
 use crate::store::StoreError;
@@ -248,7 +246,7 @@ fn contracts(it: &Matching) -> Answer<Vec<Id>> {
 }
 
 /// Whether the rules let the caller use every contract that it is under.
-async fn may_use_all(app: &App, who: &Who, it: &Matching) -> Answer<()> {
+pub(super) async fn may_use_all(app: &App, who: &Who, it: &Matching) -> Answer<()> {
     for contract in contracts(it)? {
         may_use(app, who, &contract).await?;
     }
@@ -418,95 +416,7 @@ pub(super) async fn stop(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Delete what this node keeps of a result: rows and labels. That the matching was stays on record.
-#[utoipa::path(
-    delete, path = "/matchings/{id}/rows", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
-    responses((status = 204, description = "Nothing of it is kept"), (status = 409, description = "It is not over", body = ProblemDocument, content_type = "application/problem+json"))
-)]
-pub(super) async fn forget(
-    State(app): State<Arc<App>>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-) -> Answer<StatusCode> {
-    let it = one(&app, &id).await?;
-    may_use_all(&app, &who, &it).await?;
-    if it.state == Stage::Open {
-        return Err(Fault::conflict("psi.no-rows", "it is not done yet").into());
-    }
-    settle::forget(&app, it).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// The rows of our list that matched, in its format.
-#[utoipa::path(
-    get, path = "/matchings/{id}/rows", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
-    responses((status = 200, description = "Rows", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 409, description = "Not done, withheld, or not for this side", body = ProblemDocument, content_type = "application/problem+json"))
-)]
-pub(super) async fn rows(
-    State(app): State<Arc<App>>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-) -> Answer<impl IntoResponse> {
-    let it = one(&app, &id).await?;
-    may_use_all(&app, &who, &it).await?;
-    let object = it.record.rows.clone();
-    given(&app, it, object).await
-}
-
-/// What the provider gave with them: CSV, with the number of our row before it.
-#[utoipa::path(
-    get, path = "/matchings/{id}/labels", tag = "uses", params(("id" = String, Path)), security(("bearer" = ["use"])),
-    responses((status = 200, description = "Rows", content_type = "text/csv", body = Vec<u8>),
-        (status = 409, description = "Not done, withheld, or not asked for", body = ProblemDocument, content_type = "application/problem+json"))
-)]
-pub(super) async fn labels(
-    State(app): State<Arc<App>>,
-    Caller(who): Caller,
-    Path(id): Path<String>,
-) -> Answer<impl IntoResponse> {
-    let it = one(&app, &id).await?;
-    may_use_all(&app, &who, &it).await?;
-    let object = it.record.labels.clone();
-    given(&app, it, object).await
-}
-
-async fn given(
-    app: &App,
-    it: Matching,
-    object: Option<String>,
-) -> Answer<impl IntoResponse + use<>> {
-    let Some(object) = object else {
-        let why = match (it.state, it.record.withheld) {
-            (Stage::Open, _) => "it is not done yet".to_owned(),
-            (Stage::Failed, _) => "it failed".to_owned(),
-            (Stage::Done, Some(term)) => format!("the result is withheld by {term}"),
-            (Stage::Done, None) => {
-                "it was not asked for, or the contract gives it to the other side alone".to_owned()
-            }
-        };
-        return Err(Fault::conflict("psi.no-rows", why).into());
-    };
-    let headers = |bytes: u64| {
-        [
-            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-            (header::CONTENT_LENGTH, bytes.to_string()),
-        ]
-    };
-    if rest::is_sealed(&object) {
-        let (bytes, stream) = rest::opened(app, &object).await.map_err(|why| {
-            tracing::error!(%why, object, "a result cannot be opened");
-            Fail(Problem::of("internal"))
-        })?;
-        return Ok((headers(bytes), Stream::from_stream(stream)));
-    }
-    // Of before results were sealed.
-    let key = Key::parse(&object).map_err(|_| Fail(Problem::of("internal")))?;
-    let bytes = app.objects.head(&key).await?.bytes;
-    Ok((headers(bytes), Stream::from_stream(app.objects.get(&key).await?)))
-}
-
-async fn one(app: &App, id: &str) -> Answer<Matching> {
+pub(super) async fn one(app: &App, id: &str) -> Answer<Matching> {
     let found = app.store.matching(id).await.map_err(failed)?;
     Ok(found.ok_or(Fault::NotFound { what: "matching" })?)
 }

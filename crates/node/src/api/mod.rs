@@ -22,6 +22,7 @@ mod html;
 mod idempotency;
 mod info;
 mod keys;
+mod matched;
 mod matchings;
 mod messages;
 mod negotiations;
@@ -236,9 +237,9 @@ fn using() -> Api {
         .routes(routes!(uses::renew))
         .routes(routes!(uses::close))
         .routes(routes!(matchings::stop))
-        .routes(routes!(matchings::rows))
-        .routes(routes!(matchings::forget))
-        .routes(routes!(matchings::labels))
+        .routes(routes!(matched::rows))
+        .routes(routes!(matched::forget))
+        .routes(routes!(matched::labels))
 }
 
 fn auditing() -> Api {
