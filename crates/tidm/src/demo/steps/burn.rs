@@ -86,20 +86,20 @@ async fn recalled(tell: &mut Teller, world: &World) -> Result<Vec<String>, Troub
     let (provider, consumer) = (world.api(Part::Provider)?, world.api(Part::Consumer)?);
     let (id, before) = tell
         .step(
-            "备件清单再签一份合约，交付密封表与密封文件各一份",
-            "a contract on the part list: a sealed table and a sealed file are delivered",
+            "备件清单再签一份合约，交付密封与明文副本各一份",
+            "a contract on the part list: a sealed copy and one in clear are delivered",
             async {
                 let product = json!({
                     "path": world.dir.join("parts.csv").display().to_string(),
                     "title": lang.pick("备件清单（演示用虚构数据）", "Parts in stock (made up)"),
-                    "offers": [{ "approval": "auto", "terms": { "kinds": ["sealed-table", "sealed-file"] } }]
+                    "offers": [{ "approval": "auto", "terms": { "kinds": ["sealed-table", "plain"] } }]
                 });
                 let made = provider.post("/products", &product).await?;
                 let asked =
                     json!({"peer": world.did(Part::Provider)?, "product": text(&made, "id")?});
                 let begun = consumer.post("/negotiations", &asked).await?;
                 let id = finalized(consumer, text(&begun, "id")?).await?;
-                for format in ["sealed-table", "sealed-file"] {
+                for format in ["sealed-table", "plain"] {
                     let asked = json!({"contract": id, "format": format});
                     let it = consumer.post("/transfers?wait=60", &asked).await?;
                     if text(&it, "state")? != "COMPLETED" {
