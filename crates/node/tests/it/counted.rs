@@ -38,8 +38,13 @@ async fn ask(world: &World, contract: &Contract, nonce: u8, seconds: u64) -> Opt
         epsilon: None,
         span: Duration::from_secs(seconds),
     };
-    let id = Id::parse(&format!("urn:uuid:ask-{nonce}")).unwrap();
-    let posting = lease::write_request(&id, &request);
+    at_the_gate(world, &request).await
+}
+
+/// What the gate says to that request.
+pub(crate) async fn at_the_gate(world: &World, request: &Request) -> Option<String> {
+    let id = Id::parse(&format!("urn:uuid:ask-{}", request.nonce[0])).unwrap();
+    let posting = lease::write_request(&id, request);
     let (provider, consumer) = (world.provider(), world.consumer());
     let bearer = auth::mint(&consumer.app.identity, &provider.did, &consumer.app.clock);
     let url = format!("{}{}", provider.base(), posting.path);

@@ -2,19 +2,17 @@
 
 use tidm_node::jobs::query;
 use tidm_node::jobs::use_data::{UseResult, noisy_at_provider, query_at_provider, query_sealed};
-use tidm_node::net::auth;
 use tidm_node::store::writer::WorkError;
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{ContractWish, Wish};
 use tidm_space::evidence::fact::What;
 use tidm_space::fault::Fault;
-use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::policy::privacy::{Epsilon, Privacy, Unit};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
-use tidm_space::wire::tidm::lease;
 
+use crate::counted::at_the_gate;
 use crate::world::{World, csv, eventually, fault, publishing, table};
 
 const SQL: &str = "SELECT count(*) AS n, sum(temp) AS t FROM data WHERE line <> 'C'";
@@ -190,15 +188,7 @@ async fn lease_of(world: &World, contract: &Contract, nonce: u8) -> Option<Strin
         epsilon: Epsilon::parse("0.1"),
         span: std::time::Duration::from_secs(60),
     };
-    let id = Id::parse(&format!("urn:uuid:ask-{nonce}")).unwrap();
-    let posting = lease::write_request(&id, &request);
-    let (provider, consumer) = (world.provider(), world.consumer());
-    let bearer = auth::mint(&consumer.app.identity, &provider.did, &consumer.app.clock);
-    let url = format!("{}{}", provider.base(), posting.path);
-    let call =
-        consumer.app.client.call(reqwest::Method::POST, &url, Some(&bearer), Some(posting.body));
-    let answer = call.await.unwrap();
-    (!answer.status.is_success()).then(|| lease::read_refusal(&answer.body).unwrap().code)
+    at_the_gate(world, &request).await
 }
 
 /// Whoever offers noise with another kind of use is told so.
