@@ -2,8 +2,10 @@
 //!
 //! For each transfer the sender of the OT says `A = a·G`. The receiver with choice b takes a point `R_{1−b}` of which it
 //! knows no logarithm and says `R_b = x·G − H_b(R_{1−b})` beside it. The keys are `KDF(a·(R_j + H_j(R_{1−j})))`, of which the
-//! receiver can work out the one of its choice as `KDF(x·A)`. Secure against malicious parties in the random-oracle model
-//! under the computational Diffie–Hellman assumption in its strong form; keys are random, which is all that is needed.
+//! receiver can work out the one of its choice as `KDF(x·A)`. Secure against malicious parties in the random-oracle model:
+//! the authors prove it under *choose-and-open* DDH, an assumption made for it. That the computational Diffie–Hellman assumption in its
+//! strong form is enough, as the KDF hashes all that was said, is expected here and not proved. Keys are random, though a malicious
+//! party may choose its own (*endemic*), which is all that is needed.
 //!
 //! Ristretto has prime order and only canonical encodings decode, so there are no small subgroups and no twists to test
 //! for; the neutral element is refused. Choices and logarithms never decide a branch or an address.

@@ -8,7 +8,8 @@
 //! **Failure.** A row finds no place when the queue has grown over its band. With `1 + ε` places per key the queue's length
 //! has a tail `e^(−θ·w)`, where `e^θ − 1 = (1 + ε)·θ` (arrivals at random, one served per place), times how many keys
 //! there are: `log2 of the failure rate = log2 n − c − w·θ/ln 2`. For ε = 0.1 that slope is 0.271 bits per place of the band; the
-//! paper's own fit has 0.2691. [`Band::of`] takes ε = 0.12 (0.321 bits), for very large jobs 0.15 (0.394), and w = 192; c = 3.5 (2.5 for 0.15)
+//! paper's own fits have 0.2747 for 2^10 keys, 0.2685 for 2^14. [`Band::of`] takes ε = 0.12 (0.321 bits), for very large jobs
+//! 0.15 (0.394), and w = 192; c = 3.5 (2.5 for 0.15)
 //! comes from `benches/okvs_gaps.rs`, and a test here compares the slope.
 //!
 //! As with the clustered store, places that nobody needs are zero: an encoding must travel under a one-time mask. The owner's

@@ -1,4 +1,5 @@
-//! An oblivious key-value store: the clustered, weight-3 construction of RR22 ("Blazing Fast PSI", CCS 2022, §2 and §3, "separate").
+//! An oblivious key-value store: the clustered, weight-3 construction of RR22 ("Blazing Fast PSI", CCS 2022; in the
+//! authors' own version, which sections here are of, §2 and §3, "separate").
 //!
 //! Keys are hashed into bins. Within a bin each key names three sparse places and a point r; its value is the sum of what
 //! stands in the three places, plus `d₁·r + d₂·r² + …` of the bin's dense places. Encoding peels places that only one key

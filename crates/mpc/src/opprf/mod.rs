@@ -14,7 +14,7 @@
 //! Threats: both curious. The sender learns nothing but the agreed numbers. The receiver learns one value per query. The hint
 //! is an even choice among all stores that fit: for who does not know F at a programmed point it is independent of that
 //! point and of how many there are, so it says the agreed number and nothing else. Nothing here holds against a peer
-//! that deviates: a sender can program what it likes, a receiver can query as many points as its store has places.
+//! that deviates: a sender can program what it likes, a receiver can query as many points as its store has places, and more.
 //!
 //! A query or a key that stands twice in its list is refused. Which values are pseudo-random, and whether a receiver may
 //! compare them with something, is for the protocol on top.

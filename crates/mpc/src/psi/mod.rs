@@ -11,8 +11,8 @@
 //!              ─ ─ ─ matches, if both are to learn it ─ ─ ►
 //! ```
 //!
-//! RR22 (Raghuraman and Rindal, "Blazing Fast PSI", CCS 2022, figure 11), and its malicious variant, which is that of RS21 (Rindal and
-//! Schoppmann, "VOLE-PSI", EUROCRYPT 2021). For `x ∈ X`, `decode(P, x) = H(x)`
+//! RR22 (Raghuraman and Rindal, "Blazing Fast PSI", CCS 2022, figure 4; 11 in the authors' own version), with the item in H' as in RS21
+//! (Rindal and Schoppmann, "VOLE-PSI", EUROCRYPT 2021), and its malicious variant, which is that of RS21. For `x ∈ X`, `decode(P, x) = H(x)`
 //! and both sides come to the same F(x); for any other y a multiple of Δ remains, which the receiver cannot guess.
 //! The low-communication variant ([`Security::SemiHonestLow`]) has a smaller store and 64-bit values in it: `docs/psi/low-communication.md`.
 //! In the malicious variant a random w of both goes into F, vectors are checked, F has 128 bits, and who reports matches
@@ -24,8 +24,9 @@
 //!
 //! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
 //! sorted, so neither real sizes, order nor position show. A malicious receiver can put in other items than it has, and
-//! up to about as many as the store has places (1.3 times the agreed size, 63 for the smallest; RS21); it cannot test items later. A
-//! malicious sender can put in other items; it learns nothing. Whoever learns first can stop: there is no fairness. What
+//! as many as the store has places (1.3 times the agreed size, 63 for the smallest), and some more if it searches for them during the
+//! session (overfitting, HKLS24: `docs/psi.md`); it cannot test items later. A malicious sender can put in other items; it learns
+//! nothing. Whoever learns first can stop: there is no fairness. What
 //! an intersection itself gives away, session after session, is for contracts to limit.
 
 mod band;

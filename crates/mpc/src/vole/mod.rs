@@ -9,9 +9,10 @@
 //!                    t + 1 of them are kept for the next expansion: the set-up is paid once (Ferret, YWLZW20)
 //! ```
 //!
-//! From Boyle, Couteau, Gilboa, Ishai ("Compressing Vector OLE", 2018); the consistency check is that of Wolverine (WYKW21). What a malicious party can do and still pass the check: the receiver may guess k bits of Δ and is caught with
-//! probability 1 − 2^−k; the sender may guess noise positions and is caught when wrong. Both are part of the
-//! functionality that RR22 asks for.
+//! From Boyle, Couteau, Gilboa, Ishai ("Compressing Vector OLE", 2018); the consistency check is that of Wolverine (WYKW21). What a
+//! malicious party can do and still pass the check: the receiver may guess k bits of Δ and is caught with
+//! probability 1 − 2^−k; the sender may guess noise positions and is caught when wrong. WYKW21 allow the latter (LPN with static
+//! leakage) and, of the former, a guess of all of Δ.
 //!
 //! Never use one expansion's places twice, and never use Δ in another session: it is drawn here and dies with the struct.
 
