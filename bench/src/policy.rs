@@ -1,7 +1,8 @@
 //! One evaluation with its explanation: a policy of twenty constraints on as many matters, and an `or` of 262 pairs of our
 //! own, as many as the longest policy of the ODRL test suite has.
 //!
-//! Never a decision that nobody looks at: each must be a yes, which here takes all constraints of the one and the last of the other.
+//! Never a decision that nobody looks at: each must be a yes, which here takes all constraints of the one; of the other every pair is
+//! looked at, wherever the one that holds stands.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -24,6 +25,7 @@ use crate::figure::{Goal, Report, Times};
 
 const NOW: &str = "2024-02-12T11:20:10.999Z";
 const ROUNDS: usize = 20_000;
+const COMPILES: usize = 200;
 
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     measured(report, "twenty constraints", twenty(), 0.020)?;
@@ -39,9 +41,13 @@ fn measured(
 ) -> Result<()> {
     let mut policy = Policy::new(Id::parse("urn:bench:policy")?, Kind::Set);
     policy.permissions = vec![Rule::new(Action::Use, constraints)];
-    let started = Instant::now();
-    let terms = understand(black_box(&policy)).map_err(|why| anyhow!("{what}: {why:?}"))?;
-    let compiled = started.elapsed();
+    let terms = understand(&policy).map_err(|why| anyhow!("{what}: {why:?}"))?;
+    let compile = || {
+        let one = Instant::now();
+        drop(black_box(understand(black_box(&policy))));
+        one.elapsed()
+    };
+    let compiled = Times::new((0..COMPILES).map(|_| compile()).collect());
     let now = Time::parse(NOW)?;
     let early = Time::parse("2024-02-01T00:00:00Z")?;
     let (regions, roles) = (["CN-32", "CN"], ["consumer"]);
@@ -80,8 +86,7 @@ fn measured(
     let said_in = started.elapsed().as_secs_f64() * 1000.0;
     report.add(&format!("{what}, explained in Chinese"), said_in, "ms", Goal::None);
     report.note(&format!("{} bytes", said.len()));
-    let compiled = compiled.as_secs_f64() * 1000.0;
-    report.add(&format!("{what}, compiled"), compiled, "ms", Goal::None);
+    report.add(&format!("{what}, compiled, p50"), compiled.at(0.5), "ms", Goal::None);
     Ok(())
 }
 

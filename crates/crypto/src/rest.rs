@@ -4,7 +4,10 @@
 //!   file  = "tidmrst1" ‖ salt (32) ‖ chunk … ‖ last chunk
 //!   chunk = 65,536 bytes sealed ‖ tag;  the last has fewer, or none
 //!   key   = HKDF-SHA-256(root, salt);   nonce = 0 0 0 ‖ last? ‖ number (big-endian)
+//!   entry = bytes sealed ‖ tag;                 nonce = 0 0 0 ‖ 2     ‖ number
 //! ```
+//!
+//! Entries are for files that only grow, such as journals: each is sealed alone, at its place, and a file that ends early opens up to there.
 //!
 //! The STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár (CRYPTO 2015): a chunk that is changed, moved, left out or cut
 //! off at the end does not open, and any chunk can be read alone. Threat model: who has the disk sees how long a file is and when it
@@ -96,7 +99,7 @@ impl FileKey {
         if last != (plain.len() < CHUNK_BYTES) || plain.len() > CHUNK_BYTES {
             return Err(Opaque);
         }
-        aead::seal(&self.0, nonce(number, last), &[], plain)
+        aead::seal(&self.0, nonce(number, last.into()), &[], plain)
     }
 
     /// Opens what [`Self::seal`] made for the same place.
@@ -104,13 +107,37 @@ impl FileKey {
     /// # Errors
     /// For everything else.
     pub fn open(&self, number: u64, last: bool, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Opaque> {
-        aead::open(&self.0, nonce(number, last), &[], sealed)
+        aead::open(&self.0, nonce(number, last.into()), &[], sealed)
+    }
+
+    /// The entry of that number, which no other entry of its file has; `clear` stands beside it and is bound to it.
+    ///
+    /// # Errors
+    /// Above 64 GiB.
+    pub fn seal_entry(&self, number: u64, clear: &[u8], plain: &[u8]) -> Result<Vec<u8>, Opaque> {
+        aead::seal(&self.0, nonce(number, ENTRY), clear, plain)
+    }
+
+    /// Opens what [`Self::seal_entry`] made for the same place.
+    ///
+    /// # Errors
+    /// For everything else.
+    pub fn open_entry(
+        &self,
+        number: u64,
+        clear: &[u8],
+        sealed: &[u8],
+    ) -> Result<Secret<Vec<u8>>, Opaque> {
+        aead::open(&self.0, nonce(number, ENTRY), clear, sealed)
     }
 }
 
-fn nonce(number: u64, last: bool) -> [u8; NONCE_BYTES] {
+/// Beside 0 and 1, which chunks have.
+const ENTRY: u8 = 2;
+
+fn nonce(number: u64, kind: u8) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
-    let bytes = [0, 0, 0, u8::from(last)].into_iter().chain(number.to_be_bytes());
+    let bytes = [0, 0, 0, kind].into_iter().chain(number.to_be_bytes());
     for (to, from) in nonce.iter_mut().zip(bytes) {
         *to = from;
     }
@@ -142,6 +169,18 @@ mod tests {
                 changed[at] ^= 1;
                 assert!(key(1, 2).open(number, last, &changed).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn an_entry_opens_at_its_place_beside_its_words_only() {
+        let sealed = key(1, 2).seal_entry(4, b"part 7", b"rows").unwrap();
+        assert_eq!(key(1, 2).open_entry(4, b"part 7", &sealed).unwrap().expose(), b"rows");
+        assert!(key(1, 2).open_entry(5, b"part 7", &sealed).is_err());
+        assert!(key(1, 2).open_entry(4, b"part 8", &sealed).is_err());
+        assert!(key(1, 3).open_entry(4, b"part 7", &sealed).is_err());
+        for last in [false, true] {
+            assert!(key(1, 2).open(4, last, &sealed).is_err(), "no chunk is an entry");
         }
     }
 

@@ -15,7 +15,7 @@ use tidm_space::dataflow::registration::Registration;
 use tidm_space::dataflow::state::Flow;
 use tidm_space::engine::commit::{About, Seen, Send, Timer};
 use tidm_space::engine::refusal::Tally;
-use tidm_space::engine::view::{More, Needs, View, newest};
+use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::member::Group;
@@ -288,14 +288,11 @@ impl Store {
     }
 
     /// Loads what some contracts' terms ask for besides.
-    pub fn load_more(&self, more: &More, view: &mut View) -> Result<(), StoreError> {
+    pub fn load_more(&self, more: &More, view: &mut View, now: Time) -> Result<(), StoreError> {
         let uses = || self.debits.values().filter(|it| it.kind == DebitKind::Use);
-        if let Some((of, most)) = &more.starts {
-            let mut all: Vec<Time> =
-                uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
-            all.sort_unstable_by(|a, b| b.cmp(a));
-            all.truncate(usize::try_from(*most).unwrap_or(usize::MAX));
-            view.starts = Some(all);
+        if let Some((of, newest)) = &more.starts {
+            let all = uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
+            view.starts = Some(newest.of(all, now));
         }
         if let Some(id) = &more.product {
             view.product = self.product(id)?;
@@ -309,11 +306,11 @@ impl Store {
             view.group =
                 Some(of.iter().map(|it| self.spent(it)).fold(Spent::default(), Spent::and));
         }
-        if let Some((groups, product, most)) = &more.group_starts
+        if let Some((groups, product, newest)) = &more.group_starts
             && let Some(of) = self.of_group(groups, product)?
         {
             let theirs = uses().filter(|it| of.contains(&it.contract));
-            view.group_starts = Some(newest(theirs.map(|it| it.at).collect(), *most));
+            view.group_starts = Some(newest.of(theirs.map(|it| it.at).collect(), now));
         }
         Ok(())
     }

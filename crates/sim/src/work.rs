@@ -48,7 +48,7 @@ impl World {
         let given_up = give_up_finalize(self.bug, &view, &input);
         let once = order_once(self.bug, &input);
         let more = needs_more(&self.nodes[at].as_engine(), &view, &input);
-        if let Err(why) = self.nodes[at].store.load_more(&more, &mut view) {
+        if let Err(why) = self.nodes[at].store.load_more(&more, &mut view, now) {
             self.violated("rows can be read", format!("n{at}: {why}"));
             return Ran::Crashed;
         }

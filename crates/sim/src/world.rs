@@ -393,7 +393,7 @@ impl World {
                 let Ok(Some(it)) = node.store.contract(id) else { continue };
                 let Ok(terms) = compile(&it.policy) else { continue };
                 let (wants, uses) = (Wants::of(&terms), node.store.spent(id).uses);
-                for (what, there) in [("period", wants.starts > 0), ("entity", wants.group)] {
+                for (what, there) in [("period", wants.starts.any()), ("entity", wants.group)] {
                     if there && uses > 0 {
                         *coverage.charged.entry(what.to_owned()).or_default() += uses;
                     }

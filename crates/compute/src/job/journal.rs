@@ -1,28 +1,27 @@
 //! What a party remembers of a job whatever happens to its processes: entries in files that only ever grow.
 //!
 //! Each process writes a file of its own (`journal-0001`, …), so nobody waits for a lock and what a crash tore is always the end
-//! of a file: it is not read. All files together, in the order of their numbers, are the journal. An entry is
-//! `length · 16 bytes of BLAKE3 · payload`; a file begins with a magic and the digest of what both parties agreed on, so that the
-//! journal of another job is refused. Never holds an item; the rows that matched stand in it, which the party may learn.
+//! of a file: it is not read. All files together, in the order of their numbers, are the journal. Each begins with the digest of what both
+//! parties agreed on, so that the journal of another job is refused, and is sealed where the order brings a key ([`super::entries`]).
+//! Never holds an item; the rows that matched stand in it, which the party may learn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use tidm_mpc::fault::Fault;
 use tidm_mpc::partition::run::Done;
 use tidm_mpc::partition::talk::Agreed;
 
+use super::entries::{self, Entries, Mark};
 use super::failure::Failure;
 use super::kept::{Kept, More};
-use super::limits::{MAX_ENTRY_BYTES, MAX_RUNS};
+use super::limits::MAX_RUNS;
+use crate::keys::Key;
 
-const MAGIC: &[u8; 8] = b"tidmjob1";
 /// What there were too many of, where a part is not begun again and an answer not opened again.
 pub const RUNS: &str = "runs of one part, or openings of one answer";
-const HEADER_BYTES: usize = 8 + 32;
-const SUM_BYTES: usize = 16;
 
 /// One thing worth remembering.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,14 +92,16 @@ pub struct Counts {
 pub struct Journal {
     dir: PathBuf,
     digest: [u8; 32],
+    key: Option<Key>,
     file: File,
+    entries: Entries,
 }
 
 impl Journal {
-    /// A new file in `dir`, for the job of this digest.
-    pub fn open(dir: &Path, digest: [u8; 32]) -> Result<Self, Failure> {
+    /// A new file in `dir`, for the job of this digest, sealed below `key`.
+    pub fn open(dir: &Path, digest: [u8; 32], key: Option<&Key>) -> Result<Self, Failure> {
         let failed = Failure::directory("beginning a journal");
-        let begin = || -> io::Result<File> {
+        let begin = || -> io::Result<(File, Entries)> {
             let mut number = names(dir)?.last().map_or(1, |(number, _)| number + 1);
             let mut file = loop {
                 let path = dir.join(format!("journal-{number:04}"));
@@ -109,24 +110,23 @@ impl Journal {
                     done => break done?,
                 }
             };
-            file.write_all(&[MAGIC.as_slice(), &digest].concat())?;
+            let entries = Entries::create(&mut file, &digest, key)?;
             File::open(dir)?.sync_all()?;
-            Ok(file)
+            Ok((file, entries))
         };
-        let file = begin().map_err(failed)?;
-        Ok(Self { dir: dir.to_owned(), digest, file })
+        let (file, entries) = begin().map_err(failed)?;
+        Ok(Self { dir: dir.to_owned(), digest, key: key.cloned(), file, entries })
     }
 
     /// Remembers, against crashes of this process.
     pub fn note(&mut self, entry: &Entry) -> Result<(), Failure> {
-        let payload = write(entry);
-        let length = u32::try_from(payload.len()).ok().filter(|it| *it <= MAX_ENTRY_BYTES);
-        let length = length.ok_or_else(|| Failure::Directory {
+        let failed = Failure::directory("writing the journal");
+        let bytes = self.entries.next(mark(entry), &write(entry)).map_err(&failed)?;
+        let bytes = bytes.ok_or_else(|| Failure::Directory {
             action: "writing the journal",
             reason: "the rows of one part are too many for an entry".to_owned(),
         })?;
-        let bytes = [&length.to_le_bytes()[..], &sum(&payload), &payload].concat();
-        self.file.write_all(&bytes).map_err(Failure::directory("writing the journal"))
+        self.file.write_all(&bytes).map_err(failed)
     }
 
     /// Remembers, whatever happens to the machine.
@@ -162,7 +162,8 @@ impl Journal {
         let failed = |why| Failure::directory("reading the journal")(why);
         let mut parts = BTreeSet::new();
         for (_, path) in names(&self.dir).map_err(failed)? {
-            heads(&path, &mut parts).map_err(failed)?;
+            let mut file = BufReader::new(File::open(path).map_err(failed)?);
+            entries::marks(&mut file, |part| drop(parts.insert(part))).map_err(failed)?;
         }
         Ok(parts.len() as u64)
     }
@@ -172,15 +173,19 @@ impl Journal {
         let failed = |why| Failure::directory("reading the journal")(why);
         for (_, path) in names(&self.dir).map_err(failed)? {
             let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
-            let mut header = [0; HEADER_BYTES];
-            if !filled(&mut file, &mut header).map_err(failed)? {
+            let opened = Entries::open(&mut file, &self.digest, self.key.as_ref());
+            let Some(mut entries) = opened.map_err(|why| match why.kind() {
+                io::ErrorKind::InvalidData => {
+                    let what = "the job's directory belongs to another job, or its terms or its key changed";
+                    Failure::Order(what.to_owned())
+                }
+                _ => failed(why),
+            })?
+            else {
                 continue;
-            }
-            if header != *[MAGIC.as_slice(), &self.digest].concat() {
-                let what = "the job's directory belongs to another job, or its terms changed";
-                return Err(Failure::Order(what.to_owned()));
-            }
-            while let Some(entry) = next(&mut file).map_err(failed)? {
+            };
+            while let Some(payload) = entries.read(&mut file).map_err(failed)? {
+                let Some(entry) = parse(&payload) else { break };
                 each(entry);
             }
         }
@@ -236,61 +241,18 @@ fn names(dir: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     Ok(names)
 }
 
-/// Whether there was that much left; less is what a crash tore.
-fn filled(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
-    match file.read_exact(bytes) {
-        Ok(()) => Ok(true),
-        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(why) => Err(why),
-    }
-}
-
-/// The numbers of the parts that a file says are kept. What a crash tore may be among them: for showing only.
-fn heads(path: &Path, parts: &mut BTreeSet<[u8; 4]>) -> io::Result<()> {
-    let mut file = BufReader::new(File::open(path)?);
-    let (mut header, mut head) = ([0; HEADER_BYTES], [0; 4 + SUM_BYTES]);
-    if !filled(&mut file, &mut header)? {
-        return Ok(());
-    }
-    while filled(&mut file, &mut head)? {
-        let Some((length, _)) = head.split_first_chunk() else { break };
-        let length = u32::from_le_bytes(*length);
-        let (mut begin, short) = ([0; 5], length.min(5));
-        let Some(begin) = begin.get_mut(..short as usize) else { break };
-        if !filled(&mut file, begin)? {
-            break;
-        }
-        if let [5 | 8, part @ ..] = &*begin
-            && let Ok(part) = part.try_into()
-        {
-            parts.insert(part);
-        }
-        file.seek_relative(i64::from(length - short))?;
-    }
-    Ok(())
-}
-
-/// The next entry of a file; none at its end or where it is torn.
-fn next(file: &mut impl Read) -> io::Result<Option<Entry>> {
-    let mut length = [0; 4];
-    let mut expected = [0; SUM_BYTES];
-    if !filled(file, &mut length)? || !filled(file, &mut expected)? {
-        return Ok(None);
-    }
-    let length = u32::from_le_bytes(length);
-    if length > MAX_ENTRY_BYTES {
-        return Ok(None);
-    }
-    let mut payload = Vec::new();
-    file.take(length.into()).read_to_end(&mut payload)?;
-    let whole = payload.len() as u64 == u64::from(length) && sum(&payload) == expected;
-    Ok(if whole { parse(&payload) } else { None })
-}
-
-fn sum(payload: &[u8]) -> [u8; SUM_BYTES] {
-    let mut sum = [0; SUM_BYTES];
-    tidm_mpc::hash::derive_into("tidm compute 1 journal", &[payload], &mut sum);
-    sum
+/// With which entry a part is kept.
+fn mark(entry: &Entry) -> Mark {
+    Mark(match entry {
+        Entry::Done(done) | Entry::Whole { done, .. } => Some(done.part),
+        Entry::Nonce(_)
+        | Entry::Agreed(_)
+        | Entry::Connected
+        | Entry::List(_)
+        | Entry::Rows { .. }
+        | Entry::More(_)
+        | Entry::Closed => None,
+    })
 }
 
 fn write(entry: &Entry) -> Vec<u8> {
@@ -415,6 +377,11 @@ fn places(rest: &mut &[u8]) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
 
+    /// A journal as it is, and one that is sealed.
+    fn keys() -> [Option<Key>; 2] {
+        [None, Some(Key::try_from("5c".repeat(32)).unwrap())]
+    }
+
     fn done(part: u32, places: Option<Vec<u32>>) -> Entry {
         Entry::Done(Done { part, items: 10, left_out: 2, places })
     }
@@ -450,13 +417,19 @@ mod tests {
 
     #[test]
     fn entries_come_back_from_all_files_in_order() {
+        for key in keys() {
+            come_back(key.as_ref());
+        }
+    }
+
+    fn come_back(key: Option<&Key>) {
         let dir = tempfile::tempdir().unwrap();
-        let mut one = Journal::open(dir.path(), [7; 32]).unwrap();
+        let mut one = Journal::open(dir.path(), [7; 32], key).unwrap();
         let (first, second) = (entries(), entries());
         for entry in &first[..5] {
             one.keep(entry).unwrap();
         }
-        let mut two = Journal::open(dir.path(), [7; 32]).unwrap();
+        let mut two = Journal::open(dir.path(), [7; 32], key).unwrap();
         for entry in &second[5..] {
             two.note(entry).unwrap();
         }
@@ -470,14 +443,20 @@ mod tests {
         assert_eq!(state.parts[&3], counts);
         assert_eq!(state.parts[&0].matched, Some(7));
         assert_eq!(state.parts[&1].matched, None);
-        let other = Journal::open(dir.path(), [8; 32]).unwrap();
-        assert_eq!(other.state().unwrap_err().code(), "job.order");
+        let third = Key::try_from("6c".repeat(32)).unwrap();
+        let [none, some] = keys();
+        let unlike = if key.is_none() { &some } else { &none };
+        for (digest, key) in [([8; 32], key), ([7; 32], unlike.as_ref()), ([7; 32], Some(&third))] {
+            let other = Journal::open(dir.path(), digest, key).unwrap();
+            assert_eq!(other.state().unwrap_err().code(), "job.order");
+            std::fs::remove_file(dir.path().join("journal-0003")).unwrap();
+        }
     }
 
     #[test]
     fn a_part_is_begun_so_often_by_all_processes_together() {
         let dir = tempfile::tempdir().unwrap();
-        let both = [(); 2].map(|()| Journal::open(dir.path(), [7; 32]).unwrap());
+        let both = [(); 2].map(|()| Journal::open(dir.path(), [7; 32], None).unwrap());
         for run in 0..MAX_RUNS as usize {
             both[run % 2].begin(3).unwrap();
         }
@@ -492,8 +471,15 @@ mod tests {
 
     #[test]
     fn what_a_crash_tore_is_not_read_wherever_it_tore() {
+        for key in keys() {
+            torn(key.as_ref());
+        }
+    }
+
+    fn torn(key: Option<&Key>) {
         let dir = tempfile::tempdir().unwrap();
-        let mut one = Journal::open(dir.path(), [7; 32]).unwrap();
+        let mut one = Journal::open(dir.path(), [7; 32], key).unwrap();
+        let begun = std::fs::metadata(dir.path().join("journal-0001")).unwrap().len();
         for entry in entries() {
             one.note(&entry).unwrap();
         }
@@ -506,20 +492,38 @@ mod tests {
             assert_eq!(found, entries()[..found.len()]);
             seen.push(found.len());
             // A new process goes on behind it.
-            let mut two = Journal::open(dir.path(), [7; 32]).unwrap();
+            let mut two = Journal::open(dir.path(), [7; 32], key).unwrap();
             two.note(&Entry::Closed).unwrap();
             assert_eq!(all(&one).len(), found.len() + 1);
             std::fs::remove_file(dir.path().join("journal-0002")).unwrap();
         }
         assert!(seen.is_sorted() && seen.last() == Some(&entries().len()));
         // A byte that changed ends its file there.
-        for place in HEADER_BYTES..whole.len() {
+        for place in begun as usize..whole.len() {
             let mut changed = whole.clone();
             changed[place] ^= 1;
             std::fs::write(&path, changed).unwrap();
             let found = all(&one);
             assert!(found.len() < entries().len());
             assert_eq!(found, entries()[..found.len()]);
+        }
+    }
+
+    #[test]
+    fn a_sealed_journal_says_no_row_and_no_label() {
+        let dir = tempfile::tempdir().unwrap();
+        let label = *b"a word of the peer's, said nowhere else";
+        let found = vec![tidm_mpc::psi::labelled::Found { place: 9, label: label.to_vec() }];
+        let labels = Entry::More(Kept::Labels { part: 0, bytes: label.len() as u32, found });
+        for (key, clear) in keys().iter().zip([true, false]) {
+            let mut one = Journal::open(dir.path(), [7; 32], key.as_ref()).unwrap();
+            one.note(&labels).unwrap();
+            one.note(&done(0, Some(vec![77; 1]))).unwrap();
+            let path = names(dir.path()).unwrap().pop().unwrap().1;
+            let bytes = std::fs::read(&path).unwrap();
+            assert_eq!(bytes.windows(label.len()).any(|it| it == label), clear);
+            assert_eq!(bytes.ends_with(&write(&done(0, Some(vec![77])))), clear);
+            std::fs::remove_file(path).unwrap();
         }
     }
 }

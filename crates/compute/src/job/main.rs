@@ -7,6 +7,7 @@
 //! | `table`, `table attached` | a [`table::Order`], one line of JSON | the same |
 //! | `many`, `many attached` | a [`many::Order`] | events, as for `job` |
 //! | `part` | what a coordinator tells its worker | events |
+//! | `join` | the same ([`super::workers::Start`]), by whoever joins a job from another machine | events |
 //! | `call` | a socket to a process in its jail | |
 //! | `local …` | | both parties on this machine: one JSON object |
 //!
@@ -41,12 +42,13 @@ pub fn worker_main(host: &Host, arguments: &[String]) -> ExitCode {
         [word, how] if word == "table" && how == "attached" => about_table(host, &tell, true),
         [word] if word == "many" => many(host, &tell, false),
         [word, how] if word == "many" && how == "attached" => many(host, &tell, true),
-        [word] if word == "part" => part(host, &tell),
+        [word] if word == "part" || word == "join" => part(host, &tell),
         [word] if word == "call" => call::main(),
         [word, rest @ ..] if word == "local" => local::main(host, rest),
         _ => {
             tell(&Event::Error(
-                Failure::Order("call it with job, table, many, part or local".to_owned()).report(),
+                Failure::Order("call it with job, table, many, join, part or local".to_owned())
+                    .report(),
             ));
             return ExitCode::from(2);
         }

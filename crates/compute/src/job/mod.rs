@@ -25,6 +25,7 @@
 
 mod call;
 pub mod connect;
+mod entries;
 pub mod failure;
 pub(crate) mod jail;
 pub mod journal;

@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn only_the_runs_opened_first_are_opened_again_and_not_often() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Journal::open(dir.path(), [1; 32]).unwrap();
+        let open = || Journal::open(dir.path(), [1; 32], None).unwrap();
         for _ in 0..MAX_RUNS {
             // Every time another process.
             begin_closing(&mut open(), &[7; 32]).unwrap();

@@ -37,6 +37,9 @@ pub struct Order {
     pub source: List,
     /// This job's own directory: its journal and its parts. Kept until the job is over, or it cannot go on after a crash.
     pub dir: PathBuf,
+    /// Below which the journal is sealed at rest: the same for every start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Key>,
     #[serde(default)]
     pub results: Results,
     pub connect: Way,
@@ -44,6 +47,9 @@ pub struct Order {
     pub memory: u64,
     #[serde(default = "one")]
     pub workers: u32,
+    /// Processes elsewhere that see the same directory may join (`join`): their key is told on stdout. With several workers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
     /// Least number of parts; else as many as the memory of both asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
@@ -240,6 +246,11 @@ impl Order {
         if self.workers > 1 && matches!(self.connect, Way::Fd(_)) {
             return wrong("one connection is for one worker");
         }
+        if self.open && self.workers == 1 {
+            return wrong(
+                "a job that others join has several workers, whose parts lie on the disk",
+            );
+        }
         for seconds in [self.silence, self.patience] {
             if !(seconds > 0.0 && seconds < 1e7) {
                 return wrong("silence and patience are seconds above 0");
@@ -397,7 +408,8 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 /// is room for guesses of a receiver that does not keep to the protocol.
 pub(super) fn inflates(plan: &Plan) -> bool {
     let filled = plan.part_items().0.saturating_mul(plan.parts.into());
-    plan.parts > 1 && filled > plan.whole.receiver_items.saturating_mul(2) + FILLED_ITEMS
+    plan.parts > 1
+        && filled > plan.whole.receiver_items.saturating_mul(2).saturating_add(FILLED_ITEMS)
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn run_opened(
     progress: &Progress,
 ) -> Result<Report, Failure> {
     let job = order.job()?;
-    let journal = Journal::open(&order.dir, digest(&job))?;
+    let journal = Journal::open(&order.dir, digest(&job), order.journal.as_ref())?;
     let mut visitor = Visitor { order, job, journal, progress, number: 0 };
     let mut clock = Clock::default();
     progress.phase("connecting", 0, None);

@@ -35,10 +35,25 @@ pub enum Event {
     },
     /// A worker has greeted the peer and cut the list.
     Cut(Greeted),
+    /// Whoever joins the job from elsewhere may begin ([`super::workers::Start`]).
+    Open(Open),
     /// A worker's end: all parts are kept by both.
     Ended,
     Report(Box<Report>),
     Error(ErrorReport),
+}
+
+/// What a process needs, beside the order, to join a job.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Of the parts on the disk, in hexadecimal.
+    pub key: String,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Open(…)")
+    }
 }
 
 /// What the first worker tells its starter.

@@ -25,7 +25,9 @@ use super::journal::Journal;
 use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, MAX_WAITING_LINES, REPLACED_PER_WORKER};
 use super::order::{Order, Report, unhex};
 use super::party::{digest, greet, serve};
-use super::progress::{Event, Greeted, Moved, Progress, Tell, Told, Traffic, add, peak_bytes};
+use super::progress::{
+    Event, Greeted, Moved, Open, Progress, Tell, Told, Traffic, add, peak_bytes,
+};
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
 
@@ -54,13 +56,15 @@ impl Host {
     }
 }
 
-/// What a worker reads.
+/// What a worker reads; the coordinator's own, or one that joins from another machine, with the same directory and a way of its own.
 #[derive(Serialize, Deserialize)]
-struct Start {
-    order: Order,
-    /// Absent for the first, who cuts them.
-    key: Option<String>,
-    number: u32,
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    pub order: Order,
+    /// Of the parts; absent for the first, who cuts them.
+    pub key: Option<String>,
+    /// Where among the parts it begins: workers with different ones seldom want the same.
+    pub number: u32,
 }
 
 /// The workers of one party.
@@ -142,7 +146,7 @@ impl<'a> Crew<'a> {
                         }
                         self.tell_moved(peak_bytes);
                     }
-                    Event::Ended | Event::Report(_) => {}
+                    Event::Ended | Event::Report(_) | Event::Open(_) => {}
                 },
                 Line::End => {
                     self.end();
@@ -178,6 +182,9 @@ impl<'a> Crew<'a> {
 
     /// Until one worker says that both have everything. False if only this party is sure to have it.
     pub fn run(&mut self, journal: &Journal, key: String) -> Result<bool, Failure> {
+        if self.order.open {
+            self.progress.event(&Event::Open(Open { key: key.clone() }));
+        }
         self.key = Some(Zeroizing::new(key));
         self.greeters = self.workers.len();
         let of = journal.state()?.agreed.map_or(0, |agreed| agreed.parts.into());
@@ -257,7 +264,7 @@ impl<'a> Crew<'a> {
                     }
                     Event::Ended => worker.ended = true,
                     Event::Error(error) => worker.error = Some(error),
-                    Event::Report(_) | Event::Cut(_) => {}
+                    Event::Report(_) | Event::Cut(_) | Event::Open(_) => {}
                 },
                 Line::End if worker.ended => return Ok(true),
                 Line::End => {
@@ -361,7 +368,7 @@ fn work(
     // What moved is told with every step of progress, so that a worker's death takes little of it away.
     let progress = Progress::new(Arc::clone(tell), Arc::new(AtomicBool::new(false)));
     let job = order.job()?;
-    let journal = Journal::open(&order.dir, digest(&job))?;
+    let journal = Journal::open(&order.dir, digest(&job), order.journal.as_ref())?;
     let mut visitor = Visitor { order, job, journal, progress: &progress, number };
     let Some(key) = key else {
         let greeted = greet(&mut visitor, connector, jail)?;

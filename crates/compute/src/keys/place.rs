@@ -36,6 +36,11 @@ impl Key {
     fn root(&self) -> Secret<[u8; 32]> {
         Secret::new(self.0)
     }
+
+    /// Of the file with that salt, which is fresh for a new one.
+    pub(crate) fn file(&self, salt: &[u8; SALT_BYTES]) -> io::Result<FileKey> {
+        FileKey::new(&self.root(), salt).map_err(|_| changed())
+    }
 }
 
 impl PartialEq for Key {
@@ -288,7 +293,7 @@ impl Sealing {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt).map_err(|_| io::Error::other("no randomness"))?;
         file.write_all(&head(&salt))?;
-        let key = FileKey::new(&key.root(), &salt).map_err(|_| changed())?;
+        let key = key.file(&salt)?;
         let chunk = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES));
         Ok(Self { file, key, chunk, number: 0, length: 0 })
     }

@@ -57,7 +57,7 @@ fn reach(path: &Path) -> UnixStream {
     }
 }
 
-fn line(dialled: &Path, behind: &Path) {
+pub(crate) fn line(dialled: &Path, behind: &Path) {
     let (listener, behind) = (UnixListener::bind(dialled).unwrap(), behind.to_owned());
     thread::spawn(move || {
         for near in listener.incoming() {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -71,6 +71,11 @@ impl Pair {
             mapping: Mapping::of([("key", column)]),
             source: List::new(self.path(&format!("{name}.csv")), Kind::Csv),
             dir: self.path(name),
+            // One journal of each kind.
+            journal: match role {
+                Role::Receiver => Some(String::from("7a").repeat(32).try_into().unwrap()),
+                Role::Sender => None,
+            },
             results: match role {
                 Role::Receiver => {
                     Results { rows: Some(self.path("out.csv")), ..Results::default() }
@@ -83,6 +88,7 @@ impl Pair {
             },
             memory: 512 << 20,
             workers: 1,
+            open: false,
             parts: None,
             jail: vec![Layer::NoNewPrivs, Layer::Undumpable],
             silence: 20.0,
@@ -115,13 +121,20 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(order: &Order) -> Self {
+        let (it, input) = Self::called("job", order);
+        drop(input);
+        it
+    }
+
+    /// One that runs for as long as its input is open.
+    pub(crate) fn called(word: &str, said: &impl serde::Serialize) -> (Self, ChildStdin) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm-compute-worker"));
-        command.arg("job").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(word).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        writeln!(stdin, "{}", serde_json::to_string(order).unwrap()).unwrap();
+        writeln!(stdin, "{}", serde_json::to_string(said).unwrap()).unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out }
+        (Self { child, out }, stdin)
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -162,7 +175,11 @@ impl Process {
                 Event::Progress(told) if told.phase == "running" => {
                     assert!(told.of.is_some_and(|of| told.done <= of), "{told:?}");
                 }
-                Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended => {}
+                Event::Progress(_)
+                | Event::Moved { .. }
+                | Event::Cut(_)
+                | Event::Open(_)
+                | Event::Ended => {}
             }
         }
         let status = self.child.wait().unwrap();

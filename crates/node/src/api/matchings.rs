@@ -176,6 +176,8 @@ pub(super) struct Shown {
 struct BrokenOff {
     sent: u64,
     received: u64,
+    /// This node was killed in one of them: that attempt may have moved up to a second's bytes more.
+    at_least: bool,
     /// The same by kind.
     traffic: BTreeMap<String, Moved>,
 }
@@ -212,10 +214,12 @@ fn shown(app: &App, it: Matching) -> Shown {
     let progress = app.matchings.told(&it.id).and_then(|it| serde_json::to_value(it).ok());
     let record = it.record;
     let Bytes { sent, received } = record.broken_off;
+    let at_least = record.broken_unsure;
+    let broken = at_least || sent + received > 0;
     let kinds = record.broken_kinds.into_iter();
     let traffic = kinds.map(|(kind, moved)| (kind, moved.into())).collect();
     Shown {
-        broken_off: (sent + received > 0).then_some(BrokenOff { sent, received, traffic }),
+        broken_off: broken.then_some(BrokenOff { sent, received, at_least, traffic }),
         id: it.id,
         role: it.role.word(),
         contract: it.contract.to_string(),

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row as _};
 use tidm_crypto::hash::Digest;
 use tidm_space::engine::commit::Seen;
 use tidm_space::engine::refusal::{MISSED, MISSED_TOLD, MISSED_UNTOLD, Tally, missed};
-use tidm_space::engine::view::{More, Needs, View, newest};
+use tidm_space::engine::view::{More, Needs, View};
 use tidm_space::id::Id;
 use tidm_space::identity::member::Group;
 use tidm_space::lease::machine::{DebitKind, Spent};
@@ -31,7 +31,8 @@ const SPENT_OF_GROUP: &str = "SELECT spent.kind, CAST(SUM(spent.amount) AS BIGIN
 const STARTS_OF_GROUP: &str = "SELECT debits.at FROM contracts
   JOIN products ON products.id = contracts.product
   JOIN debits ON debits.contract = contracts.id AND debits.kind = 'use'
-  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2 ORDER BY debits.at DESC LIMIT $3";
+  WHERE contracts.grp = $1 AND contracts.role = 'provider' AND products.line = $2 AND debits.at > $3
+  ORDER BY debits.at DESC LIMIT $4";
 
 /// Loads all that is asked for.
 pub async fn load(conn: &mut AnyConnection, needs: &Needs) -> Result<View, StoreError> {
@@ -223,13 +224,15 @@ pub async fn load_more(
     conn: &mut AnyConnection,
     more: &More,
     view: &mut View,
+    now: Time,
 ) -> Result<(), StoreError> {
-    if let Some((contract, most)) = &more.starts {
-        let sql =
-            "SELECT at FROM debits WHERE contract = $1 AND kind = 'use' ORDER BY at DESC LIMIT $2";
+    if let Some((contract, newest)) = &more.starts {
+        let sql = "SELECT at FROM debits WHERE contract = $1 AND kind = 'use' AND at > $2
+             ORDER BY at DESC LIMIT $3";
         let starts: Vec<i64> = sqlx::query_scalar(sql)
             .bind(contract.as_str())
-            .bind(i64::try_from(*most).unwrap_or(i64::MAX))
+            .bind(newest.since(now).ms())
+            .bind(i64::try_from(newest.most).unwrap_or(i64::MAX))
             .fetch_all(&mut *conn)
             .await?;
         view.starts = Some(starts.into_iter().map(Time::from_ms).collect());
@@ -246,7 +249,7 @@ pub async fn load_more(
     if let Some((groups, product)) = &more.group {
         view.group = spent_by(conn, groups, product).await?;
     }
-    if let Some((groups, product, most)) = &more.group_starts
+    if let Some((groups, product, newest)) = &more.group_starts
         && let Some(line) = line_of(conn, product).await?
     {
         let mut all = Vec::new();
@@ -254,12 +257,13 @@ pub async fn load_more(
             let starts: Vec<i64> = sqlx::query_scalar(STARTS_OF_GROUP)
                 .bind(group.as_str())
                 .bind(line.clone())
-                .bind(i64::try_from(*most).unwrap_or(i64::MAX))
+                .bind(newest.since(now).ms())
+                .bind(i64::try_from(newest.most).unwrap_or(i64::MAX))
                 .fetch_all(&mut *conn)
                 .await?;
             all.extend(starts.into_iter().map(Time::from_ms));
         }
-        view.group_starts = Some(newest(all, *most));
+        view.group_starts = Some(newest.of(all, now));
     }
     Ok(())
 }
@@ -293,8 +297,9 @@ pub async fn spent(conn: &mut AnyConnection, contract: &Id) -> Result<Spent, Sto
 fn summed(rows: &[sqlx::any::AnyRow]) -> Result<Spent, StoreError> {
     let mut spent = Spent::default();
     for row in rows {
-        let kind: String = row.get(0);
-        let amount: i64 = row.get(1);
+        let kind: String = row.try_get(0)?;
+        // A sum that no whole number holds is an error, not a panic.
+        let amount: i64 = row.try_get(1)?;
         let amount = u64::try_from(amount).map_err(|_| bad("debits", "a negative sum"))?;
         let kind = DebitKind::from_word(&kind).ok_or_else(|| bad("debits", "an unknown kind"))?;
         spent = spent.with(kind, amount);

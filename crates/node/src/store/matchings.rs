@@ -87,6 +87,10 @@ pub struct Record {
     /// The same by kind.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub broken_kinds: BTreeMap<String, Bytes>,
+    /// Attempts up to this one are in the two above.
+    pub tallied: u32,
+    /// In one of them this node was killed: it may have moved more than was written down.
+    pub broken_unsure: bool,
     /// The process's report, as it said it.
     pub report: Option<serde_json::Value>,
     /// Rows of ours that matched: an object, where we are to know them.

@@ -177,7 +177,9 @@ async fn save_leases(conn: &mut AnyConnection, commit: &Commit) -> Result<(), St
             .await?;
         sqlx::query(
             "INSERT INTO spent (contract, kind, amount) VALUES ($1,$2,$3)
-             ON CONFLICT (contract, kind) DO UPDATE SET amount = spent.amount + excluded.amount",
+             ON CONFLICT (contract, kind) DO UPDATE SET amount = CASE
+                 WHEN spent.amount > 0 AND excluded.amount > 9223372036854775807 - spent.amount
+                 THEN 9223372036854775807 ELSE spent.amount + excluded.amount END",
         )
         .bind(it.contract.as_str().to_owned())
         .bind(it.kind.word())

@@ -342,7 +342,7 @@ async fn decided(
     };
     let more = needs_more(&node, &view, input);
     if !more.is_empty() {
-        load::load_more(conn, &more, &mut view).await?;
+        load::load_more(conn, &more, &mut view, now).await?;
     }
     Ok(decide(&node, &view, input.clone(), now, &mut FreshIds))
 }

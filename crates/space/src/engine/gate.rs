@@ -57,10 +57,10 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     let product = || contract.product.clone();
     let group = || on_record(node, contract);
     More {
-        starts: (wants.starts > 0).then(|| (contract.id.clone(), wants.starts)),
+        starts: wants.starts.any().then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
         group: wants.group.then(|| (group(), product())),
-        group_starts: (wants.group_starts > 0).then(|| (group(), product(), wants.group_starts)),
+        group_starts: wants.group_starts.any().then(|| (group(), product(), wants.group_starts)),
         ..More::default()
     }
 }

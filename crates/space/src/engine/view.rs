@@ -13,6 +13,7 @@ use crate::lease::machine::Spent;
 use crate::lease::message::Nonce;
 use crate::lease::state::Lease;
 use crate::negotiation::state::Negotiation;
+use crate::policy::counted::Newest;
 use crate::time::Time;
 use crate::transfer::state::Transfer;
 
@@ -65,23 +66,16 @@ pub struct Needs {
 /// What only some contracts' terms ask for, seen when the first rows are there. Loaded in the same transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct More {
-    /// When the newest uses under this contract began: at most so many.
-    pub starts: Option<(Id, u64)>,
+    /// When the newest uses under this contract began.
+    pub starts: Option<(Id, Newest)>,
     pub product: Option<Id>,
     /// What a legal entity was debited for the line of this product, under all contracts that this node provides: those on record
     /// for any of these.
     pub group: Option<(Vec<Group>, Id)>,
-    /// When the newest of its uses of that line began: at most so many.
-    pub group_starts: Option<(Vec<Group>, Id, u64)>,
+    /// When the newest of its uses of that line began.
+    pub group_starts: Option<(Vec<Group>, Id, Newest)>,
     /// Contracts that a product is made under; few.
     pub sources: Vec<Id>,
-}
-
-/// The newest so many, newest first.
-pub fn newest(mut all: Vec<Time>, most: u64) -> Vec<Time> {
-    all.sort_unstable_by(|a, b| b.cmp(a));
-    all.truncate(usize::try_from(most).unwrap_or(usize::MAX));
-    all
 }
 
 impl More {

@@ -52,7 +52,7 @@ pub struct Reserved {
 pub(super) fn facts<'a>(wants: Wants, spent: Spent, known: Known<'a>, kind: Use) -> Facts<'a> {
     let (bytes, rows) = sizes(known, kind);
     Facts {
-        uses_at: known.starts.filter(|_| wants.starts > 0),
+        uses_at: known.starts.filter(|_| wants.starts.any()),
         // A use of no time at all is none.
         metered: wants.metered.then(|| Duration::from_secs(spent.seconds.saturating_add(1))),
         bytes: bytes.filter(|_| wants.size).map(|it| spent.bytes.saturating_add(it)),

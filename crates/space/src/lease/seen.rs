@@ -10,6 +10,7 @@ use crate::identity::credential::{COUNTRY, Credential, ROLES};
 use crate::identity::member::{CreditCode, Member};
 use crate::limits::{MEMBER_REGION_BYTES, MEMBER_ROLES};
 use crate::policy::terms::Topic;
+use crate::policy::usage::TEE;
 
 /// Of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +88,6 @@ impl<'a> Topics<'a> {
     }
 }
 
-/// How policies name a trusted execution environment.
-const TEE: &[&str] = &["tee", "env/tee", "05"];
 /// What accepted evidence proves of where a use takes place.
 pub const ATTESTED: &[(Topic, &[&str])] = &[(Topic::Environment, TEE)];
 

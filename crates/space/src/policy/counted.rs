@@ -3,22 +3,59 @@
 //! Counters belong to the contract, not to a rule of it: a counted term is signed only where it binds always, so that
 //! no alternative and no second permission leads around the counter. Never counts by itself.
 
+use std::time::Duration;
+
 use crate::policy::compile::{Refusal, refusal};
 use crate::policy::model::{Constraint, Operand, Policy};
+use crate::policy::span::Span;
 use crate::policy::terms::{Clause, Terms, Test, Topic};
+use crate::time::Time;
+
+/// Those of many uses that a gate has to know of: the newest, at most so many, and none that no period reaches back to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Newest {
+    pub most: u64,
+    pub within: Duration,
+}
+
+impl Newest {
+    /// Whether there is anything to know.
+    pub fn any(self) -> bool {
+        self.most > 0
+    }
+
+    /// Those that began later count.
+    pub fn since(self, now: Time) -> Time {
+        now.before(self.within)
+    }
+
+    /// Of these, newest first.
+    pub fn of(self, mut all: Vec<Time>, now: Time) -> Vec<Time> {
+        all.retain(|at| *at > self.since(now));
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.truncate(usize::try_from(self.most).unwrap_or(usize::MAX));
+        all
+    }
+
+    /// So many that began lately deny: one more would be loaded in vain.
+    fn add(&mut self, most: u64, span: Span) {
+        self.most = self.most.max(most).max(1);
+        self.within = self.within.max(span.longest());
+    }
+}
 
 /// What the gate loads and charges beside the number of uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// When so many of the newest uses began.
-    pub starts: u64,
+    /// When the newest uses began.
+    pub starts: Newest,
     pub metered: bool,
     pub size: bool,
     pub records: bool,
     /// What the consumer's legal entity was debited.
     pub group: bool,
     /// The same of that entity's newest uses.
-    pub group_starts: u64,
+    pub group_starts: Newest,
     /// A lease ends with the hours of the week.
     pub window: bool,
     /// Of the product, from its row.
@@ -53,16 +90,15 @@ impl Wants {
             Test::All(all) | Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
                 all.iter().for_each(|it| self.gather(it));
             }
-            // One more than is allowed would be loaded in vain: so many that began lately deny.
-            Test::Frequency(most, _) => self.starts = self.starts.max(*most).max(1),
-            Test::Interval(_) => self.starts = self.starts.max(1),
+            Test::Frequency(most, span) => self.starts.add(*most, *span),
+            Test::Interval(span) => self.starts.add(1, *span),
             Test::Metered(..) => self.metered = true,
             Test::Size(..) => self.size = true,
             Test::Records(..) => self.records = true,
             Test::Group(..) => self.group = true,
             Test::Entity(it) => {
-                if let Test::Frequency(most, _) = **it {
-                    self.group_starts = self.group_starts.max(most).max(1);
+                if let Test::Frequency(most, span) = **it {
+                    self.group_starts.add(most, span);
                 } else {
                     // Debited as if it were the contract's own.
                     self.group = true;
@@ -197,5 +233,35 @@ pub(super) fn entity(it: &Test) -> &'static str {
         "tidm:groupDataSize"
     } else {
         "tidm:groupRecordCount"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What is loaded answers as all uses would: whether so many began in a period, and whether any did.
+        #[test]
+        fn the_newest_uses_say_what_all_say(
+            all in prop::collection::vec(0_i64..4_000_000_000, 0..40),
+            terms in prop::collection::vec((1_u64..12, prop::sample::select(vec!["PT1H", "P1D", "P20D", "P1M"])), 1..4),
+        ) {
+            let now = Time::from_ms(4_000_000_000);
+            let all: Vec<Time> = all.into_iter().map(Time::from_ms).collect();
+            let terms: Vec<(u64, Span)> =
+                terms.into_iter().map(|(most, span)| (most, Span::parse(span).unwrap())).collect();
+            let mut wants = Newest::default();
+            terms.iter().for_each(|(most, span)| wants.add(*most, *span));
+            let some = wants.of(all.clone(), now);
+            prop_assert!(some.is_sorted_by(|a, b| a >= b) && some.len() as u64 <= wants.most);
+            for (most, span) in terms {
+                let lately = |of: &[Time]| of.iter().filter(|at| span.after(**at) > now).count() as u64;
+                prop_assert_eq!(lately(&some) >= most, lately(&all) >= most);
+                prop_assert_eq!(lately(&some) > 0, lately(&all) > 0);
+            }
+        }
     }
 }

@@ -223,7 +223,11 @@ fn test_level(it: &Test, scene: Scene) -> Level {
             scene.level()
         }
         // Evidence names the program and its machine; without it nobody here knows where a use takes place.
-        Test::Among(Topic::Environment, ..) if scene.attested() => scene.level(),
+        Test::Among(Topic::Environment, how, all)
+            if scene.attested() || scene.kind.takes_place(*how, all) =>
+        {
+            scene.level()
+        }
         Test::Purpose(..) | Test::Event(..) | Test::Among(..) => Level::E0,
         Test::All(_)
         | Test::Any(_)
@@ -272,10 +276,14 @@ fn limit_level(it: &Limit, scene: Scene) -> Level {
     }
 }
 
-/// Who keeps a rule about an action: of what is made of the data the consumer's own node knows, at best.
+/// Who keeps a rule about an action: of what is made of the data the consumer's own node knows, at best; what it does with results
+/// that it holds nobody sees.
 pub(super) fn act_level(it: &Action, scene: Scene) -> Level {
-    let published = matches!(it, Action::Derive | Action::NextPolicy);
-    if published { scene.level().min(Level::E1) } else { scene.level() }
+    match it {
+        Action::Derive | Action::NextPolicy => scene.level().min(Level::E1),
+        Action::Distribute => scene.afterwards(),
+        _ => scene.level(),
+    }
 }
 
 /// What every lease, or every publication, does by itself.
@@ -326,7 +334,7 @@ fn duty_sentence(rule: &Rule, lang: Lang, scene: Scene) -> Sentence {
                     ),
                 },
             };
-            said(text, scene.level())
+            said(text, scene.afterwards())
         })
     } else if rule.action == Action::Compensate {
         duty::price(rule).map(|price| {

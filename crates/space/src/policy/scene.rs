@@ -6,28 +6,43 @@
 //! nobody checks stays a promise, and what the provider's own node keeps stays at the provider.
 
 use crate::policy::compile::compile;
+use crate::policy::hold::member;
 use crate::policy::model::Policy;
 use crate::policy::terms::{Terms, Test, Topic};
-use crate::policy::usage::{Level, Use};
+use crate::policy::truth::Truth;
+use crate::policy::usage::{Level, TEE, Use};
 
 /// The place in which terms are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scene {
     pub(super) kind: Use,
     level: Level,
+    /// Whether rows of the data, or words about rows, may leave as results.
+    rows: bool,
 }
 
 impl Scene {
     /// Of terms that nobody signs it is the kind of use alone.
     pub fn of(policy: &Policy, kind: Use) -> Self {
-        let proven = compile(policy).ok().and_then(|it| demanded(&it, kind));
+        let terms = compile(policy).ok();
+        let proven = terms.as_ref().and_then(|it| demanded(it, kind));
         let own = kind.level();
-        Self { kind, level: proven.map_or(own, |it| it.max(own)) }
+        let rows = match kind {
+            Use::Query => !terms.is_some_and(|it| sums_alone(&it)),
+            Use::Psi => true,
+            Use::SealedTable | Use::SealedFile | Use::Plain => false,
+        };
+        Self { kind, level: proven.map_or(own, |it| it.max(own)), rows }
     }
 
     /// Who keeps what happens to the data in such a use.
     pub fn level(self) -> Level {
         self.level
+    }
+
+    /// Who keeps what becomes of the data afterwards, of what the consumer holds then: nobody, where it holds rows as results.
+    pub(super) fn afterwards(self) -> Level {
+        if self.rows { Level::E0 } else { self.level }
     }
 
     /// Whether nobody gets a key here without evidence of a trusted environment.
@@ -47,6 +62,12 @@ pub fn kinds(policy: &Policy) -> Vec<Use> {
     }
 }
 
+/// Whether only figures about groups leave as results.
+fn sums_alone(terms: &Terms) -> bool {
+    let mut reads = terms.grants.iter().filter(|it| it.action.covers(&Use::Query.action()));
+    reads.all(|it| it.limits.aggregates_only || it.limits.privacy.budget.is_some())
+}
+
 /// The level that evidence has to prove for each permission of such a use; `None`: one is to be had without any.
 fn demanded(terms: &Terms, kind: Use) -> Option<Level> {
     let sealed = matches!(kind, Use::SealedTable | Use::SealedFile);
@@ -58,8 +79,10 @@ fn demanded(terms: &Terms, kind: Use) -> Option<Level> {
 fn demand(it: &Test) -> Option<Level> {
     match it {
         Test::Enforcement(level) => Some(*level).filter(|it| *it >= Level::E3),
-        // Nothing but evidence is a fact about the environment, so that without it no such test holds.
-        Test::Among(Topic::Environment, ..) => Some(Level::E3),
+        // Of what is sealed nothing but evidence is a fact about the environment, so that without it no such test holds.
+        Test::Among(Topic::Environment, how, all) => {
+            Some(Level::E3).filter(|_| member(*how, all, TEE) == Truth::Yes)
+        }
         Test::All(all) | Test::Sequence(all) => all.iter().filter_map(demand).max(),
         Test::Any(all) | Test::One(all) => all.iter().map(demand).min().flatten(),
         _ => None,

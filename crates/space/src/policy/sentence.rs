@@ -38,6 +38,10 @@ pub struct Sentences {
     pub asker: Asker,
     /// A person of the provider consents to the contract before any use.
     pub consent: bool,
+    /// Each use is on record at both parties.
+    pub tracked: bool,
+    /// The provider is told of each use before it.
+    pub told: bool,
     pub columns: Vec<String>,
     /// Only rows for which this holds.
     pub rows: Option<Filter>,
@@ -149,6 +153,12 @@ pub fn build(id: Id, assigner: Option<Id>, it: &Sentences) -> Result<Policy, Bad
     }
     if it.consent {
         policy.obligations.push(Rule::new(Action::ObtainConsent, vec![]));
+    }
+    if it.tracked {
+        policy.obligations.push(Rule::new(Action::AcceptTracking, vec![]));
+    }
+    if it.told {
+        policy.obligations.push(Rule::new(Action::Inform, vec![]));
     }
     if it.delete_after_use {
         policy.obligations.push(Rule::new(Action::Delete, vec![]));

@@ -65,6 +65,12 @@ impl Span {
         Time::from_ms(moved).after(Duration::from_millis(self.ms))
     }
 
+    /// No shorter than it is from any start: months count as their longest.
+    pub(super) fn longest(self) -> Duration {
+        let months = u64::from(self.months).saturating_mul(31 * 86_400_000);
+        Duration::from_millis(months.saturating_add(self.ms))
+    }
+
     pub(super) fn months(self) -> u32 {
         self.months
     }

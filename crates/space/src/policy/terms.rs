@@ -311,7 +311,7 @@ impl Terms {
 
     /// Whether only evidence of a trusted environment can meet some of these terms.
     pub fn need_attestation(&self) -> bool {
-        self.grants.iter().chain(&self.bans).any(|it| attested(&it.when))
+        self.grants.iter().chain(&self.bans).any(|it| attested(&it.when, Use::SealedTable))
     }
 
     /// Reasons why nobody could keep these terms in such a use; empty when they can be kept or honestly promised.
@@ -323,13 +323,14 @@ impl Terms {
         }
         let read = || self.grants.iter().filter(|it| it.reads());
         let first = read().next();
-        if first.is_some() && read().all(|it| attested(&it.when)) && !kind.reaches(Level::E3) {
+        if first.is_some() && read().all(|it| attested(&it.when, kind)) && !kind.reaches(Level::E3)
+        {
             why.push(
                 "a trusted environment is proven where a key is released: sealed tables and files",
             );
         }
         if first.is_some() && read().all(|it| otherwise(&it.when, kind)) {
-            why.push("the terms ask for another way of encryption or of delivery");
+            why.push("the terms ask for another way of encryption or of delivery, or another environment");
         }
         if any && matches!(kind, Use::SealedFile | Use::Plain) {
             why.push(
@@ -459,25 +460,25 @@ impl Terms {
     }
 }
 
-/// Whether a condition asks for what such a use is not by itself.
+/// Whether a condition asks for what such a use is not, whatever evidence says.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others depend on more than the kind")]
 fn otherwise(it: &Test, kind: Use) -> bool {
     match it {
         Test::All(all) => all.iter().any(|it| otherwise(it, kind)),
         Test::Among(topic, how, all) => {
-            kind.is(*topic).is_some_and(|is| member(*how, all, is) == Truth::No)
+            kind.at_best(*topic).is_some_and(|is| member(*how, all, is) == Truth::No)
         }
         _ => false,
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others are proven otherwise")]
-fn attested(it: &Test) -> bool {
+fn attested(it: &Test, kind: Use) -> bool {
     match it {
-        Test::Among(Topic::Environment, ..) => true,
+        Test::Among(Topic::Environment, ..) => kind.is(Topic::Environment).is_none(),
         Test::Enforcement(level) => *level >= Level::E3,
         Test::All(all) | Test::Any(all) | Test::One(all) | Test::Sequence(all) => {
-            all.iter().any(attested)
+            all.iter().any(|it| attested(it, kind))
         }
         _ => false,
     }

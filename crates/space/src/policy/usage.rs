@@ -5,8 +5,10 @@
 use std::fmt;
 
 use crate::lang::Lang;
+use crate::policy::hold::member;
 use crate::policy::model::Action;
-use crate::policy::terms::Topic;
+use crate::policy::terms::{Member, Topic};
+use crate::policy::truth::Truth;
 
 /// One way in which a product is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,13 +61,20 @@ impl Use {
         }
     }
 
-    /// What such a use is by itself, in the words of policies and of TC609: how its data is kept where it arrives, and how it
-    /// gets there.
+    /// What such a use is by itself, in the words of policies and of TC609: how its data is kept where it arrives, how it
+    /// gets there, and where it takes place if that is no matter of evidence.
     pub fn is(self, topic: Topic) -> Option<&'static [&'static str]> {
         const PLAIN: &[&str] = &["plain", "enc/plain", "01"];
         const CIPHER: &[&str] = &["cipher", "enc/cipher", "02"];
         const FILE: &[&str] = &["file", "dlv/file", "01"];
         const API: &[&str] = &["api", "dlv/api", "03"];
+        if topic == Topic::Environment {
+            return match self {
+                Self::Query => Some(SANDBOX),
+                Self::Psi => Some(MPC),
+                Self::SealedTable | Self::SealedFile | Self::Plain => None,
+            };
+        }
         match (topic == Topic::Encryption, topic == Topic::Delivery, self) {
             (true, _, Self::Query | Self::Plain) => Some(PLAIN),
             (true, _, Self::SealedTable | Self::SealedFile) => Some(CIPHER),
@@ -75,6 +84,17 @@ impl Use {
             (_, true, Self::Psi) => Some(&["other", "dlv/other", "04"]),
             (false, false, _) => None,
         }
+    }
+
+    /// The same with the best that evidence could prove, where a key is released for it.
+    pub(super) fn at_best(self, topic: Topic) -> Option<&'static [&'static str]> {
+        let proven = topic == Topic::Environment && self.reaches(Level::E3);
+        self.is(topic).or(if proven { Some(TEE) } else { None })
+    }
+
+    /// Whether a demand on the environment is met by the kind of use alone.
+    pub(super) fn takes_place(self, how: Member, all: &[String]) -> bool {
+        self.is(Topic::Environment).is_some_and(|is| member(how, all, is) == Truth::Yes)
     }
 
     /// Whether such a use can meet a demand for this level: where a key is released, the place of use may be an
@@ -94,6 +114,11 @@ impl Use {
         }
     }
 }
+
+/// How policies and TC609 name the environments that a use here may take place in: proven by evidence, or the kind of use's own.
+pub(crate) const TEE: &[&str] = &["tee", "env/tee", "05"];
+const SANDBOX: &[&str] = &["sandbox", "env/sandbox", "02"];
+const MPC: &[&str] = &["mpc", "env/mpc", "03"];
 
 /// Enforcement level of a term (house decision D4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use tidm_crypto::cbor::Value;
 
 use crate::fault::Fault;
-use crate::limits::{MATCH_COLUMN_BYTES, MATCH_DECIMALS, MATCH_LABEL_BYTES, MATCH_LABEL_COLUMNS};
+use crate::limits::{
+    MATCH_COLUMN_BYTES, MATCH_DECIMALS, MATCH_ITEMS, MATCH_LABEL_BYTES, MATCH_LABEL_COLUMNS,
+};
 use crate::policy::matching::{Equals, Matching, Reveal, To};
 use crate::psi::Protocol;
 
@@ -116,6 +118,10 @@ impl Asked {
         }
         if protocol.table().is_some() {
             return super::table::allowed(self, terms, workers, items);
+        }
+        if items > MATCH_ITEMS {
+            let why = format!("{items} items are more than {MATCH_ITEMS} in one session");
+            return Err(Fault::refused("psi.size", why));
         }
         if *self == Self::Rows {
             return Ok(());

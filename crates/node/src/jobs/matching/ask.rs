@@ -28,9 +28,10 @@ use tidm_space::wire::tidm::psi;
 
 use super::registry::Turn;
 use super::settle::{self, Ended};
+use super::tally::Tally;
 use super::{
-    ATTEMPTS, WORKERS, asked, drawn, here, many, process, request, save, stopping, store, streams,
-    table, task, terms, unhex,
+    ATTEMPTS, WORKERS, asked, drawn, folder, here, many, process, request, save, stopping, store,
+    streams, table, task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -192,7 +193,12 @@ pub(super) async fn size(list: &rest::List, kind: Kind) -> Result<u64, WorkError
     });
     let counted = counted.await;
     let counted = counted.map_err(|_| Fault::ApiMisuse("counting rows panicked"))?;
-    Ok(counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?)
+    let items = counted.map_err(|why| Fault::refused("psi.list", why.to_string()))?;
+    if items > MATCH_ITEMS {
+        let why = format!("the list may have {items} items, which is more than {MATCH_ITEMS}");
+        return Err(Fault::refused("psi.size", why).into());
+    }
+    Ok(items)
 }
 
 /// Columns that the result is to have are in the list.
@@ -220,6 +226,7 @@ pub async fn run(app: Arc<App>, id: String) {
     };
     let found = app.store.matching(&id).await;
     let Ok(Some(mut it)) = found else { return };
+    settle::recovered(&app, &mut it);
     let done = tokio::select! {
         done = work(&app, &mut it, &turn) => Some(done),
         () = turn.live.cancelled() => {
@@ -387,6 +394,7 @@ async fn attempts(
     loop {
         it.record.attempts += 1;
         settle::noted(app, it).await;
+        turn.live.write_down(Tally::new(&folder(app, &it.id), it.record.attempts));
         let why = match once(app, it, contract, lease, turn).await {
             Err(Ended::Failed(why))
                 if why.blame == Blame::Connection && it.record.attempts < ATTEMPTS =>

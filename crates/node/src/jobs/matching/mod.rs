@@ -26,6 +26,7 @@ pub mod serve;
 pub mod settle;
 pub mod streams;
 pub mod table;
+mod tally;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -229,10 +230,12 @@ fn order(
         mapping,
         source: list.source(kind(&it.record.name)),
         dir,
+        journal: Some(rest::result_key(app, &it.id)?),
         results,
         connect,
         memory: app.config.limits.matching_memory_bytes,
         workers: it.record.workers,
+        open: false,
         parts: None,
         jail: process::JAIL.to_vec(),
         silence: 20.0,

@@ -105,7 +105,7 @@ pub(super) async fn run(
         match serde_json::from_str(&line).map_err(ours)? {
             Event::Progress(told) => live.tell(told),
             Event::Moved { traffic, .. } => live.moved(traffic),
-            Event::Cut(_) | Event::Ended => {}
+            Event::Cut(_) | Event::Open(_) | Event::Ended => {}
             Event::Report(mut report) => {
                 let lacks = report.jail.as_ref().map(Jail::lacks).unwrap_or_default();
                 if !lacks.is_empty() {

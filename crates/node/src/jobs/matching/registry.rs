@@ -13,6 +13,7 @@ use tidm_compute::job::order::Report;
 use tidm_compute::job::progress::{Moved, Told, Traffic};
 
 use super::WORKERS;
+use super::tally::Tally;
 
 /// Connections of one matching at a time: the workers', and some that are being replaced.
 const STREAMS: usize = 2 * WORKERS as usize;
@@ -53,6 +54,8 @@ pub struct Live {
     told: Mutex<Option<Told>>,
     /// What its process moved, by kind.
     moved: Mutex<Traffic>,
+    /// Where that is written down.
+    tally: Mutex<Option<Tally>>,
     cancel: watch::Sender<bool>,
 }
 
@@ -100,6 +103,7 @@ impl Matchings {
             downloads: AtomicU32::new(0),
             told: Mutex::default(),
             moved: Mutex::default(),
+            tally: Mutex::default(),
             cancel: watch::Sender::new(false),
         });
         entries.insert(id.to_owned(), live.clone());
@@ -141,6 +145,11 @@ impl Live {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
 
+    /// Writes down from here on what moves, for who comes after a kill of this node.
+    pub(super) fn write_down(&self, tally: Tally) {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = Some(tally);
+    }
+
     /// Of each kind the most that was said counts: a process only ever adds to it.
     pub fn moved(&self, traffic: Traffic) {
         let mut all = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,28 +158,36 @@ impl Live {
             it.sent = it.sent.max(said.sent);
             it.received = it.received.max(said.received);
         }
+        drop(all);
+        self.tell_tally();
+    }
+
+    fn tell_tally(&self) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tally) = tally.as_mut().filter(|it| it.is_due()) {
+            let table = (self.gave.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed));
+            let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            tally.write(with_table(moved, table));
+        }
     }
 
     /// What its process moved, by kind, which is forgotten; with what of a table left and came.
     pub(super) fn take_moved(&self) -> Traffic {
-        let mut all =
-            std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
-        let (sent, received) =
-            (self.gave.swap(0, Ordering::Relaxed), self.fetched.swap(0, Ordering::Relaxed));
-        if sent > 0 || received > 0 {
-            all.insert("table".to_owned(), Moved { sent, received });
-        }
-        all
+        let moved = std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
+        let table = (self.gave.swap(0, Ordering::Relaxed), self.fetched.swap(0, Ordering::Relaxed));
+        with_table(moved, table)
     }
 
     /// Bytes of a table left for the peer.
     pub fn gave(&self, bytes: usize) {
         self.gave.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.tell_tally();
     }
 
     /// Bytes of the peer's table came.
     pub fn fetched(&self, bytes: usize) {
         self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.tell_tally();
     }
 
     /// One more download of the table; `false`: there were enough.
@@ -198,6 +215,13 @@ impl Live {
     }
 }
 
+fn with_table(mut moved: Traffic, (sent, received): (u64, u64)) -> Traffic {
+    if sent > 0 || received > 0 {
+        moved.insert("table".to_owned(), Moved { sent, received });
+    }
+    moved
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,10 +236,13 @@ mod tests {
         assert!(!all.cancel("b"));
         assert!(all.cancel("a"));
         turn.live.cancelled().await;
+        turn.live.write_down(Tally::new(&folder, 2));
         for (sent, received) in [(5, 0), (3, 7), (9, 2)] {
             turn.live.moved(Traffic::from([("okvs".to_owned(), Moved { sent, received })]));
         }
         turn.live.gave(4);
+        let found = crate::jobs::matching::tally::found(&folder).unwrap();
+        assert_eq!((found.attempt, found.traffic["okvs"].sent), (2, 5), "once a second");
         let kinds = turn.live.take_moved();
         let moved = |kind: &str| kinds.get(kind).map(|it| (it.sent, it.received));
         assert_eq!((moved("okvs"), moved("table")), (Some((9, 7)), Some((4, 0))));

@@ -24,9 +24,10 @@ use tidm_space::psi::{Acceptance, Invitation};
 use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
+use super::tally::Tally;
 use super::{
-    ATTEMPTS, WORKERS, asked, drawn, here, is_here, process, request, save, stopping, store, table,
-    task, terms,
+    ATTEMPTS, WORKERS, asked, drawn, folder, here, is_here, process, request, save, stopping,
+    store, table, task, terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, rest, workers};
@@ -292,6 +293,7 @@ async fn run(app: Arc<App>, id: String) {
     if it.state != State::Open {
         return;
     }
+    settle::recovered(&app, &mut it);
     if it.record.attempts >= attempts(&it) {
         // Its node was stopped in it, or its end could not be saved.
         let why = Fault::denied("psi.attempts", "attempts", "this session was begun too often");
@@ -299,6 +301,7 @@ async fn run(app: Arc<App>, id: String) {
     }
     it.record.attempts += 1;
     settle::noted(&app, &it).await;
+    turn.live.write_down(Tally::new(&folder(&app, &it.id), it.record.attempts));
     let ended = tokio::select! {
         ended = once(&app, &it, &turn) => Some(ended),
         () = turn.live.cancelled() => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tidm_compute::job::failure::ErrorReport;
 use tidm_compute::job::order::Report;
+use tidm_compute::job::progress::Traffic;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -14,7 +15,7 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::psi::Asked;
 use tidm_space::psi::many::withheld;
 
-use super::{LABELS, ROWS, asked, folder, here, many, save, terms};
+use super::{LABELS, ROWS, asked, folder, here, many, save, tally, terms};
 use crate::app::App;
 use crate::jobs::{rest, uploads};
 use crate::objects::Key;
@@ -148,7 +149,25 @@ pub(super) async fn noted(app: &App, it: &Matching) {
 /// What left and came in an attempt that ended without a report, so that the list of what left this node is whole.
 pub(super) fn broken_off(app: &App, it: &mut Matching) {
     let Some(live) = app.matchings.live(&it.id) else { return };
-    for (kind, moved) in live.take_moved() {
+    add(it, live.take_moved());
+    it.record.tallied = it.record.attempts;
+}
+
+/// The same of an attempt whose node was killed in it: as much as had been written down.
+pub(super) fn recovered(app: &App, it: &mut Matching) {
+    if it.record.tallied >= it.record.attempts {
+        return;
+    }
+    it.record.tallied = it.record.attempts;
+    it.record.broken_unsure = true;
+    let found = tally::found(&folder(app, &it.id));
+    if let Some(found) = found.filter(|found| found.attempt == it.record.attempts) {
+        add(it, found.traffic);
+    }
+}
+
+fn add(it: &mut Matching, traffic: Traffic) {
+    for (kind, moved) in traffic {
         let of = it.record.broken_kinds.entry(kind).or_default();
         for all in [of, &mut it.record.broken_off] {
             all.sent += moved.sent;

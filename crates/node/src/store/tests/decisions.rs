@@ -409,7 +409,7 @@ async fn uses_of_a_legal_entity_are_summed_over_all_its_names() {
         ] {
             let more = More { group: Some((names, of.product.clone())), ..More::default() };
             let mut view = View::default();
-            load_more(&mut conn, &more, &mut view).await.unwrap();
+            load_more(&mut conn, &more, &mut view, Time::from_ms(0)).await.unwrap();
             assert_eq!(view.group.map(|it| it.uses), Some(uses), "{more:?}");
         }
     })

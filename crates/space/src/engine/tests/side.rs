@@ -15,7 +15,7 @@ use crate::engine::commit::{Answer, Commit, Decision, Reply, Seen, Send, Timer};
 use crate::engine::input::{ContractWish, Heard, Input, Outcome, Received, TransferSpoken, Wish};
 use crate::engine::node::{Node, Signer};
 use crate::engine::refusal::Tally;
-use crate::engine::view::{More, Needs, View, newest};
+use crate::engine::view::{More, Needs, View};
 use crate::engine::{decide, needs, needs_more};
 use crate::evidence::fact::{Fact, What};
 use crate::fault::Fault;
@@ -118,7 +118,7 @@ impl Side {
             attests: self.attests,
             refunds: self.refunds,
         };
-        self.load_more(&needs_more(&node, &view, &input), &mut view);
+        self.load_more(&needs_more(&node, &view, &input), &mut view, now);
         let Decision { commit, reply } = decide(&node, &view, input, now, &mut self.fresh);
         self.save(commit);
         reply
@@ -216,14 +216,11 @@ impl Side {
         })
     }
 
-    fn load_more(&self, more: &More, view: &mut View) {
+    fn load_more(&self, more: &More, view: &mut View, now: Time) {
         let uses = || self.debits.iter().filter(|it| it.kind == DebitKind::Use);
-        if let Some((of, most)) = &more.starts {
-            let mut all: Vec<Time> =
-                uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
-            all.sort_unstable_by(|a, b| b.cmp(a));
-            all.truncate(usize::try_from(*most).unwrap());
-            view.starts = Some(all);
+        if let Some((of, newest)) = &more.starts {
+            let all = uses().filter(|it| it.contract == *of).map(|it| it.at).collect();
+            view.starts = Some(newest.of(all, now));
         }
         view.sources =
             more.sources.iter().filter_map(|it| self.contracts.get(it).cloned()).collect();
@@ -241,11 +238,11 @@ impl Side {
         {
             view.group = Some(self.sums(|it| ours(groups, product, it)));
         }
-        if let Some((groups, product, most)) = &more.group_starts
+        if let Some((groups, product, newest)) = &more.group_starts
             && self.products.contains_key(product)
         {
             let of = uses().filter(|it| ours(groups, product, it));
-            view.group_starts = Some(newest(of.map(|it| it.at).collect(), *most));
+            view.group_starts = Some(newest.of(of.map(|it| it.at).collect(), now));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::identity::did::Did;
 use crate::limits::{BUDGET, FREQUENCY_USES, POLICY_LIST};
 use crate::policy::compile::{Refusal, Side, UNKNOWN, refusal};
 use crate::policy::filter::Filter;
+use crate::policy::hold;
 use crate::policy::matching::{Key, MatchLimit, Reveal, To};
 use crate::policy::model::{Atomic, Operand, Operator};
 use crate::policy::network::Network;
@@ -326,8 +327,19 @@ impl Reading<'_> {
             {
                 return Err(self.no("needs codes of regions such as CN or CN-32 (ISO 3166)"));
             }
+            Operand::Environment if self.reach == Reach::Node && !self.takes_place()? => {
+                let why = "is an environment in which no use here takes place: sandbox (02), mpc (03) or, proven by evidence, tee (05)";
+                return Err(self.no(why));
+            }
             left => Test::Among(self.op(topic(left))?, self.op(among(&self.it.op))?, self.list()?),
         })
+    }
+
+    /// Whether some kind of use meets what is said of its environment.
+    fn takes_place(&self) -> Result<bool, Refusal> {
+        let (how, said) = (self.op(among(&self.it.op))?, self.list()?);
+        let place = |kind: &Use| kind.at_best(Topic::Environment);
+        Ok(Use::ALL.iter().filter_map(place).any(|is| hold::member(how, &said, is) == Truth::Yes))
     }
 
     fn frequency(&self) -> Result<Test, Refusal> {

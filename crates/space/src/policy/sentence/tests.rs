@@ -60,6 +60,8 @@ prop_compose! {
                 networks: both.and_then(|_| Network::parse("10.1.0.0/16").ok()).into_iter().collect(),
             },
             consent: has_until,
+            tracked: keyed,
+            told: both.is_some(),
             purposes: purposes.into_iter().collect(),
             columns: columns.into_iter().collect(),
             rows: rows.map(|it| Filter::parse(it).unwrap()),
@@ -227,6 +229,35 @@ fn levels_are_no_higher_than_the_use() {
         let got: Vec<&str> =
             render(&policy, Lang::En, kind).iter().map(|s| s.level.name()).collect();
         assert_eq!(got, levels, "{kind:?}");
+    }
+}
+
+/// Copies are kept from others, and deleted, by who keeps the copy; of results that are rows nobody does.
+#[test]
+fn what_becomes_of_results_is_a_promise() {
+    let policy = |constraints: serde_json::Value| {
+        OdrlPolicy::parse(serde_json::json!({"@id": "urn:o", "@type": "Offer",
+            "permission": [{"action": "use", "constraint": constraints}],
+            "prohibition": [{"action": "distribute"}], "obligation": [{"action": "delete"}]}))
+        .unwrap()
+        .model
+    };
+    let sums = policy(
+        serde_json::json!([{"leftOperand": "tidm:aggregatesOnly", "operator": "eq", "rightOperand": true}]),
+    );
+    let rows = policy(serde_json::json!([]));
+    for (of, kind, level) in [
+        (&rows, Use::Query, "E0"),
+        (&sums, Use::Query, "E2"),
+        (&rows, Use::SealedTable, "E1"),
+        (&rows, Use::SealedFile, "E1"),
+        (&rows, Use::Plain, "E0"),
+        (&rows, Use::Psi, "E0"),
+    ] {
+        let said = render(of, Lang::En, kind);
+        let of =
+            |word: &str| said.iter().find(|it| it.text.starts_with(word)).unwrap().level.name();
+        assert_eq!([of("Prohibited"), of("All copies")], [level; 2], "{kind:?}: {said:?}");
     }
 }
 

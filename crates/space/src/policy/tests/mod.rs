@@ -1,5 +1,5 @@
 //! Tables about the whole of the policy module: known classes of policies, and suites of others.
 
-mod classes;
+pub(super) mod classes;
 mod operands;
 mod suite;

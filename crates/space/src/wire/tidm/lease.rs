@@ -17,7 +17,7 @@ use crate::engine::input::Heard;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
-use crate::limits::LEASE_MAX;
+use crate::limits::{LEASE_MAX, MATCH_TABLE_ENTRIES};
 use crate::policy::privacy::Epsilon;
 use crate::time::Time;
 use crate::wire::Posting;
@@ -148,10 +148,19 @@ pub(super) fn request(top: &Fields<'_>) -> Result<Request, Fault> {
             .transpose()?
             .map(str::to_owned),
         query: top.digest_opt("query")?,
-        items: top.number_opt("items")?,
+        items: items(top)?,
         epsilon: epsilon(top)?,
         span,
     })
+}
+
+/// Of a session, or of the table that it is over. What a gate adds up for years stays far below what its store counts to.
+fn items(of: &Fields<'_>) -> Result<Option<u64>, Fault> {
+    let items = of.number_opt("items")?;
+    match items.filter(|it| *it > MATCH_TABLE_ENTRIES) {
+        None => Ok(items),
+        Some(_) => Err(of.wrong("items", format!("more than {MATCH_TABLE_ENTRIES}"))),
+    }
 }
 
 /// What an answer may cost, in millionths; one that no budget has is no price.

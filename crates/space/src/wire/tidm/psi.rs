@@ -148,7 +148,10 @@ pub fn read_acceptance(body: &[u8]) -> Result<Acceptance, Fault> {
     Ok(Acceptance {
         lease: lease::grant(&top.object("lease")?)?,
         join: lease::request(&top.object("join")?)?,
-        items: top.number("items")?,
+        items: match top.number("items")? {
+            items if items <= MATCH_TABLE_ENTRIES => items,
+            _ => return Err(top.wrong("items", format!("more than {MATCH_TABLE_ENTRIES}"))),
+        },
         workers: top.small_number("workers")?,
     })
 }

@@ -30,7 +30,8 @@ use super::super::ask::{Listed, Mine, begun, hold, listed, post};
 use super::super::process::Task;
 use super::super::registry::Turn;
 use super::super::settle::Ended;
-use super::super::{drawn, process, request, save, store, streams, terms, unhex};
+use super::super::tally::Tally;
+use super::super::{drawn, folder, process, request, save, store, streams, terms, unhex};
 use super::{check_memory, entity, only_once};
 use crate::app::App;
 use crate::jobs::{renewing, rest, workers};
@@ -179,6 +180,7 @@ pub(in super::super) async fn work(app: &Arc<App>, it: &mut Matching, turn: &Tur
     if let Err(why) = save(app, it).await {
         return Ended::Refused(later(why.to_string()));
     }
+    turn.live.write_down(Tally::new(&folder(app, &it.id), it.record.attempts));
     let running = run(app, it, &joined, turn);
     tokio::select! {
         done = running => done,

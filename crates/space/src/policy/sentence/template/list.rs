@@ -87,6 +87,18 @@ const PURPOSES: Parameter = Parameter::new(
     Shape::Words(|s, all| s.purposes = all),
     Need::Said("quality"),
 );
+const ROLES: Parameter = Parameter::new(
+    "roles",
+    ("角色", "roles"),
+    Shape::Words(|s, all| s.asker.roles = all),
+    Need::Said("auditor"),
+);
+const REGIONS: Parameter = Parameter::new(
+    "regions",
+    ("地域代码", "codes of regions"),
+    Shape::Words(|s, all| s.asker.regions = all),
+    Need::Said("CN-32"),
+);
 const COLUMNS: Parameter = Parameter::new(
     "columns",
     ("字段", "columns"),
@@ -310,6 +322,62 @@ pub(super) const ALL: &[Template] = &[
         ),
         &[PURPOSES, RECIPIENTS.open(), UNTIL.open()],
     ),
+    template(
+        "role",
+        &[4],
+        ("限定成员角色", "for members in a role"),
+        (
+            "只有成员凭证或成员名单载有所列角色的使用方可以使用。",
+            "Only users whose membership says one of the roles may use it.",
+        ),
+        &[ROLES, USES.open(), UNTIL.open()],
+    ),
+    template(
+        "region",
+        &[5],
+        ("限定成员地域", "for members of a region"),
+        (
+            "只有所列地域的成员可以使用；使用实际发生在何处由合同约束。",
+            "Only members of the regions may use it; where the use itself takes place is kept by contract only.",
+        ),
+        &[REGIONS, USES.open(), UNTIL.open()],
+    ),
+    Template {
+        finish: |s| s.tracked = true,
+        ..template(
+            "tracked",
+            &[15],
+            ("使用留痕", "uses are on record"),
+            (
+                "每次使用均在双方留痕，双方随时可查。",
+                "Each use is on record at both parties, who may look it up at any time.",
+            ),
+            &[USES.open(), UNTIL.open()],
+        )
+    },
+    Template {
+        finish: |s| s.told = true,
+        ..template(
+            "told",
+            &[16],
+            ("使用前告知", "the provider is told of each use"),
+            ("每次使用前均告知提供方。", "The provider is told of each use before it."),
+            &[USES.open(), UNTIL.open()],
+        )
+    },
+    Template {
+        finish: |s| s.consent = true,
+        ..template(
+            "consent",
+            &[23],
+            ("经同意后使用", "after consent"),
+            (
+                "提供方人员就合约表示同意之后方可使用。",
+                "It may be used once a person of the provider has consented to the contract.",
+            ),
+            &[USES.open(), UNTIL.open()],
+        )
+    },
     template(
         "enforced",
         &[8],

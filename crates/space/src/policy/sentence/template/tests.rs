@@ -9,9 +9,11 @@ use crate::policy::render::render;
 use crate::policy::usage::Use;
 use crate::wire::odrl::{OdrlPolicy, to_json};
 
-/// The classes that a node keeps, each with its templates.
-const COVERED: [(u8, &[&str]); 12] = [
+/// Classes with their templates.
+const COVERED: [(u8, &[&str]); 17] = [
     (1, &["named-consumers"]),
+    (4, &["role"]),
+    (5, &["region"]),
     (6, &["purpose"]),
     (8, &["enforced", "kinds"]),
     (9, &["period", "hours", "delete-by", "rental", "paced-delivery"]),
@@ -19,9 +21,12 @@ const COVERED: [(u8, &[&str]); 12] = [
     (11, &["trial", "counted", "rate", "burn"]),
     (12, &["burn", "delete-by", "rental"]),
     (13, &["columns", "statistics"]),
+    (15, &["tracked"]),
+    (16, &["told"]),
     (17, &["open", "kinds", "burn", "rental", "passed-on"]),
     (19, &["sale"]),
     (20, &["rental"]),
+    (23, &["consent"]),
     (25, &["statistics", "matching"]),
 ];
 
@@ -73,6 +78,8 @@ fn names_are_unique() {
 
 #[test]
 fn every_class_that_a_node_keeps_has_a_template() {
+    let kept = crate::policy::tests::classes::kept();
+    assert!(kept.into_iter().eq(COVERED.iter().map(|it| it.0)));
     for number in 1..=25 {
         let has: Vec<&str> = templates()
             .iter()

@@ -359,6 +359,12 @@ fn the_document_says_what_the_code_does() {
 }
 
 /// No class is passed over, and none is taken for kept that somebody would have to trust us for.
+/// The classes that a node keeps in some way of saying them.
+pub(in crate::policy) fn kept() -> std::collections::BTreeSet<u8> {
+    let kept = |rules: &Json| compile(&policy(rules)).is_ok();
+    classes().iter().filter(|(.., it)| kept(it)).map(|(it, ..)| *it).collect()
+}
+
 #[test]
 fn every_class_is_kept_or_refused_by_name() {
     let all = classes();

@@ -1,0 +1,93 @@
+//! What an attempt moved so far, in a file beside its journal: a node that was killed finds it when it starts again, so that the list
+//! of what left this node knows of attempts whose end nobody could write down.
+//!
+//! Written at most once a second, and not synced: after a kill what the last second moved is missing, after a loss of power
+//! more. So what is found is a least, and shown as one. Kinds and bytes only; never a word of a list.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tidm_compute::job::progress::Traffic;
+
+/// How long it waits between two writings: what a kill may take.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A file of so many bytes is none of ours: there are some twenty kinds.
+const MOST: u64 = 1 << 16;
+
+/// Of one attempt.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Found {
+    pub attempt: u32,
+    pub traffic: Traffic,
+}
+
+pub struct Tally {
+    path: PathBuf,
+    attempt: u32,
+    written: Option<Instant>,
+}
+
+impl Tally {
+    pub fn new(folder: &Path, attempt: u32) -> Self {
+        Self { path: path(folder), attempt, written: None }
+    }
+
+    /// Whether it is time to write again.
+    pub fn is_due(&self) -> bool {
+        self.written.is_none_or(|it| it.elapsed() >= PAUSE)
+    }
+
+    /// Replaces what stands there.
+    pub fn write(&mut self, traffic: Traffic) {
+        self.written = Some(Instant::now());
+        let found = Found { attempt: self.attempt, traffic };
+        let passing = self.path.with_extension("new");
+        let written = serde_json::to_vec(&found)
+            .map_err(io::Error::other)
+            .and_then(|bytes| fs::write(&passing, bytes))
+            .and_then(|()| fs::rename(&passing, &self.path));
+        if let Err(error) = written {
+            tracing::warn!(%error, "what a matching moves cannot be written down");
+        }
+    }
+}
+
+/// What the last attempt wrote that ran in this folder.
+pub fn found(folder: &Path) -> Option<Found> {
+    let file = fs::File::open(path(folder)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("moved")
+}
+
+#[cfg(test)]
+mod tests {
+    use tidm_compute::job::progress::Moved;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_last_is_found_and_nonsense_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(found(dir.path()).is_none());
+        let mut tally = Tally::new(dir.path(), 3);
+        for sent in [1, 2] {
+            let moved = Moved { sent, received: 7 };
+            assert_eq!(tally.is_due(), sent == 1);
+            tally.write(Traffic::from([("okvs".to_owned(), moved)]));
+        }
+        let it = found(dir.path()).unwrap();
+        assert_eq!((it.attempt, it.traffic["okvs"].sent), (3, 2));
+        for nonsense in [&b""[..], b"{}", b"[1", &[b' '; 1 << 17]] {
+            fs::write(path(dir.path()), nonsense).unwrap();
+            assert!(found(dir.path()).is_none());
+        }
+    }
+}
