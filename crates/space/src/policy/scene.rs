@@ -5,8 +5,8 @@
 //! deal demands E4. Never more than the kind of use by itself where some permission is to be had without evidence; what
 //! nobody checks stays a promise, and what the provider's own node keeps stays at the provider.
 
-use crate::policy::compile::compile;
-use crate::policy::model::Policy;
+use crate::policy::compile::{Refusal, compile, compile_signed};
+use crate::policy::model::{Kind, Policy};
 use crate::policy::terms::{Terms, Test, Topic};
 use crate::policy::usage::{Level, Use};
 
@@ -20,7 +20,7 @@ pub struct Scene {
 impl Scene {
     /// Of terms that nobody signs it is the kind of use alone.
     pub fn of(policy: &Policy, kind: Use) -> Self {
-        let proven = compile(policy).ok().and_then(|it| demanded(&it, kind));
+        let proven = read(policy).ok().and_then(|it| demanded(&it, kind));
         let own = kind.level();
         Self { kind, level: proven.map_or(own, |it| it.max(own)) }
     }
@@ -38,13 +38,18 @@ impl Scene {
 
 /// The kinds of use that a policy permits and that can be kept, for showing it; of a policy that nobody signs the weakest.
 pub fn kinds(policy: &Policy) -> Vec<Use> {
-    match compile(policy) {
+    match read(policy) {
         Ok(terms) => {
             let fits = |it: &Use| terms.summary.allows(*it) && terms.unkeepable(*it).is_empty();
             Use::ALL.into_iter().filter(fits).collect()
         }
         Err(_) => vec![Use::Plain],
     }
+}
+
+/// Rules that overlap change nothing about who keeps a term that was signed with them.
+fn read(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
+    if policy.kind == Kind::Agreement { compile_signed(policy) } else { compile(policy) }
 }
 
 /// The level that evidence has to prove for each permission of such a use; `None`: one is to be had without any.

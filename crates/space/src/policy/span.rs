@@ -65,6 +65,10 @@ impl Span {
         Time::from_ms(moved).after(Duration::from_millis(self.ms))
     }
 
+    pub(super) fn new(months: u32, ms: u64) -> Self {
+        Self { months, ms }
+    }
+
     pub(super) fn months(self) -> u32 {
         self.months
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::compile::understand;
 use crate::policy::eval::{Request, report};
-use crate::policy::facts::Facts;
+use crate::policy::facts::{Facts, Sums};
 use crate::policy::model::Value;
 use crate::policy::model::{Action, Atomic, Constraint, Kind, Operand, Operator, Policy, Rule};
 use crate::policy::truth::Truth;
@@ -56,6 +56,7 @@ fn conditions_meet_unless_they_exclude_each_other() {
         ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P1Y")], Never),
         ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P365D")], Perhaps),
         ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P373D")], Never),
+        ((Action::Use, Action::Read), year(), vec![atom(L::ElapsedTime, O::Gt, "P13M")], Never),
         ((Action::Use, Action::Read), year(), vec![atom(L::MeteredTime, O::Gt, "P2Y")], Perhaps),
         (
             (Action::Use, Action::Read),
@@ -73,6 +74,32 @@ fn conditions_meet_unless_they_exclude_each_other() {
             (Action::Use, Action::Read),
             vec![atom(L::Spatial, O::Eq, "CN")],
             vec![atom(L::Spatial, O::Neq, "CN")],
+            Perhaps,
+        ),
+        // Uses are metered in less than milliseconds.
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::MeteredTime, O::Lt, "PT1S")],
+            vec![atom(L::MeteredTime, O::Gt, "PT0.999S")],
+            Perhaps,
+        ),
+        // What never holds meets nothing, and whoever counts for a whole entity does not count for one contract.
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::GroupFrequency, O::Lteq, "0/P1D")],
+            vec![atom(L::Count, O::Gt, "5")],
+            Never,
+        ),
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::GroupFrequency, O::Lteq, "1/P1D")],
+            vec![atom(L::GroupFrequency, O::Lteq, "2/P1D")],
+            Perhaps,
+        ),
+        (
+            (Action::Use, Action::Read),
+            vec![atom(L::GroupDataSize, O::Lteq, "5")],
+            vec![atom(L::DataSize, O::Gt, "5")],
             Perhaps,
         ),
         // The step in front makes a delay later, so that only its beginning is known.
@@ -93,6 +120,30 @@ fn conditions_meet_unless_they_exclude_each_other() {
     }
 }
 
+/// All that is counted over a legal entity and can be said of a prohibition; the other budgets of one cannot.
+#[test]
+fn budgets_of_an_entity_exclude_each_other() {
+    use Operand as L;
+    use Operator as O;
+    let acts = || (Action::Use, Action::Read);
+    for (left, most, more) in [
+        (L::GroupCount, "5", "4"),
+        (L::GroupMeteredTime, "PT2H", "PT1H"),
+        (L::GroupDataSize, "100", "99"),
+        (L::GroupRecordCount, "100", "99"),
+    ] {
+        let grant = || vec![atom(left.clone(), O::Lteq, most)];
+        for (from, should) in [(most, Meeting::Never), (more, Meeting::Perhaps)] {
+            let ban = vec![atom(left.clone(), O::Gt, from)];
+            assert_eq!(found(&policy(acts(), grant(), ban)), should, "{left:?} {from}");
+        }
+    }
+    for (left, value) in [(L::GroupMatchBudget, "5"), (L::PrivacyBudget, "1.5")] {
+        let it = policy(acts(), vec![], vec![atom(left.clone(), O::Lteq, value)]);
+        assert_eq!(understand(&it).unwrap_err()[0].term, left.name());
+    }
+}
+
 fn any_atom() -> impl Strategy<Value = Constraint> {
     use Operand as L;
     use Operator as O;
@@ -106,7 +157,12 @@ fn any_atom() -> impl Strategy<Value = Constraint> {
         (L::DataSize, "100", "101"),
         (L::RecordCount, "7", "7"),
         (L::GroupCount, "1", "4"),
+        (L::GroupMeteredTime, "PT1H", "PT2H"),
+        (L::GroupDataSize, "100", "101"),
+        (L::GroupRecordCount, "7", "7"),
     ]);
+    let often = proptest::sample::select(vec![L::Frequency, L::GroupFrequency]);
+    let times = proptest::sample::select(vec!["0/P1D", "1/P1D", "2/P1M"]);
     let named = proptest::sample::select(vec![
         (L::Purpose, "a", "b"),
         (L::Recipient, "did:web:me", "did:web:you"),
@@ -119,6 +175,7 @@ fn any_atom() -> impl Strategy<Value = Constraint> {
         (left, op.clone(), any::<bool>()).prop_map(move |(it, op, first)| pick(it, op, first)),
         (named, equal, any::<bool>()).prop_map(move |(it, op, first)| pick(it, op, first)),
         op.prop_map(event),
+        (often, times).prop_map(|(left, said)| atom(left, O::Lteq, said)),
     ]
 }
 
@@ -152,7 +209,7 @@ proptest! {
         }
         let start = Time::parse("2026-01-20T00:00:00Z").unwrap();
         let at = |days: i64| Time::from_ms(start.ms() + days * 86_400_000);
-        let events = [("e", at(1))];
+        let (events, began) = ([("e", at(1))], [at(day)]);
         let kind = if query { Use::Query } else { Use::Plain };
         let request = Request {
             uses_so_far: uses,
@@ -164,6 +221,13 @@ proptest! {
                 bytes: Some(amount),
                 records: Some(amount - 94),
                 group_uses: Some(uses),
+                uses_at: Some(&began),
+                group: Sums {
+                    uses_at: Some(&began),
+                    metered: Some(Duration::from_micros(amount * 60_000_001)),
+                    bytes: Some(amount),
+                    records: Some(amount - 94),
+                },
                 events: Some(if happened { &events } else { &[] }),
                 ..Facts::default()
             },
