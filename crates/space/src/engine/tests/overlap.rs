@@ -77,7 +77,7 @@ fn overlapping_rules_are_signed_by_neither_side() {
     let (provider, mut consumer) = pair(Approval::Auto, None);
     let mut offer = terms(None);
     overlap(&mut offer);
-    let (peer, address) = (provider.me.clone(), provider.address.clone());
+    let (peer, address) = (provider.me, provider.address);
     let product = id("urn:product:1");
     let wish = ContractWish { peer, address, product, offer, rules: Rules::default() };
     let refused = consumer.wish(Wish::Request(Box::new(wish)), at(1)).unwrap_err();

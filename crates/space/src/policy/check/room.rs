@@ -20,6 +20,8 @@ use crate::time::Time;
 struct Piece<'a> {
     place: String,
     test: &'a Test,
+    /// It stands in a sequence.
+    stepped: bool,
 }
 
 /// The conditions of a clause side by side; alternatives stay whole.
@@ -43,7 +45,7 @@ fn flatten<'a>(test: &'a Test, place: String, stepped: bool, out: &mut Vec<Piece
             flatten(part, place::member(test, &place, i), stepped, out);
         }
     } else if !(stepped && matches!(test, Test::Delay(..))) {
-        out.push(Piece { place, test });
+        out.push(Piece { place, test, stepped });
     }
 }
 
@@ -153,7 +155,7 @@ fn alternatives<'a>(room: &Room<'a>, pieces: &[Piece<'a>], never: Severity, out:
         let mut dead = vec![];
         for (i, branch) in branches.iter().enumerate() {
             let mut inner = vec![];
-            flatten(branch, place::member(it.test, &it.place, i), false, &mut inner);
+            flatten(branch, place::member(it.test, &it.place, i), it.stepped, &mut inner);
             let mut room = room.clone();
             let at = pieces.len();
             if inner.iter().any(|part| room.add(part.test, false, at).is_some()) {
