@@ -2,7 +2,7 @@
 
 use tidm_space::lang::Lang;
 use tidm_space::policy::check::check;
-use tidm_space::policy::compile::{compile, understand};
+use tidm_space::policy::compile::{compile, compile_signed, understand};
 use tidm_space::policy::eval::{Request, Truth, Verdict, evaluate, report};
 use tidm_space::policy::model::{Constraint, Policy, Rule, Value};
 use tidm_space::policy::render::render;
@@ -61,6 +61,8 @@ pub(crate) fn use_it(it: &OdrlPolicy) {
     let whole = understand(model);
     // A node signs nothing that is not understood.
     assert!(terms.is_err() || whole.is_ok());
+    // What may be signed is read the same way once it is.
+    assert!(terms.is_err() || terms == compile_signed(model));
     if let Ok(terms) = &terms {
         assert!(looser(terms, terms).is_empty(), "terms that do not keep themselves");
     }

@@ -15,7 +15,6 @@ use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
 use tidm_space::lease::privacy;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::privacy::micro_text;
 
 use super::answer::{Answer, Fail};
@@ -138,7 +137,7 @@ fn short(app: &App, it: &Contract) -> Short {
         }
         Standing::Active | Standing::Ended { .. } => None,
     };
-    let terms = compile(&it.policy).ok();
+    let terms = it.terms().ok();
     let uses = terms.as_ref().and_then(|terms| terms.summary.uses);
     let until = terms.and_then(|terms| terms.until(it.first_use));
     Short {
@@ -189,7 +188,7 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
 }
 
 async fn epsilon_left(app: &App, it: &Contract) -> Answer<Option<String>> {
-    let budget = compile(&it.policy).ok().and_then(|it| it.summary.limits.privacy.budget);
+    let budget = it.terms().ok().and_then(|it| it.summary.limits.privacy.budget);
     let Some(budget) = budget else { return Ok(None) };
     let left = match it.role {
         Role::Provider => privacy::left(budget, app.store.epsilon_spent(it).await?),

@@ -17,7 +17,6 @@ use tidm_space::fault::Fault;
 use tidm_space::lease::message::{Renewal, Request};
 use tidm_space::lease::state::Lease;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::usage::Use;
 use tidm_space::wire::tidm::lease as wire;
 
@@ -54,7 +53,7 @@ pub(super) fn needed(app: &App, contract: &Contract, it: &Request) -> Result<boo
 fn demanded(contract: &Contract, kind: Use) -> bool {
     matches!(kind, Use::SealedTable | Use::SealedFile)
         && contract.role == Role::Consumer
-        && compile(&contract.policy).is_ok_and(|terms| terms.need_attestation())
+        && contract.terms().is_ok_and(|terms| terms.need_attestation())
 }
 
 /// Evidence for a request, where it needs any.

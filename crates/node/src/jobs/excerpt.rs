@@ -25,7 +25,6 @@ use tidm_mark::row::{Cell as KeyCell, RowKey};
 use tidm_space::catalog::product::kind_of;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::filter::{Cell as FilterCell, Filter, Kind};
 use tidm_space::policy::mark::Mark;
 use tidm_space::policy::terms::Terms;
@@ -74,8 +73,8 @@ pub async fn object(app: &App, contract: &Contract, kind: Use) -> anyhow::Result
 
 /// The copy that such a use of this contract reads, made at the first need; `None`: it reads the product itself.
 pub async fn of(app: &App, contract: &Contract, kind: Use) -> anyhow::Result<Option<Excerpt>> {
-    let terms = compile(&contract.policy)
-        .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
+    let terms =
+        contract.terms().map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     anyhow::ensure!(
         terms.unkeepable(kind).is_empty(),
         "a contract whose terms cannot be kept in such a use"

@@ -27,7 +27,6 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::limits::ID_BYTES;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::time::Time;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::{State, Transfer};
@@ -96,8 +95,8 @@ pub(super) async fn offer(
         let reason = vec![format!("the format {FLIGHT_SQL_PULL} is not offered here")];
         return refuse(app, &it.id, "transfer.format", reason).await;
     }
-    let terms = compile(&contract.policy)
-        .map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
+    let terms =
+        contract.terms().map_err(|_| anyhow::anyhow!("a contract that does not compile"))?;
     let product = app.store.product(&contract.product).await?;
     // A contract that names no kinds of use means whatever the product is delivered as.
     let offered =

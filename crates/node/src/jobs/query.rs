@@ -21,7 +21,6 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Outcome;
 use tidm_space::lease::state::{Lease, State};
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 
 use super::{excerpt, spool, workers};
 use crate::app::App;
@@ -125,9 +124,7 @@ async fn admitted(app: &App, from: &Did, id: &Id, digest: Digest) -> Result<Leas
 
 /// Terms that a query cannot keep (a watermark, for one) are not kept by answering it.
 fn keepable(contract: &Contract) -> Result<(), Fault> {
-    let Ok(terms) = compile(&contract.policy) else {
-        return Err(Fault::ApiMisuse("a contract that does not compile"));
-    };
+    let terms = contract.terms()?;
     match terms.unkeepable(Use::Query).first() {
         Some(why) => Err(Fault::denied("lease.kind", "contract", (*why).to_owned())),
         None => Ok(()),

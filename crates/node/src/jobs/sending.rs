@@ -19,7 +19,6 @@ use reqwest::{Method, RequestBuilder};
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
 use tidm_space::id::Id;
-use tidm_space::policy::compile::compile;
 use tidm_space::transfer::message::DataAddress;
 
 use super::arriving::wait;
@@ -62,7 +61,7 @@ pub fn place(app: &App, of: &Id, bounds: Bounds) -> anyhow::Result<Place> {
 pub fn bounds(app: &App, contract: &Contract) -> Bounds {
     let usual = app.config.limits.delivery;
     // A contract that does not compile delivers nothing anyway.
-    let Ok(terms) = compile(&contract.policy) else { return usual };
+    let Ok(terms) = contract.terms() else { return usual };
     // The narrowest of all permissions: a delivery does not say which it goes by.
     let rate = terms.grants.iter().filter_map(|it| it.limits.delivery_rate).min();
     let rate = rate.map(|it| NonZeroU64::new(it).unwrap_or(NonZeroU64::MIN));

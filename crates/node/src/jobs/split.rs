@@ -19,7 +19,6 @@ use tidm_space::fault::Fault;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Grant, Request};
 use tidm_space::limits::SHARE_STATEMENT_BYTES;
-use tidm_space::policy::compile::compile;
 use tidm_space::share::{Deposit, Shown};
 use tidm_space::wire::Posting;
 use tidm_space::wire::tidm::lease;
@@ -39,7 +38,7 @@ const LATER: Duration = Duration::from_secs(5);
 
 /// Who must release the other share of a contract's key, if its terms say so.
 pub fn operator_of(contract: &Contract) -> Option<Did> {
-    compile(&contract.policy).ok().and_then(|terms| terms.summary.limits.operator)
+    contract.terms().ok().and_then(|terms| terms.summary.limits.operator)
 }
 
 /// A data key in two, and the operator's part as it is handed on.

@@ -194,12 +194,12 @@ impl Whole {
 
     /// The end that its own data or its terms name; of what is signed, the earlier one.
     pub fn until(&self) -> Option<Time> {
-        let (policy, first_use) = match (&self.contract, &self.negotiation) {
-            (Some(it), _) => (Some(&it.policy), it.first_use),
-            (None, Some(it)) => (it.state.offer(), None),
+        let (terms, first_use) = match (&self.contract, &self.negotiation) {
+            (Some(it), _) => (it.terms().ok(), it.first_use),
+            (None, Some(it)) => (it.state.offer().and_then(|it| compile(it).ok()), None),
             (None, None) => (None, None),
         };
-        let said = policy.and_then(|it| compile(it).ok()).and_then(|it| it.until(first_use));
+        let said = terms.and_then(|it| it.until(first_use));
         let own = self.deal.record.until.map(Time::from_ms);
         let signed = said.filter(|_| self.contract.is_some());
         own.map(|own| signed.map_or(own, |it| it.min(own))).or(said).map(floor)

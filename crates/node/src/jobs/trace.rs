@@ -19,7 +19,6 @@ use tidm_mark::tally::{Tally, Verdict};
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::mark::Mark;
 
 use super::excerpt::{mark_root, marker, row_key};
@@ -72,7 +71,7 @@ pub async fn trace(
         let why = format!("more than {CONTRACTS} contracts over this product");
         return Err(Fault::refused("watermark.contracts", why).into());
     }
-    let marked = |it: Contract| Some((compile(&it.policy).ok()?.mark?, it));
+    let marked = |it: Contract| Some((it.terms().ok()?.mark?, it));
     let marked: Vec<(Mark, Contract)> = contracts.into_iter().filter_map(marked).collect();
     if marked.is_empty() {
         let why = "no contract over this product has a watermark";

@@ -20,7 +20,6 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::lease::seen::ATTESTED;
 use tidm_space::lease::state::State;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Facts, Request as Asked, evaluate};
 use tidm_space::policy::privacy::{Epsilon, Unit};
 use tidm_space::policy::terms::Limits as Terms;
@@ -97,9 +96,7 @@ fn permitted(
     uses_left: Option<u64>,
     asked: &Asked<'_>,
 ) -> Result<Terms, Fault> {
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     let before = terms
         .summary
         .uses

@@ -17,6 +17,7 @@ use crate::id::Id;
 use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::negotiation::message::{Role, Signature};
+use crate::policy::compile::compile_signed;
 use crate::policy::model::Policy;
 use crate::policy::terms::Terms;
 use crate::time::Time;
@@ -124,6 +125,14 @@ impl Contract {
             Role::Provider => &self.peer,
             Role::Consumer => me,
         }
+    }
+
+    /// The terms as both sides signed them, for keeping them; what is yet to be signed goes by
+    /// [`compile`](crate::policy::compile::compile).
+    pub fn terms(&self) -> Result<Terms, Fault> {
+        compile_signed(&self.policy).map_err(|_| {
+            Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
+        })
     }
 
     /// When this node ends it by its own clock. The end of its use is the provider's to say, whose gate counts; that its copies are

@@ -69,7 +69,7 @@ pub(super) fn first_used(work: &mut Work<'_>, contract: &Contract) -> Option<Con
         return None;
     }
     let begun = Contract { first_use: Some(work.now), ..contract.clone() };
-    if let Ok(terms) = compile(&begun.policy) {
+    if let Ok(terms) = begun.terms() {
         timed(work, &begun, &terms);
     }
     Some(begun)
@@ -79,9 +79,7 @@ pub(super) fn first_used(work: &mut Work<'_>, contract: &Contract) -> Option<Con
 pub(super) fn time_over(work: &mut Work<'_>, id: &Id) -> Answer {
     let found = work.view.contract.clone().filter(|it| it.id == *id);
     let contract = found.ok_or(Fault::NotFound { what: "contract" })?;
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     let Some(at) = contract.ends(&terms).filter(|_| !contract.is_over()) else {
         return Ok(Reply::Contract(contract.id));
     };
@@ -133,8 +131,7 @@ pub(super) fn end_active(
         Role::Consumer => Job::Erase { contract: contract.id.clone() },
     };
     work.timer(work.now, Due::Job(job));
-    if contract.role == Role::Provider
-        && compile(&contract.policy).is_ok_and(|terms| terms.delete.is_some())
+    if contract.role == Role::Provider && contract.terms().is_ok_and(|terms| terms.delete.is_some())
     {
         let due = Due::DeletionDue { contract: contract.id.clone() };
         work.timer(work.now.after(DELETION_PATIENCE), due);
@@ -229,7 +226,7 @@ pub(super) fn heard_deletion(
 pub(super) fn consent(work: &mut Work<'_>, id: &Id) -> Answer {
     let found = work.view.contract.clone().filter(|it| it.id == *id);
     let mut contract = found.ok_or(Fault::NotFound { what: "contract" })?;
-    let asks = compile(&contract.policy).is_ok_and(|terms| !terms.consent(true).is_empty());
+    let asks = contract.terms().is_ok_and(|terms| !terms.consent(true).is_empty());
     if contract.role != Role::Provider || !asks {
         let why = "only the provider consents, and only where the terms ask for it";
         return Err(Fault::refused("contract.consent", why));
@@ -324,8 +321,6 @@ pub(super) fn conclude(
     consumer_signature: Option<Signature>,
 ) -> Result<(), Fault> {
     let digest = sha256(&what_is_signed(work, it, agreement));
-    let terms = compile(&agreement.policy)
-        .map_err(|_| Fault::ApiMisuse("a contract with terms nobody can enforce was concluded"))?;
     let contract = Contract {
         id: agreement.id.clone(),
         role: it.role,
@@ -347,7 +342,7 @@ pub(super) fn conclude(
         missed: None,
         rules: it.rules.clone(),
     };
-    timed(work, &contract, &terms);
+    timed(work, &contract, &contract.terms()?);
     let what = What::Concluded {
         signed: digest,
         provider_signed: contract.provider_signature.is_some(),
@@ -369,13 +364,7 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
     if it.role == Role::Provider {
         derived::within(work.view.product.as_ref(), &it.product, &it.policy)?;
     }
-    let terms = compile(&it.policy).map_err(|refused| {
-        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        Fault::refused(
-            "policy.unknown-terms",
-            format!("this node cannot honour: {}", terms.join("; ")),
-        )
-    })?;
+    let terms = signable(&it.policy)?;
     let (provider, consumer) = match it.role {
         Role::Provider => (work.node.me, &it.peer),
         Role::Consumer => (&it.peer, work.node.me),
@@ -409,6 +398,17 @@ pub(super) fn adopt(work: &mut Work<'_>, it: Adoption) -> Answer {
     let id = contract.id.clone();
     work.commit.contracts.push(contract);
     Ok(Reply::Contract(id))
+}
+
+/// What this node may put its name to.
+pub(super) fn signable(policy: &Policy) -> Result<Terms, Fault> {
+    compile(policy).map_err(|refused| {
+        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        Fault::refused(
+            "policy.unknown-terms",
+            format!("this node cannot honour: {}", terms.join("; ")),
+        )
+    })
 }
 
 /// Provider: what only evidence can meet is signed where somebody here judges evidence.

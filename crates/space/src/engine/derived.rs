@@ -63,7 +63,7 @@ pub fn check(
         let contract = contracts.iter().find(|it| it.id == *id);
         let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
         stands(contract)?;
-        let terms = compile(&contract.policy).map_err(|_| unsaid(contract))?;
+        let terms = contract.terms().map_err(|_| unsaid(contract))?;
         may(me, contract, &terms, now)?;
         if terms.passes_on() {
             bound = true;

@@ -19,7 +19,6 @@ use crate::lease::seen::Seen;
 use crate::lease::state::{Lease, State};
 use crate::limits::CLOCK_SKEW;
 use crate::negotiation::message::{Role, Signature};
-use crate::policy::compile::compile;
 use crate::policy::counted::{self, Wants};
 use crate::policy::privacy::Epsilon;
 use crate::policy::usage::Use;
@@ -51,7 +50,7 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     let Some(contract) = fresh.filter(|it| counted::mentions(&it.policy)) else {
         return More::default();
     };
-    let Ok(terms) = compile(&contract.policy) else { return More::default() };
+    let Ok(terms) = contract.terms() else { return More::default() };
     let wants = Wants::of(&terms);
     let sized = (wants.size || wants.records) && request.kind != Use::Query || wants.version;
     let product = || contract.product.clone();
@@ -77,7 +76,7 @@ fn on_record(node: &Node<'_>, contract: &Contract) -> Vec<Group> {
 pub(super) fn renewal_needs_more(view: &View) -> More {
     let ours = |it: &&Contract| it.role == Role::Provider && counted::mentions(&it.policy);
     let Some(contract) = view.contract.as_ref().filter(ours) else { return More::default() };
-    let Ok(terms) = compile(&contract.policy) else { return More::default() };
+    let Ok(terms) = contract.terms() else { return More::default() };
     let wants = Wants::of(&terms);
     let product = || contract.product.clone();
     More {
@@ -367,7 +366,7 @@ pub(super) fn heard_end(
 
 /// Whether the consumer can have granted leases for joining a matching.
 fn may_match(contract: &Contract) -> bool {
-    compile(&contract.policy).is_ok_and(|terms| terms.summary.allows(Use::Psi))
+    contract.terms().is_ok_and(|terms| terms.summary.allows(Use::Psi))
 }
 
 /// Once for each lease, however often the peer says it, and some a minute, however many it invents.
@@ -459,6 +458,7 @@ pub(super) fn end_lease(work: &mut Work<'_>, lease: Lease, event: Event) -> Resu
 /// No use is left; the contract ends when the last open lease does.
 pub(super) fn used_up(contract: &Contract, spent: Spent) -> bool {
     contract.is_active()
-        && compile(&contract.policy)
+        && contract
+            .terms()
             .is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
 }

@@ -217,11 +217,20 @@ fn signed(
     }
 }
 
+/// Consumer: the terms on the table are to be signed.
+pub(super) fn accept(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
+    it.state.offer().map(contract::signable).transpose()?;
+    say_now(work, it, Body::Accept)
+}
+
 /// Consumer: our signature under the agreement.
 pub(super) fn verify(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation, Fault> {
     let Some(agreement) = it.state.agreement() else {
         return Err(Fault::ApiMisuse("verifying without an agreement"));
     };
+    if let Err(fault) = contract::signable(&agreement.policy) {
+        return end(work, it, "offer.refused", fault.to_string());
+    }
     let signature = Some(sign(work, &it, agreement));
     say_now(work, it, Body::Verify { signature })
 }
@@ -276,7 +285,8 @@ pub(super) fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation,
     let Some(offer) = it.state.offer().cloned() else {
         return Err(Fault::ApiMisuse("agreeing to nothing"));
     };
-    if let Err(fault) = contract::provable(work, &offer) {
+    let may = contract::signable(&offer).and_then(|_| contract::provable(work, &offer));
+    if let Err(fault) = may {
         return end(work, it, "offer.refused", fault.to_string());
     }
     let mut policy = offer;
@@ -292,13 +302,7 @@ pub(super) fn agree(work: &mut Work<'_>, it: Negotiation) -> Result<Negotiation,
 
 /// Consumer: ask for these terms.
 pub(super) fn request(work: &mut Work<'_>, wish: ContractWish) -> Answer {
-    if let Err(refused) = compile(&wish.offer) {
-        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Err(Fault::refused(
-            "policy.unknown-terms",
-            format!("this node cannot honour: {}", terms.join("; ")),
-        ));
-    }
+    contract::signable(&wish.offer)?;
     let it = Negotiation {
         id: work.ids.fresh(),
         role: Role::Consumer,
@@ -349,7 +353,7 @@ pub(super) fn say(work: &mut Work<'_>, id: &Id, wish: SayWish) -> Answer {
         (SayWish::Propose(offer), Role::Provider, _) => {
             propose(work, it, *offer, |offer| Body::Offer { offer })?
         }
-        (SayWish::Approve, Role::Consumer, Name::Offered) => say_now(work, it, Body::Accept)?,
+        (SayWish::Approve, Role::Consumer, Name::Offered) => accept(work, it)?,
         (SayWish::Approve, Role::Provider, Name::Requested | Name::Accepted) => agree(work, it)?,
         // A rule of ours held it back after the peer's signature was checked.
         (SayWish::Approve, Role::Consumer, Name::Agreed) => verify(work, it)?,
@@ -371,13 +375,7 @@ pub(super) fn propose(
     mut offer: Policy,
     body: fn(Policy) -> Body,
 ) -> Result<Negotiation, Fault> {
-    if let Err(refused) = compile(&offer) {
-        let terms: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Err(Fault::refused(
-            "policy.unknown-terms",
-            format!("this node cannot honour: {}", terms.join("; ")),
-        ));
-    }
+    contract::signable(&offer)?;
     if it.role == Role::Provider {
         contract::provable(work, &offer)?;
     }

@@ -88,7 +88,7 @@ fn act(work: &mut Work<'_>, it: Negotiation, then: Then) -> Result<Negotiation, 
             None => Ok(negotiation::wait_for_person(work, it)),
         },
         Then::Agree if is_ours(work, &it) => negotiation::agree(work, it),
-        Then::Accept if is_asked_for(&it) => negotiation::say_now(work, it, Body::Accept),
+        Then::Accept if is_asked_for(&it) => negotiation::accept(work, it),
         Then::Counter => match it.proposed.clone() {
             Some(offer) => negotiation::propose(work, it, offer, |offer| Body::Request { offer }),
             None => Ok(negotiation::wait_for_person(work, it)),

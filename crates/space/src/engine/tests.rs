@@ -7,6 +7,7 @@ mod delivery;
 mod derived;
 mod ending;
 mod entity;
+mod overlap;
 mod renewal;
 mod retry;
 mod rule;

@@ -22,7 +22,6 @@ use crate::id::Id;
 use crate::identity::did::Did;
 use crate::negotiation;
 use crate::negotiation::message::Role;
-use crate::policy::compile::compile;
 use crate::time::Time;
 use crate::transfer;
 
@@ -58,7 +57,7 @@ impl Subject {
             provider: contract.provider(me).clone(),
             consumer: contract.consumer(me).clone(),
             signed: contract.digest,
-            limit: compile(&contract.policy).ok().and_then(|it| it.summary.uses),
+            limit: contract.terms().ok().and_then(|it| it.summary.uses),
         }
     }
 

@@ -6,7 +6,6 @@
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::id::Id;
-use crate::policy::compile::compile;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::Facts;
 use crate::policy::terms::Terms;
@@ -19,9 +18,7 @@ use crate::time::Time;
 /// [`Fault::Denied`] `transfer.kind` where they do not grant or cannot keep it, or what [`evaluate`] says of plain bytes.
 pub fn deliverable(contract: &Contract, kind: Use, now: Time) -> Result<Terms, Fault> {
     let denied = |why: &str| Fault::denied("transfer.kind", "contract", why);
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     if !terms.summary.allows(kind) {
         return Err(denied(&format!("the contract does not grant {}", kind.name())));
     }

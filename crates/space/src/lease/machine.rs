@@ -12,7 +12,6 @@ use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::limits::{LEASE, LEASE_MAX};
 use crate::negotiation::message::{Role, Signature};
-use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::Facts;
@@ -185,9 +184,7 @@ pub fn grant_proven(
         return Err(Fault::NotFound { what: "contract" });
     }
     contract.check_active()?;
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     terms.check_not_gone(contract.first_use.or(Some(now)), now)?;
     let wants = Wants::of(&terms);
     // Evidence was judged when the lease was granted.

@@ -15,7 +15,6 @@ use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::limits::{EVIDENCE_FRESH, LEASE_RENEWAL_PAUSE, LEASE_RENEWALS};
 use crate::negotiation::message::Role;
-use crate::policy::compile::compile;
 use crate::policy::counted::Wants;
 use crate::policy::eval::{Request as Asked, evaluate};
 use crate::policy::facts::{Facts, Sums};
@@ -133,9 +132,7 @@ fn until(
         let gone = || Fault::denied("lease.session", "session", "this node runs no such session");
         return session.map(|it| (it.until, false)).ok_or_else(gone);
     }
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     terms.check_not_gone(contract.first_use, now)?;
     let wants = Wants::of(&terms);
     fresh(&terms, lease, shown, now)?;

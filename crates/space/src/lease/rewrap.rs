@@ -5,7 +5,6 @@
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::lease::machine::Spent;
-use crate::policy::compile::compile;
 
 /// What would help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub fn obligations(
     if *code == "policy.export" {
         return vec![Obligation::Node];
     }
-    let Ok(terms) = compile(&contract.policy) else { return Vec::new() };
+    let Ok(terms) = contract.terms() else { return Vec::new() };
     if terms.summary.uses.is_some_and(|most| spent.uses >= most) {
         return vec![Obligation::Contract];
     }

@@ -1,7 +1,8 @@
 //! From policy to [`Terms`]: every term understood and every value parsed, or refused with its name (decision D5).
 //!
 //! [`compile`] is what a node signs by: what nobody here can find out or keep is refused too ([`super::reach`] says
-//! why). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
+//! why), and so is a policy that some use would make void. [`compile_signed`] is for what both sides have signed already,
+//! where that is told for each use instead ([`super::eval`]). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
 //! mean by it; a node's duties are `delete`, `compensate`, `watermark`,
@@ -53,15 +54,24 @@ pub(super) const UNKNOWN: &str = "is not understood here, so it cannot be kept";
 
 /// What a node may sign. All refusals at once, so that a person corrects an offer in one round.
 pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
-    read(policy, Reach::Node)
+    read(policy, Reach::Node, void)
+}
+
+/// What both sides signed: rules of it may overlap, for it may be older than the refusal of such. Never for what is yet to
+/// be signed, or listed to be; of a contract it is [`Contract::terms`](crate::contract::Contract::terms).
+pub fn compile_signed(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
+    read(policy, Reach::Node, |_, _, _| vec![])
 }
 
 /// All that is understood, kept here or not. Never for signing.
 pub fn understand(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
-    read(policy, Reach::Whole)
+    read(policy, Reach::Whole, |_, _, _| vec![])
 }
 
-fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
+/// Of permissions and prohibitions those that make a policy void.
+type Overlaps = fn(Option<Conflict>, &[Clause], &[Clause]) -> Vec<Refusal>;
+
+fn read(policy: &Policy, reach: Reach, overlaps: Overlaps) -> Result<Terms, Vec<Refusal>> {
     let mut refused: Vec<Refusal> =
         policy.unsupported.iter().map(|name| refusal(name, UNKNOWN)).collect();
     refused.extend(
@@ -83,10 +93,8 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
     for (i, rule) in policy.obligations.iter().enumerate() {
         owed.extend(duties.add(rule, &format!("obligation[{i}]"), false, reach, &mut refused));
     }
+    refused.extend(overlaps(policy.conflict, &grants, &bans));
     if reach == Reach::Node {
-        if matches!(policy.conflict, None | Some(Conflict::Invalid)) {
-            refused.extend(void(&grants, &bans));
-        }
         refused.extend(counted::unkept(&grants, &bans));
         refused.extend(derive::unkept(&grants, &bans));
         refused.extend(privacy::unkept(&grants));
@@ -109,11 +117,14 @@ fn read(policy: &Policy, reach: Reach) -> Result<Terms, Vec<Refusal>> {
 }
 
 /// Prohibitions that make the whole policy void, or would in some use (ODRL §2.10, `invalid`).
-fn void(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
+fn void(strategy: Option<Conflict>, grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
     const VOID: &str =
         "is permitted and prohibited at once, which makes the policy void (ODRL conflict)";
     const PERHAPS: &str = "may be permitted and prohibited at once, which would make the whole policy void: needs conditions that exclude each other, or conflict prohibit or perm";
     let mut out = vec![];
+    if !voids(strategy) {
+        return out;
+    }
     for ban in bans {
         let all: Vec<Meeting> = grants.iter().map(|it| meeting(it, ban)).collect();
         if all.contains(&Meeting::Always) {
@@ -123,6 +134,18 @@ fn void(grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
         }
     }
     out
+}
+
+/// Whether one conflict makes the whole policy void.
+fn voids(strategy: Option<Conflict>) -> bool {
+    matches!(strategy, None | Some(Conflict::Invalid))
+}
+
+/// A permission and a prohibition by which some use would make the policy void.
+pub(super) fn overlap(terms: &Terms) -> Option<(&Clause, &Clause)> {
+    let met = |ban| terms.grants.iter().find(|it| meeting(it, ban) != Meeting::Never);
+    let mut bans = terms.bans.iter().filter(|_| voids(terms.conflict));
+    bans.find_map(|ban| Some((met(ban)?, ban)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //! Who may hand the data on may hand on what was made of it. A prohibition of either that may apply wins, whatever the
 //! policy's own strategy is. Never asks whether something was in fact made of the data: nobody here can tell.
 
-use crate::policy::compile::{Refusal, refusal};
-use crate::policy::eval::{Decision, Reason, Verdict, evaluate, report};
+use crate::lang::Lang;
+use crate::policy::compile::{Refusal, overlap, refusal};
+use crate::policy::eval::{Decision, Explanation, Reason, Verdict, What, evaluate, report};
 use crate::policy::facts::Request;
 use crate::policy::model::Action;
 use crate::policy::strict::operand;
@@ -39,6 +40,12 @@ pub fn permitted(terms: &Terms, request: &Request<'_>) -> Result<(), Refused> {
                 action: ban.action.clone(),
             });
         }
+    }
+    if let Some((grant, ban)) = overlap(terms) {
+        // Signed before such were refused. Whether the two meet the facts of a use would tell, and a publication is none.
+        let why = Explanation::new(What::Void(grant, ban), Truth::Unknown, vec![]);
+        let (zh, en) = (why.words(Lang::Zh), why.words(Lang::En));
+        return Err(Refused::Unmet(vec![Reason { rule: "policy".to_owned(), zh, en }]));
     }
     let mut unmet = vec![];
     let mut said = false;

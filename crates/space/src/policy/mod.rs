@@ -9,6 +9,7 @@
 
 pub mod action;
 mod apart;
+mod axes;
 pub mod check;
 pub mod compile;
 pub mod cost;

@@ -5,9 +5,9 @@
 //! deal demands E4. Never more than the kind of use by itself where some permission is to be had without evidence; what
 //! nobody checks stays a promise, and what the provider's own node keeps stays at the provider.
 
-use crate::policy::compile::compile;
+use crate::policy::compile::{Refusal, compile, compile_signed};
 use crate::policy::hold::member;
-use crate::policy::model::Policy;
+use crate::policy::model::{Kind, Policy};
 use crate::policy::terms::{Terms, Test, Topic};
 use crate::policy::truth::Truth;
 use crate::policy::usage::{Level, TEE, Use};
@@ -24,7 +24,7 @@ pub struct Scene {
 impl Scene {
     /// Of terms that nobody signs it is the kind of use alone.
     pub fn of(policy: &Policy, kind: Use) -> Self {
-        let terms = compile(policy).ok();
+        let terms = read(policy).ok();
         let proven = terms.as_ref().and_then(|it| demanded(it, kind));
         let own = kind.level();
         let rows = match kind {
@@ -53,7 +53,7 @@ impl Scene {
 
 /// The kinds of use that a policy permits and that can be kept, for showing it; of a policy that nobody signs the weakest.
 pub fn kinds(policy: &Policy) -> Vec<Use> {
-    match compile(policy) {
+    match read(policy) {
         Ok(terms) => {
             let fits = |it: &Use| terms.summary.allows(*it) && terms.unkeepable(*it).is_empty();
             Use::ALL.into_iter().filter(fits).collect()
@@ -66,6 +66,11 @@ pub fn kinds(policy: &Policy) -> Vec<Use> {
 fn sums_alone(terms: &Terms) -> bool {
     let mut reads = terms.grants.iter().filter(|it| it.action.covers(&Use::Query.action()));
     reads.all(|it| it.limits.aggregates_only || it.limits.privacy.budget.is_some())
+}
+
+/// Rules that overlap change nothing about who keeps a term that was signed with them.
+fn read(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
+    if policy.kind == Kind::Agreement { compile_signed(policy) } else { compile(policy) }
 }
 
 /// The level that evidence has to prove for each permission of such a use; `None`: one is to be had without any.

@@ -65,6 +65,10 @@ impl Span {
         Time::from_ms(moved).after(Duration::from_millis(self.ms))
     }
 
+    pub(super) fn new(months: u32, ms: u64) -> Self {
+        Self { months, ms }
+    }
+
     /// No shorter than it is from any start: months count as their longest.
     pub(super) fn longest(self) -> Duration {
         let months = u64::from(self.months).saturating_mul(31 * 86_400_000);

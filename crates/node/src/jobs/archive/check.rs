@@ -19,7 +19,7 @@ use tidm_space::evidence::encode::decode;
 use tidm_space::evidence::fact::What;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
-use tidm_space::policy::compile::compile;
+use tidm_space::policy::compile::compile_signed;
 use tidm_space::policy::model::Policy;
 use tidm_space::tc609::code::{NodeCode, urn};
 use tidm_space::tc609::document::{Frame, Role, SignMode, Signatory, Subject};
@@ -335,7 +335,7 @@ impl Reader<'_> {
         let at =
             Time::parse(text(contract, "/signedAt")?).map_err(|why| Broken(why.to_string()))?;
         let agreement = json!({ "agreement": text(contract, "/id")? }).to_string();
-        let Ok(terms) = compile(signed) else { return Ok(false) };
+        let Ok(terms) = compile_signed(signed) else { return Ok(false) };
         Ok(*subject == own
             && said.signatories.iter().cloned().map(Some).eq(signatories)
             && said.mode == SignMode::PointToPoint

@@ -8,7 +8,6 @@ use tidm_compute::job::order::{Report, Role as Part};
 use tidm_compute::job::what::{What, Within};
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::matching::Matching as Terms;
 use tidm_space::psi::asked::Opening;
 use tidm_space::psi::{Asked, Protocol};
@@ -27,7 +26,7 @@ pub(super) fn check(
     by: (Protocol, u32, u64),
 ) -> Result<(), Fault> {
     let (matching, _) = terms(contract)?;
-    let all = compile(&contract.policy).map_err(|_| Fault::ApiMisuse("terms were read before"))?;
+    let all = contract.terms()?;
     asked.allowed(&matching, all.summary.limits.columns.as_ref(), by)
 }
 

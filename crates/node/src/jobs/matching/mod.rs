@@ -42,7 +42,6 @@ use tidm_space::fault::Fault;
 use tidm_space::lease::message::Request;
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms, To};
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::Protocol;
@@ -67,9 +66,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// # Errors
 /// [`Fault::Refused`] `psi.terms` where it does not let lists be matched.
 pub fn terms(contract: &Contract) -> Result<(Terms, Key), Fault> {
-    let terms = compile(&contract.policy).map_err(|_| {
-        Fault::ApiMisuse("a contract with terms that nobody here can enforce was signed")
-    })?;
+    let terms = contract.terms()?;
     let why = terms.unkeepable(Use::Psi);
     if let Some(why) = why.first() {
         return Err(Fault::refused(

@@ -14,7 +14,6 @@ use tidm_space::lease::message::{Outcome, Request};
 use tidm_space::lease::state::{Lease, State};
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::time::Time;
 
 use super::{ask, close, copy_of, count, failed, ours};
@@ -69,7 +68,7 @@ pub struct Sealed {
 /// As [`super::query_sealed`]; [`Fault::Denied`] `policy.export` where an export is asked for and not permitted.
 pub async fn open_file(app: &Arc<App>, it: OpenRequest) -> Result<OpenFile, WorkError> {
     let contract = ours(app, &it.contract).await?;
-    let may_export = compile(&contract.policy).is_ok_and(|terms| terms.summary.export);
+    let may_export = contract.terms().is_ok_and(|terms| terms.summary.export);
     if it.export && !may_export {
         let why = "the contract does not permit to hand the content on: open it with a program instead of exporting it";
         return Err(Fault::denied("policy.export", "odrl:distribute", why).into());

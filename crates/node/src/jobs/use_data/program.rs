@@ -11,7 +11,6 @@ use tidm_space::engine::node::Signer as _;
 use tidm_space::fault::Fault;
 use tidm_space::id::{Id, Ids as _};
 use tidm_space::identity::program::{self, Program};
-use tidm_space::policy::compile::compile;
 use tidm_space::time::Time;
 
 use super::file::{Sealed, streamed};
@@ -41,7 +40,7 @@ pub async fn program(
     signer: Option<String>,
 ) -> Result<ProgramFile, WorkError> {
     let contract = ours(app, contract).await?;
-    permitted(compile(&contract.policy).is_ok_and(|terms| terms.summary.export))?;
+    permitted(contract.terms().is_ok_and(|terms| terms.summary.export))?;
     if split::operator_of(&contract).is_some() {
         let why = "the key of this file is split with an operator: open it with `tidm use open`";
         return Err(Fault::denied("split.program", "tidm:keyOperator", why).into());
@@ -76,7 +75,7 @@ pub async fn program(
 /// The sealed bytes of a contract whose content may be handed on.
 pub async fn program_copy(app: &App, contract: &Id) -> Result<Sealed, WorkError> {
     let contract = ours(app, contract).await?;
-    permitted(compile(&contract.policy).is_ok_and(|terms| terms.summary.export))?;
+    permitted(contract.terms().is_ok_and(|terms| terms.summary.export))?;
     streamed(app, copy_of(app, &contract, "file").await?).await
 }
 

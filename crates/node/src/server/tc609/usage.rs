@@ -15,7 +15,6 @@ use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Nonce, Request};
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::compile::compile;
 use tidm_space::policy::eval::{Request as Asked, evaluate};
 use tidm_space::policy::usage::Use;
 use tidm_space::tc609::code::ContractCode;
@@ -141,12 +140,7 @@ async fn terms(
     if let Err(over) = it.check_active() {
         return Ok(Err(over));
     }
-    let Ok(terms) = compile(&it.policy) else {
-        return Err(Fault::ApiMisuse(
-            "a contract with terms that nobody here can enforce was signed",
-        )
-        .into());
-    };
+    let terms = it.terms()?;
     let left = app.store.uses_left(&it.id).await.map_err(store)?;
     let spent = match (terms.summary.uses, left) {
         (Some(most), Some(left)) => most.saturating_sub(left),

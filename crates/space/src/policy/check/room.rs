@@ -2,15 +2,16 @@
 //!
 //! Never calls possible conditions impossible: what cannot be compared (names of places, events) is passed over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::lang::Lang;
 use crate::limits::CHECK_TERMS;
+use crate::policy::axes::{Clash, Range, Room};
 use crate::policy::check::{Remark, Ruled, Severity};
 use crate::policy::compile::Side;
 use crate::policy::model::{Kind, Policy};
 use crate::policy::place;
-use crate::policy::terms::{Clause, Cmp, Member, Test};
+use crate::policy::terms::{Clause, Member, Test};
 use crate::policy::usage::{Level, Use};
 use crate::policy::words::test_words;
 use crate::time::Time;
@@ -19,6 +20,8 @@ use crate::time::Time;
 struct Piece<'a> {
     place: String,
     test: &'a Test,
+    /// It stands in a sequence.
+    stepped: bool,
 }
 
 /// The conditions of a clause side by side; alternatives stay whole.
@@ -42,182 +45,16 @@ fn flatten<'a>(test: &'a Test, place: String, stepped: bool, out: &mut Vec<Piece
             flatten(part, place::member(test, &place, i), stepped, out);
         }
     } else if !(stepped && matches!(test, Test::Delay(..))) {
-        out.push(Piece { place, test });
-    }
-}
-
-/// What is counted or measured from a beginning.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Axis {
-    Clock,
-    Count,
-    Elapsed,
-    Delay,
-    Metered,
-    Size,
-    Records,
-    Group,
-    GroupMetered,
-    GroupSize,
-    GroupRecords,
-}
-
-impl Axis {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Clock => "window.empty",
-            Self::Count | Self::Group => "count.never",
-            Self::Elapsed => "elapsed.never",
-            Self::Delay => "delay.never",
-            Self::Metered
-            | Self::Size
-            | Self::Records
-            | Self::GroupMetered
-            | Self::GroupSize
-            | Self::GroupRecords => "total.never",
-        }
-    }
-
-    /// The same, over all uses of a legal entity.
-    fn of_group(self) -> Option<Self> {
-        match self {
-            Self::Metered => Some(Self::GroupMetered),
-            Self::Size => Some(Self::GroupSize),
-            Self::Records => Some(Self::GroupRecords),
-            Self::Clock
-            | Self::Count
-            | Self::Elapsed
-            | Self::Delay
-            | Self::Group
-            | Self::GroupMetered
-            | Self::GroupSize
-            | Self::GroupRecords => None,
-        }
-    }
-
-    /// A first use is number 1; time and amounts are never negative.
-    fn least(self) -> i128 {
-        match self {
-            Self::Clock => i128::MIN,
-            Self::Count | Self::Group => 1,
-            Self::Elapsed
-            | Self::Delay
-            | Self::Metered
-            | Self::Size
-            | Self::Records
-            | Self::GroupMetered
-            | Self::GroupSize
-            | Self::GroupRecords => 0,
-        }
-    }
-}
-
-/// The values for which a test holds, both ends included.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other tests are no ranges")]
-fn range(it: &Test, now: Time) -> Option<(Axis, i128, i128)> {
-    let length = |at: Time| i128::from(at.ms()) - i128::from(now.ms());
-    let (axis, cmp, at) = match it {
-        Test::Clock(cmp, at) => (Axis::Clock, cmp, i128::from(at.ms())),
-        Test::Count(cmp, n) => (Axis::Count, cmp, i128::from(*n)),
-        Test::Elapsed(cmp, span) => (Axis::Elapsed, cmp, length(span.after(now))),
-        Test::Delay(cmp, span) => (Axis::Delay, cmp, length(span.after(now))),
-        Test::Metered(cmp, span) => (Axis::Metered, cmp, length(span.after(now))),
-        Test::Size(cmp, n) => (Axis::Size, cmp, i128::from(*n)),
-        Test::Records(cmp, n) => (Axis::Records, cmp, i128::from(*n)),
-        Test::Group(cmp, n) => (Axis::Group, cmp, i128::from(*n)),
-        Test::Entity(it) => {
-            let (axis, low, high) = range(it, now)?;
-            return Some((axis.of_group()?, low, high));
-        }
-        _ => return None,
-    };
-    let (low, high) = match cmp {
-        Cmp::Lt => (i128::MIN, at - 1),
-        Cmp::Lteq => (i128::MIN, at),
-        Cmp::Gt => (at + 1, i128::MAX),
-        Cmp::Gteq => (at, i128::MAX),
-        Cmp::Eq => (at, at),
-        Cmp::Neq => return None,
-    };
-    Some((axis, low, high))
-}
-
-/// A value, and which condition set it.
-type End = (i128, Option<usize>);
-
-/// What conditions leave over.
-#[derive(Clone, Default)]
-struct Room<'a> {
-    ends: BTreeMap<Axis, (End, End)>,
-    /// By matter: values allowed, and values forbidden.
-    allowed: BTreeMap<&'static str, BTreeSet<&'a str>>,
-    forbidden: BTreeMap<&'static str, BTreeSet<&'a str>>,
-    kinds: Option<Vec<Use>>,
-}
-
-/// Conditions that cannot hold together.
-struct Clash {
-    code: &'static str,
-    at: usize,
-    with: Option<usize>,
-}
-
-impl<'a> Room<'a> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "other tests leave everything over")]
-    fn add(&mut self, it: &'a Test, at: usize, now: Time) -> Option<Clash> {
-        if let Some((axis, low, high)) = range(it, now) {
-            let start = ((axis.least(), None), (i128::MAX, None));
-            let (least, most) = self.ends.entry(axis).or_insert(start);
-            if low > least.0 {
-                *least = (low, Some(at));
-            }
-            if high < most.0 {
-                *most = (high, Some(at));
-            }
-            let with = [least.1, most.1].into_iter().flatten().find(|it| *it != at);
-            return (least.0 > most.0).then_some(Clash { code: axis.code(), at, with });
-        }
-        let empty = match it {
-            Test::Purpose(how, all) => self.list("purpose", *how, all),
-            Test::Recipient(how, all) => self.list("recipient", *how, all),
-            Test::Kind(all) => {
-                let kinds = self.kinds.get_or_insert_with(|| Use::ALL.to_vec());
-                kinds.retain(|it| all.contains(it));
-                kinds.is_empty()
-            }
-            Test::Frequency(most, _) => *most == 0,
-            Test::Entity(it) => matches!(**it, Test::Frequency(0, _)),
-            _ => false,
-        };
-        empty.then_some(Clash { code: "list.empty", at, with: None })
-    }
-
-    fn list(&mut self, matter: &'static str, how: Member, all: &'a [String]) -> bool {
-        let said = || all.iter().map(String::as_str);
-        match how {
-            Member::In => {
-                let mut new: BTreeSet<&str> = said().collect();
-                if let Some(old) = self.allowed.get(matter) {
-                    new.retain(|it| old.contains(it));
-                }
-                self.allowed.insert(matter, new);
-            }
-            Member::NotIn => self.forbidden.entry(matter).or_default().extend(said()),
-            // One value cannot be several.
-            Member::All => return all.len() > 1,
-        }
-        let none = BTreeSet::new();
-        let forbidden = self.forbidden.get(matter).unwrap_or(&none);
-        self.allowed.get(matter).is_some_and(|all| all.is_subset(forbidden))
+        out.push(Piece { place, test, stepped });
     }
 }
 
 /// The first condition that cannot hold with those in front of it.
-fn clash<'a>(pieces: &[Piece<'a>], now: Time) -> Result<Room<'a>, Clash> {
-    let mut room = Room::default();
+fn clash<'a>(pieces: &[Piece<'a>]) -> Result<Room<'a>, (usize, Clash)> {
+    let mut room = Room::forward();
     for (at, it) in pieces.iter().enumerate() {
-        if let Some(clash) = room.add(it.test, at, now) {
-            return Err(clash);
+        if let Some(clash) = room.add(it.test, false, at) {
+            return Err((at, clash));
         }
     }
     Ok(room)
@@ -237,19 +74,19 @@ pub(super) fn remarks(ruled: &Ruled<'_>, policy: &Policy, now: Time, out: &mut V
     let Some(clause) = &ruled.clause else { return };
     let pieces = pieces(clause, ruled);
     let never = if ruled.side == Side::Grant { Severity::Error } else { Severity::Warning };
-    match clash(&pieces, now) {
-        Err(clash) => out.extend(told(&clash, &pieces, never)),
+    match clash(&pieces) {
+        Err((at, clash)) => out.extend(told(at, &clash, &pieces, never)),
         Ok(room) => {
             ends(&room, &pieces, policy, now, never, out);
-            alternatives(&room, &pieces, now, never, out);
+            alternatives(&room, &pieces, never, out);
             assignee(&room, ruled, policy, never, out);
         }
     }
-    needless(&pieces, now, out);
+    needless(&pieces, out);
 }
 
-fn told(clash: &Clash, pieces: &[Piece<'_>], severity: Severity) -> Option<Remark> {
-    let it = pieces.get(clash.at)?;
+fn told(at: usize, clash: &Clash, pieces: &[Piece<'_>], severity: Severity) -> Option<Remark> {
+    let it = pieces.get(at)?;
     let (zh, en) = (test_words(it.test, Lang::Zh), test_words(it.test, Lang::En));
     let with = clash.with.and_then(|at| pieces.get(at));
     Some(match with {
@@ -287,9 +124,9 @@ fn ends(
     never: Severity,
     out: &mut Vec<Remark>,
 ) {
-    let Some((_, (end, Some(at)))) = room.ends.get(&Axis::Clock) else { return };
-    let Some(piece) = pieces.get(*at) else { return };
-    if *end < i128::from(now.ms()) {
+    let Some((end, at)) = room.end() else { return };
+    let Some(piece) = pieces.get(at) else { return };
+    if end < i128::from(now.ms()) {
         let over = if policy.kind == Kind::Agreement { Severity::Note } else { never };
         out.push(Remark::new(
             over,
@@ -298,13 +135,13 @@ fn ends(
             "使用期限已过",
             "the time of use is already over",
         ));
-    } else if let Some(((wait, Some(delay)), _)) = room.ends.get(&Axis::Delay)
+    } else if let Some((begin, delay)) = room.begin(now)
         && policy.kind != Kind::Agreement
-        && i128::from(now.ms()).saturating_add(*wait) > *end
+        && i128::from(begin.ms()) > end
     {
         out.push(Remark::new(
             never,
-            pieces.get(*delay).map_or("policy", |it| &*it.place),
+            pieces.get(delay).map_or("policy", |it| &*it.place),
             "window.delay",
             "即使现在签约，等待期满时使用期限也已过",
             "even if signed now, the time of use is over before the delay is",
@@ -312,22 +149,16 @@ fn ends(
     }
 }
 
-fn alternatives<'a>(
-    room: &Room<'a>,
-    pieces: &[Piece<'a>],
-    now: Time,
-    never: Severity,
-    out: &mut Vec<Remark>,
-) {
+fn alternatives<'a>(room: &Room<'a>, pieces: &[Piece<'a>], never: Severity, out: &mut Vec<Remark>) {
     for it in pieces {
         let (Test::Any(branches) | Test::One(branches)) = it.test else { continue };
         let mut dead = vec![];
         for (i, branch) in branches.iter().enumerate() {
             let mut inner = vec![];
-            flatten(branch, place::member(it.test, &it.place, i), false, &mut inner);
+            flatten(branch, place::member(it.test, &it.place, i), it.stepped, &mut inner);
             let mut room = room.clone();
             let at = pieces.len();
-            if inner.iter().any(|part| room.add(part.test, at, now).is_some()) {
+            if inner.iter().any(|part| room.add(part.test, false, at).is_some()) {
                 dead.push((place::member(it.test, &it.place, i), branch));
             }
         }
@@ -362,9 +193,7 @@ fn assignee(
     out: &mut Vec<Remark>,
 ) {
     let Some(id) = policy.assignee.as_ref().map(crate::id::Id::as_str) else { return };
-    let shut = room.allowed.get("recipient").is_some_and(|all| !all.contains(id))
-        || room.forbidden.get("recipient").is_some_and(|all| all.contains(id));
-    if shut {
+    if room.shuts_out(id) {
         out.push(Remark::new(
             never,
             &ruled.place,
@@ -378,14 +207,14 @@ fn assignee(
 /// A condition in the form in which it is compared with another.
 struct Said<'a> {
     test: &'a Test,
-    range: Option<(Axis, i128, i128)>,
+    range: Option<Range>,
     /// The matter and the values of a list.
     list: Option<(&'static str, BTreeSet<&'a str>)>,
 }
 
 impl<'a> Said<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "other tests are compared as they stand")]
-    fn new(test: &'a Test, now: Time) -> Self {
+    fn new(test: &'a Test) -> Self {
         let texts = |all: &'a [String]| all.iter().map(String::as_str).collect();
         let list = match test {
             Test::Purpose(Member::In, all) => Some(("purpose", texts(all))),
@@ -393,7 +222,7 @@ impl<'a> Said<'a> {
             Test::Kind(all) => Some(("kind", all.iter().map(|it| it.name()).collect())),
             _ => None,
         };
-        Self { test, range: range(test, now), list }
+        Self { test, range: Range::of(test, false), list }
     }
 
     /// Whether this holds wherever `other` does; of two that say the same, the later one is needless.
@@ -402,8 +231,7 @@ impl<'a> Said<'a> {
             return !earlier;
         }
         if let (Some(wide), Some(narrow)) = (&self.range, &other.range) {
-            let within = wide.0 == narrow.0 && wide.1 <= narrow.1 && wide.2 >= narrow.2;
-            return within && !(wide == narrow && earlier);
+            return wide.covers(narrow) && !(wide == narrow && earlier);
         }
         if let (Some(wide), Some(narrow)) = (&self.list, &other.list) {
             let within = wide.0 == narrow.0 && narrow.1.is_subset(&wide.1);
@@ -413,19 +241,16 @@ impl<'a> Said<'a> {
     }
 
     fn always(&self) -> bool {
-        let open =
-            |(axis, low, high): &(Axis, i128, i128)| *low <= axis.least() && *high == i128::MAX;
         let kinds = |it: &(&str, BTreeSet<&str>)| it.0 == "kind" && it.1.len() == Use::ALL.len();
-        self.range.as_ref().is_some_and(open)
+        self.range.as_ref().is_some_and(Range::always)
             || self.list.as_ref().is_some_and(kinds)
             || asked(self.test) == Some(Level::E0)
     }
 }
 
 /// Conditions that another one in the rule makes needless.
-fn needless(pieces: &[Piece<'_>], now: Time, out: &mut Vec<Remark>) {
-    let all: Vec<_> =
-        pieces.iter().take(CHECK_TERMS).map(|it| (it, Said::new(it.test, now))).collect();
+fn needless(pieces: &[Piece<'_>], out: &mut Vec<Remark>) {
+    let all: Vec<_> = pieces.iter().take(CHECK_TERMS).map(|it| (it, Said::new(it.test))).collect();
     for (i, (it, said)) in all.iter().enumerate() {
         let mut others = all.iter().enumerate().filter(|(j, _)| *j != i);
         if let Some((_, (other, _))) = others.find(|(j, it)| said.implied_by(&it.1, i < *j)) {

@@ -3,6 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::lang::Lang;
+use crate::policy::eval::{Request, evaluate};
+use crate::time::Time;
 use crate::wire::odrl::OdrlPolicy;
 
 fn refused(policy: &Json) -> Vec<String> {
@@ -169,4 +172,43 @@ fn whole_policies_are_refused_for_what_they_would_lose() {
         }
         assert_eq!(refused(&policy), terms, "{policy}");
     }
+}
+
+/// What is to be signed may not overlap; what was signed is told use by use, whatever else a node refuses.
+#[test]
+fn overlapping_rules_are_read_where_they_were_signed() {
+    let purpose = json!({"leftOperand": "purpose", "operator": "eq", "rightOperand": "resale"});
+    let read = |more: Json| {
+        let mut it = json!({"@id": "o", "@type": "Agreement", "permission": [{"action": "use"}],
+            "prohibition": [{"action": "read", "constraint": [purpose]}]});
+        it.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        OdrlPolicy::parse(it).unwrap().model
+    };
+    let names = |it: Result<Terms, Vec<Refusal>>| -> Vec<String> {
+        it.err().into_iter().flatten().map(|it| it.term).collect()
+    };
+    let policy = read(json!({}));
+    assert_eq!(names(compile(&policy)), ["read"]);
+    let terms = compile_signed(&policy).unwrap();
+    for (purpose, permitted) in [("resale", false), ("quality", true)] {
+        let now = Time::parse("2026-06-01T00:00:00Z").unwrap();
+        let request = Request {
+            purpose: Some(purpose),
+            action: Action::Display,
+            ..Request::new(now, Use::Query, "did:web:me")
+        };
+        let decision = evaluate(&terms, &request);
+        let (zh, en) = (decision.why.render(Lang::Zh), decision.why.render(Lang::En));
+        assert_eq!(decision.permitted().is_ok(), permitted, "{en}");
+        assert_eq!(
+            zh.contains("✗ 许可（permission[0]）与禁止（prohibition[0]）不冲突，否则策略整体无效"),
+            !permitted,
+            "{zh}"
+        );
+        assert_eq!(en.contains("✗ permission[0] and prohibition[0] do not conflict, which would make the whole policy void"), !permitted, "{en}");
+    }
+    let unknown = read(json!({"profile": "https://other.example"}));
+    assert_eq!(names(compile_signed(&unknown)), ["https://other.example"]);
+    let settled = read(json!({"conflict": "prohibit"}));
+    assert_eq!(compile(&settled), compile_signed(&settled));
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::policy::compile::compile;
+use crate::policy::compile::{compile, compile_signed};
 use crate::policy::usage::Use;
 use crate::time::Time;
 use crate::wire::odrl::OdrlPolicy;
@@ -85,4 +85,25 @@ fn what_no_publication_shows_is_not_signed() {
     let other = json!({"permission": [{"action": "derive"}],
         "obligation": [{"action": "nextPolicy", "target": "urn:policy:7"}]});
     assert!(compile(&policy(&other)).unwrap_err()[0].why.starts_with("names other terms"));
+}
+
+/// Whether rules that were signed although they overlap are in conflict no publication shows, so that nobody may.
+#[test]
+fn what_may_be_void_permits_no_products() {
+    let rules = |strategy: &str| {
+        json!({"permission": [{"action": "use"}, {"action": "derive"}], "conflict": strategy,
+            "prohibition": [{"action": "display", "constraint": [atom("purpose", "eq", "resale")]}]})
+    };
+    let now = Time::parse("2026-06-15T00:00:00Z").unwrap();
+    let request = Request::new(now, Use::Plain, "did:web:me");
+    for (strategy, void) in [("invalid", true), ("perm", false)] {
+        let terms = compile_signed(&policy(&rules(strategy))).unwrap();
+        let got = permitted(&terms, &request);
+        assert_eq!(
+            matches!(&got, Err(Refused::Unmet(why)) if why[0].en.contains("void")),
+            void,
+            "{got:?}"
+        );
+        assert_eq!(got.is_ok(), !void);
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::Grant;
+use crate::limits::MATCH_TABLE_ENTRIES;
 use crate::policy::matching::Reveal;
 use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session, table};
 use crate::wire::Posting;
