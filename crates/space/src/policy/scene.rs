@@ -192,4 +192,42 @@ mod tests {
             std::iter::once("E1").chain(of(1).skip(1)).chain(owed("E1")).collect();
         assert_eq!(levels(&without), plain);
     }
+
+    /// An environment is the kind of use's own, or one that evidence proves, or nobody signs it.
+    #[test]
+    fn an_environment_is_one_in_which_some_use_takes_place() {
+        let none: &[Use] = &[];
+        let sealed = [Use::SealedTable, Use::SealedFile];
+        for (op, value, kinds, level) in [
+            ("eq", "tee", &sealed[..], "E3"),
+            ("eq", "05", &sealed, "E3"),
+            ("eq", "sandbox", &[Use::Query], "E2"),
+            ("eq", "02", &[Use::Query], "E2"),
+            ("neq", "tee", &[Use::Query], "E2"),
+            ("eq", "banana", none, ""),
+            ("eq", "env/usageControl", none, ""),
+        ] {
+            let it = policy(&permits(&[atom("tidm:executionEnvironment", op, value)]));
+            let Ok(terms) = compile(&it) else {
+                assert!(kinds.is_empty(), "{op} {value}");
+                assert_eq!(compile(&it).unwrap_err()[0].term, "tidm:executionEnvironment");
+                continue;
+            };
+            // Matchings need a key of their own.
+            let kept = Use::ALL
+                .into_iter()
+                .filter(|it| *it != Use::Psi && terms.unkeepable(*it).is_empty());
+            assert_eq!(kept.collect::<Vec<_>>(), kinds, "{op} {value}");
+            for kind in kinds {
+                assert_eq!(
+                    render(&it, Lang::En, *kind)[1].level.name(),
+                    level,
+                    "{op} {value} {kind:?}"
+                );
+            }
+        }
+        assert!(
+            compile(&policy(&permits(&[atom("tidm:executionEnvironment", "eq", "mpc")]))).is_ok()
+        );
+    }
 }

@@ -66,8 +66,12 @@ const ZH: &[(&str, &str)] = &[
         "只有使用控制才能查看，因此各许可的结果限制必须相同",
     ),
     (
-        "the terms ask for another way of encryption or of delivery",
-        "条款要求其他的加密方式或交付方式",
+        "is an environment in which no use here takes place: sandbox (02), mpc (03) or, proven by evidence, tee (05)",
+        "这里没有任何使用在此环境中进行：沙箱 sandbox（02）、多方计算 mpc（03）或经证据证明的可信执行环境 tee（05）",
+    ),
+    (
+        "the terms ask for another way of encryption or of delivery, or another environment",
+        "条款要求其他的加密方式、交付方式或执行环境",
     ),
     (
         "needs codes of regions such as CN or CN-32 (ISO 3166)",

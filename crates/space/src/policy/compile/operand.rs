@@ -16,6 +16,7 @@ use crate::policy::privacy::{Epsilon, PrivacyLimit, Unit};
 use crate::policy::reach::{self, Reach};
 use crate::policy::span::Span;
 use crate::policy::terms::{Cmp, Limit, Member, Test, Topic, Version};
+use crate::policy::truth::Truth;
 use crate::policy::usage::{Level, Use};
 use crate::policy::window::Window;
 use crate::time::Time;

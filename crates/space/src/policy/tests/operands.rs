@@ -202,7 +202,8 @@ fn party() -> Vec<Row> {
             (
                 |it| topic(it, &[(Topic::Environment, &["tee"])]),
                 |it| topic(it, &[(Topic::Environment, &["sandbox"])]),
-                Unknown,
+                // A query takes place in the provider's sandbox, whatever else is known.
+                No,
             ),
             // Of a query nobody has evidence; of what is sealed see below.
             E0,
