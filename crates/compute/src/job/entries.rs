@@ -10,6 +10,7 @@
 //! may thus shorten a journal, which ends the job or runs a part again within its bounds; they read lengths and marks. Never tells
 //! a wrong key from a changed header, and never goes on with either.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
 use tidm_crypto::aead::TAG_BYTES;
@@ -136,7 +137,7 @@ impl Entries {
 /// The marks of a file, without its payloads: what a crash tore may be among them.
 pub(super) fn marks(
     file: &mut (impl Read + io::Seek),
-    mut each: impl FnMut(u32),
+    parts: &mut BTreeSet<u32>,
 ) -> io::Result<()> {
     let mut header = [0; HEADER_BYTES];
     if !filled(file, &mut header)? {
@@ -145,7 +146,7 @@ pub(super) fn marks(
     while let Some((head, length)) = head(file)? {
         let mark = head.get(4..8).and_then(|it| it.try_into().ok()).map_or(0, u32::from_le_bytes);
         if let Some(part) = mark.checked_sub(1) {
-            each(part);
+            parts.insert(part);
         }
         file.seek_relative(length.into())?;
     }

@@ -120,8 +120,8 @@ impl Journal {
 
     /// Remembers, against crashes of this process.
     pub fn note(&mut self, entry: &Entry) -> Result<(), Failure> {
-        let failed = Failure::directory("writing the journal");
-        let bytes = self.entries.next(mark(entry), &write(entry)).map_err(&failed)?;
+        let failed = |why| Failure::directory("writing the journal")(why);
+        let bytes = self.entries.next(mark(entry), &write(entry)).map_err(failed)?;
         let bytes = bytes.ok_or_else(|| Failure::Directory {
             action: "writing the journal",
             reason: "the rows of one part are too many for an entry".to_owned(),
@@ -163,7 +163,7 @@ impl Journal {
         let mut parts = BTreeSet::new();
         for (_, path) in names(&self.dir).map_err(failed)? {
             let mut file = BufReader::new(File::open(path).map_err(failed)?);
-            entries::marks(&mut file, |part| drop(parts.insert(part))).map_err(failed)?;
+            entries::marks(&mut file, &mut parts).map_err(failed)?;
         }
         Ok(parts.len() as u64)
     }
@@ -174,12 +174,11 @@ impl Journal {
         for (_, path) in names(&self.dir).map_err(failed)? {
             let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
             let opened = Entries::open(&mut file, &self.digest, self.key.as_ref());
-            let Some(mut entries) = opened.map_err(|why| match why.kind() {
-                io::ErrorKind::InvalidData => {
-                    let what = "the job's directory belongs to another job, or its terms or its key changed";
-                    Failure::Order(what.to_owned())
-                }
-                _ => failed(why),
+            let Some(mut entries) = opened.map_err(|why| {
+                let what =
+                    "the job's directory belongs to another job, or its terms or its key changed";
+                let unfit = why.kind() == io::ErrorKind::InvalidData;
+                if unfit { Failure::Order(what.to_owned()) } else { failed(why) }
             })?
             else {
                 continue;
@@ -479,7 +478,7 @@ mod tests {
     fn torn(key: Option<&Key>) {
         let dir = tempfile::tempdir().unwrap();
         let mut one = Journal::open(dir.path(), [7; 32], key).unwrap();
-        let begun = std::fs::metadata(dir.path().join("journal-0001")).unwrap().len();
+        let begun = std::fs::read(dir.path().join("journal-0001")).unwrap().len();
         for entry in entries() {
             one.note(&entry).unwrap();
         }
@@ -499,7 +498,7 @@ mod tests {
         }
         assert!(seen.is_sorted() && seen.last() == Some(&entries().len()));
         // A byte that changed ends its file there.
-        for place in begun as usize..whole.len() {
+        for place in begun..whole.len() {
             let mut changed = whole.clone();
             changed[place] ^= 1;
             std::fs::write(&path, changed).unwrap();
@@ -513,8 +512,9 @@ mod tests {
     fn a_sealed_journal_says_no_row_and_no_label() {
         let dir = tempfile::tempdir().unwrap();
         let label = *b"a word of the peer's, said nowhere else";
+        let bytes = u32::try_from(label.len()).unwrap();
         let found = vec![tidm_mpc::psi::labelled::Found { place: 9, label: label.to_vec() }];
-        let labels = Entry::More(Kept::Labels { part: 0, bytes: label.len() as u32, found });
+        let labels = Entry::More(Kept::Labels { part: 0, bytes, found });
         for (key, clear) in keys().iter().zip([true, false]) {
             let mut one = Journal::open(dir.path(), [7; 32], key.as_ref()).unwrap();
             one.note(&labels).unwrap();

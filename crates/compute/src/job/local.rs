@@ -206,7 +206,13 @@ pub(super) fn finish(mut child: Child) -> Result<Report, Failure> {
             match serde_json::from_str(&line) {
                 Ok(Event::Report(report)) => last = Ok(*report),
                 Ok(Event::Error(error)) => last = Err(Failure::Told(error)),
-                Ok(Event::Progress(_) | Event::Moved { .. } | Event::Cut(_) | Event::Ended)
+                Ok(
+                    Event::Progress(_)
+                    | Event::Moved { .. }
+                    | Event::Cut(_)
+                    | Event::Open(_)
+                    | Event::Ended,
+                )
                 | Err(_) => {}
             }
         }

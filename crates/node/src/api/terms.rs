@@ -219,6 +219,9 @@ impl Choices {
             price: self.price.as_deref().map(price).transpose()?,
             kinds: kinds("kinds", &self.kinds)?,
             level,
+            // Said by templates.
+            tracked: false,
+            told: false,
         })
     }
 }

@@ -279,10 +279,12 @@ fn limit_level(it: &Limit, scene: Scene) -> Level {
 /// Who keeps a rule about an action: of what is made of the data the consumer's own node knows, at best; what it does with results
 /// that it holds nobody sees.
 pub(super) fn act_level(it: &Action, scene: Scene) -> Level {
-    match it {
-        Action::Derive | Action::NextPolicy => scene.level().min(Level::E1),
-        Action::Distribute => scene.afterwards(),
-        _ => scene.level(),
+    if matches!(it, Action::Derive | Action::NextPolicy) {
+        scene.level().min(Level::E1)
+    } else if *it == Action::Distribute {
+        scene.afterwards()
+    } else {
+        scene.level()
     }
 }
 

@@ -19,7 +19,7 @@ use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::{Grant, Request};
 use tidm_space::lease::state::{Lease, State as Standing};
-use tidm_space::limits::LEASE_MAX;
+use tidm_space::limits::{LEASE_MAX, MATCH_ITEMS};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::matching::Key;
 use tidm_space::policy::usage::Use;

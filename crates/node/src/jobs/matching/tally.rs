@@ -19,29 +19,29 @@ const MOST: u64 = 1 << 16;
 
 /// Of one attempt.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Found {
-    pub attempt: u32,
-    pub traffic: Traffic,
+pub(super) struct Found {
+    pub(super) attempt: u32,
+    pub(super) traffic: Traffic,
 }
 
-pub struct Tally {
+pub(super) struct Tally {
     path: PathBuf,
     attempt: u32,
     written: Option<Instant>,
 }
 
 impl Tally {
-    pub fn new(folder: &Path, attempt: u32) -> Self {
+    pub(super) fn new(folder: &Path, attempt: u32) -> Self {
         Self { path: path(folder), attempt, written: None }
     }
 
     /// Whether it is time to write again.
-    pub fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.written.is_none_or(|it| it.elapsed() >= PAUSE)
     }
 
     /// Replaces what stands there.
-    pub fn write(&mut self, traffic: Traffic) {
+    pub(super) fn write(&mut self, traffic: Traffic) {
         self.written = Some(Instant::now());
         let found = Found { attempt: self.attempt, traffic };
         let passing = self.path.with_extension("new");
@@ -56,7 +56,7 @@ impl Tally {
 }
 
 /// What the last attempt wrote that ran in this folder.
-pub fn found(folder: &Path) -> Option<Found> {
+pub(super) fn found(folder: &Path) -> Option<Found> {
     let file = fs::File::open(path(folder)).ok()?;
     let mut bytes = Vec::new();
     file.take(MOST).read_to_end(&mut bytes).ok()?;
