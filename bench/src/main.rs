@@ -82,7 +82,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "revocation",
-        what: "a contract revoked, until both sides hold to it",
+        what: "a contract revoked, until both sides hold to it and nothing runs",
         durable: true,
         run: |report, _| Box::pin(revocation::run(report)),
     },

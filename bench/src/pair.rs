@@ -47,6 +47,12 @@ impl Pair {
         Self::of(Nodes::start(&["consumer", "provider"], LISTED).await?)
     }
 
+    /// Statements may take an hour, so that no limit of a node's own stops what something else is to stop.
+    pub(crate) async fn patient() -> Result<Self> {
+        let more = format!("{LISTED}[limits]\nquery_seconds = 3600\n");
+        Self::of(Nodes::start(&["consumer", "provider"], &more).await?)
+    }
+
     /// The provider serves Arrow Flight SQL.
     pub(crate) async fn with_flight() -> Result<Self> {
         Self::of(Nodes::start(&["consumer", "provider"], "[flight]\nenabled = true\n").await?)

@@ -29,22 +29,39 @@ pub(crate) fn flip_every_bit(
     signed: &[Range<usize>],
     appraise: impl Fn(&[u8]) -> Appraisal,
 ) -> (usize, usize) {
-    flip(bytes, signed, &[1, 2, 4, 8, 16, 32, 64, 128], appraise)
+    flip(bytes, signed, |_| &BITS, appraise)
 }
 
-/// The same with one flip per byte.
+/// The same with one flip per byte, of the bit whose number is the byte's: each of the eight in its turn. In the long run
+/// (`TIDM_LONG`) every bit.
 pub(crate) fn flip_every_byte(
     bytes: &[u8],
     signed: &[Range<usize>],
     appraise: impl Fn(&[u8]) -> Appraisal,
 ) -> (usize, usize) {
-    flip(bytes, signed, &[0x01], appraise)
+    flip(bytes, signed, masks, appraise)
+}
+
+const BITS: [u8; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// What is flipped in the byte at this place.
+pub(crate) fn masks(at: usize) -> &'static [u8] {
+    if long() { &BITS } else { &BITS[at % 8..=at % 8] }
+}
+
+pub(crate) fn long() -> bool {
+    std::env::var("TIDM_LONG").is_ok_and(|it| it == "1")
+}
+
+/// Flips of so many bytes, in this run.
+pub(crate) fn flips_of(bytes: usize) -> usize {
+    bytes * masks(0).len()
 }
 
 fn flip(
     bytes: &[u8],
     signed: &[Range<usize>],
-    masks: &[u8],
+    masks: impl Fn(usize) -> &'static [u8],
     appraise: impl Fn(&[u8]) -> Appraisal,
 ) -> (usize, usize) {
     let genuine = appraise(bytes);
@@ -52,7 +69,7 @@ fn flip(
     let (mut refused, mut unchanged) = (0, 0);
     let mut tampered = bytes.to_vec();
     for at in 0..bytes.len() {
-        for mask in masks {
+        for mask in masks(at) {
             tampered[at] ^= mask;
             let appraisal = appraise(&tampered);
             tampered[at] ^= mask;

@@ -16,6 +16,7 @@ use tidm_crypto::secret::Secret;
 use tidm_crypto::sign::{KeyKind, VerifyingKey};
 use tidm_ledger::note::{self, VerifierKey};
 use tidm_space::identity::did::Did;
+use tidm_space::people::decide::SecondFactor;
 use tidm_space::wire::dcp::CONTEXT;
 
 use crate::config::{self, Config, ConfigError, template};
@@ -61,6 +62,8 @@ pub struct Report {
     pub log_vkey: String,
     /// The file names another organisation than this call; the file wins.
     pub org_differs: bool,
+    /// Others can reach the node, and its people are less guarded than they could be, as these settings say.
+    pub unguarded: Vec<&'static str>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +102,7 @@ pub fn init(it: &Init<'_>) -> Result<Report, InitError> {
         public_url: config.http.public_url.clone(),
         log_vkey: String::new(),
         org_differs: config.node.org != it.org.trim(),
+        unguarded: unguarded(&config),
     };
     let keys = Directory::open(&keys_dir, it.passphrase)?;
     report.log_vkey = log_vkey(&config, &keys)?.to_string();
@@ -115,6 +119,19 @@ pub fn init(it: &Init<'_>) -> Result<Report, InitError> {
         if made { report.made.push(path) } else { report.kept.push(path) }
     }
     Ok(report)
+}
+
+/// Protections of people that are off, where more than this machine reaches the node.
+fn unguarded(config: &Config) -> Vec<&'static str> {
+    let people = config.people.settings;
+    let off = [
+        (!people.separation, "people.separation"),
+        (people.second_factor == SecondFactor::Off, "people.second_factor"),
+    ];
+    if config.http.listen.ip().is_loopback() {
+        return Vec::new();
+    }
+    off.into_iter().filter_map(|(off, name)| off.then_some(name)).collect()
 }
 
 /// The log's verifier key; its name is the origin (C2SP tlog-checkpoint).
@@ -279,6 +296,7 @@ mod tests {
         let dir = dir.path().join("node");
         let first = init(&example(&dir)).unwrap();
         assert_eq!((first.made.len(), first.kept.len()), (7, 0), "{first:?}");
+        assert!(first.unguarded.is_empty(), "a trial on one machine");
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(
             (first.did.as_str(), first.public_url.as_str()),
@@ -292,6 +310,21 @@ mod tests {
         assert_eq!(snapshot(&dir), before);
         let config = Config::load(&dir, [], &[]).unwrap();
         assert_eq!(config.node.org, "某某公司");
+    }
+
+    #[test]
+    fn who_can_be_reached_by_others_is_told_what_is_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("node");
+        let asked = Init { host: "node.example.com", ..example(&dir) };
+        let names = ["people.separation", "people.second_factor"];
+        assert_eq!(init(&asked).unwrap().unguarded, names);
+        let path = dir.join(config::FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let (off, on) = ("#second_factor = \"off\"", "second_factor = \"everybody\"");
+        assert!(text.contains(off));
+        fs::write(&path, text.replace(off, on)).unwrap();
+        assert_eq!(init(&asked).unwrap().unguarded, names[..1]);
     }
 
     #[test]

@@ -273,7 +273,7 @@ pub const OIDC_VALUES: usize = 512;
 /// A lease that evidence opened is renewed without new evidence this long after its grant: as long as one lease may last,
 /// so that no environment is believed longer than the longest lease would have believed it.
 pub const EVIDENCE_FRESH: Duration = LEASE_MAX;
-/// Roles that are read of one membership; the white paper knows five, a trade may name some of its own.
+/// Roles of one membership; the white paper knows five, a trade may name some of its own. Of whom more are said, none is known.
 pub const MEMBER_ROLES: usize = 32;
 /// Code of a region in a membership: ISO 3166 with a place of a place is far shorter.
 pub const MEMBER_REGION_BYTES: usize = 32;

@@ -43,7 +43,15 @@ impl Case {
 
 /// The intermediate and the root of a family.
 fn chain(kit: &Path, family: &str) -> [Vec<u8>; 2] {
-    let text = std::fs::read_to_string(kit.join(format!("cert_chain_{family}"))).unwrap();
+    certificates(&std::fs::read_to_string(kit.join(format!("cert_chain_{family}"))).unwrap())
+}
+
+/// The same of Genoa, which lies here: the kit has none.
+fn genoa() -> [Vec<u8>; 2] {
+    certificates(include_str!("genoa.pem"))
+}
+
+fn certificates(text: &str) -> [Vec<u8>; 2] {
     let der = text.split("-----BEGIN CERTIFICATE-----").skip(1).map(|part| {
         let (body, _) = part.split_once("-----END").unwrap();
         STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap()
@@ -169,41 +177,63 @@ fn chains_and_reports_are_not_mixed() {
 fn a_chip_of_one_family_is_none_of_the_other() {
     let Some(kit) = folder("snp") else { return };
     let case = milan(&kit);
-    let vcek = Certificate::parse(&case.vcek).unwrap();
-    let fits = |cpu: Option<(u8, u8)>, product| {
-        let mut bytes: [u8; REPORT] = case.report.clone().try_into().unwrap();
-        if let Some((family, model)) = cpu {
-            (bytes[0], bytes[0x188], bytes[0x189]) = (3, family, model);
-        }
-        Report::parse(&bytes).unwrap().fits(&vcek, product)
+    let (of_milan, of_genoa) = (case.vcek.clone(), of_genoa(&case.vcek));
+    let fits = |vcek: &[u8], cpu, product| {
+        let bytes: [u8; REPORT] = says(&case.report, cpu).try_into().unwrap();
+        Report::parse(&bytes).unwrap().fits(&Certificate::parse(vcek).unwrap(), product)
     };
-    let (milans, genoas) = (Some((0x19, 0x01)), Some((0x19, 0x11)));
-    for (cpu, product, expected) in [
-        (None, Product::Milan, Ok(())),
-        (milans, Product::Milan, Ok(())),
-        // Milan's certificate under Genoa's root, whatever the report says.
-        (None, Product::Genoa, Err(Reason::OtherChip)),
-        (milans, Product::Genoa, Err(Reason::OtherChip)),
-        (genoas, Product::Genoa, Err(Reason::OtherChip)),
-        // A report of Genoa under Milan's certificate and root.
-        (genoas, Product::Milan, Err(Reason::OtherChip)),
+    for (product, own, own_cpu, other, other_cpu) in [
+        (Product::Milan, &of_milan, MILAN, &of_genoa, GENOA),
+        (Product::Genoa, &of_genoa, GENOA, &of_milan, MILAN),
     ] {
-        assert_eq!(fits(cpu, product), expected, "{cpu:?} {product:?}");
+        assert_eq!(fits(own, None, product), Ok(()));
+        assert_eq!(fits(own, own_cpu, product), Ok(()));
+        // The other family's certificate under this root, whatever the report says; and its report beside this certificate.
+        for (vcek, cpu) in [(other, None), (other, other_cpu), (other, own_cpu), (own, other_cpu)] {
+            assert_eq!(fits(vcek, cpu, product), Err(Reason::OtherChip), "{cpu:?} {product:?}");
+        }
     }
 }
 
-/// Genoa's own certificates, as AMD publishes them: its root is the one that is pinned, and none of them stands in for
-/// Milan's.
-#[test]
-fn milan_and_genoa_are_not_mixed() {
-    let Some(kit) = folder("snp") else { return };
-    if !kit.join("cert_chain_genoa").is_file() {
-        return println!("SKIPPED: AMD's certificates of Genoa: no cert_chain_genoa in the kit");
+/// Family and model of a processor, as reports from version 3 on tell them.
+const MILAN: Option<(u8, u8)> = Some((0x19, 0x01));
+const GENOA: Option<(u8, u8)> = Some((0x19, 0x11));
+
+/// A report that says it is of this processor; nobody signed that.
+fn says(report: &[u8], cpu: Option<(u8, u8)>) -> Vec<u8> {
+    let mut bytes = report.to_vec();
+    if let Some((family, model)) = cpu {
+        (bytes[0], bytes[0x188], bytes[0x189]) = (3, family, model);
     }
-    let [ask, ark] = chain(&kit, "genoa");
+    bytes
+}
+
+/// Milan's certificate as one of Genoa's would be, by its extension and its issuer; AMD signed no such thing.
+fn of_genoa(vcek: &[u8]) -> Vec<u8> {
+    let mut bytes = vcek.to_vec();
+    let at: Vec<usize> =
+        (0..bytes.len() - 5).filter(|at| vcek[*at..].starts_with(b"Milan")).collect();
+    assert_eq!(at.len(), 2, "in the issuer's name and in the extension");
+    for at in at {
+        bytes[at..at + 5].copy_from_slice(b"Genoa");
+    }
+    bytes
+}
+
+/// Genoa's own certificates, as AMD publishes them: the root is the one that is pinned.
+#[test]
+fn genoas_chain_is_amds() {
+    let [ask, ark] = genoa();
     assert_eq!(Product::of_root(&ark), Ok(Product::Genoa));
     let (root, middle) = (Certificate::parse(&ark).unwrap(), Certificate::parse(&ask).unwrap());
     assert_eq!((root.is_issued_by(&root, NOW), middle.is_issued_by(&root, NOW)), (Ok(()), Ok(())));
+}
+
+/// Both ways: a chip and report of Milan under Genoa's certificates, and what says it is Genoa's under Milan's.
+#[test]
+fn milan_and_genoa_are_not_mixed() {
+    let Some(kit) = folder("snp") else { return };
+    let [ask, ark] = genoa();
     let genuine = milan(&kit);
     let policy = policy(&genuine.report);
     assert!(genuine.appraise(&policy).is_accepted());
@@ -217,6 +247,20 @@ fn milan_and_genoa_are_not_mixed() {
         Case { vcek: ask.clone(), ask: ask.clone(), ark: ark.clone(), ..milan(&kit) },
     ] {
         assert_eq!(case.refused(&policy), [Reason::BrokenChain]);
+    }
+    // What says it is Genoa's, under Milan's certificates: the report, the chip's certificate, both, and with Genoa's chain.
+    let report = says(&genuine.report, GENOA);
+    let vcek = of_genoa(&genuine.vcek);
+    for (case, reason) in [
+        (Case { report: report.clone(), ..milan(&kit) }, Reason::OtherChip),
+        (Case { vcek: vcek.clone(), ..milan(&kit) }, Reason::BrokenChain),
+        (Case { report: report.clone(), vcek: vcek.clone(), ..milan(&kit) }, Reason::BrokenChain),
+        (
+            Case { report, vcek, ask: ask.clone(), ark: ark.clone(), ..milan(&kit) },
+            Reason::BrokenChain,
+        ),
+    ] {
+        assert_eq!(case.refused(&policy), [reason]);
     }
     // A key that Genoa's root did sign is no chip's.
     let case = Case { vcek: ask, ask: ark.clone(), ark, ..milan(&kit) };

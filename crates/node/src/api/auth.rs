@@ -1,7 +1,8 @@
 //! The door: who calls, and whether that is enough for the route; and what came of it, in the log of what people did.
 //!
 //! Each call that changes something or uses data, and each refusal, is an entry there: who, method and template of the
-//! route, ids, outcome. Never a body, a query or an address of the caller's.
+//! route, ids, outcome. What else was read is counted: one entry a minute for account and route. Never a body, a query or
+//! an address of the caller's.
 //!
 //! Never a default yes: no token is 401, a token without the route's scope is 403.
 
@@ -77,11 +78,7 @@ async fn through(
             Ok(()) => {
                 parts.extensions.insert(who.clone());
                 let request = Request::from_parts(parts, body);
-                return if call.noted {
-                    noted(app, call, who, next.run(request)).await
-                } else {
-                    Ok(next.run(request).await)
-                };
+                return noted(app, call, who, next.run(request)).await;
             }
             Err(why) => denied = denied.or(Some(why)),
         }
@@ -97,9 +94,10 @@ struct Call {
     act: String,
     /// The ids of its path.
     subject: String,
-    /// Whether it is an entry when it is done, too: it changes something, or hands out data. A handler that does neither
-    /// says so ([`Who::logged`]).
+    /// Whether it is an entry of its own when it is done, too: it changes something, or hands out data. A handler that
+    /// does neither says so ([`Who::logged`]).
     noted: bool,
+    reads: bool,
 }
 
 impl Call {
@@ -116,6 +114,7 @@ impl Call {
             act: format!("{} {route}", parts.method),
             subject: diary::plain(&ids),
             noted: !reads || scopes.contains(&Scope::Use),
+            reads,
         }
     }
 }
@@ -136,13 +135,22 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Runs the call; its answer goes out when its entry is durable.
+/// Runs the call; its answer goes out when its entry is durable, or when it is counted.
 async fn noted(
     app: &App,
     call: Call,
     who: Who,
     running: impl Future<Output = Response>,
 ) -> Answer<Response> {
+    let failed = |it: &Response| it.status().is_client_error() || it.status().is_server_error();
+    if !call.noted {
+        let answer = running.await;
+        if !failed(&answer) {
+            app.diary.read(&app.writer, app.clock.now(), &who.account, &call.act);
+        }
+        return Ok(answer);
+    }
+    let act = call.act.clone();
     let said = Said {
         act: call.act.into(),
         subject: call.subject,
@@ -151,13 +159,17 @@ async fn noted(
     };
     let mut open = Open { app, said: Some(said) };
     let answer = running.await;
-    let Some(mut said) = open.said.take().filter(|_| !who.is_logged()) else { return Ok(answer) };
+    let Some(mut said) = open.said.take().filter(|_| !who.is_logged()) else {
+        if call.reads && !failed(&answer) {
+            app.diary.read(&app.writer, app.clock.now(), &who.account, &act);
+        }
+        return Ok(answer);
+    };
     said.at = app.clock.now();
     if let Some(about) = who.subject().filter(|_| said.subject.is_empty()) {
         said.subject = about;
     }
-    let status = answer.status();
-    if !(status.is_client_error() || status.is_server_error()) {
+    if !failed(&answer) {
         app.diary.write(&app.writer, said).await?;
         return Ok(answer);
     }
@@ -166,7 +178,7 @@ async fn noted(
             Some(cause) => format!("{}: {cause}", it.code),
             None => it.code.to_owned(),
         },
-        None => status.as_str().to_owned(),
+        None => answer.status().as_str().to_owned(),
     };
     diary::refused(app, &said.who, said.act, &said.subject, &why).await?;
     Ok(answer)

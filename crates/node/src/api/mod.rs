@@ -22,6 +22,7 @@ mod html;
 mod idempotency;
 mod info;
 mod keys;
+mod levels;
 mod matched;
 mod matchings;
 mod messages;

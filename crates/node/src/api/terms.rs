@@ -31,6 +31,7 @@ use tidm_space::wire::odrl;
 
 use super::answer::{Answer, Fail};
 use super::extract::Speak;
+use super::levels::limit;
 use crate::rules::{self, RuleText};
 
 /// Choices; what is left out is not said.
@@ -372,6 +373,8 @@ pub(super) struct Sentence {
     level: &'static str,
     /// Who enforces it, in words.
     enforced: &'static str,
+    /// Against what that does not hold.
+    limit: &'static str,
     /// `false`: nobody here understands the term; such a policy cannot be signed.
     understood: bool,
 }
@@ -392,6 +395,7 @@ fn shown(all: Vec<render::Sentence>, lang: Lang) -> Vec<Sentence> {
         text: it.text,
         level: it.level.name(),
         enforced: it.level.words(lang),
+        limit: limit(it.level, lang),
         understood: it.understood,
     };
     all.into_iter().map(one).collect()

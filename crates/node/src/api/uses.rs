@@ -379,7 +379,7 @@ pub(super) async fn standing(
 ) -> Answer<Json<Stands>> {
     let it = use_data::standing(&app, &lease).await?;
     may_use(&app, &who, &it.request.contract).await?;
-    // Asked several times a second, and it hands out no data: only its refusals are entries.
+    // Asked several times a second, and it hands out no data: counted, and only its refusals are entries of their own.
     who.logged();
     Ok(Json(Stands::of(&it, app.clock.now())))
 }

@@ -1,8 +1,10 @@
-//! Entries on their way into the log of what people did: written together, and refusals that repeat themselves counted.
+//! Entries on their way into the log of what people did: written together, and refusals and reads that repeat themselves
+//! counted.
 //!
 //! Threat model: whoever has a key of little worth, or none, and calls without end. Of one account and act the first
 //! refusal is an entry at once, those of the minute after it are one more with their number; an account has so many acts
-//! counted apart, and all strangers together have one. Calls that come at the same time share a transaction.
+//! counted apart, and all strangers together have one. What was allowed to be read is counted in memory alone, and is an
+//! entry for each account and route when the minute is over. Calls that come at the same time share a transaction.
 //! A node that is killed loses the numbers of the running minute, never an entry that was waited for.
 //!
 //! Never a body, a secret or an address in an entry.
@@ -36,6 +38,8 @@ const ACCOUNTS: usize = 1000;
 const BATCH: usize = 256;
 /// Entries that wait for the store; more only come while it fails.
 const WAITING: usize = 4096;
+/// Routes of accounts whose reads are counted at a time; at so many the minute ends early.
+const READS: usize = 1024;
 /// What stands for several acts.
 const SEVERAL: &str = "call";
 
@@ -50,6 +54,7 @@ struct Inner {
     /// Somebody writes what waits.
     busy: bool,
     minutes: Minutes,
+    reads: Reads,
 }
 
 impl Diary {
@@ -78,6 +83,14 @@ impl Diary {
     pub(crate) async fn write(&self, writer: &Writer, said: Said) -> Result<(), Problem> {
         let told = self.put(writer, said).await.map_err(|_| WorkError::Stopping);
         told.and_then(|it| it).map_err(|why| broken(&why))
+    }
+
+    /// Counts what somebody was let read: nothing is written for it now, but where a minute ends early.
+    pub(crate) fn read(&self, writer: &Writer, now: Time, who: &str, act: &str) {
+        let due = self.inner().reads.count(now, who, act);
+        for it in due {
+            self.leave(writer, it);
+        }
     }
 
     /// The same for who cannot wait.
@@ -174,6 +187,46 @@ impl Minutes {
     }
 }
 
+/// What was read in the running minute, by account and route: how often, and when last.
+#[derive(Default)]
+struct Reads {
+    since: Option<Time>,
+    counted: usize,
+    by: BTreeMap<String, BTreeMap<String, (u64, Time)>>,
+}
+
+impl Reads {
+    /// What is to be written now.
+    fn count(&mut self, now: Time, who: &str, act: &str) -> Vec<Said> {
+        if let Some((times, last)) = self.by.get_mut(who).and_then(|it| it.get_mut(act)) {
+            (*times, *last) = (times.saturating_add(1), now);
+            return Vec::new();
+        }
+        let due = if self.counted < READS { Vec::new() } else { self.over(now, true) };
+        self.since.get_or_insert(now);
+        self.counted = self.counted.saturating_add(1);
+        self.by.entry(who.to_owned()).or_default().insert(act.to_owned(), (1, now));
+        due
+    }
+
+    /// All, when the minute is over.
+    fn over(&mut self, now: Time, all: bool) -> Vec<Said> {
+        if !all && self.since.is_none_or(|it| now.since(it) < MINUTE) {
+            return Vec::new();
+        }
+        let entry = |who: &str, act: String, (times, at): (u64, Time)| Said {
+            act: act.into(),
+            times,
+            ..Said::done(at, who, "", "")
+        };
+        let all = std::mem::take(self).by.into_iter();
+        all.flat_map(|(who, acts)| {
+            acts.into_iter().map(|(act, it)| entry(&who, act, it)).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
 /// Logs a refusal, or counts it where the like was logged within the minute.
 pub(crate) async fn refused(
     app: &App,
@@ -205,9 +258,18 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Writes the numbers of the minutes that are over by `now`, or of all.
 pub async fn settle(app: &App, now: Time, all: bool) -> Result<(), Problem> {
-    let due = app.diary.inner().minutes.over(now, all);
-    for it in due {
-        app.diary.write(&app.writer, it).await?;
+    let due = {
+        let mut inner = app.diary.inner();
+        let mut due = inner.minutes.over(now, all);
+        due.extend(inner.reads.over(now, all));
+        due
+    };
+    for some in due.chunks(BATCH) {
+        let put = |it: &Said| app.diary.put(&app.writer, it.clone());
+        for told in some.iter().map(put).collect::<Vec<_>>() {
+            let told = told.await.map_err(|_| WorkError::Stopping);
+            told.and_then(|it| it).map_err(|why| broken(&why))?;
+        }
     }
     Ok(())
 }
@@ -255,6 +317,29 @@ mod tests {
         assert!(it.refused(said("li", "POST /x", 60_001)).is_empty());
         assert_eq!(times(&it.over(Time::from_ms(120_000), false)), [1]);
         assert!(it.0.is_empty());
+    }
+
+    #[test]
+    fn reads_without_end_are_an_entry_a_minute_for_each_route() {
+        let mut it = Reads::default();
+        let at = Time::from_ms;
+        for ms in 0..1000 {
+            assert!(it.count(at(ms), "li", "GET /products").is_empty());
+            assert!(it.count(at(ms), "li", ["GET /x", "GET /y"][usize::from(ms > 9)]).is_empty());
+        }
+        assert!(it.over(at(59_999), false).is_empty());
+        let all = it.over(at(60_000), false);
+        assert_eq!(times(&all), [1000, 10, 990]);
+        assert_eq!((all[0].at, all[0].refused.as_ref()), (at(999), None));
+        assert!(it.over(at(200_000), true).is_empty(), "nothing is left");
+        // Whoever has many accounts: what is kept is bounded, and none is lost.
+        let mut written = Vec::new();
+        for who in 0..3000 {
+            written.extend(it.count(at(who), &format!("p{who}"), "GET /x"));
+            assert!(it.counted <= READS && it.by.len() <= READS);
+        }
+        written.extend(it.over(at(3000), true));
+        assert_eq!(written.iter().map(|it| it.times).sum::<u64>(), 3000);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub(crate) fn problem(denied: &Denied) -> Problem {
             return Problem::of("auth.forbidden").cause(format!("scope {}", scope.word()));
         }
         Denied::StepUp => "auth.step-up",
+        Denied::Enrol => "auth.enrol",
         Denied::Oneself => "people.oneself",
         Denied::Last(_) => "people.last",
         Denied::State(_) => "people.state",

@@ -22,8 +22,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         Party::Caller,
         ["此操作需要新的第二因素验证", "This needs a fresh code of the second factor"],
         [
-            "请在请求头 tidm-code(命令行:--code)中给出当前验证码;尚未启用者先执行 `tidm people factor`",
-            "Send the present code in the header tidm-code (command line: --code); without a second factor yet, run `tidm people factor` first",
+            "请在请求头 tidm-code(命令行:--code)中给出当前验证码",
+            "Send the present code in the header tidm-code (command line: --code)",
+        ],
+    ),
+    entry(
+        "auth.enrol",
+        403,
+        Party::Caller,
+        ["须先启用第二因素", "A second factor must be enrolled first"],
+        [
+            "请本人登录后执行 `tidm people factor` 并用身份验证器确认,然后带验证码重试(tidm-code,命令行:--code)",
+            "Sign in, run `tidm people factor` and confirm with an authenticator app; then try again with a code (tidm-code, command line: --code)",
         ],
     ),
     entry(

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tidm_space::engine::commit::{Commit, Decision, Reply, Send as Sending, Timer};
 use tidm_space::engine::input::Input;
 use tidm_space::engine::node::{Groups, Node, Signer};
+use tidm_space::engine::view::View;
 use tidm_space::engine::{decide, needs, needs_more};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -135,9 +136,19 @@ impl Writer {
 
     /// What [`Writer::run`] would decide at this moment, over the same rows. Nothing is saved, sent or counted.
     pub async fn weigh(&self, input: Input) -> Result<Decision, WorkError> {
+        self.weigh_if(input, |_| ()).await
+    }
+
+    /// The same, if the rows were as `supposed` makes them.
+    pub async fn weigh_if(
+        &self,
+        input: Input,
+        supposed: impl FnOnce(&mut View) + Send,
+    ) -> Result<Decision, WorkError> {
         let failed = |why: StoreError| WorkError::Store(why.to_string());
         let mut conn = self.store.pool().acquire().await.map_err(|why| failed(why.into()))?;
-        decided(&self.myself, &mut conn, &input, self.clock.now()).await.map_err(failed)
+        let now = self.clock.now();
+        decided(&self.myself, &mut conn, &input, now, supposed).await.map_err(failed)
     }
 
     /// The same for a message of a peer: its token is used up in the same transaction.
@@ -307,7 +318,8 @@ async fn one(
             {
                 return Ok(Err(replayed()));
             }
-            let Decision { commit, reply } = decided(&shared.myself, conn, input, now).await?;
+            let decided = decided(&shared.myself, conn, input, now, |_| ());
+            let Decision { commit, reply } = decided.await?;
             save::save(conn, &commit, now, &shared.myself.service).await?;
             Ok(reply.map(|reply| (reply, after(commit, now))).map_err(WorkError::from))
         }
@@ -323,12 +335,13 @@ async fn one(
     }
 }
 
-/// Loads and decides.
+/// Loads and decides; what is to be saved supposes nothing.
 async fn decided(
     myself: &Self_,
     conn: &mut AnyConnection,
     input: &Input,
     now: Time,
+    supposed: impl FnOnce(&mut View),
 ) -> Result<Decision, StoreError> {
     let mut view = load::load(conn, &needs(input)).await?;
     let node = Node {
@@ -344,6 +357,7 @@ async fn decided(
     if !more.is_empty() {
         load::load_more(conn, &more, &mut view, now).await?;
     }
+    supposed(&mut view);
     Ok(decide(&node, &view, input.clone(), now, &mut FreshIds))
 }
 

@@ -299,10 +299,7 @@ async fn administrators_give_a_code_and_each_code_works_once() {
     let node = node_with(&[("people.second_factor", "administrators")]).await;
     let admin = node.admin().await;
     let blocked = node.get("/people", &admin).await;
-    assert_eq!(
-        (blocked.status.as_u16(), blocked.body["code"].as_str()),
-        (403, Some("auth.step-up"))
-    );
+    assert_eq!((blocked.status.as_u16(), blocked.body["code"].as_str()), (403, Some("auth.enrol")));
     let wrong = json!({ "password": OTHER });
     assert_eq!(node.send(Method::POST, "/me/second-factor", &admin, wrong).await.0, 401);
     let own = json!({ "password": PASSWORD });

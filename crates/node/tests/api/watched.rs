@@ -28,7 +28,7 @@ use tidm_space::transfer::state::{State as Stage, Transfer};
 use tidm_space::wire::dsp::catalog::DataService;
 
 use super::people::secret;
-use super::{Node, PASSWORD, node};
+use super::{Node, PASSWORD, node, node_with};
 
 impl Node {
     /// An open lease and a transfer under this contract; their ids.
@@ -104,6 +104,18 @@ impl Node {
         items.iter().map(entry).collect()
     }
 
+    /// A second factor for whoever has this session; what the confirmation answers.
+    async fn enrol(&self, session: &str, password: &str) -> Value {
+        let own = json!({ "password": password });
+        let begun = self.post("/me/second-factor", Some(session), own).await;
+        let secret = secret(begun.body["uri"].as_str().unwrap());
+        let step = u64::try_from(self.app.clock.now().seconds()).unwrap() / totp::STEP;
+        let confirm = json!({ "code": totp::code(&secret, step).unwrap() });
+        let done = self.post("/me/second-factor/confirm", Some(session), confirm).await;
+        assert_eq!(done.status, 200, "{}", done.body);
+        done.body
+    }
+
     async fn sign_in_from(&self, from: &str, name: &str, password: &str) -> u16 {
         let body = json!({ "name": name, "password": password }).to_string();
         let request = Request::builder()
@@ -156,7 +168,7 @@ async fn every_call_that_changes_something_is_an_entry_and_refusals_are_counted(
     }
     let text = node.get("/people-log?limit=200", &admin).await.body.to_string();
     assert!(!text.contains("秘密") && !text.contains("SELECT"), "a body is in the log");
-    assert!(!all.iter().any(|it| it.0 == "GET /people-log"), "reading is no entry");
+    assert!(!all.iter().any(|it| it.0 == "GET /people-log"), "reading is counted first");
     let of_route = node.entries(&admin, "&route=/contracts/%7Bid%7D/end&account=admin").await;
     assert_eq!(of_route.len(), 1, "{of_route:?}");
     assert_eq!(node.entries(&admin, "&account=nobody").await, []);
@@ -175,7 +187,8 @@ async fn every_call_that_changes_something_is_an_entry_and_refusals_are_counted(
     }
     assert_eq!(count().await, before + 2);
     settle(&node.app, node.app.clock.now().after(MINUTE), false).await.unwrap();
-    assert_eq!(count().await, before + 4);
+    // Two of refusals, and what the administrator read of this log until now.
+    assert_eq!(count().await, before + 5);
     let last = node.entries(&admin, "").await;
     assert!(
         last.contains(&entry("POST /spaces", "", "refused", "no role grants admin", 59)),
@@ -185,7 +198,37 @@ async fn every_call_that_changes_something_is_an_entry_and_refusals_are_counted(
     assert_eq!(strangers.iter().map(|it| it.4).collect::<Vec<_>>(), [119, 1]);
 }
 
-/// `tidm use open` asks several times a second how its lease stands: only refusals are entries.
+/// Nothing is written for a read; a minute of them is one entry for account and route, also when the node stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn allowed_reads_are_counted_and_cost_no_write_each() {
+    let node = node().await;
+    let admin = node.admin().await;
+    let key = node.key(&admin, &["read"]).await;
+    let count = async || node.app.store.verify_people_log(None).await.unwrap().entries;
+    let before = count().await;
+    let begun = std::time::Instant::now();
+    for number in 0..200 {
+        assert_eq!(node.get("/products", &admin).await.status, 200);
+        assert_eq!(node.get(&format!("/contracts/urn:c:{number}"), &key).await.status, 404);
+        assert_eq!(node.get("/contracts", &key).await.status, 200);
+    }
+    println!("600 reads: {:?}", begun.elapsed());
+    assert_eq!(count().await, before, "not one write");
+    let now = node.app.clock.now();
+    settle(&node.app, now, false).await.unwrap();
+    assert_eq!(count().await, before, "the minute is not over");
+    settle(&node.app, now.after(MINUTE), false).await.unwrap();
+    let all = node.entries(&admin, "").await;
+    let read = |route: &str| entry(route, "", "done", "", 200);
+    assert_eq!(&all[..2], [read("GET /products"), read("GET /contracts")]);
+    assert_eq!(count().await, before + 2, "what is not there was read by nobody");
+    // What stands in memory when the node stops is written then: this very reading of the log.
+    settle(&node.app, now, true).await.unwrap();
+    let found = node.entries(&admin, "&route=/people-log").await;
+    assert_eq!(found[0], entry("GET /people-log", "", "done", "", 1));
+}
+
+/// `tidm use open` asks several times a second how its lease stands: only refusals are entries of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_how_a_lease_stands_is_no_entry() {
     let node = node().await;
@@ -200,6 +243,8 @@ async fn asking_how_a_lease_stands_is_no_entry() {
     assert_eq!(count().await, before);
     assert_eq!(node.send(Method::GET, "/uses/urn:lease:none", &admin, Value::Null).await.0, 404);
     assert_eq!(count().await, before + 1);
+    settle(&node.app, node.app.clock.now().after(MINUTE), false).await.unwrap();
+    assert_eq!(node.entries(&admin, "").await[0], entry("GET /uses/{lease}", "", "done", "", 10));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,19 +344,47 @@ async fn guesses_from_elsewhere_lock_out_strangers_and_not_the_owner() {
     assert_eq!(unlocked, [entry("people.unlock", "admin", "done", "", 1)]);
 }
 
+/// Where administrators must have a second factor, nobody else destroys keys, or makes one of the API, without one either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_steward_enrols_before_the_first_revocation() {
+    let node = node_with(&[("people.second_factor", "administrators")]).await;
+    let admin = node.admin().await;
+    // The administrator's own factor; the code that confirms it stands for five minutes.
+    node.enrol(&admin, PASSWORD).await;
+    let (_, made) = node.send(Method::POST, "/people", &admin, json!({ "name": "wang" })).await;
+    let joined = node.join(made["token"].as_str().unwrap(), PASSWORD).await;
+    assert_eq!(joined.0, 201, "{}", joined.1);
+    assert_eq!(node.grant(&admin, "wang", &["data-steward"]).await.0, 204);
+    let steward = node.sign_in_as("wang", PASSWORD).await.1;
+    assert_eq!(node.get("/contracts", &steward).await.status, 200, "no administrator");
+    let said = async |path: &str, body: Value| {
+        let it = node.post(path, Some(&steward), body).await;
+        (it.status.as_u16(), it.body["code"].as_str().unwrap_or_default().to_owned(), it.body)
+    };
+    let acts = ["/contracts/x/revoke", "/contracts/x/end", "/contracts/x/recall"];
+    let key = || json!({ "title": "k", "scopes": ["contract"] });
+    for (path, body) in
+        acts.map(|it| (it, json!({ "reason": "" }))).into_iter().chain([("/keys", key())])
+    {
+        let (status, code, body) = said(path, body).await;
+        assert_eq!((status, code.as_str()), (403, "auth.enrol"), "{path}: {body}");
+        assert!(body.to_string().contains("tidm people factor"), "{path}: {body}");
+    }
+    node.enrol(&steward, PASSWORD).await;
+    for path in acts {
+        assert_eq!(said(path, json!({ "reason": "" })).await.0, 404, "{path}: past the code");
+    }
+    assert_eq!(said("/keys", key()).await.0, 201);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_destroyed_with_a_code_by_whoever_has_a_second_factor() {
     let node = node().await;
     let admin = node.admin().await;
     let program = node.key(&admin, &["contract"]).await;
     let own = node.key(&admin, &["admin"]).await;
-    let begun = node.post("/me/second-factor", Some(&admin), json!({ "password": PASSWORD })).await;
-    let secret = secret(begun.body["uri"].as_str().unwrap());
-    let step = u64::try_from(node.app.clock.now().seconds()).unwrap() / totp::STEP;
-    let code = |at: u64| totp::code(&secret, at).unwrap();
-    let confirm = json!({ "code": code(step) });
-    let done = node.post("/me/second-factor/confirm", Some(&admin), confirm).await;
-    let spare = done.body["codes"][0].as_str().unwrap().to_owned();
+    let done = node.enrol(&admin, PASSWORD).await;
+    let spare = done["codes"][0].as_str().unwrap().to_owned();
     let acts =
         ["/contracts/x/revoke", "/contracts/x/end", "/contracts/x/recall", "/spaces/x/revocations"];
     for path in acts {
@@ -367,7 +440,7 @@ async fn keys_are_destroyed_with_a_code_by_whoever_has_a_second_factor() {
     // A session that has ended does nothing to the factor, however late its call comes to that.
     let who = tidm_node::accounts::authenticate(&node.app, &admin).await.unwrap().unwrap();
     assert_eq!(node.send(Method::DELETE, "/session", &admin, Value::Null).await.0, 204);
-    let spare = done.body["codes"][1].as_str().unwrap();
+    let spare = done["codes"][1].as_str().unwrap();
     let late = tidm_node::people::factor::remove(&node.app, &who, spare).await;
     assert_eq!(late.unwrap_err().code, "auth.required");
     assert!(node.app.store.factor("admin").await.unwrap().is_some_and(|it| it.on));

@@ -5,10 +5,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request as HttpRequest;
 use futures::StreamExt as _;
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use tidm_crypto::kem::KemSecret;
+use tidm_node::accounts;
 use tidm_node::clock::Clock;
 use tidm_node::jobs::open_program::{self, Opening};
 use tidm_node::jobs::use_data::{
@@ -16,6 +20,7 @@ use tidm_node::jobs::use_data::{
 };
 use tidm_node::net::auth;
 use tidm_node::random::os;
+use tidm_node::serve;
 use tidm_node::store::save::save_fact;
 use tidm_space::approval::Rules;
 use tidm_space::catalog::product::Product;
@@ -27,7 +32,8 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::negotiation::state::Name as Moved;
 use tidm_space::policy::sentence::Sentences;
-use tidm_space::policy::usage::{Level, Use};
+use tidm_space::policy::usage::Use;
+use tidm_space::time::Time;
 use tidm_space::wire::odrl::{self, OdrlPolicy};
 use tidm_space::wire::tidm::lease;
 
@@ -61,6 +67,51 @@ async fn said(world: &World, from: &Node, bearer: &str, request: &Request) -> (u
 
 fn token(world: &World, from: &Node) -> String {
     auth::mint(&from.app.identity, &world.provider().did, &from.app.clock)
+}
+
+/// A term of a contract as its user reads it in the node's API for one kind of use, found by a part of its sentence: the
+/// level, who keeps it, and against what that does not hold.
+async fn shown(node: &Node, contract: &Contract, kind: Use, term: &str) -> [String; 3] {
+    const PASSWORD: &str = "a sentence that is long enough";
+    let app = &node.app;
+    let token = accounts::setup_token(app).await.unwrap().unwrap();
+    accounts::setup(app, &token, "admin", PASSWORD).await.unwrap();
+    let session = accounts::sign_in(app, ("admin", PASSWORD), None, "-").await.unwrap();
+    let request = HttpRequest::builder()
+        .uri(format!("/api/v1/contracts/{}", contract.id))
+        .header("authorization", format!("Bearer {}", session.expose()))
+        .header("accept-language", "en")
+        .body(Body::empty())
+        .unwrap();
+    let answer = serve::router(app).oneshot(request).await.unwrap();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let it: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let meaning = it["terms"].as_array().unwrap().iter().find(|it| it["kind"] == kind.name());
+    let sentences = meaning.unwrap()["sentences"].as_array().unwrap();
+    let found = sentences.iter().find(|it| it["text"].as_str().unwrap().contains(term));
+    let found = found.unwrap_or_else(|| panic!("no {term} in {sentences:?}"));
+    ["level", "enforced", "limit"].map(|name| found[name].as_str().unwrap().to_owned())
+}
+
+const E1: [&str; 3] = [
+    "E1",
+    "by software at the consumer",
+    "the administrator of the consumer's machine: whoever patches the program keeps what was opened once",
+];
+
+/// So much time passes for everybody but the consumer, or so far its clock is set back: a provider that was at work then
+/// wrote it down.
+async fn time_passes(world: &mut World, later: Time) {
+    let app = &world.provider().app;
+    let (id, by) = (Id::from(uuid::Uuid::now_v7()), app.identity.did.clone());
+    let fact = Fact { id, at: later, by, links: Links::default(), what: What::Consented };
+    let noted = app.writer.note(move |conn| {
+        let fact = fact.clone();
+        Box::pin(async move { save_fact(conn, &fact).await })
+    });
+    noted.await.unwrap();
+    world.restart(0).await;
+    assert!(world.provider().app.clock.now() >= later);
 }
 
 async fn uses(world: &World, contract: &Contract) -> u64 {
@@ -158,17 +209,22 @@ async fn a04_a_restored_consumer_has_no_uses_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a06_the_askers_clock_decides_nothing() {
-    let world = World::two().await;
-    let now = world.provider().app.clock.now();
-    let until = Some(now.after(Duration::from_secs(4)));
-    let sentences = Sentences { until, ..Sentences::default() };
+    let mut world = World::two().await;
+    let until = world.provider().app.clock.now().after(Duration::from_secs(600));
+    let sentences = Sentences { until: Some(until), ..Sentences::default() };
     let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
-    let ended = || async { (until < Some(world.provider().app.clock.now())).then_some(()) };
-    eventually("the last instant is over", ended).await;
-    // A node that believes it to be yesterday asks all the same: nothing that it says has a time in it.
-    let bearer = token(&world, world.consumer());
-    let (status, _) = said(&world, world.consumer(), &bearer, &asked(&contract, 1, [1; 32])).await;
-    assert_ne!(status, 200);
+    time_passes(&mut world, until.after(Duration::from_secs(600))).await;
+    let (provider, consumer) = (world.provider(), world.consumer());
+    assert!(consumer.app.clock.now() < until, "by its own clock the contract goes on");
+    // Its own node asks, which has no doubt; what it signs with its time counts for nothing by now.
+    assert!(query_sealed(&consumer.app, &contract.id, SQL, None).await.is_err());
+    // A patched one signs with the provider's time, and says nothing else that has a time in it: the gate refuses.
+    let clock = Clock::starting_at(provider.app.clock.now());
+    let bearer = auth::mint(&consumer.app.identity, &provider.did, &clock);
+    let key = KemSecret::generate(&mut os()).public().to_bytes();
+    let (status, body) = said(&world, consumer, &bearer, &asked(&contract, 1, key)).await;
+    let no = lease::read_refusal(&body).unwrap().code;
+    assert!(["policy.denied", "contract.ended"].contains(&no.as_str()), "{status} {no}");
     assert_eq!(uses(&world, &contract).await, 0);
 }
 
@@ -182,19 +238,9 @@ async fn a07_a_provider_whose_clock_is_set_back_opens_nothing_that_ended() {
     world.restart(0).await;
     query_sealed(&world.consumer().app, &contract.id, SQL, None).await.unwrap();
     // A node that was at work after the end wrote this; now its machine's clock shows the present again.
-    let later = until.after(Duration::from_secs(600));
-    let app = &world.provider().app;
-    let (id, by) = (Id::from(uuid::Uuid::now_v7()), app.identity.did.clone());
-    let fact = Fact { id, at: later, by, links: Links::default(), what: What::Consented };
-    let noted = app.writer.note(move |conn| {
-        let fact = fact.clone();
-        Box::pin(async move { save_fact(conn, &fact).await })
-    });
-    noted.await.unwrap();
-    world.restart(0).await;
+    time_passes(&mut world, until.after(Duration::from_secs(600))).await;
     assert!(Clock::default().now() < until, "by the machine's clock the contract goes on");
     let (provider, consumer) = (world.provider(), world.consumer());
-    assert!(provider.app.clock.now() >= later);
     // Told in tokens of the provider's time, so that nothing but the gate refuses.
     let clock = Clock::starting_at(provider.app.clock.now());
     for nonce in [1, 2] {
@@ -245,8 +291,8 @@ async fn a08_a_key_that_was_kept_still_opens_its_copy_and_the_level_says_so() {
     let run = move || open_program::run(std::io::Cursor::new(bytes), &opening, &secret, &command);
     tokio::task::spawn_blocking(run).await.unwrap().unwrap();
     assert_eq!(std::fs::read(&out).unwrap(), drawing);
-    // No new key, and never a claim of more than E1.
-    assert_eq!(Use::SealedFile.level(), Level::E1);
+    // No new key; and the term that was broken so never claimed more.
+    assert_eq!(shown(world.consumer(), &contract, Use::SealedFile, "1 use").await, E1);
     let no = sealed_copy(consumer, &grant.lease).await.map(|it| it.bytes);
     assert_eq!(fault(no).code(), "lease.ended");
 }
@@ -267,6 +313,11 @@ async fn a09_small_questions_are_refused_and_differences_are_not() {
     let all = sum("SELECT sum(temp) FROM data").await;
     let rest = sum("SELECT sum(temp) FROM data WHERE line <> 'C'").await;
     assert!((all - rest - 99.5).abs() < 1e-6, "the limit that the document names: {all} {rest}");
+    // What the user is told of the very term.
+    let told = shown(world.consumer(), &contract, Use::Query, "rows behind each group").await;
+    let words =
+        ["by a sandbox at the provider or a third party", "what many allowed results say together"];
+    assert_eq!(told, ["E2", words[0], words[1]]);
     // Each question was one of the agreed number, refused ones included.
     assert_eq!(uses(&world, &contract).await, 3);
     ask("SELECT count(*) FROM data").await.unwrap();
@@ -395,31 +446,39 @@ async fn a19_a_purpose_is_checked_and_kept_as_what_was_said() {
     let facts = provider.store.facts_about(&contract.id).await.unwrap();
     let said = |it: &What| matches!(it, What::LeaseGranted { purpose: Some(p), .. } if p == "质检");
     assert_eq!(facts.iter().filter(|it| said(&it.what)).count(), 1);
+    let told = shown(world.consumer(), &contract, Use::SealedTable, "质检").await;
+    assert_eq!(told[..2], ["E0", "by contract only"]);
+    assert!(told[2].starts_with("whoever breaks it"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a20_a_copy_that_was_not_deleted_has_no_key_any_more() {
     let world = World::two().await;
-    let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
+    let sentences = Sentences { delete_after_use: true, ..limited(5) };
+    let contract = world.ready("t.csv", &csv(), sentences, Use::SealedTable).await;
     assert!(world.provider().app.store.seal(&contract.id).await.unwrap().is_some());
     world.revoke(&contract).await;
+    let store = &world.provider().app.store;
     let gone = || async {
-        world.provider().app.store.seal(&contract.id).await.unwrap().is_none().then_some(())
+        let facts = store.facts_about(&contract.id).await.unwrap();
+        let told = facts.iter().any(|it| matches!(it.what, What::KeyDestroyed));
+        (told && store.seal(&contract.id).await.unwrap().is_none()).then_some(())
     };
-    eventually("the provider's key is destroyed", gone).await;
+    eventually("the provider's key is destroyed, and that is told", gone).await;
     // A node that says it deleted its copy and did not asks for the key.
     let secret = KemSecret::generate(&mut os());
     let bearer = token(&world, world.consumer());
     let request = asked(&contract, 9, secret.public().to_bytes());
     let (status, _) = said(&world, world.consumer(), &bearer, &request).await;
     assert_ne!(status, 200);
-    let facts = world.provider().app.store.facts_about(&contract.id).await.unwrap();
-    assert!(facts.iter().any(|it| matches!(it.what, What::KeyDestroyed)), "{facts:?}");
+    // That the copy is deleted is the word of software at the consumer, and no more is claimed.
+    let told = shown(world.consumer(), &contract, Use::SealedTable, "copies are deleted").await;
+    assert_eq!(told, E1);
 }
 
 /// Who is refused as often as it likes hides nothing by it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a25_a_flood_of_refused_requests_hides_nothing() {
+async fn a27_a_flood_of_refused_requests_hides_nothing() {
     let world = World::two().await;
     let contract = world.ready("t.csv", &csv(), limited(5), Use::SealedTable).await;
     world.revoke(&contract).await;

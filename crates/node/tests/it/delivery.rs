@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use tidm_crypto::hash::{Digest, sha256};
+use tidm_node::net::auth;
 use tidm_node::objects::Key;
 use tidm_node::store::notes::{self, Grant};
+use tidm_node::store::writer::WorkError;
 use tidm_space::contract::Contract;
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{Heard, Input, Received, TransferSpoken};
+use tidm_space::fault::Fault;
 use tidm_space::id::Id;
+use tidm_space::identity::did::Did;
 use tidm_space::policy::usage::Use;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Name;
 use tokio::net::TcpListener;
 
-use crate::world::{World, csv, eventually, limited};
+use crate::world::{World, csv, eventually, fault, limited};
 
 pub(crate) const TOKEN: &str = "a-token-of-this-test";
 
@@ -38,12 +42,22 @@ pub(crate) async fn asked(
     format: &str,
     address: Option<DataAddress>,
 ) -> Id {
+    asked_by(world, &world.consumer().did, contract, (format, address)).await.unwrap()
+}
+
+/// The same, said by whichever member.
+async fn asked_by(
+    world: &World,
+    from: &Did,
+    contract: &Contract,
+    (format, address): (&str, Option<DataAddress>),
+) -> Result<Id, WorkError> {
     let theirs = Id::parse(&format!("urn:uuid:{}", uuid::Uuid::now_v7())).unwrap();
     let body = Body::Request { contract: contract.id.clone(), format: format.to_owned(), address };
     let callback = Some(polite().await);
     let spoken = TransferSpoken { mine: None, theirs: Some(theirs.clone()), callback, body };
     let received = Received {
-        from: world.consumer().did.clone(),
+        from: from.clone(),
         key: None,
         id: Some(theirs),
         seen: Default::default(),
@@ -51,8 +65,8 @@ pub(crate) async fn asked(
         what: Heard::Transfer(Box::new(spoken)),
     };
     let app = &world.provider().app;
-    match app.writer.run(Input::Heard(Box::new(received))).await.unwrap() {
-        Reply::Transfer { it, .. } => it.id,
+    match app.writer.run(Input::Heard(Box::new(received))).await? {
+        Reply::Transfer { it, .. } => Ok(it.id),
         other => panic!("no transfer: {other:?}"),
     }
 }
@@ -63,9 +77,13 @@ async fn granted(world: &World, contract: &Contract) -> String {
 }
 
 pub(crate) async fn started(world: &World, contract: &Contract) -> (String, Id) {
+    started_by(world, &world.consumer().did, contract, TOKEN).await
+}
+
+async fn started_by(world: &World, from: &Did, contract: &Contract, token: &str) -> (String, Id) {
     let app = &world.provider().app;
     let source = app.store.source(&contract.product).await.unwrap().unwrap();
-    let transfer = asked(world, contract, "HttpData-PULL", None).await;
+    let transfer = asked_by(world, from, contract, ("HttpData-PULL", None)).await.unwrap();
     eventually("a started transfer", || async {
         let it = app.store.transfer(&transfer).await.unwrap().unwrap();
         (it.state.name() == Name::Started).then_some(())
@@ -74,7 +92,7 @@ pub(crate) async fn started(world: &World, contract: &Contract) -> (String, Id) 
     let grant = Grant {
         contract: contract.id.clone(),
         transfer: transfer.clone(),
-        token: sha256(TOKEN.as_bytes()),
+        token: sha256(token.as_bytes()),
         object: source.object,
         until: app.clock.now().after(Duration::from_secs(600)),
     };
@@ -151,6 +169,36 @@ async fn ranges_tokens_and_their_end() {
     assert_eq!(http.get(unknown).bearer_auth(TOKEN).send().await.unwrap().status().as_u16(), 401);
     world.revoke(&contract).await;
     assert_eq!(get(TOKEN, None).await.0, 401);
+}
+
+/// Another member, with all that it has: its membership, and the token of a delivery of its own of the very same product.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_gets_nothing_of_anothers_delivery() {
+    const OTHER: &str = "the-token-of-the-third";
+    let world = World::of(3, |_, _| String::new()).await;
+    let product = world.published("p.bin", &noise(1000), limited(5), &[Use::Plain]).await;
+    let (mine, theirs) = (world.agreed(&product).await, world.agreed_by(&product, 2).await);
+    let third = &world.nodes[2];
+    let (url, _) = started(&world, &mine).await;
+    let (own, _) = started_by(&world, &third.did, &theirs, OTHER).await;
+    let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls(tls()).build().unwrap();
+    let get = async |url: &str, token: &str| {
+        http.get(url).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    let member = auth::mint(&third.app.identity, &world.provider().did, &third.app.clock);
+    let member = member.trim_start_matches("Bearer ");
+    for (at, token, status) in [
+        (&url, TOKEN, 200),
+        (&own, OTHER, 200),
+        (&url, OTHER, 401),
+        (&url, member, 401),
+        (&own, TOKEN, 401),
+    ] {
+        assert_eq!(get(at, token).await, status, "{at} {token}");
+    }
+    // Nor has it one begun, by the contract's name or that of the transfer.
+    let no = asked_by(&world, &third.did, &mine, ("HttpData-PULL", None)).await;
+    assert!(matches!(fault(no), Fault::NotFound { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use tidm_space::engine::input::{TransferWish, Wish};
 use tidm_space::evidence::fact::What;
 use tidm_space::id::Id;
 use tidm_space::policy::usage::Use;
-use tidm_space::transfer::message::DataAddress;
+use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::{Name, State as Stage};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -195,6 +195,32 @@ async fn nothing_is_pushed_where_it_may_not_go() {
         let Stage::Terminated { reason, .. } = &ended.state else { panic!("{:?}", ended.state) };
         let reason = reason.join("; ");
         assert!(reason.contains(word) && !reason.contains("very-secret"), "{word}: {reason}");
+    }
+}
+
+/// Inside the operator's own networks only where its setting says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_goes_to_no_private_address_unless_the_operator_allows_them() {
+    let mut world = World::two().await;
+    let product = world.published("p.bin", b"bytes", limited(5), &[Use::Plain]).await;
+    let contract = world.agreed(&product).await;
+    world.restart_with(0, |it| it.peers.allow_private_addresses = false).await;
+    for endpoint in ["https://10.0.0.1/in", "https://[fd00::1]/in", "https://localhost/in"] {
+        let address = http_address(endpoint.to_owned());
+        let transfer = asked(&world, &contract, "HttpData-PUSH", Some(address)).await;
+        let app = &world.provider().app;
+        // That it is over cannot be told either: whoever asked is at such an address here, too.
+        let reason = eventually(endpoint, || async {
+            let it = app.store.transfer(&transfer).await.unwrap().unwrap();
+            assert!(it.starts == 0, "{it:?}");
+            if let Some(Body::Terminate { reason, .. }) = it.pending.map(|it| it.body) {
+                return Some(reason.join("; "));
+            }
+            let Stage::Terminated { reason, .. } = it.state else { return None };
+            Some(reason.join("; "))
+        })
+        .await;
+        assert!(reason.contains("private address"), "{endpoint}: {reason}");
     }
 }
 

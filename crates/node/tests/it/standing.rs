@@ -246,8 +246,8 @@ async fn running(world: &World, contract: &Contract, kind: Use) -> Running {
     it
 }
 
-/// A worker that is in the middle of a statement, at the provider and at the consumer. The aim is a second; what is allowed here
-/// for a busy machine is next to nothing of what the statement takes.
+/// A worker that is in the middle of a statement, at the provider and at the consumer. The aim is a second, which the bench
+/// `revocation` holds; here other tests take the machine's cores meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_statement_is_stopped_by_a_suspension_and_by_a_revocation() {
     let world = patient().await;
@@ -274,7 +274,7 @@ async fn a_running_statement_is_stopped_by_a_suspension_and_by_a_revocation() {
         let no = fault(statement.await.unwrap());
         let took = since.elapsed();
         assert_eq!(no.code(), "lease.ended", "{name}: {no:?}");
-        assert!(took < 10 * SECOND, "{name}: it ran on for {took:?}");
+        assert!(took < 2 * SECOND, "{name}: it ran on for {took:?}");
     }
 }
 

@@ -6,12 +6,16 @@ use tidm_node::jobs::use_data::query_sealed;
 use tidm_node::keys::KeyError;
 use tidm_node::net::auth;
 use tidm_node::objects::Key;
+use tidm_node::store::notes::save_copy;
+use tidm_node::store::save::save;
 use tidm_space::contract::{End, State};
+use tidm_space::engine::commit::Commit;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
+use tidm_space::wire::dsp::catalog::DataService;
 use tidm_space::wire::tidm::lease;
 
 use crate::world::{World, csv, eventually, fault, limited, table};
@@ -193,6 +197,32 @@ async fn a_copy_that_was_handed_on_opens_nowhere() {
     let no = fault(query_sealed(&third.app, &contract.id, SQL, None).await);
     assert!(matches!(no, Fault::NotFound { .. }), "{no:?}");
 
+    // The sealed bytes as the consumer has them, with all that its store knows of them, in another member's hands.
+    let own = &world.consumer().app;
+    let copy = own.store.copies(&contract.id).await.unwrap().remove(0);
+    let key = Key::parse(&copy.object).unwrap();
+    let bytes = own.objects.get_range(&key, 0..copy.bytes).await.unwrap();
+    // A table whose footer, too, is sealed (Parquet Modular Encryption); none of its values is to be read in it.
+    assert_eq!((&bytes[..4], &bytes[bytes.len() - 4..]), (&b"PARE"[..], &b"PARE"[..]));
+    assert!(!bytes.windows(4).any(|it| it == b"s999"));
+    third.app.objects.put_bytes(&key, &bytes).await.unwrap();
+    let commit = Commit { contracts: vec![contract.clone()], ..Commit::default() };
+    let endpoint = third.app.identity.dsp_base();
+    let service = DataService { id: Id::parse("urn:service:1").unwrap(), endpoint, flight: false };
+    let now = third.app.clock.now();
+    let saved = third.app.writer.note(move |conn| {
+        let (commit, copy, service) = (commit.clone(), copy.clone(), service.clone());
+        Box::pin(async move {
+            save(conn, &commit, now, &service).await?;
+            save_copy(conn, &copy).await
+        })
+    });
+    saved.await.unwrap();
+    let no = fault(query_sealed(&third.app, &contract.id, SQL, None).await);
+    assert!(["policy.denied", "not-found"].contains(&no.code()), "{no:?}");
+    // At the consumer's the same bytes open: it was not for the copy.
+    assert_eq!(query_sealed(own, &contract.id, SQL, None).await.unwrap().rows, 2);
+
     // A patched node that asks the gate all the same: a member, but not this contract's party.
     let request = Request {
         contract: contract.id.clone(),
@@ -222,7 +252,7 @@ async fn a_copy_that_was_handed_on_opens_nowhere() {
     let bearer = auth::mint(&third.app.identity, &provider.did, &third.app.clock);
     assert_eq!(post(&bearer).await, 404);
     assert_eq!(post("no.token.here").await, 404);
-    assert_eq!(provider.app.store.spent(&contract.id).await.unwrap().uses, 0);
+    assert_eq!(provider.app.store.spent(&contract.id).await.unwrap().uses, 1, "the consumer's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

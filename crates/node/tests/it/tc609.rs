@@ -18,9 +18,11 @@ use tidm_node::store::tc609::{self as rows, Owed};
 use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::engine::commit::Commit;
+use tidm_space::engine::input::Wish;
 use tidm_space::engine::node::Signer as _;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::tc609::code::{ContractCode, NodeCode, SubjectCode, check_character};
 use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
@@ -664,6 +666,44 @@ async fn without_the_switch_there_is_nothing() {
         let headers = desk.headers(interface, "{}", "n", now());
         assert_eq!(desk.send(interface.path(), headers, "{}").await.0, 404);
     }
+}
+
+/// Consent that is still to be given is a condition, where nothing else is in the way; with it, the same question is allowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_to_come_is_a_condition_and_the_only_one() {
+    let world = world().await;
+    let (provider, consumer) = (Desk::new(&world, 0), Desk::new(&world, 1));
+    let sentences = Sentences { consent: true, ..limited(1) };
+    let product = world.published("t.csv", &csv(), sentences, &[Use::Query]).await;
+    let contract = world.agreed(&product).await;
+    let ask = async |desk: &Desk, at: usize, operation: &str| {
+        let code = job::find(&world.nodes[at].app, &contract.id).await.unwrap().deal.code;
+        let body = json!({ "contractId": code.to_string(), "context": { "operation": operation } });
+        let said = desk.call(Interface::Decision, &body).await.body;
+        (said["result"].as_str().unwrap_or_default().to_owned(), said["details"].clone())
+    };
+    let (result, details) = ask(&provider, 0, "query").await;
+    assert_eq!(result, "conditional", "{details}");
+    assert_eq!(details["conditions"], json!(["obtainConsent"]));
+    assert_eq!(
+        (&details["code"], &details["charges"]["use"]),
+        (&json!("policy.denied"), &json!(1))
+    );
+    // With the consent nothing else would be right of these: another use, and the consumer's side, which cannot know.
+    let (result, details) = ask(&provider, 0, "sealed-table").await;
+    assert_eq!((result.as_str(), &details["conditions"]), ("denied", &Value::Null), "{details}");
+    assert_eq!(ask(&consumer, 1, "query").await.0, "denied");
+    // To suppose it gives nothing: the gate still refuses, and nobody consented.
+    let sql = "SELECT count(*) AS n FROM data";
+    let app = &world.consumer().app;
+    assert!(query_at_provider(app, &contract.id, sql, None).await.is_err());
+    let kept = world.provider().app.store.contract(&contract.id).await.unwrap().unwrap();
+    assert_eq!(kept.consented, None);
+    world.provider().wish(Wish::Consent { contract: contract.id.clone() }).await;
+    let (result, details) = ask(&provider, 0, "query").await;
+    assert_eq!((result.as_str(), &details["conditions"]), ("allowed", &Value::Null), "{details}");
+    query_at_provider(app, &contract.id, sql, None).await.unwrap();
+    assert_eq!(ask(&provider, 0, "query").await.0, "denied", "the only use is taken");
 }
 
 /// The consumer's node proves to the provider's what was done, once its interface answers; and to nobody else's contract.

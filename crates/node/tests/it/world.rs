@@ -150,8 +150,14 @@ impl World {
 
     /// The process of a node ends, and another one takes its place.
     pub(crate) async fn restart(&mut self, at: usize) {
+        self.restart_with(at, |_| ()).await;
+    }
+
+    /// The same, with a setting changed.
+    pub(crate) async fn restart_with(&mut self, at: usize, change: impl FnOnce(&mut Config)) {
         let mut node = self.nodes.remove(at);
-        let config = node.app.config.clone();
+        let mut config = node.app.config.clone();
+        change(&mut config);
         node.halt().await;
         drop(node);
         let listener = TcpListener::bind(config.http.listen).await.unwrap();

@@ -26,10 +26,10 @@ impl Seen {
     /// What a membership credential says, whose issuer was believed already.
     pub fn by_credential(it: &Credential) -> Self {
         let claim = |name| it.subjects.first().and_then(|it| it.claims.get(name));
-        let roles = claim(ROLES).and_then(|it| it.as_array()).map(|all| {
-            let words = all.iter().filter_map(|it| it.as_str());
-            words.take(MEMBER_ROLES).map(str::to_owned).collect()
-        });
+        // All of them or none: one that was left out would be taken for one that the member has not.
+        let all = claim(ROLES).and_then(|it| it.as_array()).filter(|it| it.len() <= MEMBER_ROLES);
+        let roles =
+            all.and_then(|all| all.iter().map(|it| it.as_str().map(str::to_owned)).collect());
         let country = claim(COUNTRY).and_then(|it| it.as_str());
         Self { address: None, roles, regions: country.and_then(regions) }
     }
@@ -97,6 +97,11 @@ mod tests {
 
     use super::*;
     use crate::identity::credential::{Profile, Subject};
+    use crate::policy::compile::compile;
+    use crate::policy::eval::{Request, evaluate};
+    use crate::policy::usage::Use;
+    use crate::time::Time;
+    use crate::wire::odrl::OdrlPolicy;
     use crate::wire::samples::did;
 
     #[test]
@@ -121,31 +126,65 @@ mod tests {
         }
     }
 
+    fn credential(claims: Map<String, serde_json::Value>) -> Credential {
+        Credential {
+            profile: Profile::Vc20,
+            id: None,
+            kinds: vec![],
+            issuer: did("did:web:operator.example"),
+            subjects: vec![Subject { id: None, claims }],
+            from: None,
+            until: None,
+            statuses: vec![],
+            schemas: vec![],
+        }
+    }
+
+    /// A role that is forbidden does not go unseen behind many others, nor in a form that is not read.
+    #[test]
+    fn a_role_is_not_absent_because_there_are_many() {
+        let rule = json!({
+            "@type": "Offer", "@id": "urn:offer:1",
+            "permission": [{ "action": "use", "constraint": [{
+                "leftOperand": "tidm:assigneeRole", "operator": "isNoneOf", "rightOperand": ["competitor"],
+            }] }],
+        });
+        let terms = compile(&OdrlPolicy::parse(rule).unwrap().model).unwrap();
+        let many = |count: usize| (0..count).map(|it| json!(format!("r{it}"))).collect::<Vec<_>>();
+        for (roles, permitted) in [
+            (many(MEMBER_ROLES), true),
+            ([many(MEMBER_ROLES - 1), vec![json!("competitor")]].concat(), false),
+            ([many(MEMBER_ROLES), vec![json!("competitor")]].concat(), false),
+            (vec![json!("consumer"), json!({ "@value": "competitor" })], false),
+        ] {
+            let claims = Map::from_iter([(ROLES.to_owned(), json!(roles))]);
+            let seen = Seen::by_credential(&credential(claims));
+            let topics = Topics::of(&seen, false);
+            let facts = topics.facts();
+            let mut asked = Request::new(Time::ZERO, Use::Query, "did:web:consumer.example");
+            asked.more.topics = &facts;
+            assert_eq!(evaluate(&terms, &asked).permitted().is_ok(), permitted, "{roles:?}");
+        }
+    }
+
     /// An issuer may write what it likes: what is not of the form is not known.
     #[test]
     fn credentials_of_any_shape_are_read() {
         let many: Vec<String> = (0..100).map(|it| it.to_string()).collect();
         for (roles, country, known) in [
             (json!(["provider", "auditor"]), json!("CN-32"), (Some(2), Some(2))),
-            (json!(many), json!("中国"), (Some(MEMBER_ROLES), None)),
-            (json!([1, null, "a"]), json!(86), (Some(1), None)),
+            (json!(many[..MEMBER_ROLES]), json!("中国"), (Some(MEMBER_ROLES), None)),
+            (json!(many[..MEMBER_ROLES + 1]), json!("中国"), (None, None)),
+            (json!(many), json!("中国"), (None, None)),
+            (json!([1, null, "a"]), json!(86), (None, None)),
+            (json!([]), json!(86), (Some(0), None)),
             (json!("provider"), json!(["CN"]), (None, None)),
             (json!(null), json!("-"), (None, None)),
         ] {
             let mut claims = Map::new();
             claims.insert(ROLES.to_owned(), roles);
             claims.insert(COUNTRY.to_owned(), country);
-            let it = Credential {
-                profile: Profile::Vc20,
-                id: None,
-                kinds: vec![],
-                issuer: did("did:web:operator.example"),
-                subjects: vec![Subject { id: None, claims: claims.clone() }],
-                from: None,
-                until: None,
-                statuses: vec![],
-                schemas: vec![],
-            };
+            let it = credential(claims.clone());
             let seen = Seen::by_credential(&it);
             let got = (seen.roles.map(|it| it.len()), seen.regions.map(|it| it.len()));
             assert_eq!(got, known, "{claims:?}");

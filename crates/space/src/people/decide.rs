@@ -87,6 +87,8 @@ pub enum Denied {
     Missing(Scope),
     /// A fresh code of the second factor is wanted.
     StepUp,
+    /// There is no second factor yet that a code could be of.
+    Enrol,
     /// Nobody does this to oneself.
     Oneself,
     /// Nobody else would be left who can do what this role does.
@@ -103,6 +105,7 @@ impl Denied {
             Self::Inactive => "the account is not active".to_owned(),
             Self::Missing(scope) => format!("no role grants {}", scope.word()),
             Self::StepUp => "a fresh code of the second factor is needed".to_owned(),
+            Self::Enrol => "a second factor must be enrolled first".to_owned(),
             Self::Oneself => "not to oneself".to_owned(),
             Self::Last(role) => format!("nobody else is {}", role.word()),
             Self::State(it) => format!("the account is {}", it.word()),
@@ -175,11 +178,13 @@ pub fn may(person: &Person, door: &Door, scope: Scope, settings: &Settings) -> R
     if scopes(person, door, settings).contains(&scope) {
         return Ok(());
     }
-    if granted(person, settings).contains(&scope)
-        && settings.wants_second_factor(&person.roles)
-        && (door.proven().is_none() || !person.second_factor)
-    {
-        return Err(Denied::StepUp);
+    if granted(person, settings).contains(&scope) && settings.wants_second_factor(&person.roles) {
+        match door {
+            _ if !person.second_factor => return Err(Denied::Enrol),
+            Door::Session { proven: None } => return Err(Denied::StepUp),
+            // It is not written on the key, code or not.
+            Door::Session { .. } | Door::Key { .. } => {}
+        }
     }
     match conflict(&person.roles) {
         Some((a, b)) if settings.separation => Err(Denied::Separation(a, b)),
@@ -254,6 +259,23 @@ impl Act<'_> {
             | Self::RevokeKeyOf(_) => false,
         }
     }
+
+    /// Keys of contracts, and keys of the API, which stand for a code that was given.
+    fn is_about_keys(&self) -> bool {
+        match self {
+            Self::NodeKeys(_) | Self::MakeKey(_) => true,
+            Self::Add
+            | Self::Disable(_)
+            | Self::Enable(_)
+            | Self::Unlock(_)
+            | Self::Link(_)
+            | Self::SetRoles { .. }
+            | Self::SetKnown(_)
+            | Self::ResetSecondFactor(_)
+            | Self::SetRule
+            | Self::RevokeKeyOf(_) => false,
+        }
+    }
 }
 
 /// Whether `actor` may do it. `everyone` is all people of the node, the two of the act among them.
@@ -266,11 +288,16 @@ pub fn decide(
     now: Time,
 ) -> Result<Effect, Denied> {
     may(actor, door, act.scope(actor), settings)?;
-    let fresh =
-        actor.second_factor && door.proven().is_some_and(|it| now.since(it) < FRESH && it <= now);
+    // Where a factor is demanded of anybody, keys are nobody's without one, whatever their role: nor a program's whose
+    // owner has none, so that nobody can have given a code for its key.
+    let asked = settings.wants_second_factor(&actor.roles)
+        || (act.is_about_keys() && settings.second_factor != SecondFactor::Off);
+    if asked && !actor.second_factor && (act.is_about_keys() || act.wants_fresh_code(door)) {
+        return Err(Denied::Enrol);
+    }
     // Whoever has a second factor is asked for it, demanded or not.
-    let asked = actor.second_factor || settings.wants_second_factor(&actor.roles);
-    if act.wants_fresh_code(door) && asked && !fresh {
+    let fresh = door.proven().is_some_and(|it| now.since(it) < FRESH && it <= now);
+    if act.wants_fresh_code(door) && actor.second_factor && !fresh {
         return Err(Denied::StepUp);
     }
     let none = BTreeSet::new();

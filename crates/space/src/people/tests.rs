@@ -136,11 +136,12 @@ fn the_second_factor_is_asked_of_whom_the_settings_say() {
     assert_eq!(scopes(&enrolled, &at(0), &ask), Scope::ALL.into());
     // A session that was proven by a factor which is gone by now.
     assert_eq!(scopes(&admin, &at(0), &ask), own);
-    assert_eq!(may(&admin, &at(0), Scope::Rights, &ask), Err(Denied::StepUp));
+    assert_eq!(may(&admin, &at(0), Scope::Rights, &ask), Err(Denied::Enrol));
     let key = BTreeSet::from([Scope::Own]);
     let made = decide(&admin, &at(0), &Act::MakeKey(&key), &[], &ask, NOW);
-    assert_eq!(made, Err(Denied::StepUp));
-    assert_eq!(may(&admin, &session(), Scope::Rights, &ask), Err(Denied::StepUp));
+    assert_eq!(made, Err(Denied::Enrol));
+    assert_eq!(may(&admin, &session(), Scope::Rights, &ask), Err(Denied::Enrol));
+    assert_eq!(may(&enrolled, &session(), Scope::Rights, &ask), Err(Denied::StepUp));
     let to = BTreeSet::new();
     let act = Act::SetRoles { of: &bob, to: &to };
     for (proven, now, fine) in
@@ -189,7 +190,8 @@ fn links_attributes_and_rules_are_set_by_who_gave_a_code() {
     }
 }
 
-/// Keys of contracts: who has a second factor gives a code, demanded or not; a program's key has the scope or has not.
+/// Keys of contracts: who has a second factor gives a code, demanded or not; a program's key has the scope or has not. Where
+/// one is demanded of anybody, nobody does it without one, whatever their role.
 #[test]
 fn keys_are_destroyed_by_who_gave_a_code_and_by_programs_made_for_it() {
     let key =
@@ -198,23 +200,43 @@ fn keys_are_destroyed_by_who_gave_a_code_and_by_programs_made_for_it() {
     let proven = |at| Door::Session { proven: Some(at) };
     let plain = person("wang", &[Role::Steward]);
     let enrolled = Person { second_factor: true, ..plain.clone() };
-    let contract = Act::NodeKeys(Scope::Contract);
+    let ask = |second_factor| Settings { second_factor, ..OFF };
+    let [administrators, everybody] =
+        [SecondFactor::Administrators, SecondFactor::Everybody].map(ask);
+    let (code, enrol) = (Err(Denied::StepUp), Err(Denied::Enrol));
+    let missing = Err(Denied::Missing(Scope::Contract));
+    // Under: off, administrators (a data steward is none), everybody.
     for (who, door, fine) in [
-        (&plain, session(), Ok(())),
-        (&plain, key(&[Scope::Admin]), Ok(())),
-        (&enrolled, session(), Err(Denied::StepUp)),
-        (&enrolled, proven(then), Err(Denied::StepUp)),
-        (&enrolled, proven(now), Ok(())),
-        (&enrolled, key(&[Scope::Admin]), Err(Denied::StepUp)),
-        (&enrolled, key(&[Scope::Contract]), Ok(())),
-        (&enrolled, key(&[Scope::Read]), Err(Denied::Missing(Scope::Contract))),
+        (&plain, session(), [Ok(()), enrol.clone(), enrol.clone()]),
+        // Proven by a factor that is gone.
+        (&plain, proven(now), [Ok(()), enrol.clone(), enrol.clone()]),
+        (&plain, key(&[Scope::Admin]), [Ok(()), enrol.clone(), enrol.clone()]),
+        (&plain, key(&[Scope::Contract]), [Ok(()), enrol.clone(), enrol]),
+        (&enrolled, session(), [code.clone(), code.clone(), code.clone()]),
+        (&enrolled, proven(then), [code.clone(), code.clone(), code.clone()]),
+        (&enrolled, proven(now), [Ok(()), Ok(()), Ok(())]),
+        (&enrolled, key(&[Scope::Admin]), [code.clone(), code.clone(), code.clone()]),
+        (&enrolled, key(&[Scope::Contract]), [Ok(()), Ok(()), Ok(())]),
+        (&enrolled, key(&[Scope::Read]), [missing.clone(), missing.clone(), missing]),
     ] {
-        let found = decide(who, &door, &contract, &[], &OFF, now).map(drop);
-        assert_eq!(found, fine, "{door:?}, enrolled: {}", who.second_factor);
+        let own = BTreeSet::from([Scope::Own]);
+        for (settings, fine) in [OFF, administrators, everybody].iter().zip(fine) {
+            let act = Act::NodeKeys(Scope::Contract);
+            let found = decide(who, &door, &act, &[], settings, now).map(drop);
+            assert_eq!(found, fine, "{door:?} {settings:?}, enrolled: {}", who.second_factor);
+            // A key for oneself opens what a code opened: the same, by a session or a key for everything.
+            let Door::Session { .. } = door else { continue };
+            let found = decide(who, &door, &Act::MakeKey(&own), &[], settings, now).map(drop);
+            assert_eq!(found, fine, "a key: {settings:?}, enrolled: {}", who.second_factor);
+        }
     }
     let wanted = BTreeSet::from([Scope::Contract]);
     let made = decide(&enrolled, &session(), &Act::MakeKey(&wanted), &[], &OFF, now);
-    assert_eq!(made, Err(Denied::StepUp), "else anybody at the session made such a key first");
+    assert_eq!(
+        made,
+        code.map(|()| Effect::default()),
+        "else anybody at the session made one first"
+    );
 }
 
 fn any_role() -> impl Strategy<Value = Role> {

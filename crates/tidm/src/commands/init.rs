@@ -8,7 +8,7 @@ use serde_json::json;
 use tidm_crypto::secret::Secret;
 use tidm_node::init;
 
-use crate::cli::Global;
+use crate::cli::{Global, Lang};
 use crate::show;
 
 /// Make a node's directory: keys, configuration, DID document.
@@ -47,15 +47,37 @@ impl Init {
         if done.org_differs {
             show::note("the existing configuration names another organisation; it stays as it is");
         }
+        for name in &done.unguarded {
+            show::note(&format!("{name}: {}", said(name, global.lang)));
+        }
         let made = json!({
             "did": done.did,
             "publicUrl": done.public_url,
             "logVerifierKey": done.log_vkey,
             "made": paths(&done.made),
             "kept": paths(&done.kept),
+            "unguarded": done.unguarded,
         });
         show::value(&made, global);
         Ok(())
+    }
+}
+
+/// What is off, and how to turn it on.
+fn said(setting: &str, lang: Lang) -> &'static str {
+    let (zh, en) = match setting {
+        "people.separation" => (
+            "关:一个管理员可兼任系统、安全、审计三个角色。投入运行前在 tidm.toml 的 [people] 下设 separation = \"on\"(三个账户归三个人)",
+            "off: one administrator may be all three. Before work begins, set separation = \"on\" under [people] in tidm.toml (three accounts, three people)",
+        ),
+        _ => (
+            "关:管理操作和密钥操作不要求第二因素。在 tidm.toml 的 [people] 下设 second_factor = \"administrators\" 或 \"everybody\",然后每人执行 tidm people factor",
+            "off: nobody is asked for a second factor, for keys neither. Set second_factor = \"administrators\" or \"everybody\" under [people] in tidm.toml; then each runs tidm people factor",
+        ),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
     }
 }
 

@@ -10,12 +10,14 @@ use tidm_crypto::hash::sha256;
 use tidm_space::contract::{Contract, End, State as Standing};
 use tidm_space::engine::commit::Decision;
 use tidm_space::engine::input::{Heard, Input, Received};
+use tidm_space::engine::view::View;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Nonce, Request};
 use tidm_space::negotiation::message::Role;
 use tidm_space::policy::eval::{Request as Asked, evaluate};
+use tidm_space::policy::model::Action;
 use tidm_space::policy::usage::Use;
 use tidm_space::tc609::code::ContractCode;
 use tidm_space::tc609::document::{Act, Document, Status};
@@ -72,7 +74,9 @@ pub(super) async fn strategy(app: &App, of: &Instance, said: &Document) -> Resul
 struct Judged {
     verdict: Verdict,
     why: Option<Fault>,
-    /// What the gate would charge for it; only where it was asked and would say yes.
+    /// What has to come first, where nothing else is in the way: an act of ODRL's.
+    condition: Option<&'static str>,
+    /// What the gate would charge for it; only where it was asked and would say yes, by now or then.
     charges: Vec<(&'static str, u64)>,
     /// gate: by this node's gate; terms: by the terms alone, the gate being the provider's.
     basis: &'static str,
@@ -80,25 +84,42 @@ struct Judged {
 
 async fn judge(app: &App, it: &Contract, asked: &Details, kind: Use) -> Result<Judged, WorkError> {
     let (basis, said) = match it.role {
-        Role::Provider => ("gate", gate(app, it, asked, kind).await?),
+        Role::Provider => ("gate", gate(app, it, asked, kind, false).await?),
         Role::Consumer => ("terms", terms(app, it, asked, kind).await?.map(|()| vec![])),
     };
+    let mut judged =
+        Judged { verdict: Verdict::Allowed, why: None, condition: None, charges: vec![], basis };
     match said {
-        Ok(charges) => Ok(Judged { verdict: Verdict::Allowed, why: None, charges, basis }),
+        Ok(charges) => judged.charges = charges,
         Err(why @ Fault::Denied { .. }) => {
-            Ok(Judged { verdict: Verdict::Denied, why: Some(why), charges: vec![], basis })
+            (judged.verdict, judged.why) = (Verdict::Denied, Some(why));
+            if awaits_consent(it)
+                && let Ok(charges) = gate(app, it, asked, kind, true).await?
+            {
+                (judged.verdict, judged.charges) = (Verdict::Conditional, charges);
+                judged.condition = Some(Action::ObtainConsent.name());
+            }
         }
-        Err(other) => Err(other.into()),
+        Err(other) => return Err(other.into()),
     }
+    Ok(judged)
+}
+
+/// The terms ask that a person of the provider's, whose node this is, consents first, and nobody did.
+fn awaits_consent(it: &Contract) -> bool {
+    let asks = || compile(&it.policy).is_ok_and(|terms| !terms.consent(false).is_empty());
+    it.role == Role::Provider && it.consented.is_none() && asks()
 }
 
 /// The gate's own decision for the contract's consumer over the rows that it counts by, with what it would charge. Nothing
-/// of it is saved. From where the consumer would ask nobody knows here, so that terms about its address deny.
+/// of it is saved. From where the consumer would ask nobody knows here, so that terms about its address deny. `consented`:
+/// what it would say if a person of this node had consented by now.
 async fn gate(
     app: &App,
     it: &Contract,
     asked: &Details,
     kind: Use,
+    consented: bool,
 ) -> Result<Result<Vec<(&'static str, u64)>, Fault>, WorkError> {
     // Of no lease that there is: one that was granted would be found by its nonce.
     let mut nonce = Nonce::default();
@@ -126,7 +147,14 @@ async fn gate(
         seen: auth::seen(app, &it.peer, None),
         what: Heard::Ask(Box::new(request)),
     };
-    let Decision { commit, reply } = app.writer.weigh(Input::Heard(Box::new(received))).await?;
+    let now = app.clock.now();
+    let supposed = |view: &mut View| {
+        if let Some(contract) = view.contract.as_mut().filter(|_| consented) {
+            contract.consented.get_or_insert(now);
+        }
+    };
+    let asking = Input::Heard(Box::new(received));
+    let Decision { commit, reply } = app.writer.weigh_if(asking, supposed).await?;
     let charges = commit.debits.iter().map(|it| (it.kind.word(), it.amount)).collect();
     Ok(reply.map(|_| charges))
 }
@@ -161,6 +189,9 @@ fn told(it: &Judged) -> Map<String, Json> {
     if let Some(why) = &it.why {
         details["code"] = why.code().into();
         details["reason"] = why.to_string().into();
+    }
+    if let Some(condition) = it.condition {
+        details["conditions"] = json!([condition]);
     }
     if !it.charges.is_empty() {
         let all = it.charges.iter().map(|(kind, n)| ((*kind).to_owned(), Json::from(*n)));

@@ -25,7 +25,7 @@ pub struct Said {
     pub subject: String,
     /// Why not; `None`: it was done.
     pub refused: Option<String>,
-    /// Refusals that repeat themselves share an entry.
+    /// Refusals that repeat themselves share an entry, and so do reads of a minute.
     pub times: u64,
     /// The caller was gone before the end: whether it was done is not known.
     pub left: bool,
