@@ -3,8 +3,13 @@
 use std::io::{Read, Write};
 
 use tidm_mpc::channel::stream::Framed;
+use tidm_mpc::circuit::{self, Circuit};
 use tidm_mpc::curve::Suite;
-use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh};
+use tidm_mpc::fault::Fault;
+use tidm_mpc::many::{self, Member, MemberKey};
+use tidm_mpc::partition::part::Equals;
+use tidm_mpc::partition::{Job, memory};
+use tidm_mpc::psi::{Item, Learns, Receiver, Security, Sender, Set, Terms, ecdh, labelled};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
 use tidm_mpc::unbalanced::space::InMemory;
@@ -15,9 +20,49 @@ use crate::{Parser, choose};
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 7] =
-        [ecdh_receiver, ecdh_sender, receiver, sender, table_index, table_client, table_server];
+    const PARSERS: [Parser; 19] = [
+        ecdh_receiver,
+        ecdh_sender,
+        receiver,
+        sender,
+        table_index,
+        table_client,
+        table_server,
+        first::<0>,
+        second::<0>,
+        first::<1>,
+        second::<1>,
+        first::<2>,
+        second::<2>,
+        first::<3>,
+        second::<3>,
+        first::<4>,
+        second::<4>,
+        first::<5>,
+        second::<5>,
+    ];
     choose(&PARSERS, data);
+}
+
+/// One party's whole session. Its own asserts are what holds of every result.
+type Side = fn(Setting<'_>) -> Result<(), Fault>;
+
+/// Both sides of protocols that are more than one message each way. Their seeds are whole sessions, recorded by the test below.
+const SESSIONS: [(&str, [Side; 2]); 6] = [
+    ("curious", [curious_receiver, curious_sender]),
+    ("low", [low_receiver, low_sender]),
+    ("labelled", [labelled_receiver, labelled_sender]),
+    ("circuit", [in_shares, in_shares]),
+    ("many", [leader, member]),
+    ("parts", [in_parts, in_parts]),
+];
+
+fn first<const SESSION: usize>(data: &[u8]) {
+    let _result = with_setting(Party::Receiver, data, SESSIONS[SESSION].1[0]);
+}
+
+fn second<const SESSION: usize>(data: &[u8]) {
+    let _result = with_setting(Party::Sender, data, SESSIONS[SESSION].1[1]);
 }
 
 /// A connection on which the peer's words are known in advance, and on which nobody listens.
@@ -97,6 +142,82 @@ fn sender(data: &[u8]) {
     }
 }
 
+fn in_set(places: impl IntoIterator<Item = u32>) {
+    assert!(places.into_iter().all(|place| place < 2));
+}
+
+const CURIOUS: Terms = Terms { security: Security::SemiHonest, ..RR22 };
+const LOW: Terms = Terms { security: Security::SemiHonestLow, ..RR22 };
+const LABELLED: labelled::Terms = labelled::Terms {
+    security: Security::SemiHonest,
+    receiver_items: 2,
+    sender_items: 2,
+    label_bytes: 8,
+    parts: 1,
+};
+
+fn curious_receiver(one: Setting<'_>) -> Result<(), Fault> {
+    Receiver::once(one, &CURIOUS, &set()).map(in_set)
+}
+
+fn curious_sender(one: Setting<'_>) -> Result<(), Fault> {
+    Sender::once(one, &CURIOUS, &set()).map(|places| in_set(places.unwrap_or_default()))
+}
+
+fn low_receiver(one: Setting<'_>) -> Result<(), Fault> {
+    Receiver::once(one, &LOW, &set()).map(in_set)
+}
+
+fn low_sender(one: Setting<'_>) -> Result<(), Fault> {
+    Sender::once(one, &LOW, &set()).map(|places| in_set(places.unwrap_or_default()))
+}
+
+fn labelled_receiver(one: Setting<'_>) -> Result<(), Fault> {
+    let found = labelled::receive(one, &LABELLED, &set())?;
+    assert!(found.iter().all(|it| it.label.len() == 8));
+    in_set(found.iter().map(|it| it.place));
+    Ok(())
+}
+
+fn labelled_sender(one: Setting<'_>) -> Result<(), Fault> {
+    labelled::send(one, &LABELLED, &set(), b"label onlabel 2.")
+}
+
+/// Sums of both, opened to both, where one item is common at least.
+fn in_shares(one: Setting<'_>) -> Result<(), Fault> {
+    let reveal = circuit::Reveal::Sums { of_sender: true, of_receiver: true, bound: 1000 };
+    let (receiver_items, sender_items, learns) = (2, 2, circuit::Learns::Both);
+    let terms = circuit::Terms { receiver_items, sender_items, reveal, learns, least: 1, parts: 1 };
+    let outcome = Circuit::once(one, &terms, &set(), &[5, -7])?;
+    assert!(outcome.enough || (outcome.size, outcome.sender_sum) == (None, None));
+    assert!(outcome.size.is_none_or(|size| size <= 2));
+    Ok(())
+}
+
+/// A leader and one member.
+fn of_many() -> (many::Terms, MemberKey) {
+    let key = MemberKey::from_seed(&Seed::new([3; 32]));
+    (many::Terms { leader_items: 2, members: vec![Member { key: key.public(), items: 2 }] }, key)
+}
+
+fn leader(one: Setting<'_>) -> Result<(), Fault> {
+    let places = many::lead(vec![one], &of_many().0, &set());
+    places.map(in_set).map_err(|blamed| blamed.fault)
+}
+
+fn member(one: Setting<'_>) -> Result<(), Fault> {
+    let (terms, key) = of_many();
+    many::join(one, &terms, 0, &key, &set())
+}
+
+/// From the greeting to the last part: two parts, or as many as the peer wants.
+fn in_parts(one: Setting<'_>) -> Result<(), Fault> {
+    let job = Job { id: [0; 32], whole: CURIOUS, equals: Equals::First, rule: [0; 32] };
+    let outcome = memory::once(one, &job, 2, [Item(1), Item(2)].into_iter())?;
+    in_set(outcome.places.unwrap_or_default());
+    Ok(())
+}
+
 /// A table of two items, its index, its key and terms for two more.
 fn with_table(run: impl FnOnce(&Index, &[u8], &Key, &unbalanced::Terms)) {
     let seed = Seed::new([2; 32]);
@@ -126,4 +247,81 @@ fn table_server(data: &[u8]) {
         let _result =
             with_setting(Party::Sender, data, |one| unbalanced::answer(one, terms, index, key));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::thread;
+
+    use tidm_mpc::channel::Channel;
+    use tidm_mpc::channel::memory::{Memory, pair};
+    use tidm_mpc::step::Step;
+
+    use super::*;
+
+    /// Keeps what comes, as it would stand on a connection.
+    struct Kept {
+        inner: Memory,
+        heard: Vec<u8>,
+    }
+
+    impl Channel for Kept {
+        fn send(&mut self, step: Step, message: &[u8]) -> Result<(), Fault> {
+            self.inner.send(step, message)
+        }
+
+        fn receive(&mut self, step: Step, length: usize) -> Result<Vec<u8>, Fault> {
+            let message = self.inner.receive(step, length)?;
+            self.heard.push(step.code());
+            self.heard.extend(u32::try_from(length).unwrap().to_le_bytes());
+            self.heard.extend(&message);
+            Ok(message)
+        }
+    }
+
+    /// What one side hears of an honest peer with a seed of its own.
+    fn heard(party: Party, sides: &[Side; 2]) -> Vec<u8> {
+        let (ours, theirs) = pair();
+        let [one, other] = match party {
+            Party::Receiver => *sides,
+            Party::Sender => [sides[1], sides[0]],
+        };
+        let start = |channel: &mut dyn Channel, party, seed, side: Side| {
+            let (id, seed) = (SessionId([0; 32]), Seed::new([seed; 32]));
+            side(Setting { channel, party, id, seed, watch: &Unwatched }).unwrap();
+        };
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut theirs = theirs;
+                start(&mut theirs, party.peer(), 2, other);
+            });
+            let mut kept = Kept { inner: ours, heard: Vec::new() };
+            start(&mut kept, party, 1, one);
+            kept.heard
+        })
+    }
+
+    /// The seeds of whole sessions are what a peer says today: one that ends at the hello would find nothing behind it. Where the
+    /// protocol was changed, `TIDM_RECORD=1` writes them anew.
+    #[test]
+    fn seeds_of_whole_sessions_go_to_their_end() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/mpc_peers");
+        let mut letters = b'h'..;
+        for (name, sides) in SESSIONS {
+            for (which, party) in [Party::Receiver, Party::Sender].into_iter().enumerate() {
+                let letter = letters.next().unwrap();
+                let heard = heard(party, &sides);
+                with_setting(party, &heard, sides[which]).unwrap();
+                let side = ["receiver", "sender"][which];
+                let path = folder.join(format!("{}-{name}-{side}", char::from(letter)));
+                let seed = [&[letter], heard.as_slice()].concat();
+                if std::env::var_os("TIDM_RECORD").is_some() {
+                    std::fs::write(&path, &seed).unwrap();
+                }
+                let found = std::fs::read(&path).unwrap_or_default();
+                assert!(found == seed, "{} is of another protocol", path.display());
+            }
+        }
+    }
 }

@@ -115,8 +115,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(order: &Order) -> Self {
+        Self::told_to("job", order)
+    }
+
+    /// With another word than `job`, and its order.
+    pub(crate) fn told_to(word: &str, order: &impl serde::Serialize) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidm-compute-worker"));
-        command.arg("job").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(word).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         writeln!(stdin, "{}", serde_json::to_string(order).unwrap()).unwrap();
