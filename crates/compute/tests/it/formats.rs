@@ -58,9 +58,7 @@ fn write(path: &Path, kind: Kind, people: Range<i64>) {
             [format!("+86 138 0000 {it:04}"), format!("2024-01-{:02}", 1 + birthday(it))]
         }),
         Kind::CsvSemicolon => {
-            text(';', &|it| {
-                [format!("138-0000-{it:04}"), format!("2024/1/{}", 1 + birthday(it))]
-            });
+            text(';', &|it| [format!("138-0000-{it:04}"), format!("2024/1/{}", 1 + birthday(it))]);
         }
         Kind::CsvTab => text('\t', &|it| {
             [format!("008613800{it:06}"), format!("202401{:02}", 1 + birthday(it))]

@@ -174,7 +174,7 @@ async fn every_kind_of_answer_is_had_from_the_command_line() {
 
     let other = format!("{product}0");
     for (words, code, said) in [
-        (&["--reveal", "at-least:9"][..], 3, "psi.reveal"),
+        (&["--reveal", "at-least:9"][..], 7, "psi.reveal"),
         (&["--reveal", "labels:nothing"], 1, "the product has no column nothing"),
         (&["--reveal", "size", "--protocol", "rr22-low"], 7, "psi.protocol"),
         (&["--reveal", "size", "--workers", "2"], 7, "psi.workers"),
@@ -185,7 +185,7 @@ async fn every_kind_of_answer_is_had_from_the_command_line() {
         (&["--theirs", &other], 1, "the contract is about the product"),
         (&["--reveal", "everything"], 1, "is none of rows, size"),
         (&["--sql", "SELECT 1"], 1, "--sql goes with a database"),
-        (&[&contract], 7, "psi.parties"),
+        (&[&contract], 7, "psi.reveal"),
         (&[&contract, "--workers", "2"], 1, "several contracts"),
     ] {
         // Further contracts stand before what begins with dashes.
