@@ -25,7 +25,7 @@ use crate::{Parser, choose};
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 19] = [
+    const PARSERS: [Parser; 21] = [
         ecdh_receiver,
         ecdh_sender,
         receiver,
@@ -45,6 +45,8 @@ pub(crate) fn peers(data: &[u8]) {
         second::<4>,
         first::<5>,
         second::<5>,
+        first::<6>,
+        second::<6>,
     ];
     choose(&PARSERS, data);
 }
@@ -53,13 +55,14 @@ pub(crate) fn peers(data: &[u8]) {
 type Side = fn(Setting<'_>) -> Result<(), Fault>;
 
 /// Both sides of protocols whose set-up says much before what is of interest comes. An input is a change of an honest peer's words.
-const SESSIONS: [[Side; 2]; 6] = [
+const SESSIONS: [[Side; 2]; 7] = [
     [curious_receiver, curious_sender],
     [low_receiver, low_sender],
     [labelled_receiver, labelled_sender],
     [in_shares, in_shares],
     [leader, member],
     [in_parts, in_parts],
+    [checked_receiver, checked_sender],
 ];
 
 fn first<const SESSION: usize>(data: &[u8]) {
@@ -222,6 +225,14 @@ fn curious_receiver(one: Setting<'_>) -> Result<(), Fault> {
 
 fn curious_sender(one: Setting<'_>) -> Result<(), Fault> {
     Sender::once(one, &CURIOUS, &set()).map(|places| in_set(places.unwrap_or_default()))
+}
+
+fn checked_receiver(one: Setting<'_>) -> Result<(), Fault> {
+    Receiver::once(one, &RR22, &set()).map(in_set)
+}
+
+fn checked_sender(one: Setting<'_>) -> Result<(), Fault> {
+    Sender::once(one, &RR22, &set()).map(|places| in_set(places.unwrap_or_default()))
 }
 
 fn low_receiver(one: Setting<'_>) -> Result<(), Fault> {
