@@ -204,8 +204,9 @@ impl Progress {
             }
         }
         drop(inner);
-        self.event(&Event::Progress(told));
+        // First: whoever hears of bytes knows their kinds, also if nothing more comes.
         self.tell_moved();
+        self.event(&Event::Progress(told));
     }
 
     /// What moved, by step: so it is known even of a process that is killed.

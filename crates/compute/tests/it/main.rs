@@ -4,6 +4,7 @@
 
 mod crashes;
 mod disk;
+mod formats;
 mod joined;
 mod kinds;
 mod lines;

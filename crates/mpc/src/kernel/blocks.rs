@@ -179,5 +179,14 @@ mod tests {
             portable(&key, &blocks, &mut slow);
             assert_eq!(fast, slow, "{count} blocks");
         }
+        #[cfg(target_arch = "x86_64")]
+        for (has, needs) in [
+            (std::arch::is_x86_feature_detected!("avx512f"), "AVX-512"),
+            (std::arch::is_x86_feature_detected!("avx2"), "AVX2"),
+        ] {
+            if !has {
+                println!("SKIPPED: this processor has no {needs}");
+            }
+        }
     }
 }

@@ -138,3 +138,34 @@ impl Word for Eight {
         Self(there!(_mm512_ternarylogic_epi64::<0xca>(mask.0, a.0, b.0)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::one_by_one;
+    use crate::random::Stream;
+
+    #[test]
+    fn twins_agree() {
+        if !has_ifma() {
+            println!("SKIPPED: this processor has no AVX-512 IFMA");
+            return;
+        }
+        let mut stream = Stream::new(&[17; 32]);
+        for length in [0, 1, 7, 8, 9, 40] {
+            let scalar = stream.bytes32();
+            let numbers: Vec<[u8; 32]> = (0..length).map(|_| stream.bytes32()).collect();
+            let (mut one, mut other) = (numbers.clone(), numbers.clone());
+            assert!(ladders(&scalar, &mut one));
+            one_by_one::ladders(&scalar, &mut other);
+            assert_eq!(one, other);
+            let (mut one, mut other) = (numbers.clone(), numbers.clone());
+            assert!(maps(&mut one));
+            one_by_one::maps(&mut other);
+            assert_eq!(one, other);
+            let mut found = vec![false; length];
+            assert!(on_curve(&numbers, &mut found));
+            assert_eq!(found, one_by_one::on_curve(&numbers));
+        }
+    }
+}

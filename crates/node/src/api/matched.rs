@@ -86,7 +86,8 @@ async fn given(
             (Stage::Failed, _) => "it failed".to_owned(),
             (Stage::Done, Some(term)) => format!("the result is withheld by {term}"),
             (Stage::Done, None) => {
-                "it was not asked for, or the contract gives it to the other side alone".to_owned()
+                "it was not asked for, was deleted, or the contract gives it to the other side alone"
+                    .to_owned()
             }
         };
         return Err(Fault::conflict("psi.no-rows", why).into());

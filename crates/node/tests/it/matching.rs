@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
+use tidm_compute::keys::{Format, labels, split_label};
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
-use tidm_node::jobs::matching::serve;
+use tidm_node::jobs::matching::table::fetch;
+use tidm_node::jobs::matching::{serve, settle, stop};
 use tidm_node::jobs::rest;
 use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::accounts::{UploadRow, drop_upload, save_upload};
@@ -24,6 +26,7 @@ use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 use tidm_space::time::Time;
 use tidm_space::wire::tidm::psi;
 
+use crate::matching_table::prepared;
 use crate::world::{World, eventually, fault};
 
 /// Part numbers from `begin` on, each with something that the peer must not see.
@@ -94,10 +97,60 @@ pub(crate) async fn rows(app: &App, it: &Matching) -> String {
 
 /// What a sealed result holds.
 pub(crate) async fn text(app: &App, object: &str) -> String {
+    String::from_utf8(opened(app, object).await).unwrap()
+}
+
+async fn opened(app: &App, object: &str) -> Vec<u8> {
     let (length, pieces) = rest::opened(app, object).await.unwrap();
     let pieces: Vec<bytes::Bytes> = pieces.try_collect().await.unwrap();
     assert_eq!(pieces.iter().map(|it| it.len() as u64).sum::<u64>(), length);
-    String::from_utf8(pieces.concat()).unwrap()
+    pieces.concat()
+}
+
+/// The rows of a result that is a table, as a provider's is: part number and price.
+async fn cells(app: &App, it: &Matching) -> Vec<(String, u32)> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, opened(app, it.record.rows.as_deref().unwrap()).await).unwrap();
+    let columns = ["part_no", "price"].map(str::to_owned);
+    let all = labels((file.path(), Format::Parquet), &columns, 64, 10_000).unwrap();
+    let row = |it: &[u8]| {
+        let texts = split_label(it, 2).unwrap();
+        (texts[0].to_owned(), texts[1].parse().unwrap())
+    };
+    all.chunks(64).map(row).collect()
+}
+
+pub(crate) fn code(it: &Matching) -> Option<&str> {
+    it.record.fault.as_ref().map(|it| it.code.as_str())
+}
+
+/// Both leases of a matching of two were given back, as either side sees it; whether it was done.
+async fn given_back(world: &World, it: &Matching) -> bool {
+    let joined = Id::parse(it.record.join.as_deref().unwrap()).unwrap();
+    let mut all = vec![];
+    for app in [&world.provider().app, &world.consumer().app] {
+        for lease in [it.lease.as_ref().unwrap(), &joined] {
+            let returned = || async {
+                match app.store.lease(lease).await.unwrap()?.state {
+                    Lease::Returned { outcome, .. } => Some(outcome.done),
+                    Lease::Granted => None,
+                    other => panic!("{other:?}"),
+                }
+            };
+            all.push(eventually("the lease is returned", returned).await);
+        }
+    }
+    assert!(all.iter().all(|it| *it == all[0]), "{all:?}");
+    all[0]
+}
+
+/// Nothing of matchings lies in either node's directory any more.
+async fn cleared(world: &World) {
+    for app in [&world.provider().app, &world.consumer().app] {
+        let folder = app.config.node.data.join("matchings");
+        let empty = || async { (std::fs::read_dir(&folder).unwrap().count() == 0).then_some(()) };
+        eventually("the folder is empty", empty).await;
+    }
 }
 
 /// Files below `dir` that hold one of these in clear.
@@ -194,11 +247,7 @@ async fn matched_on(world: &World, protocol: Protocol) {
     // The list that was sent ahead is gone, and so is everything the processes kept.
     let gone = || async { consumer.store.upload("a").await.unwrap().is_none().then_some(()) };
     eventually("the list is gone", gone).await;
-    for app in [provider, consumer] {
-        let folder = app.config.node.data.join("matchings");
-        let empty = || async { (std::fs::read_dir(&folder).unwrap().count() == 0).then_some(()) };
-        eventually("the folder is empty", empty).await;
-    }
+    cleared(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,12 +278,13 @@ async fn both_learn_where_the_contract_says_so() {
     let expected =
         (2990..3000).fold("price\n".to_owned(), |all, it| all + &format!("{}\n", it * 3));
     assert_eq!(rows(consumer, &ours).await, expected);
-    // The provider's rows are its own table.
+    // The provider's rows are its own table's, whole: the consumer's wish for a column is about its own list.
     let theirs = app_matching(provider, &begun.id).await;
-    assert!(theirs.record.rows.is_some());
+    let expected: Vec<_> = (2990..3000).map(|it| (format!("P-{it:07}"), it * 3)).collect();
+    assert_eq!(cells(provider, &theirs).await, expected);
 }
 
-async fn app_matching(app: &App, id: &str) -> Matching {
+pub(crate) async fn app_matching(app: &App, id: &str) -> Matching {
     app.store.matching(id).await.unwrap().unwrap()
 }
 
@@ -263,6 +313,122 @@ async fn limits_of_the_contract_hold() {
     }
     let spent = provider.store.spent(&contract.id).await.unwrap();
     assert_eq!((spent.uses, spent.items), (2, 1400));
+}
+
+/// Of a list of a hundred: half of it is shown, one more to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_above_the_contracts_is_shown_to_nobody() {
+    let world = World::two().await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    for to in [None, Some(To::Both)] {
+        let contract = agreed(&world, Terms { share: Some(50), to, ..Terms::default() }).await;
+        for (begin, matched) in [(2950, Some(50)), (2949, None)] {
+            let case = format!("{}-{begin}", to.is_some());
+            let mine = uploaded(consumer, &case, &parts(begin, 100)).await;
+            let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+            for (app, entitled) in [(consumer, true), (provider, to.is_some())] {
+                let it = over(app, &begun.id).await;
+                assert_eq!((it.state, code(&it)), (State::Done, None), "{case}");
+                assert_eq!(it.record.matched, matched.filter(|_| entitled), "{case}");
+                assert_eq!(it.record.rows.is_some(), entitled && matched.is_some(), "{case}");
+                let withheld = (entitled && matched.is_none()).then_some("tidm:matchShare");
+                assert_eq!(it.record.withheld.as_deref(), withheld, "{case}");
+                assert!(!it.record.report.unwrap().to_string().contains("matched"), "{case}");
+            }
+        }
+    }
+}
+
+/// The purposes of a contract hold for matchings of every kind: what is not said, or not among them, costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_purpose_opens_nothing() {
+    let world = World::two().await;
+    let sentences = Sentences { purposes: vec!["质检".to_owned()], ..said(Terms::default()) };
+    let product = world.published("parts.csv", &parts(0, 3000), sentences, &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    prepared(&world, &product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    for (id, purpose, expected) in [
+        ("none", None, Some("policy.unknown")),
+        ("other", Some("转售"), Some("policy.denied")),
+        ("right", Some("质检"), None),
+    ] {
+        for over_table in [false, true] {
+            let mine = uploaded(consumer, &format!("{id}-{over_table}"), &parts(2990, 20)).await;
+            let wish = Wanted { purpose: purpose.map(str::to_owned), ..wanted(&contract, mine) };
+            let begun = match over_table {
+                false => start(consumer, wish).await.unwrap(),
+                true => fetch::start(consumer, wish).await.unwrap(),
+            };
+            let it = over(consumer, &begun.id).await;
+            assert_eq!(code(&it), expected, "{purpose:?} {over_table}");
+            assert_eq!(it.record.matched, expected.is_none().then_some(10));
+            let theirs = provider.store.matching(&begun.id).await.unwrap();
+            assert_eq!(theirs.is_some(), expected.is_none(), "{purpose:?} {over_table}");
+        }
+        let spent = provider.store.spent(&contract.id).await.unwrap();
+        let expected = if expected.is_none() { (2, 40) } else { (0, 0) };
+        assert_eq!((spent.uses, spent.items), expected, "{purpose:?}");
+    }
+}
+
+/// Stopped by somebody on either side while it runs: both end at once and say why, and nothing stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn either_side_stops_it() {
+    let world = World::two().await;
+    let product =
+        world.published("parts.csv", &parts(0, 400_000), said(Terms::default()), &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    for (id, stopper, codes) in [
+        ("c", consumer, ["psi.cancelled", "lease.ended"]),
+        ("p", provider, ["psi.over", "psi.cancelled"]),
+    ] {
+        let mine = uploaded(consumer, id, &parts(0, 400_000)).await;
+        let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+        let running =
+            || async { stopper.matchings.told(&begun.id).filter(|it| it.sent > 0).map(drop) };
+        eventually("it runs", running).await;
+        let it = app_matching(stopper, &begun.id).await;
+        assert!(stop(stopper, &it).await.unwrap());
+        let since = Instant::now();
+        let ours = over(consumer, &begun.id).await;
+        let theirs = over(provider, &begun.id).await;
+        let took = since.elapsed();
+        assert!(took <= Duration::from_secs(3), "both sides stopped after {took:?}");
+        for (it, expected) in [&ours, &theirs].into_iter().zip(codes) {
+            assert_eq!((it.state, code(it)), (State::Failed, Some(expected)), "{:?}", it.record);
+            assert_eq!((it.record.matched, &it.record.rows), (None, &None));
+        }
+        assert!(!given_back(&world, &ours).await);
+        cleared(&world).await;
+        let gone = || async { consumer.store.upload(id).await.unwrap().is_none().then_some(()) };
+        eventually("the list is gone", gone).await;
+        // It is over: there is nothing to be stopped any more.
+        assert!(!stop(stopper, &it).await.unwrap());
+    }
+    // Each was a use: what may have been learnt until then is counted.
+    let spent = provider.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (2, 800_000));
+}
+
+/// A result that somebody deleted is nowhere any more; that it was stays on record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_result_is_gone() {
+    let world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let consumer = &world.consumer().app;
+    let mine = uploaded(consumer, "a", &parts(2990, 20)).await;
+    let begun = start(consumer, wanted(&contract, mine)).await.unwrap();
+    let done = over(consumer, &begun.id).await;
+    let object = ObjectKey::parse(done.record.rows.as_deref().unwrap()).unwrap();
+    assert!(consumer.objects.head(&object).await.is_ok());
+    for _ in 0..2 {
+        settle::forget(consumer, app_matching(consumer, &begun.id).await).await.unwrap();
+        assert!(consumer.objects.head(&object).await.is_err());
+        let it = app_matching(consumer, &begun.id).await;
+        assert_eq!((it.state, it.record.matched, &it.record.rows), (State::Done, Some(10), &None));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Matching of lists between three nodes: what all have and nothing of fewer, keys that nobody may put in, one that stops all.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidm_crypto::jws;
 use tidm_crypto::sign::{KeyKind, SigningKey};
@@ -8,7 +9,7 @@ use tidm_node::app::App;
 use tidm_node::jobs::matching::ask;
 use tidm_node::jobs::matching::many::lead::{Wanted, start};
 use tidm_node::jobs::matching::many::member;
-use tidm_node::jobs::matching::serve;
+use tidm_node::jobs::matching::{serve, stop};
 use tidm_node::jobs::publish::{OfferRequest, PublishRequest};
 use tidm_node::store::matchings::{Matching, State};
 use tidm_space::approval::Rules;
@@ -26,7 +27,7 @@ use tidm_space::psi::many::{
 };
 use tidm_space::psi::{Asked, Invitation as OfTwo, Protocol, Session};
 
-use crate::matching::{over, parts, rows, uploaded, wanted};
+use crate::matching::{app_matching, code, over, parts, rows, uploaded, wanted};
 use crate::world::{Node, World, eventually, fault, publishing};
 
 const LEADER: usize = 1;
@@ -329,6 +330,71 @@ async fn a_revocation_of_one_contract_stops_all() {
     for (at, contract) in [0, 2].into_iter().zip(&contracts) {
         let spent = world.nodes[at].app.store.spent(&contract.id).await.unwrap();
         assert_eq!((spent.uses, spent.items), (1, 300_000));
+    }
+}
+
+/// Of every contract its purposes hold; the first member that says no ends it, and nobody has counted anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_purpose_opens_nothing() {
+    let world = of_three().await;
+    let said = || Sentences {
+        purposes: vec!["质检".to_owned()],
+        ..common("part_no:text;first", Terms::default())
+    };
+    let contracts = [
+        agreed(&world, 0, &parts(0, 100), said()).await,
+        agreed(&world, 2, &parts(50, 100), said()).await,
+    ];
+    let leader = &world.nodes[LEADER].app;
+    for (id, purpose, expected) in [
+        ("none", None, Some("policy.unknown")),
+        ("other", Some("转售"), Some("policy.denied")),
+        ("right", Some("质检"), None),
+    ] {
+        let mine = uploaded(leader, id, &parts(90, 20)).await;
+        let contracts = contracts.iter().map(|it| it.id.clone()).collect();
+        let purpose = purpose.map(str::to_owned);
+        let wish = Wanted { contracts, mine, columns: vec![], shown: vec![], purpose };
+        let begun = start(leader, wish).await.unwrap();
+        let it = over(leader, &begun.id).await;
+        assert_eq!(code(&it), expected, "{id}");
+        assert_eq!(it.record.matched, expected.is_none().then_some(10), "{id}");
+        for at in [0, 2] {
+            let node = &world.nodes[at].app;
+            let theirs = node.store.matching(&begun.id).await.unwrap();
+            assert_eq!(theirs.is_some(), expected.is_none(), "{id}");
+        }
+    }
+    for (at, contract) in [0, 2].into_iter().zip(&contracts) {
+        let spent = world.nodes[at].app.store.spent(&contract.id).await.unwrap();
+        assert_eq!((spent.uses, spent.items), (1, 20));
+    }
+}
+
+/// Somebody stops it, at the leader or at a member: it is over for all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn either_side_of_many_stops_it_for_all() {
+    let world = of_three().await;
+    let said = || common("part_no:text;first", Terms::default());
+    let contracts = [
+        agreed(&world, 0, &parts(0, 300_000), said()).await,
+        agreed(&world, 2, &parts(0, 300_001), said()).await,
+    ];
+    for stopper in [LEADER, 2] {
+        let begun = begun(&world, &contracts, &stopper.to_string(), (0, 300_000)).await;
+        let stopping = &world.nodes[stopper].app;
+        let running = || async { stopping.matchings.told(&begun.id).map(drop) };
+        eventually("it runs", running).await;
+        assert!(stop(stopping, &app_matching(stopping, &begun.id).await).await.unwrap());
+        let since = Instant::now();
+        for (at, node) in world.nodes.iter().enumerate() {
+            let it = over(&node.app, &begun.id).await;
+            assert_eq!((it.state, it.record.matched), (State::Failed, None), "{:?}", it.record);
+            let cancelled = code(&it) == Some("psi.cancelled");
+            assert_eq!(cancelled, at == stopper, "{at}: {:?}", it.record.fault);
+        }
+        let took = since.elapsed();
+        assert!(took <= Duration::from_secs(3), "all stopped after {took:?}");
     }
 }
 

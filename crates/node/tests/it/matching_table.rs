@@ -26,7 +26,7 @@ use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi_table::TYP;
 
-use crate::matching::{over, parts, rows, said, uploaded, wanted};
+use crate::matching::{app_matching, code, over, parts, rows, said, uploaded, wanted};
 use crate::world::{World, eventually, fault};
 
 async fn published(world: &World, count: u32, terms: Terms) -> Product {
@@ -41,7 +41,7 @@ async fn ready(app: &Arc<App>, id: &str) -> Table {
     eventually("the table is ready", done).await
 }
 
-async fn prepared(world: &World, product: &Product) -> Table {
+pub(crate) async fn prepared(world: &World, product: &Product) -> Table {
     let app = &world.provider().app;
     let begun = prepare::start(app, &product.id, None).await.unwrap();
     let it = ready(app, &begun.id).await;
@@ -75,10 +75,6 @@ async fn kept(world: &World, contract: &Contract) -> Vec<Table> {
 fn file(app: &App, table: &Table, name: &str) -> PathBuf {
     let key = ObjectKey::parse(&format!("tables/{}/{name}", table.id)).unwrap();
     app.objects.local_path(&key).unwrap()
-}
-
-fn code(it: &Matching) -> Option<&str> {
-    it.record.fault.as_ref().map(|it| it.code.as_str())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,6 +315,46 @@ async fn a_revocation_stops_it_and_what_was_kept_goes() {
     assert!(took <= Duration::from_secs(1), "both sides stopped after {took:?}");
     let gone = || async { kept(&world, &contract).await.is_empty().then_some(()) };
     eventually("the kept table is deleted", gone).await;
+}
+
+/// A table that is deleted while a session over it runs: that one has what it needs, and no other begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_table_answers_nothing_any_more() {
+    let world = World::two().await;
+    let product = published(&world, 2000, Terms::default()).await;
+    let contract = world.agreed(&product).await;
+    let table = prepared(&world, &product).await;
+    let (provider, consumer) = (&world.provider().app, &world.consumer().app);
+    let mine = uploaded(consumer, "a", &parts(1000, 200_000)).await;
+    let begun = fetch::start(consumer, wanted(&contract, mine)).await.unwrap();
+    let running = || async {
+        let told = consumer.matchings.told(&begun.id)?;
+        (told.phase == "running").then_some(())
+    };
+    eventually("it runs", running).await;
+    prepare::drop(provider, &table.id).await.unwrap();
+    assert_eq!(app_matching(provider, &begun.id).await.state, State::Open, "while it is served");
+    for name in ["index", "table"] {
+        assert!(!file(provider, &table, name).exists());
+    }
+    let [ours, theirs] = [over(consumer, &begun.id).await, over(provider, &begun.id).await];
+    assert_eq!((ours.state, code(&ours), ours.record.matched), (State::Done, None, Some(1000)));
+    assert_eq!((theirs.state, code(&theirs)), (State::Done, None));
+    // The consumer's copy is of no use to it now.
+    assert!(file(consumer, &kept(&world, &contract).await[0], "table").is_file());
+    let mine = uploaded(consumer, "b", &parts(0, 5)).await;
+    let no = fault(fetch::start(consumer, wanted(&contract, mine)).await);
+    assert_eq!(no.code(), "psi.no-table");
+    let spent = provider.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (1, 200_000));
+    assert!(matches!(
+        fault(prepare::drop(provider, &table.id).await),
+        tidm_space::fault::Fault::NotFound { what: "table" }
+    ));
+    // Made again, it answers.
+    prepared(&world, &product).await;
+    let [ours, _] = ask(&world, &contract, "c", (1998, 5)).await;
+    assert_eq!((ours.record.matched, code(&ours)), (Some(2), None));
 }
 
 /// While it is made, a node may stop and a person may: nothing half is ever offered.

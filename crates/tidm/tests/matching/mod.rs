@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::two::{LOOK, Node, PATIENCE, Two};
+use crate::two::{LOOK, Miss, Node, PATIENCE, Two};
 
 /// Part numbers from `begin` on.
 fn parts(begin: u32, count: u32) -> String {
@@ -22,12 +22,37 @@ fn parts(begin: u32, count: u32) -> String {
 }
 
 async fn agreed(two: &Two, count: u32) -> String {
+    let terms = json!({"matchKey": "part_no:text;first", "kinds": ["psi"]});
+    let product = published(two, count, terms).await;
+    super::agree(two, &product).await
+}
+
+/// The id of a product with that many parts.
+async fn published(two: &Two, count: u32, terms: Value) -> String {
     let path = two.dir.path().join("parts.csv");
     std::fs::write(&path, parts(0, count)).unwrap();
-    let offer = json!({"terms": {"matchKey": "part_no:text;first", "kinds": ["psi"]}, "deliveries": ["psi"]});
+    let offer = json!({"terms": terms, "deliveries": ["psi"]});
     let asked = json!({"path": path, "title": "Parts", "offers": [offer]});
     let made = two.provider.insist(Method::POST, "/products", asked).await;
-    super::agree(two, made["id"].as_str().unwrap()).await
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// What `tidm psi run` shows of one that is done.
+fn ran(node: &Node, words: &[&str]) -> Value {
+    let words = [&["psi", "run"][..], words, &["--output", "json"]].concat();
+    let told: Value = serde_json::from_str(&node.tidm(&words)).unwrap();
+    assert_eq!(told["state"], "done", "{told}");
+    told
+}
+
+/// The exit code of what is refused, and its words: of the node's problem document where that said no.
+fn refused(node: &Node, words: &[&str]) -> (i32, String) {
+    let (code, told, trouble) = node.called(&[words, &["--output", "json"]].concat());
+    // A matching that was begun and failed is shown as it stands.
+    assert!(told.is_empty() || told.contains("\"failed\""), "tidm {words:?}: {told}{trouble}");
+    let said = serde_json::from_str::<Value>(&trouble).ok();
+    let said = said.and_then(|it| it["code"].as_str().map(str::to_owned));
+    (code.unwrap(), said.unwrap_or(trouble))
 }
 
 fn text(path: &Path) -> &str {
@@ -66,6 +91,159 @@ async fn a_list_is_matched_from_the_command_line() {
 
     let no = consumer.refused(&["psi", "run", &contract, "--mine", text(&mine), "--key", "other"]);
     assert!(no.contains("other"), "{no}");
+}
+
+/// Every kind of answer that a contract reveals, each by its flags; and what is refused, by exit code and code.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_answer_is_had_from_the_command_line() {
+    let two = Two::start().await;
+    let terms = json!({
+        "matchKey": "part_no:text;first", "minMatches": 10, "kinds": ["psi"],
+        "matchReveal": ["rows", "size", "sum", "atLeast", "labels"],
+    });
+    let product = published(&two, 3000, terms).await;
+    let contract = super::agree(&two, &product).await;
+    let (consumer, dir) = (&two.consumer, two.dir.path());
+    let [mine, few, out, labels] =
+        ["mine.csv", "few.csv", "out.csv", "labels.csv"].map(|it| dir.join(it));
+    // Parts 2980 to 2999 match: of the second list one fewer than may be shown.
+    std::fs::write(&mine, parts(2980, 100)).unwrap();
+    std::fs::write(&few, parts(2991, 100)).unwrap();
+    let amounts = || (2980..3000).map(|it| it % 9);
+    let run = [contract.as_str(), "--mine", text(&mine)];
+    let with = |more: &[&str]| ran(consumer, &[&run[..], more].concat());
+
+    for (words, answer) in [
+        (&["--reveal", "size"][..], json!({ "size": 20 })),
+        (
+            &["--reveal", "sum:amount", "--decimals", "1"],
+            json!({ "sum": format!("{}.0", amounts().sum::<u32>()) }),
+        ),
+        (&["--reveal", "at-least:20"], json!({ "atLeast": true })),
+        (&["--reveal", "at-least:21"], json!({ "atLeast": false })),
+    ] {
+        let told = with(words);
+        assert_eq!((&told["answer"], &told["matched"]), (&answer, &Value::Null), "{words:?}");
+    }
+    let told = with(&[
+        "--reveal",
+        "labels:amount",
+        "--label-bytes",
+        "16",
+        "--labels-out",
+        text(&labels),
+        "--out",
+        text(&out),
+    ]);
+    assert_eq!(told["matched"], 20);
+    let expected = (1..).zip(amounts()).map(|(row, it)| format!("{row},{it}\n"));
+    let expected = expected.fold("row,amount\n".to_owned(), |all, it| all + &it);
+    assert_eq!(std::fs::read_to_string(&labels).unwrap(), expected);
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), parts(2980, 20));
+    for protocol in ["rr22-malicious", "rr22-low"] {
+        let theirs = ["--theirs", &product, "--protocol", protocol, "--columns", "amount"];
+        let told = with(&[&theirs[..], &["--out", text(&out)]].concat());
+        assert_eq!((&told["protocol"], &told["matched"]), (&json!(protocol), &json!(20)));
+        let expected = amounts().fold("amount\n".to_owned(), |all, it| all + &format!("{it}\n"));
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), expected);
+    }
+
+    // Too few to be shown: no error, and nothing to fetch.
+    let told =
+        ran(consumer, &[&contract, "--mine", text(&few), "--out", text(&dir.join("no.csv"))]);
+    assert_eq!((&told["withheld"], &told["matched"]), (&json!("tidm:minMatches"), &Value::Null));
+    assert!(!dir.join("no.csv").exists());
+    let id = told["id"].as_str().unwrap();
+    let rows =
+        |id: &str| refused(consumer, &["psi", "rows", id, "--out", text(&dir.join("no.csv"))]);
+    assert_eq!(rows(id), (7, "psi.no-rows".to_owned()));
+
+    // What somebody deletes is gone, here and by the API; labels with it.
+    let id = with(&["--reveal", "labels:amount"])["id"].as_str().unwrap().to_owned();
+    consumer.tidm(&["psi", "labels", &id, "--out", text(&labels)]);
+    consumer.tidm(&["psi", "forget", &id]);
+    assert_eq!(rows(&id), (7, "psi.no-rows".to_owned()));
+    for what in ["rows", "labels"] {
+        let path = format!("/matchings/{id}/{what}");
+        let no = consumer.call(Method::GET, &path, Value::Null).await;
+        assert!(matches!(&no, Err(Miss::No(409, code)) if code == "psi.no-rows"), "{no:?}");
+    }
+    assert_eq!(consumer.get(&format!("/matchings/{id}")).await["matched"], 20);
+    assert_eq!(refused(consumer, &["psi", "stop", &id]), (7, "psi.not-running".to_owned()));
+    assert_eq!(refused(consumer, &["psi", "show", "none"]).0, 4);
+
+    let other = format!("{product}0");
+    for (words, code, said) in [
+        (&["--reveal", "at-least:9"][..], 7, "psi.reveal"),
+        (&["--reveal", "labels:nothing"], 1, "the product has no column nothing"),
+        (&["--reveal", "size", "--protocol", "rr22-low"], 7, "psi.protocol"),
+        (&["--reveal", "size", "--workers", "2"], 7, "psi.workers"),
+        (&["--protocol", "rr23"], 7, "request.malformed"),
+        (&["--table"], 7, "psi.no-table"),
+        (&["--table", "--protocol", "rr22"], 7, "psi.table-protocol"),
+        (&["--key", "part_no,amount"], 7, "psi.columns"),
+        (&["--theirs", &other], 1, "the contract is about the product"),
+        (&["--reveal", "everything"], 1, "is none of rows, size"),
+        (&["--sql", "SELECT 1"], 1, "--sql goes with a database"),
+        (&[&contract], 7, "psi.reveal"),
+        (&[&contract, "--workers", "2"], 1, "several contracts"),
+    ] {
+        // Further contracts stand before what begins with dashes.
+        let (code_is, told) =
+            refused(consumer, &[&["psi", "run", &contract][..], words, &run[1..]].concat());
+        assert_eq!(code_is, code, "{words:?}: {told}");
+        assert!(told.contains(said), "{words:?}: {told}");
+    }
+}
+
+/// A table made, fetched and asked from the command line; and a running one stopped on either side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_asked_and_a_matching_stopped_from_the_command_line() {
+    const ROWS: u32 = 400_000;
+    let two = Two::start().await;
+    let terms = json!({"matchKey": "part_no:text;first", "kinds": ["psi"]});
+    let product = published(&two, ROWS, terms).await;
+    let contract = super::agree(&two, &product).await;
+    let (provider, consumer, dir) = (&two.provider, &two.consumer, two.dir.path());
+    let [mine, many, out] = ["mine.csv", "many.csv", "out.csv"].map(|it| dir.join(it));
+    std::fs::write(&mine, parts(ROWS - 5, 10)).unwrap();
+    std::fs::write(&many, parts(0, ROWS)).unwrap();
+
+    let made = provider.tidm(&["psi", "table", "prepare", &product, "--output", "json"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!((&made["state"], &made["entries"]), (&json!("done"), &json!(ROWS)));
+    for _ in 0..2 {
+        let told =
+            ran(consumer, &[&contract, "--mine", text(&mine), "--table", "--out", text(&out)]);
+        assert_eq!((&told["table"], &told["matched"]), (&made["table"], &json!(5)));
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), parts(ROWS - 5, 5));
+    }
+    let kept = consumer.tidm(&["psi", "table", "list", "--output", "json"]);
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let [kept] = kept["items"].as_array().unwrap().as_slice() else { panic!("{kept}") };
+    assert_eq!((&kept["kind"], &kept["fetched"]), (&json!("kept"), &json!(1)));
+    let id = made["id"].as_str().unwrap();
+    provider.tidm(&["psi", "table", "drop", id]);
+    assert_eq!(refused(provider, &["psi", "table", "show", id]).0, 4);
+    let ask = ["psi", "run", &contract, "--mine", text(&mine), "--table"];
+    assert_eq!(refused(consumer, &ask), (7, "psi.no-table".to_owned()));
+
+    for stopper in [consumer, provider] {
+        let run = ["psi", "run", &contract, "--mine", text(&many), "--detach", "--output", "json"];
+        let told: Value = serde_json::from_str(&consumer.tidm(&run)).unwrap();
+        let id = told["id"].as_str().unwrap();
+        running(stopper, id).await;
+        stopper.tidm(&["psi", "stop", id]);
+        for node in two.nodes() {
+            let it = node.get(&format!("/matchings/{id}?wait=20")).await;
+            assert_eq!(it["state"], "failed", "{it}");
+            let cancelled = it["fault"]["code"] == "psi.cancelled";
+            assert_eq!(cancelled, node.name == stopper.name, "{it}");
+        }
+        assert_eq!(refused(stopper, &["psi", "stop", id]), (7, "psi.not-running".to_owned()));
+        let rows = ["psi", "rows", id, "--out", text(&out)];
+        assert_eq!(refused(consumer, &rows), (7, "psi.no-rows".to_owned()));
+    }
 }
 
 /// SIGKILL of either node in the middle: the same result, and the items counted once.

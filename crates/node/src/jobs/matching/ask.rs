@@ -72,8 +72,8 @@ pub enum Mine {
 /// After a lost connection, the first pause before the next try.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long our process may go on when the provider's side is over: its last words may be under way.
-const LAST_WORD: Duration = Duration::from_secs(10);
+/// How long our process may go on when the provider's side is over without a result: it may know better why.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Begins one; it runs on by itself.
 ///
@@ -371,7 +371,6 @@ async fn withdrawn(app: &App, join: &Id) -> Fault {
             std::future::pending().await
         }
         Ok(Some(Lease { state: Standing::Returned { .. }, .. })) => {
-            // Ours may know better why.
             tokio::time::sleep(LAST_WORD).await;
             Fault::denied(
                 "psi.over",
