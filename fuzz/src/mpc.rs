@@ -15,8 +15,17 @@ use crate::{Parser, choose};
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 7] =
-        [ecdh_receiver, ecdh_sender, receiver, sender, table_index, table_client, table_server];
+    const PARSERS: [Parser; 9] = [
+        ecdh_receiver,
+        ecdh_sender,
+        |data| receiver(data, &RR22),
+        |data| sender(data, &RR22),
+        table_index,
+        table_client,
+        table_server,
+        |data| receiver(data, &POINTS),
+        |data| sender(data, &POINTS),
+    ];
     choose(&PARSERS, data);
 }
 
@@ -63,6 +72,8 @@ const RR22: Terms = Terms {
     parts: 1,
 };
 
+const POINTS: Terms = Terms { security: Security::Ecdh, ..RR22 };
+
 fn ecdh_receiver(data: &[u8]) {
     let learnt = with_setting(Party::Receiver, data, |one| ecdh::receive(one, &ECDH, &set()));
     if let Ok(learnt) = learnt {
@@ -82,16 +93,16 @@ fn ecdh_sender(data: &[u8]) {
     let _result = with_setting(Party::Sender, data, |one| ecdh::send(one, &ECDH, &set()));
 }
 
-fn receiver(data: &[u8]) {
+fn receiver(data: &[u8], terms: &Terms) {
     if let Ok(places) =
-        with_setting(Party::Receiver, data, |one| Receiver::once(one, &RR22, &set()))
+        with_setting(Party::Receiver, data, |one| Receiver::once(one, terms, &set()))
     {
         assert!(places.iter().all(|place| *place < 2));
     }
 }
 
-fn sender(data: &[u8]) {
-    let result = with_setting(Party::Sender, data, |one| Sender::once(one, &RR22, &set()));
+fn sender(data: &[u8], terms: &Terms) {
+    let result = with_setting(Party::Sender, data, |one| Sender::once(one, terms, &set()));
     if let Ok(Some(places)) = result {
         assert!(places.iter().all(|place| *place < 2));
     }

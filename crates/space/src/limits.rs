@@ -115,6 +115,8 @@ pub const MATCH_COLUMN_BYTES: usize = 256;
 pub const MATCH_LABEL_COLUMNS: usize = 64;
 pub const MATCH_LABEL_BYTES: u32 = 4096;
 pub const MATCH_DECIMALS: u32 = 9;
+/// Items of either party by the protocol ecdh: three minutes of one core of each; what the computing process takes as well.
+pub const MATCH_ECDH_ITEMS: u64 = 1 << 24;
 /// A table for matching: its entries, items of a consumer in one session, and bytes of its index; what the computing process
 /// takes as well.
 pub const MATCH_TABLE_ENTRIES: u64 = 1 << 32;

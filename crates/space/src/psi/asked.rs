@@ -91,7 +91,8 @@ impl Asked {
     /// Whether a contract with these terms lets it be worked out by this protocol, of so many items of the consumer.
     ///
     /// # Errors
-    /// [`Fault::Refused`] `psi.reveal` with the term that stands against it, `psi.protocol` where the protocol has no such answer.
+    /// [`Fault::Refused`] `psi.reveal` with the term that stands against it, `psi.protocol` where the protocol has no such answer or
+    /// is not for so many.
     pub fn allowed(
         &self,
         terms: &Matching,
@@ -117,8 +118,13 @@ impl Asked {
         if protocol.table().is_some() {
             return super::table::allowed(self, terms, workers, items);
         }
+        protocol.takes(items)?;
         if *self == Self::Rows {
             return Ok(());
+        }
+        if protocol == Protocol::Ecdh {
+            let why = "by ecdh rows are matched, and nothing else is worked out";
+            return Err(Fault::refused("psi.protocol", why));
         }
         if workers != 1 {
             let why = "what is no rows alone is worked out by one process on each side";
@@ -166,6 +172,7 @@ impl Matching {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MATCH_ECDH_ITEMS;
     use crate::policy::matching::Key;
 
     fn terms(reveal: &[Reveal]) -> Matching {
@@ -195,6 +202,16 @@ mod tests {
             (Asked::Size, &terms(&[Reveal::Size]), None, fast, None),
             (Asked::Size, &all, None, (Protocol::LowCommunication, 1, 100), Some("psi.protocol")),
             (Asked::Size, &all, None, (Protocol::Fast, 2, 100), Some("psi.workers")),
+            (Asked::Rows, &none, None, (Protocol::Ecdh, 4, MATCH_ECDH_ITEMS), None),
+            (
+                Asked::Rows,
+                &none,
+                None,
+                (Protocol::Ecdh, 1, MATCH_ECDH_ITEMS + 1),
+                Some("psi.protocol"),
+            ),
+            (Asked::Size, &all, None, (Protocol::Ecdh, 1, 100), Some("psi.protocol")),
+            (labels(64), &all, None, (Protocol::Ecdh, 1, 100), Some("psi.protocol")),
             (sum(2), &all, Some(&shown), fast, None),
             (sum(2), &all, Some(&hidden), fast, Some("psi.reveal")),
             (sum(MATCH_DECIMALS + 1), &all, None, fast, Some("psi.reveal")),
