@@ -4,7 +4,6 @@
 
 mod catalogue;
 mod crawl;
-mod curves;
 mod figure;
 mod flight;
 mod idle;
@@ -29,6 +28,7 @@ mod start;
 mod table;
 mod tdf;
 mod transfer;
+mod unbalanced;
 mod values;
 mod worker;
 
@@ -159,10 +159,10 @@ const BENCHES: &[Bench] = &[
         run: |report, _| Box::pin(psi::run(report)),
     },
     Bench {
-        name: "curves",
-        what: "intersections by ECDH, and of few items with a table that was worked out before",
+        name: "unbalanced",
+        what: "a list of 10^5 ids matched with a table that was made before, from file to file",
         durable: false,
-        run: |report, _| Box::pin(curves::run(report)),
+        run: |report, _| Box::pin(unbalanced::run(report)),
     },
     Bench {
         name: "worker",

@@ -25,11 +25,11 @@ use crate::{Parser, choose};
 /// A party whose peer says any bytes comes to a result within its own set, or to a fault; never to a panic, and never
 /// takes memory for what a header claims.
 pub(crate) fn peers(data: &[u8]) {
-    const PARSERS: [Parser; 21] = [
+    const PARSERS: [Parser; 23] = [
         ecdh_receiver,
         ecdh_sender,
-        receiver,
-        sender,
+        |data| receiver(data, &RR22),
+        |data| sender(data, &RR22),
         table_index,
         table_client,
         table_server,
@@ -47,6 +47,8 @@ pub(crate) fn peers(data: &[u8]) {
         second::<5>,
         first::<6>,
         second::<6>,
+        |data| receiver(data, &POINTS),
+        |data| sender(data, &POINTS),
     ];
     choose(&PARSERS, data);
 }
@@ -171,6 +173,8 @@ const RR22: Terms = Terms {
     parts: 1,
 };
 
+const POINTS: Terms = Terms { security: Security::Ecdh, ..RR22 };
+
 fn ecdh_receiver(data: &[u8]) {
     let learnt = with_setting(Party::Receiver, data, |one| ecdh::receive(one, &ECDH, &set()));
     if let Ok(learnt) = learnt {
@@ -190,16 +194,16 @@ fn ecdh_sender(data: &[u8]) {
     let _result = with_setting(Party::Sender, data, |one| ecdh::send(one, &ECDH, &set()));
 }
 
-fn receiver(data: &[u8]) {
+fn receiver(data: &[u8], terms: &Terms) {
     if let Ok(places) =
-        with_setting(Party::Receiver, data, |one| Receiver::once(one, &RR22, &set()))
+        with_setting(Party::Receiver, data, |one| Receiver::once(one, terms, &set()))
     {
         assert!(places.iter().all(|place| *place < 2));
     }
 }
 
-fn sender(data: &[u8]) {
-    let result = with_setting(Party::Sender, data, |one| Sender::once(one, &RR22, &set()));
+fn sender(data: &[u8], terms: &Terms) {
+    let result = with_setting(Party::Sender, data, |one| Sender::once(one, terms, &set()));
     if let Ok(Some(places)) = result {
         assert!(places.iter().all(|place| *place < 2));
     }

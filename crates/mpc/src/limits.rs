@@ -38,9 +38,17 @@ pub const READ_CHUNK_BYTES: usize = 1 << 20;
 /// this is some minutes of one core. On Curve25519 [`MAX_ITEMS`] counts: ten times as many per second.
 pub const MAX_ECDH_ITEMS: u64 = 1 << 20;
 
+/// Most items of one party in one part of a job on Curve25519: four million take some 45 s of both parties' cores, which is what a
+/// crash costs at most, and about 90 bytes each.
+pub const MAX_ECDH_PART_ITEMS: u64 = 1 << 22;
+
 /// Items that an ECDH party masks between two messages, and two looks at the wish to stop: 20 ms on Curve25519, ten times as
 /// much on the others. Parties that wake each other every millisecond were seen to share one of two cores.
 pub const ECDH_BATCH: usize = 4096;
+
+/// Items of one message where both parties work in step: half a megabyte, and 80 ms of a core for each, so that a round trip of
+/// as long costs nothing. The first batch is the only one that a party waits for in idleness.
+pub const ECDH_PART_BATCH: usize = 1 << 14;
 
 /// Most entries of a table for unbalanced sets: 4 billion, 33 GB of table.
 pub const MAX_TABLE_ENTRIES: u64 = 1 << 32;

@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::jobs::crawl::Crawler;
 use crate::jobs::matching::process::Program;
 use crate::jobs::matching::registry::Matchings;
+use crate::jobs::matching::table::compared::Compared;
 use crate::jobs::runs::Runs;
 use crate::jobs::workers::Workers;
 use crate::keys::Keys;
@@ -60,6 +61,8 @@ pub struct App {
     pub compute: Program,
     /// Matchings whose process runs here now.
     pub matchings: Arc<Matchings>,
+    /// Kept tables that were compared with their digests.
+    pub compared: Compared,
     /// What deliveries of each contract may take.
     pub budgets: Arc<Budgets>,
     /// Deliveries that a job or a request of this process moves.

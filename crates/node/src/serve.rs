@@ -154,6 +154,7 @@ pub async fn build_with(
         workers,
         compute,
         matchings: Arc::default(),
+        compared: Default::default(),
         budgets: Arc::default(),
         runs: Arc::default(),
         hold,

@@ -62,6 +62,10 @@ pub const MAX_RUNS: u32 = 4;
 /// the whole job below 2^-40.
 pub const MAX_LOW_ITEMS: u64 = 1 << 24;
 
+/// Most items of either party in the ECDH variant: two multiplications of each are three minutes of one core of each party. The
+/// others take a few seconds.
+pub const MAX_ECDH_ITEMS: u64 = 1 << 24;
+
 /// Items that the parts of a list may hold over twice what was agreed: the smallest store has as many places.
 pub const FILLED_ITEMS: u64 = 63;
 

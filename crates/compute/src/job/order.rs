@@ -15,8 +15,8 @@ use tidm_mpc::session::Party;
 use super::connect::Way;
 use super::failure::Failure;
 use super::limits::{
-    BASE_BYTES, BUFFERED_BYTES, FILLED_ITEMS, MAX_LOW_ITEMS, MAX_WORKERS, MEMORY_BYTES,
-    PARTS_PER_WORKER, PATIENCE, SILENCE,
+    BASE_BYTES, BUFFERED_BYTES, FILLED_ITEMS, MAX_ECDH_ITEMS, MAX_LOW_ITEMS, MAX_WORKERS,
+    MEMORY_BYTES, PARTS_PER_WORKER, PATIENCE, SILENCE,
 };
 use super::progress::Traffic;
 use super::what::{Answer, What};
@@ -78,6 +78,8 @@ pub enum Security {
     /// Two fifths less to send; for senders of at most [`MAX_LOW_ITEMS`] items.
     SemiHonestLow,
     Malicious,
+    /// Semi-honest, by Diffie and Hellman on Curve25519; for rows alone, of at most [`MAX_ECDH_ITEMS`] items of either party.
+    Ecdh,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,26 @@ pub struct Sizes {
     pub learns: Learns,
     pub receiver_items: u64,
     pub sender_items: u64,
+}
+
+impl Sizes {
+    /// Whether the variant is for so many.
+    fn check(&self) -> Result<(), Failure> {
+        let (receiver, sender) = (self.receiver_items, self.sender_items);
+        let (what, count, most) = match self.security {
+            Security::SemiHonest | Security::Malicious => return Ok(()),
+            Security::SemiHonestLow => {
+                ("items of the sender in the low-communication variant", sender, MAX_LOW_ITEMS)
+            }
+            Security::Ecdh => {
+                ("items of one party in the ECDH variant", receiver.max(sender), MAX_ECDH_ITEMS)
+            }
+        };
+        if count > most {
+            return Err(Failure::Mpc(Fault::TooMany { what, count, most }));
+        }
+        Ok(())
+    }
 }
 
 /// A list on this machine.
@@ -260,12 +282,7 @@ impl Order {
         if asked && self.party() == Party::Sender && self.terms.learns == Learns::Receiver {
             return wrong("a sender has no results where only the receiver learns");
         }
-        if self.terms.security == Security::SemiHonestLow && self.terms.sender_items > MAX_LOW_ITEMS
-        {
-            let count = self.terms.sender_items;
-            let what = "items of the sender in the low-communication variant";
-            return Err(Failure::Mpc(Fault::TooMany { what, count, most: MAX_LOW_ITEMS }));
-        }
+        self.terms.check()?;
         self.what.check(self)?;
         self.wanted_parts()?;
         Ok(())
@@ -289,6 +306,7 @@ impl Order {
                 Security::SemiHonest => psi::Security::SemiHonest,
                 Security::SemiHonestLow => psi::Security::SemiHonestLow,
                 Security::Malicious => psi::Security::Malicious,
+                Security::Ecdh => psi::Security::Ecdh,
             },
             learns: match self.terms.learns {
                 Learns::Receiver => psi::Learns::Receiver,
@@ -458,6 +476,30 @@ mod tests {
             order["results"] = serde_json::json!({ "rows": "out.csv" });
         };
         assert_eq!(Order::of_json(&json(sender)).unwrap_err().code(), "job.order");
+    }
+
+    #[test]
+    fn ecdh_is_for_rows_of_lists_within_its_bound() {
+        let order = |receiver: u64, sender: u64, kind: &str| {
+            let json = json(|order| {
+                order["terms"] = serde_json::json!({ "security": "ecdh", "learns": "both",
+                    "receiver_items": receiver, "sender_items": sender });
+                order["what"] = serde_json::json!({ "kind": kind });
+            });
+            Order::of_json(&json).map_err(|why| why.code().to_owned())
+        };
+        let most = MAX_ECDH_ITEMS;
+        let found = order(most, most, "rows").unwrap();
+        // More than one part holds: four at least, whatever the memory.
+        let roomy = Order { memory: 1 << 40, ..found };
+        assert_eq!(roomy.wanted_parts().unwrap(), 8);
+        assert_eq!(order(most + 1, 5, "rows").err().as_deref(), Some("mpc.too-many"));
+        assert_eq!(order(5, most + 1, "rows").err().as_deref(), Some("mpc.too-many"));
+        let labels = json(|order| {
+            order["terms"]["security"] = "ecdh".into();
+            order["what"] = serde_json::json!({ "kind": "labels", "columns": ["a"], "bytes": 8 });
+        });
+        assert_eq!(Order::of_json(&labels).unwrap_err().code(), "job.order");
     }
 
     #[test]

@@ -86,6 +86,9 @@ impl What {
             return Ok(());
         }
         let wrong = |what: &str| Err(Failure::Order(what.to_owned()));
+        if order.terms.security == Security::Ecdh {
+            return wrong("in the ECDH variant rows are matched, and nothing else is worked out");
+        }
         if order.workers != 1 {
             return wrong("a job that is not about rows alone has one worker on each side");
         }

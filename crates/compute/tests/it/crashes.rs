@@ -56,7 +56,7 @@ fn killed_parties_that_start_again_come_to_the_same_result() {
 /// variant and every kind of job.
 #[test]
 fn a_party_killed_at_any_part_comes_to_the_same_result() {
-    use Security::{Malicious, SemiHonest, SemiHonestLow};
+    use Security::{Ecdh, Malicious, SemiHonest, SemiHonestLow};
     let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
     let within = Within { least: 1, most: u64::MAX };
     let column = || "price".to_owned();
@@ -64,6 +64,7 @@ fn a_party_killed_at_any_part_comes_to_the_same_result() {
         (SemiHonest, What::Rows, 4),
         (SemiHonestLow, What::Rows, 2),
         (Malicious, What::Rows, 2),
+        (Ecdh, What::Rows, 2),
         (SemiHonest, What::Size { within }, 2),
         (SemiHonest, What::AtLeast { least: 1000 }, 2),
         (SemiHonest, What::Sum { of: Role::Sender, column: column(), decimals: 2, within }, 2),

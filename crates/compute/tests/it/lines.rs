@@ -16,7 +16,7 @@ use tidm_mpc::channel::HEARTBEAT;
 use tidm_mpc::step::Step;
 
 use crate::kinds::priced;
-use crate::parties::{Pair, run};
+use crate::parties::{ALL, Pair, run};
 
 /// 100 Mbit/s and 50 ms each way.
 const BYTES_PER_SECOND: f64 = 100e6 / 8.0;
@@ -70,7 +70,7 @@ pub(crate) fn line(dialled: &Path, behind: &Path) {
 
 #[test]
 fn every_variant_goes_over_a_line_between_cities() {
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         let pair = Pair::new(20_000);
         line(&pair.path("line.sock"), &pair.path("sender.sock"));
         let mut orders = pair.orders(|order| {
@@ -199,7 +199,7 @@ fn said(change: impl Fn(&mut Order), list: &str, rows: fn(&mut Rows)) -> [Messag
 fn what_a_job_says_is_as_long_whatever_its_lists_hold() {
     use Equals::{First, Multiply};
     use Learns::{Both, Receiver};
-    use Security::{Malicious, SemiHonest, SemiHonestLow};
+    use Security::{Ecdh, Malicious, SemiHonest, SemiHonestLow};
     let column = || "price".to_owned();
     let within = Within::default();
     let labels = What::Labels { columns: vec![column()], bytes: 16 };
@@ -209,6 +209,8 @@ fn what_a_job_says_is_as_long_whatever_its_lists_hold() {
         (SemiHonestLow, Both, First, What::Rows),
         (Malicious, Both, First, What::Rows),
         (SemiHonest, Both, Multiply, What::Rows),
+        (Ecdh, Receiver, First, What::Rows),
+        (Ecdh, Both, Multiply, What::Rows),
         (SemiHonest, Both, First, What::Size { within }),
         (SemiHonest, Receiver, Multiply, sum),
         (SemiHonest, Receiver, First, What::AtLeast { least: 500 }),
@@ -252,4 +254,67 @@ fn one_set_up_serves_all_parts_of_a_connection() {
         // Trees are of each run.
         assert!(four["trees"].received > 2 * one["trees"].received);
     }
+}
+
+/// Passes on connections; on the first, one bit of what one of them says is another one: of the one that dials, or of the other.
+fn flipped(dialled: &Path, behind: &Path, (dials, at): (bool, usize)) {
+    let (listener, behind) = (UnixListener::bind(dialled).unwrap(), behind.to_owned());
+    thread::spawn(move || {
+        let mut at = Some(at);
+        for near in listener.incoming() {
+            let (near, at) = (near.unwrap(), at.take());
+            let Ok(far) = UnixStream::connect(&behind) else { continue };
+            let ends = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for ((mut from, mut to), dialler) in ends.into_iter().zip([true, false]) {
+                let at = at.filter(|_| dialler == dials);
+                thread::spawn(move || {
+                    let (mut piece, mut passed) = (vec![0; 16 << 10], 0);
+                    while let Ok(count @ 1..) = from.read(&mut piece) {
+                        let place = at.and_then(|at| at.checked_sub(passed));
+                        if let Some(byte) = place.and_then(|at| piece[..count].get_mut(at)) {
+                            *byte ^= 1 << (passed % 8);
+                        }
+                        passed += count;
+                        if to.write_all(&piece[..count]).is_err() {
+                            return;
+                        }
+                    }
+                    drop(to.shutdown(std::net::Shutdown::Write));
+                });
+            }
+        }
+    });
+}
+
+/// By points, nobody proves anything: a changed bit ends in an error that is told, or in a result of one's own rows.
+#[test]
+fn a_changed_bit_of_a_job_by_points_ends_in_an_error_or_in_rows_of_ones_own() {
+    let order = |order: &mut Order| {
+        (order.terms.security, order.terms.learns) = (Security::Ecdh, Learns::Both);
+        (order.silence, order.patience, order.parts) = (2.0, 2.0, Some(1));
+    };
+    let whole = run(&Pair::new(300).orders(order)).0.unwrap();
+    let (mut failed, mut ended) = (0, 0);
+    for (dials, length) in [(true, whole.sent), (false, whole.received)] {
+        let length = usize::try_from(length).unwrap();
+        // Hello, greeting, points and what is behind them.
+        for at in [6, 90, 300, 2000, length / 2, length - 200, length - 20] {
+            let pair = Pair::new(300);
+            flipped(&pair.path("line.sock"), &pair.path("sender.sock"), (dials, at));
+            let mut orders = pair.orders(order);
+            orders[0].connect = Way::Dial(Address::Unix(pair.path("line.sock")));
+            for told in <[_; 2]>::from(run(&orders)) {
+                match told {
+                    Ok(report) => assert!(report.matched.is_some_and(|count| count <= 300)),
+                    Err(error) => assert!(error.code.starts_with("mpc."), "{}", error.text),
+                }
+            }
+            let out = std::fs::read_to_string(pair.path("out.csv")).ok();
+            let own = std::fs::read_to_string(pair.path("receiver.csv")).unwrap();
+            ended += u32::from(out.is_some());
+            failed += u32::from(out.is_none());
+            assert!(out.is_none_or(|out| out.lines().all(|row| own.lines().any(|it| it == row))));
+        }
+    }
+    assert!(failed > 4, "{failed} failed, {ended} ended");
 }

@@ -14,6 +14,10 @@ use tidm_compute::job::what::What;
 use tidm_compute::keys::{Equals, Form, Mapping, Rule};
 use tidm_jail::Layer;
 
+/// Every variant.
+pub(crate) const ALL: [Security; 4] =
+    [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious, Security::Ecdh];
+
 /// Two lists of `count` keys, of which the second half of one is the first half of the other.
 pub(crate) struct Pair {
     pub(crate) dir: TempDir,

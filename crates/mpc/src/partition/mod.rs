@@ -4,7 +4,7 @@
 //!   each connection    hello (job, terms)  ─  greeting: a nonce of each, parts wanted  ─  parts finished, by both
 //!                      ─  ready  ─  one set-up  ─  as many parts as the receiver names, each one run
 //!   each part          part: this one, and which comes next ──►
-//!                      RR22
+//!                      RR22, or the same by Diffie and Hellman
 //!                      ◄── kept: the sender's journal has it
 //!                      kept: the receiver's has it ──►
 //! ```

@@ -15,7 +15,7 @@ pub struct Plan {
 impl Plan {
     /// As few parts, a power of two, as let either party's run stay within `bytes` of memory.
     pub fn within(whole: Terms, bytes: u64) -> Result<Self, Fault> {
-        let most = (bytes / RUN_BYTES_PER_ITEM).min(MAX_ITEMS);
+        let most = (bytes / RUN_BYTES_PER_ITEM).min(whole.most_items());
         let fits = |parts: u32| {
             let (receiver, sender) = Self { whole, parts }.part_items();
             receiver.max(sender) <= most
@@ -47,9 +47,10 @@ impl Plan {
             return Err(Fault::TooMany { what, count, most: MAX_ITEMS });
         }
         let (receiver_items, sender_items) = self.part_items();
+        let most = self.whole.most_items();
         for count in [receiver_items, sender_items] {
-            if count > MAX_ITEMS {
-                return Err(Fault::TooMany { what: "items of one part", count, most: MAX_ITEMS });
+            if count > most {
+                return Err(Fault::TooMany { what: "items of one part", count, most });
             }
         }
         Ok(Terms { receiver_items, sender_items, parts: self.parts, ..self.whole })

@@ -12,7 +12,8 @@ use super::talk::{Agreed, Greeting, compare, greet, ready};
 use super::*;
 use crate::channel::memory::pair;
 use crate::fault::Fault;
-use crate::limits::{MAX_ITEMS, MAX_PARTITIONS};
+use crate::limits::{MAX_ECDH_PART_ITEMS, MAX_ITEMS, MAX_PARTITIONS};
+use crate::psi::tests::ALL;
 use crate::psi::{Item, Learns, Security, Set, ideal};
 use crate::random::{Seed, Stream};
 use crate::session::tests::both;
@@ -66,7 +67,7 @@ fn parts_together_are_the_whole() {
     let (one, other) = (items(0..5000), items(3000..7000));
     let (set, others) = (Set::new(&one).unwrap(), Set::new(&other).unwrap());
     for parts in [[1, 1], [1, 2], [7, 3], [16, 16]] {
-        for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+        for security in ALL {
             let mut job = job(6000, Equals::Refuse);
             job.whole.security = security;
             let (received, sent) = run([&job, &job], parts, &one, &other);
@@ -322,6 +323,16 @@ fn plans_have_bounds_and_little_padding() {
     assert_eq!(low.part_terms().unwrap_err().code(), "mpc.too-many");
     low.whole.sender_items -= 1;
     assert!(low.part_terms().is_ok());
+    // A part by Diffie and Hellman has a bound of its own.
+    for (parts, items, fits) in
+        [(1, MAX_ECDH_PART_ITEMS, true), (1, MAX_ECDH_PART_ITEMS + 1, false), (8, MAX_ITEMS, true)]
+    {
+        let mut ecdh = plan(parts, items);
+        ecdh.whole.security = Security::Ecdh;
+        assert_eq!(ecdh.part_terms().is_ok(), fits, "{items} in {parts}");
+        let planned = Plan::within(ecdh.whole, u64::MAX).unwrap();
+        assert!(planned.part_terms().is_ok());
+    }
     // Reference point: 10^9 items in 256 parts are padded by less than one in a hundred.
     let (part, _) = plan(256, 1_000_000_000).part_items();
     assert!(part as f64 <= 1.01 * 1e9 / 256.0, "{part}");

@@ -13,8 +13,12 @@
 //! counts matches and learns nothing else. That is why the size is worked out here and not over [`super::Receiver`]: there
 //! the receiver knows F of each of its own items, and a list of the sender's masks, shuffled or not, names the matches.
 //!
+//! [`part`] is the same in step with the peer, a batch at a time, for a run of [`super::Receiver`] and [`super::Sender`].
+//!
 //! Against a curious peer. A malicious receiver may put in other items; a malicious sender may answer at random. Both sets
 //! are filled up to the agreed sizes. Curves, hashing to them and what is refused of a peer: [`crate::curve`].
+
+pub(super) mod part;
 
 use super::masks::{Code, join, sorted};
 use super::{Set, log2_up};
@@ -150,13 +154,19 @@ pub(crate) fn blind(
     let mut done = 0;
     while done < count {
         let batch = (count - done).min(ECDH_BATCH);
-        let mut batch_items: Vec<u128> = items.iter().skip(done).take(batch).copied().collect();
-        batch_items.resize_with(batch, || own.block());
+        let batch_items = filled(items, (done, batch), own);
         session.send(step, &alpha.of_items(binding, &batch_items)?)?;
         done += batch;
         session.progress(step, done, count)?;
     }
     Ok(())
+}
+
+/// So many of the items from one on, and random ones where there are no more.
+fn filled(items: &[u128], (begin, count): (usize, usize), own: &mut Stream) -> Vec<u128> {
+    let mut filled: Vec<u128> = items.iter().skip(begin).take(count).copied().collect();
+    filled.resize_with(count, || own.block());
+    filled
 }
 
 /// Hears `count` points and multiplies them.

@@ -20,7 +20,8 @@
 //!
 //! [`labelled`] also gives the receiver what the sender has to say about each common item.
 //!
-//! [`ecdh`] does the same for small sets with a tenth of the messages' fixed part, and can give the size alone.
+//! [`Security::Ecdh`] gets F by Diffie and Hellman ([`ecdh`]) and not from vectors: for small sets, with next to no fixed part of
+//! messages, and against a curious peer. All around F is the same. [`ecdh`] can also give the size alone.
 //!
 //! Threats. A curious peer learns the intersection it is due, and the agreed sizes: sets are filled up to them, masks are
 //! sorted, so neither real sizes, order nor position show. A malicious receiver can put in other items than it has, and
@@ -45,9 +46,40 @@ pub use set::{Item, Set};
 use crate::fault::Fault;
 use crate::field::Gf;
 use crate::hash::{Permutation, derive, domain, halves};
-use crate::limits::{MALICIOUS_MASK_BITS, MAX_ITEMS, MAX_PARTITIONS, part_bits};
+use crate::limits::{
+    MALICIOUS_MASK_BITS, MAX_ECDH_PART_ITEMS, MAX_ITEMS, MAX_PARTITIONS, part_bits,
+};
 use crate::okvs::Binned;
-pub use crate::vole::Security;
+use crate::vole;
+
+/// Against whom an intersection holds, and what F is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// A peer that follows the protocol and looks at all it sees.
+    SemiHonest,
+    /// The same peer, with fewer bytes.
+    SemiHonestLow,
+    /// A peer that does anything.
+    Malicious,
+    /// A peer that follows the protocol; F is by Diffie and Hellman on Curve25519.
+    Ecdh,
+}
+
+impl Security {
+    fn checked(self) -> bool {
+        self == Self::Malicious
+    }
+
+    /// The vectors that F is made of; none where it is made of points.
+    fn vectors(self) -> Option<vole::Security> {
+        match self {
+            Self::SemiHonest => Some(vole::Security::SemiHonest),
+            Self::SemiHonestLow => Some(vole::Security::SemiHonestLow),
+            Self::Malicious => Some(vole::Security::Malicious),
+            Self::Ecdh => None,
+        }
+    }
+}
 
 /// Who learns the intersection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,17 +119,18 @@ pub(crate) fn check_parts(parts: u32) -> Result<(), Fault> {
 
 impl Terms {
     pub fn bytes(&self) -> Vec<u8> {
-        let security = match self.security {
-            Security::SemiHonest => 0,
-            Security::SemiHonestLow => 2,
+        let (name, security): (&[u8], u8) = match self.security {
+            Security::SemiHonest => (b"psi-rr22", 0),
+            Security::SemiHonestLow => (b"psi-rr22", 2),
             // With one proof for all matches.
-            Security::Malicious => 3,
+            Security::Malicious => (b"psi-rr22", 3),
+            Security::Ecdh => (b"psi-ecdh", 8),
         };
         let learns = match self.learns {
             Learns::Receiver => 0,
             Learns::Both => 1,
         };
-        let mut bytes = b"psi-rr22".to_vec();
+        let mut bytes = name.to_vec();
         bytes.extend_from_slice(&[security, learns]);
         bytes.extend_from_slice(&self.receiver_items.to_le_bytes());
         bytes.extend_from_slice(&self.sender_items.to_le_bytes());
@@ -108,7 +141,7 @@ impl Terms {
     /// Length of a mask: as long as a false match is improbable (below 2^-40 among all pairs of all parts), or 128 bits.
     fn mask_bits(&self) -> u32 {
         match self.security {
-            Security::SemiHonest | Security::SemiHonestLow => {
+            Security::SemiHonest | Security::SemiHonestLow | Security::Ecdh => {
                 let pairs = log2_up(self.receiver_items) + log2_up(self.sender_items);
                 (part_bits(self.parts) + pairs).min(MALICIOUS_MASK_BITS)
             }
@@ -116,14 +149,28 @@ impl Terms {
         }
     }
 
+    /// The bits of a mask that there are.
+    fn keep(&self) -> u128 {
+        u128::MAX >> (128 - self.mask_bits().clamp(1, 128))
+    }
+
     fn check(&self) -> Result<(), Fault> {
         check_parts(self.parts)?;
+        let most = self.most_items();
         for count in [self.receiver_items, self.sender_items] {
-            if count > MAX_ITEMS {
-                return Err(Fault::TooMany { what: "items of one party", count, most: MAX_ITEMS });
+            if count > most {
+                return Err(Fault::TooMany { what: "items of one party", count, most });
             }
         }
         Ok(())
+    }
+
+    /// Most items of one party in one run.
+    pub(crate) fn most_items(&self) -> u64 {
+        match self.security {
+            Security::SemiHonest | Security::SemiHonestLow | Security::Malicious => MAX_ITEMS,
+            Security::Ecdh => MAX_ECDH_PART_ITEMS,
+        }
     }
 }
 
@@ -142,9 +189,19 @@ pub(crate) struct Evaluated {
     pub(crate) output: Output,
 }
 
+/// F of a party's items as the peer may see it.
+struct Masked {
+    run: [u8; 32],
+    masks: Vec<u128>,
+    /// In the malicious variant, what proves each of them; else none.
+    proofs: Vec<u128>,
+    /// Which item of the set each of the first masks is of.
+    origin: Vec<u32>,
+}
+
 /// The last hash of the pseudo-random function: what is compared, and what proves that somebody could work it out.
 pub(crate) struct Output {
-    security: Security,
+    security: vole::Security,
     permutation: Permutation,
     key: [u8; 32],
     keep: u128,
@@ -152,20 +209,19 @@ pub(crate) struct Output {
 
 impl Output {
     /// `coin` is the w of both parties in the malicious variant.
-    fn new(terms: &Terms, run: &[u8; 32], coin: &[u8; 32]) -> Self {
-        let bits = terms.mask_bits();
+    fn new(security: vole::Security, terms: &Terms, run: &[u8; 32], coin: &[u8; 32]) -> Self {
         Self {
-            security: terms.security,
+            security,
             permutation: Permutation::bound(domain::OUTPUTS, run),
             key: derive(domain::PROVEN_OUTPUTS, &[run, coin]),
-            keep: u128::MAX >> (128 - bits.clamp(1, 128)),
+            keep: terms.keep(),
         }
     }
 
     /// Masks in the order of the items; their proofs too in the malicious variant, else none.
     fn masks(&self, values: Vec<Gf>, items: &[u128]) -> (Vec<u128>, Vec<u128>) {
         match self.security {
-            Security::SemiHonest | Security::SemiHonestLow => {
+            vole::Security::SemiHonest | vole::Security::SemiHonestLow => {
                 let mut masks: Vec<u128> = values.into_iter().map(|value| value.0).collect();
                 self.permutation
                     .tweaked(&mut masks, |index| items.get(index).copied().unwrap_or(0));
@@ -174,7 +230,7 @@ impl Output {
                 }
                 (masks, Vec::new())
             }
-            Security::Malicious => {
+            vole::Security::Malicious => {
                 let hashed = values.iter().zip(items).map(|(value, item)| {
                     let mut input = [0; 32];
                     input[..16].copy_from_slice(&value.to_bytes());

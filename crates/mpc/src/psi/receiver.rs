@@ -4,7 +4,7 @@
 //! learn the result, which of the sender's masks it found.
 
 use super::masks::{Code, Sorted, join_each};
-use super::{Evaluated, Learns, Output, Security, Set, Terms, band, proof_of, run_binding};
+use super::{Evaluated, Learns, Masked, Output, Set, Terms, band, ecdh, proof_of, run_binding};
 use crate::fault::Fault;
 use crate::field::{Gf, to_wire};
 use crate::hash::{commitment, derive, domain};
@@ -17,7 +17,8 @@ use crate::vole;
 /// The receiver after set-up; any number of runs may follow, each over new vectors.
 pub struct Receiver {
     terms: Terms,
-    vole: vole::Receiver,
+    /// None where F is made of points.
+    vole: Option<(vole::Security, vole::Receiver)>,
     runs: u64,
 }
 
@@ -34,14 +35,16 @@ impl Receiver {
         if terms.security.checked() {
             session.bind_all();
         }
-        let vole = vole::Receiver::set_up(session, terms.security)?;
+        let vole = match terms.security.vectors() {
+            Some(security) => Some((security, vole::Receiver::set_up(session, security)?)),
+            None => None,
+        };
         Ok(Self { terms: *terms, vole, runs: 0 })
     }
 
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Vec<u32>, Fault> {
         set.fits(self.terms.receiver_items)?;
-        let Evaluated { run, binned, values, output } = self.prf(session, set.items())?;
-        let (masks, proofs) = output.masks(values, binned.items());
+        let Masked { run, masks, proofs, origin } = self.masked(session, set.items())?;
         let bits = self.terms.mask_bits();
         let own = Sorted::new(&masks, bits);
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
@@ -58,11 +61,29 @@ impl Receiver {
         if self.terms.security.checked() {
             session.confirm()?;
         }
-        let place = |index: &usize| set.place(binned.origin()[*index] as usize);
+        let place = |index: &usize| set.place(origin[*index] as usize);
         let mut places: Vec<u32> = found.iter().map(|(_, index)| place(index)).collect();
         places.sort_unstable();
         places.dedup();
         Ok(places)
+    }
+
+    /// The masks of the items.
+    fn masked(&mut self, session: &mut Session<'_>, items: &[u128]) -> Result<Masked, Fault> {
+        if self.vole.is_none() {
+            let run = self.next_run(session);
+            let masks = ecdh::part::ask(session, &self.terms, &run, items)?;
+            let origin = (0u32..).zip(items).map(|(index, _)| index).collect();
+            return Ok(Masked { run, masks, proofs: Vec::new(), origin });
+        }
+        let Evaluated { run, binned, values, output } = self.prf(session, items)?;
+        let (masks, proofs) = output.masks(values, binned.items());
+        Ok(Masked { run, masks, proofs, origin: binned.origin().to_vec() })
+    }
+
+    fn next_run(&mut self, session: &Session<'_>) -> [u8; 32] {
+        self.runs += 1;
+        run_binding(session.binding(), self.runs)
     }
 
     /// Everything up to where the function of each item is known: the coin, the store, and what it decodes to.
@@ -71,65 +92,66 @@ impl Receiver {
         session: &mut Session<'_>,
         items: &[u128],
     ) -> Result<Evaluated, Fault> {
-        self.runs += 1;
-        let run = run_binding(session.binding(), self.runs);
+        let run = self.next_run(session);
+        let missing = Fault::ApiMisuse("this variant has no vectors to make values from");
+        let (security, vole) = self.vole.as_mut().ok_or(missing)?;
+        let security = *security;
         let committed = match self.terms.security.checked() {
             true => Some(session.receive(Step::CoinCommitment, 32)?),
             false => None,
         };
         let hasher = Hasher::new(&run);
-        let (values, binned) = match self.terms.security {
-            Security::SemiHonestLow => {
+        let (values, binned) = match security {
+            vole::Security::SemiHonestLow => {
                 let band = Band::of(self.terms.receiver_items, self.terms.parts);
                 let binned = band.sort(&hasher, items);
-                (band::offer(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+                (band::offer(session, vole, (&band, &hasher), &binned)?, binned)
             }
-            Security::SemiHonest | Security::Malicious => {
+            vole::Security::SemiHonest | vole::Security::Malicious => {
                 let shape = Shape::of(self.terms.receiver_items, self.terms.parts);
                 let binned = hasher.sort(&shape, items);
-                (self.encode(session, &shape, &hasher, &binned)?, binned)
+                (encode(session, vole, (&shape, &hasher), &binned)?, binned)
             }
         };
         let coin = match committed {
             Some(committed) => toss(session, &run, &committed)?,
             None => [0; 32],
         };
-        let output = Output::new(&self.terms, &run, &coin);
+        let output = Output::new(security, &self.terms, &run, &coin);
         Ok(Evaluated { run, binned, values, output })
     }
+}
 
-    /// Sends the items under their masks, bin by bin, and gives what each of them decodes to on this side.
-    fn encode(
-        &mut self,
-        session: &mut Session<'_>,
-        shape: &Shape,
-        hasher: &Hasher,
-        binned: &Binned,
-    ) -> Result<Vec<Gf>, Fault> {
-        let mut places = self.vole.begin(session, shape.places())?;
-        let mut values = Vec::with_capacity(binned.items().len());
-        let (mut rows, mut solver) = (Rows::default(), Solver::default());
-        let mut store = vec![Gf::ZERO; shape.bin_places()];
-        let mut decoded = Vec::new();
-        for bin in 0..shape.bins() {
-            let pairs = places.next(shape.bin_places())?;
-            hasher.rows(shape, binned.bin(bin), &mut rows);
-            let unlucky = |_| Fault::Unlucky { step: Step::Okvs };
-            solver.encode(shape, &rows, &mut store).map_err(unlucky)?;
-            for (place, pair) in store.iter_mut().zip(pairs) {
-                *place ^= pair.a;
-            }
-            session.send(Step::Okvs, &to_wire(&store))?;
-            for (place, pair) in store.iter_mut().zip(pairs) {
-                *place = pair.c;
-            }
-            decode(shape, &store, &rows, &mut decoded);
-            values.extend_from_slice(&decoded);
-            session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
+/// Sends the items under their masks, bin by bin, and gives what each of them decodes to on this side.
+fn encode(
+    session: &mut Session<'_>,
+    vole: &mut vole::Receiver,
+    (shape, hasher): (&Shape, &Hasher),
+    binned: &Binned,
+) -> Result<Vec<Gf>, Fault> {
+    let mut places = vole.begin(session, shape.places())?;
+    let mut values = Vec::with_capacity(binned.items().len());
+    let (mut rows, mut solver) = (Rows::default(), Solver::default());
+    let mut store = vec![Gf::ZERO; shape.bin_places()];
+    let mut decoded = Vec::new();
+    for bin in 0..shape.bins() {
+        let pairs = places.next(shape.bin_places())?;
+        hasher.rows(shape, binned.bin(bin), &mut rows);
+        let unlucky = |_| Fault::Unlucky { step: Step::Okvs };
+        solver.encode(shape, &rows, &mut store).map_err(unlucky)?;
+        for (place, pair) in store.iter_mut().zip(pairs) {
+            *place ^= pair.a;
         }
-        places.finish();
-        Ok(values)
+        session.send(Step::Okvs, &to_wire(&store))?;
+        for (place, pair) in store.iter_mut().zip(pairs) {
+            *place = pair.c;
+        }
+        decode(shape, &store, &rows, &mut decoded);
+        values.extend_from_slice(&decoded);
+        session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
     }
+    places.finish();
+    Ok(values)
 }
 
 /// The coin of both: the sender committed to its share before it could see anything, and opens after ours is said.

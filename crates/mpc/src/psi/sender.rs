@@ -5,7 +5,7 @@
 use subtle::ConstantTimeEq as _;
 
 use super::masks::{Code, Sorted};
-use super::{Evaluated, Learns, Output, Security, Set, Terms, band, proof_of, run_binding};
+use super::{Evaluated, Learns, Masked, Output, Set, Terms, band, ecdh, proof_of, run_binding};
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf, from_wire};
 use crate::hash::{commitment, derive, domain};
@@ -20,7 +20,8 @@ use crate::vole;
 /// The sender after set-up.
 pub struct Sender {
     terms: Terms,
-    vole: vole::Sender,
+    /// None where F is made of points.
+    vole: Option<(vole::Security, vole::Sender)>,
     own: Stream,
     runs: u64,
 }
@@ -38,7 +39,10 @@ impl Sender {
         if terms.security.checked() {
             session.bind_all();
         }
-        let vole = vole::Sender::set_up(session, terms.security)?;
+        let vole = match terms.security.vectors() {
+            Some(security) => Some((security, vole::Sender::set_up(session, security)?)),
+            None => None,
+        };
         let own = session.stream(b"psi sender");
         Ok(Self { terms: *terms, vole, own, runs: 0 })
     }
@@ -46,11 +50,10 @@ impl Sender {
     pub fn run(&mut self, session: &mut Session<'_>, set: &Set) -> Result<Option<Vec<u32>>, Fault> {
         set.fits(self.terms.sender_items)?;
         let checked = self.terms.security.checked();
-        let Evaluated { run, binned, values, output } = self.prf(session, set.items())?;
-        let (mut masks, proofs) = output.masks(values, binned.items());
+        let Masked { run, mut masks, proofs, origin } = self.masked(session, set.items())?;
         let count = usize::try_from(self.terms.sender_items).unwrap_or(usize::MAX);
-        let missing = count - masks.len();
-        masks.extend(self.own.blocks(missing).into_iter().map(|mask| mask & output.keep));
+        let (missing, keep) = (count - masks.len(), self.terms.keep());
+        masks.extend(self.own.blocks(missing).into_iter().map(|mask| mask & keep));
         let bits = self.terms.mask_bits();
         let sorted = Sorted::new(&masks, bits);
         session.send(
@@ -68,7 +71,7 @@ impl Sender {
         }
         let Some(found) = found else { return Ok(None) };
         // A filler that the receiver claims to have found is a mask nobody can know: false but by chance.
-        let real = |index: &u32| binned.origin().get(*index as usize).copied();
+        let real = |index: &u32| origin.get(*index as usize).copied();
         let places: Option<Vec<u32>> = found
             .iter()
             .map(|index| real(index).map(|origin| set.place(origin as usize)))
@@ -80,30 +83,50 @@ impl Sender {
         Ok(Some(places))
     }
 
+    /// The masks of the items; where F is made of points, those of the fillers too.
+    fn masked(&mut self, session: &mut Session<'_>, items: &[u128]) -> Result<Masked, Fault> {
+        if self.vole.is_none() {
+            let run = self.next_run(session);
+            let masks = ecdh::part::answer(session, &self.terms, &run, items)?;
+            let origin = (0u32..).zip(items).map(|(index, _)| index).collect();
+            return Ok(Masked { run, masks, proofs: Vec::new(), origin });
+        }
+        let Evaluated { run, binned, values, output } = self.prf(session, items)?;
+        let (masks, proofs) = output.masks(values, binned.items());
+        Ok(Masked { run, masks, proofs, origin: binned.origin().to_vec() })
+    }
+
+    fn next_run(&mut self, session: &Session<'_>) -> [u8; 32] {
+        self.runs += 1;
+        run_binding(session.binding(), self.runs)
+    }
+
     /// The other side of [`super::Receiver::prf`]: the function of any items of this party.
     pub(crate) fn prf(
         &mut self,
         session: &mut Session<'_>,
         items: &[u128],
     ) -> Result<Evaluated, Fault> {
-        self.runs += 1;
-        let run = run_binding(session.binding(), self.runs);
+        let run = self.next_run(session);
+        let missing = Fault::ApiMisuse("this variant has no vectors to make values from");
+        let (security, vole) = self.vole.as_mut().ok_or(missing)?;
+        let security = *security;
         let checked = self.terms.security.checked();
         let (share, nonce) = (self.own.bytes32(), self.own.bytes32());
         if checked {
             session.send(Step::CoinCommitment, &commitment(&run, &share, &nonce))?;
         }
         let hasher = Hasher::new(&run);
-        let (values, binned) = match self.terms.security {
-            Security::SemiHonestLow => {
+        let (values, binned) = match security {
+            vole::Security::SemiHonestLow => {
                 let band = Band::of(self.terms.receiver_items, self.terms.parts);
                 let binned = band.sort(&hasher, items);
-                (band::evaluate(session, &mut self.vole, (&band, &hasher), &binned)?, binned)
+                (band::evaluate(session, vole, (&band, &hasher), &binned)?, binned)
             }
-            Security::SemiHonest | Security::Malicious => {
+            vole::Security::SemiHonest | vole::Security::Malicious => {
                 let shape = Shape::of(self.terms.receiver_items, self.terms.parts);
                 let binned = hasher.sort(&shape, items);
-                (self.evaluate(session, &shape, &hasher, &binned)?, binned)
+                (evaluate(session, vole, (&shape, &hasher), &binned)?, binned)
             }
         };
         let mut coin = [0; 32];
@@ -112,33 +135,32 @@ impl Sender {
             session.send(Step::CoinOpening, &[share, nonce].concat())?;
             coin = derive(domain::COIN, &[&run, &theirs, &share]);
         }
-        let output = Output::new(&self.terms, &run, &coin);
+        let output = Output::new(security, &self.terms, &run, &coin);
         Ok(Evaluated { run, binned, values, output })
     }
+}
 
-    /// What each of the sender's items decodes to, less its own hash times Δ: the receiver's c where it has the item too.
-    fn evaluate(
-        &mut self,
-        session: &mut Session<'_>,
-        shape: &Shape,
-        hasher: &Hasher,
-        binned: &Binned,
-    ) -> Result<Vec<Gf>, Fault> {
-        let mut b = self.vole.expand(session, shape.places())?;
-        let delta = self.vole.delta();
-        let mut values = Vec::with_capacity(binned.items().len());
-        let (mut rows, mut decoded) = (Rows::default(), Vec::new());
-        for (bin, store) in (0..shape.bins()).zip(b.chunks_exact_mut(shape.bin_places())) {
-            let masked = session.receive(Step::Okvs, shape.bin_places() * GF_BYTES)?;
-            kernel::scale_add(store, &from_wire(&masked), delta);
-            hasher.rows(shape, binned.bin(bin), &mut rows);
-            decode(shape, store, &rows, &mut decoded);
-            kernel::scale_add(&mut decoded, &rows.values, delta);
-            values.extend_from_slice(&decoded);
-            session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
-        }
-        Ok(values)
+/// What each of the sender's items decodes to, less its own hash times Δ: the receiver's c where it has the item too.
+fn evaluate(
+    session: &mut Session<'_>,
+    vole: &mut vole::Sender,
+    (shape, hasher): (&Shape, &Hasher),
+    binned: &Binned,
+) -> Result<Vec<Gf>, Fault> {
+    let mut b = vole.expand(session, shape.places())?;
+    let delta = vole.delta();
+    let mut values = Vec::with_capacity(binned.items().len());
+    let (mut rows, mut decoded) = (Rows::default(), Vec::new());
+    for (bin, store) in (0..shape.bins()).zip(b.chunks_exact_mut(shape.bin_places())) {
+        let masked = session.receive(Step::Okvs, shape.bin_places() * GF_BYTES)?;
+        kernel::scale_add(store, &from_wire(&masked), delta);
+        hasher.rows(shape, binned.bin(bin), &mut rows);
+        decode(shape, store, &rows, &mut decoded);
+        kernel::scale_add(&mut decoded, &rows.values, delta);
+        values.extend_from_slice(&decoded);
+        session.progress(Step::Okvs, bin as usize + 1, shape.bins() as usize)?;
     }
+    Ok(values)
 }
 
 /// Numbers of the masks that the receiver found; where there are `proofs`, its proof of them is compared.

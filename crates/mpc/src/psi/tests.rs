@@ -46,8 +46,11 @@ fn terms(security: Security, learns: Learns, receiver: &Set, sender: &Set) -> Te
     Terms { security, learns, receiver_items, sender_items, parts: 1 }
 }
 
+pub(crate) const ALL: [Security; 4] =
+    [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious, Security::Ecdh];
+
 fn check(receiver: &Set, sender: &Set) {
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         for learns in [Learns::Receiver, Learns::Both] {
             let terms = terms(security, learns, receiver, sender);
             let (found, told, _) = run(&terms, receiver, sender).unwrap();
@@ -104,7 +107,7 @@ fn the_result_is_the_dealers_around_powers_of_two_and_for_skewed_sizes() {
 #[test]
 fn two_million_random_pairs_meet_where_a_hash_set_says() {
     let long = std::env::var("TIDM_LONG").is_ok_and(|long| long == "1");
-    let variants = [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious];
+    let variants = ALL;
     let mut left = 2_000_000u32;
     let mut stream = Stream::new(&[11; 32]);
     while left > 0 {
@@ -117,7 +120,7 @@ fn two_million_random_pairs_meet_where_a_hash_set_says() {
         let (ours, theirs) = (one(), one());
         let (receiver, sender) = (set(ours.iter().copied()), set(theirs.iter().copied()));
         // A tenth of them in every variant all the same.
-        let some = if long || left < 200_000 { 3 } else { 1 };
+        let some = if long || left < 200_000 { variants.len() } else { 1 };
         for security in variants.into_iter().take(some) {
             let terms = terms(security, Learns::Receiver, &receiver, &sender);
             let (found, _, _) = run(&terms, &receiver, &sender).unwrap();
@@ -153,9 +156,12 @@ fn masks_are_long_enough_for_all_parts_of_a_job_together() {
         sender_items: items / 3,
         parts: 1,
     };
-    for security in [Security::SemiHonest, Security::SemiHonestLow] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Ecdh] {
         for items in [1000, 1 << 20, 1 << 24] {
             for parts in [1, 2, 3, 64, 4096] {
+                if security == Security::Ecdh && items / u64::from(parts) > 1 << 21 {
+                    continue;
+                }
                 let part = Plan { whole: whole(security, items), parts }.part_terms().unwrap();
                 assert_eq!((part.parts, part.check()), (parts, Ok(())));
                 // Every pair of one part, in every part.
@@ -180,9 +186,9 @@ fn masks_are_long_enough_for_all_parts_of_a_job_together() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn random_sets_meet_where_a_hash_set_says(low: bool, one in proptest::collection::hash_set(0u128..300, 0..200), other in proptest::collection::hash_set(0u128..300, 0..200), room in 0u64..50) {
+    fn random_sets_meet_where_a_hash_set_says(variant in 0usize..3, one in proptest::collection::hash_set(0u128..300, 0..200), other in proptest::collection::hash_set(0u128..300, 0..200), room in 0u64..50) {
         let (receiver, sender) = (set(one.iter().copied()), set(other.iter().copied()));
-        let security = if low { Security::SemiHonestLow } else { Security::Malicious };
+        let security = [Security::SemiHonestLow, Security::Malicious, Security::Ecdh][variant];
         let mut terms = terms(security, Learns::Both, &receiver, &sender);
         terms.receiver_items += room;
         terms.sender_items += room / 2;
@@ -212,7 +218,7 @@ fn traffic_depends_on_the_agreed_sizes_only() {
         let terms = Terms { security, learns, receiver_items: 3000, sender_items: 2000, parts: 1 };
         run(&terms, &receiver, &sender).unwrap().2
     };
-    let variants = [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious];
+    let variants = ALL;
     for variant in variants.iter().flat_map(|it| [(*it, Learns::Receiver), (*it, Learns::Both)]) {
         let expected = agreed(set([]), set([]), variant);
         let pairs = [
@@ -258,7 +264,7 @@ fn follow_one_set_up(security: Security) {
 
 #[test]
 fn several_runs_follow_one_set_up() {
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         follow_one_set_up(security);
     }
 }
@@ -422,6 +428,59 @@ fn points_that_are_none_are_faults_on_either_side() {
             let told = if step == Step::Blinded { other } else { one };
             let fault = told.expect_err(&format!("{suite:?} {step} {point:x?}"));
             assert_eq!(fault.code(), "mpc.peer-misbehaved", "{suite:?} {point:x?}");
+        }
+    }
+}
+
+/// The same in a run of a job's part, by name.
+#[test]
+fn a_run_by_points_says_what_is_wrong_with_one() {
+    use crate::step::Step;
+    let point = |first: u8, rest: u8, last: u8| [&[first][..], &[rest; 30], &[last]].concat();
+    let sets = (set(0..3), set(2..5));
+    let terms = terms(Security::Ecdh, Learns::Both, &sets.0, &sets.1);
+    for (point, name) in [
+        (point(0, 0, 0), "low order"),
+        (point(1, 0, 0), "low order"),
+        (point(237, 255, 127), "no canonical"),
+        (point(9, 0, 128), "no canonical"),
+        (point(2, 0, 0), "twist"),
+    ] {
+        for step in [Step::Blinded, Step::Evaluated] {
+            let (left, right) = pair();
+            let (one, other) = thread::scope(|scope| {
+                let (terms, sets, point) = (&terms, &sets, &point);
+                let sender = scope.spawn(move || {
+                    let mut right = Changed { inner: right, step, point: point.clone() };
+                    Sender::once(setting(&mut right, Party::Sender, 2), terms, &sets.1).err()
+                });
+                let mut left = Changed { inner: left, step, point: point.clone() };
+                let setting = setting(&mut left, Party::Receiver, 1);
+                let one = Receiver::once(setting, terms, &sets.0).err();
+                drop(left);
+                (one, sender.join().unwrap())
+            });
+            let fault = if step == Step::Blinded { other } else { one }.unwrap();
+            assert_eq!(fault.code(), "mpc.peer-misbehaved", "{step} {point:x?}");
+            assert!(fault.to_string().contains(name), "{step} {point:x?}: {fault}");
+        }
+    }
+}
+
+/// Half of a batch, a batch, and somewhat more than two, with other sizes on the other side.
+#[test]
+fn batches_of_points_come_to_their_ends_whatever_their_numbers() {
+    use crate::limits::ECDH_PART_BATCH;
+    let batch = ECDH_PART_BATCH as u128;
+    for (ours, theirs) in [(batch, 3), (3, batch), (2 * batch + 1, batch - 1), (1, 0), (0, 2)] {
+        let (receiver, sender) = (set(0..ours), set(ours / 2..ours / 2 + theirs));
+        let mut terms = terms(Security::Ecdh, Learns::Both, &receiver, &sender);
+        for room in [0, 7] {
+            terms.receiver_items += room;
+            terms.sender_items += 2 * room;
+            let (found, told, _) = run(&terms, &receiver, &sender).unwrap();
+            assert_eq!(found, ideal::intersection(&receiver, &sender), "{terms:?}");
+            assert_eq!(told.unwrap(), ideal::intersection(&sender, &receiver), "{terms:?}");
         }
     }
 }

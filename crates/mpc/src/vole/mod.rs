@@ -41,7 +41,7 @@ pub enum Security {
 }
 
 impl Security {
-    pub(crate) fn checked(self) -> bool {
+    fn checked(self) -> bool {
         self == Self::Malicious
     }
 

@@ -63,6 +63,7 @@ fn what_is_said_stands_in_the_table() {
         ("rr22", Security::SemiHonest),
         ("rr22-malicious", Security::Malicious),
         ("rr22-low", Security::SemiHonestLow),
+        ("ecdh-part", Security::Ecdh),
     ];
     for (name, security) in variants {
         let terms = terms(security, Learns::Both, &one, &other);

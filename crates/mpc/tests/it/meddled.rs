@@ -10,7 +10,7 @@ use tidm_mpc::psi::{Learns, Security, Set, ideal};
 use tidm_mpc::step::{STEPS, Step};
 
 use crate::labelled;
-use crate::parties::{Results, run, run_job, set, terms};
+use crate::parties::{ALL, Results, run, run_job, set, terms};
 
 pub(crate) type Change = fn(&mut Step, &mut Vec<u8>);
 
@@ -153,6 +153,8 @@ fn a_session_says_every_step_of_the_table() {
         let curious = steps(&sets.said(Security::SemiHonest));
         assert_eq!(curious, steps(&sets.said(Security::SemiHonestLow)));
         assert!(curious.len() == 9 && curious.is_subset(&expected), "{curious:?}");
+        let points = [Step::Hello, Step::Masks, Step::Matches, Step::Blinded, Step::Evaluated];
+        assert_eq!(steps(&sets.said(Security::Ecdh)), points.into());
     }
     // Several messages of a step: there are a first, a middle and a last one of trees, and of bins.
     let several = several_bins().said(Security::Malicious);
@@ -244,7 +246,7 @@ fn shorter_longer_and_other_messages_are_faults_in_every_variant() {
             "another step",
         ),
     ];
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         for (change, words) in changes {
             every_step(change, security, |receiver_says, step, (received, sent)| {
                 let fault = if receiver_says { sent.unwrap_err() } else { received.unwrap_err() };
@@ -262,7 +264,7 @@ fn a_curious_peers_variant_survives_changed_bytes_without_a_panic() {
             *byte = !*byte;
         }
     };
-    for security in [Security::SemiHonest, Security::SemiHonestLow] {
+    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Ecdh] {
         every_step(change, security, |_, step, (received, _)| {
             if let Ok(found) = received {
                 assert!(found.len() <= 300, "{step}");

@@ -13,6 +13,10 @@ use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
 
 pub(crate) type Results = (Result<Vec<u32>, Fault>, Result<Option<Vec<u32>>, Fault>);
 
+/// Every variant.
+pub(crate) const ALL: [Security; 4] =
+    [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious, Security::Ecdh];
+
 pub(crate) fn set(range: std::ops::Range<u128>) -> Set {
     Set::new(&range.map(Item).collect::<Vec<_>>()).unwrap()
 }

@@ -10,7 +10,7 @@ use tidm_mpc::fault::Fault;
 use tidm_mpc::psi::{Learns, Security, ideal};
 use tidm_mpc::step::Step;
 
-use crate::parties::{run, run_job, set, terms};
+use crate::parties::{ALL, run, run_job, set, terms};
 
 /// One end of a line: a message leaves when the one before it has left, takes its time for its length, and arrives after
 /// the delay.
@@ -79,7 +79,7 @@ fn a_slow_line_costs_its_bandwidth_and_few_round_trips() {
 fn every_variant_and_a_job_in_parts_go_over_a_line_between_cities() {
     const DELAY: Duration = Duration::from_millis(50);
     let (one, other) = (set(0..20_000), set(10_000..30_000));
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         let terms = terms(security, Learns::Both, &one, &other);
         let begin = Instant::now();
         let (received, sent) = run(line(100.0, DELAY), &terms, &one, &other);

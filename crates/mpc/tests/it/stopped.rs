@@ -39,7 +39,8 @@ fn stopping_ends_both_sides_at_any_step() {
     let one = set(0..70_000);
     let steps = [Step::BaseOtReplies, Step::Trees, Step::Okvs];
     let variants = [Security::Malicious, Security::SemiHonestLow];
-    for (security, step) in variants.iter().flat_map(|one| steps.map(|step| (*one, step))) {
+    let vectors = variants.iter().flat_map(|one| steps.map(|step| (*one, step)));
+    for (security, step) in vectors.chain([(Security::Ecdh, Step::Evaluated)]) {
         let terms = terms(security, Learns::Both, &one, &one);
         let (mut left, right) = pair();
         let (one, terms, id) = (&one, &terms, SessionId([8; 32]));

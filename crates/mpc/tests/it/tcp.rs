@@ -10,7 +10,7 @@ use tidm_mpc::psi::{Learns, Receiver, Security, Set, ideal};
 use tidm_mpc::random::Seed;
 use tidm_mpc::session::{Party, SessionId, Setting, Unwatched};
 
-use crate::parties::{run, set, terms};
+use crate::parties::{ALL, run, set, terms};
 
 fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -21,7 +21,7 @@ fn connection() -> (TcpStream, TcpStream) {
 #[test]
 fn all_variants_meet_over_tcp() {
     let (one, other) = (set(0..60_000), set(55_000..130_000));
-    for security in [Security::SemiHonest, Security::SemiHonestLow, Security::Malicious] {
+    for security in ALL {
         let (left, right) = connection();
         let terms = terms(security, Learns::Both, &one, &other);
         let (received, sent) = run((Framed::new(left), Framed::new(right)), &terms, &one, &other);

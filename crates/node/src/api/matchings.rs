@@ -52,7 +52,7 @@ pub(super) struct Begin {
     /// Columns of ours that the result is to have, in this order; absent: all.
     #[serde(default)]
     shown: Vec<String>,
-    /// rr22 (fast), rr22-low (fewest bytes) or rr22-malicious.
+    /// rr22 (fast), rr22-low (fewest bytes), rr22-malicious, or ecdh (rows of small lists).
     #[serde(default)]
     protocol: Option<String>,
     /// Over the table that the provider prepared; without a protocol.
@@ -323,7 +323,7 @@ pub(super) async fn begin(
     }
     let protocol = it.protocol.as_deref().map(|name| {
         Protocol::from_name(name)
-            .ok_or_else(|| Fail::field("protocol", "rr22, rr22-low or rr22-malicious"))
+            .ok_or_else(|| Fail::field("protocol", "rr22, rr22-low, rr22-malicious or ecdh"))
     });
     let wanted = Wanted {
         contract,

@@ -74,7 +74,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         "psi.protocol",
         422,
         Party::Caller,
-        ["所选协议不支持此内容", "This protocol has no such answer"],
+        [
+            "所选协议不支持此内容或如此大的名单",
+            "This protocol has no such answer, or is not for lists of this size",
+        ],
         ["请使用 rr22", "Use rr22"],
     ),
     entry(

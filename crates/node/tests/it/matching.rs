@@ -256,6 +256,11 @@ async fn lists_are_matched_and_nothing_else_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_are_matched_by_diffie_and_hellman() {
+    matched_on(&World::two().await, Protocol::Ecdh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_are_matched_over_tls() {
     matched_on(&World::secure(2, |_, _| String::new()).await, Protocol::LowCommunication).await;
 }

@@ -151,20 +151,20 @@ async fn what_the_contract_does_not_reveal_is_refused_on_both_sides() {
         (Asked::AtLeast(50), Protocol::Fast, 1, "psi.reveal"),
         (price(2), Protocol::Fast, 1, "psi.reveal"),
         (Asked::Size, Protocol::Malicious, 1, "psi.protocol"),
+        (Asked::Size, Protocol::Ecdh, 1, "psi.protocol"),
         (Asked::Size, Protocol::Fast, 2, "psi.workers"),
     ] {
         let wish = Wanted { asked, protocol, workers, ..wanted(&contract, mine.clone()) };
         assert_eq!(fault(start(consumer, wish).await).code(), code);
     }
     // A consumer that does not look at its contract is refused by the provider.
-    for (asked, code) in [(Asked::Rows, "psi.reveal"), (price(2), "psi.reveal")] {
-        let session = Session {
-            id: [7; 32],
-            contract: contract.id.clone(),
-            protocol: Protocol::Fast,
-            items: 10,
-            asked,
-        };
+    for (asked, protocol, code) in [
+        (Asked::Rows, Protocol::Fast, "psi.reveal"),
+        (price(2), Protocol::Fast, "psi.reveal"),
+        (Asked::Size, Protocol::Ecdh, "psi.protocol"),
+    ] {
+        let session =
+            Session { id: [7; 32], contract: contract.id.clone(), protocol, items: 10, asked };
         let lease = Request {
             contract: contract.id.clone(),
             kind: Use::Psi,

@@ -191,6 +191,24 @@ async fn a_damaged_table_is_not_believed() {
     assert_eq!((ours.record.matched, code(&ours)), (Some(2), None));
     assert!(moved(&ours, "table", "received") > 0);
     assert_eq!(kept(&world, &contract).await[0].record.fetched, 2);
+    // Compared once after that, and remembered, until it is written to: with its old time, too.
+    assert_eq!(consumer.compared.count(), 0);
+    for id in ["first", "second"] {
+        let [ours, _] = ask(&world, &contract, id, (0, 5)).await;
+        assert_eq!((ours.record.matched, moved(&ours, "table", "received")), (Some(5), 0), "{id}");
+        assert_eq!(consumer.compared.count(), 1);
+    }
+    let path = file(consumer, &one, "table");
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    flip(&path);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    let [ours, _] = ask(&world, &contract, "written", (1998, 5)).await;
+    assert_eq!((ours.record.matched, code(&ours)), (Some(2), None));
+    assert!(moved(&ours, "table", "received") > 0);
+    assert_eq!(
+        (kept(&world, &contract).await[0].record.fetched, consumer.compared.count()),
+        (3, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

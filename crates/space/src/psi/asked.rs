@@ -93,7 +93,8 @@ impl Asked {
     /// Whether a contract with these terms lets it be worked out by this protocol, of so many items of the consumer.
     ///
     /// # Errors
-    /// [`Fault::Refused`] `psi.reveal` with the term that stands against it, `psi.protocol` where the protocol has no such answer.
+    /// [`Fault::Refused`] `psi.reveal` with the term that stands against it, `psi.protocol` where the protocol has no such answer or
+    /// is not for so many.
     pub fn allowed(
         &self,
         terms: &Matching,
@@ -123,8 +124,13 @@ impl Asked {
             let why = format!("{items} items are more than {MATCH_ITEMS} in one session");
             return Err(Fault::refused("psi.size", why));
         }
+        protocol.takes(items)?;
         if *self == Self::Rows {
             return Ok(());
+        }
+        if protocol == Protocol::Ecdh {
+            let why = "by ecdh rows are matched, and nothing else is worked out";
+            return Err(Fault::refused("psi.protocol", why));
         }
         if workers != 1 {
             let why = "what is no rows alone is worked out by one process on each side";
@@ -172,6 +178,7 @@ impl Matching {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MATCH_ECDH_ITEMS;
     use crate::policy::matching::Key;
 
     fn terms(reveal: &[Reveal]) -> Matching {
@@ -201,6 +208,16 @@ mod tests {
             (Asked::Size, &terms(&[Reveal::Size]), None, fast, None),
             (Asked::Size, &all, None, (Protocol::LowCommunication, 1, 100), Some("psi.protocol")),
             (Asked::Size, &all, None, (Protocol::Fast, 2, 100), Some("psi.workers")),
+            (Asked::Rows, &none, None, (Protocol::Ecdh, 4, MATCH_ECDH_ITEMS), None),
+            (
+                Asked::Rows,
+                &none,
+                None,
+                (Protocol::Ecdh, 1, MATCH_ECDH_ITEMS + 1),
+                Some("psi.protocol"),
+            ),
+            (Asked::Size, &all, None, (Protocol::Ecdh, 1, 100), Some("psi.protocol")),
+            (labels(64), &all, None, (Protocol::Ecdh, 1, 100), Some("psi.protocol")),
             (sum(2), &all, Some(&shown), fast, None),
             (sum(2), &all, Some(&hidden), fast, Some("psi.reveal")),
             (sum(MATCH_DECIMALS + 1), &all, None, fast, Some("psi.reveal")),

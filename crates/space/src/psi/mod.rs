@@ -18,8 +18,10 @@ use tidm_crypto::cbor::{Value, tuple};
 use tidm_crypto::domain;
 use tidm_crypto::hash::{Digest, sha256};
 
+use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Request};
+use crate::limits::MATCH_ECDH_ITEMS;
 pub use asked::Asked;
 
 /// How matches are computed. Names are part of the wire.
@@ -32,19 +34,22 @@ pub enum Protocol {
     LowCommunication,
     /// Against a peer that does anything.
     Malicious,
+    /// Against a curious peer, by Diffie and Hellman: rows of small lists.
+    Ecdh,
     /// Over a table that the provider made and signed before, by the digest of its index ([`table::Statement`]).
     Table(Digest),
 }
 
 impl Protocol {
     /// Those that need no table.
-    pub const ALL: [Self; 3] = [Self::Fast, Self::LowCommunication, Self::Malicious];
+    pub const ALL: [Self; 4] = [Self::Fast, Self::LowCommunication, Self::Malicious, Self::Ecdh];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Fast => "rr22",
             Self::LowCommunication => "rr22-low",
             Self::Malicious => "rr22-malicious",
+            Self::Ecdh => "ecdh",
             Self::Table(_) => table::PROTOCOL,
         }
     }
@@ -53,7 +58,23 @@ impl Protocol {
     pub fn table(self) -> Option<Digest> {
         match self {
             Self::Table(digest) => Some(digest),
-            Self::Fast | Self::LowCommunication | Self::Malicious => None,
+            Self::Fast | Self::LowCommunication | Self::Malicious | Self::Ecdh => None,
+        }
+    }
+
+    /// Whether it is for lists of so many items, of either party.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] `psi.protocol`.
+    pub fn takes(self, items: u64) -> Result<(), Fault> {
+        match self {
+            Self::Ecdh if items > MATCH_ECDH_ITEMS => {
+                let why = format!("ecdh is for lists of at most {MATCH_ECDH_ITEMS} items");
+                Err(Fault::refused("psi.protocol", why))
+            }
+            Self::Ecdh | Self::Fast | Self::LowCommunication | Self::Malicious | Self::Table(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -142,6 +163,7 @@ mod tests {
             Session { id: [2; 32], ..it.clone() },
             Session { contract: samples::id("urn:agreement:2"), ..it.clone() },
             Session { protocol: Protocol::Malicious, ..it.clone() },
+            Session { protocol: Protocol::Ecdh, ..it.clone() },
             Session { protocol: Protocol::Table(Digest([1; 32])), ..it.clone() },
             Session { protocol: Protocol::Table(Digest([2; 32])), ..it.clone() },
             Session { items: 8, ..it.clone() },

@@ -44,7 +44,7 @@ pub(crate) enum Psi {
         /// Columns of ours that the result is to have, in this order; absent: all.
         #[arg(long, value_delimiter = ',', value_name = "A,B")]
         columns: Vec<String>,
-        /// rr22 (fast; what is taken where nothing is said), rr22-low (fewest bytes) or rr22-malicious.
+        /// rr22 (fast; what is taken where nothing is said), rr22-low (fewest bytes), rr22-malicious, or ecdh (rows of small lists).
         #[arg(long)]
         protocol: Option<String>,
         /// Over the table that the provider prepared, for a list that is much smaller; fetched once per contract, then kept.

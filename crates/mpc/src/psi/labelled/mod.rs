@@ -29,6 +29,7 @@ use crate::limits::{LABEL_MESSAGE_BYTES, MAX_LABEL_BYTES};
 use crate::random::Stream;
 use crate::session::{Session, Setting};
 use crate::step::Step;
+use crate::vole;
 
 /// What both parties agree on before a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,13 +200,13 @@ pub(crate) fn tell(
 fn halves(evaluated: Evaluated) -> (Vec<u128>, Zeroizing<Vec<u128>>) {
     let Evaluated { run, binned, values, output } = evaluated;
     match output {
-        Output { security: Security::SemiHonest | Security::SemiHonestLow, .. } => {
+        Output { security: vole::Security::SemiHonest | vole::Security::SemiHonestLow, .. } => {
             let mut keys: Vec<u128> = values.iter().map(|Gf(value)| *value).collect();
             let permutation = Permutation::bound(domain::LABELS, &run);
             permutation.tweaked(&mut keys, |index| binned.items().get(index).copied().unwrap_or(0));
             (output.masks(values, binned.items()).0, Zeroizing::new(keys))
         }
-        Output { security: Security::Malicious, .. } => {
+        Output { security: vole::Security::Malicious, .. } => {
             let (masks, keys) = output.masks(values, binned.items());
             (masks, Zeroizing::new(keys))
         }

@@ -428,7 +428,10 @@ async fn once(
     })?;
     let streams = streams::carry(app.clone(), contract.clone(), lease.clone(), listener);
     tokio::select! {
-        done = process::run(&app.compute, &task, &turn.live) => done.map_err(Ended::Failed),
+        done = process::run(&app.compute, &task, &turn.live) => done.map_err(|why| {
+            table::fetch::doubt(app, it);
+            Ended::Failed(why)
+        }),
         fault = streams => Err(Ended::Refused(fault)),
     }
 }

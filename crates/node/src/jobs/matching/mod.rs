@@ -216,6 +216,7 @@ fn order(
         Protocol::Fast => Security::SemiHonest,
         Protocol::LowCommunication => Security::SemiHonestLow,
         Protocol::Malicious => Security::Malicious,
+        Protocol::Ecdh => Security::Ecdh,
         Protocol::Table(_) => return Err(Fault::ApiMisuse("a table has orders of its own")),
     };
     Ok(Order {

@@ -11,6 +11,7 @@ use tidm_compute::job::failure::{Blame, ErrorReport};
 use tidm_compute::job::order::Report;
 
 use tidm_space::catalog::product::Kind;
+use tidm_space::contract::Contract;
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{HoldWish, Input, Wish};
 use tidm_space::fault::Fault;
@@ -19,7 +20,7 @@ use tidm_space::identity::did::Did;
 use tidm_space::lease::message::Grant;
 use tidm_space::lease::state::{Lease, State as Standing};
 use tidm_space::negotiation::message::Role;
-use tidm_space::psi::{Acceptance, Invitation};
+use tidm_space::psi::{Acceptance, Invitation, Protocol};
 
 use super::ask::{TABLE, size};
 use super::registry::{Live, Turn};
@@ -56,6 +57,9 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     asked::check(&contract, asked, (it.session.protocol, it.workers, it.session.items))?;
     if let Some(table) = it.session.protocol.table() {
         table::offered(app, &contract, table, it.session.items).await?;
+    }
+    if it.session.protocol == Protocol::Ecdh {
+        it.session.protocol.takes(own(app, &contract).await?.1)?;
     }
     if let Some(column) = asked.columns().iter().find(|it| !has(it)) {
         let why = format!("the product has no column {column}");
@@ -95,6 +99,15 @@ pub async fn accepted(
     Ok(Acceptance { lease, join, items, workers })
 }
 
+/// Our list under a contract, and at least its rows.
+async fn own(app: &App, contract: &Contract) -> Result<(String, u64), WorkError> {
+    let source = app.store.source(&contract.product).await.map_err(store)?;
+    let source = source.ok_or(Fault::NotFound { what: "product" })?;
+    let list = rest::list(app, &source.object).await.map_err(here)?;
+    let items = size(&list, super::kind(TABLE)).await?;
+    Ok((source.object, items))
+}
+
 async fn opened(
     app: &Arc<App>,
     id: String,
@@ -104,10 +117,7 @@ async fn opened(
     let contract = app.store.contract(&it.session.contract).await.map_err(store)?;
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     let (_, key) = terms(&contract)?;
-    let source = app.store.source(&contract.product).await.map_err(store)?;
-    let source = source.ok_or(Fault::NotFound { what: "product" })?;
-    let list = rest::list(app, &source.object).await.map_err(here)?;
-    let items = size(&list, super::kind(TABLE)).await?;
+    let (object, items) = own(app, &contract).await?;
     let now = app.clock.now();
     let matching = Matching {
         id,
@@ -123,7 +133,7 @@ async fn opened(
             purpose: it.lease.purpose.clone(),
             items,
             their_items: it.session.items,
-            object: source.object,
+            object,
             name: TABLE.to_owned(),
             columns: key.parts.iter().map(|it| it.column.clone()).collect(),
             nonce: hex(&drawn::<16>()),

@@ -29,8 +29,8 @@ pub(crate) struct Local {
     /// What rows with equal keys are: refuse, first, multiply.
     #[arg(long, default_value = "first")]
     equals: String,
-    /// semi-honest, semi-honest-low (fewest bytes) or malicious.
-    #[arg(long, default_value = "semi-honest")]
+    /// semi-honest, semi-honest-low (fewest bytes), malicious or ecdh (semi-honest, for small lists).
+    #[arg(long, visible_alias = "protocol", default_value = "semi-honest")]
     security: String,
     /// receiver or both.
     #[arg(long, default_value = "receiver")]

@@ -1,7 +1,8 @@
 //! Consumer: the provider's signed word on its table, and the table, fetched once per contract and kept.
 //!
 //! Threat model: the provider's server may say anything. No more is taken than was signed for, nothing is kept that is not what
-//! the signed digest names, and what is kept is compared again before each session: a disk may lose bytes.
+//! the signed digest names, and what is kept is compared whole when it may be another one than it was ([`super::compared`]): a disk may
+//! lose bytes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -151,12 +152,10 @@ pub(super) async fn ensure(
     }
     if found.state == State::Done {
         let here = local(app, &id).await;
-        if let Ok([index, table]) = &here {
-            let whole = checked(index.path().to_owned(), table.path().to_owned()).await?;
-            match whole {
-                Ok(facts) if Digest(facts.digest) == statement.table => return here,
-                Ok(_) => tracing::warn!(id, "what is kept of a table is another one's"),
-                Err(why) => tracing::warn!(id, why, "what is kept of a table is damaged"),
+        if let Ok([index, file]) = &here {
+            let files = [index.path(), file.path()];
+            if app.compared.whole(&id, files, compare(&id, files, table)).await? {
+                return here;
             }
         }
     }
@@ -177,6 +176,23 @@ pub(super) async fn ensure(
         contract.check_active()?;
     }
     local(app, &id).await
+}
+
+/// Whether the files are the table of this digest.
+async fn compare(id: &str, [index, file]: [&Path; 2], table: Digest) -> Result<bool, WorkError> {
+    match checked(index.to_owned(), file.to_owned()).await? {
+        Ok(facts) if Digest(facts.digest) == table => return Ok(true),
+        Ok(_) => tracing::warn!(id, "what is kept of a table is another one's"),
+        Err(why) => tracing::warn!(id, why, "what is kept of a table is damaged"),
+    }
+    Ok(false)
+}
+
+/// A session over a kept table failed: before the next one the table is compared again.
+pub(in crate::jobs::matching) fn doubt(app: &App, it: &Matching) {
+    if let Ok(Some(table)) = super::table_of(&it.record) {
+        app.compared.forget(&kept(&it.contract, table));
+    }
 }
 
 async fn local(app: &App, id: &str) -> Result<[spool::Local; 2], WorkError> {

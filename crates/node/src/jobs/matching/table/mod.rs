@@ -15,6 +15,7 @@
 //! contents, or answer at random: nothing proves that it does not. What a consumer keeps says nothing without the provider's
 //! answers, which the gate counts; it is deleted with the contract all the same.
 
+pub mod compared;
 pub mod fetch;
 pub mod prepare;
 mod run;
@@ -132,6 +133,7 @@ pub async fn forget(app: &App, contract: &Id) -> Result<(), WorkError> {
 
 /// The bytes first: a row without them is found again.
 async fn delete(app: &App, it: &Table) -> Result<(), WorkError> {
+    app.compared.forget(&it.id);
     for key in objects(&it.id)? {
         match app.objects.delete(&key).await {
             Ok(()) | Err(ObjectError::Missing(_)) => {}
