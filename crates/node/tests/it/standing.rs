@@ -19,6 +19,7 @@ use tidm_space::lease::state::State as Lease;
 use tidm_space::policy::matching::Matching as Terms;
 use tidm_space::policy::sentence::{Counted, Sentences};
 use tidm_space::policy::usage::Use;
+use tidm_space::transfer::state::Name;
 
 use crate::matching::{over, parts, said, uploaded, wanted};
 use crate::world::{Node, World, csv, eventually, fault};
@@ -163,6 +164,13 @@ async fn recalled(world: &World, contract: &Contract, hides: bool) {
         let it = eventually("a copy", arrived).await;
         delivered.push(it.digest);
     }
+    // The provider hears of the last one's end after the copy is there.
+    let over = || async {
+        let page = provider.app.store.transfers(None, 100).await.unwrap();
+        let mut of = page.rows.iter().filter(|it| it.contract == contract.id);
+        of.all(|it| it.state.name() == Name::Completed).then_some(())
+    };
+    eventually("both deliveries are over", over).await;
     let fates = || async {
         let it = provider.app.store.contract(&contract.id).await.unwrap().unwrap();
         let facts = provider.app.store.contract_facts(&contract.id).await.unwrap();
