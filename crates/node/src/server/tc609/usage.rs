@@ -107,7 +107,7 @@ async fn judge(app: &App, it: &Contract, asked: &Details, kind: Use) -> Result<J
 
 /// The terms ask that a person of the provider's, whose node this is, consents first, and nobody did.
 fn awaits_consent(it: &Contract) -> bool {
-    let asks = || compile(&it.policy).is_ok_and(|terms| !terms.consent(false).is_empty());
+    let asks = || it.terms().is_ok_and(|terms| !terms.consent(false).is_empty());
     it.role == Role::Provider && it.consented.is_none() && asks()
 }
 
