@@ -16,6 +16,7 @@ use crate::policy::sentence::{BadSentences, Sentences, build};
 
 mod list;
 mod parameter;
+mod values;
 
 pub use parameter::{Need, Parameter, Shape};
 
