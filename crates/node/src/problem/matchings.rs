@@ -60,7 +60,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "psi.size",
         422,
         Party::Caller,
-        ["多方匹配的名单过大或为空", "A list is empty, or too large for more than two parties"],
+        ["名单为空，或超过一次匹配的上限", "A list is empty, or too large for one matching"],
         ["请缩小名单", "Match with a smaller list"],
     ),
     entry(

@@ -203,6 +203,8 @@ mod tests {
         let none = Matching { key: Key::parse("id"), ..Matching::default() };
         for (asked, terms, columns, by, code) in [
             (Asked::Rows, &none, Some(&hidden), (Protocol::Malicious, 4, 100), None),
+            (Asked::Rows, &none, None, (Protocol::Fast, 1, MATCH_ITEMS), None),
+            (Asked::Rows, &none, None, (Protocol::Fast, 1, MATCH_ITEMS + 1), Some("psi.size")),
             (Asked::Size, &none, None, fast, Some("psi.reveal")),
             (Asked::Rows, &terms(&[Reveal::Size]), None, fast, Some("psi.reveal")),
             (Asked::Size, &terms(&[Reveal::Size]), None, fast, None),

@@ -273,6 +273,10 @@ async fn a_matching_outlives_nodes_that_are_killed() {
         assert_eq!((&it["state"], &it["matched"]), (&json!("done"), &json!(ROWS / 2)), "{it}");
         two.consumer.tidm(&["psi", "rows", id, "--out", text(&out)]);
         assert_eq!(std::fs::read_to_string(&out).unwrap(), parts(ROWS / 2, ROWS / 2));
+        // What had left before the kill is known, as a least.
+        let left = victim.get(&format!("/matchings/{id}")).await["brokenOff"].take();
+        assert_eq!(left["atLeast"], json!(true), "{left}");
+        assert!(left["sent"].as_u64() > Some(0), "{left}");
     }
 }
 

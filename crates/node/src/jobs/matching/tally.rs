@@ -42,7 +42,7 @@ impl Tally {
 
     /// Replaces what stands there.
     pub(super) fn write(&mut self, traffic: Traffic) {
-        self.written = Some(Instant::now());
+        self.written = Some(Instant::now()).filter(|_| !traffic.is_empty());
         let found = Found { attempt: self.attempt, traffic };
         let passing = self.path.with_extension("new");
         let written = serde_json::to_vec(&found)

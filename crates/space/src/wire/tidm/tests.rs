@@ -8,6 +8,7 @@ use crate::evidence::fact::{Closed, Fact, Links, What};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::lease::message::{Grant, Renewal, Request};
+use crate::limits::MATCH_TABLE_ENTRIES;
 use crate::negotiation::message::Signature;
 use crate::policy::usage::Use;
 use crate::psi::{Acceptance, Asked, Invitation, Protocol, Session};
@@ -154,6 +155,16 @@ fn matchings_are_proposed_and_joined() {
     assert_eq!(psi::read_acceptance(text.as_bytes()).unwrap(), acceptance());
     let text = psi::write_joining(&m, &id("urn:lease:1"), &grant()).body;
     assert_eq!(psi::read_joining(text.as_bytes()).unwrap(), grant());
+    // Sizes of no list, which a gate would add up.
+    for items in [MATCH_TABLE_ENTRIES + 1, u64::MAX >> 1, u64::MAX] {
+        let mut it = invitation();
+        (it.session.items, it.lease.items) = (items, Some(items));
+        it.lease.query = Some(it.session.digest());
+        let text = psi::write_invitation(&m, &it).body;
+        assert_eq!(psi::read_invitation(text.as_bytes()).unwrap_err().code(), "message.malformed");
+        let text = psi::write_acceptance(&Acceptance { items, ..acceptance() });
+        assert_eq!(psi::read_acceptance(text.as_bytes()).unwrap_err().code(), "message.malformed");
+    }
     // A lease for another session, another size, another kind of use.
     let it = invitation();
     for lease in [

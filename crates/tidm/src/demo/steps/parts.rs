@@ -1,4 +1,4 @@
-//! Chapter 4b: two part lists are matched, and neither side shows its own.
+//! Chapter 4b: the part lists of two suppliers are matched, and neither side shows its own.
 //!
 //! The lists are made up for the walk, and the walk says so. It holds both, so it knows the true answer.
 
@@ -16,9 +16,9 @@ use crate::demo::teller::Teller;
 use crate::demo::trouble::Trouble;
 use crate::demo::world::{Part, World};
 
-/// Parts that the operator has in stock, and that the maintenance firm buys.
+/// Parts that one supplier has in stock, for whom the operator's node speaks, and that the other one makes, for whom the maintenance firm's does.
 const STOCKED: std::ops::Range<u32> = 0..20_000;
-const BOUGHT: std::ops::Range<u32> = 18_500..23_500;
+const MADE: std::ops::Range<u32> = 18_500..23_500;
 /// Items that may be put in under the contract: one list, and not a second one.
 const BUDGET: u64 = 6_000;
 /// Both processes run on this machine.
@@ -39,8 +39,8 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book) -> R
     let (provider, consumer) = (world.api(Part::Provider)?, world.api(Part::Consumer)?);
     let contract = tell
         .step(
-            "发布备件清单（演示用虚构数据），签约仅限隐私求交",
-            "a part list (made up for this walk), under a contract for matching only",
+            "发布供应商甲的备件清单（演示用虚构数据），与供应商乙签约仅限隐私求交",
+            "the part list of one supplier (made up for this walk), under a contract with another for matching only",
             async {
                 let path = world.dir.join("parts.csv");
                 let parts = list(STOCKED, "part_no,in_stock", |n| format!("WT-{n:06},{}", n % 7));
@@ -51,7 +51,7 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book) -> R
                 });
                 let product = json!({
                     "path": path.display().to_string(),
-                    "title": lang.pick("风机备件清单（演示用虚构数据）", "Turbine parts in stock (made up)"),
+                    "title": lang.pick("供应商甲的风机备件清单（演示用虚构数据）", "Turbine parts that a supplier has in stock (made up)"),
                     "grade": "general",
                     "offers": [{ "approval": "auto", "deliveries": ["psi"], "terms": terms }]
                 });
@@ -64,16 +64,16 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book) -> R
             },
         )
         .await?;
-    let bought = list(BOUGHT, "编号,数量", |n| format!(" wt-{n:06} ,{}", n % 5 + 1));
+    let made = list(MADE, "编号,数量", |n| format!(" wt-{n:06} ,{}", n % 5 + 1));
     let shown = tell
         .step(
             "双方清单求交：使用方得到共有备件，提供方一无所知",
             "both lists are matched: the consumer learns the common parts, the provider nothing",
             async {
-                let it = matched(world, &contract, &bought).await?;
+                let it = matched(world, &contract, &made).await?;
                 let rows = consumer.bytes(&format!("/matchings/{}/rows", segment(text(&it, "id")?))).await?;
                 let rows = String::from_utf8_lossy(&rows).into_owned();
-                let expected: BTreeSet<String> = (BOUGHT.start..STOCKED.end).map(|n| format!(" wt-{n:06} ")).collect();
+                let expected: BTreeSet<String> = (MADE.start..STOCKED.end).map(|n| format!(" wt-{n:06} ")).collect();
                 let found: BTreeSet<String> = rows.lines().skip(1).filter_map(|it| it.split(',').next()).map(str::to_owned).collect();
                 if found != expected {
                     return Err(Trouble::unexpected(format!("{} rows matched, not the {} that both have", found.len(), expected.len())));
@@ -98,7 +98,7 @@ pub(crate) async fn walk(tell: &mut Teller, world: &World, book: &mut Book) -> R
             "再投入一份清单超出额度，被闸口拒绝",
             "a second list exceeds the budget and is refused by the gate",
             async {
-                let outcome = matched(world, &contract, &bought).await;
+                let outcome = matched(world, &contract, &made).await;
                 let what = lang.pick("第二份清单", "a second list");
                 let it = refused(lang, what, outcome, &["psi.items"])?;
                 let proved = it.reason.clone();
