@@ -173,6 +173,7 @@ pub(super) struct Shown {
 }
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct BrokenOff {
     sent: u64,
     received: u64,
