@@ -28,7 +28,7 @@ use super::answer::{Answer, Fail};
 use super::docs::ProblemDocument;
 use super::extract::{Params, Speak};
 use super::page::Page;
-use super::terms::{self, OfferShown};
+use super::shown::{self, OfferShown};
 use super::wanted::Wanted;
 use crate::app::App;
 use crate::jobs::crawl as job;
@@ -106,7 +106,7 @@ pub(super) async fn show(
     let mut kinds: Vec<Use> = found.distributions.iter().filter_map(|it| it.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let offers = found.offers.iter().map(|it| terms::theirs(&it.model, &kinds, speak)).collect();
+    let offers = found.offers.iter().map(|it| shown::theirs(&it.model, &kinds, speak)).collect();
     Ok(Json(Full {
         id: found.id.to_string(),
         provider: provider.to_string(),

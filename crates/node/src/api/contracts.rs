@@ -25,7 +25,7 @@ use super::facts::{self, Line};
 use super::messages::{self, Said};
 use super::negotiations::Reason;
 use super::page::{Page, Wanted};
-use super::terms::{self, Meaning};
+use super::shown::{self, Meaning};
 use crate::accounts::{Scope, Who};
 use crate::app::App;
 use crate::people::may_destroy_keys;
@@ -170,7 +170,7 @@ async fn full(app: &App, it: &Contract, speak: Speak) -> Answer<Full> {
     Ok(Full {
         short,
         negotiation: it.negotiation.to_string(),
-        terms: terms::meanings(&it.policy, speak),
+        terms: shown::meanings(&it.policy, speak),
         uses_left,
         epsilon_left,
         first_use: it.first_use.map(|it| it.to_string()),

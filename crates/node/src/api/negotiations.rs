@@ -28,7 +28,8 @@ use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
 use super::messages::{self, Said};
 use super::page::{Listing, Page};
-use super::terms::{self, Changed, Choices, Meaning};
+use super::shown::{self, Changed, Meaning};
+use super::terms::Choices;
 use super::wait::Waiting;
 use crate::app::App;
 use crate::net::auth::participant;
@@ -147,7 +148,7 @@ fn short(it: &Negotiation) -> Short {
 }
 
 async fn full(app: &App, it: &Negotiation, speak: Speak) -> Answer<Full> {
-    let terms = it.state.offer().map(|it| terms::meanings(it, speak)).unwrap_or_default();
+    let terms = it.state.offer().map(|it| shown::meanings(it, speak)).unwrap_or_default();
     let timeline = facts::timeline(app, About::Negotiation(it.id.clone()), speak).await?;
     let diff = changed(app, it, speak).await?;
     let messages = messages::of(app, &Subject::Negotiation(it.id.clone())).await?;
@@ -161,10 +162,10 @@ async fn changed(app: &App, it: &Negotiation, speak: Speak) -> Answer<Option<Cha
         Role::Provider => {
             let product = app.store.product(&it.product).await?;
             let listed = product.as_ref().and_then(|product| product.offer(&table.id));
-            listed.map(|offer| terms::changed("listed", offer.policy(), table, speak))
+            listed.map(|offer| shown::changed("listed", offer.policy(), table, speak))
         }
         Role::Consumer => {
-            it.proposed.as_ref().map(|ours| terms::changed("proposed", ours, table, speak))
+            it.proposed.as_ref().map(|ours| shown::changed("proposed", ours, table, speak))
         }
     })
 }

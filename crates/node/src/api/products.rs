@@ -29,7 +29,8 @@ use super::docs::ProblemDocument;
 use super::extract::{Body, OneId, Params, Speak};
 use super::facts::{self, Line};
 use super::page::{Page, Wanted};
-use super::terms::{self, Choices, OfferShown};
+use super::shown::{self, OfferShown};
+use super::terms::{self, Choices};
 use crate::app::App;
 use crate::jobs::publish::{OfferRequest, PublishRequest, publish as run};
 use crate::jobs::spool;
@@ -212,7 +213,7 @@ async fn full(app: &App, it: &Product, speak: Speak) -> Answer<Full> {
         profile,
         preview,
         derived_from: it.derived_from.iter().map(Id::to_string).collect(),
-        offers: it.offers.iter().map(|it| terms::ours(it, speak)).collect(),
+        offers: it.offers.iter().map(|it| shown::ours(it, speak)).collect(),
         timeline: facts::timeline(app, About::Product(it.id.clone()), speak).await?,
     })
 }

@@ -1,25 +1,19 @@
-//! Terms as a person chooses them, and as they are shown: sentences with who enforces them.
+//! Terms as a person chooses them.
 //!
-//! Never shows a term without its enforcement level.
+//! Never guesses: what cannot be read is refused with the name of its field.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use tidm_space::catalog::product::Offer;
 use tidm_space::identity::did::Did;
-use tidm_space::lang::Lang;
-use tidm_space::policy::compile::compile;
-use tidm_space::policy::diff;
 use tidm_space::policy::filter::Filter;
 use tidm_space::policy::mark::Mark;
 use tidm_space::policy::matching::{Key, Matching, Reveal, To};
 use tidm_space::policy::model::Policy;
 use tidm_space::policy::network::Network;
 use tidm_space::policy::privacy::{Epsilon, Privacy, Unit};
-use tidm_space::policy::render::{self, render};
-use tidm_space::policy::scene::{self, Scene};
 use tidm_space::policy::sentence::template::{Template, templates};
 use tidm_space::policy::sentence::{Asker, Counted, Export, Sentences};
 use tidm_space::policy::span::Span;
@@ -30,9 +24,6 @@ use tidm_space::time::Time;
 use tidm_space::wire::odrl;
 
 use super::answer::{Answer, Fail};
-use super::extract::Speak;
-use super::levels::limit;
-use crate::rules::{self, RuleText};
 
 /// Choices; what is left out is not said.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
@@ -111,6 +102,9 @@ pub(super) struct Choices {
     addresses: Vec<String>,
     /// A person of the provider consents to the contract before any use.
     consent: bool,
+    /// Each use is on record at both parties; the provider is told of each before it.
+    tracked: bool,
+    told: bool,
     /// Handing on to third parties: true permits, false forbids.
     export: Option<bool>,
     /// Products made of the data and offered to others: true permits, false forbids.
@@ -220,9 +214,8 @@ impl Choices {
             price: self.price.as_deref().map(price).transpose()?,
             kinds: kinds("kinds", &self.kinds)?,
             level,
-            // Said by templates.
-            tracked: false,
-            told: false,
+            tracked: self.tracked,
+            told: self.told,
         })
     }
 }
@@ -362,124 +355,4 @@ pub(super) fn kind(field: &str, name: &str) -> Answer<Use> {
             format!("{name} is not one of query, sealed-table, sealed-file, plain, psi"),
         )
     })
-}
-
-/// One thing that a policy says.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Sentence {
-    text: String,
-    /// E0 to E4.
-    level: &'static str,
-    /// Who enforces it, in words.
-    enforced: &'static str,
-    /// Against what that does not hold.
-    limit: &'static str,
-    /// `false`: nobody here understands the term; such a policy cannot be signed.
-    understood: bool,
-}
-
-/// What a policy means for one kind of use.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Meaning {
-    /// query, sealed-table, sealed-file, plain or psi.
-    kind: &'static str,
-    words: &'static str,
-    level: &'static str,
-    sentences: Vec<Sentence>,
-}
-
-fn shown(all: Vec<render::Sentence>, lang: Lang) -> Vec<Sentence> {
-    let one = |it: render::Sentence| Sentence {
-        text: it.text,
-        level: it.level.name(),
-        enforced: it.level.words(lang),
-        limit: limit(it.level, lang),
-        understood: it.understood,
-    };
-    all.into_iter().map(one).collect()
-}
-
-/// What terms say that others did not, and the other way round.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Changed {
-    /// `listed`: against the offer in our catalogue; `proposed`: against what we said last.
-    against: &'static str,
-    added: Vec<Sentence>,
-    removed: Vec<Sentence>,
-    kept: Vec<Sentence>,
-}
-
-pub(super) fn changed(
-    against: &'static str,
-    before: &Policy,
-    after: &Policy,
-    speak: Speak,
-) -> Changed {
-    // Of the ways in which it may be used the one that is enforced least: no term looks stronger than it is.
-    let weakest = scene::kinds(after).into_iter().min_by_key(|it| it.level());
-    let weakest = weakest.unwrap_or(Use::Plain);
-    let lang = speak.core();
-    let it = diff::diff(before, after, lang, weakest);
-    Changed {
-        against,
-        added: shown(it.added, lang),
-        removed: shown(it.removed, lang),
-        kept: shown(it.kept, lang),
-    }
-}
-
-pub(super) fn meaning(policy: &Policy, kind: Use, speak: Speak) -> Meaning {
-    let lang = speak.core();
-    let sentences = shown(render(policy, lang, kind), lang);
-    let level = Scene::of(policy, kind).level().name();
-    Meaning { kind: kind.name(), words: kind.words(lang), level, sentences }
-}
-
-/// The meaning for every kind of use that a policy permits and that can be kept.
-pub(super) fn meanings(policy: &Policy, speak: Speak) -> Vec<Meaning> {
-    scene::kinds(policy).into_iter().map(|kind| meaning(policy, kind, speak)).collect()
-}
-
-/// An offer of a product.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct OfferShown {
-    id: String,
-    /// auto, manual or counter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<&'static str>,
-    /// What this node does by itself, ours only; goes before `approval`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rules: Vec<RuleText>,
-    meanings: Vec<Meaning>,
-    /// As it travels: ODRL.
-    #[schema(value_type = Object)]
-    policy: serde_json::Value,
-}
-
-pub(super) fn ours(it: &Offer, speak: Speak) -> OfferShown {
-    OfferShown {
-        id: it.id().to_string(),
-        approval: Some(it.approval().name()),
-        rules: rules::write(it.rules()),
-        meanings: it.deliveries().iter().map(|kind| meaning(it.policy(), *kind, speak)).collect(),
-        policy: odrl::to_json(it.policy()),
-    }
-}
-
-/// An offer of a peer, for the kinds in which the product is delivered.
-pub(super) fn theirs(policy: &Policy, kinds: &[Use], speak: Speak) -> OfferShown {
-    let fits: Vec<Use> = match compile(policy) {
-        Ok(terms) => kinds.iter().copied().filter(|it| terms.summary.allows(*it)).collect(),
-        Err(_) => kinds.to_vec(),
-    };
-    OfferShown {
-        id: policy.id.to_string(),
-        approval: None,
-        rules: vec![],
-        meanings: fits.into_iter().map(|kind| meaning(policy, kind, speak)).collect(),
-        policy: odrl::to_json(policy),
-    }
 }

@@ -152,6 +152,32 @@ impl Level {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
+    /// What is shown of it where no machine has proved anything. Evidence lifts what software at the consumer keeps, and
+    /// nothing else (`Scene`).
+    pub fn unproven(self) -> Self {
+        match self {
+            Self::E3 | Self::E4 => Self::E1,
+            Self::E0 | Self::E1 | Self::E2 => self,
+        }
+    }
+
+    /// What holds on a machine whose evidence the gate accepted, where the terms give keys to no other.
+    pub fn on_evidence(self) -> Option<Self> {
+        (self != self.unproven()).then_some(self)
+    }
+
+    /// Who keeps a term of this level, with what has to be proven before.
+    pub fn kept_by(self, lang: Lang) -> String {
+        let words = self.words(lang);
+        match (self.on_evidence(), lang) {
+            (None, _) => words.to_owned(),
+            (Some(it), Lang::Zh) => format!("证据被认可后为 {it}：{words}；无此证据则得不到密钥"),
+            (Some(it), Lang::En) => {
+                format!("{it} once evidence is accepted: {words}; no key is released without")
+            }
+        }
+    }
+
     pub fn words(self, lang: Lang) -> &'static str {
         match self {
             Self::E0 => lang.pick("仅合同约束", "by contract only"),

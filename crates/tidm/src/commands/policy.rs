@@ -144,7 +144,14 @@ fn explained(
         [] => scene::kinds(policy),
         some => some.iter().map(|it| kind(it)).collect::<anyhow::Result<_>>()?,
     };
-    let row = |kind: Use, it: &Sentence| json!({ "kind": kind.name(), "level": it.level.name(), "text": it.text, "enforced": it.level.words(lang) });
+    let row = |kind: Use, it: &Sentence| {
+        let level = it.level.unproven();
+        let mut row = json!({ "kind": kind.name(), "level": level.name(), "text": it.text, "enforced": it.level.kept_by(lang) });
+        if let Some(more) = it.level.on_evidence() {
+            row["attested"] = more.name().into();
+        }
+        row
+    };
     let said = kinds.iter().flat_map(|kind| {
         let all = render(policy, lang, *kind);
         all.iter().map(|it| row(*kind, it)).collect::<Vec<Value>>()

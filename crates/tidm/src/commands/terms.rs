@@ -139,6 +139,12 @@ pub(crate) struct Terms {
     /// No use before a person of ours consents to the contract: tidm contract consent ID.
     #[arg(long)]
     pub(crate) consent: bool,
+    /// Say in the terms that each use is on record at both parties.
+    #[arg(long)]
+    pub(crate) tracked: bool,
+    /// Say in the terms that we are told of each use before it.
+    #[arg(long)]
+    pub(crate) told: bool,
     /// Forbid handing on.
     #[arg(long, conflicts_with = "export_ok")]
     pub(crate) no_export: bool,
@@ -219,6 +225,8 @@ impl Terms {
         put("regions", json!(self.regions), !self.regions.is_empty());
         put("addresses", json!(self.addresses), !self.addresses.is_empty());
         put("consent", json!(true), self.consent);
+        put("tracked", json!(true), self.tracked);
+        put("told", json!(true), self.told);
         put("frequency", json!(self.frequency), self.frequency.is_some());
         put("interval", json!(self.interval), self.interval.is_some());
         put("window", json!(self.window), self.window.is_some());
