@@ -326,6 +326,13 @@ pub const KEYS: &[Key] = &[
         "Code of the service node in whose name contracts get their codes, 32 characters",
     ),
     key(
+        ("tc609", "platform_url"),
+        Kind::Text,
+        "\"https://platform.example.com/tc609\"",
+        "平台接口的地址;合约结束后,履约证明也发往其 /fulfillmentProof。为空则不发往平台",
+        "Where the platform serves its interfaces: proofs of fulfilment go to its /fulfillmentProof, too. Empty: to no platform",
+    ),
+    key(
         ("tc609", "partners"),
         Kind::List,
         "[\"591310000MA0DEMQ19R31011BH95JZY4=did:web:node.example.com\"]",

@@ -284,6 +284,8 @@ pub struct Tc609 {
     pub connector: Option<NodeCode>,
     /// Under whose code contracts get theirs.
     pub platform: Option<NodeCode>,
+    /// Where the platform's interfaces are, for proofs of fulfilment.
+    pub platform_url: Option<String>,
     /// Connectors of other participants.
     pub partners: Vec<(NodeCode, Did)>,
     /// Who may call, for this node's own organisation, and whose keys sign for them.

@@ -159,6 +159,7 @@ pub(super) struct Tc609 {
     pub(super) enabled: Option<bool>,
     pub(super) connector: Option<String>,
     pub(super) platform: Option<String>,
+    pub(super) platform_url: Option<String>,
     pub(super) partners: Vec<String>,
     pub(super) callers: Vec<String>,
 }

@@ -5,7 +5,7 @@
 
 use tidm_space::tc609::code::NodeCode;
 
-use super::check::Context;
+use super::check::{Context, url};
 use super::error::{ConfigError, text};
 use super::{Tc609, raw};
 use tidm_space::identity::did::Did;
@@ -31,6 +31,7 @@ pub(super) fn tc609(
             ),
         ));
     }
+    let platform_url = raw.platform_url.map(|it| url(cx, "tc609.platform_url", &it)).transpose()?;
     let subject = connector.as_ref().and_then(NodeCode::subject);
     if let (Some(subject), Some(code)) = (&subject, credit_code)
         && subject.as_str() != code
@@ -61,6 +62,7 @@ pub(super) fn tc609(
         enabled,
         connector,
         platform,
+        platform_url,
         partners: pairs(cx, "tc609.partners", &raw.partners)?,
         callers: pairs(cx, "tc609.callers", &raw.callers)?,
     })

@@ -1,5 +1,5 @@
 //! Proofs of fulfilment (履约证明): when a contract is over, the consumer's node makes one from its archive, signs it, and
-//! sends it to the provider's interface `fulfillmentProof`, until that answers.
+//! sends it to the interface `fulfillmentProof` of the provider, and of the platform where one is set, until each answers.
 //!
 //! Threat: a proof that is lost, that arrives as two, or that says more than is on record. So it is owed in the store from
 //! the contract's end on, written there before it is sent, repeated byte by byte, and made of the archive's own rows.
@@ -20,6 +20,7 @@ use tidm_space::evidence::fact::What;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::negotiation::message::Role;
+use tidm_space::tc609::code::NodeCode;
 use tidm_space::tc609::message::{Envelope, Interface, SIGNATURE_TYPE};
 use tidm_space::time::Time;
 use tidm_space::wire::tc609::answer;
@@ -29,7 +30,7 @@ use super::{archive, tc609};
 use crate::app::App;
 use crate::identity::DSP_PATH;
 use crate::server::tc609::PREFIX;
-use crate::store::tc609::{self as rows, Owed, Said};
+use crate::store::tc609::{self as rows, Owed, Receiver, Said};
 use crate::store::writer::WorkError;
 
 /// How often the store is looked at.
@@ -51,7 +52,8 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// Identifiers of TC609-6-2025-15 have at most so many characters.
 const OWN_ID: usize = 36;
 
-/// The contract is over: its proof is owed from now on, where the peer is a TC609 partner.
+/// The contract is over: its proof is owed from now on, to the peer if it is a TC609 partner, and to the platform if
+/// it is known where that is.
 pub async fn owe(app: &App, contract: &Id) -> Result<(), WorkError> {
     if !app.config.tc609.enabled {
         return Ok(());
@@ -59,12 +61,23 @@ pub async fn owe(app: &App, contract: &Id) -> Result<(), WorkError> {
     let store = |why: crate::store::StoreError| WorkError::Store(why.to_string());
     let found = app.store.contract(contract).await.map_err(store)?;
     let found = found.filter(|it| it.role == Role::Consumer && it.is_over());
-    let Some(it) = found.filter(|it| tc609::code_of(app, &it.peer).is_ok()) else { return Ok(()) };
+    let Some(it) = found else { return Ok(()) };
+    let partner = tc609::code_of(app, &it.peer).is_ok().then_some(Receiver::Peer);
+    let platform = app.config.tc609.platform_url.as_ref().map(|_| Receiver::Platform);
+    let to: Vec<Receiver> = partner.into_iter().chain(platform).collect();
+    if to.is_empty() {
+        return Ok(());
+    }
     let (id, now) = (it.id, app.clock.now());
     app.writer
         .note(move |conn| {
-            let id = id.clone();
-            Box::pin(async move { rows::owe(conn, &id, now).await })
+            let (id, to) = (id.clone(), to.clone());
+            Box::pin(async move {
+                for it in to {
+                    rows::owe(conn, &id, it, now).await?;
+                }
+                Ok(())
+            })
         })
         .await
 }
@@ -75,7 +88,7 @@ pub async fn run(app: Arc<App>) {
         match app.store.owed_proofs(app.clock.now(), BATCH).await {
             Ok(due) => {
                 let mut turns = JoinSet::new();
-                for (_, all) in by_peer(&app, due).await {
+                for (_, all) in by_receiver(&app, due).await {
                     let app = app.clone();
                     turns.spawn(async move { turn(&app, all).await });
                 }
@@ -87,10 +100,14 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// A peer that is slow or silent is waited for by its own proofs alone.
-async fn by_peer(app: &App, due: Vec<Owed>) -> BTreeMap<String, Vec<Owed>> {
-    let mut all: BTreeMap<String, Vec<Owed>> = BTreeMap::new();
+/// A receiver that is slow or silent is waited for by its own proofs alone.
+async fn by_receiver(app: &App, due: Vec<Owed>) -> BTreeMap<(Receiver, String), Vec<Owed>> {
+    let mut all: BTreeMap<(Receiver, String), Vec<Owed>> = BTreeMap::new();
     for it in due {
+        if it.to == Receiver::Platform {
+            all.entry((it.to, String::new())).or_default().push(it);
+            continue;
+        }
         let peer = match app.store.contract(&it.contract).await {
             Ok(found) => found.map(|it| it.peer.to_string()),
             Err(error) => {
@@ -98,12 +115,12 @@ async fn by_peer(app: &App, due: Vec<Owed>) -> BTreeMap<String, Vec<Owed>> {
                 continue;
             }
         };
-        all.entry(peer.unwrap_or_default()).or_default().push(it);
+        all.entry((it.to, peer.unwrap_or_default())).or_default().push(it);
     }
     all
 }
 
-/// One peer's proofs, one after another. When one fails, or they take too long together, the rest make place for others'.
+/// One receiver's proofs, one after another. When one fails, or they take too long together, the rest make place for others'.
 async fn turn(app: &App, all: Vec<Owed>) {
     let started = tokio::time::Instant::now();
     let mut failed = false;
@@ -122,21 +139,24 @@ async fn turn(app: &App, all: Vec<Owed>) {
 
 /// `false`: it was not delivered, and is tried again.
 async fn deal(app: &App, mut it: Owed) -> bool {
-    let contract = it.contract.clone();
+    let (contract, to) = (it.contract.clone(), it.to);
     match step(app, &mut it).await {
         Ok(None) => return true,
         Ok(Some(said)) => {
-            if let Err(error) = close(app, contract.clone(), Some(said)).await {
+            if let Err(error) = close(app, contract.clone(), to, Some(said)).await {
                 tracing::warn!(%error, %contract, "the answer to a proof is not kept; it is sent again");
             }
             return true;
         }
-        Err(error) => tracing::info!(%error, %contract, "a proof of fulfilment is not delivered"),
+        Err(error) => {
+            let to = to.name();
+            tracing::info!(%error, %contract, to, "a proof of fulfilment is not delivered");
+        }
     }
     it.tries = it.tries.saturating_add(1);
     let done = if it.tries >= TRIES {
-        tracing::warn!(%contract, "a proof of fulfilment is given up");
-        close(app, contract.clone(), None).await
+        tracing::warn!(%contract, to = to.name(), "a proof of fulfilment is given up");
+        close(app, contract.clone(), to, None).await
     } else {
         let pause = FIRST.saturating_mul(1 << it.tries.min(16)).min(LONGEST);
         it.next = app.clock.now().after(pause);
@@ -157,11 +177,11 @@ async fn save(app: &App, it: Owed) -> Result<(), WorkError> {
         .await
 }
 
-async fn close(app: &App, contract: Id, said: Option<Said>) -> Result<(), WorkError> {
+async fn close(app: &App, contract: Id, to: Receiver, said: Option<Said>) -> Result<(), WorkError> {
     app.writer
         .note(move |conn| {
             let (contract, said) = (contract.clone(), said.clone());
-            Box::pin(async move { rows::answered(conn, &contract, said.as_ref()).await })
+            Box::pin(async move { rows::answered(conn, &contract, to, said.as_ref()).await })
         })
         .await
 }
@@ -169,27 +189,35 @@ async fn close(app: &App, contract: Id, said: Option<Said>) -> Result<(), WorkEr
 /// Makes it where it is not made yet, and sends it. `Some`: what the peer answered, yes or no.
 async fn step(app: &App, it: &mut Owed) -> anyhow::Result<Option<Said>> {
     let Some(contract) = app.store.contract(&it.contract).await? else {
-        close(app, it.contract.clone(), None).await?;
+        close(app, it.contract.clone(), it.to, None).await?;
         return Ok(None);
     };
     if it.body.is_empty() {
-        it.body = body(app, &contract).await?;
-        // Written before it is sent: whatever happens now, the peer sees one proof.
-        save(app, it.clone()).await?;
+        let (id, made) = (it.contract.clone(), body(app, &contract).await?);
+        // Written before it is sent: whatever happens now, all see one proof.
+        let kept = app.writer.note(move |conn| {
+            let (id, made) = (id.clone(), made.clone());
+            Box::pin(async move { rows::made(conn, &id, &made).await })
+        });
+        kept.await?;
         // Another replica may have made one first, or have had it answered.
-        it.body = app.store.owed_proof(&it.contract).await?.unwrap_or_default();
+        it.body = app.store.owed_proof(&it.contract, it.to).await?.unwrap_or_default();
         if it.body.is_empty() {
             return Ok(None);
         }
     }
-    let answer = tokio::time::timeout(CALL, send(app, &contract, &it.body)).await;
+    let answer = tokio::time::timeout(CALL, send(app, &contract, it)).await;
     let answer = answer.map_err(|_| anyhow::anyhow!("no whole answer within {CALL:?}"))??;
     let digest = sha256(it.body.as_bytes()).to_string();
     let whole: Json = serde_json::from_str(&it.body)?;
     let text = |name: &str| whole.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     Ok(Some(Said {
         path: Interface::Proof.path().to_owned(),
-        id: text("proofId"),
+        // What the platform answered stands beside what the peer did.
+        id: match it.to {
+            Receiver::Peer => text("proofId"),
+            Receiver::Platform => format!("{} platform", text("proofId")),
+        },
         code: text("contractId"),
         at: app.clock.now(),
         digest,
@@ -255,16 +283,32 @@ async fn account(app: &App, contract: &Contract) -> Result<Json, WorkError> {
     }))
 }
 
-/// The peer's answer, whichever; `Err`: there was none, and there may be one later.
-async fn send(app: &App, contract: &Contract, body: &str) -> anyhow::Result<String> {
+/// Where a receiver's interfaces are, and its code.
+fn address<'a>(
+    app: &'a App,
+    contract: &Contract,
+    to: Receiver,
+) -> anyhow::Result<(String, &'a NodeCode)> {
+    if to == Receiver::Platform {
+        let it = &app.config.tc609;
+        let (base, code) = it.platform_url.as_ref().zip(it.platform.as_ref()).ok_or_else(|| {
+            anyhow::anyhow!("tc609.platform_url is not set any more, and a proof is owed to it")
+        })?;
+        return Ok((base.trim_end_matches('/').to_owned(), code));
+    }
     let base = contract.address.strip_suffix(DSP_PATH);
     let base = base.ok_or_else(|| anyhow::anyhow!("{} has no TC609 face", contract.address))?;
-    let interface = Interface::Proof;
+    Ok((format!("{base}{PREFIX}"), tc609::code_of(app, &contract.peer)?))
+}
+
+/// The receiver's answer, whichever; `Err`: there was none, and there may be one later.
+async fn send(app: &App, contract: &Contract, it: &Owed) -> anyhow::Result<String> {
+    let (base, receiver) = address(app, contract, it.to)?;
+    let (body, interface) = (&it.body, Interface::Proof);
     let at = Time::from_ms(app.clock.now().ms());
     let envelope = Envelope { interface, at, sequence: uuid::Uuid::now_v7().to_string() };
-    let receiver = tc609::code_of(app, &contract.peer)?;
     let signed = envelope.signed_bytes(receiver, sha256(body.as_bytes()));
-    let url = format!("{base}{PREFIX}/{}", interface.path());
+    let url = format!("{base}/{}", interface.path());
     let request = app.client.request(Method::POST, &url).await?;
     let mut answer = request
         .header("content-type", "application/json")

@@ -4,7 +4,7 @@
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19, V20];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -323,4 +323,15 @@ INSERT INTO timers (name, at, claimed, record)
     '{\"at\":\"1970-01-01T00:00:00.000Z\",\"attempts\":0,\"id\":\"' || id || '\",\"key\":\"contract-end ' || id || '\",\"v\":1,\"what\":\"contract-end\"}'
   FROM contracts WHERE active = 1 AND record LIKE '%delete%'
   ON CONFLICT (name) DO UPDATE SET at = excluded.at, claimed = excluded.claimed, record = excluded.record
+";
+
+/// V20: a proof of fulfilment is owed to each of its receivers, the peer and the platform, with one body for all.
+const V20: &str = "
+CREATE TABLE proofs_owed (
+  contract TEXT NOT NULL, receiver TEXT NOT NULL, next BIGINT NOT NULL, tries BIGINT NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (contract, receiver));
+INSERT INTO proofs_owed (contract, receiver, next, tries, body)
+  SELECT contract, 'peer', next, tries, body FROM owed_proofs;
+DROP TABLE owed_proofs;
+CREATE INDEX proofs_owed_next ON proofs_owed (next)
 ";

@@ -60,14 +60,38 @@ pub struct Said {
     pub answer: String,
 }
 
+/// To whom a proof is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Receiver {
+    /// The other party of the contract.
+    Peer,
+    /// The platform in whose name contracts get their codes.
+    Platform,
+}
+
+impl Receiver {
+    const ALL: [Self; 2] = [Self::Peer, Self::Platform];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Platform => "platform",
+        }
+    }
+}
+
 /// A proof that this node owes; empty until it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
     pub contract: Id,
+    pub to: Receiver,
     pub next: Time,
     pub tries: u32,
     pub body: String,
 }
+
+/// When a proof is due that was answered, or given up.
+const NEVER: i64 = i64::MAX;
 
 const DEAL: &str = "code, negotiation, made, record";
 const SAID: &str = "path, id, code, at, digest, body, answer";
@@ -153,26 +177,33 @@ impl Store {
 
     /// Proofs that are to be sent by now.
     pub async fn owed_proofs(&self, now: Time, most: i64) -> Result<Vec<Owed>, StoreError> {
-        let sql = "SELECT contract, next, tries, body FROM owed_proofs WHERE next <= $1 ORDER BY next LIMIT $2";
+        let sql = "SELECT contract, receiver, next, tries, body FROM proofs_owed WHERE next <= $1 ORDER BY next LIMIT $2";
         let rows = sqlx::query(sql).bind(now.ms()).bind(most).fetch_all(self.pool()).await?;
         let read = |row: &AnyRow| {
             let wrong = |why: &str| bad("owed_proofs", why);
             let contract: String = row.get(0);
-            let tries: i64 = row.get(2);
+            let (to, tries): (String, i64) = (row.get(1), row.get(3));
+            let to = Receiver::ALL.into_iter().find(|it| it.name() == to);
             Ok(Owed {
                 contract: Id::parse(&contract).map_err(|_| wrong("an id"))?,
-                next: Time::from_ms(row.get(1)),
+                to: to.ok_or_else(|| wrong("a receiver"))?,
+                next: Time::from_ms(row.get(2)),
                 tries: u32::try_from(tries).map_err(|_| wrong("a number of tries"))?,
-                body: row.get(3),
+                body: row.get(4),
             })
         };
         rows.iter().map(read).collect()
     }
 
-    /// What is sent for this contract; empty before it is made and once it is answered.
-    pub async fn owed_proof(&self, contract: &Id) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT body FROM owed_proofs WHERE contract = $1";
-        let query = sqlx::query_scalar(sql).bind(contract.to_string());
+    /// What is still to be sent for this contract to that receiver; empty before it is made.
+    pub async fn owed_proof(
+        &self,
+        contract: &Id,
+        to: Receiver,
+    ) -> Result<Option<String>, StoreError> {
+        let sql =
+            "SELECT body FROM proofs_owed WHERE contract = $1 AND receiver = $2 AND next < $3";
+        let query = sqlx::query_scalar(sql).bind(contract.to_string()).bind(to.name()).bind(NEVER);
         Ok(query.fetch_optional(self.pool()).await?)
     }
 
@@ -244,29 +275,47 @@ pub async fn keep(conn: &mut AnyConnection, it: &Said) -> Result<(), StoreError>
     Ok(())
 }
 
-/// A proof is owed from now on; once for each contract.
-pub async fn owe(conn: &mut AnyConnection, contract: &Id, now: Time) -> Result<(), StoreError> {
+/// A proof is owed from now on; once for each contract and receiver, and with the body that another receiver got.
+pub async fn owe(
+    conn: &mut AnyConnection,
+    contract: &Id,
+    to: Receiver,
+    now: Time,
+) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO owed_proofs (contract, next, tries, body) VALUES ($1,$2,0,'') ON CONFLICT (contract) DO NOTHING",
+        "INSERT INTO proofs_owed (contract, receiver, next, tries, body)
+         VALUES ($1, $2, $3, 0, COALESCE((SELECT MAX(body) FROM proofs_owed WHERE contract = $4), ''))
+         ON CONFLICT (contract, receiver) DO NOTHING",
     )
     .bind(contract.to_string())
+    .bind(to.name())
     .bind(now.ms())
+    .bind(contract.to_string())
     .execute(&mut *conn)
     .await?;
     Ok(())
 }
 
-/// When it is sent next, and what: the first body that was made stays.
+/// What is sent, to all receivers: the first body that was made stays.
+pub async fn made(conn: &mut AnyConnection, contract: &Id, body: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE proofs_owed SET body = $2 WHERE contract = $1 AND body = ''")
+        .bind(contract.to_string())
+        .bind(body.to_owned())
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// When it is sent next. One that was answered meanwhile is owed no more.
 pub async fn postpone(conn: &mut AnyConnection, it: &Owed) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE owed_proofs SET next = $2, tries = $3, body = CASE WHEN body = '' THEN $4 ELSE body END WHERE contract = $1 AND next < $5",
+        "UPDATE proofs_owed SET next = $3, tries = $4 WHERE contract = $1 AND receiver = $2 AND next < $5",
     )
     .bind(it.contract.to_string())
+    .bind(it.to.name())
     .bind(it.next.ms())
     .bind(i64::from(it.tries))
-    .bind(it.body.clone())
-    // One that was answered meanwhile is owed no more.
-    .bind(i64::MAX)
+    .bind(NEVER)
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -276,15 +325,17 @@ pub async fn postpone(conn: &mut AnyConnection, it: &Owed) -> Result<(), StoreEr
 pub async fn answered(
     conn: &mut AnyConnection,
     contract: &Id,
+    to: Receiver,
     said: Option<&Said>,
 ) -> Result<(), StoreError> {
     if let Some(said) = said {
         keep(conn, said).await?;
     }
-    // The row stays, so that the same contract never owes another: without a body, and never due.
-    sqlx::query("UPDATE owed_proofs SET next = $2, body = '' WHERE contract = $1")
+    // The row stays, so that the same contract never owes its receiver another: never due.
+    sqlx::query("UPDATE proofs_owed SET next = $3 WHERE contract = $1 AND receiver = $2")
         .bind(contract.to_string())
-        .bind(i64::MAX)
+        .bind(to.name())
+        .bind(NEVER)
         .execute(&mut *conn)
         .await?;
     Ok(())

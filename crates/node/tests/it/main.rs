@@ -26,6 +26,7 @@ mod matching_table;
 mod modes;
 mod mtls;
 mod noise;
+mod platform;
 mod publish;
 mod pushes;
 mod query;

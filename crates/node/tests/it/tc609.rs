@@ -14,7 +14,7 @@ use tidm_node::jobs::archive::{self, check::check};
 use tidm_node::jobs::tc609 as job;
 use tidm_node::jobs::use_data::query_at_provider;
 use tidm_node::store::save::save;
-use tidm_node::store::tc609::{self as rows, Owed};
+use tidm_node::store::tc609::{self as rows, Owed, Receiver};
 use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
 use tidm_space::engine::commit::Commit;
@@ -37,7 +37,7 @@ use crate::world::{Node, World, csv, eventually, limited};
 
 const SUBJECTS: [&str; 2] = ["91310000MA0DEMQ19R", "91110000600037341L"];
 
-fn node_code(kind: char, at: usize) -> NodeCode {
+pub(crate) fn node_code(kind: char, at: usize) -> NodeCode {
     let body = format!("{kind}{}3101AAAAAAA{at}", SUBJECTS[at % SUBJECTS.len()]);
     NodeCode::parse(&format!("{body}{}", check_character(&body).unwrap())).unwrap()
 }
@@ -787,6 +787,7 @@ async fn a_silent_partner_holds_up_no_other_s_proofs() {
     // Both are due at the same look, the silent partner's first. What is said in them does not matter here.
     let owed = [(&keeps_silent, 1), (&answers, 2)].map(|(it, at)| Owed {
         contract: it.id.clone(),
+        to: Receiver::Peer,
         next: Time::from_ms(at),
         tries: 0,
         body: "{}".to_owned(),
@@ -799,7 +800,8 @@ async fn a_silent_partner_holds_up_no_other_s_proofs() {
         Box::pin(async move {
             save(conn, &commit, now, &service).await?;
             for it in &owed {
-                rows::owe(conn, &it.contract, Time::ZERO).await?;
+                rows::owe(conn, &it.contract, it.to, Time::ZERO).await?;
+                rows::made(conn, &it.contract, &it.body).await?;
                 rows::postpone(conn, it).await?;
             }
             Ok(())
@@ -815,7 +817,8 @@ async fn a_silent_partner_holds_up_no_other_s_proofs() {
     eventually("the other's answer", heard).await;
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     let silent_one = Id::parse("urn:uuid:0190b6a0-0000-7000-8000-0000000000aa").unwrap();
-    assert!(app.store.owed_proof(&silent_one).await.unwrap().is_some(), "it is still owed");
+    let owed = app.store.owed_proof(&silent_one, Receiver::Peer).await.unwrap();
+    assert!(owed.is_some(), "it is still owed");
 }
 
 /// A proof of the contract, as the partner's own connector says it.
