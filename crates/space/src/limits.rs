@@ -117,6 +117,9 @@ pub const MATCH_LABEL_BYTES: u32 = 4096;
 pub const MATCH_DECIMALS: u32 = 9;
 /// Items that a party puts into one session: row numbers of 31 bits, as the computing process has them.
 pub const MATCH_ITEMS: u64 = 1 << 31;
+/// A consumer's list of rows from this length on is matched by two processes of each side where nobody says how many: the
+/// second has work while the first waits for the peer. Both share the memory of one.
+pub const MATCH_PAIR_ITEMS: u64 = 1 << 20;
 /// Items of either party by the protocol ecdh: three minutes of one core of each; what the computing process takes as well.
 pub const MATCH_ECDH_ITEMS: u64 = 1 << 24;
 /// A table for matching: its entries, items of a consumer in one session, and bytes of its index; what the computing process

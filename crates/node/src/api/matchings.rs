@@ -60,7 +60,7 @@ pub(super) struct Begin {
     table: bool,
     #[serde(default)]
     purpose: Option<String>,
-    /// Processes of each side, 1 to 16; 1 when absent.
+    /// Processes of each side, 1 to 16; when absent two for rows of 2^20 items and more, else one.
     #[serde(default)]
     workers: Option<u32>,
     /// What of the match is to be known; the rows that match when absent.
@@ -333,7 +333,7 @@ pub(super) async fn begin(
         shown: it.shown,
         protocol: protocol.transpose()?.unwrap_or_default(),
         purpose: it.purpose,
-        workers: it.workers.unwrap_or(1),
+        workers: it.workers,
         span: tidm_space::limits::LEASE_MAX,
         asked: it.reveal.map_or(Ok(Asked::Rows), Reveal::asked)?,
     };

@@ -77,7 +77,7 @@ pub(crate) fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         shown: vec![],
         protocol: Protocol::Fast,
         purpose: Some("联合备件".to_owned()),
-        workers: 1,
+        workers: None,
         span: LEASE_MAX,
         asked: Asked::Rows,
     }
@@ -272,8 +272,12 @@ async fn both_learn_where_the_contract_says_so() {
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     let mine = uploaded(consumer, "a", &parts(2990, 20)).await;
     let shown = vec!["price".to_owned()];
-    let wanted =
-        Wanted { protocol: Protocol::Malicious, workers: 2, shown, ..wanted(&contract, mine) };
+    let wanted = Wanted {
+        protocol: Protocol::Malicious,
+        workers: Some(2),
+        shown,
+        ..wanted(&contract, mine)
+    };
     let begun = start(consumer, wanted).await.unwrap();
     for app in [provider, consumer] {
         let it = over(app, &begun.id).await;
@@ -448,7 +452,9 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     let shown = vec!["price".to_owned()];
     let no = fault(start(consumer, Wanted { shown, ..wanted(&contract, mine.clone()) }).await);
     assert!(no.code() == "psi.columns" && no.to_string().contains("other"), "{no}");
-    let no = fault(start(consumer, Wanted { workers: 0, ..wanted(&contract, mine.clone()) }).await);
+    let no = fault(
+        start(consumer, Wanted { workers: Some(0), ..wanted(&contract, mine.clone()) }).await,
+    );
     assert_eq!(no.code(), "psi.workers");
     let no = fault(start(consumer, wanted(&contract, list("none", "analyst"))).await);
     assert!(matches!(no, Fault::NotFound { what: "upload" }), "{no:?}");

@@ -154,6 +154,7 @@ async fn what_the_contract_does_not_reveal_is_refused_on_both_sides() {
         (Asked::Size, Protocol::Ecdh, 1, "psi.protocol"),
         (Asked::Size, Protocol::Fast, 2, "psi.workers"),
     ] {
+        let workers = Some(workers);
         let wish = Wanted { asked, protocol, workers, ..wanted(&contract, mine.clone()) };
         assert_eq!(fault(start(consumer, wish).await).code(), code);
     }

@@ -289,7 +289,7 @@ async fn what_a_table_cannot_answer_is_refused_on_both_sides() {
     for (asked, workers, code) in
         [(Asked::Size, 1, "psi.table-kind"), (Asked::Rows, 2, "psi.workers")]
     {
-        let wish = Wanted { asked, workers, ..wanted(&contract, mine.clone()) };
+        let wish = Wanted { asked, workers: Some(workers), ..wanted(&contract, mine.clone()) };
         assert_eq!(fault(fetch::start(consumer, wish).await).code(), code);
     }
     // A product that is offered by several keys, by none, or has no such column.

@@ -10,6 +10,7 @@ use tidm_crypto::cbor::Value;
 use crate::fault::Fault;
 use crate::limits::{
     MATCH_COLUMN_BYTES, MATCH_DECIMALS, MATCH_ITEMS, MATCH_LABEL_BYTES, MATCH_LABEL_COLUMNS,
+    MATCH_PAIR_ITEMS,
 };
 use crate::policy::matching::{Equals, Matching, Reveal, To};
 use crate::psi::Protocol;
@@ -88,6 +89,13 @@ impl Asked {
         parts.insert(0, Value::Text(self.kind().name().to_owned()));
         parts.extend(self.columns().iter().map(|it| Value::Text(it.clone())));
         vec![Value::Array(parts)]
+    }
+
+    /// Processes of each side where nobody says how many: two for long lists of rows, so that one reads, works or sends while
+    /// the other waits for the peer.
+    pub fn workers(&self, protocol: Protocol, items: u64) -> u32 {
+        let long = items >= MATCH_PAIR_ITEMS && protocol.table().is_none();
+        if long && *self == Self::Rows { 2 } else { 1 }
     }
 
     /// Whether a contract with these terms lets it be worked out by this protocol, of so many items of the consumer.
@@ -188,6 +196,25 @@ mod tests {
             share: Some(50),
             reveal: Some(reveal.iter().copied().collect()),
             ..Matching::default()
+        }
+    }
+
+    #[test]
+    fn long_lists_of_rows_have_two_processes_where_nobody_says() {
+        let table = Protocol::Table(tidm_crypto::hash::Digest([0; 32]));
+        let size = Asked::Size;
+        for (asked, protocol, items, workers) in [
+            (&Asked::Rows, Protocol::Fast, MATCH_PAIR_ITEMS, 2),
+            (&Asked::Rows, Protocol::Ecdh, MATCH_ECDH_ITEMS, 2),
+            (&Asked::Rows, Protocol::Fast, MATCH_PAIR_ITEMS - 1, 1),
+            (&Asked::Rows, table, MATCH_PAIR_ITEMS, 1),
+            (&size, Protocol::Fast, MATCH_PAIR_ITEMS, 1),
+        ] {
+            assert_eq!(asked.workers(protocol, items), workers, "{asked:?} {protocol:?} {items}");
+            // What nobody asked for is never refused.
+            let terms = terms(&Reveal::ALL);
+            let by = (protocol, asked.workers(protocol, items), items);
+            assert!(asked.allowed(&terms, None, by).is_ok() || protocol.table().is_some());
         }
     }
 

@@ -53,9 +53,9 @@ pub(crate) enum Psi {
         table: bool,
         #[arg(long)]
         purpose: Option<String>,
-        /// Processes of each side.
-        #[arg(long, default_value_t = 1)]
-        workers: u32,
+        /// Processes of each side; where nothing is said two for rows of 2^20 items and more, else one.
+        #[arg(long, value_name = "N")]
+        workers: Option<u32>,
         /// Where to write the rows of ours that matched.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,

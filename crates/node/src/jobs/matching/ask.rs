@@ -53,7 +53,8 @@ pub struct Wanted {
     pub shown: Vec<String>,
     pub protocol: Protocol,
     pub purpose: Option<String>,
-    pub workers: u32,
+    /// Processes of each side; absent: as the list is long ([`Asked::workers`]).
+    pub workers: Option<u32>,
     /// How long a lease it asks for at a time; renewed for as long as the matching runs.
     pub span: Duration,
     /// What of the match is to be known.
@@ -85,12 +86,13 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     contract.check_active()?;
     let (_, key) = terms(&contract)?;
-    if it.workers == 0 || it.workers > WORKERS {
+    if it.workers.is_some_and(|it| it == 0 || it > WORKERS) {
         return Err(Fault::refused("psi.workers", format!("workers are 1 to {WORKERS}")).into());
     }
     let Listed { object, name, temporary, columns, items } =
         listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
-    asked::check(&contract, &it.asked, (it.protocol, it.workers, items))?;
+    let workers = it.workers.unwrap_or_else(|| it.asked.workers(it.protocol, items));
+    asked::check(&contract, &it.asked, (it.protocol, workers, items))?;
     let now = app.clock.now();
     let matching = Matching {
         id: hex(&drawn::<32>()),
@@ -112,7 +114,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             temporary,
             nonce: hex(&drawn::<16>()),
             key: hex(&drawn::<32>()),
-            workers: it.workers,
+            workers,
             span_ms: u64::try_from(it.span.min(LEASE_MAX).as_millis()).ok(),
             asked: asked::record(&it.asked),
             ..Record::default()

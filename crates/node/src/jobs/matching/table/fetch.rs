@@ -53,7 +53,7 @@ pub async fn start(app: &Arc<App>, wanted: Wanted) -> Result<Matching, WorkError
     contract.check_active()?;
     // What no table answers is not asked for.
     let any = Protocol::Table(Digest([0; 32]));
-    asked::check(&contract, &wanted.asked, (any, wanted.workers, 0))?;
+    asked::check(&contract, &wanted.asked, (any, wanted.workers.unwrap_or(1), 0))?;
     let (jws, statement) = said(app, &contract).await?;
     let id = kept(&contract.id, statement.table);
     if app.store.table(&id).await.map_err(store)?.is_none() {
