@@ -20,6 +20,7 @@ pub(crate) mod domain {
     pub(crate) const BASE_OT_KEY: &str = "tidm mpc 1 base ot key";
     pub(crate) const TRANSCRIPT: &str = "tidm mpc 1 challenge";
     pub(crate) const COMMITMENT: &str = "tidm mpc 1 commitment";
+    pub(crate) const NOISE_CHECK: &str = "tidm mpc 2 check of noise values";
     pub(crate) const CODE: &str = "tidm mpc 1 expand-convolute code";
     pub(crate) const STREAM: &str = "tidm mpc 1 stream";
     pub(crate) const ITEM: &str = "tidm mpc 1 item";

@@ -98,7 +98,7 @@ pub struct Session<'a> {
 }
 
 const MAGIC: [u8; 4] = *b"tmpc";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Magic, version, party, digest of identifier and terms, nonce.
 const HELLO_BYTES: usize = 4 + 1 + 1 + 32 + 32;
 

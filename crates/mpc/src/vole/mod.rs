@@ -14,6 +14,10 @@
 //! probability 1 − 2^−k; the sender may guess noise positions and is caught when wrong. WYKW21 allow the latter (LPN with static
 //! leakage) and, of the former, a guess of all of Δ.
 //!
+//! Δ outlives an expansion, so a receiver that is caught must have learnt nothing of it: vectors of earlier expansions are out, and
+//! with Δ it could work out every mask below them. Its part of the comparison is `Δ·sum` with a `sum` of its own choice, so the
+//! sender never says the value, only a hash of it (their equality test instead lets the other side speak, which costs a message more).
+//!
 //! Never use one expansion's places twice, and never use Δ in another session: it is drawn here and dies with the struct.
 
 pub mod ideal;
@@ -25,6 +29,7 @@ pub use sender::Sender;
 
 use crate::fault::Fault;
 use crate::field::{GF_BYTES, Gf};
+use crate::hash::{derive, domain};
 use crate::limits::{BAND_VALUE_BITS, MAX_EXPANSION, MIN_EXPANSION, NOISE_WEIGHT};
 use crate::random::Stream;
 use crate::tree;
@@ -85,6 +90,11 @@ impl Shape {
     fn tree_bytes(self) -> usize {
         self.depth * 32 + 16
     }
+}
+
+/// What the sender says of its side of the check: who knows the value sees that it is the same, and nobody else anything.
+fn answer(binding: &[u8; 32], value: Gf) -> [u8; 32] {
+    derive(domain::NOISE_CHECK, &[binding, &value.to_bytes()])
 }
 
 /// `Σ χ_i · values_i` with coefficients from a challenge, taken in portions.

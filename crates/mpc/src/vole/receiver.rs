@@ -2,7 +2,7 @@
 //!
 //! Never says a noise value or position; says them under keys of transfers, and one combination under a random mask.
 
-use super::{RESERVE, Security, Shape};
+use super::{RESERVE, Security, Shape, answer};
 use crate::base_ot;
 use crate::code::Outputs;
 use crate::extension::{self, COLUMNS};
@@ -255,12 +255,11 @@ impl Forest<'_> {
             // All other a of a tree are zero.
             sum ^= factors.get(*target).map_or(Gf::ZERO, |factor| factor.times(self.reserve[j].a));
         }
-        let ours = ours.to_bytes();
         let nonce = own.bytes32();
-        let committed = commitment(session.binding(), &ours, &nonce);
+        let committed = commitment(session.binding(), &ours.to_bytes(), &nonce);
         session.send(Step::CheckClaim, &[&sum.to_bytes()[..], &committed].concat())?;
-        let answer = session.receive(Step::CheckAnswer, 16)?;
-        if answer != ours && !may_differ {
+        let heard = session.receive(Step::CheckAnswer, 32)?;
+        if heard != answer(session.binding(), ours) && !may_differ {
             return Err(Fault::misbehaved(Step::CheckAnswer, "the trees do not fit the key"));
         }
         session.send(Step::CheckOpening, &nonce)

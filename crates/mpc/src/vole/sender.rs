@@ -2,7 +2,7 @@
 //!
 //! Never says a leaf, Δ or b; says sums of leaves under keys of transfers, and once the combination that both know.
 
-use super::{RESERVE, Security, Shape, combination};
+use super::{RESERVE, Security, Shape, answer, combination};
 use zeroize::Zeroize as _;
 
 use crate::base_ot;
@@ -93,7 +93,8 @@ impl Sender {
     }
 
     /// Both compare `Σ χ_i·c_i` with `Δ·Σ χ_i·a_i + Σ χ_i·b_i`. The receiver commits first, so it cannot repeat what it
-    /// hears; the sender says its value first, so the opening tells it nothing that it does not know.
+    /// hears; the sender answers before the opening, which so tells it nothing that it does not know. Its answer is a hash:
+    /// the value itself, for a sum that the receiver made up, would be Δ times that.
     fn check(&self, session: &mut Session<'_>, noise: &[Gf]) -> Result<(), Fault> {
         let mut challenge = session.challenge(b"vole");
         let claim = session.receive(Step::CheckClaim, 16 + 32)?;
@@ -101,7 +102,7 @@ impl Sender {
         let ours = combination(&mut challenge, noise.iter().copied())
             ^ self.reserve[NOISE_WEIGHT]
             ^ self.delta.times(Gf::from_slice(sum));
-        session.send(Step::CheckAnswer, &ours.to_bytes())?;
+        session.send(Step::CheckAnswer, &answer(session.binding(), ours))?;
         let opening = session.receive(Step::CheckOpening, 32)?;
         let mut nonce = [0; 32];
         nonce.copy_from_slice(&opening);

@@ -1,6 +1,13 @@
+use std::thread;
+
 use super::*;
+use crate::channel::Channel;
+use crate::channel::memory::{Memory, pair};
 use crate::kernel::Pair;
+use crate::random::Seed;
 use crate::session::tests::both;
+use crate::session::{Party, Session, SessionId, Setting, Unwatched};
+use crate::step::Step;
 
 type Both = (Result<Vec<Vec<Pair>>, Fault>, Result<(Gf, Vec<Vec<Gf>>), Fault>);
 
@@ -122,7 +129,7 @@ fn a_receiver_with_other_noise_values_than_it_said_is_caught() {
     );
     assert_eq!(
         sent.unwrap_err(),
-        Fault::misbehaved(crate::step::Step::CheckOpening, "the noise values do not fit the key")
+        Fault::misbehaved(Step::CheckOpening, "the noise values do not fit the key")
     );
 }
 
@@ -139,6 +146,78 @@ fn a_sender_whose_trees_do_not_fit_its_key_is_caught() {
     );
     assert_eq!(
         received.unwrap_err(),
-        Fault::misbehaved(crate::step::Step::CheckAnswer, "the trees do not fit the key")
+        Fault::misbehaved(Step::CheckAnswer, "the trees do not fit the key")
     );
+}
+
+/// A receiver's line that adds `off` to what it claims in its second expansion, and keeps what it is answered.
+struct Crooked {
+    inner: Memory,
+    off: Gf,
+    claims: usize,
+    heard: Vec<Vec<u8>>,
+}
+
+impl Channel for Crooked {
+    fn send(&mut self, step: Step, message: &[u8]) -> Result<(), Fault> {
+        let mut message = message.to_vec();
+        if step == Step::CheckClaim {
+            self.claims += 1;
+            if self.claims == 2 {
+                let claimed = Gf::from_slice(&message[..16]) ^ self.off;
+                message[..16].copy_from_slice(&claimed.to_bytes());
+            }
+        }
+        self.inner.send(step, &message)
+    }
+
+    fn receive(&mut self, step: Step, length: usize) -> Result<Vec<u8>, Fault> {
+        let message = self.inner.receive(step, length)?;
+        if step == Step::CheckAnswer {
+            self.heard.push(message.clone());
+        }
+        Ok(message)
+    }
+}
+
+fn setting(channel: &mut dyn Channel, party: Party) -> Setting<'_> {
+    let seed = Seed::new([if party == Party::Sender { 2 } else { 1 }; 32]);
+    Setting { channel, party, id: SessionId([9; 32]), seed, watch: &Unwatched }
+}
+
+/// What the receiver heard in the check of its second expansion, the sender's Δ, and whether the sender went on.
+fn second_check(off: Gf) -> (Vec<u8>, Gf, Result<(), Fault>) {
+    let (left, mut right) = pair();
+    let mut line = Crooked { inner: left, off, claims: 0, heard: Vec::new() };
+    let (delta, went_on) = thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let mut session = Session::open(setting(&mut right, Party::Sender), b"t").unwrap();
+            let mut sender = Sender::set_up(&mut session, Security::Malicious).unwrap();
+            sender.expand(&mut session, 100).unwrap();
+            (sender.delta(), sender.expand(&mut session, 100).map(drop))
+        });
+        let mut session = Session::open(setting(&mut line, Party::Receiver), b"t").unwrap();
+        let mut receiver = Receiver::set_up(&mut session, Security::Malicious).unwrap();
+        receiver.expand(&mut session, 100).unwrap();
+        let _ = receiver.expand(&mut session, 100);
+        drop(session);
+        line.inner = pair().0;
+        other.join().unwrap()
+    });
+    (line.heard.pop().unwrap(), delta, went_on)
+}
+
+/// Vectors of the first expansion are out: with Δ their masks could be worked out, also by who is caught.
+#[test]
+fn a_receiver_that_makes_up_a_claim_is_caught_and_learns_nothing_of_the_key() {
+    let (honest, delta, went_on) = second_check(Gf::ZERO);
+    assert_eq!(went_on, Ok(()));
+    let (crooked, same, went_on) = second_check(Gf::ONE);
+    assert_eq!(same, delta, "the same seeds, so the same run up to the claim");
+    assert!(went_on.is_err(), "it goes on with nobody who cannot open the right value");
+    // In clear the two would differ by Δ·1.
+    assert_eq!((honest.len(), crooked.len()), (32, 32), "a hash, and no element of the field");
+    for (one, other) in honest.windows(16).zip(crooked.windows(16)) {
+        assert_ne!(Gf::from_slice(one) ^ Gf::from_slice(other), delta);
+    }
 }

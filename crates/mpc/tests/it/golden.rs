@@ -1,5 +1,5 @@
 //! The wire format is what it was: with the same seeds both parties say the same bytes, on every machine and in every
-//! later version that calls itself version 1. A change here is a new version of the protocol.
+//! later version that calls itself version 2. A change here is a new version of the protocol.
 
 use std::sync::{Arc, Mutex};
 use std::thread;

@@ -64,10 +64,10 @@ fn what_is_said_is_what_it_was() {
         });
     }
     let table = "\
-labelled receiver 1257571 fc114313ed026850638f93a369e2d82a
-labelled sender 143332 f051f4153dcbc7a961a26b3f5ab121b7
-labelled-malicious receiver 1259824 9b82f0aa4d7e5c4b6ade579b276463ac
-labelled-malicious sender 145787 e28da910f345e555a61cfbbe76de0b13
+labelled receiver 1257571 c968d7c65cffbe6a42971af613c17847
+labelled sender 143332 fefb96243223072154149c62dcaf8187
+labelled-malicious receiver 1259824 ecb970eddfaf7dee0c4716684fc4efda
+labelled-malicious sender 145803 16476f84215fa426aae3d9c1012c4a23
 ";
     assert_eq!(said, table, "what was said:\n{said}");
 }

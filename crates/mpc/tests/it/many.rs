@@ -136,8 +136,8 @@ fn what_a_programmed_function_says_is_what_it_was() {
     });
     assert_eq!(
         said,
-        "opprf receiver 1255571 8543299b5c79deb582dbd07d6ac27194\n\
-         opprf sender 140561 bc907de838282dc47c712a288bfa4bdc\n"
+        "opprf receiver 1255571 fa1f86b10a56db1209885a5468271a81\n\
+         opprf sender 140561 201fbb8127200f7271933a2d78d2de38\n"
     );
 }
 
@@ -162,7 +162,7 @@ fn what_a_leader_and_its_member_say_is_what_it_was() {
     });
     assert_eq!(
         said,
-        "many receiver 1253100 41c6cf7ada264090c18891e160da85bf\n\
-         many sender 138842 72a7d7711ac09d6fe20963621581f66f\n"
+        "many receiver 1253100 c05ca21bcbd127bda622631f676297a7\n\
+         many sender 138842 32fd592025d3b5a54d0cdfb882ca370e\n"
     );
 }

@@ -231,7 +231,9 @@ fn of_two_masks_of_an_item_the_first_counts_and_messages_of_other_lengths_are_fa
                 session.send(Step::Masks, &code.write(&masks))?;
                 let mut texts = vec![0; labels];
                 let at = masks.iter().position(|other| *other == mask).unwrap_or_default() * 8;
-                pad(&mut Stream::keyed(key), &mut texts[at..at + 8]);
+                if let Some(text) = texts.get_mut(at..at + 8) {
+                    pad(&mut Stream::keyed(key), text);
+                }
                 session.send(Step::Labels, &texts)
             },
         );
