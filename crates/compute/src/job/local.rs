@@ -141,7 +141,8 @@ impl Local {
             memory: self.memory,
             workers: self.workers,
             open: false,
-            parts: self.parts,
+            // Both lists are the caller's: there is nobody to guess, however much of a part is filling.
+            parts: self.parts.or_else(|| (self.workers == 1).then_some(1)),
             jail: Vec::new(),
             silence: super::limits::SILENCE.as_secs_f64(),
             patience: 60.0,

@@ -381,13 +381,22 @@ impl Order {
         let each = self.share();
         let on_disk = |plan: &Plan| self.run_bytes(plan) <= each;
         let runs = |plan: &&Plan| plan.part_terms().is_ok() && self.what.runs(self, plan);
-        let mut runnable = plans.iter().filter(runs);
-        let mut again = runnable.clone();
-        let found = runnable
-            .find(|plan| plan.parts <= 128 && self.in_memory(plan))
-            .or_else(|| again.find(|plan| on_disk(plan)));
-        found.map(|plan| plan.parts).ok_or_else(|| {
-            Failure::Order(format!("{} bytes of memory are too few for these sizes", self.memory))
+        // Filling is room for guesses that nobody counted. Who asks for parts by their number holds both lists.
+        let (filling, sound): (Vec<&Plan>, Vec<&Plan>) =
+            plans.iter().filter(runs).partition(|plan| self.parts.is_none() && inflates(plan));
+        let fitting = |all: &[&Plan]| {
+            let in_memory = |plan: &&&Plan| plan.parts <= 128 && self.in_memory(plan);
+            let found = all.iter().find(in_memory).or_else(|| all.iter().find(|it| on_disk(it)));
+            found.map(|plan| plan.parts)
+        };
+        let (memory, terms) = (self.memory, &self.terms);
+        fitting(&sound).ok_or_else(|| match fitting(&filling) {
+            None => Failure::Order(format!("{memory} bytes of memory are too few for these sizes")),
+            Some(parts) => Failure::Order(format!(
+                "{} items against {} need {parts} parts in {memory} bytes of memory, which would be mostly filling: \
+                 give it more memory, or ask over a table",
+                terms.receiver_items, terms.sender_items
+            )),
         })
     }
 
@@ -530,6 +539,32 @@ mod tests {
         assert!(inflates(&Plan { whole: small, parts: 4096 }));
         let large = Terms { receiver_items: 1 << 20, ..whole };
         assert!(!inflates(&Plan { whole: large, parts: 64 }));
+    }
+
+    /// Whatever the sizes and whoever's memory: no plan of a job has room for many more guesses than were agreed.
+    #[test]
+    fn a_list_that_is_far_longer_than_the_receivers_makes_no_room_for_guesses() {
+        for (receiver, sender, mib, fits) in [
+            (1_000, 100_000_000, 512, false),
+            (100, 100_000_000, 512, false),
+            (1_000, 1_000_000_000, 512, false),
+            (1_000, 100_000_000, 65_536, true),
+            (100_000, 100_000_000, 512, true),
+            (1_000, 1_000_000, 512, true),
+            (1, 1_000_000, 512, true),
+        ] {
+            let mut order = Order::of_json(&json(|_| {})).unwrap();
+            (order.terms.receiver_items, order.terms.sender_items) = (receiver, sender);
+            order.memory = mib << 20;
+            match order.wanted_parts() {
+                Ok(parts) => assert!(!inflates(&Plan { whole: order.whole(), parts })),
+                Err(why) => assert!(why.to_string().contains("filling"), "{why}"),
+            }
+            assert_eq!(order.wanted_parts().is_ok(), fits, "{receiver} against {sender}");
+            // Who holds both lists may have as many parts as it likes.
+            order.parts = Some(1);
+            assert!(order.wanted_parts().is_ok());
+        }
     }
 
     #[test]

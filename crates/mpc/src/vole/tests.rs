@@ -199,7 +199,7 @@ fn second_check(off: Gf) -> (Vec<u8>, Gf, Result<(), Fault>) {
         let mut session = Session::open(setting(&mut line, Party::Receiver), b"t").unwrap();
         let mut receiver = Receiver::set_up(&mut session, Security::Malicious).unwrap();
         receiver.expand(&mut session, 100).unwrap();
-        let _ = receiver.expand(&mut session, 100);
+        drop(receiver.expand(&mut session, 100));
         drop(session);
         line.inner = pair().0;
         other.join().unwrap()

@@ -136,6 +136,41 @@ async fn labels_come_with_our_rows_and_the_provider_learns_nothing() {
     assert_eq!(rows, String::from_utf8(parts(2990, 10)).unwrap());
 }
 
+/// A provider without the memory for it says so before anything is counted; and takes as many workers as it has memory for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_at_the_provider_costs_nothing() {
+    let world = World::of(2, |at, _| match at {
+        0 => "[limits]\nmatching_mib = 64\n".to_owned(),
+        _ => String::new(),
+    })
+    .await;
+    let terms = Terms { budget: Some(10_000), ..revealing(&[Reveal::Rows, Reveal::Labels]) };
+    let said = Sentences { columns: vec!["part_no".to_owned(), "price".to_owned()], ..said(terms) };
+    let list = parts(0, 9000);
+    let product = world.published("parts.csv", &list, said, &[Use::Psi]).await;
+    let contract = world.agreed(&product).await;
+    let consumer = &world.consumer().app;
+    // 9,000 labels of 4,160 bytes are more than half of 64 MiB.
+    let mine = uploaded(consumer, "a", &parts(8990, 20)).await;
+    let asked = Asked::Labels { columns: vec!["price".to_owned()], bytes: 4096 };
+    let begun = start(consumer, Wanted { asked, ..wanted(&contract, mine) }).await.unwrap();
+    let ours = over(consumer, &begun.id).await;
+    let fault = ours.record.fault.as_ref().unwrap();
+    assert_eq!((ours.state, fault.code.as_str()), (State::Failed, "psi.size"), "{fault:?}");
+    let told = serde_json::to_string(fault).unwrap();
+    assert!(told.contains("limits.matching_mib") && told.contains("64 MiB"), "{told}");
+    let spent = world.provider().app.store.spent(&contract.id).await.unwrap();
+    assert_eq!((spent.uses, spent.items), (0, 0));
+    // Two workers here, one there: 64 MiB are not enough for two.
+    let mine = uploaded(consumer, "b", &parts(8990, 20)).await;
+    let wish = Wanted { workers: Some(2), ..wanted(&contract, mine) };
+    let begun = start(consumer, wish).await.unwrap();
+    let ours = over(consumer, &begun.id).await;
+    assert_eq!((ours.state, &ours.record.fault), (State::Done, &None));
+    let theirs = over(&world.provider().app, &begun.id).await;
+    assert_eq!((ours.record.matched, theirs.record.workers), (Some(10), 1));
+}
+
 /// Both sides hold it against their copy of the contract, before a use is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_contract_does_not_reveal_is_refused_on_both_sides() {

@@ -26,12 +26,13 @@ use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Acceptance, Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi;
 
+use super::order::Job;
 use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::tally::Tally;
 use super::{
-    ATTEMPTS, WORKERS, asked, drawn, folder, here, many, process, request, save, stopping, store,
-    streams, table, task, terms, unhex,
+    ATTEMPTS, WORKERS, asked, drawn, folder, here, many, order, process, request, save, stopping,
+    store, streams, table, task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -91,8 +92,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     }
     let Listed { object, name, temporary, columns, items } =
         listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
-    let workers = it.workers.unwrap_or_else(|| it.asked.workers(it.protocol, items));
-    asked::check(&contract, &it.asked, (it.protocol, workers, items))?;
+    let workers = fitting(app, &contract, (&it.asked, it.protocol, items), it.workers)?;
     let now = app.clock.now();
     let matching = Matching {
         id: hex(&drawn::<32>()),
@@ -121,6 +121,29 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
         },
     };
     begun(app, matching).await
+}
+
+/// How many processes of ours match this list.
+///
+/// # Errors
+/// [`Fault::Refused`] `psi.*` where the terms, or this node's memory, do not let it be matched so.
+fn fitting(
+    app: &App,
+    contract: &Contract,
+    (asked, protocol, items): (&Asked, Protocol, u64),
+    wanted: Option<u32>,
+) -> Result<u32, Fault> {
+    let workers = wanted.unwrap_or_else(|| asked.workers(protocol, items));
+    asked::check(contract, asked, (protocol, workers, items))?;
+    if protocol.table().is_some() {
+        return Ok(workers);
+    }
+    // How long the provider's list is we are told with its lease; one row it has.
+    let (role, asked) = (Role::Consumer, asked.clone());
+    let job = Job { role, protocol, asked, ours: items, theirs: 1, workers };
+    let workers = if wanted.is_some() { workers } else { order::workers(app, contract, &job) };
+    order::check_size(app, contract, Job { workers, ..job })?;
+    Ok(workers)
 }
 
 /// A list of ours, as it is going to be matched.

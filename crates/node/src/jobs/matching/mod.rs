@@ -20,6 +20,7 @@
 pub mod ask;
 mod asked;
 pub mod many;
+mod order;
 pub mod process;
 pub mod registry;
 pub mod serve;
@@ -32,9 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::order::{Kind, Learns, Order, Results, Role as Part, Security, Sizes};
-use tidm_compute::job::what::What;
+use tidm_compute::job::order::Kind;
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
@@ -42,9 +41,8 @@ use tidm_space::fault::Fault;
 use tidm_space::lease::message::Request;
 use tidm_space::limits::LEASE_MAX;
 use tidm_space::negotiation::message::Role;
-use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms, To};
+use tidm_space::policy::matching::{Equals, Form, Key, Matching as Terms};
 use tidm_space::policy::usage::Use;
-use tidm_space::psi::Protocol;
 
 use self::process::Task;
 use self::registry::Live;
@@ -173,72 +171,8 @@ async fn task(
         let order = many::order(app, it, contract, &list, socket)?;
         return Ok(Task::many(&order, vec![list.into_file()])?);
     }
-    let order = order(app, it, contract, &list, live.socket.clone())?;
+    let order = order::order(app, it, contract, &list, live.socket.clone())?;
     Ok(Task::job(&order, vec![list.into_file()])?)
-}
-
-fn order(
-    app: &App,
-    it: &Matching,
-    contract: &Contract,
-    list: &rest::List,
-    socket: PathBuf,
-) -> Result<Order, Fault> {
-    let (terms, key) = terms(contract)?;
-    let protocol = Protocol::from_name(&it.record.protocol);
-    let protocol = protocol.ok_or(Fault::ApiMisuse("a matching without its protocol"))?;
-    let rule = rule(&key);
-    let columns = it.record.columns.iter().map(String::as_str);
-    let roles = rule.parts.iter().map(|part| part.role.as_str());
-    let mapping = keys::Mapping::of(roles.zip(columns));
-    let (ours, theirs) = (it.record.items, it.record.their_items);
-    let (role, connect, receiver_items, sender_items) = match it.role {
-        Role::Consumer => (Part::Receiver, Way::Dial(Address::Unix(socket)), ours, theirs),
-        Role::Provider => (Part::Sender, Way::Listen(Address::Unix(socket)), theirs, ours),
-    };
-    let consumers = if it.role == Role::Consumer { ours } else { theirs };
-    let asked = asked::of(&it.record)?;
-    asked::check(contract, &asked, (protocol, it.record.workers, consumers))?;
-    let what = asked::what(asked, &terms, consumers);
-    let both = terms.result_to() == To::Both;
-    let learns = if both { Learns::Both } else { Learns::Receiver };
-    let dir = folder(app, &it.id);
-    let shown = (it.role == Role::Consumer || both) && !what.opens();
-    let labels = matches!(what, What::Labels { .. }) && it.role == Role::Consumer;
-    let results = Results {
-        rows: shown.then(|| dir.join(ROWS)),
-        columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
-        labels: labels.then(|| dir.join(LABELS)),
-        key: (shown || labels).then(|| rest::result_key(app, &it.id)).transpose()?,
-        ..Results::default()
-    };
-    let security = match protocol {
-        Protocol::Fast => Security::SemiHonest,
-        Protocol::LowCommunication => Security::SemiHonestLow,
-        Protocol::Malicious => Security::Malicious,
-        Protocol::Ecdh => Security::Ecdh,
-        Protocol::Table(_) => return Err(Fault::ApiMisuse("a table has orders of its own")),
-    };
-    Ok(Order {
-        role,
-        job: it.id.clone(),
-        terms: Sizes { security, learns, receiver_items, sender_items },
-        what,
-        rule,
-        mapping,
-        source: list.source(kind(&it.record.name)),
-        dir,
-        journal: Some(rest::result_key(app, &it.id)?),
-        results,
-        connect,
-        memory: app.config.limits.matching_memory_bytes,
-        workers: it.record.workers,
-        open: false,
-        parts: None,
-        jail: process::JAIL.to_vec(),
-        silence: 20.0,
-        patience: PATIENCE.as_secs_f64(),
-    })
 }
 
 /// The matched rows, in a matching's folder.

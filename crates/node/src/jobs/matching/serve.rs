@@ -23,12 +23,13 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::psi::{Acceptance, Invitation, Protocol};
 
 use super::ask::{TABLE, size};
+use super::order::Job;
 use super::registry::{Live, Turn};
 use super::settle::{self, Ended};
 use super::tally::Tally;
 use super::{
-    ATTEMPTS, WORKERS, asked, drawn, folder, here, is_here, process, request, save, stopping,
-    store, table, task, terms,
+    ATTEMPTS, WORKERS, asked, drawn, folder, here, is_here, order, process, request, save,
+    stopping, store, table, task, terms,
 };
 use crate::app::App;
 use crate::jobs::{renewing, rest, workers};
@@ -61,6 +62,9 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
     if it.session.protocol == Protocol::Ecdh {
         it.session.protocol.takes(own(app, &contract).await?.1)?;
     }
+    if it.session.protocol.table().is_none() {
+        order::check_size(app, &contract, job(app, &contract, it, 1).await?)?;
+    }
     if let Some(column) = asked.columns().iter().find(|it| !has(it)) {
         let why = format!("the product has no column {column}");
         return Err(Fault::refused("psi.reveal", why).into());
@@ -72,6 +76,23 @@ pub async fn prepare(app: &App, from: &Did, it: &Invitation) -> Result<(), WorkE
         Some(_) => Ok(()),
         None => app.matchings.serving().map(drop).ok_or_else(|| busy().into()),
     }
+}
+
+/// Our end of what an invitation asks for.
+async fn job(
+    app: &App,
+    contract: &Contract,
+    it: &Invitation,
+    workers: u32,
+) -> Result<Job, WorkError> {
+    Ok(Job {
+        role: Role::Provider,
+        protocol: it.session.protocol,
+        asked: it.session.asked.clone(),
+        ours: own(app, contract).await?.1,
+        theirs: it.session.items,
+        workers,
+    })
 }
 
 pub(super) fn busy() -> Fault {
@@ -118,6 +139,9 @@ async fn opened(
     let contract = contract.ok_or(Fault::NotFound { what: "contract" })?;
     let (_, key) = terms(&contract)?;
     let (object, items) = own(app, &contract).await?;
+    // Numbers of workers need not be the same: as many as were asked for, if there is memory for them here.
+    let asked_for = it.workers.clamp(1, WORKERS);
+    let workers = order::workers(app, &contract, &job(app, &contract, it, asked_for).await?);
     let now = app.clock.now();
     let matching = Matching {
         id,
@@ -138,7 +162,7 @@ async fn opened(
             columns: key.parts.iter().map(|it| it.column.clone()).collect(),
             nonce: hex(&drawn::<16>()),
             key: hex(&drawn::<32>()),
-            workers: it.workers.clamp(1, WORKERS),
+            workers,
             asked: asked::record(&it.session.asked),
             ..Record::default()
         },
