@@ -170,8 +170,8 @@ fn add(it: &mut Matching, traffic: Traffic) {
     for (kind, moved) in traffic {
         let of = it.record.broken_kinds.entry(kind).or_default();
         for all in [of, &mut it.record.broken_off] {
-            all.sent += moved.sent;
-            all.received += moved.received;
+            all.sent = all.sent.saturating_add(moved.sent);
+            all.received = all.received.saturating_add(moved.received);
         }
     }
 }
