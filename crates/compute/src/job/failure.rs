@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use tidm_mpc::fault::Fault;
-use tidm_mpc::step::Step;
 
 use super::journal::RUNS;
 use crate::keys;
@@ -84,9 +83,7 @@ impl Failure {
 
     /// Whether another connection may bring the job on.
     pub fn is_lost(&self) -> bool {
-        // An overfull part stays one: the job is cut alike every time.
-        let unlucky = matches!(self, Self::Mpc(Fault::Unlucky { step }) if *step != Step::Part);
-        unlucky || matches!(self, Self::Mpc(Fault::Lost { .. }))
+        matches!(self, Self::Mpc(Fault::Unlucky { .. } | Fault::Lost { .. }))
     }
 
     /// Whether the same order, started again, would meet it again: then the peer need not wait.
