@@ -9,6 +9,7 @@ mod database;
 mod demo;
 mod events;
 mod show;
+mod whole;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use tidm_mpc::fault::Fault;
-use tidm_mpc::step::Step;
 
 use super::journal::RUNS;
 use crate::keys;
@@ -28,6 +27,8 @@ pub enum Failure {
     WorkersKilled(u32),
     #[error("the jail of the computing process lacks {layer:?}: {reason}")]
     Jail { layer: tidm_jail::Layer, reason: String },
+    #[error("a computing process says that it moved what no step of a job moves")]
+    Untrue,
     /// What a worker said.
     #[error("{}", .0.text)]
     Told(ErrorReport),
@@ -74,6 +75,7 @@ impl Failure {
             Self::TooManyConnections(_) => "job.too-many-connections",
             Self::WorkersKilled(_) => "job.workers-killed",
             Self::Jail { .. } => "job.jail",
+            Self::Untrue => "job.process-untrue",
             Self::Told(report) => &report.code,
             Self::Member { failure, .. } => failure.code(),
         }
@@ -81,9 +83,7 @@ impl Failure {
 
     /// Whether another connection may bring the job on.
     pub fn is_lost(&self) -> bool {
-        // An overfull part stays one: the job is cut alike every time.
-        let unlucky = matches!(self, Self::Mpc(Fault::Unlucky { step }) if *step != Step::Part);
-        unlucky || matches!(self, Self::Mpc(Fault::Lost { .. }))
+        matches!(self, Self::Mpc(Fault::Unlucky { .. } | Fault::Lost { .. }))
     }
 
     /// Whether the same order, started again, would meet it again: then the peer need not wait.
@@ -156,6 +156,10 @@ impl Failure {
             Self::Jail { .. } => (
                 Blame::Ours,
                 "run the node where the kernel allows it: see the threats of jobs in the documentation",
+            ),
+            Self::Untrue => (
+                Blame::Ours,
+                "its program is not what it was: look for what the peer may have done before you match with it again",
             ),
             Self::Told(report) => (report.blame, ""),
             Self::Member { failure, .. } => failure.advice(),

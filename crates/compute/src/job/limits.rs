@@ -112,6 +112,9 @@ pub const MAX_WAITING_LINES: usize = 64;
 /// Longest line that a worker is listened to: what moved, by step.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
+/// Most bytes that a process says it moved in one step: 256 TiB, which no job does; sums of all steps, workers and attempts stay numbers.
+pub const MAX_MOVED_BYTES: u64 = 1 << 48;
+
 /// Most items of one party of a job of more than two. It runs in one part, in memory, and from the beginning after any loss: this is
 /// a minute or two for a few members.
 pub const MAX_MANY_ITEMS: u64 = 1 << 22;

@@ -29,6 +29,7 @@ use super::room::Room;
 use super::store::{Disk, Spill, Store, clear};
 use super::visit::{Ended, Prepare, Visitor, lost, random};
 use super::what::What;
+use super::work::Keys;
 use super::workers::{Crew, Host};
 use crate::keys::{self, Bitmap, Place};
 
@@ -407,6 +408,8 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
     progress.phase("writing", 0, None);
     let State { agreed, list, connections, parts, more, .. } = journal.state()?;
     let listed = list.unwrap_or_default();
+    // Of several workers none saw all parts.
+    Keys { found: 0, most: order.own_items() }.add(parts.values().map(|part| part.items).sum())?;
     let mut report = Report {
         rows: listed.rows,
         items: listed.items,

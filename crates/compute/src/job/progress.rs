@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tidm_mpc::session::Watch;
-use tidm_mpc::step::Step;
+use tidm_mpc::step::{STEPS, Step};
 
 use super::failure::ErrorReport;
-use super::limits::TELL_EVERY;
+use super::limits::{MAX_MOVED_BYTES, TELL_EVERY};
 use super::order::Report;
 
 /// Bytes that left and came, by the name of the step, frames included.
@@ -21,6 +21,25 @@ pub type Traffic = BTreeMap<String, Moved>;
 pub struct Moved {
     pub sent: u64,
     pub received: u64,
+}
+
+/// Under which name bytes count that are said to have moved in no step there is.
+pub const UNKNOWN: &str = "unknown";
+
+/// What another process says that it moved, as far as that can be: whoever hears a peer may be anybody's after a while. What has no step's
+/// name counts as [`UNKNOWN`], so that nothing is left out of a sum; false where there was any, or more than any job moves.
+pub fn believed(said: Traffic) -> (Traffic, bool) {
+    let (mut all, mut sound) = (Traffic::new(), true);
+    for (name, moved) in said {
+        let known = STEPS.iter().any(|step| step.name() == name);
+        let of = all.entry(if known { name } else { UNKNOWN.to_owned() }).or_default();
+        for (sum, more) in [(&mut of.sent, moved.sent), (&mut of.received, moved.received)] {
+            let whole = sum.saturating_add(more);
+            *sum = whole.min(MAX_MOVED_BYTES);
+            sound &= known && *sum == whole;
+        }
+    }
+    (all, sound)
 }
 
 /// One line of a program's output.
@@ -301,6 +320,37 @@ pub fn peak_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_steps_that_there_are_are_believed_and_nothing_is_left_out() {
+        const MOST: u64 = MAX_MOVED_BYTES;
+        type Kinds = &'static [(&'static str, u64, u64)];
+        let cases: [(Kinds, Kinds, bool); 6] = [
+            (&[], &[], true),
+            (&[("okvs", 3, 4), ("kept", 0, MOST)], &[("okvs", 3, 4), ("kept", 0, MOST)], true),
+            (
+                &[("okvs", 3, 4), ("a", 5, 6), ("b", 7, 8)],
+                &[("okvs", 3, 4), (UNKNOWN, 12, 14)],
+                false,
+            ),
+            (&[("table", 1, 1), (UNKNOWN, 1, 1)], &[(UNKNOWN, 2, 2)], false),
+            (&[("okvs", MOST + 1, 1)], &[("okvs", MOST, 1)], false),
+            (&[("a", u64::MAX, 1), ("b", u64::MAX, 1)], &[(UNKNOWN, MOST, 2)], false),
+        ];
+        let traffic = |kinds: Kinds| -> Traffic {
+            let moved = |&(name, sent, received): &(&str, _, _)| {
+                (name.to_owned(), Moved { sent, received })
+            };
+            kinds.iter().map(moved).collect()
+        };
+        for (said, expected, sound) in cases {
+            assert_eq!(believed(traffic(said)), (traffic(expected), sound), "{said:?}");
+        }
+        // However many there are.
+        let many = (0..10_000).map(|it| (it.to_string(), Moved { sent: 1, received: 0 })).collect();
+        let (found, sound) = believed(many);
+        assert_eq!((found.len(), found[UNKNOWN].sent, sound), (1, 10_000, false));
+    }
 
     #[test]
     fn one_part_and_a_list_that_is_read_have_an_end_in_sight() {

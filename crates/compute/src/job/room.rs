@@ -5,7 +5,7 @@
 //! and its file is read once more when it is known which keys matched.
 
 use tidm_mpc::fault::Fault;
-use tidm_mpc::partition::part::{Equals, Part};
+use tidm_mpc::partition::part::{Equals, Part, TOO_FULL};
 use tidm_mpc::partition::plan::Plan;
 use tidm_mpc::session::Party;
 
@@ -40,7 +40,7 @@ impl Room {
         part.compact();
         let (count, most) = (part.len() as u64, self.most);
         if count > most {
-            return Err(Fault::TooMany { what: "different keys of one part", count, most });
+            return Err(Fault::TooMany { what: TOO_FULL, count, most });
         }
         Ok(())
     }

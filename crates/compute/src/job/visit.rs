@@ -22,7 +22,7 @@ use super::order::{Order, inflates};
 use super::progress::Progress;
 use super::room::Room;
 use super::store::Store;
-use super::work::{Sets, Work};
+use super::work::{Keys, Sets, Work};
 
 /// A process of a party.
 pub struct Visitor<'a> {
@@ -131,7 +131,10 @@ impl Visitor<'_> {
         let counted = party == Party::Sender
             || self.job.whole.learns == Learns::Both
             || self.order.what.opens();
-        let sets = Sets { room, counted };
+        let kept =
+            state.parts.iter().filter(|(part, _)| finished.get(**part as usize) == Some(&true));
+        let found = kept.map(|(_, it)| it.items).sum();
+        let sets = Sets { room, counted, keys: Keys { found, most: self.order.own_items() } };
         let waiting = waiting(&finished, self.number, self.order.workers);
         let mut work = Work::new(store, sets, waiting, &mut self.journal, self.progress);
         more::run(&mut session, self.order, &plan, &mut work, &prepare.extra())?;

@@ -25,6 +25,28 @@ pub struct Sets {
     pub room: Room,
     /// Whether the peer learns from a run, so that runs are counted.
     pub counted: bool,
+    pub keys: Keys,
+}
+
+/// Different keys of the whole list, as far as they are known: a list that has more of them than agreed need not show it in any part.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// Of the parts that both have kept, and of those that ran here.
+    pub found: u64,
+    /// As agreed.
+    pub most: u64,
+}
+
+impl Keys {
+    /// Those of one more part.
+    pub(super) fn add(&mut self, items: u64) -> Result<(), Fault> {
+        self.found += items;
+        let (count, most) = (self.found, self.most);
+        if count <= most {
+            return Ok(());
+        }
+        Err(Fault::TooMany { what: "different keys of the list", count, most })
+    }
 }
 
 /// One process's work over one connection.
@@ -71,6 +93,7 @@ impl<'a> Work<'a> {
     /// Before anything of the part is said.
     fn begin(&mut self, loaded: &Loaded) -> Result<(), Fault> {
         let part = loaded.part;
+        self.sets.keys.add(loaded.distinct.set.len() as u64)?;
         self.rows_elsewhere = loaded.distinct.elsewhere.then_some(part);
         self.progress.part(part);
         if self.sets.counted { self.journal.begin(part) } else { Ok(()) }

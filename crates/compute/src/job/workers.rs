@@ -22,11 +22,13 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::connect::{Connector, Way};
 use super::failure::{ErrorReport, Failure};
 use super::journal::Journal;
-use super::limits::{LOOK_AGAIN, MAX_LINE_BYTES, MAX_WAITING_LINES, REPLACED_PER_WORKER};
+use super::limits::{
+    LOOK_AGAIN, MAX_LINE_BYTES, MAX_MOVED_BYTES, MAX_WAITING_LINES, REPLACED_PER_WORKER,
+};
 use super::order::{Order, Report, unhex};
 use super::party::{digest, greet, serve};
 use super::progress::{
-    Event, Greeted, Moved, Open, Progress, Tell, Told, Traffic, add, peak_bytes,
+    Event, Greeted, Moved, Open, Progress, Tell, Told, Traffic, add, believed, peak_bytes,
 };
 use super::store::Store;
 use super::visit::{Prepare, Visitor, lost};
@@ -141,10 +143,7 @@ impl<'a> Crew<'a> {
                     Event::Progress(_) => self.progress.event(&event),
                     Event::Error(error) => return Err(Failure::Told(error)),
                     Event::Moved { traffic, peak_bytes } => {
-                        if let Some(worker) = self.workers.get_mut(index) {
-                            (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
-                        }
-                        self.tell_moved(peak_bytes);
+                        self.moved(index, traffic, peak_bytes)?;
                     }
                     Event::Ended | Event::Report(_) | Event::Open(_) => {}
                 },
@@ -248,19 +247,20 @@ impl<'a> Crew<'a> {
                 Line::Event(event) => match *event {
                     Event::Progress(told) => {
                         worker.told = told;
-                        let sum = |of: fn(&Told) -> u64| -> u64 {
-                            self.workers.iter().map(|it| of(&it.told)).sum()
+                        let sum = |own: u64, of: fn(&Told) -> u64| -> u64 {
+                            self.workers
+                                .iter()
+                                .fold(own, |all, it| all.saturating_add(of(&it.told)))
                         };
                         let moved = Moved {
-                            sent: own.sent + sum(|it| it.sent),
-                            received: own.received + sum(|it| it.received),
+                            sent: sum(own.sent, |it| it.sent),
+                            received: sum(own.received, |it| it.received),
                         };
                         // A worker counts parts that others had kept before it came, too.
                         self.progress.of_workers(journal.parts_kept()?, moved);
                     }
                     Event::Moved { traffic, peak_bytes } => {
-                        (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
-                        self.tell_moved(peak_bytes);
+                        self.moved(index, traffic, peak_bytes)?;
                     }
                     Event::Ended => worker.ended = true,
                     Event::Error(error) => worker.error = Some(error),
@@ -281,6 +281,17 @@ impl<'a> Crew<'a> {
                 }
             }
         }
+    }
+
+    /// What a worker says that it moved: told as far as it can be so, before the job ends with one that says more.
+    fn moved(&mut self, index: usize, said: Traffic, peak_bytes: u64) -> Result<(), Failure> {
+        let (traffic, sound) = believed(said);
+        let peak_bytes = peak_bytes.min(MAX_MOVED_BYTES);
+        if let Some(worker) = self.workers.get_mut(index) {
+            (worker.traffic, worker.peak_bytes) = (traffic, peak_bytes);
+        }
+        self.tell_moved(peak_bytes);
+        if sound { Ok(()) } else { Err(Failure::Untrue) }
     }
 
     /// What all of them moved so far.
@@ -384,4 +395,59 @@ fn work(
     }
     tell(&Event::Ended);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::progress::UNKNOWN;
+    use super::*;
+
+    #[test]
+    fn a_worker_that_says_more_than_steps_move_ends_the_job() {
+        let order = serde_json::json!({
+            "role": "receiver", "job": "0a".repeat(32),
+            "terms": { "security": "semi-honest", "learns": "receiver", "receiver_items": 9, "sender_items": 9 },
+            "rule": { "parts": [{ "role": "id", "form": "text" }], "equals": "first" },
+            "mapping": { "id": "number" }, "source": { "path": "a.csv", "format": "csv" },
+            "dir": "jobs/1", "connect": { "dial": "unix:peer.sock" }, "workers": 2,
+        });
+        let order = Order::of_json(&order.to_string()).unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&told);
+        let tell: Tell = Arc::new(move |event| {
+            if let Event::Moved { traffic, peak_bytes } = event {
+                all.lock().unwrap().push((traffic.clone(), *peak_bytes));
+            }
+        });
+        let progress = Progress::new(tell, Arc::default());
+        let host = Host::default();
+        let connector = Connector::open(&order.connect).unwrap();
+        let mut crew = Crew::new(&order, &host, &progress, &connector).unwrap();
+        for number in 0..2 {
+            crew.workers.push(Started {
+                child: Command::new("/bin/true").spawn().unwrap(),
+                number,
+                told: Told::default(),
+                traffic: Traffic::new(),
+                peak_bytes: 0,
+                ended: false,
+                error: None,
+            });
+        }
+        let of = |kinds: &[&str]| -> Traffic {
+            kinds.iter().map(|it| ((*it).to_owned(), Moved { sent: 2, received: 1 })).collect()
+        };
+        crew.moved(0, of(&["okvs"]), 5).unwrap();
+        let untrue = crew.moved(1, of(&["okvs", "made up", "the same"]), u64::MAX).unwrap_err();
+        assert_eq!(untrue.code(), "job.process-untrue");
+        assert_eq!(untrue.report().code, "job.process-untrue");
+        // What is told of it is whole, and in few words.
+        let (last, peak) = told.lock().unwrap().last().cloned().unwrap();
+        let both = Moved { sent: 4, received: 2 };
+        let kinds = [("okvs", both), (UNKNOWN, both)];
+        assert_eq!(last, kinds.map(|(kind, it)| (kind.to_owned(), it)).into());
+        assert_eq!(peak, MAX_MOVED_BYTES);
+    }
 }

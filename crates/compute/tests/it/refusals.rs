@@ -63,6 +63,47 @@ fn a_party_that_cannot_go_on_tells_its_peer() {
     }
 }
 
+/// One key more than agreed in one part; so few more that no part shows it; so many that one does before it runs.
+#[test]
+fn more_different_keys_than_agreed_end_the_job() {
+    use tidm_compute::keys::Equals;
+    let cases = [
+        (10, 1, None, 1),
+        (20_000, 300, Some(8), 1),
+        (20_000, 300, Some(8), 2),
+        (20_000, 9000, Some(8), 2),
+    ];
+    for (count, more, parts, workers) in cases {
+        for (equals, long) in
+            [(Equals::First, 0), (Equals::First, 1), (Equals::Multiply, 0), (Equals::Multiply, 1)]
+        {
+            let pair = Pair::new(count);
+            let mut orders = pair.orders(|order| {
+                order.rule.equals = equals;
+                (order.parts, order.workers) = (parts, workers);
+            });
+            let path = &orders[long].source.path;
+            let mut text = std::fs::read_to_string(path).unwrap();
+            for key in 0..more {
+                // As often as it likes: that is no other key.
+                text.push_str(&format!("one more {key},row\n").repeat(2));
+            }
+            std::fs::write(pair.path("more.csv"), text).unwrap();
+            orders[long].source.path = pair.path("more.csv");
+            let (received, sent) = run(&orders);
+            let told = if long == 0 { received } else { sent };
+            let error = told.unwrap_err();
+            let case = format!("{count} {more} {workers} {equals:?} {long}: {}", error.text);
+            assert_eq!(
+                (error.code.as_str(), error.blame),
+                ("mpc.too-many", Blame::Input),
+                "{case}"
+            );
+            assert!(error.text.starts_with("different keys of"), "{case}");
+        }
+    }
+}
+
 #[test]
 fn a_directory_serves_one_process_and_one_job() {
     let pair = Pair::new(10);

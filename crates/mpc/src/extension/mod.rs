@@ -3,8 +3,8 @@
 //! The receiver's choice vector is hidden in 128 columns; the sender holds each column with or without the choices added,
 //! as one bit of its secret s says. Transposed, row j is `t_j` for the receiver and `t_j ⊕ c_j·s` for the sender, and hashing
 //! breaks the correlation (GKWY20). A malicious receiver could use other choices per column and so learn bits of s; the
-//! check makes it show a linear hash of the choices and of every column, which the sender compares with its own. 128 more
-//! rows with random choices hide what the hash would tell; they are thrown away.
+//! check makes it show a linear hash of the choices and of every column, which the sender compares with its own. 129 to 256
+//! more rows with random choices hide what the hash would tell; they are thrown away.
 
 pub(crate) mod transpose;
 
@@ -157,7 +157,7 @@ impl Receiver {
     }
 }
 
-/// Blocks of 128 rows for `count` transfers and at least 128 rows of hiding.
+/// Blocks of 128 rows for `count` transfers and 129 to 256 rows of hiding.
 fn rounded(count: usize) -> usize {
     count / 128 + 2
 }

@@ -2,7 +2,9 @@
 
 use crate::fault::Fault;
 use crate::psi::Set;
-use crate::step::Step;
+
+/// What there are too many of, where a part has more items than one of a list of the agreed size.
+pub const TOO_FULL: &str = "different keys of one part";
 
 /// What to do about items that are there more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Part {
         }
     }
 
-    /// The different items of the part, at most `most`.
+    /// The different items of the part; more than `most` are a fault.
     pub fn distinct(self, equals: Equals, most: u64) -> Result<Distinct, Fault> {
         let (before, left_out) = (self.items.len(), self.left_out);
         let mut all = self.spread();
@@ -130,8 +132,10 @@ impl Part {
         if equal > 0 && equals == Equals::Refuse {
             return Err(Fault::Duplicates { count: equal });
         }
-        if all.len() as u64 > most {
-            return Err(Fault::Unlucky { step: Step::Part });
+        let count = all.len() as u64;
+        if count > most {
+            // Of a list that is no longer than agreed no part is so full, but for chance below 2^-41, and it is cut alike every time.
+            return Err(Fault::TooMany { what: TOO_FULL, count, most });
         }
         let left_out = if multiplies { 0 } else { equal };
         let (items, places) = all.into_iter().unzip();

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::cut::{Cut, key};
 use super::memory::{Memory, Outcome, once};
-use super::part::{Distinct, Part, RECORD_BYTES};
+use super::part::{Distinct, Part, RECORD_BYTES, TOO_FULL};
 use super::plan::Plan;
 use super::run::{Done, Loaded, Parts, receive, send};
 use super::sealed::{CHUNK_BYTES, Sealer, TAG_BYTES};
@@ -157,8 +157,11 @@ fn distinct_items_are_those_of_a_sorted_list() {
         assert_eq!((&multiplied.set, multiplied.left_out), (&set, 0));
         assert_eq!((multiplied.elsewhere, multiplied.also.len()), (left_out > 0, 0));
         if all.len() > 1 {
-            let fault = part.distinct(Equals::First, all.len() as u64 - 1).unwrap_err();
-            assert_eq!(fault.code(), "mpc.unlucky");
+            for equals in [Equals::First, Equals::Multiply] {
+                let fault = part.clone().distinct(equals, all.len() as u64 - 1).unwrap_err();
+                let (count, most) = (all.len() as u64, all.len() as u64 - 1);
+                assert_eq!(fault, Fault::TooMany { what: TOO_FULL, count, most });
+            }
         }
     }
 }

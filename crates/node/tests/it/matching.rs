@@ -1,5 +1,6 @@
 //! Matching of lists between two nodes: the right rows, two leases, what each side may know, and what stops it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tidm_node::jobs::rest;
 use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::accounts::{UploadRow, drop_upload, save_upload};
 use tidm_node::store::matchings::{self, Matching, State};
+use tidm_node::store::writer::WorkError;
 use tidm_space::contract::Contract;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -147,14 +149,17 @@ async fn given_back(world: &World, it: &Matching) -> bool {
 /// Nothing of matchings lies in either node's directory any more.
 async fn cleared(world: &World) {
     for app in [&world.provider().app, &world.consumer().app] {
-        let folder = app.config.node.data.join("matchings");
-        let empty = || async { (std::fs::read_dir(&folder).unwrap().count() == 0).then_some(()) };
-        eventually("the folder is empty", empty).await;
+        cleared_of(&app.config.node.data.join("matchings")).await;
     }
 }
 
+async fn cleared_of(folder: &Path) {
+    let empty = || async { (std::fs::read_dir(folder).unwrap().count() == 0).then_some(()) };
+    eventually("the folder is empty", empty).await;
+}
+
 /// Files below `dir` that hold one of these in clear.
-fn holding(dir: &std::path::Path, words: &[&str]) -> Vec<std::path::PathBuf> {
+fn holding(dir: &Path, words: &[&str]) -> Vec<std::path::PathBuf> {
     let mut found = vec![];
     let Ok(entries) = std::fs::read_dir(dir) else { return found };
     for path in entries.flatten().map(|it| it.path()) {
@@ -597,11 +602,8 @@ async fn it_outlasts_its_leases() {
     assert_eq!((spent.uses, spent.items), (1, 2_000_000));
 }
 
-/// A consumer that was accepted and is not heard of again leaves nothing open behind.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_follows_up_ends_with_its_lease() {
-    let mut world = World::two().await;
-    let contract = agreed(&world, Terms::default()).await;
+/// The consumer invites the provider to a session, and does nothing more; the session as the provider has it.
+async fn invited(world: &World, contract: &Contract) -> Matching {
     let (provider, consumer) = (&world.provider().app, &world.consumer().app);
     let session = Session {
         id: [7; 32],
@@ -632,8 +634,89 @@ async fn what_nobody_follows_up_ends_with_its_lease() {
         Some(posting.body),
     );
     assert_eq!(said.await.unwrap().status.as_u16(), 200);
-    let id = "07".repeat(32);
-    assert_eq!(app_matching(provider, &id).await.state, State::Open);
+    app_matching(provider, &"07".repeat(32)).await
+}
+
+/// The consumer's gate lets the provider join, by a lease of this name.
+async fn joins(world: &World, it: &Matching, name: &str) -> Result<(), WorkError> {
+    let provider = &world.provider().app;
+    let grant = Grant {
+        lease: Id::parse(name).unwrap(),
+        contract: it.contract.clone(),
+        until: provider.clock.now().after(LEASE_MAX),
+        uses_left: None,
+        epsilon_left: None,
+    };
+    serve::joined(provider, &world.consumer().did, it.lease.as_ref().unwrap(), grant).await
+}
+
+/// A session is joined when there is room for what it keeps, or not at all: else its row would be taken for another replica's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_room_is_joined_later() {
+    let world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let provider = &world.provider().app;
+    let it = invited(&world, &contract).await;
+    let all = provider.config.node.data.join("matchings");
+    std::fs::write(&all, "").unwrap();
+    assert!(joins(&world, &it, "urn:lease:join").await.is_err());
+    assert_eq!(app_matching(provider, &it.id).await.record.join, None);
+    std::fs::remove_file(&all).unwrap();
+    joins(&world, &it, "urn:lease:join").await.unwrap();
+    let joined = app_matching(provider, &it.id).await.record.join;
+    assert_eq!(joined.as_deref(), Some("urn:lease:join"));
+    assert!(all.join(&it.id).is_dir());
+    world.revoke(&contract).await;
+    assert_eq!(over(provider, &it.id).await.state, State::Failed);
+    cleared_of(&all).await;
+}
+
+/// A node that is killed when the end of a matching is saved gives its lease back and clears away when it starts again; so it does with a
+/// folder whose row was never saved, and with nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kill_left_of_an_end_is_finished_at_the_start() {
+    let mut world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let provider = world.provider().app.clone();
+    let it = invited(&world, &contract).await;
+    joins(&world, &it, "urn:lease:join").await.unwrap();
+    let begun = || async { provider.matchings.told(&it.id).map(drop) };
+    eventually("its process runs", begun).await;
+    let all = provider.config.node.data.join("matchings");
+    // As it is when the row is saved, and nothing more: whoever runs it writes no row any more.
+    let ended = Matching { state: State::Failed, ..app_matching(&provider, &it.id).await };
+    let saved = provider.writer.note(move |conn| {
+        let ended = ended.clone();
+        Box::pin(async move { matchings::save(conn, &ended).await })
+    });
+    saved.await.unwrap();
+    for name in ["0a".repeat(32), "other".to_owned()] {
+        std::fs::create_dir(all.join(&name)).unwrap();
+        std::fs::write(all.join(&name).join("rows"), "a").unwrap();
+    }
+    drop(provider);
+    world.restart(0).await;
+    let provider = &world.provider().app;
+    let only_other = || async {
+        let names = std::fs::read_dir(&all).unwrap().map(|it| it.unwrap().file_name());
+        names.eq(["other"]).then_some(())
+    };
+    eventually("the folders are gone", only_other).await;
+    let joined = provider.store.lease(&Id::parse("urn:lease:join").unwrap()).await;
+    match joined.unwrap().unwrap().state {
+        Lease::Returned { outcome, .. } => assert!(!outcome.done && outcome.rows == 0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A consumer that was accepted and is not heard of again leaves nothing open behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_follows_up_ends_with_its_lease() {
+    let mut world = World::two().await;
+    let contract = agreed(&world, Terms::default()).await;
+    let it = invited(&world, &contract).await;
+    let (id, state) = (it.id, it.state);
+    assert_eq!(state, State::Open);
     // Also where the node was stopped meanwhile.
     world.restart(0).await;
     let provider = world.provider().app.clone();

@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tokio::io::AsyncWriteExt as _;
 
 use super::{Paging, publish};
 use crate::cli::{Global, Output};
 use crate::client::{Api, Outcome, Trouble, segment};
 use crate::database;
 use crate::show;
+use crate::whole::Whole;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Psi {
@@ -295,14 +295,13 @@ fn reveal(text: &str, decimals: u32, bytes: u32) -> Outcome<Option<Value>> {
 async fn fetch(api: &Api, id: &str, what: &str, out: &Path) -> Outcome<()> {
     let request = api.request(Method::GET, &format!("/matchings/{}/{what}", segment(id)));
     let mut answer = api.send(request).await?;
-    let mut file = tokio::fs::File::create(out).await.with_context(|| out.display().to_string())?;
+    let mut file = Whole::new(out)?;
     while let Some(piece) =
         answer.chunk().await.map_err(|why| Trouble::NoAnswer(why.to_string()))?
     {
-        file.write_all(&piece).await.with_context(|| out.display().to_string())?;
+        file.write(&piece).with_context(|| out.display().to_string())?;
     }
-    file.flush().await.with_context(|| out.display().to_string())?;
-    Ok(())
+    Ok(file.keep()?)
 }
 
 /// How far it is, in a line.

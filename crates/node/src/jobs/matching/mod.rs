@@ -242,6 +242,9 @@ pub async fn stop(app: &Arc<App>, it: &Matching) -> Result<bool, WorkError> {
 /// peer's comes.
 pub async fn resume(app: &Arc<App>) -> Result<(), WorkError> {
     table::prepare::resume(app).await?;
+    if let Err(why) = settle::finish(app).await {
+        tracing::warn!(%why, "what matchings left that are over is not looked for");
+    }
     for it in app.store.open_matchings(10_000).await.map_err(store)? {
         match (it.role, it.lease) {
             (Role::Consumer, _) if is_here(app, &it.id) => {

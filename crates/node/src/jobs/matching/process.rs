@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde::Serialize;
-use tidm_compute::job::failure::{Blame, ErrorReport};
+use tidm_compute::job::failure::{Blame, ErrorReport, Failure};
 use tidm_compute::job::many;
 use tidm_compute::job::order::{Order, Report};
-use tidm_compute::job::progress::Event;
+use tidm_compute::job::progress::{Event, Traffic, believed};
 use tidm_compute::job::workers::MALLOC;
 use tidm_compute::table;
 use tidm_jail::{Layer, Report as Jail};
@@ -104,9 +104,10 @@ pub(super) async fn run(
         }
         match serde_json::from_str(&line).map_err(ours)? {
             Event::Progress(told) => live.tell(told),
-            Event::Moved { traffic, .. } => live.moved(traffic),
+            Event::Moved { traffic, .. } => heard(live, traffic)?,
             Event::Cut(_) | Event::Open(_) | Event::Ended => {}
             Event::Report(mut report) => {
+                heard(live, std::mem::take(&mut report.traffic))?;
                 let lacks = report.jail.as_ref().map(Jail::lacks).unwrap_or_default();
                 if !lacks.is_empty() {
                     tracing::warn!(?lacks, "the jail of a computing process is not whole");
@@ -117,6 +118,18 @@ pub(super) async fn run(
             Event::Error(why) => return Err(why),
         }
     }
+}
+
+/// What the process says that it moved, in between or in its report: counted as far as it can be so. One that says more is not the program that
+/// was started, and is listened to no longer.
+fn heard(live: &Live, said: Traffic) -> Result<(), ErrorReport> {
+    let (traffic, sound) = believed(said);
+    live.moved(traffic);
+    if sound {
+        return Ok(());
+    }
+    tracing::warn!("a computing process says that it moved what no step moves; it is ended");
+    Err(Failure::Untrue.report())
 }
 
 /// The program behind the hidden command.
@@ -135,5 +148,90 @@ fn ours(why: impl std::fmt::Display) -> ErrorReport {
         blame: Blame::Ours,
         next: "try again; if it stays so, look at the node's log".to_owned(),
         member: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidm_compute::job::limits::MAX_MOVED_BYTES;
+    use tidm_compute::job::progress::{Moved, UNKNOWN};
+
+    use super::super::registry::Matchings;
+    use super::super::tally::{self, Tally};
+    use super::*;
+
+    /// A line as a program says it.
+    fn line(traffic: Traffic) -> String {
+        serde_json::to_string(&Event::Moved { traffic, peak_bytes: 0 }).unwrap()
+    }
+
+    fn kinds(of: impl IntoIterator<Item = (String, u64)>) -> Traffic {
+        of.into_iter().map(|(kind, sent)| (kind, Moved { sent, received: 1 })).collect()
+    }
+
+    /// A program that was taken over: what it says moved is counted whole, in few words, and it is heard no longer.
+    #[tokio::test]
+    async fn made_up_kinds_end_a_process_and_hide_nothing() {
+        let known = || line(kinds([("okvs".to_owned(), 7)]));
+        let many = || (0..20_000).map(|it| (format!("made up {it}"), 2));
+        let report = |traffic| Event::Report(Box::new(Report { traffic, ..Report::default() }));
+        let said = |event: &Event| serde_json::to_string(event).unwrap();
+        let cases = [
+            (vec![known(), line(kinds(many()))], Some(40_000), "job.process-untrue"),
+            (vec![known(), said(&report(kinds(many())))], Some(40_000), "job.process-untrue"),
+            (
+                vec![known(), line(kinds([("okvs".to_owned(), u64::MAX)]))],
+                None,
+                "job.process-untrue",
+            ),
+            (vec![known(), "nonsense".to_owned()], None, "job.process"),
+        ];
+        for (lines, unknown, code) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let script = folder.path().join("lines");
+            std::fs::write(&script, lines.join("\n") + "\n").unwrap();
+            // It says what it says, then goes on for as long as it is let.
+            let program = Program {
+                path: "/bin/sh".into(),
+                arguments: ["-c", "/bin/cat \"$0\"; read more; read more"]
+                    .into_iter()
+                    .map(OsString::from)
+                    .chain([script.into_os_string()])
+                    .collect(),
+            };
+            let turn = Arc::<Matchings>::default().begin("a").unwrap().unwrap();
+            turn.live.write_down(Tally::new(folder.path(), 1));
+            let task =
+                Task { word: "job", order: Zeroizing::new(b"{}\n".to_vec()), _files: vec![] };
+            let ended = run(&program, &task, &turn.live).await.unwrap_err();
+            assert_eq!(ended.code, code, "{}", ended.text);
+            // What is written down can be read back, however much was said.
+            assert!(tally::found(folder.path()).unwrap().traffic.contains_key("okvs"));
+            let moved = turn.live.take_moved();
+            assert_eq!(moved.get(UNKNOWN).map(|it| it.sent), unknown, "{code}");
+            let bounded =
+                if unknown.is_none() && code != "job.process" { MAX_MOVED_BYTES } else { 7 };
+            assert_eq!(moved["okvs"].sent, bounded);
+            assert!(moved.len() <= 2);
+        }
+    }
+
+    /// In the end it cannot take back what it said before.
+    #[tokio::test]
+    async fn a_report_says_no_less_than_the_lines_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("lines");
+        let report = Report { sent: 1, ..Report::default() };
+        let report = serde_json::to_string(&Event::Report(Box::new(report))).unwrap();
+        let before = line(kinds([("okvs".to_owned(), 7)]));
+        std::fs::write(&script, format!("{before}\n{report}\n")).unwrap();
+        let arguments = vec!["-c".into(), "/bin/cat \"$0\"".into(), script.into_os_string()];
+        let program = Program { path: "/bin/sh".into(), arguments };
+        let turn = Arc::<Matchings>::default().begin("a").unwrap().unwrap();
+        let task = Task { word: "job", order: Zeroizing::new(b"{}\n".to_vec()), _files: vec![] };
+        let told = run(&program, &task, &turn.live).await.unwrap();
+        assert_eq!((told.traffic["okvs"].sent, told.sent, told.received), (7, 7, 1));
     }
 }

@@ -13,7 +13,7 @@ use tidm_compute::job::order::Report;
 use tidm_compute::job::progress::{Moved, Told, Traffic};
 
 use super::WORKERS;
-use super::tally::Tally;
+use super::tally::{TABLE, Tally};
 
 /// Connections of one matching at a time: the workers', and some that are being replaced.
 const STREAMS: usize = 2 * WORKERS as usize;
@@ -195,16 +195,13 @@ impl Live {
         self.downloads.fetch_add(1, Ordering::Relaxed) < most
     }
 
-    /// What left and came besides the process's own words, into its report.
+    /// What left and came by all that was said, and besides the process's own words, into its report.
     pub(super) fn add_to(&self, report: &mut Report) {
-        let (sent, received) =
-            (self.gave.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed));
-        if sent == 0 && received == 0 {
-            return;
-        }
-        report.traffic.insert("table".to_owned(), Moved { sent, received });
-        report.sent += sent;
-        report.received += received;
+        let table = (self.gave.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed));
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        report.traffic = with_table(moved, table);
+        report.sent = report.traffic.values().map(|it| it.sent).sum();
+        report.received = report.traffic.values().map(|it| it.received).sum();
     }
 
     /// Returns when somebody stopped it.
@@ -217,7 +214,7 @@ impl Live {
 
 fn with_table(mut moved: Traffic, (sent, received): (u64, u64)) -> Traffic {
     if sent > 0 || received > 0 {
-        moved.insert("table".to_owned(), Moved { sent, received });
+        moved.insert(TABLE.to_owned(), Moved { sent, received });
     }
     moved
 }

@@ -237,11 +237,14 @@ pub async fn joined(app: &Arc<App>, from: &Did, lease: &Id, grant: Grant) -> Res
         return Err(Fault::ApiMisuse("a lease that is none").into());
     };
     it.record.join = Some(joined);
-    // What it keeps lies on this replica's disk, so that it is run here and nowhere else.
+    // What it keeps lies on this replica's disk, so that it is run here and nowhere else. The folder first: a joined row whose folder is
+    // nowhere would be another replica's to each of them, for ever.
+    super::keep(app, &it.id)?;
     if !claim(app, &it).await? {
+        // Another replica was first. Nothing lies in it yet.
+        drop(std::fs::remove_dir(folder(app, &it.id)));
         return Err(Fault::conflict("psi.session", "this session was joined already").into());
     }
-    super::keep(app, &it.id)?;
     tokio::spawn(run(app.clone(), it.id));
     Ok(())
 }

@@ -11,11 +11,12 @@ use tidm_space::engine::input::{Input, Wish};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::lease::message::Outcome;
+use tidm_space::lease::state::State as Standing;
 use tidm_space::negotiation::message::Role;
 use tidm_space::psi::Asked;
 use tidm_space::psi::many::withheld;
 
-use super::{LABELS, ROWS, asked, folder, here, many, save, tally, terms};
+use super::{LABELS, ROWS, asked, folder, here, many, save, store, tally, terms, unhex};
 use crate::app::App;
 use crate::jobs::{rest, uploads};
 use crate::objects::Key;
@@ -58,6 +59,31 @@ pub async fn settle(app: &Arc<App>, mut it: Matching, ended: Ended) {
     }
     give_back(app, &it, received).await;
     clear(app, &it).await;
+}
+
+/// Finishes what a kill left of ends that were saved, before anything runs here: leases that are held are given back, folders go. Nobody
+/// else works in this node's directory, and what still runs, or is gone on with, has an open row.
+pub(super) async fn finish(app: &Arc<App>) -> Result<(), WorkError> {
+    let mut folders = match tokio::fs::read_dir(folder(app, "")).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        folders => folders.map_err(here)?,
+    };
+    while let Some(entry) = folders.next_entry().await.map_err(here)? {
+        let id = entry.file_name().into_string().ok().filter(|it| unhex::<32>(it).is_some());
+        let Some(id) = id else { continue };
+        match app.store.matching(&id).await.map_err(store)? {
+            Some(it) if it.state == State::Open => {}
+            Some(it) => {
+                let report = it.record.report.as_ref();
+                let received = report.and_then(|it| it.get("received")?.as_u64()).unwrap_or(0);
+                give_back(app, &it, received).await;
+                clear(app, &it).await;
+            }
+            // Its row was never saved.
+            None => remove(app, &id).await,
+        }
+    }
+    Ok(())
 }
 
 /// Looks at the result, and keeps it where the contract lets it be seen.
@@ -115,6 +141,10 @@ async fn give_back(app: &App, it: &Matching, received: u64) {
 
 /// `items`: of the other side.
 async fn give_one_back(app: &App, it: &Matching, lease: Id, items: u64, received: u64) {
+    let held = app.store.lease(&lease).await;
+    if matches!(&held, Ok(Some(it)) if it.state != Standing::Granted) {
+        return;
+    }
     let done = it.state == State::Done;
     let outcome =
         Outcome { done, rows: if done { items } else { 0 }, bytes: received, result: None };
@@ -125,12 +155,16 @@ async fn give_one_back(app: &App, it: &Matching, lease: Id, items: u64, received
     }
 }
 
-async fn clear(app: &App, it: &Matching) {
-    if let Err(error) = tokio::fs::remove_dir_all(folder(app, &it.id)).await
+async fn remove(app: &App, id: &str) {
+    if let Err(error) = tokio::fs::remove_dir_all(folder(app, id)).await
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, id = it.id, "the folder of a matching stays behind");
+        tracing::warn!(%error, id, "the folder of a matching stays behind");
     }
+}
+
+async fn clear(app: &App, it: &Matching) {
+    remove(app, &it.id).await;
     if !it.record.temporary {
         return;
     }
@@ -170,8 +204,8 @@ fn add(it: &mut Matching, traffic: Traffic) {
     for (kind, moved) in traffic {
         let of = it.record.broken_kinds.entry(kind).or_default();
         for all in [of, &mut it.record.broken_off] {
-            all.sent += moved.sent;
-            all.received += moved.received;
+            all.sent = all.sent.saturating_add(moved.sent);
+            all.received = all.received.saturating_add(moved.received);
         }
     }
 }

@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tidm_compute::job::progress::Traffic;
+use tidm_compute::job::limits::MAX_MOVED_BYTES;
+use tidm_compute::job::progress::{Moved, Traffic, believed};
 
 /// How long it waits between two writings: what a kill may take.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A file of so many bytes is none of ours: there are some twenty kinds.
+/// A file of so many bytes is none of ours: there are some forty kinds.
 const MOST: u64 = 1 << 16;
+
+/// Under which name bytes of tables count, which this node moves itself.
+pub(super) const TABLE: &str = "table";
 
 /// Of one attempt.
 #[derive(Debug, Deserialize, Serialize)]
@@ -55,12 +59,19 @@ impl Tally {
     }
 }
 
-/// What the last attempt wrote that ran in this folder.
+/// What the last attempt wrote that ran in this folder. Its process may write there, too.
 pub(super) fn found(folder: &Path) -> Option<Found> {
     let file = fs::File::open(path(folder)).ok()?;
     let mut bytes = Vec::new();
     file.take(MOST).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let Found { attempt, mut traffic } = serde_json::from_slice(&bytes).ok()?;
+    let bounded = |of: u64| of.min(MAX_MOVED_BYTES);
+    let table = traffic.remove(TABLE);
+    let table = table
+        .map(|Moved { sent, received }| Moved { sent: bounded(sent), received: bounded(received) });
+    let (mut traffic, _) = believed(traffic);
+    traffic.extend(table.map(|it| (TABLE.to_owned(), it)));
+    Some(Found { attempt, traffic })
 }
 
 fn path(folder: &Path) -> PathBuf {
@@ -69,7 +80,7 @@ fn path(folder: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use tidm_compute::job::progress::Moved;
+    use tidm_compute::job::progress::UNKNOWN;
 
     use super::*;
 
@@ -85,6 +96,12 @@ mod tests {
         }
         let it = found(dir.path()).unwrap();
         assert_eq!((it.attempt, it.traffic["okvs"].sent), (3, 2));
+        let of = |kind: &str| (kind.to_owned(), Moved { sent: 5, received: u64::MAX });
+        tally.write(Traffic::from(["okvs", "made up", TABLE].map(of)));
+        let it = found(dir.path()).unwrap().traffic;
+        let found_of: Vec<_> = it.iter().map(|(kind, it)| (kind.as_str(), *it)).collect();
+        let bounded = Moved { sent: 5, received: MAX_MOVED_BYTES };
+        assert_eq!(found_of, ["okvs", TABLE, UNKNOWN].map(|kind| (kind, bounded)));
         for nonsense in [&b""[..], b"{}", b"[1", &[b' '; 1 << 17]] {
             fs::write(path(dir.path()), nonsense).unwrap();
             assert!(found(dir.path()).is_none());

@@ -40,7 +40,6 @@ pub(crate) enum Table {
     },
     /// Delete one; one that is being made is stopped. Copies that consumers keep answer nothing any more.
     #[command(after_help = "Example:\n  tidm psi table drop 5f0c…")]
-    #[command(after_help = "Example:\n  tidm psi table drop 5f0c…")]
     Drop { id: String },
 }
 
