@@ -460,5 +460,5 @@ pub(super) fn used_up(contract: &Contract, spent: Spent) -> bool {
     contract.is_active()
         && contract
             .terms()
-            .is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
+            .is_ok_and(|terms| terms.last_use().is_some_and(|last| spent.uses >= last))
 }
