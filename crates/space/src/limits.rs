@@ -14,6 +14,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const POLICY_RULES: usize = 256;
 /// Constraints in one policy, all levels together; the ODRL test suite's biggest holds 786.
 pub const POLICY_CONSTRAINTS: usize = 4096;
+/// Numbers of uses by which the permissions of one policy differ: a place of use tries each.
+pub const POLICY_TIERS: usize = 64;
 /// Nesting of logical constraints.
 pub const POLICY_DEPTH: usize = 16;
 /// Characters of a reason that a peer or a person gives.

@@ -191,7 +191,9 @@ async fn epsilon_left(app: &App, it: &Contract) -> Answer<Option<String>> {
     let budget = it.terms().ok().and_then(|it| it.summary.limits.privacy.budget);
     let Some(budget) = budget else { return Ok(None) };
     let left = match it.role {
-        Role::Provider => privacy::left(budget, app.store.epsilon_spent(it).await?),
+        Role::Provider => {
+            privacy::left(budget, app.store.epsilon_spent(&*app.directory, it).await?)
+        }
         Role::Consumer => app.store.epsilon_left(&it.id).await?.unwrap_or_else(|| budget.micro()),
     };
     Ok(Some(micro_text(left)))

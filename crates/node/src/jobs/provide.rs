@@ -18,8 +18,9 @@ use tidm_space::catalog::delivery::{FLIGHT_SQL_PULL, HTTP_ADDRESS, Use, Way};
 use tidm_space::contract::Contract;
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
-use tidm_space::lease::delivery::deliverable;
+use tidm_space::lease::delivery::{deliverable, leaves_until};
 use tidm_space::share::{OPERATOR_SHARE, PROVIDER_SHARE};
+use tidm_space::time::Time;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Transfer;
 use tidm_space::wire::{kas, odrl};
@@ -34,7 +35,7 @@ use crate::objects::Key;
 use crate::random;
 use crate::store::notes::{self, Grant, Seal};
 
-/// A download grant lives this long; a contract that ends sooner ends it.
+/// A download grant lives this long; a contract that ends sooner ends it, and so do the terms of plain bytes.
 const GRANT: Duration = Duration::from_secs(24 * 3600);
 
 /// What binds sealed bytes to their deal; known to both sides, never stored in the file.
@@ -86,7 +87,8 @@ pub async fn run(app: &Arc<App>, transfer: &Id) -> anyhow::Result<()> {
             let bounded = terms.grants.iter().any(|it| {
                 it.limits.delivery_rate.is_some() || it.limits.delivery_connections.is_some()
             });
-            Some(pull_address(app, &it, &content, bounded).await?)
+            let until = leaves_until(&contract, &terms, delivery.kind, app.clock.now());
+            Some(pull_address(app, &it, &content, (bounded, until)).await?)
         }
         Way::Push | Way::Bucket => None,
     };
@@ -166,7 +168,7 @@ async fn pull_address(
     app: &App,
     it: &Transfer,
     content: &Content,
-    bounded: bool,
+    (bounded, until): (bool, Option<Time>),
 ) -> anyhow::Result<DataAddress> {
     let parcel = &content.parcel;
     let mut address = None;
@@ -174,11 +176,11 @@ async fn pull_address(
         address = infrastructure::address(app, it, seal).await?;
     }
     if address.is_none() && !bounded {
-        address = signed_address(app, &parcel.key).await?;
+        address = signed_address(app, &parcel.key, until).await?;
     }
     let address = match address {
         Some(address) => address,
-        None => own_address(app, it, parcel.key.as_str()).await?,
+        None => own_address(app, it, parcel.key.as_str(), until).await?,
     };
     Ok(describe(address, content))
 }
@@ -305,27 +307,44 @@ fn container(
 }
 
 /// The object in our bucket under a signed address, where the operator wants it so. Whoever has that address reads the
-/// object until its life is over: no suspension and no bound of this node holds there, which is why it is short.
-async fn signed_address(app: &App, key: &Key) -> anyhow::Result<Option<DataAddress>> {
+/// object until its life is over: no suspension and no bound of this node holds there, which is why it is short, and ends with
+/// the terms at the latest.
+async fn signed_address(
+    app: &App,
+    key: &Key,
+    until: Option<Time>,
+) -> anyhow::Result<Option<DataAddress>> {
     let crate::config::Objects::S3(crate::config::S3 { signed_addresses: Some(life), .. }) =
         &app.config.objects
     else {
         return Ok(None);
     };
-    let endpoint = app.objects.signed(key, *life).await?;
+    let Some(life) = signed_life(*life, until, app.clock.now()) else { return Ok(None) };
+    let endpoint = app.objects.signed(key, life).await?;
     let endpoint_type = HTTP_ADDRESS.to_owned();
     Ok(endpoint.map(|it| DataAddress { endpoint_type, endpoint: Some(it), properties: Vec::new() }))
 }
 
+/// Such addresses live for whole seconds; `None`: the terms leave not even one.
+fn signed_life(most: Duration, until: Option<Time>, now: Time) -> Option<Duration> {
+    let life = until.map_or(most, |it| it.since(now).min(most));
+    Some(Duration::from_secs(life.as_secs())).filter(|it| !it.is_zero())
+}
+
 /// Our own download endpoint, under a token that only its digest is kept of.
-async fn own_address(app: &App, it: &Transfer, object: &str) -> anyhow::Result<DataAddress> {
+async fn own_address(
+    app: &App,
+    it: &Transfer,
+    object: &str,
+    until: Option<Time>,
+) -> anyhow::Result<DataAddress> {
     let token = URL_SAFE_NO_PAD.encode(random::key().expose());
     let grant = Grant {
         contract: it.contract.clone(),
         transfer: it.id.clone(),
         token: sha256(token.as_bytes()),
         object: object.to_owned(),
-        until: app.clock.now().after(GRANT),
+        until: until.into_iter().fold(app.clock.now().after(GRANT), Time::min),
     };
     app.writer
         .note(move |conn| {
@@ -352,4 +371,24 @@ fn describe(mut address: DataAddress, it: &Content) -> DataAddress {
         address.properties.push(("tidm:marked".to_owned(), "true".to_owned()));
     }
     address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_address_ends_with_the_terms() {
+        let now = Time::from_ms(10_000);
+        for (until, seconds) in [
+            (None, Some(600)),
+            (Some(900_000), Some(600)),
+            (Some(70_999), Some(60)),
+            (Some(10_999), None),
+            (Some(9_000), None),
+        ] {
+            let life = signed_life(Duration::from_secs(600), until.map(Time::from_ms), now);
+            assert_eq!(life.map(|it| it.as_secs()), seconds, "{until:?}");
+        }
+    }
 }

@@ -1,16 +1,17 @@
 //! Provider: send what a started transfer delivers to where the consumer wants it, and complete the transfer.
 //!
-//! Threat model: as for [`super::sending`]. Plain bytes leave only under a contract that stands and grants plain
-//! delivery; sealed ones open only under a lease, wherever they lie. What is under way ends within a second of a
-//! suspension or of the contract's end ([`arriving::stopped`]).
+//! Threat model: as for [`super::sending`]. Plain bytes leave only under a contract that stands and whose terms let them
+//! leave, at each try and as long as it takes; sealed ones open only under a lease, wherever they lie. What is under way
+//! ends within a second of a suspension, of the contract's end ([`arriving::stopped`]) or of its terms' ([`withheld`]).
 //!
 //! Never completes before the receiver said that it has the whole.
 
 use std::sync::Arc;
 
-use tidm_space::catalog::delivery::{Delivery, Way};
+use tidm_space::catalog::delivery::{Delivery, Use, Way};
 use tidm_space::engine::input::{Input, Wish};
 use tidm_space::id::Id;
+use tidm_space::lease::delivery::deliverable;
 use tidm_space::negotiation::message::Role;
 use tidm_space::transfer::state::Transfer;
 
@@ -18,6 +19,7 @@ use super::fetch::{ended, refused_token, rests};
 use super::sending::{self, Sent};
 use super::{arriving, provide};
 use crate::app::App;
+use crate::server::watch::LOOK;
 
 /// Runs the job; harmless when repeated.
 pub async fn run(app: &Arc<App>, id: &Id) -> anyhow::Result<()> {
@@ -52,7 +54,12 @@ async fn pushed(app: &Arc<App>, it: &Transfer, delivery: Delivery) -> anyhow::Re
     }
     let content = provide::content(app, &contract, delivery.kind).await?;
     let parcel = &content.parcel;
+    let stopped = stopped(app, it, delivery.kind);
+    tokio::pin!(stopped);
     loop {
+        if let Some(why) = withheld(app, it, delivery.kind).await? {
+            return Ok(Some(why));
+        }
         let place = sending::place(app, &it.contract, sending::bounds(app, &contract))?;
         let sending = async {
             match delivery.way {
@@ -62,13 +69,13 @@ async fn pushed(app: &Arc<App>, it: &Transfer, delivery: Delivery) -> anyhow::Re
         };
         let sent = tokio::select! {
             sent = sending => sent?,
-            () = arriving::stopped(app, it) => return Ok(None),
+            why = &mut stopped => return Ok(why),
         };
         match sent {
             Sent::Whole => break,
             Sent::Later(wait) => tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = arriving::stopped(app, it) => return Ok(None),
+                why = &mut stopped => return Ok(why),
             },
             Sent::Expired => return Ok(Some(refused_token(app, it)?)),
             Sent::Refused(why) => return Ok(Some(ended(it, "transfer.push", why))),
@@ -76,4 +83,28 @@ async fn pushed(app: &Arc<App>, it: &Transfer, delivery: Delivery) -> anyhow::Re
     }
     let (transfer, bytes, content) = (it.id.clone(), parcel.bytes, parcel.sha256);
     Ok(Some(Wish::Pushed { transfer, bytes, content }))
+}
+
+/// Returns when the transfer delivers no more, with what is to be said of that where nobody has said it.
+async fn stopped(app: &App, it: &Transfer, kind: Use) -> Option<Wish> {
+    let withheld = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // A store that does not answer for a moment has stopped nothing.
+            if let Ok(Some(why)) = withheld(app, it, kind).await {
+                return why;
+            }
+        }
+    };
+    tokio::select! {
+        () = arriving::stopped(app, it) => None,
+        why = withheld => Some(why),
+    }
+}
+
+/// The end of a transfer whose terms let plain bytes leave no more. What is sealed is held against them when it is opened.
+async fn withheld(app: &App, it: &Transfer, kind: Use) -> anyhow::Result<Option<Wish>> {
+    let contract = app.store.contract(&it.contract).await?.filter(|_| kind == Use::Plain);
+    let may = contract.map(|of| deliverable(&of, kind, app.clock.now()));
+    Ok(may.and_then(Result::err).map(|why| ended(it, "transfer.kind", why.to_string())))
 }

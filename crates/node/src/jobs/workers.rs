@@ -20,9 +20,10 @@ use tidm_space::id::Id;
 use tidm_space::lease::message::Request;
 use tidm_space::lease::seen::ATTESTED;
 use tidm_space::lease::state::State;
-use tidm_space::policy::eval::{Facts, Request as Asked, evaluate};
+use tidm_space::policy::eval::{Facts, Request as Asked};
 use tidm_space::policy::privacy::{Epsilon, Unit};
 use tidm_space::policy::terms::Limits as Terms;
+use tidm_space::policy::tiers::kept;
 use tidm_space::policy::usage::Level;
 use tidm_space::time::Time;
 
@@ -67,7 +68,8 @@ impl Workers {
     }
 }
 
-/// What the terms of a contract let one use do at this moment. What is counted was checked by the gate.
+/// What the terms of a contract let one use do at this moment. What is counted was checked by the gate: `uses_left` is what it
+/// said; where nothing is known of that, as before the lease, what comes out is in no use more than the gate grants.
 pub fn terms_of(
     contract: &Contract,
     request: &Request,
@@ -75,10 +77,10 @@ pub fn terms_of(
     recipient: &str,
     now: Time,
 ) -> Result<Terms, Fault> {
-    permitted(contract, request, uses_left, &Asked::new(now, request.kind, recipient))
+    permitted(contract, request, uses_left, &[Asked::new(now, request.kind, recipient)])
 }
 
-/// The same where the use brings evidence of where it takes place: what the gate will have found of that holds.
+/// The same where the use brings evidence of where it takes place: what that comes to is for the gate to find.
 pub fn terms_attested(
     contract: &Contract,
     request: &Request,
@@ -86,33 +88,34 @@ pub fn terms_attested(
     now: Time,
 ) -> Result<Terms, Fault> {
     let asked = Asked::new(now, request.kind, recipient);
-    let more = Facts { topics: ATTESTED, ..Facts::default() };
-    permitted(contract, request, None, &Asked { level: Level::E4, more, ..asked })
+    let proven = |level| {
+        let more = Facts { topics: ATTESTED, ..Facts::default() };
+        Asked { level, more, ..asked.clone() }
+    };
+    permitted(contract, request, None, &[proven(Level::E4), proven(Level::E3), asked.clone()])
 }
 
 fn permitted(
     contract: &Contract,
     request: &Request,
     uses_left: Option<u64>,
-    asked: &Asked<'_>,
+    asked: &[Asked<'_>],
 ) -> Result<Terms, Fault> {
     let terms = contract.terms()?;
     let before = terms
         .summary
         .uses
         .zip(uses_left)
-        .map_or(0, |(limit, left)| limit.saturating_sub(left).saturating_sub(1));
-    let asked = Asked {
+        .map(|(limit, left)| limit.saturating_sub(left).saturating_sub(1));
+    let of_contract = asked.iter().map(|it| Asked {
         purpose: request.purpose.as_deref(),
-        uses_so_far: before,
         // The gate at the provider keeps this time; where it is not known, this is the first use.
-        first_use_at: contract.first_use.or(Some(asked.now)),
+        first_use_at: contract.first_use.or(Some(it.now)),
         agreed_at: Some(contract.signed_at),
-        // Of what else is counted the gate had the facts; this is a second look without them.
-        more: Facts { gated: true, ..asked.more },
-        ..asked.clone()
-    };
-    evaluate(&terms, &asked).permitted()
+        ..it.clone()
+    });
+    let asked: Vec<Asked<'_>> = of_contract.collect();
+    kept(&terms, &asked, before)
 }
 
 /// The contract's terms as the output gate reads them. `epsilon`: what the gate charged for a noisy answer.

@@ -1,7 +1,7 @@
 //! The data plane: what a transfer delivers, fetched with the token of that transfer.
 //!
 //! Threat model: a token is 32 random bytes of which only the digest is kept; it opens one object, as long as its
-//! transfer is started and its contract stands, and a download under way ends with it. Wrong, unknown, resting and
+//! transfer is started, its contract stands and the terms of plain bytes hold, and a download under way ends with it. Wrong, unknown, resting and
 //! dead tokens get the same answer. Connections and speed are bounded by contract ([`super::budget`]): a consumer who
 //! opens thousands starves only itself.
 
@@ -15,7 +15,10 @@ use axum::{Extension, Router};
 
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_crypto::secret::ct_eq;
+use tidm_space::catalog::delivery::Use;
+use tidm_space::contract::Contract;
 use tidm_space::id::Id;
+use tidm_space::lease::delivery::deliverable;
 use tidm_space::negotiation::message::Role;
 use tidm_space::transfer::state::Transfer;
 
@@ -73,15 +76,22 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token.trim())
 }
 
-/// The grant of a transfer that delivers, if this token is its token, its time has not run out and its contract stands.
+/// The grant of a transfer that delivers, if this token is its token, its time has not run out, its contract stands and, of
+/// plain bytes, its terms let them leave at this moment.
 async fn standing(app: &App, transfer: &Id, token: Digest) -> Result<Option<Grant>, StoreError> {
     let Some((grant, it)) = granted(app, transfer, token).await? else { return Ok(None) };
     if it.role != Role::Provider || !it.delivers() {
         return Ok(None);
     }
     // A suspended contract delivers nothing, also before its transfers have heard of it.
-    let contract = app.store.contract(&grant.contract).await?;
-    Ok(contract.is_some_and(|it| it.is_active()).then_some(grant))
+    let contract = app.store.contract(&grant.contract).await?.filter(Contract::is_active);
+    let now = app.clock.now();
+    // What is sealed is held against the terms when it is opened.
+    let may = |of: &Contract| {
+        it.delivery()
+            .is_some_and(|it| it.kind != Use::Plain || deliverable(of, it.kind, now).is_ok())
+    };
+    Ok(contract.is_some_and(|it| may(&it)).then_some(grant))
 }
 
 /// The grant that this token is for, and its transfer.

@@ -6,8 +6,8 @@ use sqlx::Row as _;
 
 use tidm_space::catalog::product::Product;
 use tidm_space::contract::Contract;
+use tidm_space::engine::node::Groups;
 use tidm_space::id::Id;
-use tidm_space::identity::member::Group;
 use tidm_space::lease::machine::Spent;
 use tidm_space::lease::state::Lease;
 use tidm_space::negotiation::state::Negotiation;
@@ -90,12 +90,17 @@ impl Store {
         load::spent(&mut conn, contract).await
     }
 
-    /// What of ε the consumer's legal entity has spent on the product of a contract of ours, in millionths.
-    pub async fn epsilon_spent(&self, it: &Contract) -> Result<u64, StoreError> {
+    /// What of ε the consumer's legal entity has spent on the product of a contract of ours, in millionths, as the gate counts
+    /// it: whom that is on record for, `groups` say.
+    pub async fn epsilon_spent(
+        &self,
+        groups: &dyn Groups,
+        it: &Contract,
+    ) -> Result<u64, StoreError> {
+        let on_record = groups.on_record(it);
         let mut conn = self.pool().acquire().await?;
-        let group = it.group.clone().unwrap_or_else(|| Group::from(&it.peer));
         let own = load::spent(&mut conn, &it.id).await?.epsilon;
-        let all = load::spent_by(&mut conn, std::slice::from_ref(&group), &it.product).await?;
+        let all = load::spent_by(&mut conn, &on_record, &it.product).await?;
         Ok(all.map_or(own, |all| all.epsilon.max(own)))
     }
 

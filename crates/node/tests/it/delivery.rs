@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidm_crypto::hash::{Digest, sha256};
+use tidm_crypto::hash::sha256;
 use tidm_node::net::auth;
 use tidm_node::objects::Key;
 use tidm_node::store::notes::{self, Grant};
@@ -13,7 +13,10 @@ use tidm_space::engine::input::{Heard, Input, Received, TransferSpoken};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
+use tidm_space::policy::sentence::Sentences;
+use tidm_space::policy::span::Span;
 use tidm_space::policy::usage::Use;
+use tidm_space::time::Time;
 use tidm_space::transfer::message::{Body, DataAddress};
 use tidm_space::transfer::state::Name;
 use tokio::net::TcpListener;
@@ -218,18 +221,77 @@ async fn a_revocation_cuts_a_download_and_places_are_bounded() {
     assert_eq!(http.get(&url).bearer_auth(TOKEN).send().await.unwrap().status().as_u16(), 429);
     let mut download = held.pop().unwrap();
     drop(held);
-    let mut got = download.chunk().await.unwrap().unwrap().len();
+    let mut got = download.chunk().await.unwrap().unwrap().to_vec();
     world.revoke(&contract).await;
     tokio::time::sleep(Duration::from_millis(1000)).await;
-    let cut = loop {
+    assert!(cut(&mut download, &mut got).await && got.len() < all.len(), "{} bytes", got.len());
+    assert!(all.starts_with(&got), "what came before is what was asked for");
+}
+
+/// Whether what is left of a download breaks off.
+async fn cut(download: &mut reqwest::Response, got: &mut Vec<u8>) -> bool {
+    loop {
         match download.chunk().await {
-            Ok(Some(piece)) => got += piece.len(),
-            Ok(None) => break false,
-            Err(_) => break true,
+            Ok(Some(piece)) => got.extend_from_slice(&piece),
+            Ok(None) => return false,
+            Err(_) => return true,
         }
+    }
+}
+
+/// A contract by which plain bytes may leave for so many seconds from the start of their delivery on.
+pub(crate) async fn leaving_for(world: &World, bytes: &[u8], seconds: u64) -> Contract {
+    let within = Span::parse(&format!("PT{seconds}S")).ok();
+    let terms = Sentences { within, ..Sentences::default() };
+    let product = world.published("s.bin", bytes, terms, &[Use::Plain]).await;
+    world.agreed(&product).await
+}
+
+/// When that began, by the provider's record.
+pub(crate) async fn begun(world: &World, contract: &Contract) -> Time {
+    eventually("a delivery", || async {
+        world.provider().app.store.contract(&contract.id).await.unwrap().unwrap().first_use
+    })
+    .await
+}
+
+/// A token that lives on opens nothing that the terms let leave no more, and a download under way ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_bytes_leave_no_later_than_their_terms_say() {
+    const SECONDS: u64 = 4;
+    let world = World::two().await;
+    let (app, all) = (&world.provider().app, noise(64 << 20));
+    let contract = leaving_for(&world, &all, SECONDS).await;
+    let transfer = asked(&world, &contract, "HttpData-PULL", None).await;
+    let end = begun(&world, &contract).await.after(Duration::from_secs(SECONDS));
+    let own = eventually("a token", || async { app.store.grant(&transfer).await.unwrap() }).await;
+    assert!(own.until <= end.after(Duration::from_millis(1)), "{} after {end}", own.until);
+    // One that lives longer, as they did.
+    let grant = Grant {
+        token: sha256(TOKEN.as_bytes()),
+        until: end.after(Duration::from_secs(600)),
+        ..own
     };
-    assert!(cut && got < all.len(), "{got} bytes came");
-    assert_ne!(sha256(&all[..got]), Digest([0; 32]));
+    app.writer
+        .note(move |conn| {
+            let grant = grant.clone();
+            Box::pin(async move { notes::save_grant(conn, &grant).await })
+        })
+        .await
+        .unwrap();
+    let url = format!("{}/data/{transfer}", app.identity.public_url);
+    let http = reqwest::Client::builder().no_proxy().use_preconfigured_tls(tls()).build().unwrap();
+    let get = async || http.get(&url).bearer_auth(TOKEN).send().await.unwrap();
+    let mut download = get().await;
+    assert!(download.status().is_success() || app.clock.now() > end, "{}", download.status());
+    let left = end.since(app.clock.now());
+    let mut got = download.chunk().await.ok().flatten().unwrap_or_default().to_vec();
+    tokio::time::sleep(left + Duration::from_millis(1000)).await;
+    assert_eq!(get().await.status().as_u16(), 401);
+    cut(&mut download, &mut got).await;
+    assert!(got.len() < all.len(), "{} bytes", got.len());
+    let contract = app.store.contract(&contract.id).await.unwrap().unwrap();
+    assert!(contract.is_active(), "nothing else ended");
 }
 
 pub(crate) fn tls() -> rustls::ClientConfig {

@@ -126,7 +126,29 @@ async fn one_legal_entity_has_one_budget() {
     }
     let provider = &world.provider().app.store;
     let at_gate = provider.contract(&first.id).await.unwrap().unwrap();
-    assert_eq!(provider.epsilon_spent(&at_gate).await.unwrap(), 1_000_000);
+    assert_eq!(
+        provider.epsilon_spent(&*world.provider().app.directory, &at_gate).await.unwrap(),
+        1_000_000
+    );
+}
+
+/// What an account spent before anybody said whose it is: the gate counts it, and so does what is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_as_spent_is_what_the_gate_counts() {
+    let world = World::accounts(3).await;
+    let provider = &world.provider().app;
+    let product = world.published("n.csv", &csv(), noise("1"), &[]).await;
+    let (first, other) = (world.agreed_by(&product, 1).await, world.agreed_by(&product, 2).await);
+    let known = provider.directory.members_of(0).unwrap();
+    let mut nobody = (*known).clone();
+    nobody.members.iter_mut().for_each(|it| it.credit_code = None);
+    provider.directory.set_members(nobody);
+    assert_eq!(ask(&world, 2, &other, "0.4").await.unwrap().epsilon_left, Some(600_000));
+    provider.directory.set_members((*known).clone());
+    assert_eq!(ask(&world, 1, &first, "0.5").await.unwrap().epsilon_left, Some(100_000));
+    let at_gate = provider.store.contract(&first.id).await.unwrap().unwrap();
+    let spent = provider.store.epsilon_spent(&*provider.directory, &at_gate).await.unwrap();
+    assert_eq!(spent, 900_000);
 }
 
 /// One more contract of the same consumer over the same product.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tidm_crypto::hash::sha256;
@@ -21,7 +22,7 @@ use tidm_space::transfer::state::{Name, State as Stage};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::delivery::{asked, noise, tls};
+use crate::delivery::{asked, begun, leaving_for, noise, tls};
 use crate::transfers::{both, copy, grown, here, rests, resume, side, suspend, throttled};
 use crate::world::{World, csv, eventually, limited};
 
@@ -117,6 +118,41 @@ async fn outside(State(told): State<Told>, request: Request) {
     let body = axum::body::to_bytes(body, 1 << 26).await.unwrap().to_vec();
     let path = parts.uri.path().to_owned();
     told.lock().unwrap().push((parts.method.to_string(), path, authorization, digest, body));
+}
+
+/// A receiver that has no place at first: what its terms let leave no more by then is not sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pushed_after_its_terms_say() {
+    const SECONDS: u64 = 4;
+    let world = World::two().await;
+    let app = &world.provider().app;
+    let contract = leaving_for(&world, &noise(1 << 20), SECONDS).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("http://{}/in", listener.local_addr().unwrap());
+    let (first_use, of) = (app.clone(), contract.id.clone());
+    // Takes nothing before the terms are over, and everything from a little later on.
+    let takes = move || {
+        let (app, of) = (first_use.clone(), of.clone());
+        async move {
+            let begun = app.store.contract(&of).await.unwrap().unwrap().first_use;
+            let over = begun.unwrap_or(app.clock.now()).after(Duration::from_secs(SECONDS + 2));
+            if app.clock.now() > over { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+        }
+    };
+    let router = Router::new().fallback(takes);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let transfer = asked(&world, &contract, "HttpData-PUSH", Some(http_address(place))).await;
+    let ended = eventually("an end", || async {
+        let it = app.store.transfer(&transfer).await.unwrap().unwrap();
+        [Name::Completed, Name::Terminated].contains(&it.state.name()).then_some(it)
+    });
+    let ended = ended.await;
+    let Stage::Terminated { code, .. } = &ended.state else { panic!("{:?}", ended.state) };
+    assert_eq!(code.as_deref(), Some("transfer.kind"), "{:?}", ended.state);
+    let end = begun(&world, &contract).await.after(Duration::from_secs(SECONDS));
+    assert!(app.clock.now() > end);
+    let contract = app.store.contract(&contract.id).await.unwrap().unwrap();
+    assert!(contract.is_active(), "nothing else ended");
 }
 
 fn http_address(endpoint: String) -> DataAddress {

@@ -2,7 +2,7 @@
 
 use tidm_crypto::hash::sha256;
 use tidm_node::jobs::query;
-use tidm_node::jobs::use_data::query_at_provider;
+use tidm_node::jobs::use_data::{query_at_provider, query_sealed};
 use tidm_space::engine::commit::Reply;
 use tidm_space::engine::input::{ContractWish, Heard, Input, Received, Wish};
 use tidm_space::fault::Fault;
@@ -10,8 +10,11 @@ use tidm_space::id::Id;
 use tidm_space::identity::did::Did;
 use tidm_space::lease::message::{Outcome, Request};
 use tidm_space::lease::state::State;
+use tidm_space::policy::compile::compile;
+use tidm_space::policy::model::{Action, Atomic, Constraint, Operand, Operator, Rule, Value};
 use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
+use tidm_space::wire::record;
 use tokio::net::TcpListener;
 
 use crate::world::{World, csv, eventually, fault, table};
@@ -134,4 +137,52 @@ async fn a_peer_that_never_answers_holds_nobody_up() {
     let done =
         || async { query_at_provider(&world.consumer().app, &contract.id, SQL, None).await.ok() };
     assert_eq!(eventually("an answer", done).await.rows, 2);
+}
+
+/// Signed before it was refused: raw rows for the first use, and large groups for the others. To no worker is a use the first one.
+#[tokio::test(flavor = "multi_thread")]
+async fn tiers_of_a_contract_from_before_open_no_more_than_the_narrowest() {
+    let world = World::two().await;
+    let contract = world.ready("q.csv", &csv(), Sentences::default(), Use::SealedTable).await;
+    let term = |left, op, value| Constraint::from(Atomic::new(left, op, Value::text(value)));
+    let tiers = vec![
+        Rule::new(Action::Use, vec![term(Operand::Count, Operator::Lteq, "1")]),
+        Rule::new(
+            Action::Use,
+            vec![
+                term(Operand::AggregatesOnly, Operator::Eq, "true"),
+                term(Operand::MinGroup, Operator::Gteq, "5"),
+            ],
+        ),
+    ];
+    for node in &world.nodes {
+        let mut it = node.app.store.contract(&contract.id).await.unwrap().unwrap();
+        it.policy.permissions.clone_from(&tiers);
+        assert!(compile(&it.policy).is_err(), "nobody signs it now");
+        let (id, record) = (it.id.to_string(), record::contract::encode(&it));
+        let written = node.app.writer.note(move |conn| {
+            let (id, record) = (id.clone(), record.clone());
+            Box::pin(async move {
+                let write = sqlx::query("UPDATE contracts SET record = $1 WHERE id = $2");
+                let done = write.bind(record).bind(id).execute(&mut *conn).await?;
+                assert_eq!(done.rows_affected(), 1);
+                Ok(())
+            })
+        });
+        written.await.unwrap();
+    }
+    let consumer = &world.consumer().app;
+    for _ in 0..2 {
+        for sealed in [true, false] {
+            let ask = async |sql: &str| {
+                if sealed {
+                    query_sealed(consumer, &contract.id, sql, None).await
+                } else {
+                    query_at_provider(consumer, &contract.id, sql, None).await
+                }
+            };
+            assert_eq!(fault(ask("SELECT * FROM data").await).code(), "query.raw-rows");
+            assert_eq!(ask(SQL).await.unwrap().rows, 2, "groups of five and more");
+        }
+    }
 }

@@ -54,7 +54,7 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     let wants = Wants::of(&terms);
     let sized = (wants.size || wants.records) && request.kind != Use::Query || wants.version;
     let product = || contract.product.clone();
-    let group = || on_record(node, contract);
+    let group = || node.groups.on_record(contract);
     More {
         starts: wants.starts.any().then(|| (contract.id.clone(), wants.starts)),
         product: sized.then(product),
@@ -64,16 +64,8 @@ pub(super) fn needs_more(node: &Node<'_>, view: &View, request: &Request) -> Mor
     }
 }
 
-/// Whom the uses of the consumer's legal entity are on record for: the entity, and its accounts by themselves, as long as nobody
-/// had said whose they are.
-fn on_record(node: &Node<'_>, contract: &Contract) -> Vec<Group> {
-    let entity = charged_to(&group_of(node, contract), contract);
-    let before = node.groups.accounts(&entity);
-    std::iter::once(entity).chain(before.iter().map(Group::from)).collect()
-}
-
 /// The same for a renewal: what was charged with the grant is charged.
-pub(super) fn renewal_needs_more(view: &View) -> More {
+pub(super) fn renewal_needs_more(node: &Node<'_>, view: &View) -> More {
     let ours = |it: &&Contract| it.role == Role::Provider && counted::mentions(&it.policy);
     let Some(contract) = view.contract.as_ref().filter(ours) else { return More::default() };
     let Ok(terms) = contract.terms() else { return More::default() };
@@ -81,15 +73,9 @@ pub(super) fn renewal_needs_more(view: &View) -> More {
     let product = || contract.product.clone();
     More {
         product: wants.version.then(product),
-        group: (wants.group && wants.metered)
-            .then(|| (vec![charged_to(&contract.group, contract)], product())),
+        group: (wants.group && wants.metered).then(|| (node.groups.on_record(contract), product())),
         ..More::default()
     }
-}
-
-/// The consumer's legal entity, as the contract has it or else as it is known now.
-fn group_of(node: &Node<'_>, contract: &Contract) -> Option<Group> {
-    contract.group.clone().or_else(|| node.groups.of(&contract.peer))
 }
 
 /// Whose budget a use is charged to.
@@ -114,7 +100,7 @@ pub(super) fn asked(
         group: work.view.group,
         group_starts: work.view.group_starts.as_deref(),
     };
-    let group = group_of(work.node, contract);
+    let group = work.node.groups.of_consumer(contract);
     let gate = Gate {
         contract,
         spent: work.view.spent,
@@ -460,5 +446,5 @@ pub(super) fn used_up(contract: &Contract, spent: Spent) -> bool {
     contract.is_active()
         && contract
             .terms()
-            .is_ok_and(|terms| terms.summary.uses.is_some_and(|limit| spent.uses >= limit))
+            .is_ok_and(|terms| terms.last_use().is_some_and(|last| spent.uses >= last))
 }

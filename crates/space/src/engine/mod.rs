@@ -83,7 +83,7 @@ pub fn needs_more(node: &Node<'_>, view: &View, input: &Input) -> More {
         Input::Heard(heard) => match &heard.what {
             Heard::Ask(request) | Heard::Rewrap(request) => gate::needs_more(node, view, request),
             Heard::Attested(both) => gate::needs_more(node, view, &both.0),
-            Heard::Renew(_) | Heard::RenewAttested(_) => gate::renewal_needs_more(view),
+            Heard::Renew(_) | Heard::RenewAttested(_) => gate::renewal_needs_more(node, view),
             Heard::Negotiation(_)
             | Heard::Transfer(_)
             | Heard::Return { .. }

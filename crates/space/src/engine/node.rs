@@ -2,6 +2,7 @@
 //!
 //! Never holds a key: [`Signer`] signs for it.
 
+use crate::contract::Contract;
 use crate::identity::did::Did;
 use crate::identity::member::Group;
 use crate::lease::charge::Refunds;
@@ -18,6 +19,19 @@ pub trait Groups: Sync {
     fn of(&self, participant: &Did) -> Option<Group>;
     /// All participants of whom [`Self::of`] says this.
     fn accounts(&self, entity: &Group) -> Vec<Did>;
+
+    /// The legal entity of a contract's consumer, as the contract has it or else as it is known now.
+    fn of_consumer(&self, contract: &Contract) -> Option<Group> {
+        contract.group.clone().or_else(|| self.of(&contract.peer))
+    }
+
+    /// Whom the uses of that entity are on record for: the entity, and its accounts by themselves, as long as nobody had said
+    /// whose they are.
+    fn on_record(&self, contract: &Contract) -> Vec<Group> {
+        let entity = self.of_consumer(contract).unwrap_or_else(|| Group::from(&contract.peer));
+        let before = self.accounts(&entity);
+        std::iter::once(entity).chain(before.iter().map(Group::from)).collect()
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -30,6 +30,11 @@ pub(super) fn meeting(grant: &Clause, ban: &Clause) -> Meeting {
     }
 }
 
+/// Whether no use fulfils both conditions.
+pub(super) fn disjoint(one: &Test, other: &Test) -> bool {
+    exclude((one, false), (other, false))
+}
+
 /// A test, and whether it stands in a sequence, where delays count from the step in front.
 type Placed<'a> = (&'a Test, bool);
 

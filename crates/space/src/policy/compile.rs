@@ -1,8 +1,8 @@
 //! From policy to [`Terms`]: every term understood and every value parsed, or refused with its name (decision D5).
 //!
 //! [`compile`] is what a node signs by: what nobody here can find out or keep is refused too ([`super::reach`] says
-//! why), and so is a policy that some use would make void. [`compile_signed`] is for what both sides have signed already,
-//! where that is told for each use instead ([`super::eval`]). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
+//! why), and so is a policy that some use would make void, or whose permissions no place of use could tell apart. [`compile_signed`] is
+//! for what both sides have signed already, where that is told for each use instead ([`super::eval`], [`super::tiers`]). [`understand`] takes all that ODRL says, for evaluations whose caller hands in the facts. Never skips what it
 //! does not know. Deviations from ODRL, all towards less: `use` does not include `distribute`; `aggregate` grants only
 //! queries with aggregate results; `eq` on `count`, `elapsedTime` and `delayPeriod` is read as the bound that people
 //! mean by it; a node's duties are `delete`, `compensate`, `watermark`,
@@ -19,6 +19,7 @@ use crate::policy::privacy;
 use crate::policy::reach::{self, Reach};
 use crate::policy::summary::summary;
 use crate::policy::terms::{Clause, Duty, Limit, Limits, Terms, Test, Topic};
+use crate::policy::tiers;
 use crate::policy::usage::Use;
 
 mod operand;
@@ -54,10 +55,10 @@ pub(super) const UNKNOWN: &str = "is not understood here, so it cannot be kept";
 
 /// What a node may sign. All refusals at once, so that a person corrects an offer in one round.
 pub fn compile(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
-    read(policy, Reach::Node, void)
+    read(policy, Reach::Node, unsigned)
 }
 
-/// What both sides signed: rules of it may overlap, for it may be older than the refusal of such. Never for what is yet to
+/// What both sides signed: rules of it may overlap or be hard to tell apart, for it may be older than the refusal of such. Never for what is yet to
 /// be signed, or listed to be; of a contract it is [`Contract::terms`](crate::contract::Contract::terms).
 pub fn compile_signed(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
     read(policy, Reach::Node, |_, _, _| vec![])
@@ -68,10 +69,10 @@ pub fn understand(policy: &Policy) -> Result<Terms, Vec<Refusal>> {
     read(policy, Reach::Whole, |_, _, _| vec![])
 }
 
-/// Of permissions and prohibitions those that make a policy void.
-type Overlaps = fn(Option<Conflict>, &[Clause], &[Clause]) -> Vec<Refusal>;
+/// What permissions and prohibitions are refused for together.
+type Together = fn(Option<Conflict>, &[Clause], &[Clause]) -> Vec<Refusal>;
 
-fn read(policy: &Policy, reach: Reach, overlaps: Overlaps) -> Result<Terms, Vec<Refusal>> {
+fn read(policy: &Policy, reach: Reach, together: Together) -> Result<Terms, Vec<Refusal>> {
     let mut refused: Vec<Refusal> =
         policy.unsupported.iter().map(|name| refusal(name, UNKNOWN)).collect();
     refused.extend(
@@ -93,7 +94,7 @@ fn read(policy: &Policy, reach: Reach, overlaps: Overlaps) -> Result<Terms, Vec<
     for (i, rule) in policy.obligations.iter().enumerate() {
         owed.extend(duties.add(rule, &format!("obligation[{i}]"), false, reach, &mut refused));
     }
-    refused.extend(overlaps(policy.conflict, &grants, &bans));
+    refused.extend(together(policy.conflict, &grants, &bans));
     if reach == Reach::Node {
         refused.extend(counted::unkept(&grants, &bans));
         refused.extend(derive::unkept(&grants, &bans));
@@ -114,6 +115,13 @@ fn read(policy: &Policy, reach: Reach, overlaps: Overlaps) -> Result<Terms, Vec<
         mark: duties.mark,
         summary,
     })
+}
+
+/// What is refused until it is signed, and borne from then on.
+fn unsigned(strategy: Option<Conflict>, grants: &[Clause], bans: &[Clause]) -> Vec<Refusal> {
+    let mut out = void(strategy, grants, bans);
+    out.extend(tiers::unkept(grants));
+    out
 }
 
 /// Prohibitions that make the whole policy void, or would in some use (ODRL §2.10, `invalid`).

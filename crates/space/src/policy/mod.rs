@@ -41,6 +41,7 @@ mod summary;
 pub mod terms;
 #[cfg(test)]
 mod tests;
+pub mod tiers;
 pub mod trial;
 pub mod truth;
 pub mod usage;

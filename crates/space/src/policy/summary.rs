@@ -20,6 +20,11 @@ pub(super) fn summary(grants: &[Clause], bans: &[Clause], delete: Option<Delete>
     out
 }
 
+/// The number of the last use that a permission may permit; `None`: it is bound to none, whatever its alternatives say.
+pub(super) fn most_uses(grant: &Clause) -> Option<u64> {
+    flat_clause(grant).uses
+}
+
 fn flat_clause(grant: &Clause) -> Summary {
     let mut out = Summary { limits: grant.limits.clone(), ..Summary::default() };
     gather(&grant.when, &mut out);

@@ -11,11 +11,12 @@ use crate::lease::message::Outcome;
 use crate::lease::state::Name;
 use crate::limits::MISSED_A_MINUTE;
 use crate::negotiation::message::Signature;
+use crate::policy::model::{Action, Operand, Operator, Rule};
 use crate::policy::sentence::{Sentences, build};
 use crate::policy::usage::Use;
 use crate::transfer::message::{Body, DataAddress};
 use crate::transfer::state::State as Moving;
-use crate::wire::samples::{at, digest};
+use crate::wire::samples::{at, constraint, digest};
 
 fn done() -> Outcome {
     Outcome { done: true, rows: 1, bytes: 2, result: None }
@@ -125,6 +126,29 @@ fn the_last_lease_ends_a_used_up_contract() {
         assert_eq!(provider.count(|it| matches!(it, What::LeaseClosed { .. })), 2, "{last}");
         settle(&mut provider, &mut consumer, second.until);
         assert!(!consumer.contract().is_active(), "{last}");
+    }
+}
+
+/// Tiers of a contract from before: its last use is that of the permission which permits most, if all of them are bound.
+#[test]
+fn differing_counts_are_used_up_together() {
+    for (counts, last) in [([Some(1), Some(2)], true), ([Some(1), None], false)] {
+        let (mut provider, consumer) = agreed(None);
+        for it in provider.contracts.values_mut() {
+            let rule = |n: Option<u64>| {
+                let most = n.map(|n| constraint(Operand::Count, Operator::Lteq, &n.to_string()));
+                Rule::new(Action::Use, most.into_iter().collect())
+            };
+            it.policy.permissions = counts.map(rule).to_vec();
+        }
+        for nonce in 1..=2 {
+            assert!(provider.contract().is_active());
+            let granted = lease(&mut provider, &consumer, nonce, at(3)).unwrap();
+            let back = Heard::Return { lease: granted.lease, outcome: done(), receipt: None };
+            provider.hear(&consumer, &format!("urn:m:{nonce}"), back, at(4)).unwrap();
+        }
+        assert_eq!(!provider.contract().is_active(), last, "{counts:?}");
+        assert_eq!(lease(&mut provider, &consumer, 3, at(5)).is_err(), last, "{counts:?}");
     }
 }
 

@@ -96,6 +96,21 @@ fn what_is_reserved_and_given_back_is_the_entitys() {
     assert_eq!(more.until, at(80), "the twenty seconds that its relative did not take");
 }
 
+/// Time that a relative used before anybody said whose it is was used: for a grant, and for each renewal.
+#[test]
+fn renewals_count_what_a_relative_used_by_itself() {
+    let (mut side, [first, second, _]) = three(&[upper(Operand::GroupMeteredTime, "PT90S")]);
+    let entity = side.groups.remove(&second.peer).unwrap();
+    let before = ask(&mut side, &second, of(Use::SealedTable, 1), at(0)).unwrap();
+    assert_eq!(before.until, at(60));
+    side.groups.insert(second.peer.clone(), entity);
+    let lease = ask(&mut side, &first, of(Use::SealedTable, 1), at(61)).unwrap();
+    assert_eq!(lease.until, at(91), "thirty seconds are left");
+    let no = renew(&mut side, &first, &lease.lease, 60, at(80)).unwrap_err();
+    assert_eq!(no.code(), "lease.renewal");
+    assert_eq!(side.leases[&lease.lease].until, at(91));
+}
+
 /// Items are debited for every matching, whatever the terms of its contract.
 #[test]
 fn two_contracts_share_items() {

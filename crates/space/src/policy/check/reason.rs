@@ -66,6 +66,14 @@ const ZH: &[(&str, &str)] = &[
         "只有使用控制才能查看，因此各许可的结果限制必须相同",
     ),
     (
+        "tells permissions with different limits on results apart, which the gate alone can see: permissions of one kind of use need the same limits, or this term alike",
+        "用来区分结果限制不同的许可，而只有使用控制才能查看：同一种使用的各许可须结果限制相同，或都写有相同的此项条款",
+    ),
+    (
+        "permissions by which this use may have been granted cannot be kept at once",
+        "可能据以批准此次使用的各许可无法同时遵守",
+    ),
+    (
         "is an environment in which no use here takes place: sandbox (02), mpc (03) or, proven by evidence, tee (05)",
         "这里没有任何使用在此环境中进行：沙箱 sandbox（02）、多方计算 mpc（03）或经证据证明的可信执行环境 tee（05）",
     ),
@@ -302,6 +310,7 @@ mod tests {
             include_str!("../privacy.rs"),
             include_str!("../reach.rs"),
             include_str!("../terms.rs"),
+            include_str!("../tiers.rs"),
         ] {
             for phrase in phrases(source).iter().filter(|it| !OTHERS.contains(&it.as_str())) {
                 let zh = ZH.iter().find(|(en, _)| en == phrase).map(|(_, zh)| *zh);
