@@ -21,7 +21,7 @@ use super::extract::{Body, OneId};
 use crate::accounts::Scope;
 use crate::app::App;
 use crate::jobs::membership;
-use crate::people::may_destroy_keys;
+use crate::people::may_rule_keys;
 use crate::store::issuer::MemberRow;
 
 #[derive(Deserialize, ToSchema)]
@@ -186,7 +186,7 @@ pub(super) async fn revoke(
     OneId(id): OneId,
     Body(it): Body<Revoke>,
 ) -> Answer<Json<Revoked>> {
-    may_destroy_keys(&app, &who, Scope::Admin).await?;
+    may_rule_keys(&app, &who, Scope::Admin).await?;
     let revoked = membership::revoke(&app, id.as_str(), &did(&it.did)?).await?;
     Ok(Json(Revoked { revoked }))
 }

@@ -131,7 +131,9 @@ async fn a_copy_that_stays_is_not_signed_for() {
     bucket.inside(|it| it.keeps = false);
     let fact = eventually("the receipt", || signed()).await;
     assert!(!bucket.has(&copy.object));
-    assert!(matches!(fact.what, What::CopiesDeleted { checked: true, ref files, .. } if files.len() == 1));
+    assert!(
+        matches!(fact.what, What::CopiesDeleted { checked: true, ref files, .. } if files.len() == 1)
+    );
     // The provider knows the receipt; what was looked at there, it does not.
     let heard = || async {
         let store = &world.provider().app.store;

@@ -151,10 +151,11 @@ proptest! {
 fn the_biggest_fact_fits_the_log() {
     let long = "喵".repeat(100_000);
     let files = vec![hash("f"); 10 * DELETED_FILES];
-    for what in all(&long, u64::MAX, true)
-        .into_iter()
-        .chain([What::CopiesDeleted { files, receipt: hash("r"), checked: true }])
-    {
+    for what in all(&long, u64::MAX, true).into_iter().chain([What::CopiesDeleted {
+        files,
+        receipt: hash("r"),
+        checked: true,
+    }]) {
         let bytes = encode(&fact(what, true));
         assert!(bytes.len() <= FACT_BYTES, "{}", bytes.len());
         decode(&bytes).unwrap();
