@@ -70,14 +70,16 @@ async fn answer(
         }
         Method::POST => {
             let text = String::from_utf8(body.to_vec()).unwrap();
+            let mut said = String::new();
             for part in text.split("<Key>").skip(1) {
                 let key = part.split("</Key>").next().unwrap().to_owned();
                 if !it.keeps {
                     it.objects.remove(&key);
                 }
+                said.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
                 it.deletions.push(key);
             }
-            "<DeleteResult></DeleteResult>".into_response()
+            format!("<DeleteResult>{said}</DeleteResult>").into_response()
         }
         _ => match it.objects.get(&key) {
             Some(bytes) => read(bytes, &method, &headers, tag),
@@ -129,7 +131,7 @@ async fn a_copy_that_stays_is_not_signed_for() {
     assert_eq!(signed().await, None, "signed for what is there");
 
     bucket.inside(|it| it.keeps = false);
-    let fact = eventually("the receipt", || signed()).await;
+    let fact = eventually("the receipt", signed).await;
     assert!(!bucket.has(&copy.object));
     assert!(
         matches!(fact.what, What::CopiesDeleted { checked: true, ref files, .. } if files.len() == 1)
