@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use tidm_node::app::App;
 use tidm_node::config::Config;
-use tidm_node::jobs::membership;
+use tidm_node::jobs::membership::{self, Particulars};
 use tidm_node::keys::memory::Memory;
 use tidm_node::serve;
 use tidm_node::telemetry::Metrics;
@@ -64,8 +64,14 @@ impl Pair {
         let it = Self::of(Nodes::start(&["consumer", "provider"], more).await?)?;
         let space = membership::create(&it.provider, "bench").await?;
         for app in [&it.provider, &it.consumer] {
-            let (invitation, _) =
-                membership::invite(&it.provider, &space, &app.identity.did, &[], None).await?;
+            let (invitation, _) = membership::invite(
+                &it.provider,
+                &space,
+                &app.identity.did,
+                &[],
+                Particulars::default(),
+            )
+            .await?;
             let joined = membership::join(app, &invitation).await?;
             ensure!(joined.state == "issued", "the credential is {}", joined.state);
         }

@@ -11,9 +11,36 @@ use crate::{Parser, choose};
 
 /// Messages between our nodes, and the list of members.
 pub(crate) fn notices(data: &[u8]) {
-    const PARSERS: [Parser; 9] =
-        [requests, grants, refusals, heard, pages, lists, matchings, matchings_of_many, shares];
+    const PARSERS: [Parser; 10] = [
+        requests,
+        grants,
+        refusals,
+        heard,
+        pages,
+        lists,
+        matchings,
+        matchings_of_many,
+        shares,
+        challenges,
+    ];
     choose(&PARSERS, data);
+}
+
+/// What is asked before evidence is made, and the evidence in a request.
+fn challenges(data: &[u8]) {
+    if let Ok(contract) = asked::read_challenge_request(data) {
+        let text = asked::write_challenge_request(&contract, &contract).body;
+        assert!(asked::read_challenge_request(text.as_bytes()).is_ok_and(|it| it == contract));
+    }
+    if let Ok((nonce, until)) = asked::read_challenge(data) {
+        let text = asked::write_challenge(&nonce, until);
+        assert!(asked::read_challenge(text.as_bytes()).is_ok_and(|it| it == (nonce, until)));
+    }
+    let Ok(Some(evidence)) = asked::read_evidence(data) else { return };
+    assert!(evidence.len() <= asked::EVIDENCE_BYTES);
+    let Ok((Some(id), Heard::Ask(it))) = asked::read_request(data) else { return };
+    let text = asked::write_attested(&id, &it, &evidence).body;
+    assert!(asked::read_evidence(text.as_bytes()).is_ok_and(|again| again == Some(evidence)));
 }
 
 fn matchings(data: &[u8]) {

@@ -112,6 +112,7 @@ impl World {
             space: space.to_owned(),
             roles: "provider consumer".to_owned(),
             country: None,
+            credit_code: None,
         });
         let (open, past) = match (store.open(&order.holder), store.past(&order.holder)) {
             _ if self.bug == Some(Bug::IssueTwice) => (vec![], vec![]),
@@ -174,8 +175,12 @@ impl World {
                 request: Request { holder_pid: it.holder_pid.clone(), wants: it.wants.clone() },
                 wanted: vec![offered],
             };
-            let invited =
-                Invited { space: space.id, roles: "provider consumer".to_owned(), country: None };
+            let invited = Invited {
+                space: space.id,
+                roles: "provider consumer".to_owned(),
+                country: None,
+                credit_code: None,
+            };
             Input::Approve { credentials: vec![self.sign_membership(at, &order, Some(&invited))] }
         } else {
             Input::Reject { reason: "not one of us".to_owned() }

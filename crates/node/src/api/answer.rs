@@ -84,6 +84,7 @@ impl From<ObjectError> for Fail {
             }
             ObjectError::Key
             | ObjectError::Changed(_)
+            | ObjectError::Kept(_)
             | ObjectError::Setup(_)
             | ObjectError::Denied
             | ObjectError::Failed(_)

@@ -28,7 +28,7 @@ use super::page::{Page, Wanted};
 use super::shown::{self, Meaning};
 use crate::accounts::{Scope, Who};
 use crate::app::App;
-use crate::people::may_destroy_keys;
+use crate::people::may_rule_keys;
 use crate::store::timeline::About;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -244,7 +244,7 @@ async fn finish(
     reason: Reason,
     speak: Speak,
 ) -> Answer<Json<Full>> {
-    may_destroy_keys(app, who, Scope::Contract).await?;
+    may_rule_keys(app, who, Scope::Contract).await?;
     let reason = reason.text()?;
     let wish = Wish::EndContract { contract: id.clone(), why, reason };
     wished(app, id, wish, speak).await
@@ -286,14 +286,16 @@ pub(super) async fn end(
 #[utoipa::path(
     post, path = "/contracts/{id}/suspend", tag = "contracts", params(("id" = String, Path)), request_body = Reason,
     security(("bearer" = ["contract"])),
-    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Full), (status = 403, description = "Who has a second factor gives a fresh code", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn suspend(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Full>> {
+    may_rule_keys(&app, &who, Scope::Contract).await?;
     let wish = Wish::Suspend { contract: id.clone(), reason: it.text()? };
     wished(&app, id, wish, speak).await
 }
@@ -302,13 +304,15 @@ pub(super) async fn suspend(
 #[utoipa::path(
     post, path = "/contracts/{id}/consent", tag = "contracts", params(("id" = String, Path)),
     security(("bearer" = ["contract"])),
-    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the terms ask for no consent", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Full), (status = 403, description = "Who has a second factor gives a fresh code", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Not the provider, or the terms ask for no consent", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn consent(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
 ) -> Answer<Json<Full>> {
+    may_rule_keys(&app, &who, Scope::Contract).await?;
     let wish = Wish::Consent { contract: id.clone() };
     wished(&app, id, wish, speak).await
 }
@@ -317,13 +321,15 @@ pub(super) async fn consent(
 #[utoipa::path(
     post, path = "/contracts/{id}/resume", tag = "contracts", params(("id" = String, Path)),
     security(("bearer" = ["contract"])),
-    responses((status = 200, body = Full), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
+    responses((status = 200, body = Full), (status = 403, description = "Who has a second factor gives a fresh code", body = ProblemDocument, content_type = "application/problem+json"), (status = 422, description = "Not the provider, or the contract has ended", body = ProblemDocument, content_type = "application/problem+json"))
 )]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
+    Caller(who): Caller,
     speak: Speak,
     OneId(id): OneId,
 ) -> Answer<Json<Full>> {
+    may_rule_keys(&app, &who, Scope::Contract).await?;
     let wish = Wish::Resume { contract: id.clone() };
     wished(&app, id, wish, speak).await
 }

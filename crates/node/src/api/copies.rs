@@ -22,7 +22,7 @@ use super::extract::{Body, OneId, Speak};
 use super::negotiations::Reason;
 use crate::accounts::Scope;
 use crate::app::App;
-use crate::people::may_destroy_keys;
+use crate::people::may_rule_keys;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -100,7 +100,7 @@ pub(super) async fn recall(
     OneId(id): OneId,
     Body(it): Body<Reason>,
 ) -> Answer<Json<Recall>> {
-    may_destroy_keys(&app, &who, Scope::Contract).await?;
+    may_rule_keys(&app, &who, Scope::Contract).await?;
     let wish = Wish::Recall { contract: id.clone(), reason: it.text()? };
     app.writer.run(Input::Wish(Box::new(wish))).await?;
     let it = find(&app, &id).await?;

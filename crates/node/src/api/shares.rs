@@ -20,7 +20,7 @@ use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
 use crate::accounts::Scope;
 use crate::app::App;
-use crate::people::may_destroy_keys;
+use crate::people::may_rule_keys;
 use crate::store::shares::set_hold;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,7 +66,7 @@ pub(super) async fn hold(
     Caller(who): Caller,
     Body(it): Body<NewHold>,
 ) -> Answer<StatusCode> {
-    may_destroy_keys(&app, &who, Scope::Admin).await?;
+    may_rule_keys(&app, &who, Scope::Admin).await?;
     let subject = Id::parse(&it.subject)?;
     let reason = it.reason.trim().to_owned();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS {
@@ -86,7 +86,7 @@ pub(super) async fn free(
     Caller(who): Caller,
     OneId(subject): OneId,
 ) -> Answer<StatusCode> {
-    may_destroy_keys(&app, &who, Scope::Admin).await?;
+    may_rule_keys(&app, &who, Scope::Admin).await?;
     set_hold(&app.writer, &app.identity.did, &subject, None, app.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

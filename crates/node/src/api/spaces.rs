@@ -20,8 +20,8 @@ use super::docs::ProblemDocument;
 use super::extract::{Body, OneId};
 use crate::accounts::Scope;
 use crate::app::App;
-use crate::jobs::membership;
-use crate::people::may_destroy_keys;
+use crate::jobs::membership::{self, Particulars};
+use crate::people::may_rule_keys;
 use crate::store::issuer::MemberRow;
 
 #[derive(Deserialize, ToSchema)]
@@ -47,6 +47,10 @@ pub(super) struct NewInvitation {
     roles: Vec<String>,
     /// Where it is: a code of ISO 3166 such as CN or CN-32. Its membership says so, and terms may ask for it.
     country: Option<String>,
+    /// The unified social credit code (GB 32100) of its legal entity. Its membership says so, and accounts of one entity share
+    /// its budgets.
+    #[serde(rename = "creditCode")]
+    credit_code: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -154,8 +158,10 @@ pub(super) async fn invite(
     OneId(id): OneId,
     Body(it): Body<NewInvitation>,
 ) -> Answer<impl IntoResponse> {
-    let (holder, country) = (did(&it.did)?, it.country.as_deref());
-    let made = membership::invite(&app, id.as_str(), &holder, &it.roles, country).await?;
+    let holder = did(&it.did)?;
+    let (country, credit_code) = (it.country.as_deref(), it.credit_code.as_deref());
+    let about = Particulars { country, credit_code };
+    let made = membership::invite(&app, id.as_str(), &holder, &it.roles, about).await?;
     let (invitation, until) = (made.0, made.1.to_string());
     Ok((StatusCode::CREATED, Json(Invitation { invitation, until })))
 }
@@ -186,7 +192,7 @@ pub(super) async fn revoke(
     OneId(id): OneId,
     Body(it): Body<Revoke>,
 ) -> Answer<Json<Revoked>> {
-    may_destroy_keys(&app, &who, Scope::Admin).await?;
+    may_rule_keys(&app, &who, Scope::Admin).await?;
     let revoked = membership::revoke(&app, id.as_str(), &did(&it.did)?).await?;
     Ok(Json(Revoked { revoked }))
 }

@@ -154,7 +154,7 @@ pub async fn erase(app: &App, contract: &Id) -> anyhow::Result<()> {
     if it.object.is_empty() {
         return Ok(());
     }
-    app.objects.delete(&Key::parse(&it.object)?).await?;
+    app.objects.erase(&Key::parse(&it.object)?).await?;
     let id = contract.clone();
     app.writer
         .note(move |conn| {

@@ -19,7 +19,7 @@ use tidm_space::id::Ids as _;
 use tidm_space::identity::credential::Profile;
 use tidm_space::identity::did::Did;
 use tidm_space::identity::issuance::message::Request;
-use tidm_space::identity::member::Role;
+use tidm_space::identity::member::{CreditCode, Role};
 use tidm_space::lease::seen::regions;
 use tidm_space::limits::{ID_BYTES, INVITATION_LIFE, TITLE_BYTES};
 use tidm_space::time::Time;
@@ -62,13 +62,22 @@ pub async fn ours(app: &App, space: &str) -> Result<(), WorkError> {
     }
 }
 
+/// What a membership will say of its member beside its roles.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Particulars<'a> {
+    /// A code of ISO 3166.
+    pub country: Option<&'a str>,
+    /// Of its legal entity (GB 32100).
+    pub credit_code: Option<&'a str>,
+}
+
 /// The invitation's text, and how long it holds.
 pub async fn invite(
     app: &App,
     space: &str,
     holder: &Did,
     roles: &[String],
-    country: Option<&str>,
+    Particulars { country, credit_code }: Particulars<'_>,
 ) -> Result<(String, Time), WorkError> {
     ours(app, space).await?;
     if let Some(unknown) = roles.iter().find(|it| Role::from_name(it).is_none()) {
@@ -78,6 +87,9 @@ pub async fn invite(
         let why = format!("{bad} is no code of a region such as CN or CN-32");
         return Err(Fault::refused("space.country", why).into());
     }
+    if let Some(Err(why)) = credit_code.map(CreditCode::parse) {
+        return Err(Fault::refused("space.credit-code", why.to_string()).into());
+    }
     let roles = if roles.is_empty() { "provider consumer".to_owned() } else { roles.join(" ") };
     let now = app.clock.now();
     let it = Invitation {
@@ -85,6 +97,7 @@ pub async fn invite(
         holder: holder.to_string(),
         roles,
         country: country.map(str::to_owned),
+        credit_code: credit_code.map(str::to_owned),
         until: now.after(INVITATION_LIFE),
         issuance: None,
     };

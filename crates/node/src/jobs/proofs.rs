@@ -270,7 +270,7 @@ async fn account(app: &App, contract: &Contract) -> Result<Json, WorkError> {
         if let What::LeaseClosed { rows: more, bytes: size, .. } = &fact.what {
             (rows, bytes) = (rows.saturating_add(*more), bytes.saturating_add(*size));
         }
-        if let What::CopiesDeleted { files, receipt } = &fact.what {
+        if let What::CopiesDeleted { files, receipt, .. } = &fact.what {
             deleted = json!({ "files": files.len(), "receiptSha256": receipt.to_string() });
         }
     }

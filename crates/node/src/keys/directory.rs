@@ -195,6 +195,15 @@ impl Keys for Directory {
         file::erase(&self.path(contract, "key"))
     }
 
+    fn gone(&self, contract: &Id) -> Result<bool, KeyError> {
+        let path = self.path(contract, "key");
+        match fs::symlink_metadata(&path) {
+            Ok(_) => Ok(false),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(KeyError::Io(path, e)),
+        }
+    }
+
     fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
         if let Some(key) = self.kept_mark_root()? {
             return Ok(key);

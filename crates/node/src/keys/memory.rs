@@ -89,6 +89,10 @@ impl Keys for Memory {
         Ok(())
     }
 
+    fn gone(&self, contract: &Id) -> Result<bool, KeyError> {
+        Ok(!self.lock().keys.contains_key(contract))
+    }
+
     fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError> {
         Ok(self.marks.clone())
     }

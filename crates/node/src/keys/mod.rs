@@ -46,6 +46,9 @@ pub trait Keys: Send + Sync {
     /// Durable tombstone first, then the key is erased. Repeating it is fine; so is a contract without key.
     fn destroy(&self, contract: &Id) -> Result<(), KeyError>;
 
+    /// Whether nothing of the contract's key lies here: looked for at its place, whatever the tombstone says.
+    fn gone(&self, contract: &Id) -> Result<bool, KeyError>;
+
     /// What the keys of marks in released copies are made from; made at the first call. It is no contract's and
     /// outlives them all: a leak is found after its end.
     fn mark_root(&self) -> Result<Secret<[u8; 32]>, KeyError>;

@@ -24,8 +24,10 @@ fn behaves(keys: &dyn Keys) {
     assert_eq!(keys.contract_key(&a).unwrap().expose(), first.expose());
     assert_ne!(keys.contract_key(&b).unwrap().expose(), first.expose());
     assert_eq!(keys.list().unwrap(), [b.clone(), a.clone()]);
+    assert!(!keys.gone(&a).unwrap());
     keys.destroy(&a).unwrap();
     keys.destroy(&a).unwrap();
+    assert!(keys.gone(&a).unwrap());
     assert!(matches!(keys.get(&a), Err(KeyError::Destroyed)));
     assert!(matches!(keys.contract_key(&a), Err(KeyError::Destroyed)));
     assert_eq!(keys.list().unwrap(), [b]);
@@ -149,4 +151,21 @@ fn errors_and_debug_show_no_key() {
     let keys = Memory::new().unwrap();
     let key = keys.contract_key(&id("c")).unwrap();
     assert_eq!(format!("{key:?}"), "Secret(…)");
+}
+
+/// A tombstone says that a key must not be used; whether its file is gone is another question.
+#[test]
+fn a_file_beside_its_tombstone_is_not_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("keys");
+    Directory::create(&dir, None).unwrap();
+    let keys = Directory::open(&dir, None).unwrap();
+    keys.contract_key(&id("c")).unwrap();
+    let file = fs::read_dir(dir.join("contracts")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read(&file).unwrap();
+    keys.destroy(&id("c")).unwrap();
+    assert!(keys.gone(&id("c")).unwrap());
+    fs::write(&file, text).unwrap();
+    assert!(matches!(keys.get(&id("c")), Err(KeyError::Destroyed)));
+    assert!(!keys.gone(&id("c")).unwrap());
 }

@@ -27,6 +27,7 @@ use tidm_space::identity::credential::list::List;
 use tidm_space::identity::credential::{Credential, MEMBERSHIP};
 use tidm_space::identity::did::Did;
 use tidm_space::identity::document::Relation;
+use tidm_space::identity::member::Group;
 pub use tidm_space::identity::presentation::remember::Ages;
 use tidm_space::identity::presentation::remember::{self, Known};
 use tidm_space::identity::presentation::scope::Scope;
@@ -178,6 +179,7 @@ impl Claims {
             let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
             remember::membership(&shown, &spaces, &self.issuers)?
         };
+        self.entity(peer, &credential);
         put(&self.members, peer.clone(), Known::new(credential, self.ages, now));
         Ok(())
     }
@@ -203,7 +205,15 @@ impl Claims {
                 return Ok(false);
             }
         }
+        self.entity(peer, &known.credential);
         Ok(true)
+    }
+
+    /// Whose budgets its uses are charged to, by the word of the membership's issuer.
+    fn entity(&self, peer: &Did, credential: &Credential) {
+        if let Some(entity) = Group::by_credential(credential) {
+            self.directory.belongs(peer, entity);
+        }
     }
 
     /// The membership that a peer proved last, as long as it is believed.

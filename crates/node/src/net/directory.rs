@@ -69,18 +69,27 @@ pub struct Directory {
     members: RwLock<BTreeMap<usize, Arc<MemberList>>>,
     /// The legal entities that the lists name, of members cut off, too: what they used stays used.
     groups: RwLock<HashMap<Did, Group>>,
+    /// The legal entities that memberships name which were shown to us since the start.
+    shown: RwLock<HashMap<Did, Group>>,
     /// Our own documents: never fetched from ourselves.
     own: RwLock<HashMap<Did, Document>>,
 }
 
 impl Groups for Directory {
     fn of(&self, participant: &Did) -> Option<Group> {
-        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(participant).cloned()
+        let listed = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        let found = listed.get(participant).cloned();
+        let shown = || self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        found.or_else(|| shown().get(participant).cloned())
     }
 
     fn accounts(&self, entity: &Group) -> Vec<Did> {
-        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
-        groups.iter().filter(|(_, of)| *of == entity).map(|(did, _)| did.clone()).collect()
+        let listed = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        // What a list says goes before a membership, as above.
+        let shown = shown.iter().filter(|(did, _)| !listed.contains_key(*did));
+        let all = listed.iter().chain(shown).filter(|(_, of)| *of == entity);
+        all.map(|(did, _)| did.clone()).collect()
     }
 }
 
@@ -94,6 +103,7 @@ impl Directory {
             places: Mutex::default(),
             members: RwLock::default(),
             groups: RwLock::default(),
+            shown: RwLock::default(),
             own: RwLock::default(),
         }
     }
@@ -118,6 +128,21 @@ impl Directory {
         let said = entities.filter_map(|it| Some((it.did.clone(), it.credit_code.as_ref()?)));
         let groups = said.map(|(did, code)| (did, Group::of_entity(code))).collect();
         *self.groups.write().unwrap_or_else(PoisonError::into_inner) = groups;
+    }
+
+    /// A membership that holds says of which legal entity this participant is. Said again with each of its messages, so
+    /// that nothing is lost where too many are known. One that says nothing later takes nothing back.
+    pub fn belongs(&self, participant: &Did, entity: Group) {
+        let known = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        if known.get(participant) == Some(&entity) {
+            return;
+        }
+        drop(known);
+        let mut known = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(participant.clone(), entity);
     }
 
     pub fn members_of(&self, at: usize) -> Option<Arc<MemberList>> {

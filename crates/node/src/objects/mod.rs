@@ -67,6 +67,8 @@ pub enum ObjectError {
     Missing(String),
     #[error("object {0} is not what was put there: its SHA-256 differs")]
     Changed(String),
+    #[error("object {0} is still there after its deletion")]
+    Kept(String),
     #[error("object storage cannot be used: {0}")]
     Setup(String),
     #[error("object storage refuses our keys")]
@@ -233,6 +235,19 @@ impl Objects {
         match self.store.delete(&key.path()).await.map_err(ObjectError::from) {
             Ok(()) => self.local.as_deref().map_or(Ok(()), |dir| local::sync_parent(dir, key)),
             Err(ObjectError::Missing(_)) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// [`Objects::delete`], and then looks.
+    ///
+    /// # Errors
+    /// [`ObjectError::Kept`]: the store said yes, and the object is still there (a lock of its bucket, a replica that lags).
+    pub async fn erase(&self, key: &Key) -> Result<(), ObjectError> {
+        self.delete(key).await?;
+        match self.head(key).await {
+            Err(ObjectError::Missing(_)) => Ok(()),
+            Ok(_) => Err(ObjectError::Kept(key.as_str().to_owned())),
             Err(e) => Err(e),
         }
     }

@@ -242,9 +242,9 @@ pub async fn may_use(app: &App, who: &Who, contract: &Id) -> Result<(), Problem>
     may_use_of(app, who, &subjects(app, contract).await?).await
 }
 
-/// Whether this person or program may do, now, what destroys keys of contracts, ends memberships or says which shares of
-/// keys are released. `scope` is the route's; to be asked after the body was read, for which the call may have waited long.
-pub async fn may_destroy_keys(app: &App, who: &Who, scope: Scope) -> Result<(), Problem> {
+/// Whether this person or program may do, now, what destroys keys of contracts, withholds them or lets them out again, ends
+/// memberships or says which shares of keys are released. `scope` is the route's; to be asked after the body was read, for which the call may have waited long.
+pub async fn may_rule_keys(app: &App, who: &Who, scope: Scope) -> Result<(), Problem> {
     let failed = |why| broken(&store_failed(why));
     let (now, settings) = (app.clock.now(), app.config.people.settings);
     let key = who.key.as_ref().map(|(id, _)| id.as_str());

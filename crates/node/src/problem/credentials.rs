@@ -54,6 +54,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         ["请使用 ISO 3166 代码,如 CN 或 CN-32", "Use a code of ISO 3166 such as CN or CN-32"],
     ),
     entry(
+        "space.credit-code",
+        422,
+        Party::Caller,
+        ["不是统一社会信用代码", "This is no unified social credit code"],
+        [
+            "请核对 18 位代码,最后一位为校验码(GB 32100)",
+            "Check its 18 characters; the last one is a check character (GB 32100)",
+        ],
+    ),
+    entry(
         "peer.certificate",
         422,
         Party::Node,

@@ -12,8 +12,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         Party::Rule,
         ["运营方暂停放行其密钥份额", "The operator holds back its share of the key"],
         [
-            "请看原因,与运营方联系;恢复后可继续使用,提供方未因此计数",
-            "See the reason and talk to the operator; uses go on once it takes the hold away",
+            "请看原因(首次使用前不予说明),与运营方联系;恢复后可继续使用,提供方未因此计数",
+            "See the reason (before a first use none is told) and talk to the operator; uses go on once it takes the hold away",
         ],
     ),
     entry(

@@ -198,8 +198,8 @@ async fn remove(
     let done = async {
         let right = right(&app, &headers, &object, "delete").await?;
         // The note first: without it the bytes are nothing.
-        app.objects.delete(&right.note_key()?).await.map_err(failed)?;
-        app.objects.delete(&right.key()?).await.map_err(failed)
+        app.objects.erase(&right.note_key()?).await.map_err(failed)?;
+        app.objects.erase(&right.key()?).await.map_err(failed)
     };
     match done.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -293,6 +293,7 @@ fn failed(why: ObjectError) -> WorkError {
         ObjectError::Missing(_) => Fault::NotFound { what: "object" }.into(),
         ObjectError::Key
         | ObjectError::Changed(_)
+        | ObjectError::Kept(_)
         | ObjectError::Setup(_)
         | ObjectError::Denied
         | ObjectError::Failed(_)

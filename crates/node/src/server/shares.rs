@@ -3,7 +3,9 @@
 //! Threat model: callers are members of the space. A share leaves only under a fresh lease whose signature is the
 //! provider's, that names us and the very caller, together with the provider's own signed deposit of that contract; each
 //! nonce has one answer; whatever is held brings nothing, also not a second time. The answer is under the lease's one-time
-//! key. We never learn the data key: half of it is random to us. Must never release before fact and answer are durable.
+//! key. We never learn the data key: half of it is random to us. Who is held, and why, is told to the one who is held and to
+//! whom a share of that contract was released before, since its provider's deposit was proven then; other members hear no
+//! more than that something is. Must never release before fact and answer are durable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use tidm_space::engine::node::Signer as _;
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
 use tidm_space::limits::SHARE_STATEMENT_BYTES;
-use tidm_space::share::{Asked, Deposit, Published, Shown};
+use tidm_space::share::{Asked, Deposit, Hold, Published, Shown};
 use tidm_space::wire::tidm::lease::write_refusal;
 use tidm_space::wire::tidm::share;
 
@@ -31,6 +33,7 @@ use crate::config::Role;
 use crate::jobs::{release, split};
 use crate::net::auth::Caller;
 use crate::random::os;
+use crate::store::StoreError;
 use crate::store::shares::{self, Question};
 use crate::store::writer::WorkError;
 
@@ -74,13 +77,21 @@ async fn ready(State(app): Shared, headers: Presented, body: Bytes) -> Response 
         let (contract, provider) = share::read_inquiry(&body)?;
         writable(&app)?;
         let subjects = [contract.as_str(), provider.as_str(), who.did.as_str()];
-        let held = app.store.hold_on(subjects).await;
-        match held.map_err(|why| WorkError::Store(why.to_string()))?.first() {
-            Some(hold) => Err(hold.refusal(&app.identity.did).into()),
-            None => Ok("{}".to_owned()),
+        let held = app.store.hold_on(subjects).await.map_err(store)?;
+        if held.is_empty() {
+            return Ok("{}".to_owned());
         }
+        // Contract and provider are the asker's words here: no deposit is shown before a use is counted.
+        let ours = app.store.released_to(&contract, (&provider, &who.did)).await.map_err(store)?;
+        let told = held.iter().find(|it| ours || it.subject == who.did.as_str());
+        let me = &app.identity.did;
+        Err(told.map_or_else(|| Hold::bare_refusal(me), |it| it.refusal(me)).into())
     };
     answered(done.await)
+}
+
+fn store(why: StoreError) -> WorkError {
+    WorkError::Store(why.to_string())
 }
 
 async fn released(State(app): Shared, headers: Presented, body: Bytes) -> Response {

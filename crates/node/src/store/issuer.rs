@@ -45,6 +45,8 @@ pub struct Invitation {
     pub roles: String,
     /// Code of ISO 3166.
     pub country: Option<String>,
+    /// Of its legal entity; checked when it was invited.
+    pub credit_code: Option<String>,
     pub until: Time,
     /// The request that used it.
     pub issuance: Option<String>,
@@ -193,8 +195,8 @@ pub async fn invite(
     now: Time,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO invitations (space, holder, roles, at, until, issuance, country) VALUES ($1,$2,$3,$4,$5,NULL,$6)
-         ON CONFLICT (space, holder) DO UPDATE SET roles = excluded.roles, at = excluded.at, until = excluded.until, issuance = NULL, country = excluded.country",
+        "INSERT INTO invitations (space, holder, roles, at, until, issuance, country, credit_code) VALUES ($1,$2,$3,$4,$5,NULL,$6,$7)
+         ON CONFLICT (space, holder) DO UPDATE SET roles = excluded.roles, at = excluded.at, until = excluded.until, issuance = NULL, country = excluded.country, credit_code = excluded.credit_code",
     )
     .bind(it.space.clone())
     .bind(it.holder.clone())
@@ -202,6 +204,7 @@ pub async fn invite(
     .bind(now.ms())
     .bind(it.until.ms())
     .bind(it.country.clone())
+    .bind(it.credit_code.clone())
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -214,7 +217,7 @@ pub async fn invitation(
     now: Time,
 ) -> Result<Option<Invitation>, StoreError> {
     let row = sqlx::query(
-        "SELECT space, holder, roles, until, issuance, country FROM invitations
+        "SELECT space, holder, roles, until, issuance, country, credit_code FROM invitations
          WHERE space = $1 AND holder = $2 AND until > $3 AND issuance IS NULL",
     )
     .bind(space.to_owned())
@@ -230,6 +233,7 @@ pub async fn invitation(
             until: Time::from_ms(row.try_get(3)?),
             issuance: row.try_get(4)?,
             country: row.try_get(5)?,
+            credit_code: row.try_get(6)?,
         })
     })
     .transpose()

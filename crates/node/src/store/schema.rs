@@ -3,8 +3,9 @@
 //! Never edited once released: a change is a new entry, tested from every older version.
 
 /// Statements separated by `;`. Types are PostgreSQL's; [`super::dialect`] translates.
-pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19, V20];
+pub(super) const MIGRATIONS: &[&str] = &[
+    V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19, V20, V21,
+];
 
 const V1: &str = "
 CREATE TABLE negotiations (
@@ -334,4 +335,9 @@ INSERT INTO proofs_owed (contract, receiver, next, tries, body)
   SELECT contract, 'peer', next, tries, body FROM owed_proofs;
 DROP TABLE owed_proofs;
 CREATE INDEX proofs_owed_next ON proofs_owed (next)
+";
+
+/// V21: of which legal entity a membership will say that its member is.
+const V21: &str = "
+ALTER TABLE invitations ADD COLUMN credit_code TEXT
 ";

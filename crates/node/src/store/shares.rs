@@ -11,6 +11,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use tidm_crypto::hash::{Digest, sha256};
 use tidm_space::engine::refusal::Tally;
+use tidm_space::evidence::encode::decode;
 use tidm_space::evidence::fact::{Fact, Links, ShareAct, What};
 use tidm_space::fault::Fault;
 use tidm_space::id::Id;
@@ -23,6 +24,9 @@ use super::load::{bad, tally};
 use super::save::{save_fact, save_tally};
 use super::writer::{WorkError, Writer};
 use super::{Store, StoreError};
+
+/// Facts that are looked at to know a consumer again: the newest, of which at most one a minute and code is a refusal.
+const RECENT: i64 = 100;
 
 /// A share that is asked for, with the answer if there is to be one.
 #[derive(Clone, Debug)]
@@ -195,6 +199,31 @@ impl Store {
     pub async fn hold_on(&self, subjects: [&str; 3]) -> Result<Vec<Hold>, StoreError> {
         let mut conn = self.pool().acquire().await?;
         holds_on(&mut conn, subjects).await
+    }
+
+    /// Whether a share of this contract and provider was released to this consumer: both were proven then.
+    pub async fn released_to(
+        &self,
+        contract: &Id,
+        (provider, consumer): (&Did, &Did),
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT entry FROM facts WHERE contract = $1 AND kind = 'share' AND peer = $2 ORDER BY seq DESC LIMIT $3";
+        let rows = sqlx::query(sql)
+            .bind(contract.to_string())
+            .bind(consumer.to_string())
+            .bind(RECENT)
+            .fetch_all(self.pool())
+            .await?;
+        for row in rows {
+            let entry: Vec<u8> = row.get(0);
+            let fact = decode(&entry).map_err(|why| bad("facts", &why.to_string()))?;
+            if let What::Share { act: ShareAct::Released, provider: of, .. } = &fact.what
+                && *of == provider.as_str()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// All that is held, the newest first.

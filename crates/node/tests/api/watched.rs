@@ -361,7 +361,9 @@ async fn a_data_steward_enrols_before_the_first_revocation() {
         let it = node.post(path, Some(&steward), body).await;
         (it.status.as_u16(), it.body["code"].as_str().unwrap_or_default().to_owned(), it.body)
     };
-    let acts = ["/contracts/x/revoke", "/contracts/x/end", "/contracts/x/recall"];
+    let acts = ["revoke", "end", "recall", "suspend", "resume", "consent"];
+    let acts = acts.map(|it| format!("/contracts/x/{it}"));
+    let acts = acts.each_ref().map(String::as_str);
     let key = || json!({ "title": "k", "scopes": ["contract"] });
     for (path, body) in
         acts.map(|it| (it, json!({ "reason": "" }))).into_iter().chain([("/keys", key())])
@@ -385,8 +387,15 @@ async fn keys_are_destroyed_with_a_code_by_whoever_has_a_second_factor() {
     let own = node.key(&admin, &["admin"]).await;
     let done = node.enrol(&admin, PASSWORD).await;
     let spare = done["codes"][0].as_str().unwrap().to_owned();
-    let acts =
-        ["/contracts/x/revoke", "/contracts/x/end", "/contracts/x/recall", "/spaces/x/revocations"];
+    let acts = [
+        "/contracts/x/revoke",
+        "/contracts/x/end",
+        "/contracts/x/recall",
+        "/contracts/x/suspend",
+        "/contracts/x/resume",
+        "/contracts/x/consent",
+        "/spaces/x/revocations",
+    ];
     for path in acts {
         let body = || {
             if path.starts_with("/spaces") {

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tidm_crypto::jws;
 use tidm_crypto::sign::{KeyKind, SigningKey};
 use tidm_node::app::App;
-use tidm_node::jobs::membership;
+use tidm_node::jobs::membership::{self, Particulars};
 use tidm_node::net::client::Answer;
 use tidm_space::engine::node::Signer as _;
 use tidm_space::identity::credential::MEMBERSHIP;
@@ -38,7 +38,9 @@ async fn world(count: usize) -> (World, String) {
     let space = membership::create(operator, "test").await.unwrap();
     for node in &world.nodes {
         let (invitation, _) =
-            membership::invite(operator, &space, &node.did, &[], None).await.unwrap();
+            membership::invite(operator, &space, &node.did, &[], Particulars::default())
+                .await
+                .unwrap();
         assert_eq!(membership::join(&node.app, &invitation).await.unwrap().state, "issued");
     }
     (world, space)
@@ -251,7 +253,9 @@ async fn the_issuer_deals_with_whom_it_invited() {
     let [operator, member, other] = &world.nodes[..] else { panic!("three nodes") };
     let app = &member.app;
     let (invitation, _) =
-        membership::invite(&operator.app, &space, &member.did, &[], None).await.unwrap();
+        membership::invite(&operator.app, &space, &member.did, &[], Particulars::default())
+            .await
+            .unwrap();
     // A space has one issuer: somebody else's invitation to it is none.
     let text = json!({"space": space, "operator": other.did.as_str()}).to_string();
     let forged = format!("tidm-invitation:{}", tidm_space::wire::json::base64url(text.as_bytes()));

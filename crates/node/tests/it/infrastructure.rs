@@ -68,3 +68,42 @@ async fn sealed_bytes_lie_there_and_leave_with_the_contract() {
     let gone = || async { (!has(&places[0]).await && !has(&places[1]).await).then_some(()) };
     eventually("and at both sides", gone).await;
 }
+
+/// The fact that a key is destroyed says that its bytes are gone everywhere: it waits for the node that keeps them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_there_is_not_destroyed() {
+    let world = World::of(3, |at, dids| match at {
+        0 => format!("infrastructure = \"{}\"\n", dids[2]),
+        _ => String::new(),
+    })
+    .await;
+    let (provider, store) = (world.provider(), &world.nodes[2]);
+    let contract = world.ready("k.csv", &csv(), limited(5), Use::SealedTable).await;
+    let seal = provider.app.store.seal(&contract.id).await.unwrap().unwrap();
+    let object = kept(store).await.into_iter().find(|it| !it.ends_with(".note")).unwrap();
+    // A directory in its place: no deletion of a file takes it away.
+    let path = store.app.objects.local_path(&Key::parse(&object).unwrap()).unwrap();
+    let aside = path.with_extension("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::create_dir_all(path.join("x")).unwrap();
+
+    world.revoke(&contract).await;
+    let here = Key::parse(&seal.object).unwrap();
+    let here = || async { provider.app.objects.head(&here).await.is_err().then_some(()) };
+    eventually("our own are gone", here).await;
+    let told = || async {
+        let kinds = ["key-destroyed"];
+        let facts = provider.app.store.contract_facts_of(&contract.id, &kinds).await.unwrap();
+        (!facts.is_empty()).then_some(())
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert_eq!(told().await, None, "destroyed, and there");
+    assert!(matches!(provider.app.keys.gone(&contract.id), Ok(true)));
+    assert!(provider.app.store.seal(&contract.id).await.unwrap().is_some());
+
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    eventually("the fact", told).await;
+    assert!(!path.exists());
+    assert!(provider.app.store.seal(&contract.id).await.unwrap().is_none());
+}

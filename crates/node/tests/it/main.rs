@@ -11,6 +11,7 @@ mod dcp;
 mod delivery;
 mod derived;
 mod doors;
+mod effects;
 mod excerpts;
 mod files;
 mod flight;

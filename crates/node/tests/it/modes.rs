@@ -4,7 +4,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use tidm_node::jobs::{audit, crawl, membership, use_data};
+use tidm_node::jobs::membership::{self, Particulars};
+use tidm_node::jobs::{audit, crawl, use_data};
 use tidm_node::net::auth;
 use tidm_node::search;
 use tidm_space::catalog::search::Filter;
@@ -34,7 +35,9 @@ async fn join(operator: &Node, members: &[&Node]) {
     let space = membership::create(&operator.app, "home").await.unwrap();
     for node in members {
         let (invitation, _) =
-            membership::invite(&operator.app, &space, &node.did, &[], None).await.unwrap();
+            membership::invite(&operator.app, &space, &node.did, &[], Particulars::default())
+                .await
+                .unwrap();
         assert_eq!(membership::join(&node.app, &invitation).await.unwrap().state, "issued");
     }
 }

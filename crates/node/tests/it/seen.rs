@@ -1,7 +1,7 @@
 //! What the gate looks at beside the terms' numbers: who asks, from where, with whose consent; and what it would say.
 
 use tidm_crypto::hash::sha256;
-use tidm_node::jobs::membership;
+use tidm_node::jobs::membership::{self, Particulars};
 use tidm_node::jobs::use_data::{query_at_provider, query_sealed};
 use tidm_node::net::auth;
 use tidm_space::contract::Contract;
@@ -66,10 +66,18 @@ async fn a_credential_says_roles_and_region() {
     let world = World::of(2, more).await;
     let operator = &world.provider().app;
     let space = membership::create(operator, "test").await.unwrap();
-    let no = membership::invite(operator, &space, &world.consumer().did, &[], Some("中国")).await;
-    assert_eq!(fault(no).code(), "space.country");
+    let bad = |country, credit_code| Particulars { country, credit_code };
+    for (about, code) in [
+        (bad(Some("中国"), None), "space.country"),
+        // Its check character is another one.
+        (bad(None, Some("91350100M000100Y44")), "space.credit-code"),
+    ] {
+        let no = membership::invite(operator, &space, &world.consumer().did, &[], about).await;
+        assert_eq!(fault(no).code(), code);
+    }
     for node in &world.nodes {
-        let invited = membership::invite(operator, &space, &node.did, &[], Some("CN-32")).await;
+        let about = Particulars { country: Some("CN-32"), ..Particulars::default() };
+        let invited = membership::invite(operator, &space, &node.did, &[], about).await;
         let joined = membership::join(&node.app, &invited.unwrap().0).await.unwrap();
         assert_eq!(joined.state, "issued");
     }
@@ -89,6 +97,41 @@ async fn a_credential_says_roles_and_region() {
             None => assert_eq!(opened.unwrap().rows, 1),
             Some(code) => assert_eq!(fault(opened).code(), code),
         }
+    }
+}
+
+/// A22 where no list says whose accounts are whose: memberships do.
+#[tokio::test(flavor = "multi_thread")]
+async fn memberships_of_one_legal_entity_share_its_budget() {
+    let more = |_: usize, _: &[Did]| "[identity]\nmode = \"dcp\"\n".to_owned();
+    let world = World::of(4, more).await;
+    let operator = &world.provider().app;
+    let space = membership::create(operator, "test").await.unwrap();
+    for (at, node) in world.nodes.iter().enumerate() {
+        let credit_code = [1, 2].contains(&at).then_some("91350100M000100Y43");
+        let about = Particulars { credit_code, ..Particulars::default() };
+        let invited = membership::invite(operator, &space, &node.did, &[], about).await;
+        let joined = membership::join(&node.app, &invited.unwrap().0).await.unwrap();
+        assert_eq!(joined.state, "issued");
+    }
+    let counted = Counted { entity_uses: Some(2), ..Counted::default() };
+    let sentences = Sentences { counted, ..Sentences::default() };
+    let product = world.published("t.csv", &csv(), sentences, &[Use::Query]).await;
+    let mut contracts = Vec::new();
+    for at in 1..4 {
+        contracts.push(world.agreed_by(&product, at).await.id);
+    }
+    for (at, refused) in [
+        (1, None),
+        (2, None),
+        (1, Some("policy.denied")),
+        (2, Some("policy.denied")),
+        // Whose membership names none has an account of its own.
+        (3, None),
+    ] {
+        let asked = query_at_provider(&world.nodes[at].app, &contracts[at - 1], SQL, None).await;
+        let code = asked.err().map(|it| fault::<()>(Err(it)).code());
+        assert_eq!(code, refused, "{at}");
     }
 }
 

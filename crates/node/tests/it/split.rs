@@ -165,19 +165,33 @@ async fn what_the_operator_holds_opens_nowhere_and_costs_nothing() {
     let contract = world.ready("t.csv", &csv(), split(&world, 5), Use::SealedTable).await;
     let consumer = world.consumer().app.clone();
     let provider = world.provider().did.to_string();
-    for subject in [contract.id.as_str(), world.consumer().did.as_str(), &provider] {
-        held(&world, subject, Some("核查中")).await;
-        let no = fault(query_sealed(&consumer, &contract.id, COUNT, None).await);
-        assert_eq!(no.code(), "split.held", "{no:?}");
-        let Fault::Denied { reason, .. } = no else { unreachable!() };
-        assert!(reason.contains("核查中") && reason.contains(operator(&world).did.as_str()));
-        held(&world, subject, None).await;
+    let (own, op) = (world.consumer().did.as_str(), operator(&world).did.as_str());
+    let inquiry = share::write_inquiry(&contract.id, &world.provider().did);
+    // Why, it hears of itself at any time; of the contract and its provider once a share was released to it.
+    for used in [false, true] {
+        for subject in [contract.id.as_str(), own, &provider] {
+            held(&world, subject, Some("核查中")).await;
+            let no = fault(query_sealed(&consumer, &contract.id, COUNT, None).await);
+            assert_eq!(no.code(), "split.held", "{no:?}");
+            let Fault::Denied { reason, .. } = no else { unreachable!() };
+            assert!(reason.contains(op), "{reason}");
+            assert_eq!(reason.contains("核查中"), used || subject == own, "{reason}");
+            // Another member learns neither who nor why, and of another member nothing at all.
+            let (path, body) = (inquiry.path.clone(), inquiry.body.clone());
+            let (status, body) = said(&world.nodes[3], operator(&world), path, body).await;
+            assert_eq!(status == 200, subject == own);
+            let text = String::from_utf8(body).unwrap();
+            assert!(!text.contains("核查中") && !text.contains(&provider), "{text}");
+            held(&world, subject, None).await;
+        }
+        assert_eq!(spent(&world, &contract).await, u64::from(used));
+        if !used {
+            query_sealed(&consumer, &contract.id, COUNT, None).await.unwrap();
+        }
     }
-    assert_eq!(spent(&world, &contract).await, 0);
-    query_sealed(&consumer, &contract.id, COUNT, None).await.unwrap();
     assert_eq!(
         acts(&world, &contract).await,
-        [ShareAct::Held, ShareAct::Freed, ShareAct::Released],
+        [ShareAct::Held, ShareAct::Freed, ShareAct::Released, ShareAct::Held, ShareAct::Freed],
         "of participants there is no contract to note it with"
     );
 }

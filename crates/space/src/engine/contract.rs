@@ -213,6 +213,7 @@ pub(super) fn heard_deletion(
     let what = What::CopiesDeleted {
         files: deletion.files.clone(),
         receipt: sha256(deletion.receipt.0.as_bytes()),
+        checked: false,
     };
     work.fact(links(&contract), what);
     work.untimer(&Due::DeletionDue { contract: contract.id.clone() });
@@ -290,7 +291,7 @@ pub(super) fn key_destroyed(work: &mut Work<'_>, id: &Id) -> Answer {
     Ok(Reply::Contract(contract.id))
 }
 
-/// Consumer's job: ciphertext and caches are deleted; sign for it and tell the provider.
+/// Consumer's job: ciphertext and caches are deleted, and were looked for afterwards in vain; sign for it and tell the provider.
 pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer {
     let Some(mut contract) =
         work.view.contract.clone().filter(|it| it.id == *id && it.role == Role::Consumer)
@@ -303,7 +304,8 @@ pub(super) fn erased(work: &mut Work<'_>, id: &Id, files: Vec<Digest>) -> Answer
     }
     let payload = deletion_bytes(id, work.node.me, &files, work.now);
     let receipt = Signature(work.node.signer.sign(RECEIPT_TYPE, &payload));
-    let what = What::CopiesDeleted { files: files.clone(), receipt: sha256(receipt.0.as_bytes()) };
+    let signed = sha256(receipt.0.as_bytes());
+    let what = What::CopiesDeleted { files: files.clone(), receipt: signed, checked: true };
     work.fact(links(&contract), what);
     let deletion = Deletion { at: work.now, files, receipt };
     notice::deleted(work, &contract, &deletion);

@@ -284,11 +284,11 @@ pub enum Wish {
         contract: Id,
         reason: String,
     },
-    /// Provider's job: the contract's wrapping key is erased.
+    /// Provider's job: the contract's wrapping key and its sealed bytes are erased, and were looked for afterwards in vain.
     KeyDestroyed {
         contract: Id,
     },
-    /// Consumer's job: ciphertext and caches are deleted.
+    /// Consumer's job: ciphertext and caches are deleted, and were looked for afterwards in vain.
     Erased {
         contract: Id,
         files: Vec<Digest>,

@@ -13,7 +13,8 @@ pub trait Signer: Sync {
     fn sign(&self, typ: &str, payload: &[u8]) -> String;
 }
 
-/// Knows of which legal entity a participant is. Two implementations: the node's member lists, the simulator's.
+/// Knows of which legal entity a participant is. Two implementations: the node's member lists and the
+/// memberships that were shown to it, the simulator's.
 pub trait Groups: Sync {
     /// `None`: nothing that this node trusts says so.
     fn of(&self, participant: &Did) -> Option<Group>;

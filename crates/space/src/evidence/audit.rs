@@ -255,7 +255,7 @@ impl Account {
             What::KeyDestroyed => {
                 self.key_destroyed.get_or_insert(at);
             }
-            What::CopiesDeleted { files, receipt } => {
+            What::CopiesDeleted { files, receipt, .. } => {
                 let deletion = Deletion { at, files: files.clone(), receipt: *receipt };
                 self.deletion.get_or_insert(deletion);
             }

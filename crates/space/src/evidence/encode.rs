@@ -177,9 +177,11 @@ fn parts(what: &What) -> (&'static str, Vec<Value>) {
         What::Consented => ("consented", vec![]),
         What::DutyMissed { duty } => ("duty-missed", vec![text(duty)]),
         What::KeyDestroyed => ("key-destroyed", vec![]),
-        What::CopiesDeleted { files, receipt } => {
+        What::CopiesDeleted { files, receipt, checked } => {
             let listed = files.iter().take(DELETED_FILES).map(|it| Value::from(*it)).collect();
-            ("copies-deleted", vec![Value::Array(listed), Value::from(*receipt)])
+            let mut fields = vec![Value::Array(listed), Value::from(*receipt)];
+            fields.extend(checked.then_some(Value::Bool(true)));
+            ("copies-deleted", fields)
         }
         What::Share { act, provider, detail, key } => {
             ("share", vec![text(act.word()), text(provider), text(detail), Value::from(*key)])
@@ -330,9 +332,11 @@ fn what(kind: &str, it: &mut Reader<'_>) -> Result<What, BadFact> {
         "consented" => What::Consented,
         "duty-missed" => What::DutyMissed { duty: it.owned("duty")? },
         "key-destroyed" => What::KeyDestroyed,
-        "copies-deleted" => {
-            What::CopiesDeleted { files: it.digests("files")?, receipt: it.digest("receipt")? }
-        }
+        "copies-deleted" => What::CopiesDeleted {
+            files: it.digests("files")?,
+            receipt: it.digest("receipt")?,
+            checked: it.last(|it| it.truth("checked"))?.unwrap_or_default(),
+        },
         "share" => What::Share {
             act: it.word("act", ShareAct::from_word)?,
             provider: it.owned("provider")?,

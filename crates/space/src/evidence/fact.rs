@@ -164,6 +164,8 @@ pub enum What {
     CopiesDeleted {
         files: Vec<Digest>,
         receipt: Digest,
+        /// The node that deleted them looked afterwards, and found none of them. Never of the provider's fact: no receipt says so.
+        checked: bool,
     },
     /// Operator: what it did with its share of a data key that is split with it. `peer` is the consumer where one asked.
     Share {

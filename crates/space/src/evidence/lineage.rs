@@ -261,7 +261,7 @@ impl Work {
             }
             What::ContractEnded { why, .. } => self.over(fact, "ContractEnd", "end", why.word()),
             What::KeyDestroyed => self.over(fact, "KeyDestruction", "key-destruction", "key"),
-            What::CopiesDeleted { files, receipt } => self.deleted(fact, files, receipt),
+            What::CopiesDeleted { files, receipt, .. } => self.deleted(fact, files, receipt),
             // What flowed is a fact of its own, the states between are not lineage.
             What::Flow { .. } | What::TablePrepared { .. } => {}
             // Nothing flowed.

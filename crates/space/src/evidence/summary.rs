@@ -187,11 +187,13 @@ pub fn summary(it: &Fact, lang: Lang) -> String {
             lang.pick("义务未按期履行，未收到签名回执", "Duty not signed for in time")
         ),
         What::KeyDestroyed => lang.pick("数据密钥已销毁", "Data key destroyed").to_owned(),
-        What::CopiesDeleted { files, .. } if zh => {
-            format!("{} 个密文文件已删除，附签名回执", files.len())
+        What::CopiesDeleted { files, checked, .. } if zh => {
+            let looked = if *checked { "并已复查确认不存在，" } else { "" };
+            format!("{} 个密文文件已删除，{looked}附签名回执", files.len())
         }
-        What::CopiesDeleted { files, .. } => {
-            format!("{} ciphertext files deleted, receipt signed", files.len())
+        What::CopiesDeleted { files, checked, .. } => {
+            let looked = if *checked { ", none found afterwards" } else { "" };
+            format!("{} ciphertext files deleted{looked}, receipt signed", files.len())
         }
         What::Share { act, detail, .. } => {
             let said = lang.pick("运营方密钥份额", "Operator's share of the key");

@@ -5,6 +5,7 @@
 
 use crate::fault::Fault;
 use crate::id::Id;
+use crate::identity::credential::{CREDIT_CODE, Credential};
 use crate::identity::did::Did;
 use crate::time::Time;
 
@@ -60,7 +61,8 @@ impl Role {
     }
 }
 
-/// The legal entity whose budget a use is charged to: by its credit code where its space says one, else the DID itself.
+/// The legal entity whose budget a use is charged to: by its credit code where its space's list or its membership says one, else
+/// the DID itself.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Group(String);
 
@@ -82,6 +84,13 @@ impl From<&Did> for Group {
 }
 
 impl Group {
+    /// The legal entity that a membership credential names, whose issuer was believed already. A code whose check character
+    /// is wrong names none.
+    pub fn by_credential(it: &Credential) -> Option<Self> {
+        let said = it.subjects.first()?.claims.get(CREDIT_CODE)?.as_str()?;
+        CreditCode::parse(said).ok().map(|it| Self::of_entity(&it))
+    }
+
     /// By its text, as a row holds it.
     pub fn parse(text: &str) -> Option<Self> {
         let entity = text.strip_prefix("credit-code:").map(CreditCode::parse);
@@ -181,7 +190,38 @@ impl CreditCode {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::identity::credential::{Profile, Subject};
+
+    #[test]
+    fn a_membership_names_a_legal_entity_by_a_whole_code() {
+        let credential = |claims| Credential {
+            profile: Profile::Vc20,
+            id: None,
+            kinds: vec![],
+            issuer: Did::parse("did:web:operator.example").unwrap(),
+            subjects: vec![Subject { id: None, claims }],
+            from: None,
+            until: None,
+            statuses: vec![],
+            schemas: vec![],
+        };
+        for (said, known) in [
+            (json!("91350100M000100Y43"), true),
+            (json!("91350100M000100Y44"), false),
+            (json!("91350100m000100y43"), false),
+            (json!(["91350100M000100Y43"]), false),
+            (json!("did:web:a.example"), false),
+            (json!(null), false),
+        ] {
+            let claims = [(CREDIT_CODE.to_owned(), said.clone())].into_iter().collect();
+            let found = Group::by_credential(&credential(claims));
+            let listed = CreditCode::parse("91350100M000100Y43").unwrap();
+            assert_eq!(found, known.then(|| Group::of_entity(&listed)), "{said}");
+        }
+    }
 
     #[test]
     fn credit_codes_check_modulo_31() {

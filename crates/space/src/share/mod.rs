@@ -116,6 +116,12 @@ impl Hold {
         let reason = format!("the operator {operator} holds {}: {}", self.subject, self.reason);
         Fault::denied("split.held", "tidm:keyOperator", reason)
     }
+
+    /// The same for somebody of whom the operator does not know that the contract is theirs: neither who is held nor why.
+    pub fn bare_refusal(operator: &Did) -> Fault {
+        let reason = format!("the operator {operator} holds this contract or one of its parties");
+        Fault::denied("split.held", "tidm:keyOperator", reason)
+    }
 }
 
 /// What a nonce was answered with before.

@@ -125,17 +125,27 @@ pub(crate) enum Contract {
         id: String,
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        code: Code,
     },
     /// Provider: consent to uses under a contract whose terms ask for that first (obtainConsent).
     #[command(
         after_help = "Example:\n  tidm contract consent urn:uuid:0190b6a0-0000-7000-8000-000000000000"
     )]
-    Consent { id: String },
+    Consent {
+        id: String,
+        #[command(flatten)]
+        code: Code,
+    },
     /// Provider: resume a suspended contract.
     #[command(
         after_help = "Example:\n  tidm contract resume urn:uuid:0190b6a0-0000-7000-8000-000000000000"
     )]
-    Resume { id: String },
+    Resume {
+        id: String,
+        #[command(flatten)]
+        code: Code,
+    },
     /// Provider: the copies delivered under a contract, and what is known of each.
     #[command(
         after_help = "Example:\n  tidm contract copies urn:uuid:0190b6a0-0000-7000-8000-000000000000"
@@ -251,15 +261,9 @@ impl Contract {
             // Done before, or refused by the command line.
             Self::Archive { .. } => return Ok(()),
             Self::Revoke { id, reason, code } => decide(api, id, "revoke", reason, code).await?,
-            Self::Suspend { id, reason } => {
-                decide(api, id, "suspend", reason, &Code::default()).await?
-            }
-            Self::Consent { id } => {
-                api.post(&format!("/contracts/{}/consent", segment(id)), &json!({})).await?
-            }
-            Self::Resume { id } => {
-                api.post(&format!("/contracts/{}/resume", segment(id)), &json!({})).await?
-            }
+            Self::Suspend { id, reason, code } => decide(api, id, "suspend", reason, code).await?,
+            Self::Consent { id, code } => bare(api, id, "consent", code).await?,
+            Self::Resume { id, code } => bare(api, id, "resume", code).await?,
             Self::Copies { id } => api.get(&format!("/contracts/{}/copies", segment(id))).await?,
             Self::Recall { id, reason, code } => decide(api, id, "recall", reason, code).await?,
             Self::End { id, reason, code } => decide(api, id, "end", reason, code).await?,
@@ -273,6 +277,12 @@ impl Contract {
 async fn decide(api: &Api, id: &str, what: &str, reason: &str, code: &Code) -> Outcome<Value> {
     let path = format!("/contracts/{}/{what}", segment(id));
     api.coded(&path, &json!({ "reason": reason }), code.given()).await
+}
+
+/// What is decided about a contract without a reason.
+async fn bare(api: &Api, id: &str, what: &str, code: &Code) -> Outcome<Value> {
+    let path = format!("/contracts/{}/{what}", segment(id));
+    api.coded(&path, &json!({}), code.given()).await
 }
 
 async fn written(global: &Global, api: &Api, id: &str) -> Outcome<()> {

@@ -78,7 +78,7 @@ pub(crate) async fn run(cli: &Cli) -> Outcome<ExitCode> {
 }
 
 // What key operations ask of whoever has a second factor. No docstring, as below.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Code {
     /// The code that the authenticator app shows now, of whoever has a second factor.
     #[arg(long)]

@@ -188,6 +188,7 @@ async fn approve(
             space: it.space.clone(),
             roles: it.roles.clone(),
             country: it.country.clone(),
+            credit_code: it.credit_code.clone(),
         }));
         invitations.push(found);
     }

@@ -238,7 +238,10 @@ fn executed(handle: Vec<u8>) -> Bytes {
 }
 
 /// The command in a descriptor or ticket.
-fn command(bytes: &[u8]) -> Result<Command, Fault> {
+///
+/// # Errors
+/// [`Fault::PeerMisbehaved`] `flight.malformed`.
+pub fn command(bytes: &[u8]) -> Result<Command, Fault> {
     Any::decode(bytes).ok().and_then(|it| Command::try_from(it).ok()).ok_or_else(|| {
         Fault::misbehaved(
             "flight.malformed",

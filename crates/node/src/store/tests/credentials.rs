@@ -202,6 +202,7 @@ async fn an_invitation_holds_once_in_its_time_for_its_holder() {
             holder: a.to_string(),
             roles: "provider".to_owned(),
             country: Some("CN-32".to_owned()),
+            credit_code: Some("91350100M000100Y43".to_owned()),
             until: at(10).after(Duration::ZERO),
             issuance: None,
         };

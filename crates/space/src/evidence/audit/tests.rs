@@ -78,7 +78,11 @@ fn ended() -> What {
 }
 
 fn deleted() -> What {
-    What::CopiesDeleted { files: vec![sha256(b"sealed")], receipt: sha256(b"receipt") }
+    What::CopiesDeleted {
+        files: vec![sha256(b"sealed")],
+        receipt: sha256(b"receipt"),
+        checked: true,
+    }
 }
 
 /// A whole life of a contract, both sides honest.
@@ -206,7 +210,8 @@ fn lies_contradict() {
             c[1].what = What::Delivered { bytes: 11, content: sha256(b"sealed") }
         }),
         ("deletion.differs", |p, _| {
-            p[8].what = What::CopiesDeleted { files: vec![], receipt: sha256(b"receipt") };
+            p[8].what =
+                What::CopiesDeleted { files: vec![], receipt: sha256(b"receipt"), checked: true };
         }),
         ("end.differs", |_, c| {
             c[6].what = What::ContractEnded { why: End::Agreed, by: P, reason: String::new() };

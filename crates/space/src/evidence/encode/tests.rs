@@ -39,7 +39,11 @@ fn all(text: &str, number: u64, some: bool) -> Vec<What> {
             refused: text(),
             format: text(),
         },
-        What::CopiesDeleted { files: vec![hash("f"); usize::from(some)], receipt: hash("r") },
+        What::CopiesDeleted {
+            files: vec![hash("f"); usize::from(some)],
+            receipt: hash("r"),
+            checked: some,
+        },
         What::MessageRefused { code: text() },
         What::GaveUp { code: text() },
         What::TablePrepared {
@@ -147,10 +151,11 @@ proptest! {
 fn the_biggest_fact_fits_the_log() {
     let long = "喵".repeat(100_000);
     let files = vec![hash("f"); 10 * DELETED_FILES];
-    for what in all(&long, u64::MAX, true)
-        .into_iter()
-        .chain([What::CopiesDeleted { files, receipt: hash("r") }])
-    {
+    for what in all(&long, u64::MAX, true).into_iter().chain([What::CopiesDeleted {
+        files,
+        receipt: hash("r"),
+        checked: true,
+    }]) {
         let bytes = encode(&fact(what, true));
         assert!(bytes.len() <= FACT_BYTES, "{}", bytes.len());
         decode(&bytes).unwrap();

@@ -20,6 +20,8 @@ pub const SPACE: &str = "memberOf";
 pub const ROLES: &str = "roles";
 /// Claim of a membership credential's subject: the member's region, a code of ISO 3166 (`CN`, `CN-32`).
 pub const COUNTRY: &str = "country";
+/// Claim of a membership credential's subject: the legal entity's unified social credit code (GB 32100).
+pub const CREDIT_CODE: &str = "creditCode";
 
 /// DCP's two profiles (DCP §7.1): data model, status list and proof go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

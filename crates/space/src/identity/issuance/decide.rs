@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::identity::credential::{
-    COUNTRY, Credential, MEMBERSHIP, Profile, Purpose, ROLES, SPACE, Status, Subject,
+    COUNTRY, CREDIT_CODE, Credential, MEMBERSHIP, Profile, Purpose, ROLES, SPACE, Status, Subject,
 };
 use crate::identity::did::Did;
 use crate::identity::issuance::machine::{self, Input, Step};
@@ -67,6 +67,8 @@ pub struct Invited {
     pub roles: String,
     /// Code of its region.
     pub country: Option<String>,
+    /// Of its legal entity.
+    pub credit_code: Option<String>,
 }
 
 /// A request of a holder that proved itself.
@@ -151,6 +153,8 @@ pub fn credential(
         claims.insert(SPACE.to_owned(), invited.space.clone().into());
         claims.insert(ROLES.to_owned(), roles.into());
         claims.extend(invited.country.clone().map(|it| (COUNTRY.to_owned(), it.into())));
+        let code = invited.credit_code.clone();
+        claims.extend(code.map(|it| (CREDIT_CODE.to_owned(), it.into())));
     }
     Credential {
         profile: want.profile,

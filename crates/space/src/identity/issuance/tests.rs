@@ -120,7 +120,12 @@ fn order(holder_pid: &str) -> Order {
 #[test]
 fn only_the_invited_get_something_and_a_repeated_request_gets_what_the_first_one_got() {
     let invited = |space: &str| {
-        vec![Some(Invited { space: space.to_owned(), roles: "consumer".to_owned(), country: None })]
+        vec![Some(Invited {
+            space: space.to_owned(),
+            roles: "consumer".to_owned(),
+            country: None,
+            credit_code: None,
+        })]
     };
     let old = decide::approve(&order("h"), vec![container()], at(3)).unwrap().0;
     let open = |count: u64| {

@@ -24,6 +24,9 @@ pub(crate) struct Invite {
     /// Where it is: a code of ISO 3166 such as CN or CN-32. Its membership says so, and terms may ask for it.
     #[arg(long)]
     country: Option<String>,
+    /// The unified social credit code of its legal entity. Its membership says so, and accounts of one entity share budgets.
+    #[arg(long)]
+    credit_code: Option<String>,
     /// The space; the only one when absent.
     #[arg(long)]
     space: Option<String>,
@@ -32,7 +35,9 @@ pub(crate) struct Invite {
 impl Invite {
     pub(crate) async fn run(&self, global: &Global, api: &Api) -> Outcome<()> {
         let id = space(api, self.space.as_deref()).await?;
-        let body = json!({ "did": self.did, "roles": self.roles, "country": self.country });
+        let body = json!({
+            "did": self.did, "roles": self.roles, "country": self.country, "creditCode": self.credit_code,
+        });
         let made = api.post(&format!("/spaces/{}/invitations", segment(&id)), &body).await?;
         match global.output {
             Output::Json => show::value(&made, global),

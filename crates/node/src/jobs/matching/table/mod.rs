@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 
 use super::{here, store, terms};
 use crate::app::App;
-use crate::objects::{Key as ObjectKey, ObjectError};
+use crate::objects::Key as ObjectKey;
 use crate::store::matchings::State;
 use crate::store::tables::{self as rows, Table};
 use crate::store::writer::WorkError;
@@ -135,10 +135,7 @@ pub async fn forget(app: &App, contract: &Id) -> Result<(), WorkError> {
 async fn delete(app: &App, it: &Table) -> Result<(), WorkError> {
     app.compared.forget(&it.id);
     for key in objects(&it.id)? {
-        match app.objects.delete(&key).await {
-            Ok(()) | Err(ObjectError::Missing(_)) => {}
-            Err(why) => return Err(here(why)),
-        }
+        app.objects.erase(&key).await.map_err(here)?;
     }
     let id = it.id.clone();
     app.writer
