@@ -145,20 +145,22 @@ fn a_check_names_what_cannot_work() {
     }
 }
 
-/// Every kind of use that the policy permits, each term with its level there.
+/// Every kind of use that the policy permits, each term with its level there, and with the one that evidence adds.
 #[test]
 fn an_explanation_has_every_kind_of_use() {
     let dir = tempfile::tempdir().unwrap();
-    for (constraints, kinds, levels) in [
+    for (constraints, kinds, levels, attested) in [
         (
             vec![atom("count", "lteq", "5")],
             &["query", "sealed-table", "sealed-file", "plain"][..],
             &["E2", "E1", "E1", "E0"][..],
+            None,
         ),
         (
             vec![atom("count", "lteq", "5"), atom("tidm:executionEnvironment", "eq", "tee")],
             &["sealed-table", "sealed-file"],
-            &["E3", "E3"],
+            &["E1", "E1"],
+            Some("E3"),
         ),
     ] {
         offer(dir.path(), &permits(&constraints));
@@ -167,8 +169,10 @@ fn an_explanation_has_every_kind_of_use() {
         let rows = said["items"].as_array().unwrap();
         let count = rows.iter().filter(|it| it["text"] == "At most 5 uses.");
         let found: Vec<_> =
-            count.map(|it| (it["kind"].as_str().unwrap(), it["level"].as_str().unwrap())).collect();
-        let should: Vec<_> = kinds.iter().copied().zip(levels.iter().copied()).collect();
+            count.map(|it| ["kind", "level", "attested"].map(|name| it[name].as_str())).collect();
+        let should =
+            kinds.iter().zip(levels).map(|(kind, level)| [Some(*kind), Some(*level), attested]);
+        let should: Vec<_> = should.collect();
         assert_eq!(found, should, "{rows:?}");
     }
     let one = tidm(dir.path(), &["explain", "offer.json", "--as", "plain", "--lang", "en"]);

@@ -135,7 +135,8 @@ async fn nothing_is_pushed_after_its_terms_say() {
         let (app, of) = (first_use.clone(), of.clone());
         async move {
             let begun = app.store.contract(&of).await.unwrap().unwrap().first_use;
-            let over = begun.unwrap_or_else(|| app.clock.now()).after(Duration::from_secs(SECONDS + 2));
+            let over =
+                begun.unwrap_or_else(|| app.clock.now()).after(Duration::from_secs(SECONDS + 2));
             if app.clock.now() > over { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
         }
     };
