@@ -20,7 +20,7 @@ use super::limits::{
 };
 use super::progress::Traffic;
 use super::what::{Answer, What};
-use crate::keys::{Delimiter, Equals, Format, Key, Mapping, Place, Rule};
+use crate::keys::{self, Bitmap, Delimiter, Equals, Format, Key, Mapping, Place, Rule};
 
 /// One party's part in a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -180,7 +180,7 @@ pub struct Results {
     /// What the sender gave with them: CSV.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// Below which rows and labels are sealed at rest.
+    /// Below which all of them are sealed at rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
 }
@@ -189,6 +189,19 @@ impl Results {
     /// One of its files, as it is to be written.
     pub(crate) fn place<'p>(&'p self, path: &'p Path) -> Place<'p> {
         Place { path, key: self.key.as_ref() }
+    }
+
+    /// Writes the rows of `source` that are in the result, as they are asked for.
+    pub(crate) fn write(&self, source: &List, rows: &Bitmap) -> Result<(), keys::Fault> {
+        if let Some(path) = &self.bitmap {
+            rows.write(self.place(path))?;
+        }
+        if let Some(path) = &self.rows {
+            let format = source.format.format();
+            let to = (self.place(path), format);
+            keys::write_rows((source.place(), format), rows, to, self.columns.as_deref())?;
+        }
+        Ok(())
     }
 }
 

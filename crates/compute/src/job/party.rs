@@ -444,16 +444,7 @@ fn conclude(visitor: &Visitor<'_>, clock: &mut Clock) -> Result<Report, Failure>
             }
         })?;
         report.matched = Some(bitmap.count());
-        if let Some(path) = &order.results.bitmap {
-            let written = std::fs::write(path, bitmap.bytes());
-            written.map_err(Failure::directory("writing the bitmap"))?;
-        }
-        if let Some(path) = &order.results.rows {
-            let format = order.format();
-            let columns = order.results.columns.as_deref();
-            let to = (order.results.place(path), format);
-            keys::write_rows((order.source.place(), format), &bitmap, to, columns)?;
-        }
+        order.results.write(&order.source, &bitmap)?;
         if let (Some(path), What::Labels { columns, .. }) = (&order.results.labels, &order.what) {
             let to = order.results.place(path);
             report.bad_labels = Some(write_labels(journal, to, columns)?).filter(|it| *it > 0);

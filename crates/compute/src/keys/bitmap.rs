@@ -1,7 +1,11 @@
 //! One bit per row of a list: which rows are in the result. As bytes: a magic, the number of rows, the bits.
 
+use std::io::Write as _;
+
 use super::fault::Fault;
 use super::limits::MAX_ROWS;
+use super::place::Place;
+use super::rows::Output;
 
 const MAGIC: &[u8; 8] = b"tidmrow1";
 
@@ -74,6 +78,17 @@ impl Bitmap {
         bytes.extend_from_slice(&self.rows.to_le_bytes());
         bytes.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
         bytes
+    }
+
+    /// Writes its bytes to a file, which is there whole or not at all.
+    pub fn write<'p>(&self, target: impl Into<Place<'p>>) -> Result<(), Fault> {
+        let target = target.into();
+        let output = Output::beside(target)?;
+        let mut out = output.writer()?;
+        let written = out.write_all(&self.bytes()).and_then(|()| out.flush());
+        written.map_err(Fault::io("write", target.path))?;
+        drop(out);
+        output.publish().map(drop)
     }
 
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, Fault> {

@@ -52,12 +52,7 @@ pub(super) fn query(
         bitmap.set(place.into());
     }
     progress.phase("writing", 0, None);
-    if let Some(path) = &order.results.rows {
-        let format = order.source.format.format();
-        let columns = order.results.columns.as_deref();
-        let to = (order.results.place(path), format);
-        keys::write_rows((order.source.place(), format), &bitmap, to, columns)?;
-    }
+    order.results.write(&order.source, &bitmap)?;
     report.matched = Some(bitmap.count());
     Ok(told(report, connections, progress))
 }

@@ -28,10 +28,10 @@ use super::page::{Page, Wanted as Which};
 use super::uploads::{self, Named, Upload};
 use crate::accounts::Who;
 use crate::app::App;
-use crate::jobs::matching;
 use crate::jobs::matching::ask::{self, Mine, Wanted};
 use crate::jobs::matching::many::lead;
 use crate::jobs::matching::table::fetch;
+use crate::jobs::matching::{self, Written};
 use crate::people::{may_use, may_use_of, sees};
 use crate::problem::Problem;
 use crate::store::StoreError;
@@ -52,6 +52,10 @@ pub(super) struct Begin {
     /// Columns of ours that the result is to have, in this order; absent: all.
     #[serde(default)]
     shown: Vec<String>,
+    /// The result is one bit for each row of our list instead of rows: `tidmrow1`, the number of rows (8 bytes, little
+    /// endian), then words of 8 bytes in which bit n stands for row 64 · word + n.
+    #[serde(default)]
+    bitmap: bool,
     /// rr22 (fast), rr22-low (fewest bytes), rr22-malicious, or ecdh (rows of small lists).
     #[serde(default)]
     protocol: Option<String>,
@@ -306,6 +310,14 @@ pub(super) async fn begin(
         }
         (_, _) => return Err(Fail::field("mine", "either an upload or a product")),
     };
+    let asked = it.reveal.map_or(Ok(Asked::Rows), Reveal::asked)?;
+    let result = match (it.bitmap, it.shown) {
+        (false, columns) => Written::Rows(columns),
+        (true, columns) if columns.is_empty() && asked.gives_rows() => Written::Bitmap,
+        (true, _) => {
+            return Err(Fail::field("bitmap", "only of rows that match, and without columns"));
+        }
+    };
     if !it.also.is_empty() {
         let mut contracts = vec![contract];
         for also in &it.also {
@@ -313,12 +325,12 @@ pub(super) async fn begin(
             may_use(&app, &who, &also).await?;
             contracts.push(also);
         }
-        if it.protocol.is_some() || it.workers.is_some() || it.reveal.is_some() || it.table {
+        if it.protocol.is_some() || it.workers.is_some() || asked != Asked::Rows || it.table {
             let why = "with further contracts there is one protocol, one process, and rows";
             return Err(Fail::field("also", why));
         }
-        let (columns, shown_columns, purpose) = (it.columns, it.shown, it.purpose);
-        let wanted = lead::Wanted { contracts, mine, columns, shown: shown_columns, purpose };
+        let (columns, purpose) = (it.columns, it.purpose);
+        let wanted = lead::Wanted { contracts, mine, columns, result, purpose };
         let begun = lead::start(&app, wanted).await?;
         return Ok((StatusCode::ACCEPTED, Json(shown(&app, begun))));
     }
@@ -330,12 +342,12 @@ pub(super) async fn begin(
         contract,
         mine,
         columns: it.columns,
-        shown: it.shown,
+        result,
         protocol: protocol.transpose()?.unwrap_or_default(),
         purpose: it.purpose,
         workers: it.workers,
         span: tidm_space::limits::LEASE_MAX,
-        asked: it.reveal.map_or(Ok(Asked::Rows), Reveal::asked)?,
+        asked,
     };
     let begun = if !it.table {
         ask::start(&app, wanted).await?

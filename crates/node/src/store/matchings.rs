@@ -71,6 +71,9 @@ pub struct Record {
     pub columns: Vec<String>,
     /// Columns of ours that the result has; empty: all.
     pub shown: Vec<String>,
+    /// The result is a bit for each row of ours instead.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bitmap: bool,
     /// The object is gone with the matching.
     pub temporary: bool,
     /// Of the lease asked for at the peer's gate, and of ours that joins: hexadecimal.
@@ -93,7 +96,7 @@ pub struct Record {
     pub broken_unsure: bool,
     /// The process's report, as it said it.
     pub report: Option<serde_json::Value>,
-    /// Rows of ours that matched: an object, where we are to know them.
+    /// Rows of ours that matched, or the bits that say which: an object, where we are to know them.
     pub rows: Option<String>,
     pub matched: Option<u64>,
     /// What is asked for, as it travels; absent: rows.

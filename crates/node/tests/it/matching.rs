@@ -9,7 +9,7 @@ use tidm_compute::keys::{Format, labels, split_label};
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
 use tidm_node::jobs::matching::table::fetch;
-use tidm_node::jobs::matching::{serve, settle, stop};
+use tidm_node::jobs::matching::{Written, serve, settle, stop};
 use tidm_node::jobs::rest;
 use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::accounts::{UploadRow, drop_upload, save_upload};
@@ -76,7 +76,7 @@ pub(crate) fn wanted(contract: &Contract, mine: Mine) -> Wanted {
         contract: contract.id.clone(),
         mine,
         columns: vec![],
-        shown: vec![],
+        result: Written::Rows(vec![]),
         protocol: Protocol::Fast,
         purpose: Some("联合备件".to_owned()),
         workers: None,
@@ -102,7 +102,7 @@ pub(crate) async fn text(app: &App, object: &str) -> String {
     String::from_utf8(opened(app, object).await).unwrap()
 }
 
-async fn opened(app: &App, object: &str) -> Vec<u8> {
+pub(crate) async fn opened(app: &App, object: &str) -> Vec<u8> {
     let (length, pieces) = rest::opened(app, object).await.unwrap();
     let pieces: Vec<bytes::Bytes> = pieces.try_collect().await.unwrap();
     assert_eq!(pieces.iter().map(|it| it.len() as u64).sum::<u64>(), length);
@@ -280,7 +280,7 @@ async fn both_learn_where_the_contract_says_so() {
     let wanted = Wanted {
         protocol: Protocol::Malicious,
         workers: Some(2),
-        shown,
+        result: Written::Rows(shown),
         ..wanted(&contract, mine)
     };
     let begun = start(consumer, wanted).await.unwrap();
@@ -455,7 +455,10 @@ async fn wishes_that_cannot_be_met_cost_nothing() {
     let no = fault(start(consumer, Wanted { columns, ..wanted(&contract, mine.clone()) }).await);
     assert_eq!(no.code(), "psi.columns");
     let shown = vec!["price".to_owned()];
-    let no = fault(start(consumer, Wanted { shown, ..wanted(&contract, mine.clone()) }).await);
+    let no = fault(
+        start(consumer, Wanted { result: Written::Rows(shown), ..wanted(&contract, mine.clone()) })
+            .await,
+    );
     assert!(no.code() == "psi.columns" && no.to_string().contains("other"), "{no}");
     let no = fault(
         start(consumer, Wanted { workers: Some(0), ..wanted(&contract, mine.clone()) }).await,

@@ -3,9 +3,10 @@
 
 use serde_json::json;
 
+use tidm_compute::keys::Bitmap;
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Wanted, start};
-use tidm_node::jobs::matching::serve;
+use tidm_node::jobs::matching::{Written, serve};
 use tidm_node::store::matchings::{Matching, State};
 use tidm_space::contract::Contract;
 use tidm_space::lease::message::Request;
@@ -15,7 +16,7 @@ use tidm_space::policy::sentence::Sentences;
 use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 
-use crate::matching::{over, parts, said, text, uploaded, wanted};
+use crate::matching::{opened, over, parts, said, text, uploaded, wanted};
 use crate::world::{World, fault};
 
 fn revealing(kinds: &[Reveal]) -> Terms {
@@ -134,6 +135,28 @@ async fn labels_come_with_our_rows_and_the_provider_learns_nothing() {
     );
     let rows = object(&world.consumer().app, ours.record.rows.as_deref()).await;
     assert_eq!(rows, String::from_utf8(parts(2990, 10)).unwrap());
+}
+
+/// Who has the list needs no copy of it: a bit for each row says which matched, of rows and of rows with labels.
+#[tokio::test(flavor = "multi_thread")]
+async fn bits_say_which_rows_matched() {
+    let world = World::two().await;
+    let terms = revealing(&[Reveal::Rows, Reveal::Labels]);
+    let contract = agreed(&world, terms, &["part_no", "price"]).await;
+    let consumer = &world.consumer().app;
+    let labels = Asked::Labels { columns: vec!["price".to_owned()], bytes: 32 };
+    for (name, asked) in [("a", Asked::Rows), ("b", labels)] {
+        let mine = uploaded(consumer, name, &parts(2990, 20)).await;
+        let result = Written::Bitmap;
+        let wanted = Wanted { asked, result, ..wanted(&contract, mine) };
+        let ours = start(consumer, wanted).await.unwrap();
+        let ours = over(consumer, &ours.id).await;
+        assert_eq!((ours.state, ours.record.matched), (State::Done, Some(10)), "{ours:?}");
+        let bytes = opened(consumer, ours.record.rows.as_deref().unwrap()).await;
+        let bits = Bitmap::of_bytes(&bytes).unwrap();
+        assert_eq!((bits.rows(), bits.iter().collect()), (20, (0..10).collect::<Vec<_>>()));
+        assert_eq!(ours.record.labels.is_some(), name == "b");
+    }
 }
 
 /// A provider without the memory for it says so before anything is counted; and takes as many workers as it has memory for.

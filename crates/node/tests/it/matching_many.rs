@@ -9,7 +9,7 @@ use tidm_node::app::App;
 use tidm_node::jobs::matching::ask;
 use tidm_node::jobs::matching::many::lead::{Wanted, start};
 use tidm_node::jobs::matching::many::member;
-use tidm_node::jobs::matching::{serve, stop};
+use tidm_node::jobs::matching::{Written, serve, stop};
 use tidm_node::jobs::publish::{OfferRequest, PublishRequest};
 use tidm_node::store::matchings::{Matching, State};
 use tidm_space::approval::Rules;
@@ -93,7 +93,7 @@ async fn begun(
         contracts: contracts.iter().map(|it| it.id.clone()).collect(),
         mine,
         columns: vec!["part_no".to_owned()],
-        shown: vec![],
+        result: Written::Rows(vec![]),
         purpose: None,
     };
     start(leader, wish).await.unwrap()
@@ -201,7 +201,13 @@ async fn only_what_was_signed_may_be_asked_for() {
     ] {
         let contracts: Vec<_> = contracts.into_iter().map(|it| it.id.clone()).collect();
         let (columns, shown) = (vec!["part_no".to_owned()], vec![]);
-        let wish = Wanted { contracts, mine: mine.clone(), columns, shown, purpose: None };
+        let wish = Wanted {
+            contracts,
+            mine: mine.clone(),
+            columns,
+            result: Written::Rows(shown),
+            purpose: None,
+        };
         assert_eq!(fault(start(&leader.app, wish).await).code(), code);
     }
     assert_eq!(provider.app.store.spent(&contracts[0].id).await.unwrap().uses, 0);
@@ -354,7 +360,8 @@ async fn a_wrong_purpose_opens_nothing() {
         let mine = uploaded(leader, id, &parts(90, 20)).await;
         let contracts = contracts.iter().map(|it| it.id.clone()).collect();
         let purpose = purpose.map(str::to_owned);
-        let wish = Wanted { contracts, mine, columns: vec![], shown: vec![], purpose };
+        let wish =
+            Wanted { contracts, mine, columns: vec![], result: Written::Rows(vec![]), purpose };
         let begun = start(leader, wish).await.unwrap();
         let it = over(leader, &begun.id).await;
         assert_eq!(code(&it), expected, "{id}");

@@ -63,6 +63,11 @@ impl Asked {
         }
     }
 
+    /// Whether rows of the consumer's own list come of it.
+    pub fn gives_rows(&self) -> bool {
+        matches!(self, Self::Rows | Self::Labels { .. })
+    }
+
     /// Whether its numbers and names are within bounds; on which hostile ones never depend.
     pub fn within_bounds(&self) -> bool {
         let named = |it: &String| !it.is_empty() && it.len() <= MATCH_COLUMN_BYTES;

@@ -44,6 +44,9 @@ pub(crate) enum Psi {
         /// Columns of ours that the result is to have, in this order; absent: all.
         #[arg(long, value_delimiter = ',', value_name = "A,B")]
         columns: Vec<String>,
+        /// The result is one bit for each row of ours instead of rows (the API's document has the format).
+        #[arg(long, conflicts_with = "columns")]
+        bitmap: bool,
         /// rr22 (fast; what is taken where nothing is said), rr22-low (fewest bytes), rr22-malicious, or ecdh (rows of small lists).
         #[arg(long)]
         protocol: Option<String>,
@@ -56,7 +59,7 @@ pub(crate) enum Psi {
         /// Processes of each side; where nothing is said two for rows of 2^20 items and more, else one.
         #[arg(long, value_name = "N")]
         workers: Option<u32>,
-        /// Where to write the rows of ours that matched.
+        /// Where to write the rows of ours that matched, or the bits.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         /// What of the match is to be known: rows, size, sum:COLUMN, at-least:K or labels:A,B (columns of the provider).
@@ -159,7 +162,7 @@ impl Psi {
         let Self::Run { protocol, purpose, workers, out, labels_out, detach, .. } = self else {
             return Ok(());
         };
-        let Self::Run { reveal: kind, decimals, label_bytes, table, .. } = self else {
+        let Self::Run { reveal: kind, decimals, label_bytes, table, bitmap, .. } = self else {
             return Ok(());
         };
         let Some((contract, also)) = contract.split_first() else { return Ok(()) };
@@ -170,7 +173,7 @@ impl Psi {
         let reveal = reveal(kind, *decimals, *label_bytes)?;
         let mut body = json!({
             "contract": contract, "mine": list, "columns": key, "shown": columns, "protocol": protocol,
-            "table": table, "purpose": purpose, "workers": workers,
+            "bitmap": bitmap, "table": table, "purpose": purpose, "workers": workers,
         });
         if let Some(body) = body.as_object_mut() {
             body.extend(reveal.map(|it| ("reveal".to_owned(), it)));

@@ -147,6 +147,10 @@ async fn every_kind_of_answer_is_had_from_the_command_line() {
         let expected = amounts().fold("amount\n".to_owned(), |all, it| all + &format!("{it}\n"));
         assert_eq!(std::fs::read_to_string(&out).unwrap(), expected);
     }
+    let told = with(&["--bitmap", "--out", text(&out)]);
+    let words = [u64::from_le_bytes(*b"tidmrow1"), 100, (1 << 20) - 1, 0];
+    assert_eq!(told["matched"], 20);
+    assert_eq!(std::fs::read(&out).unwrap(), words.map(u64::to_le_bytes).concat());
 
     // Too few to be shown: no error, and nothing to fetch.
     let told =
@@ -178,6 +182,7 @@ async fn every_kind_of_answer_is_had_from_the_command_line() {
         (&["--reveal", "labels:nothing"], 1, "the product has no column nothing"),
         (&["--reveal", "size", "--protocol", "rr22-low"], 7, "psi.protocol"),
         (&["--reveal", "size", "--workers", "2"], 7, "psi.workers"),
+        (&["--reveal", "size", "--bitmap"], 7, "request.malformed"),
         (&["--protocol", "rr23"], 7, "request.malformed"),
         (&["--table"], 7, "psi.no-table"),
         (&["--table", "--protocol", "rr22"], 7, "psi.table-protocol"),

@@ -281,21 +281,13 @@ fn written(
     progress: &Progress,
 ) -> Result<u64, Failure> {
     progress.phase("writing", 0, None);
-    let (place, format) = (order.source.place(), order.source.format.format());
-    if stamp(place.path)? != list.stamp {
+    if stamp(&order.source.path)? != list.stamp {
         return Err(Failure::SourceChanged { what: "its size, or the time of its last change," });
     }
     let mut bitmap = Bitmap::new(list.rows)?;
     for place in places {
         bitmap.set(place.into());
     }
-    if let Some(to) = &results.bitmap {
-        let written = std::fs::write(to, bitmap.bytes());
-        written.map_err(Failure::directory("writing the bitmap"))?;
-    }
-    if let Some(to) = &results.rows {
-        let to = (results.place(to), format);
-        keys::write_rows((place, format), &bitmap, to, results.columns.as_deref())?;
-    }
+    results.write(&order.source, &bitmap)?;
     Ok(bitmap.count())
 }

@@ -31,8 +31,8 @@ use super::registry::Turn;
 use super::settle::{self, Ended};
 use super::tally::Tally;
 use super::{
-    ATTEMPTS, WORKERS, asked, drawn, folder, here, many, order, process, request, save, stopping,
-    store, streams, table, task, terms, unhex,
+    ATTEMPTS, WORKERS, Written, asked, drawn, folder, here, many, order, process, request, save,
+    stopping, store, streams, table, task, terms, unhex,
 };
 use crate::app::App;
 use crate::jobs::use_data::ask::{no_answer, refusal};
@@ -50,8 +50,8 @@ pub struct Wanted {
     pub mine: Mine,
     /// Our columns, in the order of the contract's key; empty: they are called alike.
     pub columns: Vec<String>,
-    /// Columns of ours that the result is to have; empty: all.
-    pub shown: Vec<String>,
+    /// What the result is to be.
+    pub result: Written,
     pub protocol: Protocol,
     pub purpose: Option<String>,
     /// Processes of each side; absent: as the list is long ([`Asked::workers`]).
@@ -91,7 +91,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
         return Err(Fault::refused("psi.workers", format!("workers are 1 to {WORKERS}")).into());
     }
     let Listed { object, name, temporary, columns, items } =
-        listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
+        listed(app, &it.mine, &key, (it.columns, it.result.columns())).await?;
     let workers = fitting(app, &contract, (&it.asked, it.protocol, items), it.workers)?;
     let now = app.clock.now();
     let matching = Matching {
@@ -110,7 +110,8 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             object,
             name,
             columns,
-            shown: it.shown,
+            shown: it.result.columns().to_vec(),
+            bitmap: it.result == Written::Bitmap,
             temporary,
             nonce: hex(&drawn::<16>()),
             key: hex(&drawn::<32>()),

@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidm_compute::job::order::Kind;
+use tidm_compute::job::order::{Kind, Results};
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
@@ -173,6 +173,35 @@ async fn task(
     }
     let order = order::order(app, it, contract, &list, live.socket.clone())?;
     Ok(Task::job(&order, vec![list.into_file()])?)
+}
+
+/// What is written of our rows that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The rows, with these columns; empty: all.
+    Rows(Vec<String>),
+    /// A bit for each row of the list.
+    Bitmap,
+}
+
+impl Written {
+    fn columns(&self) -> &[String] {
+        match self {
+            Self::Rows(columns) => columns,
+            Self::Bitmap => &[],
+        }
+    }
+}
+
+/// What our process writes of them.
+fn results(app: &App, it: &Matching) -> Result<Results, Fault> {
+    let key = Some(rest::result_key(app, &it.id)?);
+    let to = Some(folder(app, &it.id).join(ROWS));
+    if it.record.bitmap {
+        return Ok(Results { bitmap: to, key, ..Results::default() });
+    }
+    let columns = Some(it.record.shown.clone()).filter(|all| !all.is_empty());
+    Ok(Results { rows: to, columns, key, ..Results::default() })
 }
 
 /// The matched rows, in a matching's folder.

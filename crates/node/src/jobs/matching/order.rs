@@ -14,7 +14,7 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::policy::matching::To;
 use tidm_space::psi::{Asked, Protocol};
 
-use super::{LABELS, PATIENCE, ROWS, asked, folder, kind, process, rule, terms};
+use super::{LABELS, PATIENCE, asked, folder, kind, process, results, rule, terms};
 use crate::app::App;
 use crate::jobs::rest;
 use crate::store::matchings::Matching;
@@ -125,12 +125,9 @@ pub(super) fn order(
     let both = order.terms.learns == Learns::Both;
     let shown = (it.role == Role::Consumer || both) && !order.what.opens();
     let labels = matches!(order.what, What::Labels { .. }) && it.role == Role::Consumer;
-    order.results = Results {
-        rows: shown.then(|| order.dir.join(ROWS)),
-        columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
-        labels: labels.then(|| order.dir.join(LABELS)),
-        key: (shown || labels).then(|| rest::result_key(app, &it.id)).transpose()?,
-        ..Results::default()
-    };
+    if shown {
+        order.results = results(app, it)?;
+        order.results.labels = labels.then(|| order.dir.join(LABELS));
+    }
     Ok(order)
 }

@@ -31,7 +31,7 @@ use super::super::process::Task;
 use super::super::registry::Turn;
 use super::super::settle::Ended;
 use super::super::tally::Tally;
-use super::super::{drawn, folder, process, request, save, store, streams, terms, unhex};
+use super::super::{Written, drawn, folder, process, request, save, store, streams, terms, unhex};
 use super::{check_memory, entity, only_once};
 use crate::app::App;
 use crate::jobs::{renewing, rest, workers};
@@ -47,8 +47,8 @@ pub struct Wanted {
     pub mine: Mine,
     /// Our columns, in the order of the contracts' key; empty: they are called as in the first contract.
     pub columns: Vec<String>,
-    /// Columns of ours that the result is to have; empty: all.
-    pub shown: Vec<String>,
+    /// What the result is to be.
+    pub result: Written,
     pub purpose: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
     let first = contracts.first().ok_or(Fault::NotFound { what: "contract" })?;
     let (_, key) = terms(first)?;
     let Listed { object, name, temporary, columns, items } =
-        listed(app, &it.mine, &key, (it.columns, &it.shown)).await?;
+        listed(app, &it.mine, &key, (it.columns, it.result.columns())).await?;
     let party = |it: &Contract| Party { contract: it.id.to_string(), ..Party::default() };
     let now = app.clock.now();
     let matching = Matching {
@@ -79,7 +79,8 @@ pub async fn start(app: &Arc<App>, it: Wanted) -> Result<Matching, WorkError> {
             object,
             name,
             columns,
-            shown: it.shown,
+            shown: it.result.columns().to_vec(),
+            bitmap: it.result == Written::Bitmap,
             temporary,
             nonce: hex(&drawn::<16>()),
             key: hex(&drawn::<32>()),

@@ -22,7 +22,6 @@ use std::path::PathBuf;
 
 use tidm_compute::job::connect::{Address, Way};
 use tidm_compute::job::many::{KeySeed, Member, Order, Side, memory};
-use tidm_compute::job::order::Results;
 use tidm_compute::keys;
 use tidm_crypto::hash::Digest;
 use tidm_space::contract::Contract;
@@ -34,7 +33,7 @@ use tidm_space::negotiation::message::Role;
 use tidm_space::psi::many::{Agreed, allowed};
 use tidm_space::wire::tidm::psi_many as wire;
 
-use super::{PATIENCE, ROWS, folder, kind, rule, terms};
+use super::{PATIENCE, kind, results, rule, terms};
 use crate::app::App;
 use crate::jobs::rest;
 use crate::store::matchings::{Matching, Record};
@@ -93,13 +92,8 @@ pub(super) fn order(
     let side = match it.role {
         Role::Consumer => {
             let dial = |it| Way::Dial(Address::Unix(it));
-            let results = Results {
-                rows: Some(folder(app, &it.id).join(ROWS)),
-                columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
-                key: Some(rest::result_key(app, &it.id)?),
-                ..Results::default()
-            };
-            Side::Leader { results, connect: sockets.into_iter().map(dial).collect() }
+            let connect = sockets.into_iter().map(dial).collect();
+            Side::Leader { results: results(app, it)?, connect }
         }
         Role::Provider => {
             let number = proposal.number_of(&app.identity.did, &it.contract)?;

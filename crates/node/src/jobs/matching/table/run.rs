@@ -1,7 +1,6 @@
 //! What each side's process is told about a session over a table.
 
 use tidm_compute::job::connect::{Address, Way};
-use tidm_compute::job::order::Results;
 use tidm_compute::keys::Mapping;
 use tidm_compute::table::{Answer, INDEX, Order, Query};
 use tidm_crypto::hash::Digest;
@@ -12,7 +11,7 @@ use tidm_space::negotiation::message::Role;
 use super::super::process::JAIL;
 use super::super::process::Task;
 use super::super::registry::Live;
-use super::super::{PATIENCE, ROWS, asked, folder, here, kind, rule, terms};
+use super::super::{PATIENCE, asked, folder, here, kind, results, rule, terms};
 use super::{fetch, object, offered, seed, spec};
 use crate::app::App;
 use crate::jobs::{rest, spool};
@@ -76,12 +75,7 @@ pub(in crate::jobs::matching) async fn query_or_answer(
         rule,
         mapping,
         source: list.source(kind(&it.record.name)),
-        results: Results {
-            rows: Some(dir.join(ROWS)),
-            columns: Some(it.record.shown.clone()).filter(|all| !all.is_empty()),
-            key: Some(rest::result_key(app, &it.id)?),
-            ..Results::default()
-        },
+        results: results(app, it)?,
         connect: Way::Dial(socket),
         jail: JAIL.to_vec(),
         memory: app.config.limits.matching_memory_bytes,
