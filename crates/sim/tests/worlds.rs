@@ -5,6 +5,10 @@
     reason = "outside `#[test]` functions, in the helper of these tests"
 )]
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use tidm_sim::bug::Bug;
 use tidm_sim::coverage::Coverage;
 use tidm_sim::world::{Found, Setup, World};
@@ -32,8 +36,7 @@ fn every_property_holds() {
 /// A property that cannot fail proves nothing: each must report the bug that breaks it.
 #[test]
 fn each_planted_bug_is_caught_by_its_property() {
-    let mut missed = Vec::new();
-    for (bug, properties, within) in [
+    let planted = [
         (Bug::BlindGate, &["1 no lease without a contract"][..], 100),
         (Bug::DeafGate, &["15 suspended contracts open nothing"], 100),
         (Bug::SkipDebit, &["2 releases within the count"], 50),
@@ -97,16 +100,30 @@ fn each_planted_bug_is_caught_by_its_property() {
             &["16 renewals within their grants", "3 terminal states are final"],
             100,
         ),
-    ] {
-        let mut unused = Coverage::default();
-        let found = (1..=within).find_map(|seed| run(seed, Some(bug), &mut unused));
-        match found {
-            Some(found) if properties.contains(&found.violation.property) => {}
-            other => missed.push(format!(
-                "{bug:?}: expected {properties:?} within {within} seeds, found {other:?}"
-            )),
+    ];
+    let next = AtomicUsize::new(0);
+    // What a worker missed; each takes the next bug that nobody has.
+    let looked = || {
+        let mut missed = Vec::new();
+        while let Some((bug, properties, within)) =
+            planted.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let mut unused = Coverage::default();
+            let found = (1..=*within).find_map(|seed| run(seed, Some(*bug), &mut unused));
+            match found {
+                Some(found) if properties.contains(&found.violation.property) => {}
+                other => missed.push(format!(
+                    "{bug:?}: expected {properties:?} within {within} seeds, found {other:?}"
+                )),
+            }
         }
-    }
+        missed
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let missed: Vec<String> = thread::scope(|scope| {
+        let all: Vec<_> = (0..cores).map(|_| scope.spawn(looked)).collect();
+        all.into_iter().flat_map(|it| it.join().unwrap()).collect()
+    });
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
 }
 

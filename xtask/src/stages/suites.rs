@@ -1,5 +1,7 @@
 //! Stages that run the project's own tests: alone, against servers, and in the simulator.
 
+use std::num::NonZero;
+
 use anyhow::Result;
 
 use crate::servers::postgres::Postgres;
@@ -15,11 +17,17 @@ const SEEDS: (&str, &str) = ("300", "10000");
 /// Jobs of private set intersection that are started from both ends in any order, with `--long`; else the test's own number.
 const STARTS: &str = "1000";
 
+/// Tests at a time for each core: most of those that take long wait for a clock or a peer.
+const TESTS_PER_CORE: usize = 2;
+
 /// Unit and integration tests of the whole workspace, the short walk and the killed nodes among them.
 pub(crate) fn workspace(context: &Context) -> Result<Counts> {
     let long = if context.long { "1" } else { "0" };
     let python = tools::python(&context.log)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let at_a_time = cores.saturating_mul(TESTS_PER_CORE).to_string();
     let mut call = cargo_test_call(context).arg("--workspace").env("TIDM_LONG", long);
+    call = call.env("RUST_TEST_THREADS", at_a_time);
     if context.long {
         call = call.env("TIDM_STARTS", STARTS);
     }
