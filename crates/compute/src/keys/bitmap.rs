@@ -1,6 +1,6 @@
 //! One bit per row of a list: which rows are in the result. As bytes: a magic, the number of rows, the bits.
 
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write};
 
 use super::fault::Fault;
 use super::limits::MAX_ROWS;
@@ -73,19 +73,19 @@ impl Bitmap {
         false
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&self.rows.to_le_bytes());
-        bytes.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
-        bytes
+    /// Its bytes, one after the other: whoever writes a long one to a disk has no memory for it twice.
+    fn encode(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(MAGIC)?;
+        out.write_all(&self.rows.to_le_bytes())?;
+        self.words.iter().try_for_each(|word| out.write_all(&word.to_le_bytes()))
     }
 
     /// Writes its bytes to a file, which is there whole or not at all.
     pub fn write<'p>(&self, target: impl Into<Place<'p>>) -> Result<(), Fault> {
         let target = target.into();
         let output = Output::beside(target)?;
-        let mut out = output.writer()?;
-        let written = out.write_all(&self.bytes()).and_then(|()| out.flush());
+        let mut out = BufWriter::new(output.writer()?);
+        let written = self.encode(&mut out).and_then(|()| out.flush());
         written.map_err(Fault::io("write", target.path))?;
         drop(out);
         output.publish().map(drop)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
-use tidm_compute::keys::{Format, labels, split_label};
+use tidm_compute::keys::{Bitmap, Format, labels, split_label};
 use tidm_node::app::App;
 use tidm_node::jobs::matching::ask::{Mine, Wanted, start};
 use tidm_node::jobs::matching::table::fetch;
@@ -102,7 +102,16 @@ pub(crate) async fn text(app: &App, object: &str) -> String {
     String::from_utf8(opened(app, object).await).unwrap()
 }
 
-pub(crate) async fn opened(app: &App, object: &str) -> Vec<u8> {
+/// How many rows a result of bits is about, and which of them matched.
+pub(crate) async fn bits(app: &App, it: &Matching) -> (u64, Vec<u64>) {
+    assert_eq!((it.state, &it.record.fault), (State::Done, &None));
+    let bytes = opened(app, it.record.rows.as_deref().unwrap()).await;
+    let bits = Bitmap::of_bytes(&bytes).unwrap();
+    assert_eq!(it.record.matched, Some(bits.count()));
+    (bits.rows(), bits.iter().collect())
+}
+
+async fn opened(app: &App, object: &str) -> Vec<u8> {
     let (length, pieces) = rest::opened(app, object).await.unwrap();
     let pieces: Vec<bytes::Bytes> = pieces.try_collect().await.unwrap();
     assert_eq!(pieces.iter().map(|it| it.len() as u64).sum::<u64>(), length);

@@ -27,7 +27,7 @@ use tidm_space::psi::many::{
 };
 use tidm_space::psi::{Asked, Invitation as OfTwo, Protocol, Session};
 
-use crate::matching::{app_matching, code, over, parts, rows, uploaded, wanted};
+use crate::matching::{app_matching, bits, code, over, parts, rows, uploaded, wanted};
 use crate::world::{Node, World, eventually, fault, publishing};
 
 const LEADER: usize = 1;
@@ -161,6 +161,24 @@ async fn the_strictest_of_the_contracts_withholds() {
     assert_eq!((it.state, it.record.fault), (State::Done, None));
     assert_eq!(it.record.withheld.as_deref(), Some("tidm:minMatches"));
     assert_eq!((it.record.matched, it.record.rows), (None, None));
+}
+
+/// Of several parties, too, a bit for each row of the leader's list says which all have.
+#[tokio::test(flavor = "multi_thread")]
+async fn bits_say_what_all_have() {
+    let world = of_three().await;
+    let contracts = two(&world, Terms::default()).await;
+    let leader = &world.nodes[LEADER].app;
+    // The third has none before 1500.
+    let wish = Wanted {
+        contracts: contracts.iter().map(|it| it.id.clone()).collect(),
+        mine: uploaded(leader, "a", &parts(1490, 20)).await,
+        columns: vec![],
+        result: Written::Bitmap,
+        purpose: None,
+    };
+    let begun = start(leader, wish).await.unwrap();
+    assert_eq!(bits(leader, &over(leader, &begun.id).await).await, (20, (10..20).collect()));
 }
 
 /// Who reveals only what is common is in no matching of two, nor is one that does not in one of many.

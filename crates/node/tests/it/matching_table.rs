@@ -9,8 +9,8 @@ use tidm_crypto::jws::Unverified;
 use tidm_node::app::App;
 use tidm_node::jobs::audit::audit;
 use tidm_node::jobs::matching::ask::Wanted;
-use tidm_node::jobs::matching::serve;
 use tidm_node::jobs::matching::table::{fetch, prepare};
+use tidm_node::jobs::matching::{Written, serve};
 use tidm_node::objects::Key as ObjectKey;
 use tidm_node::store::matchings::{Matching, State};
 use tidm_node::store::tables::{Table, save};
@@ -26,7 +26,7 @@ use tidm_space::policy::usage::Use;
 use tidm_space::psi::{Asked, Invitation, Protocol, Session};
 use tidm_space::wire::tidm::psi_table::TYP;
 
-use crate::matching::{app_matching, code, over, parts, rows, said, uploaded, wanted};
+use crate::matching::{app_matching, bits, code, over, parts, rows, said, uploaded, wanted};
 use crate::world::{World, eventually, fault};
 
 async fn published(world: &World, count: u32, terms: Terms) -> Product {
@@ -165,6 +165,21 @@ fn flip(path: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(path, bytes).unwrap();
+}
+
+/// Over a table, too, a bit for each row says which matched.
+#[tokio::test(flavor = "multi_thread")]
+async fn bits_come_over_a_table() {
+    let world = World::two().await;
+    let product = published(&world, 300, Terms::default()).await;
+    let contract = world.agreed(&product).await;
+    prepared(&world, &product).await;
+    let consumer = &world.consumer().app;
+    let mine = uploaded(consumer, "a", &parts(290, 20)).await;
+    let wish = Wanted { result: Written::Bitmap, ..wanted(&contract, mine) };
+    let begun = fetch::start(consumer, wish).await.unwrap();
+    let ours = over(consumer, &begun.id).await;
+    assert_eq!(bits(consumer, &ours).await, (20, (0..10).collect()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
