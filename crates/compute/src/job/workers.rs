@@ -101,6 +101,20 @@ struct Started {
     error: Option<ErrorReport>,
 }
 
+impl Started {
+    fn new(child: Child, number: u32) -> Self {
+        Self {
+            child,
+            number,
+            told: Told::default(),
+            traffic: Traffic::new(),
+            peak_bytes: 0,
+            ended: false,
+            error: None,
+        }
+    }
+}
+
 impl<'a> Crew<'a> {
     pub fn new(
         order: &'a Order,
@@ -225,15 +239,7 @@ impl<'a> Crew<'a> {
                 drop(heard.send((index, Line::End)));
             });
         }
-        self.workers.push(Started {
-            child,
-            number,
-            told: Told::default(),
-            traffic: Traffic::new(),
-            peak_bytes: 0,
-            ended: false,
-            error: None,
-        });
+        self.workers.push(Started::new(child, number));
         Ok(())
     }
 
@@ -426,15 +432,7 @@ mod tests {
         let connector = Connector::open(&order.connect).unwrap();
         let mut crew = Crew::new(&order, &host, &progress, &connector).unwrap();
         for number in 0..2 {
-            crew.workers.push(Started {
-                child: Command::new("/bin/true").spawn().unwrap(),
-                number,
-                told: Told::default(),
-                traffic: Traffic::new(),
-                peak_bytes: 0,
-                ended: false,
-                error: None,
-            });
+            crew.workers.push(Started::new(Command::new("/bin/true").spawn().unwrap(), number));
         }
         let of = |kinds: &[&str]| -> Traffic {
             kinds.iter().map(|it| ((*it).to_owned(), Moved { sent: 2, received: 1 })).collect()
